@@ -21,6 +21,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields
 from manifest_auth.text.languages import Language
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector, Wire
 
 
@@ -102,7 +103,7 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
     if other != user.email:
         step_up.check(who, Act.EMAIL)  # who reads the new mailbox can reset the password
         if rank.manager(unit, who).user_id == user.id:
-            raise Forbidden("Change your own email address with your current password")
+            raise Forbidden(_("Change your own email address with your current password"))
         if who.services.mail_queue.is_set_up:
             started = email_changes.start(unit, who, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
@@ -142,14 +143,14 @@ def _with_access_link(
 def check_roles(roles: int) -> None:
     """Raises ValidationError for no role."""
     if not roles:
-        raise ValidationError(details=[("roles", "At least one role is required")])
+        raise ValidationError(details=[("roles", _("At least one role is required"))])
 
 
 def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     """Deactivates a user at once: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
     user = rank.get_managed(unit, who, user_id, admins=True, own="You can't deactivate yourself")
     if not users.deactivate(unit, user, who.now):
-        raise Conflict("The user is already deactivated")
+        raise Conflict(_("The user is already deactivated"))
     # One-time codes stay, so that their exchange answers that the account is disabled; a restore voids them.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, pending=False)
     one_time_links.close(unit, user.id, who.now)
@@ -165,7 +166,7 @@ def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAcce
     when no seat is left."""
     user = rank.get_managed(unit, who, user_id)
     if user.deactivated_at is None:
-        raise Conflict("The user isn't deactivated")
+        raise Conflict(_("The user isn't deactivated"))
     step_up.check_gain(who, user.roles)
     gain = credential_voiding.AdminGain(who, "restored", who.caller.actor)
     after = users.restore(unit, who.services.seats, user, gain)

@@ -29,6 +29,7 @@ from manifest_auth.tenants import step_up
 from manifest_auth.tenants.effective_settings import check_origin
 from manifest_auth.text import fields, machine_secrets
 from manifest_auth.text.canonical import check_return_address, check_web_address, when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.machine_secrets import SecretKind
 from manifest_auth.text.models import ErrorCollector
 
@@ -214,7 +215,7 @@ def create_app(unit: TenantUnit, who: AccountRequest, kind: Kind, given: Mapping
     _check_rank(unit, who, made.scopes)
     _check_called(unit, who, fresh, made)
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(f"A client has at most {MOST} apps: remove one first")
+        raise Conflict(_("A client has at most %(number)s apps: remove one first", number=MOST))
     values = {name: getattr(made, name) for name in ("id", "kind", *GIVEN)}
     unit.change(_ADD, **values, created_at=who.now, created_by=who.caller.actor)
     audit.record(unit, who, Event.APP_CREATED, made.subject, **_shown(made))
@@ -284,7 +285,7 @@ def _check_manages(unit: TenantUnit, who: Request, app_id: str = "") -> None:
     step_up.not_for_machines(who)
     rank.manager(unit, who, Permission.SETTINGS_MANAGE)
     if app_id.startswith(OWN) and app_id == own_app_id(tenants.get(unit, unit.tenant_id).identifier):
-        raise Conflict("Every client has this app: it cannot be changed")
+        raise Conflict(_("Every client has this app: it cannot be changed"))
 
 
 def _check_rank(unit: TenantUnit, who: Request, *scopes: str) -> None:
@@ -427,16 +428,16 @@ def create_secret(
     app, now, old = get_app(unit, app_id, lock=True), who.now, {}
     _check_rank(unit, who, app.scopes)
     if app.kind != "web":
-        raise Conflict(f"An app of kind {app.kind} has no secret: it uses PKCE")
+        raise Conflict(_("An app of kind %(kind)s has no secret: it uses PKCE", kind=app.kind))
     if app.jwks is not None:
-        raise Conflict("The app signs its requests: remove its JWKS first")
+        raise Conflict(_("The app signs its requests: remove its JWKS first"))
     if in_place_of:
         _refuse("overlapHours", not 0 <= overlap_h <= MOST_OVERLAP_H, f"Must be 0 to {MOST_OVERLAP_H}")
         ends_at = now + overlap_h * 3_600_000
         ends_at = min(_end_secret(unit, app, in_place_of, now, ends_at).ends_at or ends_at, ends_at)
         old = {"in_place_of": in_place_of, "old_ends": when(ends_at)}
     if len(list_secrets(unit, now, app.id)) >= MOST_SECRETS:
-        raise Conflict(f"An app has at most {MOST_SECRETS} secrets: revoke one first")
+        raise Conflict(_("An app has at most %(number)s secrets: revoke one first", number=MOST_SECRETS))
     random = who.services.random
     text = machine_secrets.make(SecretKind.CLIENT_SECRET, random.bytes(machine_secrets.RANDOM_BYTES))
     hint = machine_secrets.hint_of(text)

@@ -347,7 +347,7 @@ def _why_not(settings: TenantSettings, user: User) -> str:
     if not settings.badge.enabled:
         return _("Badges are turned off in the settings")
     if user.deactivated_at is not None:
-        return "The user is deactivated"
+        return _("The user is deactivated")
     if not user.roles & BADGE_ROLES:
         return _("Only Operators and Viewers can have a badge")
     return ""

@@ -200,7 +200,7 @@ def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, 
     subject = f"user:{user.id}"
     fields.EMAIL.check(email, "email")
     if user.deactivated_at is not None:
-        raise Conflict("The user is deactivated")
+        raise Conflict(_("The user is deactivated"))
     other = users.find_by_email(unit, email)
     taken = other is not None and other.id != user.id
     if taken and not own:

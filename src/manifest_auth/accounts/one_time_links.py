@@ -22,6 +22,7 @@ from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_sco
 from manifest_auth.store.tables import invitations
 from manifest_auth.tenants import step_up
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
@@ -179,7 +180,7 @@ def start_reset(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewL
     step_up.check(request, Act.OTHERS_PASSWORDS)
     user = rank.get_managed(unit, request, user_id, own=own)
     if not _by_password(unit):
-        raise Conflict("Passwords are turned off for this client")
+        raise Conflict(_("Passwords are turned off for this client"))
     return make_link(unit, request, user, Purpose.RESET)
 
 
@@ -196,7 +197,7 @@ def make_link(
     caller, instead of an e-mail; None: where no mail is set up. ``is_only_access``: the user has no other way to sign
     in, so the link lives as long as an invitation. Raises Conflict for a deactivated user."""
     if user.deactivated_at is not None:
-        raise Conflict("The user is deactivated")
+        raise Conflict(_("The user is deactivated"))
     services, actor, now = who.services, who.caller.actor, who.now
     shown = not services.mail_queue.is_set_up if is_returned is None else is_returned
     if shown:

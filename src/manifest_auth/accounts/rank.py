@@ -18,6 +18,7 @@ from manifest_auth.context import AdminCaller, Request, SystemCaller
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission, Role, allowed, permissions_of
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.languages import marked as _
 
 
 class Manager(NamedTuple):
@@ -68,7 +69,7 @@ def get_readable(unit: TenantUnit, who: Request, user_id: int) -> User:
 def _checked(unit: TenantUnit, who: Request, user: User) -> Manager:
     by = manager(unit, who)
     if user.roles & Role.ADMIN.bit and not by.is_admin:
-        raise Forbidden("Only an Admin can manage an Admin's account")
+        raise Forbidden(_("Only an Admin can manage an Admin's account"))
     return by
 
 
@@ -87,4 +88,4 @@ def check_grants(unit: TenantUnit, who: Request, before: int, after: int) -> Non
     """Checks whether ``who`` may grant and remove the roles that differ between two bit masks. Raises Forbidden."""
     by = manager(unit, who)
     if (before ^ after) & Role.ADMIN.bit and not by.is_admin:
-        raise Forbidden("Only an Admin can grant or remove the Admin role")
+        raise Forbidden(_("Only an Admin can grant or remove the Admin role"))

@@ -172,7 +172,7 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
     if not tenants.settings_of(tenant.settings).badge.enabled:
         raise Conflict(_("Badges are turned off in the settings"))
     if unit.one(_COUNT_DEVICES, seen_after=seen_after(now)) + unit.one(_COUNT_OPEN, now=now) >= MOST:
-        raise Conflict(f"A client can have at most {MOST:,} devices. Remove one first")
+        raise Conflict(_("A client can have at most %(number)s devices. Remove one first", number=f"{MOST:,}"))
     code = scan_codes.make_scan_code(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     typed = scan_codes.random_letters(random.bytes, LETTERS)
     values = {

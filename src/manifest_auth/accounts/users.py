@@ -506,4 +506,4 @@ def is_last_admin(unit: TenantUnit, user: User) -> bool:
 
 def _check_not_last_admin(unit: TenantUnit, user: User) -> None:
     if is_last_admin(unit, user):
-        raise Conflict("You can't remove the last active Admin of a client")
+        raise Conflict(_("You can't remove the last active Admin of a client"))

@@ -18,6 +18,7 @@ from manifest_auth.store import Store, SystemUnit, TenantScoped, TenantStore, li
 from manifest_auth.store.tables import audit_events
 from manifest_auth.text import csv_files, fields
 from manifest_auth.text.canonical import EARLIEST, LATEST, parse_time, when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import CURSOR, TIME, ErrorCollector
 
 # Both stores accept times outside the calendar and details that are not JSON; SQLite accepts values of any type.
@@ -270,7 +271,7 @@ def user_named(number: int) -> str:
 def event_named(name: str, field: str) -> str:
     """The name of an event; empty: any. Raises ValidationError for an unknown one."""
     if name and name not in _EVENTS:
-        raise ValidationError(details=[(field, "Unknown event")])
+        raise ValidationError(details=[(field, _("Unknown event"))])
     return name
 
 

@@ -20,6 +20,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers, users
 from manifest_auth.tenants import StoredSettings
+from manifest_auth.text.languages import marked as _
 
 _I, _P, _U = identities.c, providers.c, users.c
 _IS_ADMIN = (_U.roles.bitwise_and(Role.ADMIN.bit) != 0, _U.deactivated_at.is_(None))
@@ -51,9 +52,9 @@ def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, st
     if not still_reaches and unit.first(_LINKED, but=provider.id) is not None:
         return
     if not by.is_admin:
-        raise Forbidden("Only an Admin can change the last provider that Admins sign in with")
+        raise Forbidden(_("Only an Admin can change the last provider that Admins sign in with"))
     raise Conflict(
-        "No Admin could sign in any longer. Turn on password sign-in first, or sign in with another provider once"
+        _("No Admin could sign in any longer. Turn on password sign-in first, or sign in with another provider once")
     )
 
 

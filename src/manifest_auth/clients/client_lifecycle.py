@@ -19,6 +19,7 @@ from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events
 from manifest_auth.tenants import Tenant, TenantSettings, step_up
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
 # Each is recorded in the client's audit trail; marks for deletion, and their removal, in the installation's as well.
@@ -47,7 +48,7 @@ def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
     """Suspends a client: its users are refused at once. Raises Conflict for one that is suspended already."""
     now = acting.origin.at
     if not tenants.suspend(unit, tenant, now):
-        raise Conflict("The client is already suspended")
+        raise Conflict(_("The client is already suspended"))
     ended = sessions.end_tenant(unit.of(tenant.id), "client_suspended", now)
     suspended = tenant._replace(suspended_at=now)
     _record(unit, acting, Event.CLIENT_SUSPENDED, tenant, suspended, sessions_ended=ended)
@@ -57,9 +58,9 @@ def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
 def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
     """Restores a suspended client; for one that is marked for deletion, only takes the mark back. Raises Conflict."""
     if tenant.suspended_at is None:
-        raise Conflict("The client isn't suspended")
+        raise Conflict(_("The client isn't suspended"))
     if tenant.delete_at is not None and tenant.delete_at <= acting.origin.at:
-        raise Conflict("The deletion can no longer be canceled")
+        raise Conflict(_("The deletion can no longer be canceled"))
     restored = tenants.restore(unit, tenant)
     sessions.void_pending(unit.of(tenant.id))
     _record(unit, acting, Event.CLIENT_RESTORED, tenant, restored)
@@ -71,7 +72,7 @@ def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_a
     already."""
     step_up.check(acting, Act.DELETION)
     if tenant.delete_at is not None:
-        raise Conflict("The client is already marked for deletion")
+        raise Conflict(_("The client is already marked for deletion"))
     now = acting.origin.at
     marked = tenants.mark_for_deletion(unit, tenant, delete_at, now)
     ended = sessions.end_tenant(unit.of(tenant.id), "client_deleted", now)

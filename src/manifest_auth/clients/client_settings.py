@@ -28,6 +28,7 @@ from manifest_auth.tenants import (
 from manifest_auth.tenants.brand_assets import Logo
 from manifest_auth.tenants.rules import Effects
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector, Wire
 
 _LAST_WAY = "No Admin could sign in any longer, because no provider that is turned on accepts Admins"
@@ -93,8 +94,8 @@ def checked(
                 tenants.check_lengths(new.sessions, tenants.installation_lengths(ctx.services.settings), under)
     if not by.is_admin and (members := tenants.admin_only_members(old, new)):
         raise Forbidden(
-            "Only an Admin can change settings that protect Admins",
-            details=[(f"{under}{name}", "Only an Admin can make this change") for name in members],
+            _("Only an Admin can change settings that protect Admins"),
+            details=[(f"{under}{name}", _("Only an Admin can make this change")) for name in members],
         )
     if by.user_id is not None and admins_way_in.ends(unit, old, new):
         member = "passwordSignIn" if old.password_sign_in and not new.password_sign_in else "passkeySignIn"

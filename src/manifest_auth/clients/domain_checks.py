@@ -18,6 +18,7 @@ from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, DnsVerdict
 from manifest_auth.tenants.claims.domains import DNS, FAILING, LAPSED, LAPSES_MS, PENDING, PROVED, VOUCHED, Claim
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
 # The DNS verdict is an argument, and its consequences are written in one transaction. A claim keeps the domain while
@@ -264,9 +265,9 @@ def claim_directory(unit: TenantUnit, ctx: RequestContext, directory: str, cloud
             try:
                 ctx.services.microsoft.clouds.get(cloud)
             except ValueError as error:
-                raise ValidationError(details=[("cloud", "This installation doesn't have this cloud")]) from error
+                raise ValidationError(details=[("cloud", _("This installation doesn't have this cloud"))]) from error
     if not directories.claim(unit, ctx, directory, cloud):
-        raise Conflict("The client already claims this directory")
+        raise Conflict(_("The client already claims this directory"))
     return directories.get(unit, directory)
 
 

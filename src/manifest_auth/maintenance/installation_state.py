@@ -22,6 +22,7 @@ from manifest_auth.sessions.principals import ENDS_AT
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Wire
 
 if TYPE_CHECKING:
@@ -79,11 +80,15 @@ def change_settings(
     before = read_settings(unit, settings)
     if required is not None and required != before.second_factor_required:
         if required and not second_factor.has_one(unit, ctx.admin.admin_id):
-            raise Conflict("Set up your own second factor first")
+            raise Conflict(_("Set up your own second factor first"))
         second_factor.require(unit, required)
     if addresses is not None and addresses != before.admin_addresses:
         if addresses and not is_listed(ctx.address, networks_of(addresses)):
-            raise Conflict(f"Your own address ({ctx.address}) isn't in these networks, so you would lock yourself out")
+            told = _(
+                "Your own address (%(address)s) isn't in these networks, so you would lock yourself out",
+                address=ctx.address,
+            )
+            raise Conflict(told)
         management.set_addresses(unit, addresses)
     after = read_settings(unit, settings)
     pairs = [(name, getattr(before, member), getattr(after, member)) for name, member in _NAMES.items()]

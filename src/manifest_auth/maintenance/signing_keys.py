@@ -15,6 +15,7 @@ from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Algorithm, KeyRing, ListedKey, Purpose
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 
 _TIMES = ("retired_at", "expires_at")
 
@@ -54,7 +55,7 @@ def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once:
     step_up.check(by, Act.KEYS)
     before = existing(tokens.find_key(unit, key_id))
     if not ring.retire(unit, before, at_once=at_once):
-        raise Conflict("The key has expired" if at_once else "The key is already retired")
+        raise Conflict(_("The key has expired") if at_once else _("The key is already retired"))
     after = tokens.find_listed_key(unit, key_id)
     assert after is not None  # a key that was just retired is not deleted yet
     detail = {"before": {t: getattr(before, t) for t in _TIMES}, "after": {t: getattr(after, t) for t in _TIMES}}

@@ -34,6 +34,7 @@ from manifest_auth.store.tables import (
 )
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants.claims.directories import PROVED
+from manifest_auth.text.languages import marked as _
 
 S = TypeVar("S", bound=KindSettings)
 MOST = 50
@@ -165,9 +166,9 @@ def create(
     # Limits and uniqueness depend on the existing ones. (The entity id of an existing provider does not change.)
     tenants.get(unit, unit.tenant_id, lock=True)
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(f"A client can have at most {MOST} providers")
+        raise Conflict(_("A client can have at most %(number)s providers", number=MOST))
     if find(unit, name):
-        raise Conflict("This name is already taken")
+        raise Conflict(_("This name is already taken"))
     _check_unique(unit, own, None)
     text = msgspec.json.encode(settings).decode()
     added = unit.one(
@@ -197,7 +198,7 @@ def change(
     settings.check()
     own, before = settings.own, settings_of(provider.settings, type(settings))
     if own.kind != provider.kind:
-        raise ValidationError(details=[(own.kind, "The kind of a provider can't be changed")])
+        raise ValidationError(details=[(own.kind, _("The kind of a provider can't be changed"))])
     own.check_rank(before.own, by_admin)
     _check_unique(unit, own, provider.id)
     text = msgspec.json.encode(settings).decode()
@@ -243,7 +244,7 @@ def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, no
     """Switches a provider on or off; the caller ends its sessions. ``by_admin``: as for :func:`create`; only an Admin
     switches on what an Admin switched off. Raises Forbidden."""
     if on and provider.disabled_by_admin and not by_admin:
-        raise Forbidden("Only an Admin can turn on what an Admin turned off")
+        raise Forbidden(_("Only an Admin can turn on what an Admin turned off"))
     unit.announce("tenant", unit.tenant_id)
     at, by = (None, None) if on else (now, int(by_admin))
     unit.change(_SWITCH, id=provider.id, at=at, by=by)
@@ -265,7 +266,7 @@ def _check_unique(unit: TenantUnit, own: KindSettings, own_id: int | None) -> No
     others = unit.all(_SAME_ISSUER, issuer=own.identifier, kind=own.kind) if own.unique else []
     for other in others:
         if other.id != own_id:
-            raise Conflict(f"The provider {other.name} already has this {own.unique}")
+            raise Conflict(_("The provider %(name)s already has this %(label)s", name=other.name, label=own.unique))
 
 
 def _set_domains(unit: TenantUnit, provider_id: int, settings: Settings) -> None:

@@ -18,6 +18,7 @@ from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.protocols.microsoft import Clouds
 from manifest_auth.text.canonical import DOMAIN, check_return_address
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import RETURN_ADDRESS, ErrorCollector, matching
 
 PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
@@ -175,14 +176,14 @@ class Settings(Rules, frozen=True, rename="camel"):
             yield kinds[0], f"Exactly one of {', '.join(kinds)} is required"
         for number, domain in enumerate(self.domains):
             if not DOMAIN.match(domain):
-                yield f"domains[{number}]", "Must be a domain in lowercase, for example acme.example"
+                yield f"domains[{number}]", _("Must be a domain in lowercase, for example acme.example")
         groups = [line.group for line in self.group_roles]
         if len(groups) != len(set(groups)):
-            yield "groupRoles", "List each group once"
+            yield "groupRoles", _("List each group once")
         if self.second_factor != "trust" and not all(one.opens_sessions for one in own):
             yield (
                 "secondFactor",
-                ("Its tokens open no session, because only the provider decides how users authenticate"),
+                (_("Its tokens open no session, because only the provider decides how users authenticate")),
             )
 
     def _kinds(self) -> tuple[str, ...]:
@@ -239,5 +240,5 @@ def check_provider_name(name: str) -> None:
     if name in _RESERVED:
         raise ValidationError(details=[("name", f"Another address already has the name {name}")])
     if not PROVIDER_NAME.match(name):
-        sentence = "1 to 63 lowercase letters, digits, and inner dots, hyphens, and underscores"
+        sentence = _("1 to 63 lowercase letters, digits, and inner dots, hyphens, and underscores")
         raise ValidationError(details=[("name", sentence)])

@@ -157,13 +157,13 @@ async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[
         await services.store.write(
             lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject)
         )
-        raise InvalidCredentials("The password is incorrect")
+        raise InvalidCredentials(_("The password is incorrect"))
 
     def then(unit: SystemUnit) -> T:
         management.lock_active_admins(unit, ctx)
         fresh = admins.get_locked(unit, me.admin_id)
         if fresh.password_hash != stored:
-            raise InvalidCredentials("The password was changed in the meantime", keeps_writes=False)
+            raise InvalidCredentials(_("The password was changed in the meantime"), keeps_writes=False)
         check_code(unit, ctx, fresh, credentials.otp)
         done = work(unit, fresh)
         throttle.succeeded(unit, counters)  # not where ``work`` itself raises
@@ -189,10 +189,12 @@ def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | N
         why = ("code used before" if used.replay else "wrong code") if otp else NO_CODE
         audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, f"admin:{admin.id}", method="admin", why=why)
         sentence = (
-            "The code is incorrect or was already used" if otp else "A code from your authenticator app is required"
+            _("The code is incorrect or was already used")
+            if otp
+            else _("A code from your authenticator app is required")
         )
         raise InvalidCredentials(
-            "Invalid username or password", details=[("otp", sentence)], reason=why, replay=used.replay
+            _("Invalid username or password"), details=[("otp", sentence)], reason=why, replay=used.replay
         )
     return used.how
 

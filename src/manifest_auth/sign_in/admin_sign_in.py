@@ -31,6 +31,7 @@ from manifest_auth.sign_in.completion import PasswordReplaced
 from manifest_auth.sign_in.sign_in_metrics import counts, counts_refreshes
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import base64url
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -169,7 +170,7 @@ async def _prove_and_complete(
         await services.store.of(installation).write(
             lambda unit: ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
         )
-        raise InvalidCredentials("Invalid username or password")
+        raise InvalidCredentials(_("Invalid username or password"))
     found = admin
 
     def work(unit: SystemUnit) -> Session:

@@ -25,6 +25,7 @@ from manifest_auth.store import SystemUnit, TenantStore, TenantUnit
 from manifest_auth.tenants import BadgeRules, Tenant
 from manifest_auth.text import scan_codes
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 from manifest_auth.text.scan_codes import ScanKind
 from manifest_auth.throttle import throttle
@@ -181,10 +182,10 @@ async def _replacement(
             raise ValidationError(details=[(_FIELD, "Only a temporary PIN can be replaced here")])
         return None
     if new is None:
-        raise ValidationError(details=[(_FIELD, "Your PIN is temporary. Choose your own")])
+        raise ValidationError(details=[(_FIELD, _("Your PIN is temporary. Choose your own"))])
     badges.check_pin(new, rules.pin_length, _FIELD)
     if new == shown.pin:
-        raise ValidationError(details=[(_FIELD, "Must differ from the temporary PIN")])
+        raise ValidationError(details=[(_FIELD, _("Must differ from the temporary PIN"))])
     prepared = badges.prepare_pin(ctx.services.random, new)
     return prepared, await ctx.services.hasher.hash(prepared.text)
 

@@ -33,6 +33,7 @@ from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
 from manifest_auth.sign_in.second_factor.gate import Answer, Judged, check_answer
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import REQUIRED
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
@@ -77,16 +78,16 @@ def _check_session(caller: Principal) -> None:
     if caller.method == entra_bearer.METHOD:
         raise Conflict("A token of Entra ID has no session here. Sign in first")
     if caller.is_device:
-        raise Conflict("A device session can't re-authenticate. Sign in with a browser")
+        raise Conflict(_("A device session can't re-authenticate. Sign in with a browser"))
 
 
 def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:
     """Refuses what cannot suffice, before anything is verified or counted."""
     caller, wanted = ctx.user, step_up.what_would_do(ctx.user)
     if typed is not None and "password" not in wanted:
-        raise ValidationError(details=[("password", "Your account has no password")])
+        raise ValidationError(details=[("password", _("Your account has no password"))])
     if member and not caller.factors:
-        raise ValidationError(details=[(_FIELDS.get(member, member), "Your account has no second factor")])
+        raise ValidationError(details=[(_FIELDS.get(member, member), _("Your account has no second factor"))])
     if member == "passkey":
         return
     if typed is None and not (member and step_up.has_recent_first(caller, ctx.now)):

@@ -13,6 +13,7 @@ from manifest_auth.context import RECENT_MS, Acting, AdminCaller, Principal, Req
 from manifest_auth.errors import Forbidden, ReauthenticationRequired
 from manifest_auth.permissions import Role
 from manifest_auth.tenants.settings import settings_of
+from manifest_auth.text.languages import marked as _
 
 #: Those who hold one of these roles can give themselves and others access.
 RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
@@ -49,13 +50,15 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
         return
     if isinstance(caller, AdminCaller) and not _is_recent(caller.proved_at, acting.now):
         raise ReauthenticationRequired(
-            "Your password and code are required again", details=[("password", "Your password")]
+            _("Your password and code are required again"), details=[("password", "Your password")]
         )
     if isinstance(caller, Principal) and caller.is_program and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
         raise Forbidden("Service accounts and apps can't re-authenticate, which this action requires")
     not_for_devices(acting)
     if isinstance(caller, Principal) and caller.has_parent and act is Act.FACTORS:
-        raise Forbidden("Use your account page to change second factors", reason="the session comes from another one")
+        raise Forbidden(
+            _("Use your account page to change second factors"), reason="the session comes from another one"
+        )
     if isinstance(caller, Principal) and _guards(caller, act) and not has_proved(caller, act, acting.now):
         refuse(caller)
 
@@ -79,7 +82,7 @@ def not_for_devices(acting: Acting) -> None:
     """Refuses the session of a device an act that asks no one for a proof. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_device:
-        raise Forbidden("A device session can't do this. Sign in with a browser", reason="a device proves nobody")
+        raise Forbidden(_("A device session can't do this. Sign in with a browser"), reason="a device proves nobody")
 
 
 def refuse(caller: Principal) -> NoReturn:

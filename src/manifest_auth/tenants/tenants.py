@@ -15,6 +15,7 @@ from manifest_auth.tenants import origin_index
 from manifest_auth.tenants.effective_settings import check
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
 from manifest_auth.text.canonical import SLUG
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 
 
@@ -142,7 +143,7 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
     """Creates a client. Raises ValidationError, Conflict when the identifier is taken."""
     check_identifier(identifier)
     if unit.first(_BY_IDENTIFIER, identifier=identifier):
-        raise Conflict("This identifier is already taken")
+        raise Conflict(_("This identifier is already taken"))
     check(settings, "settings.")
     text = encode(StoredSettings(**msgspec.structs.asdict(settings)))
     added = unit.one(_ADD, identifier=identifier, name=name, settings=text, created_at=now)

@@ -62,6 +62,10 @@ async def shown(wizard: Wizard, values: dict[str, Any], op: Op) -> dict[str, Pag
     await wizard.make_oidc(op, oidc__issuer="https://nobody.invalid", oidc__unchecked="on")
     for step in ("", "ours", "theirs", "rules", "test", "try", "live"):
         pages[f"provider {step}"] = await wizard.step(step)
+    domains = await visitor.get("/console/domains")
+    pages["no domain"] = await visitor.submit(domains, "/console/domains", {"act": "claim"}, domain="com")
+    invitation = await visitor.get("/console/invite")
+    pages["no address"] = await visitor.submit(invitation, "/console/invite", people="zoe")
     return {name: page for name, page in pages.items() if page.reply.text}
 
 

@@ -18,6 +18,7 @@ from manifest_auth.sessions.sessions import advancing, ending
 from manifest_auth.store import SystemUnit, columns, global_, installation_values
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 
 # An attacker who finds a new server first cannot do that. There is one code at a time, valid for an hour, void once
@@ -176,7 +177,7 @@ def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
 def check_username(username: str) -> None:
     """Raises ValidationError."""
     if not 1 <= len(username) <= 64 or username != username.strip():
-        raise ValidationError(details=[("username", "Must have 1 to 64 characters, without spaces at the ends")])
+        raise ValidationError(details=[("username", _("Must have 1 to 64 characters, without spaces at the ends"))])
     check_name(username, "username")
 
 
@@ -186,7 +187,7 @@ def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int
     void_setup_code(unit)
     check_username(username)
     if find(unit, username):
-        raise Conflict("A system admin with this name already exists")
+        raise Conflict(_("A system admin with this name already exists"))
     return unit.one(
         _ADD, username=username, username_key=username.casefold(), password_hash=password_hash, created_at=now
     )

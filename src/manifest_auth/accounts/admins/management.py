@@ -19,6 +19,7 @@ from manifest_auth.sessions.principals import cookie_hash
 from manifest_auth.store import RESET, Announcement, Listing, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.tenants import step_up
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 
 # The transaction locks all active admins and reads the acting one again: of two admins who disable each other at once,
@@ -138,9 +139,9 @@ def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
     step_up.check(ctx, Act.ADMINS)
     active = lock_active_admins(unit, ctx)
     if get_listed(unit, admin_id).disabled_at is not None:
-        raise Conflict("The system admin is already disabled")
+        raise Conflict(_("The system admin is already disabled"))
     if active == [admin_id]:
-        raise Conflict("You can't disable the last active system admin")
+        raise Conflict(_("You can't disable the last active system admin"))
     unit.change(_SET_DISABLED, of_id=admin_id, at=ctx.now)
     ended = end_all(unit, admin_id, "admin_disabled", ctx.now)
     detail = {"before": {"disabled": False}, "after": {"disabled": True}, "sessions_ended": ended}
@@ -150,7 +151,7 @@ def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
 def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
     """Enables a disabled admin. Raises Conflict for one who is not disabled."""
     if admin.disabled_at is None:
-        raise Conflict("The system admin isn't disabled")
+        raise Conflict(_("The system admin isn't disabled"))
     unit.change(_SET_DISABLED, of_id=admin.id, at=None)
     detail = {"before": {"disabled": True}, "after": {"disabled": False}}
     audit.record_installation(unit, by, Event.ADMIN_ENABLED, f"admin:{admin.id}", **detail)
@@ -168,7 +169,7 @@ def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
     """Removes another admin's second factor and ends the sessions. Raises NotFound, InvalidToken, Conflict."""
     get_managed(unit, ctx, admin_id, own="You can't reset your own second factor. Remove it with a code")
     if not second_factor.remove(unit, admin_id):
-        raise Conflict("The system admin has no second factor")
+        raise Conflict(_("The system admin has no second factor"))
     ended = end_all(unit, admin_id, "second_factor_removed", ctx.now)
     audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{admin_id}", sessions_ended=ended)
 

@@ -18,6 +18,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors, installation, sealed_for
+from manifest_auth.text.languages import marked as _
 
 ISSUER = "Manifest Auth"
 _SWITCH = "second_factor"
@@ -85,7 +86,7 @@ def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: 
     """A new secret in base32, to be text once; it takes effect with :func:`confirm`. Replaces an unconfirmed one.
     Raises Conflict when there is a confirmed one."""
     if has_one(unit, admin_id):
-        raise Conflict("You already have a second factor. Remove it first")
+        raise Conflict(_("You already have a second factor. Remove it first"))
     remove(unit, admin_id)
     secret = totp.new_secret(random)
     sealed = sealer.seal(secret.encode(), sealed_for(_F.secret, admin_id=admin_id))
@@ -98,10 +99,10 @@ def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, cod
     ValidationError for a wrong code."""
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is not None:
-        raise Conflict("No second factor is waiting for its first code")
+        raise Conflict(_("No second factor is waiting for its first code"))
     step = _step_of(sealer, found, code, now)
     if not step or not _use_step(unit, found, step):
-        raise ValidationError(details=[("otp", "The code is incorrect. Enter the code that the app shows now")])
+        raise ValidationError(details=[("otp", _("The code is incorrect. Enter the code that the app shows now"))])
     unit.change(_CONFIRM, of=admin_id, now=now)
     return new_codes(unit, random, admin_id)
 

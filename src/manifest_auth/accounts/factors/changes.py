@@ -17,6 +17,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import users
 from manifest_auth.tenants import TenantSettings
+from manifest_auth.text.languages import marked as _
 
 _U = users.c
 
@@ -63,7 +64,7 @@ def check_removable(left: Kind, roles: int, settings: TenantSettings) -> None:
     """Raises Conflict where the last factor of a user with these ``roles`` would go, and the client's policy requires
     one. ``left``: the factors that stay, and work."""
     if not left and tenants.is_required(settings, roles):
-        raise Conflict("Your organization requires a second factor. Add another one first")
+        raise Conflict(_("Your organization requires a second factor. Add another one first"))
 
 
 def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str = "") -> int:

@@ -16,6 +16,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import recovery_codes, sealed_for, user_totps
+from manifest_auth.text.languages import marked as _
 
 _F = user_totps.c
 
@@ -102,7 +103,7 @@ def confirm_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str
     the one before. The user is locked. Raises Conflict where none waits."""
     found = unit.first(_FIND, of_user=user_id)
     if found is None or found.next_secret is None or found.next_session_id != session_id:
-        raise Conflict("No authenticator app is waiting for its first code")
+        raise Conflict(_("No authenticator app is waiting for its first code"))
     secret = _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
     step = protocol.step_of(secret, code, now) if secret else 0
     if not step:

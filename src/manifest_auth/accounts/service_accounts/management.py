@@ -20,6 +20,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields, machine_secrets
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.machine_secrets import SecretKind
 
 # The rules of rank: a service account is never an Admin; only an Admin makes, changes or enables one that is a User
@@ -61,7 +62,7 @@ def disable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
     check_manages(unit, who)
     account = rows.get(unit, account_id, lock=True)
     if account.deactivated_at is not None:
-        raise Conflict("The service account is already disabled")
+        raise Conflict(_("The service account is already disabled"))
     rows.switch(unit, account.id, who.now)
     audit.record(unit, who, Event.SERVICE_ACCOUNT_DISABLED, account.subject)
     return account._replace(deactivated_at=who.now)
@@ -73,7 +74,7 @@ def enable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
     account = rows.get(unit, account_id, lock=True)
     check_may_give(unit, who, account.roles)
     if account.deactivated_at is None:
-        raise Conflict("The service account isn't disabled")
+        raise Conflict(_("The service account isn't disabled"))
     rows.switch(unit, account.id, None)
     audit.record(unit, who, Event.SERVICE_ACCOUNT_ENABLED, account.subject)
     return account._replace(deactivated_at=None)
@@ -103,26 +104,26 @@ def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool =
     which weakens a limit for Admins too. Raises Forbidden, ValidationError."""
     by = check_manages(unit, who)
     if forwards and not by.is_admin:
-        raise Forbidden("Only an Admin can allow a service account to pass on addresses")
+        raise Forbidden(_("Only an Admin can allow a service account to pass on addresses"))
     for mask in roles:
         if not mask:
-            raise ValidationError(details=[("roles", "At least one role is required")])
+            raise ValidationError(details=[("roles", _("At least one role is required"))])
         if mask & Role.ADMIN.bit:
-            raise ValidationError(details=[("roles", "A service account can't be an Admin")])
+            raise ValidationError(details=[("roles", _("A service account can't be an Admin"))])
         if mask & Role.USER_ADMIN.bit and not by.is_admin:
-            raise Forbidden("Only an Admin can manage a service account that is a User Admin")
+            raise Forbidden(_("Only an Admin can manage a service account that is a User Admin"))
 
 
 def _networks(addresses: Collection[str]) -> str:
     if len(addresses) > _MOST_NETWORKS:
-        raise ValidationError(details=[("addresses", f"Enter at most {_MOST_NETWORKS} networks")])
+        raise ValidationError(details=[("addresses", _("Enter at most %(number)s networks", number=_MOST_NETWORKS))])
     try:
         if any("," in one or not one.strip() for one in addresses):
             raise ValueError
         return ",".join(str(network) for one in addresses for network in networks_of(one))
     except ValueError:
         raise ValidationError(
-            details=[("addresses", "Must be networks, for example 192.0.2.0/24 or 2001:db8::/32")]
+            details=[("addresses", _("Must be networks, for example 192.0.2.0/24 or 2001:db8::/32"))]
         ) from None
 
 
@@ -166,7 +167,7 @@ _MADE = {SecretKind.API_KEY: Event.API_KEY_CREATED, SecretKind.CLIENT_SECRET: Ev
 # A client secret that is rotated is made anew.
 _ROTATED = {SecretKind.API_KEY: Event.API_KEY_ROTATED, SecretKind.CLIENT_SECRET: Event.CLIENT_SECRET_CREATED}
 _REVOKED = {SecretKind.API_KEY: Event.API_KEY_REVOKED, SecretKind.CLIENT_SECRET: Event.CLIENT_SECRET_REVOKED}
-_NAMES = {SecretKind.API_KEY: "API keys", SecretKind.CLIENT_SECRET: "client secrets"}
+_NAMES = {SecretKind.API_KEY: _("API keys"), SecretKind.CLIENT_SECRET: _("client secrets")}
 
 
 class NewSecret(NamedTuple):
@@ -238,7 +239,13 @@ def _add(
 ) -> NewSecret:
     now, random = who.now, who.services.random
     if credentials.count(unit, account.id, kind, now) >= MOST_OF[kind]:
-        raise Conflict(f"A service account can have at most {MOST_OF[kind]} {_NAMES[kind]}. Revoke one first")
+        raise Conflict(
+            _(
+                "A service account can have at most %(number)s %(names)s. Revoke one first",
+                number=MOST_OF[kind],
+                names=_NAMES[kind],
+            )
+        )
     text = machine_secrets.make(kind, random.bytes(machine_secrets.RANDOM_BYTES))
     secret = Secret(
         id=random.text(12),

@@ -17,6 +17,7 @@ from manifest_auth.permissions import permissions_in, role_names
 from manifest_auth.store import Listing, Store, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import service_accounts, service_secrets, tenants, users
 from manifest_auth.text.canonical import SERVICE_DOMAIN, SLUG, when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.machine_secrets import SecretKind
 from manifest_auth.text.models import Time, Wire
 
@@ -168,7 +169,7 @@ def add(unit: TenantUnit, account: ServiceAccount) -> ServiceAccount:
     """Adds an account. ``id`` and ``tenant_id`` are not read. Raises Conflict when the name is taken, or the client has
     :data:`MOST`."""
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(f"A client can have at most {MOST} service accounts")
+        raise Conflict(_("A client can have at most %(number)s service accounts", number=MOST))
     _check_free(unit, account.name)
     named = {"email": _address(account.name), "email_key": _address(account.name), "first_name": account.name}
     added = unit.one(_ADD_USER, **named, roles=account.roles, created_at=account.created_at)
@@ -207,7 +208,7 @@ def check_name(name: str) -> str:
 
 def _check_free(unit: TenantUnit, name: str) -> None:
     if unit.first(_TAKEN, email_key=_address(name)) is not None:
-        raise Conflict("A service account with this name already exists")
+        raise Conflict(_("A service account with this name already exists"))
 
 
 def _address(name: str) -> str:

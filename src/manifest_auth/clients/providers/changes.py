@@ -26,6 +26,7 @@ from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector, at_most_one, convert, exactly_one, matching
 
 _KEPT_KEYS = 2  # the current key and the previous one: providers need time to switch to the new certificate
@@ -135,7 +136,9 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
     if secrets.client_secret is not None and elsewhere and not draft.has_secret:
         # Otherwise a User Admin, who cannot read the secret, could point the provider to an own server and receive it.
-        raise ValidationError(details=[(f"{before.kind}.clientSecret", "Required again, because the issuer changed")])
+        raise ValidationError(
+            details=[(f"{before.kind}.clientSecret", _("Required again, because the issuer changed"))]
+        )
     if draft.has_secret:
         fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
         after = providers.replace_secrets(unit, services.sealer, after, fresh)
@@ -158,7 +161,7 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
     provider = providers.get(unit, name, lock=True)
     audit.check_is_open(unit, ctx, may_end=not on)
     if (provider.disabled_at is None) == on:
-        raise Conflict(f"The provider is already turned {'on' if on else 'off'}")
+        raise Conflict(_("The provider is already turned on") if on else _("The provider is already turned off"))
     if not on:
         admins_way_in.check_stays(unit, ctx, provider)
     after = providers.switch(unit, provider, on=on, by_admin=by_admin, now=ctx.now)
@@ -177,7 +180,7 @@ async def prepare_key(
     step_up.check(ctx, Act.PROVIDERS)
     pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
     if pair is None:
-        raise Conflict("Only SAML providers have a key of this server")
+        raise Conflict(_("Only SAML providers have a key of this server"))
 
     def rotate(unit: TenantUnit) -> Provider:
         now = providers.get(unit, provider.name, lock=True)
@@ -259,7 +262,7 @@ async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit]
 def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin: bool) -> bool:
     """Does one step; True when the provider is deleted."""
     if not by_admin and providers.granting_identities(unit, provider.id, 1, Role.ADMIN.bit):
-        raise Forbidden("Only an Admin can delete a provider whose groups granted the Admin role")
+        raise Forbidden(_("Only an Admin can delete a provider whose groups granted the Admin role"))
     admins_way_in.check_stays(unit, ctx, provider)
     ended = sessions.end_provider(unit, provider.id, "provider_deleted", ctx.now)
     given = providers.granting_identities(unit, provider.id, STEP + 1)

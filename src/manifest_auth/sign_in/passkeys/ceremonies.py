@@ -27,6 +27,7 @@ from manifest_auth.sign_in.browser_identity import macs_of
 from manifest_auth.store import Store, SystemUnit, TenantUnit, installation_values
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url, fields
+from manifest_auth.text.languages import marked as _
 
 # A passkey works for its RP ID alone. Under a public address outside of it, all passkeys that were made are void; new
 # ones then belong to the new address.
@@ -42,7 +43,7 @@ class RelyingParty(NamedTuple):
 def current_party(unit: SystemUnit, settings: Settings) -> RelyingParty:
     """The relying party at the public address. Raises Conflict where browsers make no passkeys there."""
     if why := why_no_passkeys(settings):
-        raise Conflict("Passkeys aren't available at this address", reason=why)
+        raise Conflict(_("Passkeys aren't available at this address"), reason=why)
     return RelyingParty(rp_id_in_force(unit, settings), passkey_origins(settings))
 
 
@@ -238,7 +239,7 @@ def add(
     found = webauthn.verify_registration(credential, Expected(challenge, party.id, party.origins))
     _check_room(unit, user)
     if passkey_rows.find(unit, found.credential_id) is not None:  # section 7.1, step 26
-        raise Conflict("This passkey is already registered")
+        raise Conflict(_("This passkey is already registered"))
     provider = webauthn.provider_of(found.aaguid)
     row = Passkey(
         id=services.random.text(12),
@@ -267,4 +268,4 @@ def add(
 
 def _check_room(unit: SystemUnit, user: User) -> None:
     if passkey_rows.count(unit.of(user.tenant_id), user.id) >= passkey_rows.MOST:
-        raise Conflict(f"An account can have at most {passkey_rows.MOST} passkeys. Remove one first")
+        raise Conflict(_("An account can have at most %(number)s passkeys. Remove one first", number=passkey_rows.MOST))

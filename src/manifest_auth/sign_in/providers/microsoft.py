@@ -21,6 +21,7 @@ from manifest_auth.sign_in.providers import account_matching
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.kind import Kind, R
 from manifest_auth.text.canonical import EMAIL_SHAPE, email_key
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import matching
 
 DirectoryId = Annotated[
@@ -83,7 +84,7 @@ class MicrosoftKind(Kind[M, R]):
             cloud = services.microsoft.clouds.get(own.cloud)
         except ValueError as error:
             raise ValidationError(
-                details=[(f"{self.name}.cloud", "This installation doesn't have this cloud")]
+                details=[(f"{self.name}.cloud", _("This installation doesn't have this cloud"))]
             ) from error
         self.check_cloud(cloud, own)
 

@@ -184,7 +184,7 @@ def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provide
     if not usable:
         raise NotFound(reason=_NO_IDENTITY.text)
     if len(usable) > 1:
-        raise Conflict("Choose a provider, because you have linked accounts at several")
+        raise Conflict(_("Choose a provider, because you have linked accounts at several"))
     return usable[0]
 
 

@@ -18,6 +18,7 @@ from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import check_web_address
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
 START = "/api/client/auth/okta-saml"
@@ -46,7 +47,7 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
     """A SAML identity provider and its pinned certificates."""
 
     kind: ClassVar[str] = "saml"
-    unique: ClassVar[str] = "entity ID"
+    unique: ClassVar[str] = _("entity ID")
 
     entity_id: Annotated[str, Meta(min_length=1, max_length=1024)]
     certificates: Annotated[
@@ -82,7 +83,7 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
             needed = "postUrl" if self.binding == "post" else "redirectUrl"
             with each:
                 if not (self.post_url if self.binding == "post" else self.redirect_url):
-                    raise ValidationError(details=[(f"saml.{needed}", "Required for this binding")])
+                    raise ValidationError(details=[(f"saml.{needed}", _("Required for this binding"))])
 
     def check_change(self, before: Self) -> None:
         if before.entity_id != self.entity_id:
@@ -113,14 +114,14 @@ async def begin_saml(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart
     where an identity is to be linked at a provider without a redirect address."""
     own, is_link = chosen.provider.own(SamlSettings), chosen.request.is_link
     if is_link and not own.redirect_url:
-        raise Conflict("Linking requires the provider's redirect binding")
+        raise Conflict(_("Linking requires the provider's redirect binding"))
     started = await provider_flow.begin(ctx, chosen, None)
     client, request_id, state = chosen.tenant.identifier, started.request_id, started.state
     force = provider_proofs.asks_anew(chosen.request)
     if own.binding != "post" or is_link:
         from manifest_auth.protocols import saml
 
-        request, key, _ = _request(ctx, chosen.provider, client, request_id, own.redirect_url, force=force)
+        request, key, _url = _request(ctx, chosen.provider, client, request_id, own.redirect_url, force=force)
         return SignInStart(started, saml.redirect_address(own.redirect_url, request, state, key))
     form = f"{ctx.services.settings.public_url.rstrip('/')}{FORM}?state={state}"
     return SignInStart(started, form, _page(ctx, chosen.provider, client, request_id, state, force=force))

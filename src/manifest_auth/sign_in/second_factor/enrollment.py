@@ -25,6 +25,7 @@ from manifest_auth.sign_in.second_factor.gate import Answer, Judged, open_challe
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings, step_up
 from manifest_auth.text import fields, scan_codes
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Wire
 
 _WRONG = "The browser's response doesn't match. Start again"
@@ -297,7 +298,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
         services = ctx.services
         replaces = bool(user.factors & Kind.TOTP)
         if not one_time_codes.confirm_totp(unit, services.sealer, user.id, ctx.user.session_id, code, ctx.now):
-            raise ValidationError(details=[("otp", "The code is incorrect. Enter the code that the app shows now")])
+            raise ValidationError(details=[("otp", _("The code is incorrect. Enter the code that the app shows now"))])
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=ctx.user.session_id)
         gate.enrolled(unit, ctx, "otp")
         mail_queue.tell(unit, ctx, user, Event.SECOND_FACTOR_ENROLLED, factor="totp", replaces=replaces)
@@ -331,7 +332,7 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
 
     def work(unit: TenantUnit, user: User) -> tuple[str, ...]:
         if not user.factors:
-            raise Conflict("Recovery codes require a second factor. Set one up first")
+            raise Conflict(_("Recovery codes require a second factor. Set one up first"))
         codes = one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
         mail_queue.tell(unit, ctx, user, Event.RECOVERY_CODES_MADE)
         return codes

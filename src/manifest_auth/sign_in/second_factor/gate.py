@@ -23,6 +23,7 @@ from manifest_auth.sign_in.refusal_reasons import SUSPENDED
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import StoredSettings, Tenant, step_up
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 
 # A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time
@@ -172,7 +173,7 @@ def check_method(ctx: RequestContext, settings: StoredSettings, method: str, *, 
     no more, which every policy allows."""
     allowed = {*settings.second_factor.methods, *methods_of(ctx, settings)}
     if method not in allowed or (settings.second_factor.policy == "off" and not in_place):
-        raise ValidationError(details=[("method", "Your organization doesn't allow this kind of second factor")])
+        raise ValidationError(details=[("method", _("Your organization doesn't allow this kind of second factor"))])
 
 
 def check_enrolment(

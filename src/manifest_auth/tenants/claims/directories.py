@@ -22,11 +22,12 @@ from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant
 from manifest_auth.store.tables import directory_claims, directory_owners
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 
 MOST = 100
 PENDING, PROVED = "pending", "proved"
 SIGN_IN, VOUCHED, GRANTED = "sign-in", "vouched", "granted"
-CLAIMED_ELSEWHERE = "Another client of this installation has this directory"
+CLAIMED_ELSEWHERE = _("Another client of this installation has this directory")
 
 
 class Claim(NamedTuple):
@@ -104,9 +105,11 @@ def check(directory: str, field: str = "directory") -> str:
     """The directory's id in its stored form. Raises ValidationError."""
     found = directory.lower()
     if not GUID.match(found):
-        raise ValidationError(details=[(field, "Must be a GUID, the directory (tenant) id")])
+        raise ValidationError(details=[(field, _("Must be a GUID, the directory (tenant) id"))])
     if found == CONSUMERS:
-        raise ValidationError(details=[(field, "The directory of personal accounts doesn't belong to an organization")])
+        raise ValidationError(
+            details=[(field, _("The directory of personal accounts doesn't belong to an organization"))]
+        )
     return found
 
 
@@ -118,7 +121,7 @@ def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
         return False
     tenants.get(unit, unit.tenant_id, lock=True)  # serializes claims of one client, since they are counted
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(f"A client can claim at most {MOST} directories")
+        raise Conflict(_("A client can claim at most %(number)s directories", number=MOST))
     if not unit.change(_ADD, directory=directory, cloud=cloud, claimed_by=origin.actor, claimed_at=origin.at):
         return False
     audit.record(unit, who, Event.DIRECTORY_CLAIMED, _subject(directory), cloud=cloud)
@@ -156,9 +159,9 @@ def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
     directory = check(directory)
     owner_id = owner(unit, directory)
     if owner_id is None:
-        raise Conflict("No client has this directory yet. Approve the first claim instead")
+        raise Conflict(_("No client has this directory yet. Approve the first claim instead"))
     if owner_id == unit.tenant_id:
-        raise Conflict("The client already has this directory")
+        raise Conflict(_("The client already has this directory"))
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
     _set(unit, directory, state=PROVED, proof=GRANTED, reason=reason, proved_at=who.origin.at)

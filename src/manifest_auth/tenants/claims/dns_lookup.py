@@ -12,6 +12,7 @@ from manifest_auth.errors import Conflict, RateLimited, ValidationError
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, dns_servers
 from manifest_auth.text.canonical import DOMAIN
+from manifest_auth.text.languages import marked as _
 
 if TYPE_CHECKING:
     from dns.message import Message
@@ -40,9 +41,9 @@ def check(domain: str, field: str = "domain") -> str:
     """The domain. Raises ValidationError for an invalid one, and for a public suffix: the owner of ``co.uk`` would
     speak for every company below it."""
     if not DOMAIN.match(domain) or domain.rpartition(".")[2].isdigit():
-        raise ValidationError(details=[(field, "Must be a domain in lowercase, for example acme.example")])
+        raise ValidationError(details=[(field, _("Must be a domain in lowercase, for example acme.example"))])
     if _suffixes().is_public(domain):
-        raise ValidationError(details=[(field, "This is a public suffix, and the names below it belong to others")])
+        raise ValidationError(details=[(field, _("This is a public suffix, and the names below it belong to others"))])
     return domain
 
 
@@ -62,7 +63,7 @@ MOST_RECORDS, MOST_BYTES = 50, 16 * 1024
 _AT_ONCE: Final = 16
 _DAY_MS: Final = 86_400_000
 _PER_CLIENT: Final = 4  # look-ups of one client at a time, so that its dead name servers do not delay others
-_NO_ANSWER = "A name server failed or didn't respond in time"
+_NO_ANSWER = _("A name server failed or didn't respond in time")
 
 
 class DnsVerdict(NamedTuple):
@@ -87,7 +88,9 @@ class DomainRecords:
     def check_on(self) -> None:
         """Raises Conflict where this installation calls no name server."""
         if not self.is_on:
-            raise Conflict("This installation doesn't verify domains with DNS. Ask the operator to approve the domain")
+            raise Conflict(
+                _("This installation doesn't verify domains with DNS. Ask the operator to approve the domain")
+            )
 
     async def look_up(self, record: Record, tenant_id: int) -> DnsVerdict:
         """Whether all servers return the record. Raises RateLimited when the client has too many look-ups in progress,
@@ -138,9 +141,9 @@ class DomainRecords:
             return DnsVerdict(False, _NO_ANSWER)
         refused = [verdict for verdict in verdicts if not verdict.proved]
         if not verdicts:
-            return DnsVerdict(False, "This installation has no name server")
+            return DnsVerdict(False, _("This installation has no name server"))
         if refused and len(refused) < len(verdicts):
-            return DnsVerdict(False, "The name servers returned different results")
+            return DnsVerdict(False, _("The name servers returned different results"))
         return refused[0] if refused else DnsVerdict(True)
 
     async def _ask(self, server: tuple[str, int], record: Record) -> DnsVerdict:
@@ -177,7 +180,7 @@ async def _exchange(server: tuple[str, int], record: Record) -> DnsVerdict:
         await writer.drain()
         (size,) = struct.unpack("!H", await reader.readexactly(2))
         if size > MOST_BYTES:
-            return DnsVerdict(False, f"The response is longer than {MOST_BYTES} bytes")
+            return DnsVerdict(False, _("The response is longer than %(number)s bytes", number=MOST_BYTES))
         answer = dns.message.from_wire(await reader.readexactly(size))
     finally:
         writer.close()
@@ -195,11 +198,11 @@ def verdict_of(answer: Message, record: Record) -> DnsVerdict:
     import dns.rdatatype
 
     if answer.rcode() == dns.rcode.NXDOMAIN:
-        return DnsVerdict(False, "The record doesn't exist")
+        return DnsVerdict(False, _("The record doesn't exist"))
     if answer.rcode() != dns.rcode.NOERROR or answer.flags & dns.flags.TC:
         return DnsVerdict(False, _NO_ANSWER)
     if any(found.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for found in answer.answer):
-        return DnsVerdict(False, "The name is an alias (CNAME or DNAME). The record must be at the name itself")
+        return DnsVerdict(False, _("The name is an alias (CNAME or DNAME). The record must be at the name itself"))
     name = dns.name.from_text(record.name)
     texts = [
         b"".join(one.strings)
@@ -208,7 +211,7 @@ def verdict_of(answer: Message, record: Record) -> DnsVerdict:
         for one in found
     ]
     if len(texts) > MOST_RECORDS:
-        return DnsVerdict(False, f"There are more than {MOST_RECORDS} records")
+        return DnsVerdict(False, _("There are more than %(number)s records", number=MOST_RECORDS))
     if record.value.encode() in texts:
         return DnsVerdict(True)
-    return DnsVerdict(False, "The record has a different value" if texts else "The record doesn't exist")
+    return DnsVerdict(False, _("The record has a different value") if texts else _("The record doesn't exist"))

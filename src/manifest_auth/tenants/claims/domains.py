@@ -31,6 +31,7 @@ from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.tenants.claims import dns_lookup
 from manifest_auth.tenants.claims.dns_lookup import Record, record_of
 from manifest_auth.text import fields
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector, Wire
 
 # A claim counts exactly while ``domain_owners`` has it. The key there is the domain, so two clients cannot own one.
@@ -177,7 +178,7 @@ def remove(unit: TenantUnit, domain: str) -> bool:
 
 
 #: All that a client learns about another client's claim.
-CLAIMED_ELSEWHERE: Final = "Another client of this installation has this domain"
+CLAIMED_ELSEWHERE: Final = _("Another client of this installation has this domain")
 
 
 def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
@@ -185,7 +186,7 @@ def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
     step_up.check(who, Act.DOMAINS)
     dns_lookup.check(domain)
     if not _add(unit, who, domain, random):
-        raise Conflict("This domain is already claimed")
+        raise Conflict(_("This domain is already claimed"))
     return get(unit, domain)
 
 
@@ -248,7 +249,7 @@ def release(unit: SystemUnit, tenant_id: int, who: Acting, domain: str) -> None:
 
 def _add(unit: TenantUnit, who: Acting, domain: str, random: Random) -> bool:
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(f"A client can claim at most {MOST} domains")
+        raise Conflict(_("A client can claim at most %(number)s domains", number=MOST))
     token = b32encode(random.bytes(20)).decode("ascii").lower()  # 160 random bits as 32 characters
     added = Claim(
         tenant_id=unit.tenant_id,
@@ -369,7 +370,7 @@ def pin_name(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> PinDat
     """Pins the name to the client. Raises ValidationError."""
     step_up.check(who, Act.PROVIDERS)
     if not _NAME.match(name):
-        raise ValidationError(details=[("name", "No provider can have this name")])
+        raise ValidationError(details=[("name", _("No provider can have this name"))])
     before = unit.first(_FIND_PIN, name=name)
     unit.change(_PIN, name=name, client=tenant.id)
     _record_pin(unit, who, name, before, tenant.id)
