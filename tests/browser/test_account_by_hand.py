@@ -108,4 +108,6 @@ def test_one_links_an_identity_and_unlinks_it(setup: Setup, browser: Chromium, a
         assert [address for address in browser.requests if address.startswith(issuer)]
         browser.shows("The <b>Company</b>")
         press(browser, "main .danger")
+        browser.shows("Unlink your account at The <b>Company</b>?")
+        press(browser, "main .danger")
         browser.shows("Account unlinked.")

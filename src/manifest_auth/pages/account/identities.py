@@ -15,7 +15,7 @@ from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.pages import brands, flash
 from manifest_auth.pages import step_up as way_there
-from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.call import Confirmation, PageCall, View, require, see_other
 from manifest_auth.pages.routing import account_page
 from manifest_auth.pages.sign_in import start, step
 from manifest_auth.pages.sign_in.second_factor import FACTOR_WRONG, Code
@@ -29,6 +29,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 # A form post redirects to no other origin: the provider is reached from here, by a refresh or a link.
@@ -61,6 +62,14 @@ def _of_this(call: PageCall[Any]) -> str:
 PATH = "/account/identities"
 TEMPLATE = "account/identities.html"
 _NEW_MS = 5 * 60_000
+_UNLINKS = Confirmation(
+    _("Unlink your account at %(name)s?"),
+    (
+        _("You can't sign in with it until you link it again."),
+        _("Ends the other sessions in which you signed in with it."),
+    ),
+    _("Unlink account"),
+)
 
 
 class ChangeForm(msgspec.Struct, frozen=True):
@@ -80,6 +89,12 @@ def _show(ctx: RequestContext, call: PageCall[None], unit: TenantUnit) -> Simple
         offers=[one for one in offered(unit) if one.name not in linked],
         has_password=users.get(unit, ctx.user.user_id).password_hash is not None,
     )
+
+
+async def _confirm(ctx: RequestContext, call: PageCall[ChangeForm]) -> Confirmation | None:
+    own = await ctx.store.read(lambda unit: identities.own(unit, ctx))
+    title = next((row.title for row, why in own if row.id == call.fields.unlink and not why), None)
+    return None if title is None else _UNLINKS._replace(name=title)
 
 
 async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Answer[None]:
@@ -193,7 +208,7 @@ def _given(ctx: RequestContext, form: ProofForm) -> tuple[str | None, Given]:
 ROUTES = (
     account_page("GET", PROVIDER_PATH, _to_provider_page, "account/leaving.html", "Continue to the provider"),
     account_page("GET", PATH, _show, TEMPLATE, "Your linked accounts at providers"),
-    account_page("POST", PATH, _change, TEMPLATE, "Link or unlink an account"),
+    account_page("POST", PATH, _change, TEMPLATE, "Link or unlink an account", confirms=_confirm),
     account_page("GET", way_there.PATH, _show_proof, PROOF_TEMPLATE, "Re-authenticate"),
     account_page("POST", way_there.PATH, _prove, PROOF_TEMPLATE, "Re-authenticate, and return", once=False),
 )

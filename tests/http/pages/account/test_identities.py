@@ -66,7 +66,11 @@ async def test_it_is_unlinked_again(app: App) -> None:
         await Browser(app, {**ada.visitor.cookies, **flow}).send("GET", company.op.visit(page.links()["Continue"]))
         page = await ada.visitor.get(PATH)
         [fields] = forms(page, "unlink").values()
-        page = await ada.visitor.follow(await ada.visitor.post(PATH, fields))
+        asked = await ada.visitor.post(PATH, fields)
+        assert (asked.status, asked.heading) == (200, f"Unlink your account at {company.name}?")
+        assert "Ends the other sessions in which you signed in with it." in asked.text
+        assert len(forms(await ada.visitor.get(PATH), "unlink")) == 1
+        page = await ada.visitor.follow(await ada.visitor.submit(asked, PATH))
         assert "Account unlinked." in page.text
         assert forms(page, "unlink") == {}
         again = await ada.visitor.post(PATH, fields | {"form": page.form(PATH).fields["form"]})
