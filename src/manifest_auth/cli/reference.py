@@ -156,7 +156,8 @@ work only at `MANIFEST_PUBLIC_URL`, and a form works only on the page that conta
   sign-in works once.
 - If your session expires or an action requires re-authentication, the form waits for an hour. After re-authentication
   in the same session, the action completes. After a new sign-in, the page shows the form as you filled it in. It never
-  keeps passwords and codes, and no other user can open it.
+  keeps passwords, PINs, codes, and other secrets: the page asks for them again, also after re-authentication. No other
+  user can open it.
 - Before an action that affects many people or can't be undone, a page shows what it affects, and asks for confirmation.
 - A page with a new secret shows it for 10 minutes in the same session, or until you say that you saved it. The database
   stores it encrypted.
