@@ -28,7 +28,7 @@ from tests.support.people import member
 from tests.support.routes import ROUTES, Route
 from tests.support.team import Team, new_team
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 ROLES = ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer")
 #: Written down here and not read from the code, which it checks.

@@ -19,7 +19,7 @@ from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import sign_ins
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 _numbers = itertools.count(1)
 #: What every request, event or beat of a node writes, whatever it is about.
