@@ -195,7 +195,7 @@ class _Page:
             if await submissions.read_shown(ctx, call, dismissed):
                 await submissions.forget(ctx, dismissed)
             return see_other(here if is_own_page(here) else self._back(call))
-        if not self.once or not call.person:
+        if not self.once or not (call.person or self._is_of_the_installation):  # where the first one has no account yet
             return await self._carry_out(ctx, call, texts)
         return await self._submit(ctx, call, texts, token.key)
 
