@@ -72,6 +72,7 @@ def test_what_is_put_into_a_message_is_the_same_in_every_language(language: str)
             continue
         ids, strings = _texts(message.id), _texts(message.string)
         expected = set(_PLACEHOLDER.findall(ids[-1]))
+        assert not re.search(r"<(?!/?(?:a|code|span|strong)\b)", "".join(ids + strings)), "no reader would see it"
         for string in strings:
             assert set(_PLACEHOLDER.findall(string)) == expected, string
             assert not re.search(r"%(?!\(\w+\)[sd]|%)", string), string
