@@ -436,7 +436,6 @@ def _text(value: object, called: Callable[[str], str]) -> str:
 
 PATH = "/console/audit"
 _SIZE = 50
-_COUNTED = 4  # steps of thousands of events that a page counts
 
 
 class TrailQuery(SpanQuery, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
@@ -483,8 +482,8 @@ async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answe
 
 
 async def _counted(ctx: RequestContext, wanted: EventFilter) -> str:
-    number = await audit.total(ctx.store, wanted, _COUNTED)
-    return f"{number:,}" if number is not None else _("more than %(number)s", number=f"{audit.STEP * _COUNTED:,}")
+    number = await audit.total(ctx.store, wanted, 1)
+    return f"{number:,}" if number is not None else _("more than %(number)s", number=f"{audit.STEP:,}")
 
 
 async def _view(
