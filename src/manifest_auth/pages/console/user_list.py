@@ -137,6 +137,7 @@ def _list(ctx: RequestContext, call: PageCall[UsersQuery], unit: TenantUnit) -> 
         states=STATES,
         factors=FACTORS,
         roles=ROLES,
+        most=SIZE,
         acts=[(name, act.label) for name, act in _BULK.items()],
         outcomes=call.shown_as(Outcomes),
     )
@@ -284,6 +285,6 @@ async def _export(ctx: RequestContext, call: PageCall[UsersQuery]) -> View | Ans
 _TEMPLATE = "console/users.html"
 ROUTES = (
     users_page("GET", PATH, _list, _TEMPLATE, "The client's users"),
-    users_page("POST", PATH, _bulk, _TEMPLATE, "Change several users", confirms=_confirm),
+    users_page("POST", PATH, _bulk, _TEMPLATE, "Change up to 50 users of a page", confirms=_confirm),
     users_page("GET", f"{PATH}/export", _export, "", "The client's users as a CSV file", form_at=PATH),
 )

@@ -129,6 +129,8 @@ async def test_half_an_act_is_refused_and_keeps_the_selection(app: App, typed: d
 
 async def test_no_one_selected_is_refused(app: App) -> None:
     visitor, _ = await manager(app)
+    reach = "An action changes only users selected on this page, which has up to 50."
+    assert reach in (await visitor.get(PATH)).text
     page = await select(visitor, act="deactivate")
     assert (page.status, page.problems) == (400, ["Select at least one user"])
     assert page.tree.xpath("//*[@id='users']")
