@@ -27,6 +27,7 @@ SHOWN = [route for route in PAGES if route.template]
 QUERIES = [(route.path, member) for route in SHOWN if route.method == "GET" for member in (*route.members, "x")]
 POSTS = [route for route in PAGES if route.method == "POST"]
 _MACHINES = "/service-accounts/"
+_APP = "https://a.example/"  # of an app that its client lists: the account page leads to it
 _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
 #: Some of the texts, and all of them where there is time: see :func:`tried`.
 TEXTS = [
@@ -56,7 +57,7 @@ def check(page: Page, said: object) -> None:
     if location := page.reply.headers.get("location"):
         assert is_here(location, ORIGIN), (said, location)
     elif page.reply.headers.get("content-type", "").startswith("text/html"):
-        assert faults(page) == [], (said, page.reply.text)
+        assert [fault for fault in faults(page) if fault != f"href={_APP}"] == [], (said, page.reply.text)
 
 
 def test_there_is_enough() -> None:
@@ -128,7 +129,7 @@ async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
     about = {} if (set(text) & set("\t\r\n")) else {"label": text[:100]}
     machine = (await new_account(app, client, description=text[:500]))["id"]
     await new_key(app, client, machine, **about)
-    web = {"name": text[:100], "kind": "web", "redirectUris": ["https://a.example/"]}
+    web = {"name": text[:100], "kind": "web", "redirectUris": [_APP]}
     reply = await app.post(f"/api/admin/clients/{client}/apps", web, token=token)
     return visitor, {"client": client, "id": number, "name": "x", "machine": machine, "app": reply.data["id"]}
 

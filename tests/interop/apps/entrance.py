@@ -1,4 +1,4 @@
-"""The public address of a server: a proxy before its nodes, which take turns. It notes what apps call."""
+"""The public address of a server: a proxy before its nodes, which take turns, that notes what apps call."""
 
 from __future__ import annotations
 
