@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.browser import axe
@@ -14,7 +16,7 @@ _THERE = "document.readyState === 'complete' && document.body.dataset.mdColorSch
 @pytest.mark.needs("node", "npm")
 @pytest.mark.needs_chromium
 @matrix(("scheme", "theirs", "width"), [("light", "default", 1280), ("dark", "slate", 320)])
-@matrix("page", ["index.html", "integrators.html", "architecture.html"])
+@matrix("page", ["index.html", "integrators.html", "architecture.html", "settings.html"])
 def test_a_page_of_the_site(browser: Chromium, base: str, page: str, scheme: str, theirs: str, width: int) -> None:
     browser.size(width)
     browser.scheme(scheme)
@@ -24,3 +26,20 @@ def test_a_page_of_the_site(browser: Chromium, base: str, page: str, scheme: str
     browser.until(_THERE.format(theirs))
     assert axe.findings(browser) == []
     assert not browser.value("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
+@pytest.mark.needs("node", "npm")
+@pytest.mark.needs_chromium
+@pytest.mark.endurance
+def test_every_page_of_the_site(browser: Chromium, base: str, site: Path) -> None:
+    """On a phone, which leaves the least room. Tables with many columns scroll in themselves."""
+    browser.size(320)
+    browser.scheme("light")
+    found: dict[str, list[str]] = {}
+    for page in sorted(str(path.relative_to(site)) for path in site.rglob("*.html")):
+        browser.open(f"{base}/docs/{page}")
+        browser.until("document.readyState === 'complete'")
+        wide = browser.value("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        found[page] = axe.findings(browser) + ["wider than a phone"] * wide
+    assert {page: faults for page, faults in found.items() if faults} == {}
+    assert len(found) > 100
