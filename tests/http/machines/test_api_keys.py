@@ -42,7 +42,7 @@ async def test_scopes_hold_for_rest_and_graphql(app: App) -> None:
     it = await machine(app, client, "User Admin", scopes=["users:read"])
     assert (await app.get("/api/client/users/1/identities", token=it.key.text)).code == "FORBIDDEN"
     refused = check_refusal(await app.get("/api/client/audit", token=it.key.text), 403, "FORBIDDEN")
-    assert refused["details"] == [{"field": "permission", "message": "Needs audit:read"}]
+    assert refused["details"] == [{"field": "permission", "message": "Requires the permission audit:read"}]
     assert (await ask(app, it.key.text, "{ users { id } }")).json["data"] == {"users": []}
     for document in (
         "{ jobs { id } }",
