@@ -108,7 +108,7 @@ def test_the_last_user_who_goes_leaves_a_job_unassigned_unless_it_is_in_progress
     assert job_rules.unassigned(one) == State(S.UNASSIGNED, steps=1, assigned=0)
     under_way = job_rules.unassigned(job_rules.started(one))
     assert under_way == State(S.IN_PROGRESS, steps=1, assigned=0)
-    with pytest.raises(Conflict, match="nobody"):
+    with pytest.raises(Conflict, match="not assigned"):
         job_rules.unassigned(under_way)
 
 

@@ -83,7 +83,7 @@ def test_a_refusal_says_where_the_version_stands(status: VersionStatus, move: Te
     with pytest.raises(Conflict) as refused:
         after(status, move)
     word = "a draft" if status is VersionStatus.DRAFT else status.value.lower()
-    assert refused.value.message.startswith(f"The version is {word}: to be {move.value.lower()} it must be ")
+    assert refused.value.message.startswith(f"The version is {word}. To be {move.value.lower()}, it must be ")
     for source in TRANSITIONS[move].sources:
         assert source.value.lower() in refused.value.message
 
