@@ -10,7 +10,7 @@ import pytest
 from manifest_auth.accounts import users
 from manifest_auth.api.graphql import execution
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.permissions import HOLDERS, Permission, permissions_of
+from manifest_auth.permissions import HOLDERS, Permission, allowed, permissions_of
 from manifest_auth.store import StoreUnavailable
 from tests.support.application import App
 from tests.support.matrix import matrix
@@ -92,13 +92,15 @@ async def test_a_role_without_the_permission_is_forbidden(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(HOLDERS, Permission.USERS_READ, frozenset())
-    permissions_of.cache_clear()
+    for cached in (permissions_of, allowed):
+        cached.cache_clear()
     try:
         reply = await app.graphql(QUERY, token)
         alone = await app.graphql("{ me { id } }", token)
     finally:
         monkeypatch.undo()
-        permissions_of.cache_clear()
+        for cached in (permissions_of, allowed):
+            cached.cache_clear()
     [error] = reply.json["errors"]
     assert (error["message"], error["extensions"]["code"]) == ("Insufficient permissions", "FORBIDDEN")
     assert reply.json["data"]["users"] is None
