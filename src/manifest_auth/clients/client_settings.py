@@ -179,7 +179,7 @@ def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
     try:
         picture = png.clean(data)
     except png.InvalidPng as error:
-        raise ValidationError(details=[("logo", str(error))]) from None
+        raise ValidationError(details=[("logo", error.args[0])]) from None
     rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     before = brand_assets.find(unit)
     after = brand_assets.put(unit, picture)

@@ -62,7 +62,8 @@ class Mark(NamedTuple):
 
 class Chart(NamedTuple):
     """``labels``: of the places, one for each value of a series; ``unit``: what is counted; ``first``: heading of the
-    labels in the table; ``rows``: of the table, newest first where the labels are times."""
+    labels in the table; ``rows``: of the table, newest first where the labels are times; ``is_english``: a label
+    that is not marked is English."""
 
     id: str
     title: str
@@ -75,6 +76,7 @@ class Chart(NamedTuple):
     marks: tuple[Mark, ...]
     height: int = HEIGHT
     left: int = _LEFT
+    is_english: bool = False
 
     @property
     def is_empty(self) -> bool:

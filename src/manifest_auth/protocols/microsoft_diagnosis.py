@@ -16,6 +16,8 @@ from manifest_auth.protocols.oidc import Finding
 from manifest_auth.protocols.oidc.messages import object_of
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.outgoing_guard import Reply, Unreachable
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 
 _DIRECTORY = re.compile(r"authorization_uri=\"?https://[^/,\s\"]+/([0-9a-fA-F-]{36})/")
 #: Invalid grants: a code, and a token to exchange.
@@ -30,29 +32,41 @@ async def directory(outgoing: Outgoing, cloud: Cloud, name: str, tenant_id: int)
         address = f"{cloud.login}/{name}/v2.0/.well-known/openid-configuration"
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="discovery")
     except Unreachable as error:
-        return [Finding("bad", f"Microsoft's login service can't be reached: {error}.")]
+        return [Finding("bad", _("Microsoft's login service can't be reached: %(error)s.", error=error.args[0]))]
     found = object_of(reply)
     if reply.status != 200:
         if found.get("error") == "invalid_tenant" or _number(found) == "AADSTS90002":
-            text = (
-                f"There is no such directory: {host} doesn't know the ID {name}. Check whether it "
-                "belongs to another cloud."
+            text = _(
+                "There is no such directory: %(host)s doesn't know the ID %(name)s. Check whether it belongs to "
+                "another cloud.",
+                host=host,
+                name=name,
             )
             return [Finding("bad", text)]
-        return [Finding("bad", f"Microsoft's login service at {host} {_status_text(reply)}.")]
+        text = _("Microsoft's login service at %(host)s returns status %(status)s.", host=host, status=_status(reply))
+        return [Finding("bad", text)]
     issuer = found.get("issuer")
     if issuer != cloud.issuer_v2(name):
-        text = f"The directory's issuer is {str(issuer)[:200]}, but in this cloud it must be {cloud.issuer_v2(name)}."
+        text = _(
+            "The directory's issuer is %(named)s, but in this cloud it must be %(expected)s.",
+            named=str(issuer)[:200],
+            expected=cloud.issuer_v2(name),
+        )
         return [Finding("bad", text)]
-    findings = [Finding("ok", f"The directory is at {host}, and its issuer is correct for this cloud.")]
+    text = _("The directory is at %(host)s, and its issuer is correct for this cloud.", host=host)
+    findings = [Finding("ok", text)]
     try:
         keys = await oidc.fetch_keys(outgoing, str(found.get("jwks_uri")), outgoing.deadline(tenant_id))
     except Unreachable as error:
-        return [*findings, Finding("bad", f"The directory's keys can't be read: {error}.")]
+        text = _("The directory's keys can't be read: %(error)s.", error=error.args[0])
+        return [*findings, Finding("bad", text)]
     usable = sum(key.fits("RS256") for key in oidc.keys_of_issuer(keys, cloud.issuer_v2(name)))
     if not usable:
-        return [*findings, Finding("bad", "None of the published keys signs for this directory.")]
-    return [*findings, Finding("ok", f"The directory publishes {usable} usable {'key' if usable == 1 else 'keys'}.")]
+        return [*findings, Finding("bad", _("None of the published keys signs for this directory."))]
+    text = several(
+        "The directory publishes %(number)d usable key.", "The directory publishes %(number)d usable keys.", usable
+    )
+    return [*findings, Finding("ok", text)]
 
 
 async def application(
@@ -71,24 +85,36 @@ async def application(
         address = f"{cloud.login}/{name}/oauth2/v2.0/token"
         reply = await outgoing.post_form(address, fields, deadline=outgoing.deadline(tenant_id), call="token")
     except Unreachable as error:
-        return Finding("bad", f"The directory's token endpoint can't be reached: {error}.")
+        return Finding("bad", _("The directory's token endpoint can't be reached: %(error)s.", error=error.args[0]))
     found = object_of(reply)
     complaint, number = found.get("error"), _number(found)
     suffix = f" ({number})" if number else ""
     if complaint == "unauthorized_client":
-        return Finding("bad", f"The directory doesn't know the application {client_id}{suffix}.")
+        text = _("The directory doesn't know the application %(name)s%(number)s.", name=client_id, number=suffix)
+        return Finding("bad", text)
     if complaint == "invalid_client" and secret:
-        return Finding("bad", f"Microsoft rejects the client secret. It is incorrect or has expired{suffix}.")
+        text = _("Microsoft rejects the client secret. It is incorrect or has expired%(number)s.", number=suffix)
+        return Finding("bad", text)
     if complaint == "invalid_client":
-        return Finding("bad", f"Microsoft requires a client secret, and none is set{suffix}. Set clientSecret.")
+        text = _("Microsoft requires a client secret, and none is set%(number)s. Set clientSecret.", number=suffix)
+        return Finding("bad", text)
     if complaint not in ("invalid_grant", "invalid_request"):
-        why = f"Microsoft {_status_text(reply)}"
-        return Finding("unknown", f"The application and its secret couldn't be checked: {why}.")
+        text = _(
+            "The application and its secret couldn't be checked: Microsoft returns status %(status)s.",
+            status=_status(reply),
+        )
+        return Finding("unknown", text)
     if not secret:
-        text = "This works if the redirect URI is registered for mobile and desktop applications, not for the web."
-        return Finding("unknown", f"There is no client secret. {text}")
-    text = "Microsoft might check the secret only at a real sign-in, so test sign-in too."
-    return Finding("unknown", f"Microsoft reports no problem with the application and its secret so far. {text}")
+        text = _(
+            "There is no client secret. Then the redirect URI must be registered for mobile and desktop "
+            "applications, not web."
+        )
+        return Finding("unknown", text)
+    text = _(
+        "Microsoft reports no problem with the application and its secret so far. Microsoft might check the "
+        "secret only at a real sign-in, so test sign-in too."
+    )
+    return Finding("unknown", text)
 
 
 async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name: str, tenant_id: int) -> Finding:
@@ -97,17 +123,28 @@ async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name:
         address = f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI"
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="dataverse")
     except Unreachable as error:
-        return Finding("bad", f"The environment {organization} can't be reached: {error}.")
+        text = _("The environment %(address)s can't be reached: %(error)s.", address=organization, error=error.args[0])
+        return Finding("bad", text)
     if reply.status == 404:
-        return Finding("bad", f"There is no environment at {organization}.")
+        return Finding("bad", _("There is no environment at %(address)s.", address=organization))
     if reply.status != 401:
-        return Finding("note", f"The environment {organization} {_status_text(reply)} instead of requesting a token.")
+        text = _(
+            "The environment %(address)s returns status %(status)s instead of requesting a token.",
+            address=organization,
+            status=_status(reply),
+        )
+        return Finding("note", text)
     named = _DIRECTORY.search(reply.headers.get("www-authenticate", ""))
     if named is None:
-        return Finding("ok", f"The environment {organization} exists and requests a token.")
+        return Finding("ok", _("The environment %(address)s exists and requests a token.", address=organization))
     if named[1].lower() != name:
-        return Finding("bad", f"The environment {organization} belongs to a different directory: {named[1].lower()}.")
-    return Finding("ok", f"The environment {organization} exists and belongs to this directory.")
+        text = _(
+            "The environment %(address)s belongs to a different directory: %(name)s.",
+            address=organization,
+            name=named[1].lower(),
+        )
+        return Finding("bad", text)
+    return Finding("ok", _("The environment %(address)s exists and belongs to this directory.", address=organization))
 
 
 async def graph(outgoing: Outgoing, cloud: Cloud, tenant_id: int) -> Finding:
@@ -115,10 +152,15 @@ async def graph(outgoing: Outgoing, cloud: Cloud, tenant_id: int) -> Finding:
     try:
         reply = await outgoing.get(f"{cloud.graph}/v1.0/me", deadline=outgoing.deadline(tenant_id), call="graph")
     except Unreachable as error:
-        return Finding("bad", f"Microsoft Graph can't be reached: {error}.")
+        return Finding("bad", _("Microsoft Graph can't be reached: %(error)s.", error=error.args[0]))
     if reply.status != 401:
-        return Finding("note", f"Microsoft Graph at {cloud.graph} {_status_text(reply)} instead of requesting a token.")
-    return Finding("ok", f"Microsoft Graph is at {cloud.graph} and requests a token.")
+        text = _(
+            "Microsoft Graph at %(address)s returns status %(status)s instead of requesting a token.",
+            address=cloud.graph,
+            status=_status(reply),
+        )
+        return Finding("note", text)
+    return Finding("ok", _("Microsoft Graph is at %(address)s and requests a token.", address=cloud.graph))
 
 
 def _number(body: dict[str, Any]) -> str:
@@ -126,6 +168,6 @@ def _number(body: dict[str, Any]) -> str:
     return oidc.with_number("", body.get("error_description")).strip()
 
 
-def _status_text(reply: Reply) -> str:
+def _status(reply: Reply) -> str:
     number = _number(object_of(reply))
-    return f"returns status {reply.status}" + (f" ({number})" if number else "")
+    return f"{reply.status} ({number})" if number else str(reply.status)

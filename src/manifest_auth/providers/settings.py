@@ -238,7 +238,7 @@ def own_settings_of(text: str, kind: str, model: type[S]) -> S:
 def check_provider_name(name: str) -> None:
     """Raises ValidationError."""
     if name in _RESERVED:
-        raise ValidationError(details=[("name", f"Another address already has the name {name}")])
+        raise ValidationError(details=[("name", _("Another address already has the name %(name)s", name=name))])
     if not PROVIDER_NAME.match(name):
         sentence = _("1 to 63 lowercase letters, digits, and inner dots, hyphens, and underscores")
         raise ValidationError(details=[("name", sentence)])

@@ -29,6 +29,7 @@ from manifest_auth.runtime.outgoing_guard import (
     Resolve,
     Resolver,
     Shares,
+    Target,
     TooManyCalls,
     Unreachable,
     literal_refusal,
@@ -37,6 +38,7 @@ from manifest_auth.runtime.outgoing_guard import (
     system,
 )
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.text.languages import marked as _
 
 if TYPE_CHECKING:
     from manifest_auth.runtime.outgoing_transport import Transport
@@ -82,7 +84,7 @@ class Outgoing:
     def check(self, url: str) -> None:
         """Raises ValueError for an address that may never be called, with a message for the user who configures it."""
         if why := literal_refusal(split(url).host, self._private):
-            raise ValueError(f"can't be called: {why}")
+            raise ValueError(_("can't be called: %(why)s", why=why))
 
     async def get(
         self, url: str, *, deadline: Deadline, headers: Mapping[str, str] | None = None, call: Call = "other"
@@ -145,7 +147,7 @@ class Outgoing:
         try:
             target = split(url)
         except ValueError as error:
-            raise Unreachable(f"the address {error}") from None
+            raise Unreachable(_("the address %(error)s", error=error.args[0])) from None
         client = deadline.tenant_id
         host_limit = self._host_limits.setdefault((client, target.authority), asyncio.Semaphore(MOST_AT_ONCE))
         sent = {"Host": target.authority, **_USUAL, **headers}
@@ -156,14 +158,14 @@ class Outgoing:
                         await held.enter_async_context(host_limit)
                         await held.enter_async_context(self._shares.slot(client))
                 except TimeoutError:
-                    raise TooManyCalls("too many calls are under way") from None
+                    raise TooManyCalls(_("too many calls are under way")) from None
                 return await self._open().exchange(client, method, target, sent, body, deadline.left, redirects)
         except TimeoutError:
-            raise Unreachable(f"{target.authority}: no answer in time") from None
+            raise Unreachable(_("%(host)s: no answer in time", host=target.authority)) from None
         except NotPublic as error:
-            raise NotPublic(f"{target.authority}: {error}", target.authority) from None
+            raise NotPublic(_named(target, error), target.authority) from None
         except Unreachable as error:
-            raise type(error)(f"{target.authority}: {error}") from None
+            raise type(error)(_named(target, error)) from None
 
     def _open(self) -> Transport:
         if self._transport is None:
@@ -173,6 +175,10 @@ class Outgoing:
         return self._transport
 
 
+def _named(target: Target, error: Unreachable) -> str:
+    return _("%(address)s: %(error)s", address=target.authority, error=error.args[0])
+
+
 # Calls for users who configure addresses but must not explore private networks with them: a User Admin on premise.
 
 
@@ -180,7 +186,7 @@ class NoPublicAddress(Exception):
     """The host has no public address, or none at all. It was not called."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(f"{host} has no public address")
+        super().__init__(_("%(host)s has no public address", host=host))
 
 
 class LimitedOutgoing(Outgoing):

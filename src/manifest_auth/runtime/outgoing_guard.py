@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from manifest_auth.runtime.settings import PrivateTargets, is_loopback_host
 from manifest_auth.text import strict_json
+from manifest_auth.text.languages import marked as _
 
 MAX_LENGTH = 2048
 _ADDRESS = re.compile(r"[!-~]+\Z")  # RFC 3986 knows printable ASCII only
@@ -49,20 +50,20 @@ _PORTS = {"https": 443, "http": 80}
 def split(url: str) -> Target:
     """The parts of a URL that may be called. Raises ValueError with a message for the user who configures it."""
     if len(url) > MAX_LENGTH or not _ADDRESS.match(url) or "\\" in url:
-        raise ValueError("must be a URL in plain ASCII without spaces; write an international host as xn--…")
+        raise ValueError(_("must be a URL in plain ASCII without spaces; write an international host as xn--…"))
     parts = urlsplit(url)
     if parts.scheme not in _PORTS:
-        raise ValueError("must begin with https://")
+        raise ValueError(_("must begin with https://"))
     if "@" in parts.netloc:
-        raise ValueError("must not contain a user name or password")
+        raise ValueError(_("must not contain a user name or password"))
     if "#" in url:
-        raise ValueError("must not contain #")
+        raise ValueError(_("must not contain #"))
     host = parts.hostname or ""  # lower case, without brackets
     if not _NAME.match(host) and not _is_ipv6(parts.netloc, host):
-        raise ValueError("must name a host")
+        raise ValueError(_("must name a host"))
     port = parts.port or _PORTS[parts.scheme]  # ValueError beyond 65535
     if parts.scheme == "http" and not is_loopback_host(host):
-        raise ValueError("must begin with https://; http is allowed only for loopback addresses")
+        raise ValueError(_("must begin with https://; http is allowed only for loopback addresses"))
     return Target(parts.scheme, host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
 
 
@@ -77,11 +78,11 @@ def refusal(host: str, address: str, private: PrivateTargets) -> str:
     """Why ``address``, which ``host`` resolved to, may not be called; empty when it may."""
     ip = _ipv4_inside(ipaddress.ip_address(address.partition("%")[0]))
     if is_loopback_host(host) and not ip.is_loopback:  # otherwise http would leave this machine
-        return f"{host} is {ip}, which isn't this machine"
+        return _("%(host)s is %(ip)s, which isn't this machine", host=host, ip=str(ip))
     if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
-        return f"{ip} isn't the address of a server"
+        return _("%(ip)s isn't the address of a server", ip=str(ip))
     if not _is_public(ip) and not private.allow(host, ip):
-        return f"{ip} isn't a public address, and MANIFEST_OUTGOING_PRIVATE doesn't allow it"
+        return _("%(ip)s isn't a public address, and MANIFEST_OUTGOING_PRIVATE doesn't allow it", ip=str(ip))
     return ""
 
 

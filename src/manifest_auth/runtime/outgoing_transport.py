@@ -20,13 +20,15 @@ from urllib.parse import urlsplit
 import httpcore2
 
 from manifest_auth.runtime.outgoing_guard import NotPublic, Reply, Resolver, Target, Unreachable
+from manifest_auth.text.languages import joined
+from manifest_auth.text.languages import marked as _
 
 MAX_BODY = 1024 * 1024
 MOST_IDLE = 32
 KEEP_S = 4.0  # below the 5 s of common servers, so that a call does not get a connection that is just being closed
 _LEAST_PIECE = 512  # minimum size that a piece of a body counts: a megabyte of single bytes would occupy the processor
 _MOST_TRIED = 4
-_NAMES = {socket.EAI_NONAME: "there is no such name", socket.EAI_AGAIN: "the name servers do not answer"}
+_NAMES = {socket.EAI_NONAME: _("there is no such name"), socket.EAI_AGAIN: _("the name servers do not answer")}
 #: The client of the running call. The pool opens a connection in the task of the call, but passes no argument of the
 #: call to the backend.
 _TENANT: ContextVar[int] = ContextVar("tenant")
@@ -90,9 +92,11 @@ class Transport:
         async with exchange as answer:
             received = _joined_headers(answer.headers)
             if 300 <= answer.status < 400 and not redirects:
-                raise Unreachable(f"redirected to {_without_query(received.get('location', 'nowhere'))}")
+                raise Unreachable(
+                    _("redirected to %(address)s", address=_without_query(received.get("location", "nowhere")))
+                )
             if received.get("content-encoding", "identity").lower() != "identity":
-                raise Unreachable("compressed its answer, although the request forbids it")
+                raise Unreachable(_("compressed its answer, although the request forbids it"))
             return Reply(answer.status, received, await _read(answer.aiter_stream()))
 
 
@@ -114,7 +118,7 @@ class _CheckedBackend(httpcore2.AnyIOBackend):
         why = {address: self._refusal(host, address) for address in addresses}
         allowed = [address for address in addresses if not why[address]][:_MOST_TRIED]
         if not allowed:
-            raise NotPublic("; ".join(why.values()))
+            raise NotPublic(joined(why.values(), "; "))
         until = time.monotonic() + (timeout or 0)
         for others in range(len(allowed) - 1, -1, -1):
             share = (until - time.monotonic()) / (others + 1)
@@ -132,7 +136,7 @@ async def _read(parts: AsyncIterator[bytes]) -> bytes:
         body += part
         counted += max(len(part), _LEAST_PIECE)
         if counted > MAX_BODY:
-            raise Unreachable("the answer is too large")
+            raise Unreachable(_("the answer is too large"))
     return bytes(body)
 
 
@@ -159,17 +163,18 @@ def _as_unreachable() -> Iterator[None]:
     try:
         yield
     except httpcore2.PoolTimeout:
-        raise Unreachable("no connection was free in time") from None
+        raise Unreachable(_("no connection was free in time")) from None
     except httpcore2.TimeoutException:
-        raise Unreachable("no answer in time") from None
+        raise Unreachable(_("no answer in time")) from None
     except httpcore2.ConnectError as error:
         cause = _innermost(error)
-        kind = "TLS" if isinstance(cause, ssl.SSLError) else "cannot connect"
-        raise Unreachable(f"{kind}: {_plain(cause)}") from None
+        plain = _plain(cause)
+        is_tls = isinstance(cause, ssl.SSLError)
+        raise Unreachable(f"TLS: {plain}" if is_tls else _("cannot connect: %(error)s", error=plain)) from None
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-        raise Unreachable(f"broken answer: {_innermost(error)}") from None
+        raise Unreachable(_("broken answer: %(error)s", error=str(_innermost(error)))) from None
     except OSError as error:  # from the DNS lookup
-        raise NotPublic(f"the name cannot be looked up: {_plain(error)}") from None
+        raise NotPublic(_("the name cannot be looked up: %(error)s", error=_plain(error))) from None
 
 
 def _plain(error: BaseException) -> str:

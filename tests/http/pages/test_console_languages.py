@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from tests.http.pages.console.provider_wizard import NEW, Wizard
+from tests.http.pages.console.test_branding import part, upload
 from tests.http.pages.test_hostile_everywhere import world
 from tests.support.application import App
+from tests.support.background_jobs import check_providers
 from tests.support.oidc_op import Op
+from tests.support.pictures import Picture
 from tests.support.routes import PAGES, filled
 from tests.support.visitor import Page
 
@@ -59,9 +62,16 @@ async def shown(wizard: Wizard, values: dict[str, Any], op: Op) -> dict[str, Pag
     for preset in chosen:
         for step in ("", "theirs"):
             pages[f"{preset} {step}"] = await visitor.get(f"{NEW}?preset={preset}&name=n-{preset}&step={step}")
+    pages["nothing typed"] = await wizard.make("oidc")
+    pages["no metadata"] = await Wizard(visitor, "saml").make("saml", saml__metadata="<a/>")
     await wizard.make_oidc(op, oidc__issuer="https://nobody.invalid", oidc__unchecked="on")
     for step in ("", "ours", "theirs", "rules", "test", "try", "live"):
         pages[f"provider {step}"] = await wizard.step(step)
+    pages["findings"] = await wizard.act("test", await wizard.step("test"))
+    assert await check_providers(visitor.app) > 0
+    pages["checked"] = await visitor.get("/console")
+    picture = Picture(width=900, height=20).encoded()
+    pages["too wide"] = await upload(visitor, part("act", b"logo"), part("logo", picture, "logo.png"))
     domains = await visitor.get("/console/domains")
     pages["no domain"] = await visitor.submit(domains, "/console/domains", {"act": "claim"}, domain="com")
     invitation = await visitor.get("/console/invite")

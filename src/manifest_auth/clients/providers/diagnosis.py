@@ -25,6 +25,7 @@ from manifest_auth.sign_in.providers.provider_flow import ProviderChoice
 from manifest_auth.sign_in.providers.provider_proofs import Tried
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import check_web_address
+from manifest_auth.text.languages import marked as _
 
 
 async def diagnose(
@@ -38,7 +39,8 @@ async def diagnose(
             async for found in _diagnose(ctx, client, provider, outgoing, is_quiet):
                 yield found
     except NoPublicAddress as error:
-        yield Finding("unknown", f"{error}. Only an Admin can test a server that isn't on the public internet.")
+        text = _("%(host)s. Only an Admin can test a server that isn't on the public internet.", host=error.args[0])
+        yield Finding("unknown", text)
 
 
 def verdict(findings: Sequence[Finding]) -> bool | None:
@@ -63,20 +65,18 @@ async def _diagnose(
     ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing, is_quiet: bool
 ) -> AsyncIterator[Finding]:
     if provider.disabled_at is not None:
-        yield Finding("note", "The provider is turned off here")
+        yield Finding("note", _("The provider is turned off here"))
     if not provider.reaches_admins:
-        yield Finding("note", "A User Admin changed it last. It doesn't sign in Admins until an Admin saves it")
+        yield Finding("note", _("A User Admin changed it last. It doesn't sign in Admins until an Admin saves it"))
     async for found in KINDS[provider.kind].diagnose(ctx, client, provider, outgoing, is_quiet=is_quiet):
         yield found
     rules = provider.rules
     if rules.second_factor == "claims" and not (rules.amr or rules.acr):
-        yield Finding(
-            "note",
-            "No claim is accepted as a second factor: amr and acr are empty, so this server always asks for one",
-            "rules",
-        )
+        text = _("No claim is accepted as a second factor: amr and acr are empty, so this server always asks for one")
+        yield Finding("note", text, "rules")
     if not rules.group_roles and not rules.default_roles and rules.create_users:
-        yield Finding("bad", "It creates users but grants no roles. Grant roles by group, or to everyone", "rules")
+        text = _("It creates users but grants no roles. Grant roles by group, or to everyone")
+        yield Finding("bad", text, "rules")
 
 
 ISSUER: Final = "oidc.issuer"
@@ -107,19 +107,21 @@ async def fetch(ctx: RequestContext, address: str, *, by_admin: bool) -> str:
             outgoing.check(address)
             reply = await outgoing.get(address, deadline=outgoing.deadline(ctx.user.tenant_id), call="metadata")
     except ValueError as error:
-        raise _refused(f"The URL {error}") from error
+        raise _refused(_("The URL %(error)s", error=error.args[0])) from error
     except NoPublicAddress as error:
-        raise _refused(f"{error}. Ask an Admin to fetch it, or paste the document instead") from None
+        raise _refused(
+            _("%(host)s. Ask an Admin to fetch it, or paste the document instead", host=error.args[0])
+        ) from None
     except Unreachable as error:
-        raise _refused(f"The document can't be fetched: {error}") from error
+        raise _refused(_("The document can't be fetched: %(error)s", error=error.args[0])) from error
     if reply.status != 200:
-        raise _refused(f"The URL returns status {reply.status} instead of a document")
+        raise _refused(_("The URL returns status %(status)s instead of a document", status=reply.status))
     if len(reply.body) > LONGEST:
-        raise _refused(f"The document is larger than {LONGEST // 1024} KiB")
+        raise _refused(_("The document is larger than %(number)s KiB", number=LONGEST // 1024))
     try:
         return reply.body.decode()
     except UnicodeDecodeError as error:
-        raise _refused("The document isn't UTF-8") from error
+        raise _refused(_("The document isn't UTF-8")) from error
 
 
 def _refused(sentence: str) -> ValidationError:
@@ -140,7 +142,7 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> SignInStart |
     chosen = await ctx.services.store.read(look)
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
-        raise Conflict("Nobody signs in at this provider, because apps send its tokens")
+        raise Conflict(_("Nobody signs in at this provider, because apps send its tokens"))
     provider = chosen.provider
     await ctx.store.write(lambda unit: sign_in_flows.delete_try(unit, provider.id, user.session_id))
     try:

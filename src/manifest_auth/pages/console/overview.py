@@ -246,7 +246,7 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
             [Series(_("failed sign-ins"), "bad", [one.number for one in failures])],
             note=_("The ten most frequent reasons of the last 30 days."),
             first=_("Reason"),
-        ),
+        )._replace(is_english=True),
         charts.by_name(
             "factors",
             _("Second factors"),
@@ -278,11 +278,10 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
 def _reason(failure: Failure, titles: dict[int, str]) -> str:
     """The failed sign-in, for the reader: with its provider, or the sign-in method where there was none."""
     if failure.provider:
-        return _(
-            "%(provider)s: %(reason)s",
-            provider=titles.get(failure.provider) or _("A deleted provider"),
-            reason=failure.reason or _("other reasons"),
-        )
+        provider = titles.get(failure.provider) or _("A deleted provider")
+        if failure.reason:
+            return f"{provider}: {failure.reason}"
+        return _("%(provider)s: %(reason)s", provider=provider, reason=_("other reasons"))
     return (
         failure.reason
         or _METHODS.get(failure.method)

@@ -25,6 +25,8 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.outgoing import Deadline, Outgoing
 from manifest_auth.runtime.outgoing_guard import Reply, Unreachable
 from manifest_auth.text import base64url
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import several
 
 # Our registration is checked without a user: by requests that the provider must refuse. The kind of refusal is the
 # finding.
@@ -66,15 +68,15 @@ async def callback_state(
             messages.request_address(found, registration, asked), deadline=deadline
         )
     except Unreachable as error:
-        return "unknown", str(error)
+        return "unknown", error.args[0]
     location = reply.headers.get("location", "")
     if 300 <= reply.status < 400:
         if location.partition("?")[0].partition("#")[0] == redirect_uri:
             return "registered", ""
-        return "unknown", "the provider redirects the browser somewhere else first"
+        return "unknown", _("the provider redirects the browser somewhere else first")
     if 400 <= reply.status < 500 and reply.status not in _TELLS_NOTHING:
         return "not registered", ""
-    return "unknown", f"the provider returns status {reply.status}"
+    return "unknown", _("the provider returns status %(status)s", status=reply.status)
 
 
 async def client_finding(
@@ -91,29 +93,34 @@ async def client_finding(
     try:
         reply = await tokens.ask(found, registration, answer, deadline)
     except Unreachable as error:
-        return Finding("bad", f"The token endpoint can't be used: {error}.")
+        return Finding("bad", _("The token endpoint can't be used: %(error)s.", error=error.args[0]))
     complaint = error_of(reply)
     if is_about_client(reply):
-        return Finding("bad", "The client ID or the client secret is incorrect.")
+        return Finding("bad", _("The client ID or the client secret is incorrect."))
     if with_number("", description_of(reply)).strip() == _NO_APPLICATION:  # under a code that says something else
-        return Finding(
-            "bad", f"Microsoft Entra ID doesn't know an application with this client ID ({_NO_APPLICATION})."
+        text = _(
+            "Microsoft Entra ID doesn't know an application with this client ID (%(number)s).", number=_NO_APPLICATION
         )
+        return Finding("bad", text)
     if complaint == "unauthorized_client":
-        return Finding("bad", "The provider doesn't allow this client to use the authorization code flow.")
+        return Finding("bad", _("The provider doesn't allow this client to use the authorization code flow."))
     if complaint not in ABOUT_CODE:
-        status_text = f"it returned {reply.status}" + (f" {complaint[:80]!r}" if complaint else "")
-        return Finding("unknown", f"The client ID and secret couldn't be checked: {status_text}.")
+        status = f"{reply.status} {complaint[:80]!r}" if complaint else reply.status
+        return _not_told(_("it returned %(status)s", status=status))
     made_up = _made_up(registration, random)._replace(authentication=tokens.method(found, registration))
     try:
         told_to_anyone = _same(reply, await TokenEndpoint(outgoing).ask(found, made_up, answer, deadline))
     except Unreachable as error:
-        return Finding("unknown", f"The client ID and secret couldn't be checked: {error}.")
+        return _not_told(error.args[0])
+    if told_to_anyone and registration.client_secret:
+        return _not_told(_("the provider gives the same response for an invented client secret"))
     if told_to_anyone:
-        what = "client secret" if registration.client_secret else "client ID"
-        why = f"the provider gives the same response for an invented {what}"
-        return Finding("unknown", f"The client ID and secret couldn't be checked: {why}.")
-    return Finding("ok", "The provider knows this client and accepts its authentication.")
+        return _not_told(_("the provider gives the same response for an invented client ID"))
+    return Finding("ok", _("The provider knows this client and accepts its authentication."))
+
+
+def _not_told(why: str) -> Finding:
+    return Finding("unknown", _("The client ID and secret couldn't be checked: %(why)s.", why=why))
 
 
 def _made_up(registration: Registration, random: Random) -> Registration:
@@ -149,23 +156,32 @@ async def examine(
         outgoing.check(address)
         document = await discovery.fetch_document(outgoing, address, outgoing.deadline(tenant_id))
     except ValueError as error:
-        yield Finding("bad", f"The issuer {registration.issuer} {error}.")
+        yield Finding("bad", _("The issuer %(issuer)s %(error)s.", issuer=registration.issuer, error=error.args[0]))
         for finding in _unconfirmed_address(addresses):
             yield finding
         return
     except Unreachable as error:
-        what = "issuer, including the directory (tenant) ID" if _DIRECTORY.search(registration.issuer) else "issuer"
-        hint = f"Check the {what}. It is the part of the URL before /.well-known/openid-configuration."
-        yield Finding("bad", f"The provider's metadata can't be fetched: {error}. {hint}")
+        hint = (
+            _("Check the issuer, including the directory (tenant) ID.")
+            if _DIRECTORY.search(registration.issuer)
+            else _("Check the issuer.")
+        )
+        text = _(
+            "The provider's metadata can't be fetched: %(error)s. %(hint)s It is the part of the URL before "
+            "/.well-known/openid-configuration.",
+            error=error.args[0],
+            hint=hint,
+        )
+        yield Finding("bad", text)
         for finding in _unconfirmed_address(addresses):
             yield finding
         return
-    yield Finding("ok", f"The provider's metadata is at {address}.")
+    yield Finding("ok", _("The provider's metadata is at %(address)s.", address=address))
     for finding in (*_issuer(registration.issuer, document), *_abilities(registration, document)):
         yield finding
     faults = discovery.bad_endpoints(outgoing, document)
     for fault in faults:
-        yield Finding("bad", f"In the provider's metadata, {fault}.")
+        yield Finding("bad", _("In the provider's metadata, %(fault)s.", fault=fault))
     if faults:
         for finding in _unconfirmed_address(addresses):
             yield finding
@@ -184,80 +200,101 @@ async def examine(
 def _issuer(configured: str, document: dict[str, Any]) -> Iterator[Finding]:
     named = document.get("issuer")
     if named == configured:
-        yield Finding("ok", "The issuer in the provider's metadata matches the settings.")
+        yield Finding("ok", _("The issuer in the provider's metadata matches the settings."))
     elif isinstance(named, str) and named.rstrip("/") == configured.rstrip("/"):
-        yield Finding(
-            "bad", f"The issuer is {named}, but {configured} is configured. They differ only in the slash at the end."
+        text = _(
+            "The issuer is %(named)s, but %(configured)s is configured. They differ only in the slash at the end.",
+            named=named,
+            configured=configured,
         )
+        yield Finding("bad", text)
     else:
-        yield Finding(
-            "bad", f"The issuer in the provider's metadata is {str(named)[:200]}, but {configured} is configured."
+        text = _(
+            "The issuer in the provider's metadata is %(named)s, but %(configured)s is configured.",
+            named=str(named)[:200],
+            configured=configured,
         )
+        yield Finding("bad", text)
 
 
 def _abilities(registration: Registration, document: dict[str, Any]) -> Iterator[Finding]:
     """Checks the announced flow, PKCE, algorithms and scopes. A missing list announces nothing."""
     flows = discovery.texts(document, "response_types_supported")
     if flows and "code" not in flows:
-        yield Finding("bad", "The provider doesn't offer the authorization code flow (response type code).")
+        yield Finding("bad", _("The provider doesn't offer the authorization code flow (response type code)."))
     if "S256" in discovery.texts(document, "code_challenge_methods_supported"):
-        yield Finding("ok", "The provider supports PKCE with S256.")
+        yield Finding("ok", _("The provider supports PKCE with S256."))
     else:
         yield Finding(
             "note",
-            "The provider's metadata doesn't list PKCE (S256). The server sends it anyway, and "
-            "the provider might ignore it.",
+            _(
+                "The provider's metadata doesn't list PKCE (S256). The server sends it anyway, and the provider "
+                "might ignore it."
+            ),
         )
     announced = discovery.texts(document, "id_token_signing_alg_values_supported")
     usable = discovery.usable_algorithms(document)
     if announced and not set(usable) & set(announced):
-        yield Finding(
-            "bad", f"The provider signs only with {', '.join(announced)[:200]}, and none of these is accepted."
-        )
+        names = ", ".join(announced)[:200]
+        yield Finding("bad", _("The provider signs only with %(names)s, and none of these is accepted.", names=names))
     else:
-        yield Finding("ok", f"Signatures are accepted with {', '.join(usable)}.")
+        yield Finding("ok", _("Signatures are accepted with %(names)s.", names=", ".join(usable)))
     offered = discovery.texts(document, "scopes_supported")
     if missing := [scope for scope in registration.scopes if offered and scope not in offered]:
-        yield Finding("note", f"The provider's metadata doesn't list these scopes: {', '.join(missing)}.")
+        yield Finding(
+            "note", _("The provider's metadata doesn't list these scopes: %(scopes)s.", scopes=", ".join(missing))
+        )
 
 
 async def _keys(outgoing: Outgoing, found: Discovered, deadline: Deadline) -> Finding:
     try:
         published = await discovery.fetch_keys(outgoing, found.jwks_uri, deadline)
     except Unreachable as error:
-        return Finding("bad", f"The provider's keys can't be read: {error}.")
+        return Finding("bad", _("The provider's keys can't be read: %(error)s.", error=error.args[0]))
     usable = sum(any(key.fits(name) for name in found.algorithms) for key in published)
     if not usable:
-        return Finding("bad", f"None of the keys at {found.jwks_uri} can verify an accepted signature.")
-    return Finding("ok", f"The provider publishes {usable} usable {'key' if usable == 1 else 'keys'}.")
+        text = _("None of the keys at %(address)s can verify an accepted signature.", address=found.jwks_uri)
+        return Finding("bad", text)
+    text = several(
+        "The provider publishes %(number)d usable key.", "The provider publishes %(number)d usable keys.", usable
+    )
+    return Finding("ok", text)
 
 
 def _unconfirmed_address(addresses: CallbackAddresses) -> Iterator[Finding]:
     """The callback address to register while the provider's description is not available."""
     if addresses.shared is not None:
-        shared = f"{addresses.shared}, which is shared, if the provider announces iss (RFC 9207)"
-        yield Finding(
-            "note",
-            f"Register the redirect URI {shared}; otherwise {addresses.own}, which belongs only to this provider.",
+        text = _(
+            "Register the redirect URI %(shared)s, which is shared, if the provider announces iss (RFC 9207); "
+            "otherwise %(own)s, which belongs only to this provider.",
+            shared=addresses.shared,
+            own=addresses.own,
         )
+        yield Finding("note", text)
 
 
 def _address(chosen: str, addresses: CallbackAddresses) -> Finding:
-    which = "which belongs only to this provider" if chosen == addresses.own else "which is shared"
-    return Finding("ok", f"Register the redirect URI {chosen}, {which}.")
+    if chosen == addresses.own:
+        return Finding(
+            "ok", _("Register the redirect URI %(address)s, which belongs only to this provider.", address=chosen)
+        )
+    return Finding("ok", _("Register the redirect URI %(address)s, which is shared.", address=chosen))
 
 
 def _callback(addresses: CallbackAddresses, found: Discovered) -> Iterator[Finding]:
     if addresses.shared is not None:
         yield _address(addresses.chosen(found).redirect_uri, addresses)
     if found.returns_iss:
-        yield Finding("ok", "The provider announces iss (RFC 9207), so every response must name its issuer.")
+        yield Finding("ok", _("The provider announces iss (RFC 9207), so every response must name its issuer."))
     elif addresses.shared is not None:
-        why = "sharedCallback has no effect, and the provider's own redirect URI must be registered there"
-        yield Finding("note", f"The provider doesn't announce iss (RFC 9207): {why}.")
+        text = _(
+            "The provider doesn't announce iss (RFC 9207): sharedCallback has no effect, and the provider's own "
+            "redirect URI must be registered there."
+        )
+        yield Finding("note", text)
     else:
         yield Finding(
-            "ok", "The provider doesn't announce iss (RFC 9207). Its own redirect URI tells its responses apart."
+            "ok", _("The provider doesn't announce iss (RFC 9207). Its own redirect URI tells its responses apart.")
         )
 
 
@@ -271,7 +308,8 @@ async def _registered(
 ) -> Finding:
     state, why = await callback_state(outgoing, random, found, registration, redirect_uri, deadline)
     if state == "registered":
-        return Finding("ok", "The redirect URI is registered at the provider.")
+        return Finding("ok", _("The redirect URI is registered at the provider."))
     if state == "not registered":
-        return Finding("bad", "The redirect URI isn't registered, so the provider shows an error page.")
-    return Finding("unknown", f"The registration of the redirect URI couldn't be checked: {why}.")
+        text = _("The redirect URI isn't registered, so the provider shows an error page.")
+        return Finding("bad", text)
+    return Finding("unknown", _("The registration of the redirect URI couldn't be checked: %(why)s.", why=why))

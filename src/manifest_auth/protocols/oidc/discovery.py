@@ -9,6 +9,7 @@ from manifest_auth.protocols.oidc.messages import SETUP_ERROR, Discovered, OidcR
 from manifest_auth.runtime.outgoing import Deadline, Outgoing
 from manifest_auth.runtime.outgoing_guard import Unreachable, split
 from manifest_auth.text.base64url import decode
+from manifest_auth.text.languages import marked as _
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -84,18 +85,18 @@ async def fetch_keys(outgoing: Outgoing, address: str, deadline: Deadline) -> tu
     accept = {"Accept": "application/jwk-set+json, application/json"}
     reply = await outgoing.get(address, headers=accept, deadline=deadline, call="keys")
     if reply.status != 200:
-        raise Unreachable(f"{address}: answered {reply.status}")
+        raise Unreachable(_("%(address)s: answered %(status)s", address=address, status=reply.status))
     try:
         return read_key_set(reply.json())
     except ValueError as error:
-        raise Unreachable(f"{address}: {error}") from None
+        raise Unreachable(_("%(address)s: %(error)s", address=address, error=error.args[0])) from None
 
 
 def read_key_set(document: Any) -> tuple[Key, ...]:
     """The usable keys of a set, the first hundred. Raises ValueError for an invalid set."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise ValueError("no list of keys")
+        raise ValueError(_("no list of keys"))
     found = (_read(entry) for entry in entries[:MOST] if isinstance(entry, dict))
     return tuple(key for key in found if key is not None)
 
@@ -157,13 +158,13 @@ async def fetch_document(outgoing: Outgoing, address: str, deadline: Deadline) -
     """The unchecked document. Raises Unreachable, also when it is not a JSON object."""
     reply = await outgoing.get(address, deadline=deadline, call="discovery")
     if reply.status != 200:
-        raise Unreachable(f"{address}: answered {reply.status}")
+        raise Unreachable(_("%(address)s: answered %(status)s", address=address, status=reply.status))
     try:
         document = reply.json()
     except ValueError as error:
-        raise Unreachable(f"{address}: no JSON: {error}") from None
+        raise Unreachable(_("%(address)s: no JSON: %(error)s", address=address, error=str(error))) from None
     if not isinstance(document, dict):
-        raise Unreachable(f"{address}: no JSON object")
+        raise Unreachable(_("%(address)s: no JSON object", address=address))
     return document
 
 
@@ -188,7 +189,7 @@ def read_document(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> 
 
 def bad_endpoints(outgoing: Outgoing, document: dict[str, Any]) -> list[str]:
     """Faults of the required endpoint addresses, each as a phrase."""
-    faults = []
+    faults: list[str] = []
     for name, check in (
         ("authorization_endpoint", split),  # only the browser goes there, perhaps to a private address
         ("token_endpoint", outgoing.check),
@@ -198,7 +199,10 @@ def bad_endpoints(outgoing: Outgoing, document: dict[str, Any]) -> list[str]:
         try:
             check(address if isinstance(address, str) else "")
         except ValueError as error:
-            faults.append(f"{name} {error}" if address else f"{name} is missing")
+            what = error.args[0]
+            faults.append(
+                _("%(name)s %(error)s", name=name, error=what) if address else _("%(name)s is missing", name=name)
+            )
     return faults
 
 

@@ -319,7 +319,7 @@ class TokenEndpoint:
             found.token_endpoint, fields, basic=basic, deadline=deadline, call="token"
         )
         if reply.status >= 500 or reply.status == 429:
-            raise Unreachable(f"token endpoint answered {reply.status}")
+            raise Unreachable(_("token endpoint answered %(status)s", status=reply.status))
         return reply
 
 
@@ -355,9 +355,9 @@ def _read(reply: Reply) -> dict[str, Any]:
     try:
         body = reply.json()
     except ValueError as error:
-        raise Unreachable(f"token endpoint: no JSON: {error}") from None
+        raise Unreachable(_("token endpoint: no JSON: %(error)s", error=str(error))) from None
     if not isinstance(body, dict):
-        raise Unreachable("token endpoint: no JSON object")
+        raise Unreachable(_("token endpoint: no JSON object"))
     return body
 
 

@@ -11,6 +11,7 @@ from xml.sax.saxutils import quoteattr
 from lxml import etree
 
 from manifest_auth.errors import Reason
+from manifest_auth.text.languages import marked as _
 
 _LONGEST = 200
 _PREFIX = "response: "
@@ -37,6 +38,7 @@ class InvalidSaml(SamlRefused):
 
     def __init__(self, text: str) -> None:
         super().__init__(RESPONSE.with_(text))
+        self.args = (text,)  # as it is marked
 
 
 class NotBase64(InvalidSaml):
@@ -233,20 +235,20 @@ def _plain(document: bytes, largest: int, comments: bool) -> bytes:
     comment, CDATA section and processing instruction, and a split at ``<`` every tag.
     """
     if len(document) > largest:
-        raise InvalidSaml(f"larger than {largest} bytes")
+        raise InvalidSaml(_("larger than %(number)s bytes", number=largest))
     document = document.removeprefix(_BOM)
     try:
         document.decode("utf-8")
     except UnicodeDecodeError:
-        raise InvalidSaml("not UTF-8") from None
+        raise InvalidSaml(_("not UTF-8")) from None
     start = _DECLARATION.match(document)
     body = document[start.end() if start else 0 :]
     if start and any(name.lower() != b"utf-8" for name in _ENCODING.findall(start.group())):
-        raise InvalidSaml("another encoding than UTF-8 is declared")
+        raise InvalidSaml(_("another encoding than UTF-8 is declared"))
     if b"<?" in body:
-        raise InvalidSaml("processing instruction")
+        raise InvalidSaml(_("processing instruction"))
     if re.search(rb"<!(?!--)" if comments else rb"<!", body):
-        raise InvalidSaml("DOCTYPE, comment or CDATA section")
+        raise InvalidSaml(_("DOCTYPE, comment or CDATA section"))
     if body.count(b"<") > _MOST_TAGS:
         raise InvalidSaml("too many elements")
     if body.count(b"xmlns") > _MOST_DECLARATIONS or any(
@@ -260,7 +262,7 @@ def _parsed(document: bytes) -> etree._Element:
     try:
         return etree.fromstring(document, parser())
     except etree.LxmlError as error:
-        raise InvalidSaml(f"not well-formed: {quoted(str(error))}") from None
+        raise InvalidSaml(_("not well-formed: %(error)s", error=quoted(str(error)))) from None
 
 
 def _check(root: etree._Element) -> None:

@@ -43,6 +43,7 @@ from manifest_auth.protocols.saml.document import (
     quoted,
     write_time,
 )
+from manifest_auth.text.languages import marked as _
 
 # X.509 certificates: those of providers, whose keys are pinned, and our own.
 
@@ -73,25 +74,30 @@ def read_certificate(text: str) -> bytes:
     2048 bits, curves other than P-256, P-384 and P-521, and all other kinds.
     """
     if len(text) > _LONGEST:
-        raise InvalidSaml("This is too long to be a certificate.")
+        raise InvalidSaml(_("This is too long to be a certificate"))
     blocks = _PEM.findall(text)
     if len(blocks) > 1:
-        raise InvalidSaml("This contains several certificates or keys. Enter one at a time.")
+        raise InvalidSaml(_("This contains several certificates or keys. Enter one at a time"))
     if blocks and blocks[0][0] != "CERTIFICATE":
-        raise InvalidSaml(f"This isn't a certificate but a {blocks[0][0].lower()}.")
+        raise InvalidSaml(_("This isn't a certificate but a %(kind)s", kind=blocks[0][0].lower()))
     body = "".join((blocks[0][1] if blocks else text).split())
     try:
         der = base64.b64decode(body, validate=True)
         key = x509.load_der_x509_certificate(der).public_key()
     except (ValueError, binascii.Error, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType):
-        raise InvalidSaml("This isn't an X.509 certificate in PEM or base64.") from None
+        raise InvalidSaml(_("This isn't an X.509 certificate in PEM or base64")) from None
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size not in _RSA_BITS:
-            raise InvalidSaml(f"The certificate's RSA key has {key.key_size} bits. It must have 2048 to 8192.")
+            raise InvalidSaml(
+                _("The certificate's RSA key has %(number)s bits. It must have 2048 to 8192", number=key.key_size)
+            )
     elif not isinstance(key, ec.EllipticCurvePublicKey):
-        raise InvalidSaml("The certificate's key must be RSA or elliptic curve (ECDSA).")
+        raise InvalidSaml(_("The certificate's key must be RSA or elliptic curve (ECDSA)"))
     elif key.curve.name not in _CURVES:
-        raise InvalidSaml(f"The certificate's curve {key.curve.name} isn't allowed. It must be P-256, P-384, or P-521.")
+        name = key.curve.name
+        raise InvalidSaml(
+            _("The certificate's curve %(name)s isn't allowed. It must be P-256, P-384, or P-521", name=name)
+        )
     return der
 
 
@@ -163,7 +169,7 @@ def read_metadata(content: bytes) -> Metadata:
     try:
         return _read(document.parse(content, largest=_LARGEST, comments=True))
     except SamlRefused as reason:
-        raise InvalidSaml(f"This metadata can't be used: {str(reason).rstrip('.')}.") from None
+        raise InvalidSaml(_("This metadata can't be used: %(reason)s.", reason=reason.args[0])) from None
 
 
 def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_requests: bool) -> bytes:
@@ -192,17 +198,18 @@ def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_r
 
 def _read(root: etree._Element) -> Metadata:
     if root.tag not in (metadata("EntityDescriptor"), metadata("EntitiesDescriptor")):
-        raise InvalidSaml(f"it isn't SAML 2.0 metadata but {quoted(str(root.tag))}")
+        raise InvalidSaml(_("it isn't SAML 2.0 metadata but %(name)s", name=quoted(str(root.tag))))
     found = [one for one in root.iter(_DESCRIPTOR) if PROTOCOL in one.get("protocolSupportEnumeration", "").split()]
     if len(found) != 1:
-        raise InvalidSaml(f"it describes {len(found)} SAML 2.0 identity providers instead of one")
+        number = len(found)
+        raise InvalidSaml(_("it describes %(number)s SAML 2.0 identity providers instead of one", number=number))
     entity = found[0].getparent()
     entity_id = "" if entity is None else entity.get("entityID", "").strip()
     if not 0 < len(entity_id) <= _LONGEST_ENTITY_ID:
-        raise InvalidSaml("the provider's entityID is missing or too long")
+        raise InvalidSaml(_("the provider's entityID is missing or too long"))
     redirect, post = (_address(found[0], binding) for binding in (HTTP_REDIRECT, HTTP_POST))
     if redirect is None and post is None:
-        raise InvalidSaml("it has no SingleSignOnService with HTTP-Redirect or HTTP-POST")
+        raise InvalidSaml(_("it has no SingleSignOnService with HTTP-Redirect or HTTP-POST"))
     wants = found[0].get("WantAuthnRequestsSigned", "").strip() in ("true", "1")
     return Metadata(entity_id, redirect, post, _certificates(found[0]), wants)
 
@@ -221,13 +228,13 @@ def check_address(address: str) -> None:
     """Checks that it is an https address (http only of a loopback host). Raises :class:`SamlRefused`."""
     try:
         parts = urlsplit(address)
-        host, _ = parts.hostname or "", parts.port
+        host, _port = parts.hostname or "", parts.port
     except ValueError:
         host, parts = "", urlsplit("")
     is_plain = all("!" <= letter <= "~" and letter not in "\"'<>\\`" for letter in address)
     is_secure = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     if not is_plain or not _HOST.fullmatch(host) or not is_secure or parts.fragment or "@" in parts.netloc:
-        raise InvalidSaml(f"{quoted(address)} isn't an https URL")
+        raise InvalidSaml(_("%(address)s isn't an https URL", address=quoted(address)))
 
 
 def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
@@ -240,7 +247,7 @@ def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
                 if text is not None:
                     found[read_certificate(document.text_of(text))] = None
     if not found:
-        raise InvalidSaml("it contains no signing certificate")
+        raise InvalidSaml(_("it contains no signing certificate"))
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from manifest_auth.runtime.mail.looks import LOGO, PRODUCT, Look, html_of
 from manifest_auth.runtime.mail.server import NotSent, Server
 from manifest_auth.runtime.mail.writing import Email
 from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.text.languages import marked as _
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -94,7 +95,7 @@ class Mail:
         try:
             await asyncio.wait_for(asyncio.shield(work), left)
         except TimeoutError:
-            raise NotSent("no answer in time") from None
+            raise NotSent(_("no answer in time")) from None
         finally:
             given_up.set()
 

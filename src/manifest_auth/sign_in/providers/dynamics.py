@@ -94,9 +94,8 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
 
     def check_cloud(self, cloud: Cloud, own: DynamicsSettings) -> None:
         if not cloud.is_organization(own.organization):
-            sentence = (
-                "Must be the URL of an environment in the provider's cloud, for example "
-                "https://contoso.crm.dynamics.com"
+            sentence = _(
+                "Must be the URL of an environment in the provider's cloud, for example https://contoso.crm.dynamics.com"
             )
             raise ValidationError(details=[("dynamics.organization", sentence)])
 
@@ -110,8 +109,12 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
         grant = {**diagnose.CODE, "redirect_uri": callback}
         yield await diagnose.application(outgoing, cloud, own.directory, own.client_id, secret, grant, tenant_id)
         yield await diagnose.environment(outgoing, cloud, own.organization, own.directory, tenant_id)
-        permission = "and the delegated permission user_impersonation of Dataverse (Dynamics CRM)"
-        yield Finding("note", f"The app registration requires the redirect URI {callback} {permission}.")
+        text = _(
+            "The app registration requires the redirect URI %(address)s. It also requires the delegated "
+            "permission user_impersonation of Dataverse (Dynamics CRM).",
+            address=callback,
+        )
+        yield Finding("note", text)
 
     async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
         addresses = oidc.CallbackAddresses(callback_of(ctx))

@@ -103,10 +103,12 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
                 self.check_guids(directory=self.directory, **own, **listed)
             with each:
                 if not self.graph_tokens and not self.client_id:
-                    raise ValidationError(details=[("entra.clientId", "Required if tokens for Graph aren't accepted")])
+                    raise ValidationError(
+                        details=[("entra.clientId", _("Required if tokens for Graph aren't accepted"))]
+                    )
             with each:
                 if not are_scopes(self.scopes):
-                    raise ValidationError(details=[("entra.scopes", "Must be words without spaces")])
+                    raise ValidationError(details=[("entra.scopes", _("Must be words without spaces"))])
 
 
 class _Entra(MicrosoftKind[EntraSettings, None]):
@@ -122,10 +124,12 @@ class _Entra(MicrosoftKind[EntraSettings, None]):
                 yield found
         elif own.ask_graph:
             yield Finding(
-                "note", "askGraph has no effect without clientId. For a token for Graph, Graph is always asked."
+                "note", _("askGraph has no effect without clientId. For a token for Graph, Graph is always asked.")
             )
         if own.graph_tokens and provider.rules.group_roles:
-            yield Finding("note", "Tokens for Graph contain no groups, so their callers have only the default roles.")
+            yield Finding(
+                "note", _("Tokens for Graph contain no groups, so their callers have only the default roles.")
+            )
 
 
 KIND = _Entra()
@@ -149,23 +153,22 @@ async def _application(
     ctx: RequestContext, provider: Provider, own: EntraSettings, cloud: Cloud, secret: str | None
 ) -> AsyncIterator[Finding]:
     audiences = ", ".join(sorted(accepted_by(ctx, own).audiences))
-    yield Finding("ok", f"Tokens for this server's application must have the audience {audiences}.")
+    yield Finding("ok", _("Tokens for this server's application must have the audience %(names)s.", names=audiences))
     if own.ask_graph and secret is None:
-        reason = "the caller's token is exchanged for one for Graph, which requires the application's client secret"
-        yield Finding(
-            "bad", f"With askGraph, {reason}. Without it, every token for this server's application is rejected."
+        text = _(
+            "With askGraph, the caller's token is exchanged for one for Graph. This requires the application's "
+            "client secret. Without it, every token for this server's application is rejected."
         )
+        yield Finding("bad", text)
     elif own.ask_graph:
         outgoing, tenant_id = ctx.services.outgoing, provider.tenant_id
         grant = {**diagnose.TOKEN, "scope": f"{cloud.graph}/User.Read"}
         yield await diagnose.application(outgoing, cloud, own.directory, own.client_id, secret, grant, tenant_id)
     elif secret is not None:
-        yield Finding("note", "The client secret isn't used while askGraph is off.")
+        yield Finding("note", _("The client secret isn't used while askGraph is off."))
     if not own.scopes:
-        yield Finding(
-            "note",
-            "Tokens for this server's application are accepted with any of its scopes, because entra.scopes is empty.",
-        )
+        text = _("Tokens for this server's application are accepted with any scope, because entra.scopes is empty.")
+        yield Finding("note", text)
 
 
 # The app and the person that a token names count only once the token is known to be genuine: Graph verifies tokens for

@@ -69,7 +69,7 @@ class MicrosoftSettings(KindSettings, frozen=True, rename="camel"):
         """Raises ValidationError."""
         wrong = [f"{self.kind}.{name}" for name, value in named.items() if not GUID.match(value)]
         if wrong:
-            raise ValidationError(details=[(name, "Must be a GUID in lowercase") for name in wrong])
+            raise ValidationError(details=[(name, _("Must be a GUID in lowercase")) for name in wrong])
 
 
 M = TypeVar("M", bound=MicrosoftSettings)
@@ -99,10 +99,20 @@ class MicrosoftKind(Kind[M, R]):
         try:
             cloud = cloud_of(ctx, own)
         except SsoFailed:
-            yield Finding("bad", f"This installation doesn't have a Microsoft cloud named {own.cloud!r}.")
+            yield Finding(
+                "bad", _("This installation doesn't have a Microsoft cloud named %(name)s.", name=repr(own.cloud))
+            )
             return
         name = ctx.services.microsoft.clouds.name_of(own.cloud)
-        yield Finding("ok", f"The cloud is {name}, with login at {cloud.login} and Graph at {cloud.graph}.")
+        yield Finding(
+            "ok",
+            _(
+                "The cloud is %(name)s, with login at %(login)s and Graph at %(graph)s.",
+                name=name,
+                login=cloud.login,
+                graph=cloud.graph,
+            ),
+        )
         for found in await diagnose.directory(ctx.services.outgoing, cloud, own.directory, provider.tenant_id):
             yield found
         secret = providers.open_secrets(ctx.services.sealer, provider).client_secret

@@ -41,6 +41,7 @@ from manifest_auth.sign_in.refusal_reasons import (
 )
 from manifest_auth.text import base64url
 from manifest_auth.text.canonical import check_web_address
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
 # The code flow (OpenID Connect Core; RFC 9700) is shared by every kind of provider that sends browsers back with
@@ -260,7 +261,7 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
             with each:
                 if "openid" not in self.scopes or not are_scopes(self.scopes):
                     raise ValidationError(
-                        details=[("oidc.scopes", "Must contain openid, and scopes can't contain spaces")]
+                        details=[("oidc.scopes", _("Must contain openid, and scopes can't contain spaces"))]
                     )
 
     def check_rank(self, before: Self | None, by_admin: bool) -> None:
@@ -313,7 +314,7 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
         try:
             services.outgoing.check(own.issuer)
         except ValueError as error:
-            raise ValidationError(details=[("oidc.issuer", f"The URL {error}")]) from error
+            raise ValidationError(details=[("oidc.issuer", _("The URL %(error)s", error=error.args[0]))]) from error
 
     def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
         return OurselvesData(callback_url=own_callback(ctx, client, name))

@@ -31,6 +31,7 @@ from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoic
 from manifest_auth.sign_in.providers.saml_requests import START, Attributes, SamlSettings, acs, entity_id
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.text.canonical import when
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
 _SOON_MS = 30 * 86_400_000
@@ -135,7 +136,7 @@ def _refused_as(member: str) -> Iterator[None]:
     try:
         yield
     except saml.SamlRefused as error:
-        raise ValidationError(details=[(f"saml.{member}", str(error)[:300])]) from error
+        raise ValidationError(details=[(f"saml.{member}", error.args[0])]) from error
 
 
 def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
@@ -156,25 +157,38 @@ def _certificates(ctx: RequestContext, settings: SamlSettings) -> list[Finding]:
     usable = False
     for text in settings.certificates:
         fact = saml.certificate_facts(base64.b64decode(text))
-        name, end = f"Certificate {fact.subject} ({fact.fingerprint[:16]}…)", when(fact.not_after)[:10]
+        name, end = f"{fact.subject} ({fact.fingerprint[:16]}…)", when(fact.not_after)[:10]
         if fact.not_after <= ctx.now:
             accepted = settings.expired_certificates == "accept"
             usable = usable or accepted
-            what = "still accepted, because of expiredCertificates" if accepted else "signatures with it are rejected"
-            found.append(Finding("note", f"{name} expired on {end}: {what}"))
+            told = (
+                _(
+                    "Certificate %(name)s expired on %(end)s: still accepted, because of expiredCertificates",
+                    name=name,
+                    end=end,
+                )
+                if accepted
+                else _("Certificate %(name)s expired on %(end)s: signatures with it are rejected", name=name, end=end)
+            )
+            found.append(Finding("note", told))
         elif fact.not_before > ctx.now:
-            found.append(Finding("note", f"{name} isn't valid before {when(fact.not_before)[:10]}"))
+            begin = when(fact.not_before)[:10]
+            found.append(Finding("note", _("Certificate %(name)s isn't valid before %(day)s", name=name, day=begin)))
         else:
             usable = True
             soon = fact.not_after - ctx.now < _SOON_MS
-            text = (
-                f"{name} expires on {end}. Pin its successor in addition to it now"
+            told = (
+                _(
+                    "Certificate %(name)s expires on %(end)s. Pin its successor in addition to it now",
+                    name=name,
+                    end=end,
+                )
                 if soon
-                else f"{name} is valid until {end}"
+                else _("Certificate %(name)s is valid until %(end)s", name=name, end=end)
             )
-            found.append(Finding("note" if soon else "ok", text))
+            found.append(Finding("note" if soon else "ok", told))
     if not usable:
-        found.append(Finding("bad", "No pinned certificate is valid today, so every response is rejected"))
+        found.append(Finding("bad", _("No pinned certificate is valid today, so every response is rejected")))
     return found
 
 
@@ -183,11 +197,15 @@ async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -
     try:
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="other")
     except Unreachable as error:
-        where = "users' browsers must be able to reach it"
         if "redirect" in str(error):  # a sign-on page may well send the browser on
-            return Finding("ok", f"The sign-on URL responds; {where}")
-        return Finding("note", f"This server can't reach the sign-on URL ({error}); {where}")
-    text = f"The sign-on URL returns status {reply.status}"  # it may well want more than it was sent
+            return Finding("ok", _("The sign-on URL responds; users' browsers must be able to reach it"))
+        told = _(
+            "This server can't reach the sign-on URL (%(error)s); users' browsers must be able to reach it",
+            error=error.args[0],
+        )
+        return Finding("note", told)
     if reply.status in (404, 410):
-        return Finding("note", f"{text}. Check whether it is correct")
-    return Finding("ok", text) if reply.status < 500 else Finding("note", text)
+        told = _("The sign-on URL returns status %(status)s. Check whether it is correct", status=reply.status)
+        return Finding("note", told)
+    told = _("The sign-on URL returns status %(status)s", status=reply.status)  # it may want more
+    return Finding("ok" if reply.status < 500 else "note", told)

@@ -88,7 +88,7 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
     def check_change(self, before: Self) -> None:
         if before.entity_id != self.entity_id:
             raise ValidationError(
-                details=[("saml.entityId", "This belongs to a different provider. Create a new provider for it")]
+                details=[("saml.entityId", _("This belongs to a different provider. Create a new provider for it"))]
             )
 
 
