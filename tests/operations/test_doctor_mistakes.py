@@ -250,7 +250,7 @@ async def test_a_clock_that_is_not_that_of_postgresql(
 ) -> None:
     given = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
     done_here(tmp_path, "client", "create", "initech", **given)
-    for seconds, said in ((0, ""), (3600, "s ahead of PostgreSQL's; set both"), (-3600, "s behind PostgreSQL's")):
+    for seconds, said in ((0, ""), (3600, "s ahead of PostgreSQL's; correct both"), (-3600, "s behind PostgreSQL's")):
         monkeypatch.setattr(doctor_run, "Clock", lambda seconds=seconds: Wrong(seconds))
         found = [text for text in await findings(tmp_path, "bad", **given) if text.startswith("clock: ")]
         assert len(found) == bool(said)

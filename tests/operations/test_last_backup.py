@@ -178,7 +178,7 @@ def test_on_postgresql_it_is_noted_by_hand_and_not_on_a_standby(
     monkeypatch.setenv("MANIFEST_DATABASE_URL", url)
     assert command("backup", "--note")[0] == 1  # there is nothing yet
     command.done("db", "upgrade")
-    assert command.done("backup", "--note").startswith("Recorded: ")
+    assert command.done("backup", "--note").startswith("Recorded a backup at 20")
     monkeypatch.setenv("MANIFEST_DATABASE_URL", f"{url}{'&' if '?' in url else '?'}default_transaction_read_only=on")
     status, text = command("backup", "--note")
     assert (status, len(text.splitlines())) == (1, 1)

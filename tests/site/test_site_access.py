@@ -32,7 +32,7 @@ def test_a_page_of_the_site(browser: Chromium, base: str, page: str, scheme: str
 @pytest.mark.needs_chromium
 @pytest.mark.release
 def test_every_page_of_the_site(browser: Chromium, base: str, site: Path) -> None:
-    """On a phone, which leaves the least room. Tables with many columns scroll in themselves."""
+    """On a phone, the narrowest screen. Tables with many columns scroll in themselves."""
     browser.size(320)
     browser.scheme("light")
     found: dict[str, list[str]] = {}
