@@ -55,11 +55,58 @@ def test_an_app_signs_a_user_in_refreshes_and_asks_who_it_is(has_secret: bool) -
         claims = jwt.decode(tokens["id_token"], keys, algorithms=["RS256"]).claims
         assert (claims["iss"], claims["aud"], claims["nonce"]) == (app.issuer, app.client_id, "n")
         assert (claims["sub"], claims["email"], claims["client"]) == (str(ada.id), ada.email, "acme")
-        again = http.post(metadata["token_endpoint"], data=form, **shown)
-        assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
         renewing = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], **own}
         renewed = http.post(metadata["token_endpoint"], data=renewing, **shown).json()
         bearer = {"Authorization": f"Bearer {renewed['access_token']}"}
         assert http.get(metadata["userinfo_endpoint"], headers=bearer).json()["email"] == ada.email
         fake.end_sessions(ada)
         assert http.get(metadata["userinfo_endpoint"], headers=bearer).status_code == 401
+        again = http.post(metadata["token_endpoint"], data=form, **shown)
+        assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
+
+
+def test_narrower_refresh_revocation_introspection_and_sign_out() -> None:
+    fake, out = FakeManifestAuth(), "https://reports.example/bye"
+    ada, app = fake.add_user("ada@acme.example", "x"), fake.add_app(CALLBACK, post_logout_redirect_uris=[out])
+    other = fake.add_app(CALLBACK)
+    fake.at_browser(ada)
+    with httpx2.Client(transport=fake.transport) as http:
+        metadata = http.get(f"http://auth.example/.well-known/oauth-authorization-server/o/{app.client}").json()
+        assert metadata == http.get(f"{app.issuer}/.well-known/openid-configuration").json()
+
+        def send(endpoint: str, by: Any = app, **form: str) -> Any:
+            return http.post(metadata[f"{endpoint}_endpoint"], data=form, auth=(by.client_id, by.secret))
+
+        def redeemed(**asked: str) -> tuple[dict[str, str], Any]:
+            code = told(http, app.issuer, client_id=app.client_id, **asked)["code"]
+            form = {"grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
+            return {**form, "code": code}, send("token", **form, code=code).json()
+
+        def is_active(token: str, by: Any = app) -> bool:
+            return bool(send("introspection", by, token=token).json()["active"])
+
+        form, first = redeemed()
+        renewing = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+        less = send("token", **renewing, scope="openid").json()
+        assert less["scope"] == "openid"
+        renewing["refresh_token"] = less["refresh_token"]
+        assert send("token", **renewing, scope="openid roles").json()["error"] == "invalid_scope"
+        assert send("token", **renewing).json()["scope"] == first["scope"]
+        assert (is_active(first["access_token"]), is_active(first["access_token"], other)) == (True, False)
+        send("revocation", other, token=first["refresh_token"])
+        assert is_active(first["access_token"])
+        send("revocation", token=first["refresh_token"])
+        assert not is_active(first["access_token"])
+        form, second = redeemed()
+        assert send("token", **form).json()["error"] == "invalid_grant"
+        assert not is_active(second["access_token"])  # its code was shown a second time
+
+        kept, gone = redeemed()[1], redeemed(scope="openid profile")[1]
+        bearer = {"Authorization": f"Bearer {gone['access_token']}"}
+        assert http.get(metadata["userinfo_endpoint"], headers=bearer).json()["updated_at"] > 0
+        assert http.get(f"{app.issuer}/logout?post_logout_redirect_uri=https://evil.example/").status_code == 400
+        assert is_active(gone["access_token"])  # refused, and nothing happened
+        done = http.get(f"{app.issuer}/logout?post_logout_redirect_uri={out}&state=s")
+        assert (done.status_code, done.headers["location"]) == (302, f"{out}?state=s")
+        assert told(http, app.issuer, client_id=app.client_id)["error"] == "login_required"
+        assert (is_active(kept["access_token"]), is_active(gone["access_token"])) == (True, False)

@@ -6,19 +6,22 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from manifest_auth_client.credentials import OAuthError
-from manifest_auth_client.errors import NotFound
+from manifest_auth_client.errors import InvalidToken, NotFound, TokenExpired
 from manifest_auth_client.testing._state import FakeUser, State
 from manifest_auth_client.testing._users import Asked
 
 if TYPE_CHECKING:
     from joserfc.jwk import RSAKey
 
+METADATA = "/.well-known/oauth-authorization-server/o/"
+OFFLINE = "offline_access"
 _CODE_S, _ID_TOKEN_S = 60, 300
 
 
@@ -34,6 +37,7 @@ class FakeApp:
     client: str
     issuer: str
     redirect_uris: list[str]
+    post_logout_redirect_uris: list[str]
     scopes: list[str]
     secret: str = field(repr=False)
 
@@ -59,6 +63,8 @@ class Granted(NamedTuple):
 
 def act(method: str, path: str, query: str, asked: Asked) -> Any:
     """The answer of an endpoint of an issuer: the members of a JSON object, or a :class:`Redirect`. Raises NotFound."""
+    if path.startswith(METADATA):  # the other address of the document (RFC 8414, section 3.1)
+        path = f"/o/{path.removeprefix(METADATA)}/.well-known/openid-configuration"
     client, _, endpoint = path.removeprefix("/o/").partition("/")
     apps = [app for app in asked.state.apps if app.client == client]
     if not apps:
@@ -73,6 +79,10 @@ def act(method: str, path: str, query: str, asked: Asked) -> Any:
         return _authorize(asked.state, apps, dict(parse_qsl(given)))
     if endpoint == "token" and method == "POST":
         return _token(asked, apps)
+    if endpoint in _OF_TOKENS and method == "POST":
+        return _OF_TOKENS[endpoint](asked.state, _authenticated(asked, apps), str(asked.body.get("token")))
+    if endpoint == "logout":
+        return _logout(asked.state, apps, dict(parse_qsl(query)) if method == "GET" else asked.body)
     if endpoint == "userinfo":
         session = asked.session()
         granted = asked.state.granted.get(session.id)
@@ -86,7 +96,8 @@ def _metadata(issuer: str) -> dict[str, Any]:
     return {
         "issuer": issuer,
         **{f"{name}_endpoint": f"{issuer}/{path}" for name, path in
-           {"authorization": "authorize", "token": "token", "userinfo": "userinfo"}.items()},
+           {"authorization": "authorize", "token": "token", "userinfo": "userinfo", "revocation": "revoke",
+            "introspection": "introspect", "end_session": "logout"}.items()},
         "jwks_uri": f"{issuer}/jwks",
         "response_types_supported": ["code"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
@@ -129,7 +140,9 @@ def _authorize(state: State, apps: list[FakeApp], asked: Mapping[str, str]) -> R
 def _token(asked: Asked, apps: list[FakeApp]) -> dict[str, Any]:
     app, state, grant = _authenticated(asked, apps), asked.state, asked.body.get("grant_type")
     if grant == "authorization_code":
-        granted = state.app_codes.pop(str(asked.body.get("code")), None)
+        granted = state.app_codes.pop(code := str(asked.body.get("code")), None)
+        if granted is None and code in state.redeemed:  # shown a second time: what it began is over
+            state.sessions[state.redeemed[code]].is_over = True
         digest = hashlib.sha256(str(asked.body.get("code_verifier", "")).encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         is_right = (
@@ -141,20 +154,70 @@ def _token(asked: Asked, apps: list[FakeApp]) -> dict[str, Any]:
         if granted is None or not is_right:
             raise OAuthError("The code is not valid", code="invalid_grant", status=400)
         pair = state.begin(granted.user)
+        state.redeemed[code] = state.read(pair["token"], "JWT")["sid"]
     elif grant == "refresh_token":
         token = str(asked.body.get("refresh_token"))
         found = state.granted.get(state.session_of(token))
         if found is None or found.app is not app:
             raise OAuthError("The refresh token is not valid", code="invalid_grant", status=400)
-        granted, pair = found, state.rotate(token)
+        wanted = str(asked.body.get("scope", "")).split() or found.scope
+        if not set(wanted) <= set(found.scope):
+            raise OAuthError("The session doesn't have this scope", code="invalid_scope", status=400)
+        whole, pair = found, state.rotate(token)
+        granted = whole._replace(scope=wanted)
     else:
         raise OAuthError("No such grant type", code="unsupported_grant_type", status=400)
     session = state.read(pair["token"], "JWT")["sid"]
-    state.granted[session] = granted
+    state.granted.setdefault(session, granted)
     answer = {"access_token": pair["token"], "token_type": "Bearer", "expires_in": pair["expiresIn"]}
-    if "offline_access" in granted.scope:
+    if OFFLINE in granted.scope or grant == "refresh_token":
         answer["refresh_token"] = pair["refreshToken"]
     return {**answer, "scope": " ".join(granted.scope), "id_token": _id_token(state, granted, session, pair["token"])}
+
+
+def _session_of(state: State, app: FakeApp, token: str) -> str:
+    """The session of an access or refresh token that the app holds, and that is open. Raises InvalidToken and
+    TokenExpired."""
+    session = state.alive(state.read(token, "JWT", "refresh")["sid"]).id
+    if session not in state.granted or state.granted[session].app is not app:
+        raise InvalidToken
+    return session
+
+
+def _revoke(state: State, app: FakeApp, token: str) -> dict[str, Any]:
+    with suppress(InvalidToken, TokenExpired):
+        state.sessions[_session_of(state, app, token)].is_over = True
+    return {}
+
+
+def _introspect(state: State, app: FakeApp, token: str) -> dict[str, Any]:
+    try:
+        session = _session_of(state, app, token)
+    except (InvalidToken, TokenExpired):
+        return {"active": False}
+    granted, claims = state.granted[session], state.read(token, "JWT", "refresh")
+    return {
+        "active": True, "iss": app.issuer, "aud": app.issuer, "client_id": app.client_id, "exp": int(claims["exp"]),
+        "sub": str(granted.user.id), "scope": " ".join(granted.scope),
+    }  # fmt: skip
+
+
+_OF_TOKENS = {"revoke": _revoke, "introspect": _introspect}
+
+
+def _logout(state: State, apps: list[FakeApp], given: Mapping[str, str]) -> Any:
+    """Nobody is signed in at the browser any longer, and apps without ``offline_access`` lose their sessions."""
+    address = given.get("post_logout_redirect_uri", "")
+    if address and not any(address in app.post_logout_redirect_uris for app in apps):
+        raise OAuthError("No app of the issuer lists this address", code="invalid_request", status=400)
+    user, state.at_browser = state.at_browser, None
+    for session, granted in state.granted.items():
+        if granted.user is user and OFFLINE not in granted.scope:
+            state.sessions[session].is_over = True
+    if not address:
+        return {}
+    more = urlencode({"state": given["state"]}) if "state" in given else ""
+    return Redirect(address + (f"{'&' if '?' in address else '?'}{more}" if more else ""))
 
 
 def _authenticated(asked: Asked, apps: list[FakeApp]) -> FakeApp:
@@ -187,7 +250,7 @@ def _claims(granted: Granted) -> dict[str, Any]:
     user, found = granted.user, {"client": granted.app.client}
     more: dict[str, dict[str, Any]] = {
         "profile": {"name": f"{user.first_name} {user.last_name}".strip(), "given_name": user.first_name,
-                    "family_name": user.last_name},
+                    "family_name": user.last_name, "updated_at": user.changed_at},
         "email": {"email": user.email, "email_verified": True},
         "roles": {"roles": user.roles},
     }  # fmt: skip

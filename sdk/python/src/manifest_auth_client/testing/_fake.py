@@ -76,7 +76,7 @@ class FakeManifestAuth:
         """Adds a user; ``otp`` is the code of a second factor, which is then due."""
         user = FakeUser(
             id=self._state.number(), email=email, password=password, roles=list(roles), client=client,
-            first_name=first_name, last_name=last_name, otp=otp,
+            first_name=first_name, last_name=last_name, otp=otp, changed_at=int(self._state.now),
         )  # fmt: skip
         self._state.users.append(user)
         return user
@@ -97,11 +97,13 @@ class FakeManifestAuth:
     def add_app(
         self, *redirect_uris: str, client: str = "acme", has_secret: bool = True,
         scopes: Iterable[str] = ("openid", "profile", "email", "roles", "offline_access"),
+        post_logout_redirect_uris: Iterable[str] = (),
     ) -> FakeApp:  # fmt: skip
         """Adds an app that signs users in with OpenID Connect, at its ``issuer``. Needs the extra ``[verify]``."""
         app = FakeApp(
             client_id=f"app_{secrets.token_hex(11)}", client=client, issuer=f"{self.base_url}/o/{client}",
             redirect_uris=list(redirect_uris), scopes=list(scopes),
+            post_logout_redirect_uris=list(post_logout_redirect_uris),
             secret=f"mfst_sec_{secrets.token_hex(24)}A" if has_secret else "",
         )  # fmt: skip
         self._state.apps.append(app)
@@ -172,7 +174,7 @@ class FakeManifestAuth:
 
     def _act(self, method: str, target: str, headers: httpx2.Headers, content: bytes) -> Any:
         path, _, query = target.partition("?")
-        if path.startswith("/o/"):
+        if path.startswith(("/o/", _apps.METADATA)):
             form = {k: v[0] for k, v in parse_qs(content.decode()).items()}
             return _apps.act(method, path, query, Asked(self._state, headers, form))
         if (method, path) not in _KNOWN:

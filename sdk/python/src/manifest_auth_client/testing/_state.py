@@ -22,6 +22,7 @@ class FakeUser:
     """A user of the stand-in; members may be changed at any time.
 
     ``otp``: the code of a second factor, which makes one due. ``is_disabled``: sign-ins are refused, sessions are over.
+    ``changed_at``: the claim ``updated_at``, in seconds since 1970.
 
     >>> fake.add_user("grace@acme.example", "kestrel-harbor-22", roles=["Operator"]).roles
     ['Operator']
@@ -36,6 +37,7 @@ class FakeUser:
     last_name: str = ""
     otp: str | None = None
     is_disabled: bool = False
+    changed_at: int = 0
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -105,6 +107,7 @@ class State:
         self.apps: list[Any] = []  # with the codes and sessions that they hold, see _apps.py
         self.app_codes: dict[str, Any] = {}
         self.granted: dict[str, Any] = {}
+        self.redeemed: dict[str, str] = {}  # session by code
         self.at_browser: FakeUser | None = None
         self.used: set[str] = set()
         self.refreshes = self.reuses = 0
