@@ -56,6 +56,14 @@ def test_a_key_calls_as_its_machine(fake: Counting, service: FakeService) -> Non
             auth.call("POST", "/api/client/auth/sign-out")
 
 
+def test_what_a_disabled_account_holds_is_dead(fake: Counting, service: FakeService) -> None:
+    with ManifestAuth(fake.base_url, auth=credentials(fake, service), transport=fake.transport) as auth:
+        assert auth.me()["service"]["name"] == "importer"
+        service.is_disabled = True
+        with pytest.raises((errors.InvalidToken, OAuthError)):
+            auth.me()
+
+
 def test_a_key_that_is_not_right_is_refused(fake: Counting) -> None:
     with ManifestAuth(fake.base_url, auth=ApiKeyAuth(fake.base_url, "mfst_key_no"), transport=fake.transport) as auth:
         with pytest.raises(errors.InvalidToken):
