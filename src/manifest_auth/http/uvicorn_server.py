@@ -405,11 +405,14 @@ class _Supervisor(Multiprocess):
     def keep_subprocess_alive(self) -> None:
         # A process that is silent before it serves is starting. Replaced, it would begin again, and on a busy machine
         # again and again.
-        if all(one in self._begun or not one.process.is_alive() or one.is_ready(timeout=1) for one in self.processes):
-            self._begun = tuple(self.processes)
-            super().keep_subprocess_alive()
+        alive = [one for one in self.processes if one not in self._begun and one.process.is_alive()]
+        starting = [one for one in alive if not one.is_ready(timeout=1)]
+        self.processes = [one for one in self.processes if one not in starting]
+        self._begun = tuple(self.processes)
+        super().keep_subprocess_alive()
+        self.processes += starting
         os_process.notify(os_process.ALIVE)
-        if not self._is_ready and self._begun == tuple(self.processes):
+        if not self._is_ready and not self.should_exit.is_set() and self._begun == tuple(self.processes):
             self._is_ready = True
             os_process.notify(os_process.READY)
 
