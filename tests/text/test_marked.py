@@ -45,7 +45,7 @@ def test_on_the_wire_it_is_a_text() -> None:
 @matrix("language", LANGUAGES)
 def test_a_text_in_a_column_keeps_its_mark_and_its_values(language: str) -> None:
     words = catalogue(language)
-    for text in (IN_TIME, joined([IN_TIME, "x", at_most(2)]), "no text of the catalogues", "[::1]: x", ""):
+    for text in (IN_TIME, joined([IN_TIME, "x", at_most(2)]), "no text of the catalogues", "[::1]: x", "marked: x", ""):
         assert shown(restored(kept(text)), words) == shown(text, words)
 
 

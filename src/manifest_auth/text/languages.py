@@ -81,7 +81,8 @@ _KEPT = "marked: "
 
 def kept(text: str) -> str:
     """A text for a column, from which :func:`restored` makes it again."""
-    return f"{_KEPT}{json.dumps(_parts(text))}" if isinstance(text, MarkedText) and text.values else str(text)
+    is_made = (isinstance(text, MarkedText) and text.values) or text.startswith(_KEPT)
+    return f"{_KEPT}{json.dumps(_parts(text))}" if is_made else str(text)
 
 
 def _parts(value: str | float) -> Any:
@@ -93,7 +94,7 @@ def _parts(value: str | float) -> Any:
 def restored(stored: str) -> str:
     """The text that :func:`kept` made a column's; any other text as it is, for the catalogues to know."""
     made: str = _made(json.loads(stored.removeprefix(_KEPT))) if stored.startswith(_KEPT) else stored
-    return made if isinstance(made, MarkedText) or not stored else MarkedText(stored, "", {}, "")
+    return made if isinstance(made, MarkedText) or not stored else MarkedText(made, "", {}, "")
 
 
 def _made(parts: Any) -> Any:

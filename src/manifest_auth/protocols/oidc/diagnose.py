@@ -204,7 +204,7 @@ def _issuer(configured: str, document: dict[str, Any]) -> Iterator[Finding]:
     elif isinstance(named, str) and named.rstrip("/") == configured.rstrip("/"):
         text = _(
             "The issuer is %(named)s, but %(configured)s is configured. They differ only in the slash at the end.",
-            named=named,
+            named=named[:200],
             configured=configured,
         )
         yield Finding("bad", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -28,7 +29,7 @@ from manifest_auth.sign_in.apps.authorizing import proved_at
 from manifest_auth.sign_in.exchange_codes import Code
 from manifest_auth.sign_in.oauth_tokens import Active
 from manifest_auth.sign_in.session_lifecycle import AppRefresh
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.text import base64url
 from manifest_auth.text.canonical import email_domain
@@ -82,10 +83,12 @@ async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[
 
 
 async def _touch(ctx: RequestContext, app: App) -> None:
-    """In a transaction of its own: one that holds the app's row would wait for others that hold it, and they for it."""
+    """In a transaction of its own: one that holds the app's row would wait for others that hold it, and they for it.
+    What was opened counts without it."""
     if ctx.now - (app.last_used_at or 0) >= apps.TOUCH_EVERY_MS:
         store = ctx.services.store.of(app.tenant_id)
-        await store.write_quickly(lambda unit: apps.touch(unit, app.id, ctx.now))
+        with contextlib.suppress(StoreUnavailable):
+            await store.write_quickly(lambda unit: apps.touch(unit, app.id, ctx.now))
 
 
 def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifier: str, address: str) -> _Opened:
@@ -94,7 +97,7 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
     bound, user, found = exchange_codes.take(unit, ctx, key)
     subject, asking = f"user:{found.user_id}", app.named if found.app_id == app.id else {"app": found.app_id}
     if found.used_at is not None:
-        if found.session_id:
+        if found.session_id and found.app_id == app.id:
             sessions.end(bound, found.session_id, "app_code_reused", ctx.now)
         detail = {**asking, "session": found.session_id or ""}
         ctx.services.anonymous_limits.record(bound, ctx, Event.APP_CODE_REUSED, subject, proved=True, **detail)
