@@ -151,7 +151,7 @@ def test_wrong_values_are_named(method: SignInMethod, manager: Manager) -> None:
     manager.theirs("oidc", method, **{"oidc.clientSecret": "not the secret"})
     tested = manager.post(manager.get(f"{manager.path}?step=test"), f"{manager.path}/test")
     assert "The client ID or the client secret is incorrect." in tested.text
-    assert "The redirect URI isn't registered" in tested.text
+    assert "registered, so the provider shows an error page" in tested.text
     page = manager.get(f"{manager.path}?step=theirs")
     typed = {
         "oidc.issuer": f"{method.provider.base}/",
