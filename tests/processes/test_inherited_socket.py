@@ -108,7 +108,7 @@ async def test_restarts_refuse_no_one(parent: Parent) -> None:
     await http.aclose()
     assert len(took) > RESTARTS * 0.5 * A_SECOND * 0.5
     print(f"restarts {max(restarts):.1f} s, longest answer {max(took):.1f} s of {len(took)}")
-    assert max(took) < max(restarts) + 1
+    assert max(took) < max(restarts) + min(restarts)  # one restart is waited for, and not two
     assert "Traceback" not in parent.output.read_text()
 
 

@@ -79,7 +79,7 @@ def sign_out_is_felt(nodes: tuple[Node, Node], *tokens: str, cut: bool = False) 
 
     def are_refused() -> bool:
         now = found()
-        assert now <= statuses - {200} | {401}
+        assert now <= {401, 503}  # a busy machine may have no time to ask the store
         return now == {401}
 
     seconds_until(are_refused)

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.needs("nsd", "unbound"), pytest.mark.one_store]
 async def test_without_roles_it_says_what_to_set(prover: Prover) -> None:
     for claims in ({"wids": None}, {"wids": "x"}, {"wids": {GLOBAL: True}}):
         prover.setup.microsoft.id_claims = claims
-        await prover.refused("set groupMembershipClaims to DirectoryRole or All in the application's manifest")
+        await prover.refused("Set groupMembershipClaims to DirectoryRole or All in the application's manifest")
     assert (await prover.last())["why"] == "wids: missing"
 
 
@@ -29,7 +29,7 @@ async def test_without_roles_it_says_what_to_set(prover: Prover) -> None:
 async def test_with_other_roles_it_says_who_must_sign_in(prover: Prover) -> None:
     for wids in ([], [READER], ["b79fbf4d-3ef9-4689-8143-76b194e85509"], [7, None, [GLOBAL]], ["Global Administrator"]):
         prover.setup.microsoft.id_claims = {"wids": wids}
-        await prover.refused("must be a Global Administrator, a Privileged Role Administrator or an Application")
+        await prover.refused("must be a Global Administrator, a Privileged Role Administrator, or an Application")
     last = await prover.last()
     assert (last["event"], last["why"]) == ("sign_in_refused", "wids: none of the three roles")
 
@@ -37,7 +37,7 @@ async def test_with_other_roles_it_says_who_must_sign_in(prover: Prover) -> None
 @matrix("tid", ["fafafafa-2222-4222-8222-222222222222", None, "contoso.example"])
 async def test_an_administrator_of_another_directory_proves_nothing(prover: Prover, tid: str | None) -> None:
     prover.setup.microsoft.id_claims = {"wids": [GLOBAL], "tid": tid}
-    await prover.refused("another directory")
+    await prover.refused("a different directory")
 
 
 async def test_an_id_token_of_another_directory_or_key_proves_nothing(prover: Prover) -> None:
