@@ -16,12 +16,10 @@ from tests.support.postgres import database_of
 
 
 class Way(NamedTuple):
-    """The address of the store for each node, and their settings. ``is_shared``: a server's process serves the beat and
-    other statements in turn."""
+    """The address of the store for each node, and their settings."""
 
     addresses: tuple[str, str]
     settings: dict[str, Any]
-    is_shared: bool = False
 
 
 def same(address: str, **settings: str) -> Way:
@@ -43,7 +41,7 @@ def _without_wake_ups(address: str) -> Iterator[Way]:
 def _pooled(address: str, *, is_direct_too: bool = False) -> Iterator[Way]:
     pooler = PgBouncer(address)
     direct = {"MANIFEST_DATABASE_DIRECT_URL": address} if is_direct_too else {}
-    yield same(pooler.address(database_of(address)), **direct)._replace(is_shared=not is_direct_too)
+    yield same(pooler.address(database_of(address)), **direct)
     pooler.stop()
 
 
