@@ -1,4 +1,4 @@
-"""``serve --demo`` fills an empty store, prints how to sign in, and refuses other stores."""
+"""``manifest-auth demo`` fills an empty store, prints how to sign in, and refuses other stores."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import httpx2
 
 from manifest_auth.work.job_rules import JobStatus
 from manifest_auth.work.templates import VersionStatus
+from tests.support import programs
 from tests.support.application import SLUGS
 from tests.support.commands import done, run
 from tests.support.matrix import matrix
+from tests.support.processes import free_port
 from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
-from tests.support.server import DEMO_PASSWORD, Server, served
+from tests.support.server import DEMO_PASSWORD, Server, environment, served, stop, wait_for
 
 ACCOUNTS = [*(f"{slug}@acme.example" for slug in SLUGS.values()), "admin@globex.example", "admin"]
 NO_PASSWORD = {"MANIFEST_DEMO_PASSWORD": ""}
@@ -84,10 +86,28 @@ def test_one_password_for_all_comes_from_the_environment(tmp_path: Path) -> None
         assert shown(server) == dict.fromkeys(ACCOUNTS, DEMO_PASSWORD)
 
 
+@matrix("kept", [(), ("manifest-auth.db",)])
+def test_only_a_folder_that_is_named_keeps_its_data(tmp_path: Path, kept: tuple[str, ...]) -> None:
+    temporary, port = tmp_path / "temporary", free_port()
+    temporary.mkdir()
+    given = environment(tmp_path, MANIFEST_DATA_DIR="", MANIFEST_SECRET_KEY="", TMPDIR=str(temporary))
+    named = ("--data-dir", str(tmp_path / "data")) if kept else ()
+    output = tmp_path / "output"
+    server = Server(programs.start(("demo", "--port", str(port), *named), given, output, folder=tmp_path), port, output)
+    wait_for(server)
+    [place] = tmp_path.glob("data" if kept else "temporary/manifest-auth-demo-*")
+    assert (place / "manifest-auth.db").exists()
+    assert (f"is in {place} until" in output.read_text()) == (not kept)
+    assert stop(server) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*(["data"] if kept else []), "output", "temporary"]
+    assert tuple(path.name for path in tmp_path.glob("data/*.db")) == kept
+    assert list(temporary.iterdir()) == []
+
+
 def test_it_refuses_a_store_that_others_filled(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "initech")
-    result = run(tmp_path, "serve", "--demo")
-    assert (result.status, result.line) == (1, "--demo: the database isn't empty, and --demo didn't fill it")
+    result = run(tmp_path, "demo")
+    assert (result.status, result.line) == (1, "demo: the database isn't empty, and the demo didn't fill it")
 
 
 @rule("NO-DEFAULT-ACCOUNT")
@@ -103,9 +123,9 @@ def test_it_refuses_a_store_that_others_filled(tmp_path: Path) -> None:
 def test_it_refuses_addresses_that_others_can_reach(
     tmp_path: Path, arguments: tuple[str, ...], settings: dict[str, str]
 ) -> None:
-    result = run(tmp_path, "serve", "--demo", *arguments, **settings)
+    result = run(tmp_path, "demo", *arguments, **settings)
     assert result.status == 2
-    assert result.line.startswith("--demo: allowed only on a loopback address")
+    assert result.line.startswith("demo: allowed only on a loopback address")
     assert not (tmp_path / "data" / "manifest-auth.db").exists()
 
 
@@ -127,10 +147,10 @@ def test_started_again_it_says_how_to_come_in_again(tmp_path: Path) -> None:
         again = server.output.read_text()[len(first) :]
         assert "YOUR-PASSWORD" not in again
         link, reset = [shlex.split(line) for line in again.splitlines() if " user link " in line or " reset " in line]
-        for setting, _, *arguments in (link, reset):
-            name, _, address = setting.partition("=")
-            assert (name, address) == ("MANIFEST_PUBLIC_URL", server.base)
-            out = done(tmp_path, *arguments, **KEY, **{name: address})
+        for address, folder, _, *arguments in (link, reset):
+            given = dict(setting.split("=", 1) for setting in (address, folder))
+            assert given == {"MANIFEST_PUBLIC_URL": server.base, "MANIFEST_DATA_DIR": str(tmp_path / "data")}
+            out = done(tmp_path, *arguments, **KEY, **given)
             assert out.startswith((f"{server.base}/welcome", "System admin admin: set a new password"))
 
 

@@ -28,7 +28,7 @@ DEMO_PASSWORD = "kestrel-harbor-21-violet"
 
 @dataclass
 class Server:
-    """A running ``manifest-auth serve --demo``."""
+    """A running ``manifest-auth serve`` or ``demo``."""
 
     process: Program
     port: int
@@ -75,7 +75,7 @@ def launch_on_nothing(folder: Path, database_url: str, **given: str) -> Server:
 
 def _launch(folder: Path, env: dict[str, str], port: int, *, demo: bool) -> Server:
     output = folder / f"server-{port}.log"
-    process = programs.start(("serve", "--port", str(port), *(["--demo"] if demo else [])), env, output)
+    process = programs.start(("demo" if demo else "serve", "--port", str(port)), env, output)
     return Server(process, port, output)
 
 

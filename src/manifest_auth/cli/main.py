@@ -25,6 +25,7 @@ ENV_FILE = "--env-file"
 #: commands need, so it is loaded only for one of them.
 COMMANDS = {
     "serve": ("serving:add_serve", "run the server"),
+    "demo": ("serving:add_demo", "try the server with demo data"),
     "admin": ("commands:add_admin", "manage system admins"),
     "client": ("commands:add_client", "clients"),
     "user": ("commands:add_user", "manage users of a client"),
@@ -118,7 +119,7 @@ def _explained(error: Exception, command: str) -> tuple[str, int] | None:
         return f"{error.filename}: {error.strerror}" if error.filename else str(error), 1
     if isinstance(error, CannotOpen):
         return "MANIFEST_SECRET_KEY: not the key that this database was created with", 2
-    if command != "serve" and _is_store_error(error):
+    if command not in ("serve", "demo") and _is_store_error(error):
         says = f"unexpected database schema: {str(error).splitlines()[0]}; run manifest-auth doctor"
         return says, 2
     return None

@@ -1,4 +1,4 @@
-"""Function of the command ``serve``."""
+"""Functions of the commands ``serve`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import shlex
 import socket
 import sys
 import time
@@ -14,12 +15,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import manifest_auth.app  # noqa: F401 - uvicorn asks for it by name, after what is loaded was frozen
+from manifest_auth.cli.arguments import given_path
 from manifest_auth.cli.command import CommandRefused, Progress
 from manifest_auth.cli.commands import at_start
 from manifest_auth.http import uvicorn_server
 from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.runtime import running, settings
 from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.os_process import own_folder
 from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
 
 #: Attempts and pause in seconds for a port that is in use, before the start is refused: five seconds in total.
@@ -37,12 +40,37 @@ def add_serve(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=serve)
 
 
+def add_demo(command: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``demo``."""
+    add_serve(command)
+    command.add_argument(
+        "--data-dir",
+        type=given_path,
+        metavar="FOLDER",
+        help="folder that keeps the demo data (MANIFEST_DATA_DIR); default: a temporary folder",
+    )
+    command.set_defaults(run=_serve_demo, demo=True)
+
+
+def _serve_demo(given: argparse.Namespace) -> None:
+    """Serves the demo. Unless the caller names a place for the data, deletes the data at the end."""
+    places = (variable("data_dir"), variable("database_url"), "MANIFEST_CONFIG")
+    with contextlib.ExitStack() as stack:
+        if given.data_dir is None and not any(os.environ.get(name) for name in places):
+            given.data_dir = stack.enter_context(own_folder("manifest-auth-demo-"))
+            says = f"The demo data is in {given.data_dir} until the demo stops. To keep data, use --data-dir FOLDER."
+            print(says, file=sys.stderr, flush=True)
+        serve(given)
+
+
 def serve(given: argparse.Namespace) -> None:
     """Runs the server until a signal stops it."""
     handed_over = uvicorn_server.inherited_address()
     given_here = {"host": handed_over[0], "port": str(handed_over[1])} if handed_over is not None else {}
     given_here |= {
-        name: str(value) for name in ("host", "port", "workers") if (value := getattr(given, name)) is not None
+        name: str(value)
+        for name in ("host", "port", "workers", "data_dir")
+        if (value := getattr(given, name, None)) is not None
     }
     is_demo = given.demo and "MANIFEST_CONFIG" not in os.environ
     if variable("public_url") not in os.environ and (is_demo or given.port is not None):
@@ -115,11 +143,11 @@ async def _demo(loaded: Settings) -> None:
 
 
 def _this_command(loaded: Settings) -> str:
-    """The call of the command line in another terminal, so that its links have this server's address."""
+    """The call of the command line in another terminal, with the data and the address of this server."""
     program = sys.argv[0] if Path(sys.argv[0]).name == _PROGRAM else _PROGRAM
-    if loaded.public_url == Settings().public_url:
-        return program
-    return f"{variable('public_url')}={loaded.public_url} {program}"
+    usual, fields = Settings(), ("public_url", "data_dir")
+    values = {variable(name): getattr(loaded, name) for name in fields if getattr(loaded, name) != getattr(usual, name)}
+    return " ".join((*(f"{name}={shlex.quote(value)}" for name, value in values.items()), program))
 
 
 def _base(loaded: Settings) -> str:

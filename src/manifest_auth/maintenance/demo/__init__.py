@@ -1,4 +1,4 @@
-"""``serve --demo``: fills an empty store with two clients and a fortnight of their work, and prints how to sign in.
+"""``manifest-auth demo``: fills an empty store with two clients and two weeks of their work, and prints how to sign in.
 
 Refuses a store with other data, and a public address that other machines can reach. Everything is made by the
 operations of the server, with a clock that starts 14 days ago: so the audit trail is genuine. Passwords are random and

@@ -263,9 +263,10 @@ class NotEmpty(Exception):
 
 
 def check_allowed(settings: Settings) -> None:
-    """Raises SettingsError for an address that is not loopback."""
-    if not settings.is_loopback or not is_loopback_host(settings.host):
-        raise SettingsError("--demo: allowed only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
+    """Raises SettingsError for a public address that is not loopback. Where other machines might reach the listener,
+    for example in a container with a published port, the operator must allow it."""
+    if not settings.is_loopback or not (is_loopback_host(settings.host) or settings.insecure_public_url == "allowed"):
+        raise SettingsError("demo: allowed only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
 
 
 async def is_filled(services: Services) -> bool:
@@ -322,7 +323,7 @@ def _is_filled(unit: SystemUnit) -> bool:
     if installation_values.get(unit, "demo"):
         return True
     if not is_empty:
-        raise NotEmpty("--demo: the database isn't empty, and --demo didn't fill it")
+        raise NotEmpty("demo: the database isn't empty, and the demo didn't fill it")
     return False
 
 

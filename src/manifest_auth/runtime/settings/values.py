@@ -313,7 +313,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     microsoft_app_secret: Annotated[Secret | None, _about("Client secret of that application.")] = None
-    demo_password: Annotated[Secret | None, _about("One password for all demo accounts of `serve --demo`.")] = None
+    demo_password: Annotated[Secret | None, _about("One password for all demo accounts of `manifest-auth demo`.")] = (
+        None
+    )
     outgoing_private: Annotated[
         str,
         _about(

@@ -17,7 +17,7 @@ from manifest_auth.store.tables.columns import (
     time,
 )
 
-installation = global_table(  # values of the whole installation: its id, whether --demo filled it
+installation = global_table(  # values of the whole installation: its id, whether the demo filled it
     "installation",
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
