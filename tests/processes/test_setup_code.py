@@ -56,6 +56,13 @@ def test_what_is_no_terminal_gets_the_name_of_the_command(tmp_path: Path) -> Non
     assert trail == ["keys_made"]
 
 
+def test_a_container_without_settings_prints_it_for_its_log(tmp_path: Path) -> None:
+    container = {"MANIFEST_INSECURE_PUBLIC_URL": "loopback", "MANIFEST_HOST": "0.0.0.0"}
+    assert len(_CODE.findall(_served(tmp_path, **container))) == 1
+    real = {**container, "MANIFEST_PUBLIC_URL": "https://auth.example.com"}
+    assert _CODE.findall(_served(tmp_path, MANIFEST_DATA_DIR=str(tmp_path / "real"), **real)) == []
+
+
 def test_none_is_printed_once_there_is_an_admin(tmp_path: Path) -> None:
     done(tmp_path, "admin", "create", "root", "--password-stdin", given=PASSWORD, **KEY)
     assert "setup" not in _served(tmp_path)

@@ -61,7 +61,7 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
 
 
 async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """Check the metrics token, if one is configured. If none is, only a loopback public address serves metrics."""
+    """Check the metrics token, if one is configured. If none is, only this machine can get them."""
     settings = ctx.services.settings
     if settings.metrics_token is not None:
         if call.head.authorization is None:
@@ -69,7 +69,7 @@ async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         token = identification.bearer(call.head.authorization)
         if not hmac.compare_digest(token.encode(), settings.metrics_token.reveal().encode()):
             raise InvalidToken(reason="metrics token")
-    elif not settings.is_loopback:
+    elif not settings.is_local:
         raise NotFound()
     body = await asyncio.to_thread(
         ctx.services.metrics.render, all_processes=settings.workers > 1

@@ -266,12 +266,11 @@ async def _setup_code(_given: argparse.Namespace) -> None:
         print(_text(loaded, await admin_accounts.new_setup_code(services, CommandLine(services).origin)))
 
 
-async def at_start(services: Services, *, on_terminal: bool) -> str | None:
-    """The message of a start; None without a message. It has a code ``on_terminal`` only: whatever else reads standard
-    error, as a journal does, keeps it for others."""
+async def at_start(services: Services, *, shows_code: bool) -> str | None:
+    """The message of a start; None without a message. ``shows_code``: not where a journal would keep it for others."""
     if not management.is_served(services.settings) or not await services.store.read(admins.admins.is_first_needed):
         return None
-    if on_terminal and (code := await admin_accounts.setup_code_at_start(services)):
+    if shows_code and (code := await admin_accounts.setup_code_at_start(services)):
         return f"{_NONE_YET} {_text(services.settings, code)}"
     return f"{_NONE_YET} To get a code for {_page(services.settings)}, run manifest-auth setup-code. {_OTHERWISE}"
 

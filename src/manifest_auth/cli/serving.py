@@ -117,12 +117,13 @@ def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
 
 async def _check_start(loaded: Settings) -> None:
     """Opens the services once before the web processes start: an error stops the start with one line, the schema is
-    upgraded once, and a setup code is printed once, on a terminal. Otherwise each web process would fail and be
+    upgraded once, and a setup code is printed once. Otherwise each web process would fail and be
     restarted again and again."""
     async with contextlib.AsyncExitStack() as stack:
         with Progress() as progress:
             services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
-        if message := await at_start(services, on_terminal=sys.stderr.isatty()):
+        # A container without settings rarely has a terminal.
+        if message := await at_start(services, shows_code=sys.stderr.isatty() or loaded.is_local_container):
             print(message, file=sys.stderr, flush=True)
 
 

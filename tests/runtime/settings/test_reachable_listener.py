@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support.rules import rule
 from tests.support.server import served
 
 ALLOWED = {"MANIFEST_INSECURE_PUBLIC_URL": "allowed"}
+CONTAINER = {"MANIFEST_INSECURE_PUBLIC_URL": "loopback", "MANIFEST_HOST": "0.0.0.0"}
 INSECURE = [
     "http://127.0.0.1:8080",
     "https://localhost:8443",
@@ -44,6 +46,25 @@ def test_an_insecure_public_address_is_refused_where_others_reach_the_listener(h
 @matrix("url", INSECURE)
 def test_a_loopback_listener_may_have_any_public_address(host: str, url: str) -> None:
     check_listener(load({"MANIFEST_HOST": host, "MANIFEST_PUBLIC_URL": url}))
+
+
+@matrix("url", INSECURE)
+def test_a_container_serves_no_insecure_public_address_but_loopback(url: str) -> None:
+    loaded = load({**CONTAINER, "MANIFEST_PUBLIC_URL": url})
+    if loaded.is_loopback:
+        check_listener(loaded)
+        assert not loaded.introspects
+        assert loaded.is_local_container
+    else:
+        with pytest.raises(SettingsError, match="MANIFEST_PUBLIC_URL"):
+            check_listener(loaded)
+        assert not loaded.is_local_container
+
+
+def test_a_container_is_at_localhost_unless_told_otherwise(tmp_path: Path) -> None:
+    assert load(CONTAINER).public_url == "http://localhost:8080"
+    (tmp_path / "file").write_text('public_url = "https://auth.example.com"')
+    assert load({**CONTAINER, "MANIFEST_CONFIG": str(tmp_path / "file")}).public_url == "https://auth.example.com"
 
 
 @matrix("host", REACHABLE)
@@ -83,12 +104,12 @@ def test_the_only_function_that_listens_refuses_too() -> None:
 
 
 @pytest.mark.processes
-def test_who_allows_it_is_served(tmp_path: Path) -> None:
-    with (
-        served(tmp_path, demo=False, MANIFEST_HOST="0.0.0.0", **ALLOWED) as server,  # type: ignore[arg-type]
-        urllib.request.urlopen(f"{server.base}/readyz", timeout=60) as answer,
-    ):
-        assert answer.status == 200
+def test_who_allows_it_is_served_but_for_metrics(tmp_path: Path) -> None:
+    with served(tmp_path, demo=False, **CONTAINER) as server:  # type: ignore[arg-type]
+        with urllib.request.urlopen(f"{server.base}/readyz", timeout=60) as answer:
+            assert answer.status == 200
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{server.base}/metrics", timeout=60)
 
 
 @pytest.mark.processes

@@ -19,7 +19,7 @@ from manifest_auth.licence import UNCOUNTED
 from manifest_auth.maintenance.demo import people
 from manifest_auth.maintenance.demo.people import ADMIN, CLIENTS, DAYS, Browser, PastClock, Visit, Writers
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.runtime.settings import Settings, SettingsError, is_loopback_host
+from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in import admin_sign_in, password
 from manifest_auth.store import SystemUnit, TenantUnit, global_, installation_values
@@ -265,7 +265,7 @@ class NotEmpty(Exception):
 def check_allowed(settings: Settings) -> None:
     """Raises SettingsError for a public address that is not loopback. Where other machines might reach the listener,
     for example in a container with a published port, the operator must allow it."""
-    if not settings.is_loopback or not (is_loopback_host(settings.host) or settings.insecure_public_url == "allowed"):
+    if not (settings.is_local or (settings.is_loopback and settings.insecure_public_url != "refused")):
         raise SettingsError("demo: allowed only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
 
 

@@ -13,7 +13,7 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.outgoing_guard import Reply, Unreachable
 from manifest_auth.runtime.running import differing
-from manifest_auth.runtime.settings import Settings, SettingsError, admin_networks, is_loopback_host, proxy_networks
+from manifest_auth.runtime.settings import Settings, SettingsError, admin_networks, proxy_networks
 from manifest_auth.sign_in.passkeys import ceremonies
 from manifest_auth.store import Store, global_
 from manifest_auth.store.tables import nodes
@@ -82,13 +82,12 @@ async def address(settings: Settings) -> list[Finding]:
                 )
             )
         return [*found, *_too_wide(settings), *_proxy_among_admins(settings)]
-    if settings.is_loopback and not is_loopback_host(settings.host):
+    if settings.is_loopback and not (settings.is_local or settings.is_local_container):
         return [
             bad(
                 f"public address: {url} is a loopback address, but other machines can reach the "
-                f"listener on {settings.host}, so /metrics and introspection are open to them. "
-                "Set MANIFEST_PUBLIC_URL to https://…; the server starts only with "
-                "MANIFEST_INSECURE_PUBLIC_URL=allowed"
+                f"listener on {settings.host}. Set MANIFEST_PUBLIC_URL to https://…; the server "
+                "starts only with MANIFEST_INSECURE_PUBLIC_URL=allowed"
             )
         ]
     if settings.is_loopback:

@@ -211,6 +211,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
             raise SettingsError(f"{name} isn't a setting{_hint(name)}")
         values[field] = text
     values |= {k: v for k, v in overrides.items() if v is not None}
+    if values.get("insecure_public_url") == "loopback":
+        values.setdefault("public_url", "http://localhost:8080")
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
@@ -257,7 +259,7 @@ def _check(settings: Settings) -> None:
         sane = False
     if not sane or url.path not in ("", "/") or url.query or url.fragment or url.username:
         raise SettingsError("MANIFEST_PUBLIC_URL: must be http(s)://HOST[:PORT] without a path")
-    if settings.rate_limits == "off" and not (settings.is_loopback and is_loopback_host(settings.host)):
+    if settings.rate_limits == "off" and not settings.is_local:
         raise SettingsError("MANIFEST_RATE_LIMITS: off is allowed only on a loopback address")
     if not settings.database.startswith(("sqlite:///", "postgresql://")) or settings.database == "sqlite:///":
         raise SettingsError("MANIFEST_DATABASE_URL: must be sqlite:///FILE or postgresql://…")
@@ -315,8 +317,8 @@ def _has_several_hosts(url: str) -> bool:
 
 def check_listener(settings: Settings) -> None:
     """Raises SettingsError when other machines can reach the listener while the public address is loopback or plain
-    http, unless the operator allowed it: what a loopback address opens would be open to all of them."""
-    if is_loopback_host(settings.host) or settings.insecure_public_url == "allowed":
+    http, unless the operator allowed it."""
+    if is_loopback_host(settings.host) or settings.insecure_public_url == "allowed" or settings.is_local_container:
         return
     if settings.is_loopback or not settings.secure_cookies:
         raise SettingsError(

@@ -157,11 +157,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "http://127.0.0.1:8080"
     host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
     insecure_public_url: Annotated[
-        Literal["refused", "allowed"],
+        Literal["refused", "loopback", "allowed"],
         _about(
             "`allowed`: the server starts even if other machines can reach the address to listen on and the "
-            "public address is plain http or loopback. Cookies of plain http aren't `Secure`. A loopback public "
-            "address opens `/metrics` and GraphQL introspection to everyone who can reach the listener."
+            "public address is plain http or loopback. Cookies of plain http aren't `Secure`. `loopback`: the same "
+            "for a loopback public address only, which is then `http://localhost:8080` by default. The container "
+            "image sets it."
         ),
     ] = "refused"
     port: Annotated[int, _about("Port to listen on.", ge=0, le=65535)] = 8080
@@ -291,7 +292,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     metrics_listen: Annotated[str, _about("`HOST:PORT` of a separate listener for `/metrics`.")] = ""
     introspection: Annotated[
         Literal["auto", "on", "off"],
-        _about("GraphQL introspection. `auto` turns it on if the public address is loopback."),
+        _about("GraphQL introspection. `auto` turns it on if only this machine can reach the server."),
     ] = "auto"
     microsoft_cloud: Annotated[
         Literal["global", "us-gov", "us-dod", "china", "custom"],
@@ -416,6 +417,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return is_loopback_host(urlsplit(self.public_url).hostname or "")
 
     @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.is_loopback and is_loopback_host(self.host)
+
+    @property
+    def is_local_container(self) -> bool:
+        """Whether others could reach the server, but the operator says that only this machine does."""
+        return self.is_loopback and not self.is_local and self.insecure_public_url == "loopback"
+
+    @property
     def secure_cookies(self) -> bool:
         return self.public_url[:7].lower() != "http://"
 
@@ -435,7 +446,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def introspects(self) -> bool:
-        return self.introspection == "on" or (self.introspection == "auto" and self.is_loopback)
+        return self.introspection == "on" or (self.introspection == "auto" and self.is_local)
 
     @property
     def private_targets(self) -> PrivateTargets:
