@@ -123,6 +123,11 @@ def beside_of(head: Head, settings: Settings) -> tuple[str, ...]:
     return tuple(value.split("."))[: device_markers.MOST_BESIDE] if value else ()
 
 
+def beside_cookie(values: tuple[str, ...], settings: Settings) -> Header:
+    """``Set-Cookie`` of sessions for apps: as long as one of them can be idle in any client."""
+    return host_cookie(APP, ".".join(values), settings.session_idle_ttl if values else 0, settings)
+
+
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     """``Set-Cookie`` lines of a session that began; none of one that has no cookie."""
     settings = ctx.services.settings
@@ -132,7 +137,7 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     beside = signed_in.beside
     lines = [] if beside else [session_cookie(signed_in.cookie, idle_s, settings)]
     if beside is not None:
-        lines.append(host_cookie(APP, ".".join(beside), idle_s if beside else 0, settings))
+        lines.append(beside_cookie(beside, settings))
     if signed_in.device:
         lines.append(host_cookie(DEVICE, signed_in.device, _DEVICE_AGE, settings))
     return (*lines, *trust_cookie(ctx, signed_in.tenant, signed_in.trust))
@@ -144,7 +149,7 @@ async def after_sign_out(ctx: RequestContext, head: Head) -> tuple[Header, ...]:
     if not (beside := beside_of(head, settings)):
         return (line,)
     await session_lifecycle.end_beside(ctx, beside)
-    return line, host_cookie(APP, "", 0, settings)
+    return line, beside_cookie((), settings)
 
 
 def trust_cookie(ctx: RequestContext, tenant: Tenant, value: str | None) -> tuple[Header, ...]:

@@ -18,7 +18,7 @@ from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import ANONYMOUS, AdminCaller, Origin, Principal
 from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated, ValidationError
 from manifest_auth.http import SESSION, Head, check_same_site
-from manifest_auth.http.cookies import APP, beside_of, host_cookie, session_cookie
+from manifest_auth.http.cookies import beside_cookie, beside_of, session_cookie
 from manifest_auth.runtime.settings import is_listed, networks_of, plain_address
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import tokens
@@ -243,9 +243,12 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | Non
         session_id = principal.session_id
         await services.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
         services.principals.touched(principal, now)
-        settings, idle_s = services.settings, idle_ms // 1000
-        main, all_beside = session_cookie(value, idle_s, settings), ".".join(beside_of(head, settings))
-        ctx.renewed_cookies += (main if beside is None else host_cookie(APP, all_beside, idle_s, settings),)
+        settings = services.settings
+        main, apps = (
+            session_cookie(value, idle_ms // 1000, settings),
+            beside_cookie(beside_of(head, settings), settings),
+        )
+        ctx.renewed_cookies += (main if beside is None else apps,)
     return principal
 
 

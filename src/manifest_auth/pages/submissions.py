@@ -52,7 +52,7 @@ _CLAIM = global_(
 )
 _FIND = global_(select(_S.made_at, _S.answer, _S.kept).where(_THIS), _Row)
 _FINISH = global_(update(submitted_forms).where(_THIS).values(answer=bindparam("answered"), kept=bindparam("keeps")))
-_FORGET = global_(update(submitted_forms).where(_THIS).values(kept=None))
+_FORGET = global_(update(submitted_forms).where(_THIS, _S.kept.is_not(None)).values(kept=None))
 _OF_PERSON = _S.person == bindparam("of_person")
 _NEWEST = select(_S.made_at).where(_OF_PERSON).order_by(_S.made_at.desc()).offset(MOST - 1).limit(1).scalar_subquery()
 _DROP_OLD = global_(delete(submitted_forms).where(_OF_PERSON, _S.made_at < _NEWEST))
@@ -211,9 +211,9 @@ async def read_shown(ctx: RequestContext, call: PageCall[Any], key: str, path: s
     return kept.shown if kept is not None and is_here else b""
 
 
-async def forget(ctx: RequestContext, key: str) -> None:
-    """Ends what is kept, and leaves the answer."""
-    await ctx.services.store.write_quickly(lambda unit: unit.change(_FORGET, of_key=key))
+async def forget(ctx: RequestContext, key: str) -> bool:
+    """Ends what is kept, and leaves the answer. Whether there was something."""
+    return await ctx.services.store.write_quickly(lambda unit: unit.change(_FORGET, of_key=key)) == 1
 
 
 def _encrypt(ctx: RequestContext, key: str, value: msgspec.Struct) -> bytes:

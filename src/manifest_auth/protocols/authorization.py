@@ -32,8 +32,8 @@ class Denied(Exception):
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A checked authorization request. ``max_age``: seconds; ``mfa``: two factors are asked for; ``anew``: a sign-in
     after ``made_at`` (milliseconds) is; ``select``: a choice between accounts is; ``consent``: so is the user's
-    consent; ``silent``: no page may be shown; ``sub``: the number of the only user who may come, empty for any;
-    ``mark``: of the browser that made it, empty where no cookie came along."""
+    consent; ``silent``: no page may be shown; ``subs``: numbers of the users who may come, None for any; ``mark``: of
+    the browser that made it, empty where no cookie came along."""
 
     app_id: str
     redirect_uri: str
@@ -48,7 +48,7 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     select: bool = False
     consent: bool = False
     silent: bool = False
-    sub: str = ""
+    subs: frozenset[str] | None = None
     login_hint: str = ""
     language: str = ""
     made_at: int = 0
@@ -145,7 +145,7 @@ def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequen
     age = given.get("max_age")
     if age is not None and not _AGE.match(age):
         raise Denied("invalid_request", "max_age must be a number of seconds")
-    mfa, sub = _asked_by_claims(given.get("claims"))
+    mfa, subs = _asked_by_claims(given.get("claims"))
     return Wanted(
         app_id=given["client_id"],
         redirect_uri=given["redirect_uri"],
@@ -160,7 +160,7 @@ def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequen
         select="select_account" in prompt,
         consent="consent" in prompt,
         silent="none" in prompt,
-        sub=sub,
+        subs=subs,
         login_hint=given.get("login_hint", "")[:254],
         language=given.get("ui_locales", "")[:100],
         made_at=now,
@@ -181,29 +181,33 @@ def _scope(text: str, listed: Sequence[str]) -> tuple[str, ...]:
 
 
 class _Asked(msgspec.Struct):
-    value: str = ""
-    values: tuple[str, ...] = ()
+    value: str | None = None
+    values: frozenset[str] | None = None
 
 
-class _OfIdToken(msgspec.Struct):
+class _OfToken(msgspec.Struct):
     acr: _Asked | None = None
     sub: _Asked | None = None
 
 
 class _Claims(msgspec.Struct):
-    id_token: _OfIdToken | None = None
+    id_token: _OfToken | None = None
+    userinfo: _OfToken | None = None
 
 
-def _asked_by_claims(text: str | None) -> tuple[bool, str]:
-    """Whether the parameter ``claims`` (section 5.5) asks for an ``acr`` of two factors, and the ``sub`` that it asks
-    for, empty for any. Its other members ask for what the scopes give."""
+def _asked_by_claims(text: str | None) -> tuple[bool, frozenset[str] | None]:
+    """Whether the parameter ``claims`` (section 5.5) asks for an ``acr`` of two factors, and each ``sub`` that all of
+    its parts allow, None for any. Its other members ask for what the scopes give."""
     try:
         read = strict_json.read((text or "{}").encode("utf-8", "surrogatepass"))
-        asked = msgspec.convert(read, _Claims).id_token or _OfIdToken()
+        asked = msgspec.convert(read, _Claims)
     except (ValueError, msgspec.MsgspecError):
         raise Denied("invalid_request", "claims isn't an object as defined by OpenID Connect") from None
-    acr, sub = asked.acr or _Asked(), asked.sub or _Asked()
-    return MFA in (acr.value, *acr.values), sub.value
+    acr = (asked.id_token and asked.id_token.acr) or _Asked()
+    subs = [part.sub for part in (asked.id_token, asked.userinfo) if part is not None and part.sub is not None]
+    sets = [sub.values for sub in subs] + [frozenset({sub.value}) for sub in subs if sub.value is not None]
+    allowed = [each for each in sets if each is not None]
+    return MFA in (acr.value, *(acr.values or ())), frozenset.intersection(*allowed) if allowed else None
 
 
 # Answers: a redirect, or a page that posts itself (OAuth 2.0 Form Post Response Mode). Each names the issuer (RFC

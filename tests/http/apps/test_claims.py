@@ -104,9 +104,13 @@ async def test_a_request_for_a_certain_user_gives_no_code_of_another(app: App, c
     person, other, visitor = await member(app, client), await member(app, client), Visitor(app)
     hint = (await web.tokens(visitor, person.email))["id_token"]
     for who, answer in ((person.id, "code"), (other.id, "error")):
-        wanted = json.dumps({"id_token": {"sub": {"value": str(who)}}})
-        for more in ({}, {"id_token_hint": hint}):
-            assert answer in told(await web.authorize(visitor, claims=wanted, **more))
+        one, some = {"sub": {"value": str(who)}}, {"sub": {"values": ["0", str(who)]}}
+        for part in ({"id_token": one}, {"id_token": some}, {"userinfo": one}, {"userinfo": some}):
+            for more in ({}, {"id_token_hint": hint}):
+                assert answer in told(await web.authorize(visitor, claims=json.dumps(part), **more)), part
+    two = {"id_token": {"sub": {"value": str(person.id)}}, "userinfo": {"sub": {"value": str(other.id)}}}
+    for nobody in (json.dumps(two), '{"id_token":{"sub":{"values":[]}}}', '{"id_token":{"sub":{"value":""}}}'):
+        assert told(await web.authorize(visitor, claims=nobody))["error"] == "login_required"
     for wrong in ('{"id_token":{"sub":{"value":7}}}', '{"id_token":[]}', '{"id_token":{"acr":"mfa"}}'):
         assert told(await web.authorize(visitor, claims=wrong))["error"] == "invalid_request"
 

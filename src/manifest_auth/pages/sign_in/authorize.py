@@ -33,7 +33,7 @@ from manifest_auth.http import (
 from manifest_auth.http import page as plain_page
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.http.request import check_form_type
-from manifest_auth.pages import brands, errors, languages, rendering, scopes, security
+from manifest_auth.pages import brands, errors, languages, rendering, scopes, security, submissions
 from manifest_auth.pages.call import Brand, Link, PageCall, View, see_other
 from manifest_auth.pages.routing import OF_APPS, SIGN_IN, page
 from manifest_auth.pages.sign_in import done, step
@@ -85,9 +85,9 @@ async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[
             claims = await tokens.read_id_token(ctx.services.keys, issuer.url, hint)
             if claims is None or claims.aud != app.id:
                 raise Denied("invalid_request", "id_token_hint is no ID token of this issuer for this app")
-            if wanted.sub not in ("", claims.sub):
+            if wanted.subs is not None and claims.sub not in wanted.subs:
                 raise Denied("login_required", "id_token_hint and claims name two users")
-            wanted = msgspec.structs.replace(wanted, sub=claims.sub)
+            wanted = msgspec.structs.replace(wanted, subs=frozenset({claims.sub}))
     except Denied as denied:
         return issuer, app, denied, target
     return issuer, app, wanted, target
@@ -286,10 +286,10 @@ class ConsentForm(msgspec.Struct, frozen=True):
 
 
 async def _consent(ctx: RequestContext, call: PageCall[ConsentQuery]) -> View | Answer[None]:
-    """The question, or the answer that was given, which goes to the app."""
+    """The question, or the answer that was given, which goes to the app, once: a reload would use its code again."""
     issuer = authentication.issuer_of(ctx, call.path["client"])
     wanted = await _unseal(ctx, call.head, issuer, call.fields.s)
-    if (values := call.shown_as(dict[str, str])) is not None:
+    if (values := call.shown_as(dict[str, str])) is not None and await submissions.forget(ctx, call.key):
         return await _to_app(ctx, call.head, issuer, _target(wanted), values)
     app = await _app_of(ctx, issuer, wanted)
     if call.user is None:

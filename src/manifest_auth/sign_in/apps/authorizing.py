@@ -60,7 +60,7 @@ async def _decide(
 ) -> str | Needs:
     if user is None or not sessions.may_have_children(user):
         return Needs.SIGN_IN
-    if wanted.sub and wanted.sub != str(user.user_id):
+    if wanted.subs is not None and str(user.user_id) not in wanted.subs:
         raise Denied("login_required", "id_token_hint or claims name another user")
     if is_too_old(ctx, wanted, user):
         if user.created_at >= wanted.made_at:  # signing in again would change nothing
@@ -96,11 +96,13 @@ def is_too_old(ctx: RequestContext, wanted: Wanted, user: Principal) -> bool:
     """Whether the request asks for a newer proof than the session has."""
     if user.authenticated_at is None and wanted.asks_anew:  # it may be of any time
         return True
-    at = proved_at(user)
-    if wanted.anew and at < wanted.made_at:
+    at, since = proved_at(user), wanted.made_at
+    if user.created_at >= since:  # a provider names the whole second in which the user proved it
+        since -= since % 1000
+    if wanted.anew and at < since:
         return True
     # A sign-in that this request led to is new enough, however long the pages after it took.
-    return wanted.max_age is not None and at < min(ctx.now - wanted.max_age * 1000, wanted.made_at)
+    return wanted.max_age is not None and at < min(ctx.now - wanted.max_age * 1000, since)
 
 
 async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principal) -> Needs | None:
