@@ -38,7 +38,7 @@ from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sign_in.apps import logout
 from manifest_auth.sign_in.passkeys import ceremonies
 
-#: All routes of the API, in the order of ``/openapi.json`` and ``/docs``; pages have a list of their own.
+#: All routes of the API, in the order of ``/openapi.json`` and ``/docs/api``; pages have a list of their own.
 ROUTES = (
     *auth.ROUTES,
     *identities.SIGN_IN_ROUTES,
@@ -71,7 +71,7 @@ ROUTES = (
     *authorize.ROUTES,
     *issuer.ROUTES,
     *operational_routes.ROUTES,
-    *docs_site.routes(errors.of_docs_site),
+    *docs_site.routes(operational_routes.reference, errors.of_docs_site),
     *brands.ROUTES,
 )
 

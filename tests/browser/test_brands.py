@@ -87,7 +87,7 @@ def test_every_email_is_readable(browser: Chromium, accent: str) -> None:
 
 def test_the_description_of_the_api_is_readable_on_a_phone(setup: Setup, browser: Chromium) -> None:
     browser.size(320)
-    open_(browser, f"{setup.server.base}/docs")
+    open_(browser, f"{setup.server.base}/docs/api")
     browser.value("document.querySelectorAll('details').forEach((each, place) => { each.open = place % 9 === 0; })")
     assert _unreadable(browser) + axe.findings(browser) == []
     browser.value("document.querySelectorAll('details').forEach(each => { each.open = true; })")

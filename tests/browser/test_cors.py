@@ -143,7 +143,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def visit(browser: Chromium, there: Site, page: str) -> None:
-    browser.open_without_policy(there.origin(page) + ("/docs" if page == "own" else "/"))
+    browser.open_without_policy(there.origin(page) + ("/docs/api" if page == "own" else "/"))
     browser.until(f"location.origin === {json.dumps(there.origin(page))} && document.readyState === 'complete'")
 
 

@@ -134,7 +134,7 @@ def test_the_first_screen_says_what_to_open_before_anything_else(tmp_path: Path)
         text = server.output.read_text()
         address, console = f"Open {server.base}/sign-in in a browser", f"{server.base}/installation"
         assert text.index(address) < text.index(console) < text.index("admin@acme.example") < text.index("# Sign in")
-        for page in ("/sign-in", "/installation", "/docs"):
+        for page in ("/sign-in", "/installation", "/docs", "/docs/"):
             with urllib.request.urlopen(f"{server.base}{page}", timeout=60) as answer:
                 assert answer.status == 200
 

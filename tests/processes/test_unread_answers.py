@@ -21,7 +21,7 @@ from tests.support.server import Server, served
 
 PIPELINED = 2_000
 MOST_MIB = 50
-DESCRIBED = ("/openapi.json", "/docs", "/power-apps.json")
+DESCRIBED = ("/openapi.json", "/docs/api", "/power-apps.json")
 
 
 @pytest.fixture(scope="module")

@@ -88,9 +88,8 @@ async def test_a_server_that_runs_has_it_as_soon_as_it_is_built(
 ) -> None:
     monkeypatch.setattr(docs_site, "FOLDER", tmp_path)
     assert not docs_site.is_there()
-    for path in ("/docs/", "/docs/index.html"):
-        assert (await app.get(path)).code == "NOT_FOUND"
-    assert 'href="/docs/"' not in (await app.get("/docs")).text
+    assert (await app.get("/docs/index.html")).code == "NOT_FOUND"
+    assert "no guides" in (await app.get("/docs/")).text
     for build in ("first", "second"):
         (tmp_path / "index.html").write_text(build)
         (tmp_path / "site.json").write_text(json.dumps({"policy": "", "files": {"index.html": build}}))
@@ -99,4 +98,6 @@ async def test_a_server_that_runs_has_it_as_soon_as_it_is_built(
         for path in ("/docs/", "/docs/index.html"):
             reply = await app.get(path)
             assert (reply.status, reply.text, reply.headers["etag"]) == (200, build, f'"{build}"')
-    assert 'href="/docs/"' in (await app.get("/docs")).text
+    reference = (await app.get("/docs/api")).text
+    assert 'href="/docs/"' in reference
+    assert "no guides" not in reference

@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Header, Route, Wire, docs_site, identification
-from manifest_auth.http.answers import HTML, JSON, Document
+from manifest_auth.http.answers import HTML, JSON, Document, redirect
 from manifest_auth.protocols.microsoft import Cloud
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.tokens import Purpose
@@ -144,10 +144,14 @@ async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return found.answer(call.head, (JSON, _CACHED))
 
 
-async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+async def reference(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     site = docs_site.PATH if docs_site.is_there() else ""
     found = await _descriptions.get(("docs", site), partial(_page, site))
     return found.answer(call.head, (HTML, _CACHED), docs_site.POLICY)
+
+
+async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    return redirect(docs_site.PATH)
 
 
 ROUTES = (
@@ -164,5 +168,6 @@ ROUTES = (
     Route("GET", "/power-apps.json", _connector, Access.OPEN,
           "Get the Power Apps custom connector, OpenAPI 2.0, to import", sends=_SENDS_JSON,
           operation="getPowerAppsConnector"),
-    Route("GET", "/docs", _docs, Access.OPEN, "Get this description as a page", sends=("text/html",)),
+    Route("GET", "/docs/api", reference, Access.OPEN, "Get this description as a page", sends=("text/html",)),
+    Route("GET", "/docs", _docs, Access.OPEN, "Go to the docs, at /docs/", status=302),
 )  # fmt: skip

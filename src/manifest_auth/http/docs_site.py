@@ -1,4 +1,7 @@
-"""The docs as a site at ``/docs/``, and the page at ``/docs``: the OpenAPI description as HTML, without scripts."""
+"""The docs as a site at ``/docs/``, and the page at ``/docs/api``: the OpenAPI description as HTML, without scripts.
+
+Where the site was not built, ``/docs/`` is that page, which says so.
+"""
 
 from __future__ import annotations
 
@@ -83,10 +86,22 @@ async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return found.answer(call.head, ((b"content-type", kind), *headers), site.policy)
 
 
-def routes(refused: Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]) -> tuple[Route, ...]:
-    """``refused``: answers a refusal, with a page or the envelope."""
-    paths = (PATH, *(PATH + "/".join(f"{{part{number}}}" for number in range(depth)) for depth in range(1, _DEPTH + 1)))
-    return tuple(Route("GET", path, _show, Access.PAGE, "The docs as a site", refused=refused) for path in paths)
+def routes(
+    reference: Callable[[RequestContext, Call[None]], Awaitable[Answer[None]]],
+    refused: Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]],
+) -> tuple[Route, ...]:
+    """``reference``: answers in place of a start page that was not built; ``refused``: answers a refusal, with a page
+    or the envelope."""
+
+    async def start(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+        return await (_show if is_there() else reference)(ctx, call)
+
+    paths = ("/".join(f"{{part{number}}}" for number in range(depth)) for depth in range(1, _DEPTH + 1))
+    handlers = {PATH: start, **{PATH + path: _show for path in paths}}
+    return tuple(
+        Route("GET", path, handler, Access.PAGE, "The docs as a site", refused=refused)
+        for path, handler in handlers.items()
+    )
 
 
 _STYLE = """
@@ -107,6 +122,11 @@ POLICY = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
+_NO_GUIDES = (
+    "<p>This server has no guides. In a copy of the source code, run <code>./dev docs</code> to build them, or read "
+    "the folder <code>docs</code>.</p>"
+)
+
 
 def render(document: dict[str, Any], guides: str = "") -> str:
     """The page for an OpenAPI document. ``guides``: the address of the docs site, or empty."""
@@ -117,13 +137,14 @@ def render(document: dict[str, Any], guides: str = "") -> str:
     order = [g for g in ("Client", "Admin", "OAuth 2.0", "Operations") if g in groups]
     body = "".join(f'<h2 id="{_anchor(g)}">{g}</h2>{"".join(groups[g])}' for g in order)
     links = " · ".join(f'<a href="#{_anchor(g)}">{g}</a>' for g in order)
+    note = "" if guides else _NO_GUIDES
     if guides:
         links += f' · <a href="{guides}">Guides</a>'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>Manifest Auth API</title><style>{_STYLE}</style></head><body><main>"
-        f'<h1>Manifest Auth API</h1><p>{links} · <a href="/openapi.json">openapi.json</a></p>'
+        f'<h1>Manifest Auth API</h1><p>{links} · <a href="/openapi.json">openapi.json</a></p>{note}'
         '<p>Responses are <code>{"success": true, "data": …}</code> or '
         '<code>{"success": false, "error": {"message", "code", "requestId"}}</code>.</p>'
         f"{body}</main></body></html>"

@@ -16,7 +16,7 @@ from tests.support.rules import rule
 GLOBEX = "author@globex.example"
 ORIGINS = (LISTED, THEIRS, FOREIGN)
 OTHERS = (
-    "/api/admin/clients", "/api/admin/auth/sign-in", "/healthz", "/docs", "/power-apps.json", "/", "/sign-in",
+    "/api/admin/clients", "/api/admin/auth/sign-in", "/healthz", "/docs/api", "/power-apps.json", "/", "/sign-in",
     "/oauth2/token", "/scim/v2/Users", "/rest/signin", "/api/clientele", "/api/client",
 )  # fmt: skip
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]

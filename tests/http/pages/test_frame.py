@@ -149,7 +149,11 @@ async def test_docs_that_were_not_built_are_a_page_that_says_how(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_docs_site(monkeypatch, tmp_path)
-    page = await Visitor(app).get("/docs/")
+    assert (await app.get("/docs")).headers["location"] == "/docs/"
+    reply = await app.get("/docs/")
+    assert (reply.status, reply.text) == (200, (await app.get("/docs/api")).text)
+    page = await Visitor(app).get("/docs/admin.html")
     assert page.status == 404
-    assert "./dev docs" in page.text
-    assert (await app.get("/docs/")).code == "NOT_FOUND"
+    for text in (page.text, reply.text):
+        assert "./dev docs" in text
+    assert (await app.get("/docs/admin.html")).code == "NOT_FOUND"

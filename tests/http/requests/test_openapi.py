@@ -1,4 +1,4 @@
-"""``/openapi.json`` and ``/docs`` describe what is served, and nothing else."""
+"""``/openapi.json`` and ``/docs/api`` describe what is served, and nothing else."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ class Page(HTMLParser):
 
 
 async def test_the_docs_page_needs_no_internet_and_no_script(app: App) -> None:
-    reply = await app.get("/docs")
+    reply = await app.get("/docs/api")
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     page = Page(reply.text)
     assert "script" not in page.tags
@@ -210,7 +210,7 @@ async def test_the_docs_page_needs_no_internet_and_no_script(app: App) -> None:
 
 
 async def test_the_docs_page_has_a_policy_that_allows_its_own_style_alone(app: App) -> None:
-    reply = await app.get("/docs")
+    reply = await app.get("/docs/api")
     [policy] = reply.headers.get_list("content-security-policy")
     [style] = re.findall(r"<style>(.*?)</style>", reply.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -223,6 +223,6 @@ async def test_the_docs_page_has_a_policy_that_allows_its_own_style_alone(app: A
 
 
 async def test_the_docs_page_shows_every_route(app: App) -> None:
-    text = (await app.get("/docs")).text
+    text = (await app.get("/docs/api")).text
     for route in ROUTES:
         assert f"<b>{route.method}</b> <code>{route.path}</code>" in text

@@ -362,7 +362,7 @@ def welcome_again(base: str, command: str) -> str:
             "",
             *(f"  {email} --client {client}" for email, client in _OTHERS),
             "",
-            f"# Description of all routes: {base}/docs",
+            f"# Docs and all routes: {base}/docs/",
             "",
         ]
     )
@@ -401,5 +401,5 @@ def _curl(base: str, password: str) -> list[str]:
         "# Sign out; token, refresh token, and cookie no longer work",
         f"curl -s -X POST {auth}/sign-out {bearer}",
         "",
-        f"# Description of all routes: {base}/docs",
+        f"# Docs and all routes: {base}/docs/",
     ]
