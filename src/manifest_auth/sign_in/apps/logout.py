@@ -131,8 +131,8 @@ def _is_over(one: Any) -> Any:
     return or_(one.id.is_(None), one.ended_at.is_not(None), one.ends_at <= _NOW)
 
 
-#: Milliseconds from one try to the next.
-PAUSES_MS: Final = (5_000, 60_000, 600_000, 3_600_000)
+#: Milliseconds from one try to the next. A try whose process was killed follows within 5 s of the session's end.
+PAUSES_MS: Final = (4_000, 60_000, 600_000, 3_600_000)
 #: Of sessions that something ended before their time. It reads all notices, so it follows an announcement. One that is
 #: due soon is found then, for it may have been put back.
 _OVER = _in_turn(
@@ -167,8 +167,9 @@ async def owes(store: Store, client: str) -> bool:
 
 
 _LEASE_MS = 60_000  # of the last try
-_EVERY_S, _ALL_EVERY = 5.0, 12  # seconds, and turns
-_TOGETHER_S = 0.5  # ends that come together are read together
+_EVERY_S, _ALL_EVERY = 3.5, 15  # seconds, and turns
+TOGETHER_S: Final = 0.5  # ends that come together are read together
+_NEXT = cross_tenant(select(func.min(_N.due_at)).where(_N.due_at > _NOW), int, because=_WHY)
 _BATCH, _MOST_UNDER_WAY = 50, 100
 TOKEN_S: Final = 120
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -212,6 +213,13 @@ async def take_due(services: Services, *, ended: bool) -> list[Notice]:
         elif await bound.write_quickly(lambda unit: unit.change(_TAKE, **values)):  # noqa: B023 - at once
             taken.append(notice)
     return taken
+
+
+async def pause_s(services: Services) -> float:
+    """Seconds until the next turn: a try of any process that may have been killed is due on time."""
+    now = services.clock.now_ms()
+    next_at = await services.store.read(lambda unit: unit.first(_NEXT, now=now))
+    return _EVERY_S if next_at is None else min(_EVERY_S, max(0.0, (next_at - now) / 1000 - TOGETHER_S))
 
 
 async def send(services: Services, notice: Notice) -> bool:
@@ -266,7 +274,7 @@ async def run(services: Services) -> None:
     services.store.on_announcement(bell.hear)
     try:
         while True:
-            is_woken = woken.is_set()
+            is_woken, pause = woken.is_set(), _EVERY_S
             woken.clear()
             try:
                 if len(under_way) < _MOST_UNDER_WAY:
@@ -274,15 +282,16 @@ async def run(services: Services) -> None:
                         task = asyncio.create_task(_try(services, notice, woken))
                         under_way.add(task)
                         task.add_done_callback(under_way.discard)
+                pause = await pause_s(services)
             except StoreUnavailable as error:
                 services.log.info("logout_notices_failed", error=str(error))
             except Exception:
                 services.log.exception("logout_notices_failed")
             turn += 1
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY_S):
+                async with asyncio.timeout(pause):
                     await woken.wait()
-            await asyncio.sleep(_TOGETHER_S)
+            await asyncio.sleep(TOGETHER_S)
     finally:
         for task in under_way:
             task.cancel()
