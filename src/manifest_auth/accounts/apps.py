@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Select, bindparam, delete, func, insert, lite
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import rank
 from manifest_auth.accounts.mail_queue import AccountRequest
-from manifest_auth.accounts.service_accounts import MOST_OVERLAP_H
+from manifest_auth.accounts.service_accounts import DEFAULT_OVERLAP_H, MOST_OVERLAP_H
 from manifest_auth.accounts.service_accounts.credentials import checked_key_set, key_ids
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
@@ -236,16 +236,17 @@ def is_narrower(before: App, after: App) -> bool:
 
 def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mapping[str, Any]) -> App:
     """Changes the ``given`` members. An app that may ask for less, lets in fewer users, or asks for more of them,
-    loses its sessions. Raises as :func:`create_app`, and NotFound."""
+    loses its sessions; one that gets a JWKS keeps its
+    secrets for as long as a rotated one lives. Raises as :func:`create_app`, and NotFound."""
     _check_manages(unit, who, app_id)
     before = get_app(unit, app_id, lock=True)
     after = changed(before, given)
     _check_rank(unit, who, before.scopes, after.scopes)
     _check_called(unit, who, before, after)
-    has_both = after.jwks not in (None, before.jwks) and bool(list_secrets(unit, who.now, app_id))
-    _refuse("jwks", has_both, "Revoke the secrets of the app first: it has secrets or a JWKS")
     if after == before:
         return after
+    for secret in list_secrets(unit, who.now, app_id) if after.jwks is not None and before.jwks is None else ():
+        _end_secret(unit, after, secret.id, who.now, who.now + DEFAULT_OVERLAP_H * 3_600_000)
     unit.change(_CHANGE, of_id=app_id, **{f"new_{name}": getattr(after, name) for name in GIVEN})
     ended = _end_all(unit, app_id, "app_changed", who.now) if is_narrower(before, after) else 0
     detail = audit.difference(_shown(before), _shown(after))

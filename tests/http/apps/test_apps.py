@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.http.apps.relying import relying
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
-from tests.support.client_assertions import ec_key, public_set
+from tests.support.client_assertions import Maker, ec_key, public_set
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
+from tests.support.oauth_callers import ASSERTION_TYPE, basic, form
 from tests.support.people import member
 from tests.support.rules import rule
 
@@ -245,15 +247,26 @@ async def test_a_web_app_has_two_live_secrets_and_rotates_them(app: App) -> None
     check_refusal(await app.post(f"{APPS}/{native['id']}/secrets", token=token), 409, "CONFLICT")
 
 
-async def test_a_web_app_has_secrets_or_keys(app: App) -> None:
-    _, token = await admin_of(app)
-    at, keys = f"{APPS}/{(await make(app, token, WEB))['id']}", {"jwks": public_set(ec_key())}
-    secret = check_success(await app.post(f"{at}/secrets", token=token), 201)
-    refused = check_refusal(await app.send("PATCH", at, keys, token=token), 400, "VALIDATION_ERROR")
-    assert [one["field"] for one in refused["details"]] == ["jwks"]
-    check_success(await app.send("DELETE", f"{at}/secrets/{secret['id']}", token=token))
+async def test_a_web_app_moves_from_a_secret_to_keys(app: App) -> None:
+    client, token = await admin_of(app)
+    web = await relying(app, client)
+    at, keys = f"{APPS}/{web.id}", {"jwks": public_set(ec_key())}
+
+    async def by(secret: str) -> str:
+        fields = {"grant_type": "refresh_token", "refresh_token": "x"}
+        if not secret:
+            made = Maker(web.id, web.issuer, app.clock.ms // 1000, ec_key()).right(jti=str(app.clock.ms))
+            fields |= {"client_assertion": made, "client_assertion_type": ASSERTION_TYPE}
+        headers = basic(web.id, secret) if secret else None
+        return str((await form(app, f"{web.path}/token", fields, headers)).json["error"])
+
     check_success(await app.send("PATCH", at, keys, token=token))
-    check_success(await app.send("PATCH", at, {**keys, "name": "Reports 2"}, token=token))
-    check_refusal(await app.post(f"{at}/secrets", token=token), 409, "CONFLICT")
-    check_success(await app.send("PATCH", at, {"jwks": None}, token=token))
-    check_success(await app.post(f"{at}/secrets", token=token), 201)
+    app.clock.advance(86_399)
+    twin, root = f"/api/admin/clients/{client}/apps/{web.id}", await app.admin_token()
+    check_success(await app.send("PATCH", twin, {**keys, "name": "Reports 2"}, token=root))
+    assert [await by(web.secret), await by("")] == ["invalid_grant", "invalid_grant"]
+    app.clock.advance(1)
+    assert [await by(web.secret), await by("")] == ["invalid_client", "invalid_grant"]
+    check_refusal(await app.post(f"{twin}/secrets", token=root), 409, "CONFLICT")
+    check_success(await app.send("PATCH", twin, {"jwks": None}, token=root))
+    check_success(await app.post(f"{twin}/secrets", token=root), 201)
