@@ -94,10 +94,12 @@ async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(serv
         )
         [made] = [page for page in at_once if page.status == 303]
         assert {page.status for page in at_once if page is not made} <= {404, 429}
-        offer = await visitor.follow(made)
-        assert "You're the first system admin" in offer.text
-        assert "You have no second factor" in (await visitor.get("/installation")).text
-        await confirms(visitor, offer)
+        assert made.location == "/installation"
+        checklist = await visitor.follow(made)
+        assert "You're the first system admin" in checklist.text
+        assert checklist.links()["Add a second factor to your account"] == ACCOUNT
+        add = (await visitor.get(ACCOUNT)).form(ACCOUNT, act="add").fields
+        await confirms(visitor, await visitor.follow(await visitor.post(ACCOUNT, add)))
 
         assert (await Visitor(Wire(server, client)).get(SETUP)).status == 404  # type: ignore[arg-type]
         later = await visitor.post(SETUP, forms[0] | typed | {"username": "eve"})

@@ -40,13 +40,15 @@ class ProviderStanding(NamedTuple):
 
 class ClientStanding(NamedTuple):
     """``claims``: all that the client has on domains; ``waiting_directories``: that nobody proved yet;
-    ``unconfirmed``: addresses that count for no Admin yet; ``admins``: how many can act, two standing for more."""
+    ``unconfirmed``: addresses that count for no Admin yet; ``admins``: how many can act, two standing for more;
+    ``only_password``: they can sign in with a password alone."""
 
     claims: list[Claim]
     waiting_directories: list[str]
     providers: list[ProviderStanding]
     unconfirmed: int
     admins: int
+    only_password: bool
     sends_mail: bool
     licence: Overview
     licence_warning: str
@@ -73,6 +75,7 @@ def _read(unit: TenantUnit, ctx: RequestContext, overview: Overview) -> ClientSt
         providers=[_provider(ctx, one, checks.get(one.id)) for one in providers.list_all(unit)],
         unconfirmed=len(settings.unconfirmed.allowed_origins) + len(settings.unconfirmed.return_addresses),
         admins=len(admins),
+        only_password=settings.password_sign_in and not tenants.is_required(settings, Role.ADMIN.bit),
         sends_mail=ctx.services.mail_queue.is_set_up,
         licence=overview,
         licence_warning=licence.warning(overview.status, ctx.now),

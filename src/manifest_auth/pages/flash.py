@@ -21,15 +21,11 @@ def cookie_name(ctx: RequestContext) -> str:
     return host_name(_COOKIE, ctx.services.settings)
 
 
-def line(ctx: RequestContext, path: str, what: str) -> Header:
-    """The cookie with which a page says what was done. As for :func:`after`."""
-    return host_cookie(_COOKIE, f"{what}@{_page(path)}", _LIFE_S, ctx.services.settings)
-
-
 def after(ctx: RequestContext, path: str, what: str, headers: tuple[Header, ...] = ()) -> Answer[None]:
     """On to a page, which then says what was done. ``path``: with its query, if any; ``what``: a word of the page's
     own, of letters, digits and hyphens."""
-    return see_other(path, (line(ctx, path, what), *headers))
+    said = host_cookie(_COOKIE, f"{what}@{_page(path)}", _LIFE_S, ctx.services.settings)
+    return see_other(path, (said, *headers))
 
 
 def word(ctx: RequestContext, call: PageCall[Any]) -> str:

@@ -30,6 +30,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
 
 _READ, _LISTED = 100, 6
+SMALL = 10  # accounts of a client whose overview has the form for invitations
 #: Events of sign-ins and sessions; all others are changes.
 COMING_AND_GOING = {
     event.value
@@ -60,6 +61,7 @@ async def _show_overview(ctx: RequestContext, call: PageCall[None]) -> View | An
         changed = [one for one in found if one.link.event not in COMING_AND_GOING][:_LISTED]
         return SimpleNamespace(
             client=ctx.user.client_name,
+            is_small=used.users < SMALL,
             bad=tuple(one for one in concerns if one.is_bad),
             notes=tuple(one for one in concerns if not one.is_bad),
             figures=tuple(_figures(standing, used)),
@@ -183,6 +185,14 @@ def _to_do(standing: ClientStanding) -> Iterator[Attention]:
             _("You have only one Admin"),
             _("If they lose access, nobody can manage Admin accounts. Add a second Admin."),
             "/console/users",
+        )
+    if standing.only_password:
+        yield Attention(
+            False,
+            _("Admins can sign in with only a password"),
+            _("Require a second factor, so that a stolen password isn't enough."),
+            "/console/rules?page=factors&suggest=admins",
+            _("Require second factor"),
         )
     if not standing.sends_mail:
         yield Attention(

@@ -18,7 +18,7 @@ from manifest_auth.pages import brands, flash
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address, naming_lines, one_of
 from manifest_auth.pages.routing import settings_page
-from manifest_auth.permissions import Permission
+from manifest_auth.permissions import Permission, Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import LEAVES, StoredSettings, TenantSettingsChange
@@ -74,9 +74,10 @@ PAGES = {
 
 
 class RulesQuery(msgspec.Struct, frozen=True):
-    """``page``: one of :data:`PAGES`."""
+    """``page``: one of :data:`PAGES`. ``suggest``: shows the preview of a second factor for Admins; empty: nothing."""
 
     page: Annotated[str, Meta(max_length=20)] = ""
+    suggest: Annotated[str, Meta(max_length=20)] = ""
 
 
 def _leaves(page: str) -> list[Leaf]:
@@ -332,7 +333,10 @@ PATH = "/console/rules"
 
 @brands.shows
 def _show(ctx: RequestContext, call: PageCall[RulesQuery], unit: TenantUnit) -> RulesView:
-    return view(unit, ctx, call.fields.page)
+    if not call.fields.suggest or tenants.is_required(_stored(unit), Role.ADMIN.bit):
+        return view(unit, ctx, call.fields.page)
+    suggested = {"page": "factors", "secondFactor.policy": "roles", "roleAdmin": "on"}
+    return _preview(unit, ctx, convert(_typed_of(_stored(unit)) | suggested, RulesForm))
 
 
 @brands.shows

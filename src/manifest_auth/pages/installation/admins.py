@@ -142,7 +142,6 @@ _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] 
 ACCOUNT_PATH = ADMIN_ACCOUNT
 _ACCOUNT_TEMPLATE = "installation/account.html"
 ACCOUNT_DONE = {
-    "set-up": _("You're the first system admin. Add a second factor now, so that a stolen password isn't enough."),
     "password": _("Password changed. Your other sessions ended."),
     "removed": _("Second factor removed. You now sign in with only your password."),
     "ended": _("Your other sessions ended."),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -42,8 +44,11 @@ Text = Annotated[str, Meta(max_length=300)]
 
 
 class NewClientForm(msgspec.Struct, frozen=True):
+    """``identifier``: empty: made from the name; ``email``: of the first Admin, empty for none yet."""
+
     identifier: Text = ""
     name: Text = ""
+    email: Text = ""
 
 
 async def _show_clients(ctx: RequestContext, call: PageCall[ListQuery]) -> View | Answer[None]:
@@ -78,11 +83,17 @@ async def _clients_view(ctx: RequestContext, asked: ListQuery, made: NewClientFo
 
 
 async def _make_client(ctx: RequestContext, call: PageCall[NewClientForm]) -> View | Answer[None]:
-    form, settings = call.fields, TenantSettings()
-    made = await ctx.services.store.write(
-        lambda unit: client_lifecycle.create(unit, ctx, form.identifier.strip(), form.name.strip(), settings)
-    )
-    return flash.after(ctx, address(f"{CLIENTS_PATH}/{made.identifier}", show="users"), "made")
+    name, email = call.fields.name.strip(), call.fields.email.strip()
+    letters = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    identifier = call.fields.identifier.strip() or "-".join(re.findall("[a-z0-9]+", letters))[:63].rstrip("-")
+
+    def work(unit: SystemUnit) -> NewLink | None:
+        made = client_lifecycle.create(unit, ctx, identifier, name, TenantSettings())
+        return accounts.invite_new(unit.of(made.id), ctx, Draft(email, Role.ADMIN.bit, {})) if email else None
+
+    made = await ctx.services.store.write(work)
+    path = CLIENT_PATH.format(client=identifier)
+    return flash.after(ctx, address(path, show="users"), "made") if made is None else _invited(ctx, call, path, made)
 
 
 CLIENT_PATH = f"{CLIENTS_PATH}/{{client}}"
@@ -217,18 +228,20 @@ _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, Tenant, str], 
 
 
 async def _invite(ctx: RequestContext, call: PageCall[ClientForm], name: str) -> Answer[None]:
-    """An Admin of the client. The link is shown once where no mail is set up."""
-    form, path = call.fields, address(CLIENT_PATH.format(client=name), show="users")
+    form = call.fields
     names = {"first_name": form.first_name.strip(), "last_name": form.last_name.strip()}
     draft = Draft(form.email.strip(), Role.ADMIN.bit, names)
 
     def work(unit: SystemUnit) -> NewLink:
         return accounts.invite_new(unit.of(tenants.get_named(unit, name).id), ctx, draft)
 
-    made = await ctx.services.store.write(work)
-    if made.link is None:
-        return flash.after(ctx, path, "invited")
-    return call.show_once(path, made.link)
+    return _invited(ctx, call, CLIENT_PATH.format(client=name), await ctx.services.store.write(work))
+
+
+def _invited(ctx: RequestContext, call: PageCall[Any], path: str, made: NewLink) -> Answer[None]:
+    """On to the users of the client. The link is shown once where no mail is set up."""
+    path = address(path, show="users")
+    return flash.after(ctx, path, "invited") if made.link is None else call.show_once(path, made.link)
 
 
 _RULES_TEMPLATE = "installation/client_rules.html"

@@ -140,14 +140,6 @@ def _backup(ctx: RequestContext, standing: InstallationStanding) -> Iterator[Att
 
 def _to_do(standing: InstallationStanding) -> Iterator[Attention]:
     counted = standing.counts
-    if not standing.has_factor:
-        yield Attention(
-            False,
-            _("You have no second factor"),
-            _("With one, a stolen password isn't enough to control this server."),
-            ADMIN_ACCOUNT,
-            _("Add second factor"),
-        )
     if counted.clients_to_delete:
         yield Attention(
             False,
@@ -169,6 +161,13 @@ def _tasks(ctx: RequestContext, standing: InstallationStanding) -> tuple[Task, .
     )
     mail = _("Set MANIFEST_SMTP_URL and restart. Until then, you send invitations and password links yourself.")
     return (
+        Task(
+            _("Add a second factor to your account"),
+            _("With one, a stolen password isn't enough to control this server."),
+            ADMIN_ACCOUNT,
+            standing.has_factor,
+            is_optional=True,
+        ),
         Task(
             _("Add a second system admin"),
             _("They can restore your access."),

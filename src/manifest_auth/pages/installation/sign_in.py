@@ -19,12 +19,11 @@ from manifest_auth.errors import (
     TokenExpired,
     ValidationError,
 )
-from manifest_auth.http import Answer, Header, cookies, host_cookie, host_name
+from manifest_auth.http import Answer, cookies, host_cookie, host_name
 from manifest_auth.pages import flash, step_up
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.console.frame import address
-from manifest_auth.pages.installation import admins
-from manifest_auth.pages.routing import ADMIN_ACCOUNT, ADMIN_OVERVIEW, ADMIN_PROOF, ADMIN_SIGN_IN, admin_page, page
+from manifest_auth.pages.routing import ADMIN_OVERVIEW, ADMIN_PROOF, ADMIN_SIGN_IN, admin_page, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_accounts, admin_sign_in
 from manifest_auth.sign_in.admin_accounts import Credentials
@@ -77,16 +76,12 @@ def _coming_back_to(asked: str) -> str:
 def _signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> Answer[None]:
     """On to a page, with the cookie of the session; forms from before the sign-in are void. ``done``: a word of that
     page, which says what was done."""
+    settings = ctx.services.settings
     headers = (
-        _session_cookie(ctx, cookie),
-        cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings),
+        host_cookie(admin_console.COOKIE, cookie, admin_console.MOST_S, settings, strict=True),
+        cookies.form_cookie_line(cookies.new_form_cookie(ctx), settings),
     )
     return flash.after(ctx, path, done, headers) if done else see_other(path, headers)
-
-
-def _session_cookie(ctx: RequestContext, cookie: str) -> Header:
-    """The header that gives a browser the cookie of a session."""
-    return host_cookie(admin_console.COOKIE, cookie, admin_console.MOST_S, ctx.services.settings, strict=True)
 
 
 def _signed_out(ctx: RequestContext, path: str) -> Answer[None]:
@@ -209,19 +204,7 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
         opened = await admin_sign_in.sign_in(ctx, form.username, form.password, shown="")
     except Refusal:  # the account is there, and signs in by its own page
         return see_other(PATH)
-    try:
-        return await _offer(ctx, call, opened.cookie)
-    except Refusal:  # the account page offers it, too
-        return _signed_in(ctx, opened.cookie, ADMIN_OVERVIEW, done="set-up")
-
-
-async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> Answer[None]:
-    """On to the account with the secret of a second factor, which takes effect with its first code."""
-    ctx.caller = call.admin = await admin_sign_in.identify(ctx, cookie)
-    secret = await admin_accounts.enrol(ctx, Credentials(None, None))
-    form_cookie = cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings)
-    headers = (_session_cookie(ctx, cookie), form_cookie, flash.line(ctx, ADMIN_ACCOUNT, "set-up"))
-    return call.show_once(ADMIN_ACCOUNT, admins.ShownFactor(secret=secret), headers)
+    return _signed_in(ctx, opened.cookie, ADMIN_OVERVIEW, done="set-up")
 
 
 ROUTES = (

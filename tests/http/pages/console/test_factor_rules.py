@@ -59,6 +59,26 @@ async def test_how_many_are_asked_to_set_one_up_is_said_before_it_is_saved(app: 
     assert not [one for one in changes(page) if "characters" in one], "another page shows a length: it is not changed"
 
 
+SUGGESTED = f"{RULES}?page=factors&suggest=admins"
+
+
+async def test_the_overview_suggests_a_second_factor_for_admins_until_they_must_have_one(app: App) -> None:
+    """The link shows the change to save, which keeps what the client has."""
+    kept = {"policy": "roles", "roles": ["Author"], "graceDays": 3}
+    admin = await person(app, "", "Admin", secondFactor=kept)
+    visitor = await browser_of(admin)
+    link = "Require second factor: Admins can sign in with only a password"
+    assert (await visitor.get("/console")).tree.xpath(f"//a[@aria-label='{link}']/@href") == [SUGGESTED]
+    page = await visitor.get(SUGGESTED)
+    assert changes(page)[0] == "Users with these roles must have a second factor: Admin, Author."
+    assert (await visitor.submit(page, RULES, {"act": "save"})).status == 303
+    assert (await settings_of(app, admin.client))["secondFactor"] | kept | {"roles": ["Admin", "Author"]} == (
+        await settings_of(app, admin.client)
+    )["secondFactor"]
+    assert link not in (await visitor.get("/console")).reply.text
+    assert changes(await visitor.get(SUGGESTED)) == []
+
+
 async def test_roles_methods_days_and_ways_are_each_said(app: App) -> None:
     admin = await person(app, "", "Admin")
     visitor = await browser_of(admin)

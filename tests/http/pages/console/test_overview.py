@@ -34,6 +34,7 @@ async def test_where_nothing_is_wrong_it_says_so(app: App) -> None:
     assert headings(page) == [
         "No problems found",
         "Recommendations",
+        "Invite users",
         "Your sign-in page",
         "Recent changes",
         "Recent sign-ins",

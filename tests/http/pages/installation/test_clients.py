@@ -65,6 +65,30 @@ async def test_a_long_list_has_pages(app: App) -> None:
     assert await names(visitor, second.links()["First page"].removeprefix(CLIENTS)) == await names(visitor, "?q=many")
 
 
+@matrix("name,identifier", [("Weiß & Söhne, Nr. 5", "weiss-sohne-nr-5"), ("A" * 62 + " Inc", "a" * 62)])
+async def test_a_client_is_created_with_its_first_admin(app: App, name: str, identifier: str) -> None:
+    """The identifier follows from the name."""
+    visitor = await Visitor(app).system_admin()
+    shown = await act(visitor, CLIENTS, name=name, email="boss@weiss.example")
+    assert shown.heading == name
+    assert (await visitor.get(f"{CLIENTS}/{identifier}")).heading == name
+    assert urlsplit(shown.tree.xpath("//code[@id='link']")[0].text).path == "/welcome"
+    assert "boss@weiss.example" in shown.text
+
+
+@matrix("name,email,field", [("Initech", "x", "email"), ("\u4f1a\u793e", "boss@kaisha.example", "identifier")])
+async def test_without_its_first_admin_or_an_identifier_no_client_is_created(
+    app: App, name: str, email: str, field: str
+) -> None:
+    visitor = await Visitor(app).system_admin()
+    before = await names(visitor)
+    page = await act(visitor, CLIENTS, name=name, email=email)
+    assert page.status == 400
+    assert page.tree.xpath(f"//input[@id='{field}']/@aria-invalid") == ["true"]
+    assert (page.form(CLIENTS).fields["name"], page.form(CLIENTS).fields["email"]) == (name, email)
+    assert await names(visitor) == before
+
+
 async def test_a_client_is_made_and_leads_to_the_invitation_of_its_admin(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     path = await made(visitor)
