@@ -1,4 +1,4 @@
-"""Selection of the state, language, and look of each visit, so that few visits cover every pair of them."""
+"""Selection of the state, language, and look of each visit."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tests.browser.looking import LANGUAGES, NARROW, SCHEMES, WIDTHS, Look, route_of
-from tests.support.rounds import is_release
 from tests.support.routes import PAGES, Route
+
+#: What a visit sees beside :data:`NARROW`, and on the first state of a route also with axe in dark colors.
+_DARK, _WIDE = Look("dark", 1280), Look("light", 1920, axe=False)
 
 
 class Visit(NamedTuple):
@@ -28,29 +30,21 @@ def shown_routes() -> list[Route]:
     return [route for route in PAGES if route.template]
 
 
-def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
-    """Looks that one visit can have: with each language every width, in colours that take turns; a console has each
-    look by itself. What axe finds depends on the state, the width, and the colours, and hardly on the language: it sees
-    every width and scheme in English, and before a release everything."""
-    is_all = is_release()
-    if is_console(route):
-        return [
-            ("en", (Look(scheme, width, is_all or row == column % 2),))
-            for row, scheme in enumerate(SCHEMES)
-            for column, width in enumerate(WIDTHS)
-        ]
-    return [
-        (
-            language,
-            tuple(Look(SCHEMES[(row + column) % 2], width, is_all or row == 0) for column, width in enumerate(WIDTHS)),
-        )
-        for row, language in enumerate(LANGUAGES)
-    ]
+def once(states: Iterable[str]) -> list[Visit]:
+    """Each state once: languages take turns, axe sees it in a narrow window, and of each route a state in the dark."""
+    seen: dict[str, int] = {}  # by route
+    found = []
+    for number, state in enumerate(states):
+        route = route_of(state)
+        seen[route] = seen.get(route, 0) + 1
+        language = "en" if is_console(route) else LANGUAGES[number % len(LANGUAGES)]
+        found.append(Visit(state, language, (NARROW, _DARK._replace(axe=seen[route] == 1), _WIDE)))
+    return found
 
 
-def visits(states: Iterable[str]) -> list[Visit]:
-    """For each route each of its states at least once, by axe in a narrow window, and every pair of language, scheme
-    and width."""
+def every_pair(states: Iterable[str]) -> list[Visit]:
+    """For each route each of its states at least once, in a narrow window, and every pair of language, scheme and
+    width, all of them by axe."""
     by_route: dict[str, list[str]] = {}
     for state in states:
         by_route.setdefault(route_of(state), []).append(state)
@@ -60,16 +54,19 @@ def visits(states: Iterable[str]) -> list[Visit]:
         for number in range(max(len(own), len(groups))):
             state, (language, seen) = own[number % len(own)], groups[number % len(groups)]
             looks[state, language] = (*looks.get((state, language), ()), *seen)
-    left = dict.fromkeys(state for state, _ in looks)  # that axe has not seen
+    return [Visit(state, language, _narrow_too(seen)) for (state, language), seen in looks.items()]
+
+
+def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
+    """Looks that one visit can have: with each language every width, in colours that take turns; a console has each
+    look by itself."""
+    if is_console(route):
+        return [("en", (Look(scheme, width),)) for scheme in SCHEMES for width in WIDTHS]
     return [
-        Visit(state, language, _narrow_too(seen) if left.pop(state, 0) is None else seen)
-        for (state, language), seen in looks.items()
+        (language, tuple(Look(SCHEMES[(row + column) % 2], width) for column, width in enumerate(WIDTHS)))
+        for row, language in enumerate(LANGUAGES)
     ]
 
 
 def _narrow_too(looks: tuple[Look, ...]) -> tuple[Look, ...]:
-    """With axe in a narrow window."""
-    if any(look.width == NARROW.width and look.axe for look in looks):
-        return looks
-    narrow = next((look for look in looks if look.width == NARROW.width), NARROW)
-    return (*(look for look in looks if look != narrow), narrow._replace(axe=True))
+    return looks if any(look.width == NARROW.width for look in looks) else (*looks, NARROW)

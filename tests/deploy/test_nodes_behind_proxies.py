@@ -28,7 +28,7 @@ from tests.support.server import DEMO_PASSWORD
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test may wait for a download
 KINDS = pytest.mark.parametrize("kind", [nginx, caddy, haproxy], ids=["nginx", "caddy", "haproxy"])
-KILLS, CALLERS = repeated(10, 4), 8
+KILLS, CALLERS = repeated(10, 2), 8
 PAUSE_S = 0.02
 #: After the end of a node: what began later than this was not in flight on it. Caddy loses requests until it notices.
 #: Where other work delays everything, that takes as much longer as the slowest read.

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from tests.support.application import App, running
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.matrix import few_and_many, matrix
+from tests.support.rounds import repeated
 from tests.support.routes import ROUTES, Route, filled
 
 pytestmark = pytest.mark.one_store
 
-EXAMPLES = few_and_many(4, 40)
+EXAMPLES = few_and_many(4, repeated(40, 12))
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
 GRAPHQL, OAUTH = "/api/client/graphql", "/oauth2/"
 FOR_BROWSERS = ("/o/{client}/authorize", "/o/{client}/logout")
