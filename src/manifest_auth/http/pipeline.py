@@ -53,8 +53,9 @@ from manifest_auth.http.request import (
     skip,
 )
 from manifest_auth.http.routes import is_cross_origin
+from manifest_auth.runtime import tracing
 from manifest_auth.runtime.sealing import CannotOpen
-from manifest_auth.runtime.settings import proxy_networks
+from manifest_auth.runtime.settings import is_listed, proxy_networks
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.models import convert
@@ -105,6 +106,11 @@ class Pipeline:
             client_header=head.client_id,
             host=head.host,
         )
+        trace = None
+        if head.traceparent is not None:
+            is_trusted = is_listed(peer[0] if peer else "", self._proxies)
+            trace = tracing.continued(head.traceparent, services.random, trusted=is_trusted)
+            tracing.CURRENT.set(trace)
         pattern = _UNROUTED
         route: Route | None = None
         answer: Answer[Any]
@@ -160,6 +166,8 @@ class Pipeline:
             headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
         is_usual = answer.security is None and answer.policy is None
         constant = self._usual[varies] if is_usual else self._own(answer, varies=varies)
+        if trace is not None:  # the next request of the connection may begin while the answer is sent
+            tracing.CURRENT.set(None)
         whole = (scope.get("extensions") or {}).get(WHOLE)
         if whole is not None and answer.parts is None:
             whole(answer.status, headers, constant.lines, answer.body)
@@ -182,6 +190,7 @@ class Pipeline:
                 address=ctx.address,
                 **({"via": ctx.via} if ctx.via else {}),
                 **mutation,
+                **(trace.members if trace is not None else {}),
             )
 
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:

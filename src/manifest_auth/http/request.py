@@ -22,6 +22,7 @@ _SLOTS = {
     b"origin": "origin",
     b"accept": "accept",
     b"sec-fetch-site": "fetch_site",
+    b"traceparent": "traceparent",
     b"user-agent": "user_agent",
     b"x-client-id": "client_id",
     b"x-forwarded-for": "forwarded_for",
@@ -55,11 +56,12 @@ class Head:
     client_id: str | None
     forwarded_for: str | None
     request_id: str | None
+    traceparent: str | None
 
     def __init__(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
         self.authorization = self.content_encoding = self.content_length = self.content_type = self.host = None
         self.origin = self.accept = self.fetch_site = self.user_agent = self.client_id = None
-        self.forwarded_for = self.request_id = None
+        self.forwarded_for = self.request_id = self.traceparent = None
         self.cookies: str | None = None
         self.twice: str | None = None
         self.lines = lines

@@ -17,6 +17,8 @@ from typing import Any, cast
 
 import orjson
 
+from manifest_auth.runtime import tracing
+
 # structlog's console renderer loads rich where that is installed: 5 MB for a format that is never written here.
 _hidden = "rich" not in sys.modules
 if _hidden:
@@ -113,6 +115,12 @@ def _blank_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) 
     return event
 
 
+def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if (trace := tracing.CURRENT.get()) is not None:
+        event.update(trace.members)
+    return event
+
+
 def _dumps(event: Any, **_options: Any) -> bytes:
     return orjson.dumps(event, default=repr)
 
@@ -138,6 +146,7 @@ def build(level: str) -> FilteringBoundLogger:
         processors=[
             structlog.processors.add_log_level,
             _timed,
+            _add_trace,
             structlog.processors.format_exc_info,
             _blank_secrets,
             structlog.processors.JSONRenderer(serializer=_dumps),

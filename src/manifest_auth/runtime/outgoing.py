@@ -38,6 +38,7 @@ from manifest_auth.runtime.outgoing_guard import (
     system,
 )
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.tracing import CURRENT
 from manifest_auth.text.languages import marked as _
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Outgoing:
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None, resolve: Resolve = system) -> None:
         self.seconds, self._private = settings.provider_timeout, settings.private_targets
+        self._traced = settings.traced_hosts
         self.metrics, self._resolver = metrics or Metrics(), Resolver(resolve)
         self._transport: Transport | None = None
         self._shares = Shares(OWN, MOST, COMMON)
@@ -151,6 +153,8 @@ class Outgoing:
         client = deadline.tenant_id
         host_limit = self._host_limits.setdefault((client, target.authority), asyncio.Semaphore(MOST_AT_ONCE))
         sent = {"Host": target.authority, **_USUAL, **headers}
+        if target.host in self._traced and (trace := CURRENT.get()) is not None:
+            sent["traceparent"] = trace.header
         try:
             async with asyncio.timeout_at(deadline.at), contextlib.AsyncExitStack() as held:
                 try:

@@ -64,6 +64,7 @@ WRONG: list[tuple[str, str]] = [
     ("RATE_LIMITS", "no"),
     ("LOG_LEVEL", "verbose"),
     ("LOG_REQUESTS", "some"),
+    ("TRACE_OUTGOING", "https://idp.example"),
     ("METRICS_LISTEN", "9100x"),
     ("METRICS_LISTEN", "127.0.0.1:70000"),
     ("INTROSPECTION", "yes"),

@@ -278,6 +278,8 @@ def _check(settings: Settings) -> None:
         ("trusted_proxies", proxy_networks),
         ("admin_addresses", admin_networks),
         ("dns_servers", dns_servers),
+        ("outgoing_private", lambda one: one.private_targets),
+        ("trace_outgoing", lambda one: one.traced_hosts),
         ("passkey_rp_id", check_passkeys),
         ("passkey_origins", passkey_origins),
     )
@@ -286,10 +288,6 @@ def _check(settings: Settings) -> None:
             check(settings)
         except ValueError as error:
             raise SettingsError(f"{variable(field)}: {error}") from None
-    try:
-        _ = settings.private_targets
-    except ValueError as error:
-        raise SettingsError(f"{variable('outgoing_private')}: {error}") from None
     if settings.operator_email and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,189}", settings.operator_email):
         raise SettingsError("MANIFEST_OPERATOR_EMAIL: must be a single email address")
     if settings.microsoft_app_id and not settings.microsoft_app_secret:

@@ -288,6 +288,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     audit_days: Annotated[
         int, _about("Days for which audit events are kept. The chain stays verifiable. 0: forever.", ge=0, le=36500)
     ] = 0
+    trace_outgoing: Annotated[
+        str,
+        _about(
+            "Hosts, comma-separated, to which calls to identity providers pass the trace of the request "
+            "(`traceparent`). Default: none, because providers are usually other companies."
+        ),
+    ] = ""
     metrics_token: Annotated[Secret | None, _about("Bearer token that opens `/metrics`.")] = None
     metrics_listen: Annotated[str, _about("`HOST:PORT` of a separate listener for `/metrics`.")] = ""
     introspection: Annotated[
@@ -457,6 +464,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.outgoing_private in ("on", "off"):
             return PrivateTargets(self.outgoing_private == "on")
         return parse_targets(self.outgoing_private)
+
+    @property
+    def traced_hosts(self) -> frozenset[str]:
+        """The hosts that calls pass the trace to. Raises ValueError."""
+        hosts = frozenset(filter(None, (part.strip().lower() for part in self.trace_outgoing.split(","))))
+        for host in hosts:
+            if not _NAME.match(host) and _parsed(host) is None:
+                raise ValueError(f"{host} isn't a host")
+        return hosts
 
 
 def variable(field: str) -> str:
