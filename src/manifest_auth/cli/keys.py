@@ -109,9 +109,10 @@ async def replace_lost_key(given: argparse.Namespace) -> None:
 
 def _new_key(loaded: Settings) -> None:
     keys = secret_keys(loaded)
-    if keys.path is None:
+    if keys.path is None or loaded.secret_key is not None:
+        where = keys.path or "MANIFEST_SECRET_KEY"
         raise CommandRefused(
-            "the key is set by MANIFEST_SECRET_KEY; add the new one there, see docs/operations/backup.md, Secret key"
+            f"the key is set by {where}; add the new one there, see docs/operations/backup.md, Secret key"
         )
     add_newest_key(keys.path, Random())
     print(f"{keys.path} has a new first key. Running servers now use it.")

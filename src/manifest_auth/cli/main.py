@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import pkgutil
 import sys
 from collections.abc import Coroutine
@@ -16,11 +17,10 @@ from manifest_auth import __commit__, __version__
 from manifest_auth.cli.arguments import given_path
 from manifest_auth.errors import Refusal
 from manifest_auth.runtime.revisions import HEAD
-from manifest_auth.runtime.settings import SettingsError, adopt
+from manifest_auth.runtime.settings import CONFIG, SettingsError, adopt
 
 #: What ``--version`` prints: release, commit, and the newest schema that it knows.
 VERSION = f"manifest-auth {__version__} ({__commit__}, schema {HEAD})"
-ENV_FILE = "--env-file"
 #: Each command, the function of this package that adds its arguments, and its help. A module loads all that its
 #: commands need, so it is loaded only for one of them.
 COMMANDS = {
@@ -47,21 +47,31 @@ COMMANDS = {
 }
 
 
+def everywhere() -> argparse.ArgumentParser:
+    """The options of every command, which can stand before it, after it, and among its arguments."""
+    options = argparse.ArgumentParser(prog="manifest-auth", add_help=False, allow_abbrev=False)
+    options.add_argument(
+        "--env-file",
+        type=given_path,
+        metavar="FILE",
+        help="read settings from this file, one NAME=VALUE per line; nothing in it is executed",
+    )
+    options.add_argument(
+        "--config", type=given_path, metavar="FILE", help="read settings from this TOML file (MANIFEST_CONFIG)"
+    )
+    return options
+
+
 def parser(command: str | None = None) -> argparse.ArgumentParser:
     """The whole grammar, or the arguments of ``command`` beside the names of the others."""
     top = argparse.ArgumentParser(
         prog="manifest-auth",
         description="Authentication server of the Manifest API. Settings are MANIFEST_… variables, see "
-        "docs/settings.md.",
+        "docs/settings.md. --env-file and --config work before and after COMMAND.",
         allow_abbrev=False,
+        parents=[everywhere()],
     )
     top.add_argument("--version", action="version", version=VERSION)
-    top.add_argument(
-        ENV_FILE,
-        type=given_path,
-        metavar="FILE",
-        help="read settings from this file, one NAME=VALUE per line; nothing in it is executed",
-    )
     groups = top.add_subparsers(required=True, metavar="COMMAND")
     for name, (function, says) in COMMANDS.items():
         added = groups.add_parser(name, help=says)
@@ -78,14 +88,17 @@ def _is_store_error(error: Exception) -> bool:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting, 3 an older schema."""
     words = sys.argv[1:] if arguments is None else arguments
-    command = _command(words)
     gc.disable()  # loaded modules live as long as the process: to look through them takes a sixth of a short command
-    given = parser(command).parse_args(words)
+    files, words = everywhere().parse_known_args(words)
+    command = next((word for word in words if not word.startswith("-")), "")
+    given = parser(command).parse_args(words, files)
     gc.freeze()
     gc.enable()
     try:
         if given.env_file is not None:
             adopt(str(given.env_file))
+        if given.config is not None:
+            os.environ[CONFIG] = str(given.config)  # web processes read their settings from the environment
         result = given.run(given)
         if isinstance(result, Coroutine):
             import asyncio  # nothing else needs it for --help
@@ -123,18 +136,6 @@ def _explained(error: Exception, command: str) -> tuple[str, int] | None:
         says = f"unexpected database schema: {str(error).splitlines()[0]}; run manifest-auth doctor"
         return says, 2
     return None
-
-
-def _command(words: list[str]) -> str:
-    """The command among these arguments: the first one that is neither an option nor the file of ``--env-file``. Empty
-    where there is none."""
-    rest = iter(words)
-    for word in rest:
-        if word == ENV_FILE:
-            next(rest, None)
-        elif not word.startswith("-"):
-            return word
-    return ""
 
 
 def _fail(text: str, status: int) -> NoReturn:

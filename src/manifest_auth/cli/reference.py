@@ -26,7 +26,7 @@ from manifest_auth.errors import REFUSALS
 from manifest_auth.http import Access, Route, openapi
 from manifest_auth.http.request import FORM
 from manifest_auth.permissions import HOLDERS, Permission, Role
-from manifest_auth.runtime.settings import DAY, HOUR, MINUTE, Settings, variable
+from manifest_auth.runtime.settings import DAY, FILE_FIELDS, HOUR, MINUTE, Settings, variable
 from manifest_auth.sign_in.refusal_reasons import reasons_page
 
 _ERRORS = """\
@@ -71,15 +71,41 @@ Edit `src/manifest_auth/runtime/settings/values.py` instead. -->
 This page lists every setting. To change a setting, use one of these:
 
 - An environment variable.
-- A line of a TOML file, with the setting's short name, like `port = 8080`. Set `MANIFEST_CONFIG` to the file's path.
+- A line of a TOML file, with the setting's short name, like `port = 8080`. Name the file with `--config FILE`, before
+  or after the command, or with `MANIFEST_CONFIG`.
+- A file that contains only the value, for secrets and database addresses (see [Secrets in files](#secrets-in-files)).
 
-If both set it, the variable wins. If a setting is invalid or doesn't exist, the server doesn't start and prints one
-line. It ignores variables that begin with `MANIFEST_AUTH_` ([why](decisions/0016-settings-in-the-environment.md)).
+If both a variable and the TOML file set it, the variable wins. If a setting is invalid or doesn't exist, the server
+doesn't start and prints one line. It ignores variables that begin with `MANIFEST_AUTH_`, and those that Kubernetes sets
+for a service named `manifest` ([why](decisions/0016-settings-in-the-environment.md)).
+
+## Secrets in files
+
+The settings marked *can be a file* don't have to be in the environment, where other processes can read them. Add
+`_FILE` to the name of the variable, or `_file` to the short name, and set it to the path of a file. Containers and
+Kubernetes mount secrets as such files:
+
+```sh
+MANIFEST_SECRET_KEY_FILE=/run/secrets/secret_key MANIFEST_DATABASE_URL_FILE=/run/secrets/database manifest-auth serve
+```
+
+With systemd, you can use a credential with the name of the variable instead. It needs no setting:
+
+```ini
+LoadCredential=MANIFEST_SECRET_KEY:/etc/manifest-auth/secret_key
+```
+
+- The file is text in UTF-8 of at most 64 KiB. A newline at its end isn't part of the value.
+- If the file is missing, unreadable, empty, or not a regular file, the server doesn't start. The same applies if it
+  has a NUL character, or more than one line. Only the secret key can have several lines, one for each key.
+- If a setting has such a file, nothing else can set it: no variable, no line of the TOML file, and no other file.
+- The server reads a file when it starts. It checks the file of the secret key again before it encrypts anything, so a
+  [new key](operations/backup.md#secret-key) needs no restart.
 
 ## A file of environment variables
 
-With `manifest-auth --env-file FILE COMMAND`, the server and all other commands read variables from a file in the same
-way ([why](decisions/0051-one-file-of-settings.md)).
+With `--env-file FILE`, before or after the command, the server and all other commands read variables from a file in
+the same way ([why](decisions/0051-one-file-of-settings.md)).
 
 - Each line is `NAME=VALUE`, empty, or a comment that begins with `#` or `;`.
 - The value is the rest of the line. Nothing in it is run or expanded, and `$`, `&`, `;`, and `#` have no special
@@ -117,7 +143,8 @@ def _setting(field: inspect.Field, words: tuple[Any, ...]) -> str:
     while isinstance(kind, inspect.Metadata):
         sentence = sentence or (kind.extra_json_schema or {}).get("description", "")
         kind = kind.type
-    return f"| `{variable(field.name)}` | `{field.name}` | {_default(field)} | {_values(kind, words)} | {sentence} |\n"
+    values = _values(kind, words, can_be_file=field.name in FILE_FIELDS)
+    return f"| `{variable(field.name)}` | `{field.name}` | {_default(field)} | {values} | {sentence} |\n"
 
 
 def _default(field: inspect.Field) -> str:
@@ -130,14 +157,13 @@ def _default(field: inspect.Field) -> str:
     return f"`{value}`"
 
 
-def _values(kind: Any, words: tuple[Any, ...]) -> str:
+def _values(kind: Any, words: tuple[Any, ...], *, can_be_file: bool) -> str:
     if isinstance(kind, inspect.IntType | inspect.FloatType):
         return f"{kind.ge} to {kind.le}" if kind.le is not None else f"{kind.ge} or more"
     if isinstance(kind, inspect.LiteralType):
         return ", ".join(f"`{value}`" for value in words if value)
-    if isinstance(kind, inspect.UnionType):
-        return "secret text"
-    return "text"
+    what = "secret text" if isinstance(kind, inspect.UnionType) else "text"
+    return f"{what}; can be a file" if can_be_file else what
 
 
 _HEAD = """\

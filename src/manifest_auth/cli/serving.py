@@ -23,7 +23,7 @@ from manifest_auth.maintenance.startup import build_services, opened
 from manifest_auth.runtime import running, settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.os_process import own_folder
-from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
+from manifest_auth.runtime.settings import CONFIG, Settings, SettingsError, check_listener, variable
 
 #: Attempts and pause in seconds for a port that is in use, before the start is refused: five seconds in total.
 PORT_TRIES = 50
@@ -54,7 +54,7 @@ def add_demo(command: argparse.ArgumentParser) -> None:
 
 def _serve_demo(given: argparse.Namespace) -> None:
     """Serves the demo. Unless the caller names a place for the data, deletes the data at the end."""
-    places = (variable("data_dir"), variable("database_url"), "MANIFEST_CONFIG")
+    places = (variable("data_dir"), variable("database_url"), f"{variable('database_url')}_FILE", CONFIG)
     with contextlib.ExitStack() as stack:
         if given.data_dir is None and not any(os.environ.get(name) for name in places):
             given.data_dir = stack.enter_context(own_folder("manifest-auth-demo-"))
@@ -72,7 +72,7 @@ def serve(given: argparse.Namespace) -> None:
         for name in ("host", "port", "workers", "data_dir")
         if (value := getattr(given, name, None)) is not None
     }
-    is_demo = given.demo and "MANIFEST_CONFIG" not in os.environ
+    is_demo = given.demo and CONFIG not in os.environ
     if variable("public_url") not in os.environ and (is_demo or given.port is not None):
         host, port = "localhost" if is_demo else "127.0.0.1", given.port or os.environ.get(variable("port"), "8080")
         given_here["public_url"] = f"http://{host}:{port}"  # passkeys of the demo need a name

@@ -163,18 +163,19 @@ def _mac(key: bytes, message: bytes) -> str:
 
 
 def secret_keys(settings: Settings) -> SecretKeys:
-    """The keys of ``MANIFEST_SECRET_KEY``, or of the file in the data folder.
+    """The keys of ``MANIFEST_SECRET_KEY``, of the file that contains it, or of the one in the data folder.
 
     Raises :class:`SettingsError` for a missing file, and for a short, malformed or placeholder-like key.
     """
     if settings.secret_key is not None:
-        return SecretKeys(_parse(settings.secret_key, "MANIFEST_SECRET_KEY"))
-    path = Path(settings.data_dir) / KEY_FILE
+        path = settings.secret_key.path
+        return SecretKeys(_parse(settings.secret_key, path or "MANIFEST_SECRET_KEY"), Path(path) if path else None)
+    own = Path(settings.data_dir) / KEY_FILE
     try:
-        return SecretKeys(_read(path), path)
+        return SecretKeys(_read(own), own)
     except FileNotFoundError:
         raise SettingsError(
-            f"{path} doesn't exist, but the secret key that the database was created with is "
+            f"{own} doesn't exist, but the secret key that the database was created with is "
             "required; if it is lost, see docs/operations/backup.md, Lost secret key"
         ) from None
     except OSError as error:

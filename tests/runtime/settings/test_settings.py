@@ -33,6 +33,9 @@ WRONG: list[tuple[str, str]] = [
     ("DATABASE_URL", "sqlite:///"),
     ("DATABASE_URL", "postgresql://manifest:a,b@one.example,two.example/manifest"),
     ("DATABASE_URL", "postgresql:///manifest?host=one.example,two.example"),
+    ("DATABASE_URL", "postgresql://manifest:p@w@db.example/manifest"),
+    ("DATABASE_URL", "postgresql://manifest:p/w@db.example/manifest"),
+    ("DATABASE_URL", "postgresql://manifest:p#w@db.example/manifest"),
     ("DATABASE_DIRECT_URL", "sqlite:///direct.db"),
     ("DATABASE_DIRECT_URL", "postgresql://db.example/manifest"),  # beside a store in a file
     ("DATABASE_WAKE", "on"),
@@ -186,11 +189,12 @@ def test_the_defaults_are_these() -> None:
 @matrix(
     ("content", "said"),
     [
-        ("prot = 1", "prot isn't a setting; did you mean MANIFEST_PORT?"),
-        ("port = 'x'", "MANIFEST_PORT"),
+        ("prot = 1", "prot isn't a setting; did you mean port?"),
+        ("port = 'x'", "settings.toml: port: Expected a whole number"),
         ("port = ", "MANIFEST_CONFIG"),
         ("[server]\nport = 1", "server isn't a setting"),
-        ("trusted_proxies = ['10.0.0.0/8']", "MANIFEST_TRUSTED_PROXIES"),
+        ("trusted_proxies = ['10.0.0.0/8']", "settings.toml: trusted_proxies: "),
+        ("secret_key_file = 1", "secret_key_file: must be the path of a file"),
     ],
 )
 def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, content: str, said: str) -> None:
@@ -200,6 +204,12 @@ def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, content: str, said: st
         load({"MANIFEST_CONFIG": str(file)})
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_links_of_kubernetes_to_a_service_named_manifest_are_ignored() -> None:
+    links = {"PORT": "tcp://10.0.0.1:80", "SERVICE_HOST": "10.0.0.1", "SERVICE_PORT_HTTP": "80"}
+    links |= {"PORT_80_TCP": "tcp://10.0.0.1:80", "PORT_80_TCP_PROTO": "tcp", "SERVICE_PORT": "80"}
+    assert load({f"MANIFEST_{name}": text for name, text in links.items()}) == load({})
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -17,8 +17,11 @@ from manifest_auth.runtime.settings.loading import (
     public_origin,
     why_no_passkeys,
 )
+from manifest_auth.runtime.settings.sources import CONFIG, CREDENTIALS, Given, gather
 from manifest_auth.runtime.settings.values import (
+    ADDRESSES,
     DAY,
+    FILE_FIELDS,
     HOUR,
     MAX_FILE,
     MINUTE,

@@ -1,16 +1,14 @@
 """Loads the settings; a wrong or unknown one stops the start with one line.
 
 They come from the command line, then ``MANIFEST_…`` environment variables, then an optional TOML file that
-``MANIFEST_CONFIG`` names, then defaults.
+``MANIFEST_CONFIG`` names, then defaults. Secrets and addresses of databases may be files of their own.
 """
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from manifest_auth.runtime.settings.sources import Given, gather
 from manifest_auth.runtime.settings.values import (
+    ADDRESSES,
     PREFIX,
     Network,
     Secret,
@@ -198,57 +198,38 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     Raises :class:`SettingsError` with one line for the operator.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    if path := environ.get("MANIFEST_CONFIG"):
-        values |= _from_file(path)
-    known = Settings.__struct_fields__
-    for name, text in environ.items():
-        # MANIFEST_AUTH_… is ignored: Kubernetes sets such variables for a service named manifest-auth.
-        if not name.startswith(PREFIX) or name == "MANIFEST_CONFIG" or name.startswith("MANIFEST_AUTH_"):
-            continue
-        field = name.removeprefix(PREFIX).lower()
-        if field not in known:
-            raise SettingsError(f"{name} isn't a setting{_hint(name)}")
-        values[field] = text
+    found = gather(environ)
+    values: dict[str, Any] = {field: _plain(field, given.value) for field, given in found.items()}
     values |= {k: v for k, v in overrides.items() if v is not None}
     if values.get("insecure_public_url") == "loopback":
         values.setdefault("public_url", "http://localhost:8080")
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise SettingsError(_message(str(error))) from None
+        raise SettingsError(_message(str(error), found)) from None
     _check(settings)
     return settings
 
 
-def _from_file(path: str) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"MANIFEST_CONFIG: {path}: {error}") from None
-    for name in values:
-        if name not in Settings.__struct_fields__:
-            raise SettingsError(f"{path}: {name} isn't a setting{_hint(variable(name))}")
-    return values
-
-
-def _hint(name: str) -> str:
-    close = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), Settings.__struct_fields__, n=1)
-    return f"; did you mean {variable(close[0])}?" if close else ""
+def _plain(field: str, value: Any) -> Any:
+    """The value of a file as the type of its setting: an address of a database is a plain text."""
+    return value.reveal() if isinstance(value, Secret) and field in ADDRESSES else value
 
 
 def _decode(kind: type, value: Any) -> Any:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
+    if kind is Secret and isinstance(value, str | Secret):
+        return value if isinstance(value, Secret) else Secret(value)
     raise NotImplementedError
 
 
-def _message(text: str) -> str:
-    """The message for the operator: replaces msgspec's "… - at `$.port`" by the variable."""
+def _message(text: str, found: Mapping[str, Given]) -> str:
+    """The message for the operator: replaces msgspec's "… - at `$.port`" by what the operator wrote."""
     message, _, path = text.partition(" - at `$.")
     message = message.replace("Expected `int`, got `str`", "Expected a whole number")
     message = message.replace("Expected `float`, got `str`", "Expected a number").replace("`", "")
-    return f"{variable(path.rstrip('`'))}: {message}" if path else message
+    field = path.rstrip("`")
+    name = found[field].name if field in found else variable(field)
+    return f"{name}: {message}" if path else message
 
 
 def _check(settings: Settings) -> None:
@@ -267,7 +248,12 @@ def _check(settings: Settings) -> None:
         settings.on_postgres and settings.database_direct_url.startswith("postgresql://")
     ):
         raise SettingsError("MANIFEST_DATABASE_DIRECT_URL: must be postgresql://…, and MANIFEST_DATABASE_URL too")
-    for field in ("database_url", "database_direct_url"):
+    for field in ADDRESSES:
+        if not _is_encoded(getattr(settings, field)):
+            raise SettingsError(
+                f"{variable(field)}: encode special characters in the user name and password, for example @ as %40, "
+                "/ as %2F, and # as %23"
+            )
         if _has_several_hosts(getattr(settings, field)):
             raise SettingsError(
                 f"{variable(field)}: must name one host; use a proxy or a DNS name that follows the primary"
@@ -303,6 +289,18 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_FILES_ENDPOINT: must be http(s)://HOST[:PORT]")
     if settings.refresh_token_ttl < settings.access_token_ttl:
         raise SettingsError("MANIFEST_REFRESH_TOKEN_TTL: must not be shorter than MANIFEST_ACCESS_TOKEN_TTL")
+
+
+def _is_encoded(url: str) -> bool:
+    """Whether no character of a password ends it too early, or its part of a PostgreSQL address."""
+    if not url.startswith("postgresql"):
+        return True
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "," in url  # ports of several hosts
+    return parts.netloc.count("@") < 2 and not parts.fragment
 
 
 def _has_several_hosts(url: str) -> bool:

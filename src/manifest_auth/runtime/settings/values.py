@@ -123,12 +123,13 @@ class SettingsError(Exception):
 
 
 class Secret:
-    """A text that must not be printed; ``reveal()`` returns its value."""
+    """A text that must not be printed; ``reveal()`` returns its value. ``path``: the file that contains it."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_value", "path")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, path: str | None = None) -> None:
         self._value = value
+        self.path = path
 
     def reveal(self) -> str:
         return self._value
@@ -478,3 +479,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def variable(field: str) -> str:
     """The name of the environment variable of a setting."""
     return PREFIX + field.upper()
+
+
+#: Addresses that may contain a password.
+ADDRESSES = ("database_url", "database_direct_url")
+#: Settings whose value can be the content of a file: those, and secrets, which alone have the default None.
+FILE_FIELDS = frozenset(ADDRESSES) | {
+    field
+    for field, default in zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True)
+    if default is None
+}
