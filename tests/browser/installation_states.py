@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -94,6 +95,14 @@ def _no_key(setup: Setup, browser: Chromium) -> None:
     press(browser, "main tbody details[open] .danger")
 
 
+def _keys_of_apps(setup: Setup, browser: Chromium) -> None:
+    """A client has an app, so there are keys of ID tokens too."""
+    body = {"name": "Reports", "kind": "web", "redirectUris": ["https://reports.example/callback"]}
+    send(setup.server, "/api/admin/clients/acme/apps", body, admin_token(setup.server))
+    with urllib.request.urlopen(f"{setup.server.base}/o/acme/jwks", timeout=60):
+        opened("/keys")(setup, browser)
+
+
 _ACCOUNT = "form:has([name=act][value={}]) .primary"
 #: Name → how a person gets there. A page that no list names has a state at its address (`all_parts.py`).
 STATES: dict[str, Go] = {
@@ -121,6 +130,7 @@ STATES: dict[str, Go] = {
     "GET /installation/licence": at("/licence"),
     "GET /installation/keys": opened("/keys"),
     "GET /installation/keys rotated": filled("/keys", "form:has(#purpose) .button"),
+    "GET /installation/keys of apps": _keys_of_apps,
     "POST /installation/keys": _no_key,
     "POST /installation/throttles": filled("/throttles", "#clear ~ form .primary", address="nowhere"),
     "GET /installation/audit": opened("/audit"),

@@ -150,46 +150,28 @@ def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
     return saml.sp_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
 
 
-def _certificates(ctx: RequestContext, settings: SamlSettings) -> list[Finding]:
+def _certificates(ctx: RequestContext, settings: SamlSettings) -> Iterator[Finding]:
     from manifest_auth.protocols import saml
 
-    found = []
-    usable = False
+    usable, accepts_expired = False, settings.expired_certificates == "accept"
     for text in settings.certificates:
         fact = saml.certificate_facts(base64.b64decode(text))
-        name, end = f"{fact.subject} ({fact.fingerprint[:16]}…)", when(fact.not_after)[:10]
-        if fact.not_after <= ctx.now:
-            accepted = settings.expired_certificates == "accept"
-            usable = usable or accepted
-            told = (
-                _(
-                    "Certificate %(name)s expired on %(end)s: still accepted, because of expiredCertificates",
-                    name=name,
-                    end=end,
-                )
-                if accepted
-                else _("Certificate %(name)s expired on %(end)s: signatures with it are rejected", name=name, end=end)
-            )
-            found.append(Finding("note", told))
-        elif fact.not_before > ctx.now:
-            begin = when(fact.not_before)[:10]
-            found.append(Finding("note", _("Certificate %(name)s isn't valid before %(day)s", name=name, day=begin)))
+        is_over, is_early, soon = fact.not_after <= ctx.now, fact.not_before > ctx.now, ctx.now + _SOON_MS
+        of = {"name": f"{fact.subject} ({fact.fingerprint[:16]}…)", "end": when(fact.not_after)[:10]}
+        usable = usable or (accepts_expired if is_over else not is_early)
+        if is_over and accepts_expired:
+            told = _("Certificate %(name)s expired on %(end)s: still accepted, because of expiredCertificates", **of)
+        elif is_over:
+            told = _("Certificate %(name)s expired on %(end)s: signatures with it are rejected", **of)
+        elif is_early:
+            told = _("Certificate %(name)s isn't valid before %(day)s", **of, day=when(fact.not_before)[:10])
+        elif fact.not_after < soon:
+            told = _("Certificate %(name)s expires on %(end)s. Pin its successor in addition to it now", **of)
         else:
-            usable = True
-            soon = fact.not_after - ctx.now < _SOON_MS
-            told = (
-                _(
-                    "Certificate %(name)s expires on %(end)s. Pin its successor in addition to it now",
-                    name=name,
-                    end=end,
-                )
-                if soon
-                else _("Certificate %(name)s is valid until %(end)s", name=name, end=end)
-            )
-            found.append(Finding("note" if soon else "ok", told))
+            told = _("Certificate %(name)s is valid until %(end)s", **of)
+        yield Finding("note" if is_early or fact.not_after < soon else "ok", told)
     if not usable:
-        found.append(Finding("bad", _("No pinned certificate is valid today, so every response is rejected")))
-    return found
+        yield Finding("bad", _("No pinned certificate is valid today, so every response is rejected"))
 
 
 async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -> Finding:
