@@ -1,0 +1,1 @@
+"""Kubernetes: what the overlays build."""

@@ -1,0 +1,32 @@
+"""``python validate.py SCHEMAS FIRST``: prints errors of documents on standard input, by every release from FIRST on.
+
+Runs in an environment of its own. ``SCHEMAS``: JSON file with those of custom resources, by kind and version.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import yaml
+from kubernetes_validate.utils import all_versions
+
+custom = json.loads(Path(sys.argv[1]).read_text())
+first = [int(part) for part in sys.argv[2].split(".")]
+releases = [each for each in all_versions() if [int(part) for part in each.split(".")[:2]] >= first]
+assert len(releases) > 5, releases
+checked = 0
+for document in yaml.load_all(sys.stdin, yaml.CSafeLoader):
+    name = f"{document['kind']} {document['apiVersion']}"
+    try:
+        if name in custom:
+            jsonschema.validate(document, custom[name])
+        else:
+            for release in releases:
+                kubernetes_validate.validate(document, release, strict=True)
+        checked += 1
+    except jsonschema.ValidationError as error:
+        where = ".".join(map(str, error.absolute_path))
+        print(f"{name} {document['metadata']['name']}: {getattr(error, 'version', '')} {where}: {error.message}")
+print(f"{checked} documents", file=sys.stderr)
