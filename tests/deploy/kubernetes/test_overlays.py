@@ -36,7 +36,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """What each set builds, by its name."""
+    """The documents that each set builds, by its name."""
     folder = tmp_path_factory.mktemp("kubernetes")
     shutil.copytree(KUBERNETES, folder, dirs_exist_ok=True)
     program = shutil.which("kustomize") or str(install.debian("kustomize", "kustomize") / "usr/bin/kustomize")
