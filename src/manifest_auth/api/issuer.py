@@ -19,16 +19,10 @@ from manifest_auth.api.oauth import (
     TokenInForm,
     answer_of,
     fields_of,
+    form_route,
     refused,
 )
-from manifest_auth.errors import (
-    Forbidden,
-    InvalidToken,
-    NotFound,
-    Refusal,
-    TokenExpired,
-    Unauthenticated,
-)
+from manifest_auth.errors import Forbidden, InvalidToken, NotFound, Refusal, TokenExpired, Unauthenticated
 from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Head, Route, identification
 from manifest_auth.protocols import authorization, oauth
 from manifest_auth.protocols.oauth import UnsupportedGrantType
@@ -126,15 +120,8 @@ async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         raise UnsupportedGrantType(f"grant_type must be {' or '.join(authorization.GRANTS)}")
     work = redeeming.redeem if grant == authorization.CODE else redeeming.renew
     done = await work(ctx, issuer, app, fields)
-    granted = TokenAnswer(
-        access_token=done.access_token,
-        token_type="Bearer",  # noqa: S106 - a type, no secret
-        expires_in=done.expires_in,
-        scope=done.scope,
-        refresh_token=done.refresh_token or UNSET,
-        id_token=done.id_token or UNSET,
-    )
-    return answer_of(_encode(granted))
+    granted: dict[str, Any] = {name: value or UNSET for name, value in done._asdict().items()}
+    return answer_of(_encode(TokenAnswer(token_type="Bearer", **granted)))  # noqa: S106 - a type, no secret
 
 
 async def _userinfo(ctx: RequestContext, call: Call[None]) -> Answer[None]:
@@ -169,12 +156,6 @@ async def _introspect(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     return service_routes.introspected(found)
 
 
-def _post(path: str, handler: Any, summary: str, operation: str, form: Any, plain: Any = None) -> Route:
-    return Route("POST", f"{_ISSUER}/{path}", handler, Access.OPEN, summary, limit=AUTH_LIMIT, raw=True, form=form,
-                 plain=plain, failure=OAuthFailure, refused=refused, refusals=service_routes.REFUSALS,
-                 operation=operation)  # fmt: skip
-
-
 def _get(path: str, handler: Any, summary: str, operation: str, plain: Any, *, method: str = "GET") -> Route:
     is_userinfo = plain is UserInfo
     refusals = (Unauthenticated, InvalidToken, TokenExpired, Forbidden) if is_userinfo else (NotFound,)
@@ -197,11 +178,12 @@ ROUTES = (
     _get("/.well-known/oauth-protected-resource/o/{client}", _resource, "Get the metadata of a client's resources",
          "getClientResourceMetadata", ResourceMetadata),
     _get(f"{_ISSUER}/jwks", _jwks, "Get the keys that sign ID tokens", "getIssuerKeys", KeySet),
-    _post("token", _token, "Exchange a code or a refresh token for tokens", "getAppTokens", AppTokenForm, TokenAnswer),
+    form_route(f"{_ISSUER}/token", _token, "Exchange a code or a refresh token for tokens", AppTokenForm, TokenAnswer,
+               "getAppTokens"),
     _get(f"{_ISSUER}/userinfo", _userinfo, "Get the claims about the user", "getUserInfo", UserInfo),
     _get(f"{_ISSUER}/userinfo", _userinfo, "Get the claims about the user, with POST", "postUserInfo", UserInfo,
          method="POST"),
-    _post("revoke", _revoke, "End the session of an app's token", "revokeAppToken", TokenInForm),
-    _post("introspect", _introspect, "Introspect an app's own access token", "introspectAppToken", TokenInForm,
-          IntrospectionAnswer),
+    form_route(f"{_ISSUER}/revoke", _revoke, "End the session of an app's token", TokenInForm, None, "revokeAppToken"),
+    form_route(f"{_ISSUER}/introspect", _introspect, "Introspect an app's own access token", TokenInForm,
+               IntrospectionAnswer, "introspectAppToken"),
 )  # fmt: skip

@@ -6,7 +6,7 @@ shape of the RFCs and not the envelope.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -293,22 +293,22 @@ REFUSALS = (
     LicenseRequired,
     LicenseExpired,
 )
+
+
+def form_route(path: str, handler: Any, summary: str, form: Any, plain: Any = None, operation: str = "") -> Route:
+    """A route that reads a form, and answers and refuses as the RFCs have it. ``plain``: model of the answer."""
+    return Route("POST", path, handler, Access.OPEN, summary, limit=AUTH_LIMIT, raw=True, form=form, plain=plain,
+                 failure=OAuthFailure, refused=refused, refusals=REFUSALS, operation=operation)  # fmt: skip
+
+
 ROUTES = (
-    Route("POST", TOKEN, _token, Access.OPEN, "Get an access token for a service account", limit=AUTH_LIMIT, raw=True,
-          form=TokenForm, plain=TokenAnswer, failure=OAuthFailure, refused=refused, refusals=REFUSALS,
-          operation="getServiceToken"),
-    Route("POST", REVOCATION, _revoke, Access.OPEN, "Revoke your own token, or any API key or client secret",
-          limit=AUTH_LIMIT, raw=True, form=TokenInForm, failure=OAuthFailure, refused=refused, refusals=REFUSALS,
-          operation="revokeToken"),
-    Route("POST", INTROSPECTION, _introspect, Access.OPEN, "Introspect a token or API key",
-          limit=AUTH_LIMIT, raw=True, form=TokenInForm, plain=IntrospectionAnswer, failure=OAuthFailure,
-          refused=refused, refusals=REFUSALS, operation="introspectToken"),
-    Route("POST", DEVICE_AUTHORIZATION, _ask_by_code, Access.OPEN, "Request a code for a device to show",
-          limit=AUTH_LIMIT, raw=True, form=DeviceForm, plain=DeviceAnswer, failure=OAuthFailure, refused=refused,
-          refusals=REFUSALS),
-    Route("POST", PAIRING, _ask_by_scan, Access.OPEN, "Send the code that a device scanned", limit=AUTH_LIMIT,
-          raw=True, form=PairingForm, plain=PairingAnswer, failure=OAuthFailure, refused=refused,
-          refusals=REFUSALS),
+    form_route(TOKEN, _token, "Get an access token for a service account", TokenForm, TokenAnswer, "getServiceToken"),
+    form_route(REVOCATION, _revoke, "Revoke your own token, or any API key or client secret", TokenInForm, None,
+               "revokeToken"),
+    form_route(INTROSPECTION, _introspect, "Introspect a token or API key", TokenInForm, IntrospectionAnswer,
+               "introspectToken"),
+    form_route(DEVICE_AUTHORIZATION, _ask_by_code, "Request a code for a device to show", DeviceForm, DeviceAnswer),
+    form_route(PAIRING, _ask_by_scan, "Send the code that a device scanned", PairingForm, PairingAnswer),
     Route("GET", PATH, _metadata, Access.OPEN, "Get the metadata of the authorization server",
           sends=("application/json",), operation="getOauthMetadata"),
 )  # fmt: skip

@@ -124,7 +124,7 @@ def issue(
     code = ctx.services.random.text(32)
     unit.change(
         _ADD,
-        key=_key(code, of_app=app is not None),
+        key=key_of(code, of_app=app is not None),
         provider_id=identity.provider_id,
         user_id=identity.user_id,
         method=identity.method,
@@ -156,7 +156,7 @@ def complete_for_code(
 async def hand_out(ctx: RequestContext, tenant_id: int, code: str) -> None:
     """The life of a code that waited begins, when its app gets it: it never becomes longer."""
     until = ctx.now + LIFE_MS
-    await ctx.services.store.of(tenant_id).write(lambda unit: unit.change(_HAND_OUT, of_key=_key(code), until=until))
+    await ctx.services.store.of(tenant_id).write(lambda unit: unit.change(_HAND_OUT, of_key=key_of(code), until=until))
 
 
 async def of_session(
@@ -205,7 +205,7 @@ async def exchange(ctx: RequestContext, code: str, verifier: str, browser: Brows
 def _exchange(
     unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: BrowserCookies
 ) -> completion.SignedIn:
-    tenant, _user, found = take(unit, ctx, _key(code))
+    tenant, _user, found = take(unit, ctx, key_of(code))
     if found.app_id is not None:
         raise SsoFailed(_OVER, reason=_REFUSED.with_("of an app that redeems it itself"))
     if found.used_at is not None:
@@ -279,11 +279,7 @@ def provider_refusal(tenant: TenantUnit, provider_id: int | None, user_id: int) 
     return ""
 
 
-def key_of_app(code: str) -> str:
-    """The stored form of an app's code. It differs, so that no other exchange ever finds one."""
-    return _key(code, of_app=True)
-
-
-def _key(code: str, *, of_app: bool = False) -> str:
+def key_of(code: str, *, of_app: bool = False) -> str:
+    """The stored form of a code; that of an app's differs, so that no other exchange ever finds one."""
     start = b"app\0" if of_app else b""
     return hashlib.sha256(start + code.encode("utf-8", "surrogatepass")).hexdigest()

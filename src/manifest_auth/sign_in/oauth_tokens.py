@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 from manifest_auth import audit, sessions
 from manifest_auth.accounts import service_accounts
@@ -86,16 +86,7 @@ async def _touch(ctx: RequestContext, secret: Principal) -> None:
     ctx.services.principals.touched(secret, ctx.now)
 
 
-class HasKeys(Protocol):
-    """A service account or an app. ``jwks``: its public keys, as JSON."""
-
-    @property
-    def tenant_id(self) -> int: ...
-    @property
-    def jwks(self) -> str | None: ...
-
-
-_O = TypeVar("_O", bound=HasKeys)
+_O = TypeVar("_O", OAuthAccount, App)
 
 
 async def by_assertion(

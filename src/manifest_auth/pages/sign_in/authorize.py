@@ -17,7 +17,7 @@ from msgspec import Meta
 from manifest_auth import tenants
 from manifest_auth.accounts.apps import App
 from manifest_auth.context import Principal
-from manifest_auth.errors import AccountDisabled, Forbidden, NotFound, Refusal, ValidationError
+from manifest_auth.errors import Forbidden, NotFound, Refusal, ValidationError
 from manifest_auth.http import (
     AUTH_LIMIT,
     Access,
@@ -67,9 +67,9 @@ def _shown_issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
     return issuer
 
 
-async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[Issuer, App, Wanted | Denied, Target]:
-    """The app and its request, or why it is refused, and where that is said. Raises ValidationError for an app or an
-    address that is not right, where nothing may be said to anyone."""
+async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[Issuer, App, Wanted] | Answer[None]:
+    """The app and its request, or the answer that tells the app why it is refused. Raises ValidationError for an app or
+    an address that is not right, where nothing may be said to anyone."""
     issuer = _shown_issuer(ctx, call)
     given, twice = authorization.read_parameters(raw)
     client_id, address = authorization.address_of(given, twice)
@@ -89,8 +89,8 @@ async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[
                 raise Denied("login_required", "id_token_hint and claims name two users")
             wanted = msgspec.structs.replace(wanted, subs=frozenset({claims.sub}))
     except Denied as denied:
-        return issuer, app, denied, target
-    return issuer, app, wanted, target
+        return await _to_app(ctx, call.head, issuer, target, denied.told, direct=True)
+    return issuer, app, wanted
 
 
 async def _authorize(ctx: RequestContext, call: Call[None]) -> Answer[None]:
@@ -99,17 +99,16 @@ async def _authorize(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         return redirect(address)
     if call.query.startswith(b"s="):
         return await _resume(ctx, call)
-    issuer, app, wanted, target = await _requested(ctx, call, call.query)
-    if isinstance(wanted, Denied):
-        return await _to_app(ctx, call.head, issuer, target, wanted.told, direct=True)
-    return await _answer(ctx, call.head, issuer, app, wanted, direct=True)
+    asked = await _requested(ctx, call, call.query)
+    return asked if isinstance(asked, Answer) else await _answer(ctx, call.head, *asked, direct=True)
 
 
 async def _posted(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     check_form_type(call.head)
-    issuer, _app, wanted, target = await _requested(ctx, call, call.body)
-    if isinstance(wanted, Denied):
-        return await _to_app(ctx, call.head, issuer, target, wanted.told, direct=True)
+    asked = await _requested(ctx, call, call.body)
+    if isinstance(asked, Answer):
+        return asked
+    issuer, _app, wanted = asked
     await ctx.services.keys.ensure_current()
     return see_other(return_addresses.of_app(issuer.client, _seal(ctx, issuer, wanted), mfa=False))
 
@@ -122,7 +121,7 @@ async def _resume(ctx: RequestContext, call: Call[Any]) -> Answer[None]:
     app = await _app_of(ctx, issuer, wanted)
     if return_addresses.is_denied(query):
         denied = Denied("access_denied", "the user does not get in")
-        return await _to_app(ctx, call.head, issuer, _target(wanted), denied.told)
+        return await _to_app(ctx, call.head, issuer, wanted, denied.told)
     return await _answer(ctx, call.head, issuer, app, wanted)
 
 
@@ -149,10 +148,6 @@ async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
     return app
 
 
-def _target(wanted: Wanted) -> Target:
-    return Target(wanted.redirect_uri, wanted.state, wanted.form_post)
-
-
 async def _answer(
     ctx: RequestContext, head: Head, issuer: Issuer, app: App, wanted: Wanted, *, direct: bool = False
 ) -> Answer[None]:
@@ -160,15 +155,12 @@ async def _answer(
     user = await identification.of_client(ctx, head, issuer.client)
     try:
         found = await authorizing.decide(ctx, app, wanted, user, browser_of(ctx, head).trust)
-    except AccountDisabled:
-        disabled = Denied("access_denied", "the account is disabled")
-        return await _to_app(ctx, head, issuer, _target(wanted), disabled.told, direct=direct)
     except Denied as denied:
         if isinstance(denied, NotForUser) and not wanted.silent:
             return await _not_for_user(ctx, head, issuer, wanted, user)
-        return await _to_app(ctx, head, issuer, _target(wanted), denied.told, direct=direct)
+        return await _to_app(ctx, head, issuer, wanted, denied.told, direct=direct)
     if isinstance(found, str):
-        return await _to_app(ctx, head, issuer, _target(wanted), {"code": found}, direct=direct)
+        return await _to_app(ctx, head, issuer, wanted, {"code": found}, direct=direct)
     await ctx.services.keys.ensure_current()
     settings = ctx.services.settings
     mark = cookies.shown_form_cookie(head, settings) or cookies.new_form_cookie(ctx)
@@ -201,7 +193,7 @@ async def _to_app(
     ctx: RequestContext,
     head: Head,
     issuer: Issuer,
-    target: Target,
+    target: Target | Wanted,
     values: dict[str, str],
     *,
     direct: bool = False,
@@ -290,7 +282,7 @@ async def _consent(ctx: RequestContext, call: PageCall[ConsentQuery]) -> View | 
     issuer = authentication.issuer_of(ctx, call.path["client"])
     wanted = await _unseal(ctx, call.head, issuer, call.fields.s)
     if (values := call.shown_as(dict[str, str])) is not None and await submissions.forget(ctx, call.key):
-        return await _to_app(ctx, call.head, issuer, _target(wanted), values)
+        return await _to_app(ctx, call.head, issuer, wanted, values)
     app = await _app_of(ctx, issuer, wanted)
     if call.user is None:
         return see_other(return_addresses.of_app(issuer.client, _seal(ctx, issuer, wanted), mfa=False))

@@ -15,7 +15,7 @@ from manifest_auth.accounts.apps import App
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
-from manifest_auth.errors import InvalidToken
+from manifest_auth.errors import AccountDisabled, InvalidToken
 from manifest_auth.protocols.authorization import MFA, Denied, Wanted
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes
@@ -81,6 +81,8 @@ async def _decide(
     for_app = CodeForApp(app.id, wanted.redirect_uri, " ".join(wanted.scope), wanted.nonce)
     try:
         code = await exchange_codes.of_session(ctx, trust, wanted.challenge, for_app, agreed)
+    except AccountDisabled:
+        raise Denied("access_denied", "the account is disabled") from None
     except InvalidToken:  # the session ended a moment ago
         code = None
     return Needs.SIGN_IN if code is None else code

@@ -255,23 +255,16 @@ async def _try(services: Services, notice: Notice, woken: asyncio.Event) -> None
         services.log.exception("logout_notice_failed", client=notice.client, app=notice.app_id)
 
 
-class Bell:
-    """Rings where sessions may have ended."""
-
-    def __init__(self) -> None:
-        self.rung = asyncio.Event()
-
-    def hear(self, announcement: Announcement) -> None:
-        if announcement.kind != "installation":
-            self.rung.set()
-
-
 async def run(services: Services) -> None:
     """Sends notices until cancelled. An end of sessions wakes it; what a killed process left is found within a
     minute."""
-    bell, turn, under_way = Bell(), 0, set[asyncio.Task[None]]()
-    woken = bell.rung
-    services.store.on_announcement(bell.hear)
+    woken, turn, under_way = asyncio.Event(), 0, set[asyncio.Task[None]]()
+
+    def hear(announcement: Announcement) -> None:
+        if announcement.kind != "installation":
+            woken.set()
+
+    services.store.on_announcement(hear)
     try:
         while True:
             is_woken, pause = woken.is_set(), _EVERY_S

@@ -72,7 +72,7 @@ async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[
     await ctx.services.keys.ensure_current()
     try:
         opened = await ctx.services.store.write_quickly(
-            lambda unit: _redeemed(unit, ctx, app, exchange_codes.key_of_app(code), verifier, address)
+            lambda unit: _redeemed(unit, ctx, app, exchange_codes.key_of(code, of_app=True), verifier, address)
         )
     except NotFound:
         raise TokenRefused("invalid_grant", _REFUSED, reason="the app was removed meanwhile") from None
@@ -232,34 +232,20 @@ async def _granted(ctx: RequestContext, issuer: Issuer, app: App, opened: _Opene
 # What apps are told of users, by scope.
 
 
-_CLAIMS: Final[Mapping[str, str]] = {
-    "name": "profile",
-    "given_name": "profile",
-    "family_name": "profile",
-    "locale": "profile",
-    "updated_at": "profile",
-    "email": "email",
-    "email_verified": "email",
-    "roles": "roles",
-    "client": "openid",
-}
-
-
 def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> dict[str, Any]:
     """All claims about the user that the scope gives."""
-    scopes = scope.split()
-    named = {
-        "name": user.full_name or None,
-        "given_name": user.first_name or None,
-        "family_name": user.last_name or None,
-        "locale": user.language,
-        "updated_at": (user.profile_changed_at or user.created_at) // 1000,
-        "email": user.email,
-        "email_verified": None if "email" not in scopes else _is_verified(unit, user),
-        "roles": list(role_names(session.capped(user.roles))),
-        "client": session.client,
-    }
-    return {name: value for name, value in named.items() if value is not None and _CLAIMS[name] in scopes}
+    scopes, found = scope.split(), dict[str, Any]()
+    if "openid" in scopes:
+        found["client"] = session.client
+    if "profile" in scopes:
+        named = {"name": user.full_name, "given_name": user.first_name, "family_name": user.last_name}
+        told = {name: text for name, text in {**named, "locale": user.language}.items() if text}
+        found |= told | {"updated_at": (user.profile_changed_at or user.created_at) // 1000}
+    if "email" in scopes:
+        found |= {"email": user.email, "email_verified": _is_verified(unit, user)}
+    if "roles" in scopes:
+        found["roles"] = list(role_names(session.capped(user.roles)))
+    return found
 
 
 def _is_verified(unit: TenantUnit, user: User) -> bool:
