@@ -70,7 +70,7 @@ def test_the_commands_on_the_pages_are_commands() -> None:
                 except SystemExit as ended:
                     if ended.code:  # not of --version
                         pytest.fail(f"{page}: {command}")
-    assert {"provider add", "provider test", "admin create", "client create", "serve", "license issue"} <= names
+    assert {"provider create", "provider test", "admin create", "client create", "serve", "license issue"} <= names
 
 
 def test_the_calls_on_the_pages_are_routes_and_their_bodies_fit() -> None:

@@ -122,12 +122,12 @@ def test_an_environment_is_of_the_installations_cloud_or_of_the_providers_own(fo
 def test_a_file_and_options_do_not_mix(folder: Path, microsoft: Standin) -> None:
     for option in (("--create-users",), ("--domain", "acme.example"), ("--issuer", "https://acme.okta.com")):
         refused = add(folder, "both", entra(microsoft), *option)
-        assert (refused.status, refused.line.startswith("--json: the file contains all settings")) == (1, True)
+        assert (refused.status, refused.line.startswith("--file: it contains all settings")) == (1, True)
     assert done(folder, "provider", "list", *CLIENT) == ""
 
 
 def test_a_file_that_is_no_json_object(folder: Path) -> None:
-    for text, line in (("[]", "--json provider.json: must be a JSON object"), ("{", "The body isn't valid JSON")):
+    for text, line in (("[]", "--file provider.json: must be a JSON object"), ("{", "The body isn't valid JSON")):
         (folder / "provider.json").write_text(text)
         refused = run(folder, "provider", "add", "none", *CLIENT, "--json", "provider.json")
         assert (refused.status, refused.line) == (1, line)

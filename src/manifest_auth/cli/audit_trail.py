@@ -18,7 +18,7 @@ import orjson
 from manifest_auth import audit
 from manifest_auth.audit import AuditVerdict, Point, Span
 from manifest_auth.cli.arguments import given_path
-from manifest_auth.cli.command import CommandRefused, Progress
+from manifest_auth.cli.command import CommandRefused, Progress, add_json, print_result
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.sealing import Macs, secret_keys
@@ -36,7 +36,7 @@ def add_audit(command: argparse.ArgumentParser) -> None:
     verify = group.add_parser("verify", help="verify that no event was removed, changed, moved, or inserted")
     verify.add_argument("file", nargs="?", type=given_path, help="an export to verify instead of the database")
     _client(verify)
-    verify.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_json(verify)
     verify.add_argument(
         "--known", type=given_path, metavar="FILE", help="result of an earlier --json run; its events must still exist"
     )
@@ -67,10 +67,7 @@ async def _verify(given: argparse.Namespace) -> int:
     known = _read_known(given.known) if given.known else {}
     with Progress() as show:
         verdicts = _of_file(given.file, show, known) if given.file else await _of_store(given.client, show, known)
-    if given.json:
-        print(orjson.dumps(_as_json(verdicts), option=orjson.OPT_INDENT_2).decode())
-    else:
-        _print_result(verdicts)
+    print_result(given, _as_json(verdicts), *_result(verdicts))
     return 0 if all(not verdict.faults for verdict in verdicts) else 1
 
 
@@ -134,20 +131,20 @@ def _as_json(verdicts: list[AuditVerdict]) -> dict[str, Any]:
     }
 
 
-def _print_result(verdicts: list[AuditVerdict]) -> None:
+def _result(verdicts: list[AuditVerdict]) -> Iterator[str]:
     for verdict in verdicts:
         whose = _chain_name(verdict)
         for fault in verdict.faults:
-            print(f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}")
+            yield f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}"
         for number in verdict.restarts:
-            print(
+            yield (
                 f"{whose}, event {number}: restarted: the secret key was lost, so missing events "
                 "before this one can't be detected"
             )
     events, broken = sum(verdict.events for verdict in verdicts), sum(bool(verdict.faults) for verdict in verdicts)
     chains = "1 chain" if len(verdicts) == 1 else f"{len(verdicts)} chains"
     what = f"{broken} of them not intact" if broken else "all intact"
-    print(f"{events} events in {chains}: {what}.")
+    yield f"{events} events in {chains}: {what}."
 
 
 def _chain_name(verdict: AuditVerdict) -> str:

@@ -10,10 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
 from manifest_auth.cli.arguments import given_path
-from manifest_auth.cli.command import CommandRefused, Progress, origin_at
+from manifest_auth.cli.command import CommandRefused, Progress, add_json, origin_at, print_result
 from manifest_auth.maintenance import upgrade_state
 from manifest_auth.maintenance.backup import FILES, KEY, NotPossible, back_up, record_backup
 from manifest_auth.maintenance.restore import RestoreProof, restore
@@ -39,6 +37,7 @@ def add_backup(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="include the secret key; anyone with the file can then decrypt everything",
     )
+    add_json(command)
     command.set_defaults(run=_backup)
 
 
@@ -51,13 +50,14 @@ def add_restore(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--end-sessions", action="store_true", help="end all sessions that were open when the backup was made"
     )
+    add_json(command)
     command.set_defaults(run=_restore)
 
 
 def _backup(given: argparse.Namespace) -> int:
     loaded = settings.load()
     if given.note:
-        return _note(loaded)
+        return _note(given, loaded)
     try:
         with _clean_up_on_signals(), Progress() as show:
             manifest = back_up(loaded, given.file, show, with_secret_key=given.with_secret_key)
@@ -65,28 +65,40 @@ def _backup(given: argparse.Namespace) -> int:
         raise CommandRefused(str(error)) from error
     files = sum(name.startswith(f"{FILES}/") for name in manifest.members)
     size = given.file.stat().st_size
-    print(
+    lines = [
         f"{given.file}: {size:,} bytes, schema {manifest.schema}, {sum(manifest.rows.values()):,} rows in "
         f"{len(manifest.rows)} tables, audit chains: {len(manifest.chains)}."
-    )
+    ]
     if manifest.files == "here":
-        print(f"Uploaded files included: {files}.")
+        lines += [f"Uploaded files included: {files}."]
     else:
-        print(f"Uploaded files are in {manifest.files} and are NOT included. Back up the bucket separately.")
+        lines += [f"Uploaded files are in {manifest.files} and are NOT included. Back up the bucket separately."]
     for key in manifest.lost[:20]:
-        print(f"The uploaded file {key} is missing or damaged. Restore it from an older backup.")
+        lines += [f"The uploaded file {key} is missing or damaged. Restore it from an older backup."]
     if KEY in manifest.members:
-        print("The secret key IS included. Anyone with this file can decrypt everything, so protect it like the key.")
+        lines += [
+            "The secret key IS included. Anyone with this file can decrypt everything, so protect it like the key."
+        ]
     else:
-        print(
+        lines += [
             "The secret key is NOT included. Store it separately. Without it, signing keys and "
             "the secrets of providers are lost."
-        )
+        ]
     detail = {"by": "backup", "file": given.file.name[:200], "lost": len(manifest.lost)}
+    is_recorded = True
     try:
         asyncio.run(record_backup(loaded, origin_at(Clock().now_ms()), manifest.made_at, **detail))
     except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # a store that cannot be written is backed up too
-        print(f"The backup is complete, but it couldn't be recorded in the database: {error}")
+        lines += [f"The backup is complete, but it couldn't be recorded in the database: {error}"]
+        is_recorded = False
+    data: dict[str, object] = {
+        "file": str(given.file),
+        "bytes": size,
+        "madeAt": when(manifest.made_at),
+        "schema": manifest.schema,
+    }
+    data |= {"rows": sum(manifest.rows.values()), "files": files, "lost": manifest.lost, "isRecorded": is_recorded}
+    print_result(given, data | {"hasSecretKey": KEY in manifest.members}, *lines)
     return 1 if manifest.lost else 0
 
 
@@ -105,13 +117,13 @@ def _clean_up_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _note(loaded: settings.Settings) -> int:
+def _note(given: argparse.Namespace, loaded: settings.Settings) -> int:
     now = Clock().now_ms()
     try:
         asyncio.run(record_backup(loaded, origin_at(now), now, by="note"))
     except NotPossible as error:
         raise CommandRefused(str(error)) from error
-    print(f"Recorded a backup at {when(now)}.")
+    print_result(given, {"madeAt": when(now), "isRecorded": True}, f"Recorded a backup at {when(now)}.")
     return 0
 
 
@@ -122,27 +134,29 @@ def _restore(given: argparse.Namespace) -> None:
             proof = restore(loaded, given.file, show, end_sessions=given.end_sessions)
     except NotPossible as error:
         raise CommandRefused(str(error)) from error
-    _print_result(proof, loaded.database)
+    lines = [*_proven(proof, loaded.database)]
     if given.end_sessions:
-        print(f"sessions ended: {proof.ended_sessions}")
+        lines += [f"sessions ended: {proof.ended_sessions}"]
     else:
-        print("Sessions that ended after the backup are open again. To end all sessions, use --end-sessions.")
+        lines += ["Sessions that ended after the backup are open again. To end all sessions, use --end-sessions."]
     if proof.needs_key:
-        print(
-            f"Before the first start, put the secret key into {Path(loaded.data_dir) / KEY}. Then "
-            "run manifest-auth doctor."
-        )
-
-
-def _print_result(proof: RestoreProof, place: str) -> None:
+        key = Path(loaded.data_dir) / KEY
+        lines += [f"Before the first start, put the secret key into {key}. Then run manifest-auth doctor."]
     manifest = proof.manifest
-    print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {manifest.schema}.")
-    print("integrity_check: ok")
-    print(f"files: {len(manifest.members)}, sizes and SHA-256 hashes match the manifest")
+    data: dict[str, object] = {"database": loaded.database, "madeAt": when(manifest.made_at), "schema": manifest.schema}
+    data |= {"rows": manifest.rows, "files": len(manifest.members), "endedSessions": proof.ended_sessions}
+    print_result(given, data | {"needsKey": proof.needs_key}, *lines)
+
+
+def _proven(proof: RestoreProof, place: str) -> Iterator[str]:
+    manifest = proof.manifest
+    yield f"Restored to {place}, as of {when(manifest.made_at)}, schema {manifest.schema}."
+    yield "integrity_check: ok"
+    yield f"files: {len(manifest.members)}, sizes and SHA-256 hashes match the manifest"
     width = max(len(name) for name in manifest.rows)
     for name, count in manifest.rows.items():
-        print(f"  {name:<{width}} {count:>12,} rows, {count:,} in the manifest")
-    print(f"audit chains: {len(manifest.chains)}, last event and hash of each match the manifest")
+        yield f"  {name:<{width}} {count:>12,} rows, {count:,} in the manifest"
+    yield f"audit chains: {len(manifest.chains)}, last event and hash of each match the manifest"
 
 
 _STATUS = {"current": 0, "rolling": 0, "refused": 1, "stop": 3}
@@ -158,7 +172,7 @@ def add_db(command: argparse.ArgumentParser) -> None:
         description="Prints the schema version, running processes, and one of: current, rolling, stop, "
         "refused. Exit status: 0 for current or rolling, 1 for refused, 3 for stop.",
     )
-    status.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_json(status)
     status.set_defaults(run=_status)
 
 
@@ -179,17 +193,17 @@ async def _status(given: argparse.Namespace) -> int:
     found = await upgrade_state.read(settings.load())
     if found is None:
         raise CommandRefused("there is no database here; check MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
-    if given.json:
-        text = {
-            "schema": found.schema.number,
-            "readable_by": found.schema.readable_by,
-            "processes": [some._asdict() for some in found.processes],
-            "state": found.word,
-        }
-        print(orjson.dumps(text, option=orjson.OPT_INDENT_2).decode())
-        return _STATUS[found.word]
-    print(f"schema       {found.schema.number}, works with programs for schema {found.schema.readable_by} and newer")
-    for some in found.processes:
-        print(f"processes    {some.running} of {some.version} (schema {some.schema})")
-    print(found.told)
+    data = {
+        "schema": found.schema.number,
+        "readable_by": found.schema.readable_by,
+        "processes": [some._asdict() for some in found.processes],
+        "state": found.word,
+    }
+    print_result(
+        given,
+        data,
+        f"schema       {found.schema.number}, works with programs for schema {found.schema.readable_by} and newer",
+        *(f"processes    {some.running} of {some.version} (schema {some.schema})" for some in found.processes),
+        found.told,
+    )
     return _STATUS[found.word]

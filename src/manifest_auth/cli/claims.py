@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from manifest_auth.cli.command import CommandRefused
+from manifest_auth.cli.command import CommandRefused, add_json, print_result
 from manifest_auth.cli.started import CommandLine, client_named, started
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import directories, domains
@@ -80,11 +80,12 @@ def add_domain(command: argparse.ArgumentParser) -> None:
 def add_claims(command: argparse.ArgumentParser) -> None:
     """Adds the action of ``claims``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
-    show = actions.add_parser(
+    listing = actions.add_parser(
         "list", help="list the domains and directories that clients claim, and how they were verified"
     )
-    show.add_argument("--open", action="store_true", help="only claims that aren't verified or are contested")
-    show.set_defaults(run=_list)
+    listing.add_argument("--open", action="store_true", help="only claims that aren't verified or are contested")
+    add_json(listing)
+    listing.set_defaults(run=_list)
 
 
 async def _vouch(given: argparse.Namespace) -> None:
@@ -115,8 +116,7 @@ async def _list(given: argparse.Namespace) -> None:
     """Prints one line for each claim."""
     async with started() as services:
         found = await services.store.read(lambda unit: list(list_all_claims(unit, to_settle=given.open)))
-    for claim in found:
-        print("\t".join(_columns(claim)))
+    print_result(given, [claim._asdict() for claim in found], *("\t".join(_columns(claim)) for claim in found))
 
 
 def _columns(claim: ClaimOverview) -> tuple[str, ...]:

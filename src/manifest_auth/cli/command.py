@@ -1,10 +1,13 @@
-"""Parts that all commands share, which load no services: refusals, the origin of an act, and progress."""
+"""Parts that all commands share, which load no services: refusals, results, the origin of an act, and progress."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from types import TracebackType
+
+import orjson
 
 from manifest_auth.context import Origin
 from manifest_auth.runtime.os_process import who_runs_this
@@ -12,6 +15,19 @@ from manifest_auth.runtime.os_process import who_runs_this
 
 class CommandRefused(Exception):
     """A command cannot be carried out; the text says why."""
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Adds ``--json`` to a command that prints data."""
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def print_result(given: argparse.Namespace, data: object, *lines: str) -> None:
+    """Prints a result: ``data`` with ``--json``, otherwise ``lines`` of text."""
+    if given.json:
+        lines = (orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode(),)
+    for line in lines:
+        print(line)
 
 
 def origin_at(now: int) -> Origin:

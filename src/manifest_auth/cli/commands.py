@@ -30,7 +30,7 @@ from manifest_auth.accounts import (
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import CommandRefused
+from manifest_auth.cli.command import CommandRefused, add_json, print_result
 from manifest_auth.cli.started import CommandLine, client_named, started
 from manifest_auth.clients import client_lifecycle
 from manifest_auth.errors import NoSeat
@@ -54,6 +54,7 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", help="create a system admin")
     create.add_argument("name")
     _add_password(create)
+    add_json(create)
     create.set_defaults(run=admin_create)
     reset = actions.add_parser(
         "reset", help="restore access for a system admin: remove their second factor, sessions, and rate limits"
@@ -61,6 +62,7 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     reset.add_argument("name")
     reset.add_argument("--new-password", action="store_true", help="set a random password, and print it once")
     reset.add_argument("--enable", action="store_true", help="enable a disabled system admin")
+    add_json(reset)
     reset.set_defaults(run=admin_reset)
     limit = actions.add_parser(
         "addresses", help="show or set the networks that can call the admin API, for system admins who are locked out"
@@ -68,6 +70,7 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     to = limit.add_mutually_exclusive_group()
     to.add_argument("networks", nargs="?", help="for example, 10.0.0.0/8,2001:db8::/32; replaces the current ones")
     to.add_argument("--anywhere", action="store_true", help="remove this limit; MANIFEST_ADMIN_ADDRESSES still applies")
+    add_json(limit)
     limit.set_defaults(run=admin_addresses)
 
 
@@ -76,6 +79,7 @@ def add_client(command: argparse.ArgumentParser) -> None:
     create = command.add_subparsers(required=True, metavar="ACTION").add_parser("create", help="create a client")
     create.add_argument("identifier", help="2 to 63 lowercase letters, digits, and hyphens (not first or last)")
     create.add_argument("--name", help="full name (default: the identifier)")
+    add_json(create)
     create.set_defaults(run=client_create)
 
 
@@ -90,15 +94,18 @@ def add_user(command: argparse.ArgumentParser) -> None:
     for name in users.DETAILS:
         create.add_argument(f"--{name.replace('_', '-')}", default="")
     _add_password(create)
+    add_json(create)
     create.set_defaults(run=user_create)
     link = actions.add_parser("link", help="print a one-time link for a user, for when email doesn't work")
     link.add_argument("email")
     link.add_argument("--client", required=True, help="identifier of the client")
+    add_json(link)
     link.set_defaults(run=user_link)
     reset = actions.add_parser("reset-factors", help="remove all second factors of a user and end their sessions")
     reset.add_argument("email")
     reset.add_argument("--client", required=True, help="identifier of the client")
     reset.add_argument("--reason", required=True, help="reason, recorded in the audit trail")
+    add_json(reset)
     reset.set_defaults(run=user_reset_factors)
 
     change = actions.add_parser("roles", help="set a user's roles; a new Admin must sign in again")
@@ -111,6 +118,7 @@ def add_user(command: argparse.ArgumentParser) -> None:
         choices=roles,
         help="role to set (repeatable); all other roles are removed",
     )
+    add_json(change)
     change.set_defaults(run=user_roles)
 
 
@@ -120,6 +128,7 @@ def _add_password(command: argparse.ArgumentParser) -> None:
 
 def add_setup_code(command: argparse.ArgumentParser) -> None:
     """Adds the function of ``setup-code``."""
+    add_json(command)
     command.set_defaults(run=_setup_code)
 
 
@@ -132,7 +141,7 @@ async def admin_create(given: argparse.Namespace) -> None:
 
         by = CommandLine(services)
         number = await services.store.write(lambda unit: management.create(unit, by, given.name, stored))
-        print(f"Created system admin {given.name} (number {number}).")
+    print_result(given, {"id": number, "name": given.name}, f"Created system admin {given.name} (number {number}).")
 
 
 async def client_create(given: argparse.Namespace) -> None:
@@ -143,7 +152,9 @@ async def client_create(given: argparse.Namespace) -> None:
             by, name = CommandLine(services), given.name or given.identifier
             return client_lifecycle.create(unit, by, given.identifier, name, TenantSettings()).id
 
-        print(f"Created client {given.identifier} (number {await services.store.write(work)}).")
+        number = await services.store.write(work)
+    told = f"Created client {given.identifier} (number {number})."
+    print_result(given, {"id": number, "identifier": given.identifier}, told)
 
 
 async def user_create(given: argparse.Namespace) -> None:
@@ -158,7 +169,7 @@ async def user_create(given: argparse.Namespace) -> None:
         stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
         adding = services.store.of(tenant.id).write(lambda unit: add(unit, CommandLine(services), draft, stored))
         made = await _record_missing_seat(services, tenant.id, adding)
-        print(f"Created user {given.email} (number {made.id}).")
+    print_result(given, {"id": made.id, "email": given.email}, f"Created user {given.email} (number {made.id}).")
 
 
 async def user_roles(given: argparse.Namespace) -> None:
@@ -174,11 +185,14 @@ async def user_roles(given: argparse.Namespace) -> None:
             return set_roles(unit, CommandLine(services), user.id, roles)
 
         changed = await _record_missing_seat(services, tenant.id, services.store.of(tenant.id).write(work))
-        print(f"User {given.email} now has these roles: {', '.join(role_names(changed.user.roles))}.")
+        names = role_names(changed.user.roles)
+        lines = [f"User {given.email} now has these roles: {', '.join(names)}."]
         if changed.new_link is not None:
             await sent(CommandLine(services), changed.new_link)  # before this process ends
             where = changed.link or "in an email to the user"
-            print(f"The account's previous credentials no longer work. New link, valid for 72 hours: {where}")
+            lines += [f"The account's previous credentials no longer work. New link, valid for 72 hours: {where}"]
+    data = {"id": changed.user.id, "roles": names, "isReset": changed.new_link is not None, "link": changed.link}
+    print_result(given, data, *lines)
 
 
 async def user_link(given: argparse.Namespace) -> None:
@@ -193,11 +207,13 @@ async def user_link(given: argparse.Namespace) -> None:
             return make_link(unit, CommandLine(services), user, purpose, is_returned=True)
 
         made = await services.store.of(tenant.id).write(work)
-        print(made.link)
-        print(
-            f"Works once, until {when(made.expires_at)}. Anyone with the link can take over the "
-            f"account. Give it only to {given.email}."
-        )
+    print_result(
+        given,
+        {"link": made.link, "expiresAt": when(made.expires_at)},
+        str(made.link),
+        f"Works once, until {when(made.expires_at)}. Anyone with the link can take over the account. Give it only to "
+        f"{given.email}.",
+    )
 
 
 async def user_reset_factors(given: argparse.Namespace) -> None:
@@ -212,8 +228,12 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
             return reset_factors(unit, CommandLine(services), found.id, given.reason)
 
         done = await services.store.of(tenant.id).write(work)
-        print(f"{given.email}: second factors removed: {done.factors}, sessions ended: {done.sessions}.")
-        print("The user can now sign in without a second factor. If one is required, they set it up at sign-in.")
+    print_result(
+        given,
+        {"factors": done.factors, "sessions": done.sessions},
+        f"{given.email}: second factors removed: {done.factors}, sessions ended: {done.sessions}.",
+        "The user can now sign in without a second factor. If one is required, they set it up at sign-in.",
+    )
 
 
 def _user(unit: TenantUnit, given: argparse.Namespace) -> users.User:
@@ -258,12 +278,14 @@ _NONE_YET = "No system admin exists yet."
 _OTHERWISE = "Or run this command on the server: manifest-auth admin create NAME."
 
 
-async def _setup_code(_given: argparse.Namespace) -> None:
+async def _setup_code(given: argparse.Namespace) -> None:
     loaded = settings.load()
     if not management.is_served(loaded):
         raise CommandRefused(f"the installation console requires https or a loopback address. {_OTHERWISE}")
     async with started(loaded) as services:
-        print(_text(loaded, await admin_accounts.new_setup_code(services, CommandLine(services).origin)))
+        code = await admin_accounts.new_setup_code(services, CommandLine(services).origin)
+    data = {"code": code.code, "expiresAt": when(code.ends_at), "url": _page(loaded)}
+    print_result(given, data, _text(loaded, code))
 
 
 async def at_start(services: Services, *, shows_code: bool) -> str | None:
@@ -312,8 +334,12 @@ async def admin_addresses(given: argparse.Namespace) -> None:
 
         now = await services.store.write(work)
         outer = services.settings.admin_addresses
-    print(f"Set by system admins: {now or 'anywhere'}.")
-    print(f"Set by MANIFEST_ADMIN_ADDRESSES: {outer or 'anywhere'}. An address must be in both.")
+    print_result(
+        given,
+        {"adminAddresses": now, "environmentAdminAddresses": outer},
+        f"Set by system admins: {now or 'anywhere'}.",
+        f"Set by MANIFEST_ADMIN_ADDRESSES: {outer or 'anywhere'}. An address must be in both.",
+    )
 
 
 async def admin_reset(given: argparse.Namespace) -> None:
@@ -348,6 +374,5 @@ async def admin_reset(given: argparse.Namespace) -> None:
             return [*done, f"sessions ended: {ended}"]
 
         changes = await services.store.write(work)
-    print(f"System admin {given.name}: {', '.join(changes)}.")
-    if password:
-        print(password)
+    lines = [f"System admin {given.name}: {', '.join(changes)}.", *([password] if password else [])]
+    print_result(given, {"changes": changes, "password": password}, *lines)

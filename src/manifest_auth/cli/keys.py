@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import get_args
 
 from manifest_auth import audit
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import CommandRefused, Progress, origin_at
+from manifest_auth.cli.command import CommandRefused, Progress, add_json, origin_at, print_result
 from manifest_auth.cli.started import CommandLine, started
 from manifest_auth.maintenance import signing_keys, upgrade_state
 from manifest_auth.maintenance.reencrypt import Report, reencrypt, replace_lost
@@ -31,9 +32,11 @@ def add_keys(command: argparse.ArgumentParser) -> None:
         choices=get_args(Algorithm),
         help="change the algorithm of users' access tokens (default: keep the current one)",
     )
+    add_json(signing)
     signing.set_defaults(run=rotate)
     secret = actions.add_parser("reencrypt", help="encrypt all secrets again with the newest secret key")
     secret.add_argument("--new-key", action="store_true", help="first add a new key to the key file in the data folder")
+    add_json(secret)
     secret.set_defaults(run=reencrypt_all)
     lost = actions.add_parser(
         "lost",
@@ -43,6 +46,7 @@ def add_keys(command: argparse.ArgumentParser) -> None:
         "again. Creates a new key file if there is none (SQLite).",
     )
     lost.add_argument("--reason", required=True, help="how it was lost; recorded in the audit trail")
+    add_json(lost)
     lost.set_defaults(run=replace_lost_key)
 
 
@@ -56,8 +60,12 @@ async def rotate(given: argparse.Namespace) -> None:
         )
         await services.keys.refresh()
         used = services.keys.signing(Purpose.ACCESS).algorithm
-    print("New keys sign tokens. The old keys verify existing tokens until those expire.")
-    print(f"Users' access tokens are signed with {used}.")
+    print_result(
+        given,
+        {"algorithm": used},
+        "New keys sign tokens. The old keys verify existing tokens until those expire.",
+        f"Users' access tokens are signed with {used}.",
+    )
 
 
 async def reencrypt_all(given: argparse.Namespace) -> int:
@@ -65,7 +73,9 @@ async def reencrypt_all(given: argparse.Namespace) -> int:
     an older key."""
     loaded = settings.load()
     if given.new_key:
-        _new_key(loaded)
+        told = _new_key(loaded)  # told even if the rest fails
+        if not given.json:
+            print(told)
     keys = secret_keys(loaded)
     async with started(loaded) as services:
         with Progress() as show:
@@ -77,7 +87,7 @@ async def reencrypt_all(given: argparse.Namespace) -> int:
             audit.record_installation(unit, CommandLine(services), event, renewed=done, lost=report.lost[:100])
 
         await services.store.write(work)
-    _print_result(report, len(keys.texts) - 1, keys.path is not None)
+    print_result(given, report, *_result(report, len(keys.texts) - 1, in_file=keys.path is not None))
     return 1 if report.lost or report.is_unfinished else 0
 
 
@@ -101,13 +111,17 @@ async def replace_lost_key(given: argparse.Namespace) -> None:
         await store.close()
     if not any(done):
         raise CommandRefused("the secret key decrypts this database, so nothing was changed")
-    print(f"Signing keys replaced: {done.keys}. Everyone must sign in again.")
-    print(f"Providers whose secrets were removed: {done.providers}. Enter them again.")
-    print(f"Audit trail chains whose verification restarted: {len(done.chains)}.")
-    print("Run manifest-auth doctor to find out what else the lost key encrypted, and who must replace it.")
+    print_result(
+        given,
+        done._asdict(),
+        f"Signing keys replaced: {done.keys}. Everyone must sign in again.",
+        f"Providers whose secrets were removed: {done.providers}. Enter them again.",
+        f"Audit trail chains whose verification restarted: {len(done.chains)}.",
+        "Run manifest-auth doctor to find out what else the lost key encrypted, and who must replace it.",
+    )
 
 
-def _new_key(loaded: Settings) -> None:
+def _new_key(loaded: Settings) -> str:
     keys = secret_keys(loaded)
     if keys.path is None or loaded.secret_key is not None:
         where = keys.path or "MANIFEST_SECRET_KEY"
@@ -115,19 +129,19 @@ def _new_key(loaded: Settings) -> None:
             f"the key is set by {where}; add the new one there, see docs/operations/backup.md, Secret key"
         )
     add_newest_key(keys.path, Random())
-    print(f"{keys.path} has a new first key. Running servers now use it.")
+    return f"{keys.path} has a new first key. Running servers now use it."
 
 
-def _print_result(report: Report, older: int, in_file: bool) -> None:
+def _result(report: Report, older: int, *, in_file: bool) -> Iterator[str]:
     renewed = sum(report.renewed.values())
-    print(f"Checked {report.seen} encrypted values, and encrypted {renewed} of them again with the newest key.")
+    yield f"Checked {report.seen} encrypted values, and encrypted {renewed} of them again with the newest key."
     for row in report.lost[:20]:
-        print(f"No key decrypts {row}. It wasn't changed.")
+        yield f"No key decrypts {row}. It wasn't changed."
     if report.lost:
-        print(f"{len(report.lost)} values can't be decrypted. Add their key after the others, and run this again.")
+        yield f"{len(report.lost)} values can't be decrypted. Add their key after the others, and run this again."
     elif report.is_unfinished:
-        print("A server still encrypts with an older key. Restart all servers with the newest key, and run this again.")
+        yield "A server still encrypts with an older key. Restart all servers with the newest key, and run this again."
     elif older:
         where = "delete all lines of the file except the first" if in_file else "remove them from MANIFEST_SECRET_KEY"
         count = "The older key is" if older == 1 else f"The {older} older keys are"
-        print(f"{count} needed only for backups made until now. Keep it with them, and {where}.")
+        yield f"{count} needed only for backups made until now. Keep it with them, and {where}."

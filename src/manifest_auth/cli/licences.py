@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from manifest_auth import licence
-from manifest_auth.cli.command import CommandRefused
+from manifest_auth.cli.command import CommandRefused, add_json, print_result
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
@@ -32,6 +32,7 @@ def add_license(command: argparse.ArgumentParser) -> None:
     keygen = group.add_parser(
         "keygen", help="create a key pair: the private key signs licenses, and customers get the public key"
     )
+    add_json(keygen)
     keygen.set_defaults(run=_keygen)
     issue = group.add_parser("issue", help="sign a license with the private key from standard input")
     issue.add_argument("--customer", required=True)
@@ -47,10 +48,14 @@ def add_license(command: argparse.ArgumentParser) -> None:
     reset = "reset the newest recorded time if the clock once ran ahead; requires --installation, works once"
     issue.add_argument("--resets-clock", action="store_true", help=reset)
     issue.set_defaults(run=_issue)
-    group.add_parser("inspect", help="verify and show the license from standard input").set_defaults(run=_inspect)
-    group.add_parser("install", help="install the license from standard input").set_defaults(run=_install)
-    status = group.add_parser("status", help="show the current license, seats, and the ID of this installation")
-    status.set_defaults(run=_status)
+    for name, run, says in (
+        ("inspect", _inspect, "verify and show the license from standard input"),
+        ("install", _install, "install the license from standard input"),
+        ("status", _status, "show the current license, seats, and the ID of this installation"),
+    ):
+        action = group.add_parser(name, help=says)
+        add_json(action)
+        action.set_defaults(run=run)
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
@@ -64,9 +69,9 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _keygen(_given: argparse.Namespace) -> None:
+def _keygen(given: argparse.Namespace) -> None:
     private, public = licence.generate()
-    print(f"private {private}\npublic  {public}")
+    print_result(given, {"private": private, "public": public}, f"private {private}", f"public  {public}")
 
 
 def _issue(given: argparse.Namespace) -> None:
@@ -97,7 +102,7 @@ def _issue(given: argparse.Namespace) -> None:
     print(text)
 
 
-def _inspect(_given: argparse.Namespace) -> int:
+def _inspect(given: argparse.Namespace) -> int:
     try:
         keys = [licence.public_key(k.strip()) for k in settings.load().license_public_key.split(",") if k.strip()]
     except ValueError:
@@ -110,7 +115,8 @@ def _inspect(_given: argparse.Namespace) -> int:
         print(f"not a valid license: {error}")
         return 1
     print(msgspec.json.format(msgspec.json.encode(found)).decode())
-    print(f"issued {when(found.issued_at * 1000)}, expires {when(found.expires_at * 1000)}")
+    if not given.json:  # which prints nothing else
+        print(f"issued {when(found.issued_at * 1000)}, expires {when(found.expires_at * 1000)}")
     return 0
 
 

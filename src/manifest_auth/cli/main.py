@@ -27,10 +27,10 @@ COMMANDS = {
     "serve": ("serving:add_serve", "run the server"),
     "demo": ("serving:add_demo", "try the server with demo data"),
     "admin": ("commands:add_admin", "manage system admins"),
-    "client": ("commands:add_client", "clients"),
+    "client": ("commands:add_client", "manage clients"),
     "user": ("commands:add_user", "manage users of a client"),
     "setup-code": ("commands:add_setup_code", "print a code for creating the first system admin in a browser"),
-    "db": ("backups:add_db", "the store"),
+    "db": ("backups:add_db", "check and upgrade the schema of the database"),
     "backup": ("backups:add_backup", "back up the installation to one file while the server runs (SQLite)"),
     "restore": (
         "backups:add_restore",
@@ -43,6 +43,7 @@ COMMANDS = {
     "claims": ("claims:add_claims", "list the domains and directories that clients claim"),
     "license": ("licences:add_license", "manage on-premise licenses"),
     "audit": ("audit_trail:add_audit", "verify or export the audit trail"),
+    "settings": ("settings_shown:add_settings", "print every setting and what set it; secrets are hidden"),
     "doctor": ("doctor:add_doctor", "check settings, database, and keys, and print how to fix problems"),
 }
 
@@ -68,6 +69,8 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="manifest-auth",
         description="Authentication server of the Manifest API. Settings are MANIFEST_… variables, see "
         "docs/settings.md. --env-file and --config work before and after COMMAND.",
+        epilog="Exit status: 0 done; 1 refused, or a problem was found; 2 wrong usage or setting; 3 an older schema; "
+        "130 interrupted.",
         allow_abbrev=False,
         parents=[everywhere()],
     )

@@ -1,17 +1,18 @@
-"""``provider add|list|test|callbacks``: identity providers from the command line, by the server's own operations."""
+"""``provider create|list|test|callbacks``: identity providers from the command line, by the server's own operations."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from manifest_auth import providers, tenants
 from manifest_auth.cli.arguments import given_path
-from manifest_auth.cli.command import CommandRefused, Progress
+from manifest_auth.cli.command import CommandRefused, Progress, add_json, print_result
 from manifest_auth.cli.started import CommandLine, client_named, started
 from manifest_auth.clients.providers.changes import ProviderBody, prepare, provider_data
 from manifest_auth.clients.providers.diagnosis import diagnose
@@ -23,6 +24,7 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.models import convert
 
+_OUTPUT = Path()  # ``--json`` without a file
 AT_ONCE = 8  # providers that a command calls at the same time
 _PAGE = 200
 
@@ -41,6 +43,7 @@ def all_providers(unit: SystemUnit) -> list[tuple[str, Provider]]:
 async def show_callbacks(given: argparse.Namespace) -> None:
     """Prints one line per provider: client, name, kind, address, state; then the clients that must act."""
     must: list[str] = []
+    rows: list[dict[str, str]] = []
     async with started() as services:
         found = await services.store.read(all_providers)
         with Progress() as progress:
@@ -50,14 +53,15 @@ async def show_callbacks(given: argparse.Namespace) -> None:
                 asking = (KINDS[one.kind].callback_state(CommandLine(services), client, one) for client, one in some)
                 lines = await asyncio.gather(*asking)
                 for (client, provider), line in zip(some, lines, strict=True):
-                    print(f"{client}\t{provider.name}\t{provider.kind}\t{line.address}\t{line.state}", flush=True)
-                    must += [f"{provider.name} of {client}: {line.act}"] if line.act else []
+                    row = {"client": client, "name": provider.name, "kind": provider.kind}
+                    rows.append({**row, "address": line.address, "state": line.state, "action": line.act})
+                    must += [f"  {provider.name} of {client}: {line.act}"] if line.act else []
+    shown = ["\t".join([*row.values()][:-1]) for row in rows]
     if must:
-        print(f"\nAction required: {len(must)}")
-        for text in must:
-            print(f"  {text}")
+        shown += ["", f"Action required: {len(must)}", *must]
     elif found:
-        print("\nNo action required.")
+        shown += ["", "No action required."]
+    print_result(given, rows, *shown)
 
 
 def add_provider(command: argparse.ArgumentParser) -> None:
@@ -65,8 +69,9 @@ def add_provider(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(required=True, metavar="ACTION")
 
     create = actions.add_parser(
-        "add",
-        help="add an OpenID provider (--issuer, --client-id), a SAML provider (--metadata), or any other kind (--json)",
+        "create",
+        aliases=["add"],
+        help="create an OpenID provider (--issuer, --client-id), a SAML provider (--metadata), or any kind (--file)",
     )
     create.add_argument(
         "name", help="name in URLs: lowercase letters, digits, and inner dots, hyphens, and underscores"
@@ -81,10 +86,18 @@ def add_provider(command: argparse.ArgumentParser) -> None:
         "--metadata", metavar="FILE", help="SAML: file with the provider's metadata; - for standard input"
     )
     create.add_argument(
+        "--file",
+        metavar="FILE",
+        type=given_path,
+        help="any kind: a JSON file with all settings, as described in docs/providers",
+    )
+    create.add_argument(
         "--json",
         metavar="FILE",
         type=given_path,
-        help="any kind: a file with all settings, as described in docs/providers",
+        nargs="?",
+        const=_OUTPUT,
+        help="print the result as JSON; with FILE: the same as --file FILE",
     )
     create.add_argument(
         "--domain", action="append", default=[], help="email domain whose addresses the provider confirms (repeatable)"
@@ -111,21 +124,26 @@ def add_provider(command: argparse.ArgumentParser) -> None:
 
     show = actions.add_parser("list", help="list a client's providers")
     show.add_argument("--client", required=True, help="identifier of the client")
+    add_json(show)
     show.set_defaults(run=show_all)
 
     test = actions.add_parser("test", help="test a provider and print problems")
     test.add_argument("name")
     test.add_argument("--client", required=True, help="identifier of the client")
+    add_json(test)
     test.set_defaults(run=test_provider)
 
     every = actions.add_parser(
         "callbacks", help="show the redirect URIs of all providers, and which ones must be registered"
     )
+    add_json(every)
     every.set_defaults(run=show_callbacks)
 
 
 async def add(given: argparse.Namespace) -> None:
     """Adds a provider and prints what to configure there; or prints its future callback address."""
+    if given.json not in (None, _OUTPUT):  # as 0.1.0 named the file
+        given.file, given.json = given.json, None
     if given.print_callback:
         await _print_callback(given)
         return
@@ -140,35 +158,38 @@ async def add(given: argparse.Namespace) -> None:
 
         made = msgspec.to_builtins(provider_data(ctx, *await services.store.write(work)))
     there = {name: value for name, value in made["serviceProvider"].items() if isinstance(value, str)}
-    print(f"Created provider {given.name} (number {made['id']}).{' Enter these values there:' if there else ''}")
-    for name, value in there.items():
-        print(f"  {name}: {value}")
+    lines = [f"Created provider {given.name} (number {made['id']}).{' Enter these values there:' if there else ''}"]
+    lines += [f"  {name}: {value}" for name, value in there.items()]
     if "startUrl" in made:
-        print(f"Users sign in at {made['startUrl']}")
+        lines += [f"Users sign in at {made['startUrl']}"]
+    print_result(given, made, *lines)
 
 
 async def _print_callback(given: argparse.Namespace) -> None:
     """Prints the callback address, which depends on names only, so it is known before the provider exists."""
-    if given.metadata or (given.json and "oidc" not in _from_file(given)):
+    if given.metadata or (given.file and "oidc" not in _from_file(given)):
         raise CommandRefused("--print-callback: only OpenID providers have their own redirect URI")
     providers.check_provider_name(given.name)
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
-        print(oidc.own_callback(CommandLine(services), tenant.identifier, given.name))
+        address = oidc.own_callback(CommandLine(services), tenant.identifier, given.name)
+    print_result(given, {"callbackUrl": address}, address)
 
 
 async def show_all(given: argparse.Namespace) -> None:
     """Prints one line for each provider."""
     async with started() as services:
         found = await services.store.read(lambda unit: providers.list_all(unit.of(client_named(unit, given.client).id)))
-    for provider in found:
-        state = "on" if provider.disabled_at is None else "off"
-        print(f"{provider.name}\t{provider.kind}\t{state}\t{provider.issuer}")
+    rows = [
+        {"name": one.name, "kind": one.kind, "state": "off" if one.disabled_at else "on", "issuer": one.issuer}
+        for one in found
+    ]
+    print_result(given, rows, *("\t".join(row.values()) for row in rows))
 
 
 async def test_provider(given: argparse.Namespace) -> int:
     """Prints the findings. Exit status 1 when something is bad."""
-    bad = False
+    bad, findings = False, list[dict[str, str]]()
     async with started() as services:
 
         def work(unit: SystemUnit) -> tuple[str, Provider]:
@@ -181,14 +202,18 @@ async def test_provider(given: argparse.Namespace) -> int:
         client, provider = await services.store.read(work)
         async for finding in diagnose(CommandLine(services), client, provider, by_admin=True):
             bad = bad or finding.level == "bad"
+            if given.json:
+                findings.append({"level": finding.level, "text": finding.text})
+                continue
             sign = {"ok": "  ok ", "note": " note", "unknown": "  ?  ", "bad": " BAD "}[finding.level]
             print(f"{sign}  {finding.text}", flush=True)
+    print_result(given, findings)
     return 1 if bad else 0
 
 
 def _body(given: argparse.Namespace) -> dict[str, Any]:
     """The command's arguments as the body of the admin route."""
-    if given.json:
+    if given.file:
         return _from_file(given)
     lines = []
     for text in given.group_role:
@@ -217,12 +242,10 @@ def _from_file(given: argparse.Namespace) -> dict[str, Any]:
     """The body from a file, with the name from the command, and a secret from standard input."""
     singles = (given.issuer, given.client_id, given.group_claim, given.metadata, given.display_name, given.create_users)
     if any(singles) or given.domain or given.group_role or given.default_role or given.return_address:
-        raise CommandRefused(
-            "--json: the file contains all settings; use only --client and --client-secret-stdin with it"
-        )
-    body = parse(given.json.read_bytes())
+        raise CommandRefused("--file: it contains all settings; use only --client and --client-secret-stdin with it")
+    body = parse(given.file.read_bytes())
     if not isinstance(body, dict):
-        raise CommandRefused(f"--json {given.json}: must be a JSON object")
+        raise CommandRefused(f"--file {given.file}: must be a JSON object")
     kind = next((kind for kind in KINDS if isinstance(body.get(kind), dict)), None)
     secret = _secret(given)
     if secret is not None and kind is not None:

@@ -22,6 +22,7 @@ from msgspec import inspect
 from manifest_auth.api.graphql.reference_page import graphql_page
 from manifest_auth.app import ROUTES, page_routes
 from manifest_auth.audit import catalogue
+from manifest_auth.cli.main import parser
 from manifest_auth.errors import REFUSALS
 from manifest_auth.http import Access, Route, openapi
 from manifest_auth.http.request import FORM
@@ -123,6 +124,56 @@ To see which settings of the running server differ from yours, run `manifest-aut
 | Variable | Short name | Default | Values | Meaning |
 | --- | --- | --- | --- | --- |
 """
+
+
+_COMMANDS = """\
+# Command line
+
+<!-- Generated from the code by `./dev docs`; a test compares it with the code.
+Edit the module of the command in `src/manifest_auth/cli` instead. -->
+
+This page lists every command of `manifest-auth`. For the arguments of a command, add `--help`.
+
+- `--env-file FILE` and `--config FILE` name [files of settings](settings.md). They work before and after every command.
+- `--json` prints the result as JSON. Scripts can rely on its members. They can't rely on the text.
+- Progress and warnings are on standard error.
+- A relative path starts in the current folder.
+
+## Exit status
+
+| Status | Meaning |
+| --- | --- |
+| 0 | The command is done, and found no problem |
+| 1 | The command was rejected, or a check found a problem. The reason is on standard error, or in the result |
+| 2 | An argument or a setting is invalid, or the database isn't as this version expects it |
+| 3 | The database has an older schema: run `manifest-auth db upgrade`. For `db status`: stop all servers first |
+| 130, 143 | The command was interrupted (Ctrl-C), or told to stop |
+
+## All commands
+
+| Command | `--json` | Purpose |
+| --- | --- | --- |
+"""
+
+
+def commands_page() -> str:
+    """The text of ``commands.md``: all commands, in the order of their help."""
+    return _COMMANDS + "".join(
+        f"| `{' '.join(words)}` | {'yes' if any(each.dest == 'json' for each in one._actions) else ''} | {says} |\n"
+        for words, one, says in leaves(parser())
+    )
+
+
+def leaves(
+    grammar: argparse.ArgumentParser, words: tuple[str, ...] = (), says: str = ""
+) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser, str]]:
+    """Each command without actions, and each action of the others: its words, its arguments, and its help."""
+    groups = [each for each in grammar._actions if isinstance(each, argparse._SubParsersAction)]
+    if not groups:
+        yield words, grammar, f"{says[:1].upper()}{says[1:]}"
+    for group in groups:
+        for each in group._choices_actions:  # without aliases
+            yield from leaves(group.choices[each.dest], (*words, each.dest), each.help or "")
 
 
 def errors_page() -> str:
@@ -477,6 +528,7 @@ def _described(operation: Schema, shapes: Shapes) -> Iterator[str]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page,
     "errors.md": errors_page,
     "settings.md": settings_page,
     "graphql.md": graphql_page,

@@ -15,6 +15,7 @@ from manifest_auth.runtime.settings.loading import (
     proxy_networks,
     public_host,
     public_origin,
+    read_variables,
     why_no_passkeys,
 )
 from manifest_auth.runtime.settings.sources import CONFIG, CREDENTIALS, Given, gather
@@ -25,6 +26,7 @@ from manifest_auth.runtime.settings.values import (
     HOUR,
     MAX_FILE,
     MINUTE,
+    PREFIX,
     UNKNOWN,
     Network,
     PrivateTargets,

@@ -123,14 +123,14 @@ def adopt(path: str, environ: MutableMapping[str, str] | None = None) -> None:
     another value: neither of the two could win without a surprise.
     """
     environ = os.environ if environ is None else environ
-    found = read(path)
+    found = read_variables(path)
     for name, value in found.items():
         if name.startswith(PREFIX) and environ.get(name, value) != value:
             raise SettingsError(f"{name}: the environment and {path} set different values; keep only one of them")
     environ.update(found)
 
 
-def read(path: str) -> dict[str, str]:
+def read_variables(path: str) -> dict[str, str]:
     """The variables of the file. Raises :class:`SettingsError` with one line, which names no value."""
     try:
         text = Path(path).read_bytes().decode()

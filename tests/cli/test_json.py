@@ -1,0 +1,82 @@
+"""``--json`` of every command that prints data, and what ``settings`` shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from manifest_auth.cli.main import parser
+from manifest_auth.cli.reference import leaves
+from tests.support.commands import done_here, installation, run, run_here
+from tests.support.rules import rule
+from tests.support.secret_keys import SECRET_KEY
+
+PASSWORD = "glacier-pencil-77-mango"
+#: They serve, confirm what was typed, or print one value or lines of JSON.
+WITHOUT = {"serve", "demo", "db upgrade", "license issue", "audit export"}
+WITHOUT |= {f"{what} {act}" for what in ("domain", "directory") for act in ("vouch", "release")}
+
+
+def test_every_command_that_prints_data_can_print_json(tmp_path: Path) -> None:
+    folder, tried = installation(tmp_path), set()
+
+    def told(command: str, *more: str, given: str = "") -> Any:
+        tried.add(command)
+        how = run if command in ("backup", "restore") else run_here  # those two handle signals
+        return json.loads(how(folder, *command.split(), *more, "--json", given=given).out)
+
+    user, stdin = ("ann@acme.example", "--client", "acme"), ("--password-stdin",)
+    assert told("client create", "acme") == {"id": 1, "identifier": "acme"}
+    assert told("setup-code")["url"].endswith("/installation/setup")
+    assert told("admin create", "root", *stdin, given=PASSWORD) == {"id": 1, "name": "root"}
+    assert told("user create", *user, "--role", "Viewer", *stdin, given=PASSWORD)["email"] == user[0]
+    assert told("user roles", *user, "--role", "Operator")["roles"] == ["Operator"]
+    assert told("user link", *user)["link"].startswith("http")
+    assert told("admin addresses", "127.0.0.1") == {"adminAddresses": "127.0.0.1/32", "environmentAdminAddresses": ""}
+    assert len(told("admin reset", "root", "--new-password")["password"]) > 9
+    openid = ("--issuer", "https://idp.example", "--client-id", "x", "--domain", "acme.example", "--vouch")
+    assert told("provider create", "okta", *user[1:], *openid)["serviceProvider"]["callbackUrl"]
+    assert told("provider list", *user[1:])[0]["state"] == "on"
+    assert told("provider callbacks")[0]["client"] == "acme"
+    assert told("provider test", "okta", *user[1:])[-1].keys() == {"level", "text"}
+    assert [claim["what"] for claim in told("claims list")] == ["acme.example"]
+    assert told("keys rotate") == {"algorithm": "ES256"}
+    assert told("keys reencrypt", "--new-key")["lost"] == []
+    assert told("license keygen").keys() == {"private", "public"}
+    assert told("license status")["installationId"]
+    assert told("db status")["state"] == "current"
+    assert told("audit verify")["ok"]
+    assert told("backup", "saved.tar")["isRecorded"]
+    assert told("restore", "saved.tar", "--data-dir", "elsewhere")["needsKey"]
+    assert told("doctor")["findings"][0] == {"level": "ok", "text": "clock: plausible"}
+    assert told("settings")[0]["name"] == "MANIFEST_PUBLIC_URL"
+    elsewhere = {"license inspect", "license install", "keys lost", "user reset-factors"}  # need more than this
+    every = {" ".join(words): command for words, command, _ in leaves(parser())}
+    assert {name for name, command in every.items() if any(each.dest == "json" for each in command._actions)} == (
+        tried | elsewhere
+    )
+    assert every.keys() == tried | elsewhere | WITHOUT
+
+
+@rule("SETTINGS-SAFE")
+def test_settings_are_shown_with_what_set_them_and_without_secrets(tmp_path: Path) -> None:
+    key, password = tmp_path / "key", "hunter%402"
+    key.write_text(SECRET_KEY)
+    (tmp_path / "env").write_text(f"MANIFEST_SMTP_URL=smtp://a:{password}@mail\nMANIFEST_MAIL_FROM=a@b.example\n")
+    (tmp_path / "settings.toml").write_text(f"port = 9001\nsecret_key_file = '{key}'\n")
+    database = f"postgresql://ada:{password}@db.example/a?password={password}&b=c"
+    files = ("--env-file", "env", "--config", "settings.toml")
+    shown = done_here(tmp_path, "settings", *files, "--changed", MANIFEST_DATABASE_URL=database)
+    lines = [line for line in shown.splitlines() if "ARGON2" not in line and "DATA_DIR" not in line]
+    assert lines == [
+        f"MANIFEST_PORT=9001\t{tmp_path}/settings.toml: port".replace(f"{tmp_path}/", ""),
+        "MANIFEST_DATABASE_URL=postgresql://ada:(hidden)@db.example/a?password=(hidden)&b=c\tenvironment",
+        f"MANIFEST_SECRET_KEY=(hidden)\tsettings.toml: secret_key_file ({key})",
+        "MANIFEST_SMTP_URL=(hidden)\tenv",
+        "MANIFEST_MAIL_FROM=a@b.example\tenv",
+    ]
+    whole = done_here(tmp_path, "settings", "--json", *files, MANIFEST_DATABASE_URL=database)
+    assert {"name": "MANIFEST_HOST", "value": "127.0.0.1", "source": "default"} in json.loads(whole)
+    for secret in (password, SECRET_KEY):
+        assert secret not in shown + whole
