@@ -14,8 +14,8 @@ from tests.architecture.links import ROOT
 from tests.deploy.prometheus import program
 
 pytestmark = [pytest.mark.processes, pytest.mark.endurance]
-RULES = ROOT / "deploy" / "alerts.yml"
-_DAY = 86_400
+RULES, SLO = ROOT / "deploy" / "alerts.yml", ROOT / "deploy" / "slo.yml"
+_DAY, _DAY_M = 86_400, 1440
 
 
 class Case(NamedTuple):
@@ -130,9 +130,9 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 
 
-def _rules() -> dict[str, Any]:
-    [group] = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
-    return {rule["alert"]: rule for rule in group["rules"]}
+def _rules(path: Path) -> dict[str, Any]:
+    [group] = yaml.safe_load(path.read_text("utf-8"))["groups"]
+    return {rule["alert"]: rule for rule in group["rules"] if "alert" in rule}
 
 
 def _of(job: str, series: dict[str, str]) -> list[dict[str, str]]:
@@ -144,11 +144,14 @@ def _of(job: str, series: dict[str, str]) -> list[dict[str, str]]:
     ]
 
 
+def _fired(rule: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+    summary = re.sub(r"\{\{ \$labels\.(\w+) }}", lambda found: labels[found[1]], rule["annotations"]["summary"])
+    return {"exp_labels": {**rule["labels"], **labels}, "exp_annotations": {"summary": summary}}
+
+
 def _test(name: str, rule: dict[str, Any], case: Case, *, fires: bool) -> dict[str, Any]:
     """Of two installations one is well: it neither fires nor hides the other."""
-    labels = {"job": "ours", **case.labels}
-    summary = re.sub(r"\{\{ \$labels\.(\w+) }}", lambda found: labels[found[1]], rule["annotations"]["summary"])
-    fired = {"exp_labels": {**rule["labels"], **labels}, "exp_annotations": {"summary": summary}}
+    fired = _fired(rule, {"job": "ours", **case.labels})
     return {
         "name": f"{name} {'fires' if fires else 'is quiet'}",
         "interval": "1m",
@@ -171,11 +174,79 @@ def _nothing_at_all(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_alert_fires_and_is_quiet(tmp_path: Path) -> None:
-    rules = _rules()
+    rules = _rules(RULES)
     assert set(CASES) == set(rules)
     tests = [_test(name, rules[name], case, fires=fires) for name, case in CASES.items() for fires in (True, False)]
     tests.append(_nothing_at_all(rules["ManifestAuthDown"]))
-    (tmp_path / "alerts_test.yml").write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": tests}))
-    for command in (["check", "rules", str(RULES)], ["test", "rules", str(tmp_path / "alerts_test.yml")]):
+    _check(tmp_path, RULES, {"tests": tests})
+
+
+def _check(folder: Path, rules: Path, tests: dict[str, Any]) -> None:
+    (folder / "tests.yml").write_text(yaml.safe_dump({"rule_files": [str(rules)], **tests}))
+    for command in (["check", "rules", str(rules)], ["test", "rules", str(folder / "tests.yml")]):
         done = subprocess.run([program("promtool"), *command], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Objectives: what fails, and so which alert fires, when it does, and when it clears.
+
+_BUDGET = {"answers": 0.001, "me": 0.01, "sign-ins": 0.01, "beats": 0.001}
+
+
+class Burn(NamedTuple):
+    """For ``minutes``, failures use up the budget at ``rate``. The alert fires after ``fires`` minutes of them, and is
+    quiet ``clears`` minutes after the last. ``fires`` is 0 where it stays quiet."""
+
+    rate: float
+    alert: str
+    minutes: int
+    fires: int
+    clears: int
+
+
+BURNS = (
+    Burn(50, "ManifestAuthBudgetBurnsFast", 10, 0, 0),
+    Burn(20, "ManifestAuthBudgetBurnsFast", 100, 60, 10),
+    Burn(7, "ManifestAuthBudgetBurnsFast", 400, 365, 40),
+    Burn(3.5, "ManifestAuthBudgetBurnsSlowly", 1500, 1445, 370),
+    Burn(1.2, "ManifestAuthBudgetBurnsSlowly", 4500, 4330, 370),
+)
+
+
+def _failing(slo: str, rate: float, burn: Burn) -> dict[str, str]:
+    """Series of a day without failures, some, and none again."""
+    share, minutes, after = rate * _BUDGET[slo], burn.minutes, burn.clears + 10
+    if slo == "beats":
+        return {'manifest_beats_current{pid="1"}': f"1x{_DAY_M} {1 - share}x{minutes} 1x{after}"}
+    bad = round(share * 100_000)
+
+    def counts(usual: int, then: int) -> str:
+        """Of events: so many a minute, of which others ``then``."""
+        first, second = usual * _DAY_M, usual * _DAY_M + then * minutes
+        return f"0+{usual}x{_DAY_M} {first + then}+{then}x{minutes - 1} {second + usual}+{usual}x{after}"
+
+    if slo == "answers":
+        return {_requests("200", "/api/x"): counts(100_000, 100_000 - bad), _requests("503", "/api/x"): counts(0, bad)}
+    route, bound = ("/api/client/auth/me", "0.05") if slo == "me" else ("/sign-in/password", "1.0")
+    quick = counts(100_000, 100_000 - bad)
+    return {_requests("200", route): counts(100_000, 100_000), _requests("200", route, bound): quick}
+
+
+def test_every_objective_fires_and_clears(tmp_path: Path) -> None:
+    """Of each objective one installation burns its budget, and another stays just below what it allows."""
+    rules, tests = _rules(SLO), []
+    for burn in BURNS:
+        series, fired = [], []
+        for slo in _BUDGET:
+            series += _of(f"{slo}-well", _failing(slo, 0.95, burn)) + _of(slo, _failing(slo, burn.rate, burn))
+            fired.append(_fired(rules[burn.alert], {"job": slo, "slo": slo}))
+        times = {burn.fires: fired if burn.fires else [], burn.minutes + burn.clears: []}
+        tests.append({
+            "name": f"{burn.rate}", "interval": "1m", "input_series": series,
+            "alert_rule_test": [
+                {"eval_time": f"{_DAY_M + after}m", "alertname": burn.alert, "exp_alerts": alerts}
+                for after, alerts in times.items()
+            ],
+        })  # fmt: skip
+    assert {burn.alert for burn in BURNS} == set(rules)
+    _check(tmp_path, SLO, {"evaluation_interval": "5m", "tests": tests})

@@ -38,9 +38,14 @@ def panels() -> list[dict[str, Any]]:
 
 def expressions() -> list[str]:
     """All queries of the dashboard and of the alert rules."""
-    rules = yaml.safe_load((DEPLOY / "alerts.yml").read_text("utf-8"))
     found = [target["expr"] for panel in panels() for target in panel["targets"]]
-    return found + [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    return found + [rule["expr"] for rule in rules()]
+
+
+def rules() -> list[dict[str, Any]]:
+    """All rules for Prometheus, those that record too."""
+    files = (yaml.safe_load((DEPLOY / name).read_text("utf-8")) for name in ("alerts.yml", "slo.yml"))
+    return [rule for file in files for group in file["groups"] for rule in group["rules"]]
 
 
 def metrics() -> Metrics:
@@ -109,8 +114,7 @@ def test_the_page_names_every_metric_and_every_value_of_its_labels() -> None:
 
 
 def test_rules_and_panels_are_complete() -> None:
-    rules = yaml.safe_load((DEPLOY / "alerts.yml").read_text("utf-8"))
-    for alert in rules["groups"][0]["rules"]:
+    for alert in (one for one in rules() if "alert" in one):
         assert alert["annotations"]["summary"].endswith(".")
         assert alert["labels"]["severity"] in {"page", "warn"}
     board = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
