@@ -72,7 +72,6 @@ _MOST_BYTES, _MOST_FIELDS = 8000, 50
 #: Longest values that are kept during a sign-in.
 _LONGEST = {"state": 2048, "nonce": 512, "redirect_uri": 2000}
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
-_SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")
 _AGE = re.compile(r"[0-9]{1,9}\Z")
 _PROMPTS = {"none", "login", "consent", "select_account"}
 _REFUSED = {
@@ -172,7 +171,7 @@ def _shown(name: str) -> str:
 
 
 def _scope(text: str, listed: Sequence[str]) -> tuple[str, ...]:
-    if not _SCOPE.match(text):
+    if not oauth.SCOPE.match(text):
         raise Denied("invalid_scope", "scope must be names separated by single spaces")
     asked = set(text.split(" "))
     if more := sorted(asked.difference(listed)):
@@ -246,22 +245,18 @@ def post_page(address: str, values: Mapping[str, str | None]) -> tuple[bytes, st
 
 CODE, REFRESH = "authorization_code", oauth.REFRESH_TOKEN
 GRANTS = (CODE, REFRESH)
-METHODS = (*oauth.METHODS, "none")
 _OF_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid", "at_hash", "azp", "client")
 _OF_USERS = ("name", "given_name", "family_name", "locale", "updated_at", "email", "email_verified", "roles")
 
 
 def metadata(issuer: str, scopes: Sequence[str]) -> dict[str, Any]:
     """The document of a client's issuer (OpenID Connect Discovery, section 3; RFC 8414, section 2)."""
-    algorithms = list(oauth.ALGORITHMS)
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
-        "token_endpoint": f"{issuer}/token",
         "userinfo_endpoint": f"{issuer}/userinfo",
         "jwks_uri": f"{issuer}/jwks",
-        "revocation_endpoint": f"{issuer}/revoke",
-        "introspection_endpoint": f"{issuer}/introspect",
+        **oauth.endpoints(issuer, "/token", "/revoke", "/introspect"),
         "end_session_endpoint": f"{issuer}/logout",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
@@ -269,12 +264,6 @@ def metadata(issuer: str, scopes: Sequence[str]) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": list(METHODS),
-        "token_endpoint_auth_signing_alg_values_supported": algorithms,
-        "revocation_endpoint_auth_methods_supported": list(METHODS),
-        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
-        "introspection_endpoint_auth_methods_supported": list(oauth.METHODS),
-        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "scopes_supported": list(scopes),
         "claims_supported": [*_OF_TOKENS, *_OF_USERS],
         "claim_types_supported": ["normal"],

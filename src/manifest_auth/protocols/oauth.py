@@ -108,7 +108,7 @@ DEVICE_CODE, REFRESH_TOKEN = "urn:ietf:params:oauth:grant-type:device_code", "re
 OF_SERVICES, OF_DEVICES = (GRANT_TYPE,), (DEVICE_CODE, REFRESH_TOKEN)
 RESOURCE = "resource"
 _MOST_SCOPE = 1000
-_SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")  # RFC 6749, section 3.3
+SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")  # RFC 6749, section 3.3
 _PERMISSIONS = {permission.value: permission for permission in Permission}
 
 
@@ -143,7 +143,7 @@ def read_scope(fields: Mapping[str, str], issuer: str) -> frozenset[Permission] 
 
 
 def _scope(text: str) -> frozenset[Permission]:
-    if len(text) > _MOST_SCOPE or not _SCOPE.match(text):
+    if len(text) > _MOST_SCOPE or not SCOPE.match(text):
         raise InvalidScope("scope must be names separated by single spaces")
     names = text.split(" ")
     if unknown := [name for name in names if name not in _PERMISSIONS]:
@@ -358,22 +358,28 @@ PREFIX = "/oauth2/"
 TOKEN, REVOCATION, INTROSPECTION = "/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"
 DEVICE_AUTHORIZATION, PAIRING = "/oauth2/device_authorization", "/oauth2/pairing"
 
-#: Endpoints that device apps use too, which authenticate by none.
+#: Endpoints that public apps use too, which authenticate by none.
 _PUBLIC = ("token", "revocation")
 
 
-def metadata(issuer: str) -> dict[str, Any]:
-    """The document for an issuer, which is the public address without a slash at its end."""
-    endpoints = {"token": TOKEN, "revocation": REVOCATION, "introspection": INTROSPECTION}
-    found: dict[str, Any] = {"issuer": issuer, "jwks_uri": f"{issuer}/.well-known/jwks.json"}
-    for name, path in endpoints.items():
+def endpoints(issuer: str, *paths: str) -> dict[str, Any]:
+    """Members of a metadata document for the endpoints of tokens, of revocation and of introspection."""
+    found: dict[str, Any] = {}
+    for name, path in zip(("token", "revocation", "introspection"), paths, strict=True):
         found |= {
             f"{name}_endpoint": f"{issuer}{path}",
             f"{name}_endpoint_auth_methods_supported": [*METHODS, *(["none"] if name in _PUBLIC else [])],
             f"{name}_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         }
+    return found
+
+
+def metadata(issuer: str) -> dict[str, Any]:
+    """The document for an issuer, which is the public address without a slash at its end."""
     return {
-        **found,
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        **endpoints(issuer, TOKEN, REVOCATION, INTROSPECTION),
         "device_authorization_endpoint": f"{issuer}{DEVICE_AUTHORIZATION}",
         "pairing_endpoint": f"{issuer}{PAIRING}",
         "grant_types_supported": [GRANT_TYPE, DEVICE_CODE, REFRESH_TOKEN],

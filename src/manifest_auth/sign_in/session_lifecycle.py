@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -10,8 +12,9 @@ from manifest_auth.accounts import email_changes, factors, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
-from manifest_auth.errors import InvalidToken, ValidationError
+from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, ValidationError
 from manifest_auth.permissions import permissions_mask
+from manifest_auth.protocols.oauth import TokenRefused
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import Chain, ListedSession, TokenOfService, device_sessions, tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
@@ -100,9 +103,16 @@ async def session_of(ctx: RequestContext, token: str) -> str:
 LIST_LIMIT = 100
 
 
-@counts_refreshes
-async def refresh(ctx: RequestContext, text: str) -> TokenPair:
-    """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
+class AppRefresh(NamedTuple):
+    """An app that shows a refresh token, and proved who it is. ``strict``: see :func:`_is_strict`."""
+
+    app_id: str
+    tenant_id: int
+    strict: bool = False
+
+
+async def refresh(ctx: RequestContext, text: str, app: AppRefresh | None = None) -> tuple[TokenPair, Principal]:
+    """A new pair for a refresh token, and whose it is. Raises InvalidToken, TokenExpired, Forbidden.
 
     User, client and session are asked again. The usual case is one conditional statement, for a caller who may be
     cached; it changes nothing unless session, user, client and chain are as it expects, and then they are read. A
@@ -110,25 +120,28 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     the session there.
     """
     services, now = ctx.services, ctx.now
-    principal, own, parent = await renew(ctx, text)
+    principal, own, parent = await renew(ctx, text, app)
     lengths = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), services.settings)
     holder = tokens.Subject(principal.session_id, principal.user_id, principal.client, principal.ends_at)
     kind = tokens.users_kind(services.tokens, lengths.refresh_seconds)
-    return tokens.pair(services.tokens, kind, holder, own, parent, now)
+    return tokens.pair(services.tokens, kind, holder, own, parent, now), principal
 
 
 #: Whose session it is, and the ids of the token to issue and of its parent.
 _Refreshed = tuple[Principal, str, str | None]
 
 
-class AppRefresh(NamedTuple):
-    """An app that shows a refresh token, and proved who it is. ``strict``: see :func:`_is_strict`."""
+@contextlib.contextmanager
+def told_to_apps() -> Iterator[None]:
+    """Turns the refusal of a refresh token into TokenRefused, as apps get it."""
+    try:
+        yield
+    except (InvalidToken, TokenExpired, Forbidden) as error:
+        why = "The refresh token is expired, was replaced, or belongs to a different app"
+        raise TokenRefused("invalid_grant", why, reason=error.reason, replay=error.replay) from None
 
-    app_id: str
-    tenant_id: int
-    strict: bool
 
-
+@counts_refreshes
 async def renew(ctx: RequestContext, text: str, app: AppRefresh | None = None) -> _Refreshed:
     """Advances the chain of a refresh token, as :func:`refresh` does. ``app``: that shows it; a token of an app works
     for that app alone, and an app's own works for nobody else."""

@@ -162,7 +162,7 @@ async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignIn
 
 
 async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer[RefreshData]:
-    pair = await session_lifecycle.refresh(ctx, call.body.refresh_token)
+    pair, _ = await session_lifecycle.refresh(ctx, call.body.refresh_token)
     return ok(RefreshData(*pair), top_level=TopLevelTokens(pair.token, pair.refresh_token))
 
 

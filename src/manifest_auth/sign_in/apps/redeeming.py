@@ -37,7 +37,6 @@ from manifest_auth.text.canonical import email_domain
 ID_TOKEN_S: Final = 300
 _HOUR_MS: Final = 3_600_000
 _REFUSED = "The code is unknown, used, or expired, or belongs to a different app, redirect URI, or verifier"
-_OVER = "The refresh token is expired, was replaced, or belongs to a different app"
 #: As RFC 8176 names what a session has proved. What it has no name for is left out.
 _AMR = {"pwd": "pwd", "otp": "otp", "passkey": "pop", "pin": "pin", "mfa": "mfa"}
 
@@ -58,11 +57,11 @@ class _Opened(NamedTuple):
 
     session: Principal
     scope: str
-    nonce: str | None
-    own: str
-    parent: str | None
-    is_offline: bool
     told: dict[str, Any]
+    own: str
+    parent: str | None = None
+    is_offline: bool = True
+    nonce: str | None = None
 
 
 async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[str, str]) -> Granted:
@@ -119,15 +118,8 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
     if app.backchannel_uri is not None:
         logout.expect(bound, opened.session_id, parent, app.id, min(ends_at, parent.ends_at))
     session = parent._replace(session_id=opened.session_id, ends_at=ends_at, scopes=held.scopes, has_parent=1)
-    return _Opened(
-        session=session,
-        scope=scope,
-        nonce=found.nonce,
-        own=opened.refresh_id,
-        parent=None,
-        is_offline=is_offline,
-        told=_claims_of(bound, user, session, scope),
-    )
+    told, own = _claims_of(bound, user, session, scope), opened.refresh_id
+    return _Opened(session=session, scope=scope, told=told, own=own, is_offline=is_offline, nonce=found.nonce)
 
 
 def _lacks(app: App, session: Principal) -> str:
@@ -170,27 +162,23 @@ def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope
 async def renew(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[str, str]) -> Granted:
     """New tokens for a refresh token (RFC 6749, section 6), by the rules of all refresh tokens. A ``scope`` limits the
     access token, and nothing that comes after it. Raises InvalidRequest, InvalidScope, TokenRefused."""
-    by = AppRefresh(app.id, app.tenant_id, strict=app.kind == "browser")
-    try:
-        session, own, parent = await session_lifecycle.renew(ctx, oauth.required(fields, "refresh_token"), by)
-    except (InvalidToken, TokenExpired, Forbidden) as error:
-        raise TokenRefused("invalid_grant", _OVER, reason=error.reason, replay=error.replay) from None
+    by, shown = AppRefresh(app.id, app.tenant_id, strict=app.kind == "browser"), oauth.required(fields, "refresh_token")
 
     def work(unit: TenantUnit) -> tuple[str, dict[str, Any]]:
         held = (app_sessions.scopes_of(unit, session.session_id) or "").split()
         if why := _lacks(app, session) if OFFLINE in held else "offline_access was not granted":
-            raise TokenRefused("invalid_grant", _OVER, reason=f"app's refresh token: {why}")
+            raise InvalidToken(reason=f"app's refresh token: {why}")
         asked = set(fields["scope"].split() if "scope" in fields else held)
         if not asked or not asked <= set(held):
             raise InvalidScope("scope contains more than the user allowed")
         scope = " ".join(each for each in held if each in asked)
         return scope, _claims_of(unit, users.get(unit, session.user_id), session, scope)
 
-    store = ctx.services.store.of(app.tenant_id)
-    scope, told = await store.read(work)
+    with session_lifecycle.told_to_apps():
+        session, own, parent = await session_lifecycle.renew(ctx, shown, by)
+        scope, told = await ctx.services.store.of(app.tenant_id).read(work)
     await _touch(ctx, app)
-    opened = _Opened(session=session, scope=scope, nonce=None, own=own, parent=parent, is_offline=True, told=told)
-    return await _granted(ctx, issuer, app, opened)
+    return await _granted(ctx, issuer, app, _Opened(session, scope, told, own, parent))
 
 
 async def _granted(ctx: RequestContext, issuer: Issuer, app: App, opened: _Opened) -> Granted:

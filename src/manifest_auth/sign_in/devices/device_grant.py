@@ -10,14 +10,15 @@ from manifest_auth.accounts import apps, users
 from manifest_auth.accounts.apps import App
 from manifest_auth.audit import Event
 from manifest_auth.context import DEVICE
-from manifest_auth.errors import AccountDisabled, Forbidden, InvalidToken, TokenExpired
+from manifest_auth.errors import AccountDisabled
 from manifest_auth.protocols.oauth import InvalidClient, InvalidRequest, TokenRefused
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Hold, Opened, device_sessions, tokens
-from manifest_auth.sessions.tokens import Purpose, TokenPair
+from manifest_auth.sessions import Hold, Opened, device_sessions
+from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import completion, exchange_codes, session_lifecycle
 from manifest_auth.sign_in.devices import grants
 from manifest_auth.sign_in.devices.grants import Grant
+from manifest_auth.sign_in.session_lifecycle import AppRefresh
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.rules import PairingRules
@@ -227,16 +228,6 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
 async def refresh(ctx: RequestContext, app: App, token: str) -> tuple[TokenPair, int]:
     """New tokens of the session that the app holds, and its roles, a bit mask (RFC 6749, section 6). Raises
     TokenRefused."""
-    try:
-        presented = await tokens.read_refresh(ctx.services.tokens, Purpose.REFRESH, token, ctx.now)
-        held = await ctx.services.store.of(app.tenant_id).read(
-            lambda unit: device_sessions.app_of(unit, presented.session_id)
-        )
-        if held != app.id:
-            raise InvalidToken(reason="refresh token: of another app")
-        pair = await session_lifecycle.refresh(ctx, token)
-        session = await ctx.services.principals.by_session(presented.session_id)
-        return pair, 0 if session is None else session.roles
-    except (InvalidToken, TokenExpired, Forbidden) as error:
-        why = "The refresh token is expired, was replaced, or belongs to a different app"
-        raise TokenRefused("invalid_grant", why, reason=error.reason, replay=error.replay) from None
+    with session_lifecycle.told_to_apps():
+        pair, session = await session_lifecycle.refresh(ctx, token, AppRefresh(app.id, app.tenant_id))
+    return pair, session.roles
