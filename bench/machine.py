@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-#: Processors that this process may use; the server makes as many hash workers.
+#: Processors that this process can use; the server makes as many hash workers.
 CORES = len(os.sched_getaffinity(0))
 
 

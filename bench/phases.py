@@ -32,7 +32,7 @@ class Bench:
     memory: dict[str, float] = field(default_factory=dict)
 
     def starts(self) -> Readings:
-        """Both servers run afterwards."""
+        """Both servers run afterward."""
 
         def once(server: Server) -> Reading:
             server.stop()

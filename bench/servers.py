@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 class Server:
-    """A server process; ``start`` may be called again after ``stop``."""
+    """A server process; ``start`` can be called again after ``stop``."""
 
     def __init__(self, command: list[str], ready: str, environment: dict[str, str], output: Path) -> None:
         self._command, self._ready, self._environment, self._output = command, ready, environment, output

@@ -130,7 +130,7 @@ MOST_EXPENSIVE = "{ jobs(first: 100) { id name status records(first: 23) { numbe
 
 
 class Side:
-    """A store, the application on it, and a user of the client who may see everything."""
+    """A store, the application on it, and a user of the client who can see everything."""
 
     def __init__(self, application: Application, client: Client, clock: Callable[[], float]) -> None:
         self.application, self.client, self.clock, self.token = application, client, clock, ""

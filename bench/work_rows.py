@@ -191,7 +191,7 @@ def fill_sqlite(path: str, clients: Iterable[Client]) -> None:
 
 
 async def fill_postgres(url: str, clients: Iterable[Client]) -> None:
-    """By COPY; the statistics are gathered as the server would do by itself a minute later."""
+    """By COPY; the statistics are gathered as the server would do on its own a minute later."""
     raw = await asyncpg.connect(url)
     await raw.execute("SET session_replication_role = replica; SET synchronous_commit = off")
     for client in clients:

@@ -17,7 +17,7 @@ from tests.support.postgres import SHARED, Databases, Postgres, drop_all
 from tests.support.stores import fresh_store
 
 pytest_plugins = ["tests.support.matrix", "tests.support.needs", "tests.support.run_order"]
-# An example may take as long as it takes, and so may the making of one.
+# An example can take as long as it takes, and so can the making of one.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")
 
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
-    """The PostgreSQL server of this run: its databases may be lost when the machine fails."""
+    """The PostgreSQL server of this run: its databases might be lost when the machine fails."""
     if address := environ.get(SHARED):
         yield Databases(address)
         return
@@ -49,7 +49,7 @@ def _databases_end() -> Iterator[None]:
 
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server that the test may kill, and that loses nothing of what it committed."""
+    """A PostgreSQL server that the test can kill, and that loses nothing of what it committed."""
     server = Postgres()
     yield server
     server.stop()

@@ -50,7 +50,7 @@ DEVICE, BADGE = "device", "badge"
 class Principal(NamedTuple):
     """A session with its user and tenant, alive or not, as one read of the store returns them. A service account that
     shows a key or a token is one too: its credential stands in place of a session, and ``cookie_seen_at`` is when it
-    was used last. ``held_roles``: of the user; a session may have fewer, see :attr:`roles`."""
+    was used last. ``held_roles``: of the user; a session can have fewer, see :attr:`roles`."""
 
     session_id: str
     user_id: int
@@ -80,7 +80,7 @@ class Principal(NamedTuple):
     has_password: int
     kind: str  # PERSON or SERVICE: see accounts/service_accounts
     scopes: int | None  # bit mask: of what the roles allow, the credential is good for these; None: for all
-    addresses: str  # networks that the credential may come from, separated by commas; empty: from any
+    addresses: str  # networks that the credential can come from, separated by commas; empty: from any
     role_cap: int | None  # bit mask: of the user's roles, the session has these; None: all
     idle_s: int | None  # the session ends after so many seconds without use, under all keys; None: no such end
     has_parent: int  # whether the session came from another, see sessions/sessions.py
@@ -92,7 +92,7 @@ class Principal(NamedTuple):
 
     def capped(self, held: int) -> int:
         """Of the roles that the user holds, those that the session has: the one rule of the cap. For roles that are
-        read anew, in the transaction of an act."""
+        read again, in the transaction of an act."""
         return held if self.role_cap is None else held & self.role_cap
 
     @property
@@ -143,7 +143,7 @@ class AdminCaller:
     session_id: str
     admin_id: int
     username: str
-    limited: bool = False  # may only enrol a second factor
+    limited: bool = False  # can only enroll a second factor
     proved_at: int | None = None  # when password and code were verified last; None: not known
 
     @property
@@ -190,9 +190,9 @@ class Request:
     user_agent: str
     caller: Caller
     by_cookie: bool = False  # the session cookie is the credential
-    mail_until: float | None = None  # loop time until which the request waits for its e-mails
+    mail_until: float | None = None  # loop time until which the request waits for its emails
     asked: int = 0  # bit mask of the acts for which a recent proof was asked, see tenants/step_up.py
-    may_end: bool = False  # the act may end the caller's own session, see audit/events.py
+    may_end: bool = False  # the act can end the caller's own session, see audit/events.py
     via: str = ""  # the service account that passed the address on, as the audit trail names it
     by_app: str = ""  # the app that acts for the user
 

@@ -2,7 +2,7 @@
 
 Each class has the code, the status and the public sentence; details go to the log only.
 
-Every failure that a caller may see is one of these classes. ``docs/errors.md`` is generated from this list. A refusal
+Every failure that a caller can see is one of these classes. ``docs/errors.md`` is generated from this list. A refusal
 rolls its unit of work back unless it declares the mark that it must leave (``keeps_writes``): a counted attempt, an
 ended session, an audit event.
 """
@@ -16,7 +16,7 @@ T = TypeVar("T")
 #: A text of the code's own, in English. Programs get it so; pages translate it (:mod:`.text.languages`).
 Marked = NewType("Marked", str)
 
-#: Credentials that may be replayed: values of a metric's label.
+#: Credentials that can be replayed: values of a metric's label.
 Replay = Literal[
     "refresh_token",
     "admin_refresh_token",
@@ -182,7 +182,7 @@ class MfaRequired(Refusal):
         expires_in: int,
         methods: Sequence[str] = (),
     ) -> None:
-        """``expires_in``: seconds; ``methods``: factors that may be enrolled."""
+        """``expires_in``: seconds; ``methods``: factors that can be enrolled."""
         super().__init__(details=details, reason=reason, replay=replay)
         self.challenge = challenge
         self.expires_in = expires_in
@@ -264,7 +264,7 @@ class Conflict(Refusal):
 
 
 class NoSeat(Conflict):
-    """The licence has no free seat for the roles of a user. The sentence is for users who manage users."""
+    """The license has no free seat for the roles of a user. The sentence is for users who manage users."""
 
 
 class RateLimited(Refusal):

@@ -94,7 +94,7 @@ class Owner(NamedTuple):
 
 
 class Mutation(NamedTuple):
-    """A GraphQL mutation, as the log names it. ``operation``: the caller's name for it, empty where none; ``fields``:
+    """A GraphQL mutation, as the log names it. ``operation``: the caller's name for it, empty if none; ``fields``:
     the schema's."""
 
     operation: str
@@ -104,7 +104,7 @@ class Mutation(NamedTuple):
 class RequestContext(AccountRequest):
     """One request, with the services to answer it.
 
-    ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: that body or query name, empty where none;
+    ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: that body or query name, empty if none;
     ``owner``: of the answer, where a sign-in or a refresh found it; ``renewed_cookies``: the ``Set-Cookie`` lines of
     sessions whose idle time this request renews; ``license_warning``: of the answer's header; ``loaded``: rows that
     GraphQL has loaded for this request; ``mutation``: that it runs.

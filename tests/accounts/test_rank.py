@@ -1,4 +1,4 @@
-"""Rank is checked against the roles in the transaction: those of the request may be out of date."""
+"""Rank is checked against the roles in the transaction: those of the request can be out of date."""
 
 from __future__ import annotations
 

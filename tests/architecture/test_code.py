@@ -25,7 +25,7 @@ _BANNED_NAMES = {
     "datetime.today",
     "date.today",
 }
-#: File: what it may use, and why.
+#: File: what it can use, and why.
 _EXCEPTIONS: dict[str, set[str]] = {
     "runtime/clock.py": {"time.time_ns", "secrets"},  # the one place that they come from
 }
@@ -116,7 +116,7 @@ def _written(path: Path) -> set[str]:
 
 
 def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account() -> None:
-    """No other code gives the role Admin to an existing user, so every path drops what others may have planted."""
+    """No other code gives the role Admin to an existing user, so every path drops what others might have planted."""
     writers = {_name(path) for path in FILES if _written(path) & {"roles", "deactivated_at"}}
     # A service account can't be an Admin: its statements reach no person.
     assert writers == {"accounts/users.py", "accounts/service_accounts/rows.py"}

@@ -135,7 +135,7 @@ def _left_out(value: Any, kind: inspect.Type) -> Iterator[str]:
         for field in kind.fields:
             if field.encode_name in value:
                 yield from _left_out(value[field.encode_name], field.type)
-            elif field.required or {field.default, field.default_factory} != {msgspec.NODEFAULT}:  # else: may be unset
+            elif field.required or {field.default, field.default_factory} != {msgspec.NODEFAULT}:  # else: can be unset
                 yield field.encode_name
 
 

@@ -1,4 +1,4 @@
-"""Holds the docs to the reasons of refused sign-ins: each is listed with its cause and cure."""
+"""Holds the docs to the reasons of rejected sign-ins: each is listed with its cause and cure."""
 
 from __future__ import annotations
 

@@ -247,7 +247,7 @@ def test_no_two_processes_of_a_run_get_the_same_port(monkeypatch: pytest.MonkeyP
 
 
 def _ten_ports(asked: Connection) -> None:
-    random.seed(1)  # workers may well choose alike
+    random.seed(1)  # workers might well choose alike
     asked.send([processes.free_port() for _ in range(10)])
 
 

@@ -51,7 +51,7 @@ from tests.support.rules import rule
 from tests.support.system_admins import signed_in_admin
 from tests.support.team import new_team
 
-#: Events that need a provider, a licence or another process: the test that checks their rows.
+#: Events that need a provider, a license or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.APP_CREATED: apps.test_they_are_added_changed_and_removed,
     Event.APP_CHANGED: apps.test_they_are_added_changed_and_removed,

@@ -1,4 +1,4 @@
-"""An audit export can be verified by itself, and an export by time has no gap, even when clocks jumped."""
+"""An audit export can be verified on its own, and an export by time has no gap, even when clocks jumped."""
 
 from __future__ import annotations
 

@@ -279,7 +279,7 @@ async def _rehash(chain: Chain, sequence: int, actor: str) -> None:
 
 
 def test_the_recipe_of_a_hash_is_the_documented_one() -> None:
-    """It may never change: chains of years would not be provable any more."""
+    """It can never change: chains of years would not be provable anymore."""
     values = {"sequence": 7, "at": 1_800_000_000_000, "event": "signed_in", "actor": "user:1", "subject": "user:1",
               "address": "192.0.2.1", "request_id": "r", "detail": '{"a":1}', "previous_hash": "0" * 64}  # fmt: skip
     assert audit.digest(3, values) == "c2f612c9ccd25139edeb4b19feda3a23fb2b562f54e85210adb3a9f7bd2008b4"

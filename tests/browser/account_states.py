@@ -13,14 +13,14 @@ from tests.support.oidc_op import Op, provider
 from tests.support.server import DEMO_PASSWORD
 
 _numbers = itertools.count(1)
-#: A server that sends e-mails, to one that is not there.
+#: A server that sends emails, to one that is not there.
 WITH_MAIL = {"MANIFEST_SMTP_URL": "smtp://127.0.0.1:9", "MANIFEST_MAIL_FROM": "auth@example.com"}
 #: What each sign-in uses: someone of its own, so that no state depends on another one.
 _PEOPLE = "/api/admin/clients/acme/users"
 
 
 def new_person(setup: Setup, *roles: str) -> str:
-    """The e-mail address of a new user with the usual password."""
+    """The email address of a new user with the usual password."""
     email = f"account-{next(_numbers)}@acme.example"
     body = {"email": email, "password": DEMO_PASSWORD, "roles": roles or ["Author", "Viewer"], "firstName": "Ada"}
     send(setup.server, _PEOPLE, body, admin_token(setup.server))

@@ -19,7 +19,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture
 def afresh(browser: Chromium) -> Iterator[None]:
-    """No cookie and no request from before; scripts are on again afterwards."""
+    """No cookie and no request from before; scripts are on again afterward."""
     forget(browser)
     yield
     browser.scripts(on=True)

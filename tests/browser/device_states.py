@@ -43,7 +43,7 @@ def code_shown(setup: Setup, browser: Chromium, *roles: str) -> None:
 
 
 def scanned(setup: Setup, browser: Chromium) -> dict[str, Any]:
-    """A headset has claimed the code; what it was answered. The page asks for the number by itself."""
+    """A headset has claimed the code; what it was answered. The page asks for the number on its own."""
     code_shown(setup, browser)
     typed = str(browser.value("document.querySelector('.typed').textContent"))
     asked = headset(setup, "/oauth2/pairing", pairing_code=typed, device_name="Quest 3 " + "Long" * 8)

@@ -24,7 +24,7 @@ ONE_BY_ONE = (
     "--process-per-site", "--renderer-process-limit=1", "--disable-site-isolation-trials",
     "--disable-features=SpareRendererForSitePerProcess", "--incognito",
 )  # fmt: skip
-#: The browser expects its pipes at file descriptors 3 and 4, where the parent may have other files.
+#: The browser expects its pipes at file descriptors 3 and 4, where the parent might have other files.
 _LAUNCH = """
 import fcntl, os, sys
 pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
@@ -109,7 +109,7 @@ class Chromium:
         self.open(address)
 
     def scripts(self, *, on: bool) -> None:
-        """Whether pages may run scripts from now on. What a test asks of a page is answered all the same."""
+        """Whether pages can run scripts from now on. What a test asks of a page is answered all the same."""
         self._call("Emulation.setScriptExecutionDisabled", value=not on)
 
     def scheme(self, name: str) -> None:
@@ -122,7 +122,7 @@ class Chromium:
 
     def hold(self, start: str) -> None:
         """No page goes to an address that starts so, or as in an earlier call, until this is called with ``""``: one
-        that goes on by itself stays, to be looked at."""
+        that goes on on its own stays, to be looked at."""
         self._held = (*self._held, start) if start else ()
         if self._held:
             self._call("Fetch.enable", patterns=[{"urlPattern": f"{each}*"} for each in self._held])

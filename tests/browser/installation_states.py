@@ -180,7 +180,7 @@ FIRST: dict[str, Callable[[FirstRun, Chromium], None]] = {
 
 
 class Premises(NamedTuple):
-    """A server on premise that has no licence yet."""
+    """A server on premise that has no license yet."""
 
     server: Server
     others: tuple[str, ...] = ()

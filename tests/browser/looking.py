@@ -18,7 +18,7 @@ WIDTHS = (320, 1280, 1920)
 
 
 class Look(NamedTuple):
-    """A page in these colours, as wide as that. ``axe``: whether its rules are run on it, which takes most of the time
+    """A page in these colors, as wide as that. ``axe``: whether its rules are run on it, which takes most of the time
     of a look; that nothing scrolls sideways and no button is small is seen in each."""
 
     scheme: str
@@ -32,7 +32,7 @@ _SMALL = (
     "[...document.querySelectorAll('main a.button, main button, .languages button, .wizard a')]"
     ".filter(each => each.checkVisibility() && each.getBoundingClientRect().height < 48).map(each => each.outerHTML)"
 )
-#: Colours that change with the look are there at once.
+#: Colors that change with the look are there at once.
 _SETTLED = (
     "(document.documentElement.offsetWidth, document.getAnimations()"
     ".filter(each => each.effect.getComputedTiming().endTime < Infinity).forEach(each => each.finish()), true)"

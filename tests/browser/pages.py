@@ -61,7 +61,7 @@ def press(browser: Chromium, element: str = "main form .primary") -> None:
 
 
 def old_form(browser: Chromium, button: str = "main form .primary") -> None:
-    """Posts a form that is not known any more."""
+    """Posts a form that is not known anymore."""
     browser.value("document.querySelectorAll('input[name=form]').forEach(each => { each.value = 'old' })")
     press(browser, button)
 

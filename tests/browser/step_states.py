@@ -57,7 +57,7 @@ def enrolled(setup: Setup) -> Someone:
 
 
 def _challenge(setup: Setup, one: Someone) -> str:
-    """The challenge of a sign-in that has to enrol a factor."""
+    """The challenge of a sign-in that has to enroll a factor."""
     try:
         send(setup.server, _SIGN_IN, {"email": one.email, "password": DEMO_PASSWORD})
     except urllib.error.HTTPError as refused:

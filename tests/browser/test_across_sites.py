@@ -42,7 +42,7 @@ class Site(NamedTuple):
 
 class _Pages(http.server.BaseHTTPRequestHandler):
     """The provider's pages. ``/sso`` takes a request by both bindings; by POST it sends the browser on to a login page
-    of yet another origin, as providers do; the page posts the response by itself."""
+    of yet another origin, as providers do; the page posts the response on its own."""
 
     idp: Idp
     public: str

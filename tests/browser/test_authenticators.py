@@ -1,4 +1,4 @@
-"""Authenticators of every kind in a browser: which ones make a passkey, and which of their answers are refused."""
+"""Authenticators of every kind in a browser: which ones make a passkey, and which of their answers are rejected."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.browser.pages import send
 
 pytestmark = pytest.mark.needs("zbarimg")
 
-#: Colours or paper, and width.
+#: Colors or paper, and width.
 LOOKS = [("light", 1280), ("dark", 1280), ("print", 1280), ("light", 300), ("dark", 300)]
 
 

@@ -93,7 +93,7 @@ def test_the_description_of_the_api_is_readable_on_a_phone(setup: Setup, browser
 
 
 def test_a_card_begins_at_one_height_and_stays_as_it_is(setup: Setup, browser: Chromium) -> None:
-    """``layout-shift``: how far what was shown moved afterwards, such as when a module shows a button."""
+    """``layout-shift``: how far what was shown moved afterward, such as when a module shows a button."""
     forget(browser)
     browser.size(1280)
     heights = set()

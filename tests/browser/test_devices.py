@@ -1,4 +1,4 @@
-"""Pages that let a headset in: their code is read from pictures, and they go on by themselves."""
+"""Pages that let a headset in: their code is read from pictures, and they go on on their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.server import served
 
 pytestmark = pytest.mark.needs("zbarimg")
 
-#: Colours or paper, and width.
+#: Colors or paper, and width.
 LOOKS = [("light", 1280), ("dark", 1280), ("print", 1280), ("light", 300), ("dark", 300)]
 
 

@@ -1,4 +1,4 @@
-"""The page that confirms a new e-mail address or restores the old one, in a real browser."""
+"""The page that confirms a new email address or restores the old one, in a real browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ YES = "form[action='/welcome'] .primary"
 
 
 class Setup(NamedTuple):
-    """A server that sends e-mails, and the mail server that receives them."""
+    """A server that sends emails, and the mail server that receives them."""
 
     server: Server
     mail_server: MailServer
@@ -39,7 +39,7 @@ class Setup(NamedTuple):
         self.send("/api/client/auth/email", body, self.sign_in(email))
 
     def mailed_to(self, email: str, text: str) -> Received:
-        """The e-mail to that address with this text in its subject."""
+        """The email to that address with this text in its subject."""
         deadline = time.monotonic() + 30
         while True:
             for received in list(self.mail_server.mails):

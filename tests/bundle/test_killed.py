@@ -1,4 +1,4 @@
-"""An install that was killed is run again, and then everything is there; what ran before goes on meanwhile.
+"""An install that was killed is run again, and then everything is there; what ran before goes on in the meantime.
 
 The bundle is a small one: the real script, installer and sums, a program that only tells its version, and one library
 with native code. So the moments lie in the script, not in the copying of fifty libraries.

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance,
 
 @pytest.fixture
 def bundle(scratch: Path) -> Path:
-    """An unpacked one that a test may spoil: its files are links to those of the run, so each is replaced whole."""
+    """An unpacked one that a test can spoil: its files are links to those of the run, so each is replaced whole."""
     folder = scratch / "bundle"
     shutil.copytree(making.signed().folder, folder, copy_function=os.link)
     return folder
@@ -32,7 +32,7 @@ def _put(path: Path, data: bytes) -> None:
 
 
 def _refused(bundle: Path, *options: str, **given: str) -> str:
-    """The script's message when it fails; nothing is left afterwards."""
+    """The script's message when it fails; nothing is left afterward."""
     prefix = bundle.parent / "prefix"
     done = install(bundle, "--prefix", str(prefix), *options, **given)
     assert done.returncode == 1, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""``./dev release`` refuses what is not ready, and says what."""
+"""``./dev release`` rejects what is not ready, and says what."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECTION = f"""# Changes
 
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
-    """A repository of which a release may be made."""
+    """A repository of which a release can be made."""
     files = {
         "CHANGELOG.md": _SECTION,
         "release.keys": "# Keys\nfirst AAAA\n",

@@ -37,7 +37,7 @@ def test_every_argument_that_names_a_file_starts_where_the_operator_is(monkeypat
     named = {"/".join(one.option_strings) or one.dest: one for one in arguments_of(parser())}
     of_files = {name for name, one in named.items() if one.metavar in ("FILE", "FOLDER") or one.dest == "file"}
     typed = {name for name, one in named.items() if one.type is given_path}
-    assert of_files - {"--metadata"} == typed  # that one may be `-`, and is read by the same function
+    assert of_files - {"--metadata"} == typed  # that one can be `-`, and is read by the same function
     assert not [name for name, one in named.items() if one.type is Path]
 
 

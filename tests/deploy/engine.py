@@ -31,7 +31,7 @@ def _mounts() -> list[str]:
 
 
 def _limits() -> list[str]:
-    # Who may not raise them cannot start a container with podman's own, which are higher.
+    # Who must not raise them cannot start a container with podman's own, which are higher.
     bounds = ((name, *resource.getrlimit(kind)) for name, kind in _LIMITS)
     return [f"--ulimit={name}={soft}:{hard}" for name, soft, hard in bounds]
 
@@ -118,7 +118,7 @@ class Engine:
         return json.loads(self.do("inspect", what))[0]
 
     def run(self, name: str, volume: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        """A container that may do as little as can be: its root file system read-only, no capability, a volume."""
+        """A container that can do as little as can be: its root file system read-only, no capability, a volume."""
         given = ["--rm", f"--name={name}", *_BOUND, *_limits(), *_mounts(), f"--volume={volume}:/data"]
         given += [f"--env={key}={value}" for key, value in settings.items()]
         command = ending_with_us(self.command("run", *given, IMAGE, *arguments), "TERM")

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.processes,
     pytest.mark.endurance,
     pytest.mark.timeout(300),
-]  # the first test may wait for a download
+]  # the first test can wait for a download
 ORIGINS = {"acme": "https://app.acme.example", "globex": "https://app.globex.example"}
 FOREIGN = "https://evil.example"
 PATHS = ("/openapi.json", "/.well-known/jwks.json")

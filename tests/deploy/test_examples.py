@@ -188,7 +188,7 @@ def test_every_setting_in_the_examples_is_one() -> None:
 
 
 def test_the_proxies_pass_on_no_more_than_they_should() -> None:
-    """The examples say the same of what is not published, and of how large a body may be."""
+    """The examples say the same of what is not published, and of how large a body can be."""
     nginx, caddy, haproxy = ((DEPLOY / name).read_text("utf-8") for name in ("nginx.conf", "Caddyfile", "haproxy.cfg"))
     assert "location = /metrics" in nginx
     assert "respond /metrics 404" in caddy
@@ -211,7 +211,7 @@ def test_no_example_publishes_the_plain_listener_to_a_network() -> None:
 
 
 def test_the_proxies_take_a_node_that_is_well_where_there_is_one() -> None:
-    """Caddy's round_robin of requests at once may look at the same node twice; that is too rare to be waited for."""
+    """Caddy's round_robin of requests at once can look at the same node twice; that is too rare to be waited for."""
     assert re.findall(r"lb_policy (\w+)", (DEPLOY / "Caddyfile").read_text("utf-8")) == ["least_conn"]
 
 

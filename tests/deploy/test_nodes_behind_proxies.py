@@ -26,7 +26,7 @@ from tests.support.processes import free_port
 from tests.support.rounds import repeated
 from tests.support.server import DEMO_PASSWORD
 
-pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test may wait for a download
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test can wait for a download
 KINDS = pytest.mark.parametrize("kind", [nginx, caddy, haproxy], ids=["nginx", "caddy", "haproxy"])
 KILLS, CALLERS = repeated(10, 2), 8
 PAUSE_S = 0.02
@@ -94,7 +94,7 @@ def test_where_no_node_is_the_proxy_says_so_in_the_envelope(kind: Any, tmp_path:
 
 @pytest.mark.parametrize("kind", [nginx, haproxy], ids=["nginx", "haproxy"])
 def test_nodes_that_are_all_slow_are_asked_all_the_same(kind: Any, tmp_path: Path) -> None:
-    """They answer each check after HAProxy has given it up, twice before the first request. Caddy refuses then."""
+    """They answer each check after HAProxy has given it up, twice before the first request. Caddy rejects then."""
     with (
         stub_nodes.node(cuts=False, late_s=1.5) as slow,
         stub_nodes.node(cuts=False, late_s=1.5) as slower,

@@ -90,7 +90,7 @@ def providers(node: Node, setup: Setup) -> None:
 
 
 def links(node: Node, folder: Path) -> None:
-    """An invitation whose e-mail was not taken, and a link that the server prints, used twice."""
+    """An invitation whose email was not taken, and a link that the server prints, used twice."""
     token = node.sign_in("admin@acme.example")["token"]
     made = node.post("/api/client/graphql", {"query": INVITE}, token).json()
     assert made["data"]["inviteUser"]["link"] is None
@@ -126,7 +126,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 
 
 def licensed(node: Node) -> None:
-    """With a licence for a year."""
+    """With a license for a year."""
     node.admin("POST", "/license-on-prem", {"licenseKey": sign(licence(int(time.time()) - 1), VENDOR)})
 
 

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.processes,
     pytest.mark.endurance,
     pytest.mark.timeout(300),
-]  # the first test may wait for a download
+]  # the first test can wait for a download
 
 
 @pytest.fixture(scope="module")

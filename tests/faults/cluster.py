@@ -248,7 +248,7 @@ class Cluster:
             primary.kill_postgres()
         finally:
             for each in receivers:
-                each.terminate()  # before it reads what has arrived meanwhile
+                each.terminate()  # before it reads what has arrived in the meantime
                 each.resume()
 
     def switchover(self) -> None:

@@ -1,6 +1,6 @@
 """Ends every process that names a folder in its command line, once this one's standard input is closed.
 
-PostgreSQL goes on when Patroni is killed, which tests want; when the tests themselves are killed, nothing may go on.
+PostgreSQL goes on when Patroni is killed, which tests want; when the tests themselves are killed, nothing can go on.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def clock_library() -> str:
 
 
 def with_clock(library: str, file: str) -> None:
-    """A clock as far ahead of the real one as ``file`` says (``+2h``), read anew each time. What does not follow the
+    """A clock as far ahead of the real one as ``file`` says (``+2h``), read again each time. What does not follow the
     time of day (CLOCK_MONOTONIC, CLOCK_BOOTTIME) is right."""
     told = {"FAKETIME_TIMESTAMP_FILE": file, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     _become([sys.executable, "-c", _BUSY, *sys.argv[1:]], LD_PRELOAD=library, **told)
@@ -67,7 +67,7 @@ def with_syncs_of(milliseconds: int) -> None:
 
 @contextlib.contextmanager
 def late_syncs(program: int, milliseconds: int) -> Iterator[None]:
-    """Each sync of a program that runs, and of its children, takes so much longer meanwhile."""
+    """Each sync of a program that runs, and of its children, takes so much longer in the meantime."""
     every = [program, *descendants(program)]
     tracing = subprocess.Popen([*_late(milliseconds), *(word for pid in every for word in ("-p", str(pid)))])
     try:

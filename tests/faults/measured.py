@@ -20,7 +20,7 @@ from tests.support.server import DEMO_PASSWORD
 
 READS_S, SIGN_INS_S = repeated(1 / 25, 1 / 10), 1 / 2.5  # between two of them at one node
 READER = "admin@globex.example"
-#: No request may take that long.
+#: No request can take that long.
 _LONG_S = 20.0
 #: A session that was signed out gets in no more, so long after the answer.
 FELT_S = 1.0
@@ -87,7 +87,7 @@ class Schedule:
     """Reads, sign-ins and attempts with sessions that were signed out, at every node, until the end."""
 
     def __init__(self, bases: list[str], signed_out: SignedOut, allowed: frozenset[str] = frozenset()) -> None:
-        """``allowed``: what may be answered besides 503: ``502``, by a proxy and in our envelope; or ``cut``."""
+        """``allowed``: what can be answered besides 503: ``502``, by a proxy and in our envelope; or ``cut``."""
         # Proxies of the tests have certificates of their own.
         self._http = httpx2.AsyncClient(timeout=_LONG_S, limits=httpx2.Limits(max_connections=None), verify=False)
         self._signed_out = signed_out
@@ -158,7 +158,7 @@ class Schedule:
                 self.got_in.append(f"at {base} {time.monotonic():.2f}")
 
     async def all_are_out(self) -> None:
-        """Every session that was signed out since the last time is refused at every node, and some of those before.
+        """Every session that was signed out since the last time is rejected at every node, and some of those before.
         Raises GotIn."""
         before, self._seen = self._seen, len(self._signed_out)
         for token in self._signed_out[max(0, before - _AGAIN) : self._seen]:

@@ -16,7 +16,7 @@ _CLONE_NEWNET = 0x40000000
 
 @dataclass
 class Network:
-    """``here``, ``there``: the addresses of the line's ends; those of a network that documentation may use."""
+    """``here``, ``there``: the addresses of the line's ends; those of a network that documentation can use."""
 
     name: str
     here: str = "198.51.100.1"
@@ -49,7 +49,7 @@ def with_network(name: str) -> None:
 
 @contextlib.contextmanager
 def made() -> Iterator[Network]:
-    """Until the end. Raises AssertionError where this process may not make one."""
+    """Until the end. Raises AssertionError where this process must not make one."""
     network, ends = Network(f"manifest-{os.getpid()}"), (f"mauth{os.getpid() % 10**6}", "line0")
     _run("ip", "netns", "add", network.name)
     try:

@@ -25,7 +25,7 @@ from tests.support.postgres import Databases
 from tests.support.rounds import repeated
 
 PAUSE_S = repeated(0.1, 0.25)  # of each client of the crowd
-#: After the longest time that a fault may take.
+#: After the longest time that a fault can take.
 SLACK_S = 60.0
 QUIET_S = 2.0  # before each fault
 _TURNS = 4  # that a client waits for behind others, while an outage ends
@@ -50,7 +50,7 @@ def in_the_midst(server: Databases) -> bool:
 
 
 def over_at_once() -> bool:
-    """Of a fault that ends by itself."""
+    """Of a fault that ends on its own."""
     return True
 
 
@@ -64,8 +64,8 @@ class Off(NamedTuple):
 
 @dataclass
 class Rig:
-    """``folder``: of the nodes; ``url``: of the store, past all that may stand between; ``starts``: how often each node
-    may have been started; ``usual``: seconds without a good answer in a quiet moment before the last fault."""
+    """``folder``: of the nodes; ``url``: of the store, past all that can stand between; ``starts``: how often each node
+    might have been started; ``usual``: seconds without a good answer in a quiet moment before the last fault."""
 
     folder: Path
     url: str
@@ -134,7 +134,7 @@ class Rig:
         return most if isinstance(most, dict) else dict.fromkeys(("reads", "sign-ins"), most)
 
     async def is_well(self) -> None:
-        """All that was answered is there, and nothing else is answered than may be."""
+        """All that was answered is there, and nothing else is answered than can be."""
         for node in self.nodes:
             await until_ready(node, "/readyz")
             assert node.starts <= self.starts
@@ -149,7 +149,7 @@ async def at_work(
     folder: Path, url: str, nodes: list[Victim], front: list[str] | None = None, allowed: Iterable[str] = ()
 ) -> AsyncIterator[Rig]:
     """The nodes are started, and clients work until the end, when the ledger is whole and every chain verifies.
-    ``front``: where clients ask, if not at the nodes; ``allowed``: what else may become of a request, of ``502`` (in
+    ``front``: where clients ask, if not at the nodes; ``allowed``: what else can become of a request, of ``502`` (in
     our envelope) and ``cut``."""
     bases = front or [node.base for node in nodes]
     chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))

@@ -34,7 +34,7 @@ READS = 200
 
 
 async def until_space(rig: Rig, name: str, full: Disk, meanwhile: Callable[[], None], reads: float) -> None:
-    """Fills the disk for a while. ``reads``: for how long there may be none."""
+    """Fills the disk for a while. ``reads``: for how long there can be none."""
     space = 0.0
 
     def fill() -> None:

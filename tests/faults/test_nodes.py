@@ -74,7 +74,7 @@ async def test_hash_workers_are_killed(rig: Rig) -> None:
 
 
 async def test_a_node_stands_still_and_then_remembers_nothing(rig: Rig, postgres: Databases) -> None:
-    """A session that was signed out elsewhere meanwhile is refused by the first answer."""
+    """A session that was signed out elsewhere in the meantime is rejected by the first answer."""
     still, other = rig.nodes
     async with httpx2.AsyncClient(timeout=30) as http:
         token = await _signed_in(http, other.base)

@@ -1,4 +1,5 @@
-"""One PostgreSQL and two nodes: it is killed, one node's line to it is cut or slow, and clients work meanwhile."""
+"""One PostgreSQL and two nodes: it is killed, one node's line to it is cut or slow, and clients work in the
+meantime."""
 
 from __future__ import annotations
 
@@ -145,7 +146,7 @@ async def test_a_node_is_cut_off_and_no_one_is_told(here: OneServer, way: str) -
         print(f"{each.what}: good for {good:.2f} s, and again {again:.2f} s after the line is whole")
         usual = here.rig.usual[each.what]
         assert good <= MEMORY_S + usual
-        # Sign-ins may find a lock of their own transaction that was cut off, until PostgreSQL is told that it ended.
+        # Sign-ins can find a lock of their own transaction that was cut off, until PostgreSQL is told that it ended.
         assert again <= HEALED_S[way] + STEPS * usual or each is sign_ins
     print(f"refused after {statistics.median(answered) * 1000:.0f} ms")
     assert statistics.median(answered) <= KNOWN_S
@@ -158,10 +159,10 @@ async def test_the_line_of_a_node_is_slow(here: OneServer, seconds: float) -> No
         time.sleep(SLOW_S)
         here.link.slow(0)
 
-    # Beats that take longer than memory may be used: each read asks the store, the first one once it has a connection.
+    # Beats that take longer than memory can be used: each read asks the store, the first one once it has a connection.
     most = {"reads": NONE_S if seconds < BELIEF_S else 4 * seconds, "sign-ins": math.inf}
     began, _ = await here.rig.fault(f"line slow by {seconds} s", slow, most=most, bases=[here.cut_off])
-    # Sign-ins of one client pass the end of its audit trail one by one: two of the slow node may hold it in turn, each
+    # Sign-ins of one client pass the end of its audit trail one by one: two of the slow node can hold it in turn, each
     # until a write and the commit are answered.
     most = {"reads": NONE_S, "sign-ins": NONE_S + 2 * 2 * seconds}
     here.rig.held(here.rig.off("at the other node", began, [here.other]), most)

@@ -32,7 +32,7 @@ from tests.support.processes import free_port
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs("strace"), pytest.mark.endurance, pytest.mark.timeout(600)]
 PROVIDER_S, MAIL_S, UPLOAD_S = 3.0, 3.5, 10.0
-#: More than a client may have under way.
+#: More than a client can have under way.
 AT_ONCE = 12
 AGAINST = 0.95
 LEAST_S = 2.0
@@ -72,7 +72,7 @@ class Calling:
         return [answer for _, answer in answers]
 
     async def hangs(self, name: str, ask: Callable[[], httpx2.Response]) -> None:
-        """All sign-ins there are refused in time."""
+        """All sign-ins there are rejected in time."""
         for answer in await self.tried(name, ask, PROVIDER_S):
             assert (answer.status_code, answer.json()["error"]["code"]) == (502, "PROVIDER_UNAVAILABLE"), answer.text
 

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.needs("curl", "node", "npm"),
     pytest.mark.endurance,
     pytest.mark.timeout(600),
-]  # the first test may wait for a download
+]  # the first test can wait for a download
 DEMO = ["admin@acme.example", "user-admin@acme.example", "author@acme.example"]
 
 

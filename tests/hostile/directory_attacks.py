@@ -1,4 +1,4 @@
-"""Attacks with another client's Microsoft directory, and on what all clients share towards Microsoft."""
+"""Attacks with another client's Microsoft directory, and on what all clients share toward Microsoft."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def a_slow_directory_keeps_the_others_waiting(scenario: Scenario) -> bool:
     with microsoft.gates.shut(fabrikam):
         waiting = [asyncio.create_task(scenario.app.me(token, headers=named)) for token in many]
         under_way = -1
-        while under_way < microsoft.count("graph"):  # until no slot is left that they may take
+        while under_way < microsoft.count("graph"):  # until no slot is left that they can take
             under_way = microsoft.count("graph")
             await asyncio.sleep(0.1)
         await scenario.app.me(microsoft.mint("graph", claims={"n": 1}))

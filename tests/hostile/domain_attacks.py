@@ -1,4 +1,4 @@
-"""Attacks by claiming what belongs to another client: e-mail domains, names of providers, addresses of users."""
+"""Attacks by claiming what belongs to another client: email domains, names of providers, addresses of users."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class FutureAdmin:
         return self
 
     async def link(self, handed: dict[str, str | None]) -> str:
-        """The token of a link that was shown; else of the newest e-mail, which the attacker of this file could not read
+        """The token of a link that was shown; else of the newest email, which the attacker of this file could not read
         without a mailbox: here it stands for a link that was shown while there was no mail server."""
         link = handed["link"] or (await self.scenario.mails_to(self.email))[-1].link
         return link.partition("#")[2]

@@ -113,7 +113,7 @@ class Scenario:
         return await member(self.app, tenant.client, *(roles or ("Viewer",)), email=email)
 
     async def mails_to(self, email: str) -> list[Received]:
-        """The e-mails that came to an address, once no more are on their way."""
+        """The emails that came to an address, once no more are on their way."""
         await until_idle(self.app)
         return [one for one in self.mail.mails if email in one.recipients]
 
@@ -155,7 +155,7 @@ async def scenario_in(setup: MicrosoftSetup, mail: MailServer) -> AsyncIterator[
 
 
 async def opens(app: App, *, token: str = "", cookie: str = "") -> dict[str, Any]:
-    """``me`` of the account that a key opens; empty where it opens none."""
+    """``me`` of the account that a key opens; empty if it opens none."""
     reply = await (app.me(token) if token else app.me(cookie=cookie))
     found: dict[str, Any] = reply.data if reply.status == 200 else {}
     return found

@@ -46,7 +46,7 @@ def _known(route: Route) -> str:
 
 
 def body_of(route: Route) -> Any:
-    """A body of the route: JSON, or bytes of a PNG; None where it has none."""
+    """A body of the route: JSON, or bytes of a PNG; None if it has none."""
     schema = _schema(route)
     return _KNOWN.get(_known(route), None if schema is None else _least(schema))
 

@@ -47,12 +47,12 @@ class Step:
         return dict(self.form)
 
     def with_query(self, **changed: str) -> Self:
-        """The same step with other parameters; an empty one is taken away."""
+        """The same step with other parameters; an empty one is removed."""
         kept = {name: value for name, value in {**self.query, **changed}.items() if value}
         return replace(self, url=f"{self.url.partition('?')[0]}?{urlencode(kept)}")
 
     def with_fields(self, **changed: str) -> Self:
-        """The same step with other fields; an empty one is taken away."""
+        """The same step with other fields; an empty one is removed."""
         return replace(self, form=tuple((name, value) for name, value in {**self.fields, **changed}.items() if value))
 
 
@@ -149,7 +149,7 @@ class Browser:
         raise Stuck(f"no end after {_STEPS} steps: {self.trail}")
 
     def onward_from(self, step: Step) -> Step:
-        """Takes a step that must lead elsewhere by itself; the step there."""
+        """Takes a step that must lead elsewhere on its own; the step there."""
         shown = self.take(step)
         following = self.onward(shown)
         if following is None:
@@ -157,7 +157,7 @@ class Browser:
         return following
 
     def onward(self, shown: Shown) -> Step | None:
-        """The step that the browser makes by itself: a redirect, or a form that its page sends."""
+        """The step that the browser makes on its own: a redirect, or a form that its page sends."""
         if shown.status in _REDIRECTS:
             return self._redirected(shown)
         forms = shown.page.forms if shown.status == 200 else []

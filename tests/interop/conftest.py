@@ -59,7 +59,7 @@ P = TypeVar("P", bound=Process)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Before tests are chosen by their marks. The first one here waits for downloads: as long as they may take."""
+    """Before tests are chosen by their marks. The first one here waits for downloads: as long as they can take."""
     item.add_marker(pytest.mark.timeout(600))
     if not providers_of(item) <= _OFTEN:
         item.add_marker(pytest.mark.endurance)
@@ -103,7 +103,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Our server as installations have it: TLS ends at a proxy, and the providers are other sites to the browser."""
     watched = f"127.0.0.1:{free_port()}"
     settings = {"MANIFEST_PUBLIC_URL": PUBLIC, "MANIFEST_RATE_LIMITS": "off", "MANIFEST_METRICS_LISTEN": watched}
-    settings["MANIFEST_PROVIDER_TIMEOUT"] = "10"  # a provider is a process too, on a machine that may be busy
+    settings["MANIFEST_PROVIDER_TIMEOUT"] = "10"  # a provider is a process too, on a machine that can be busy
     with served(tmp_path_factory.mktemp("service"), **settings) as server:
         yield Service(server, PUBLIC, f"http://{watched}")
 
@@ -149,7 +149,7 @@ def talkative_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def own_provider(callbacks: list[str], tmp_path: Path) -> Iterator[OidcProvider]:
-    """``oidc-provider`` for one test alone, which may stop it; our server has never spoken to it."""
+    """``oidc-provider`` for one test alone, which can stop it; our server has never spoken to it."""
     with _running(OidcProvider(tmp_path, callbacks)) as provider:
         yield provider
 
@@ -205,7 +205,7 @@ def own_lemonldap(callbacks: list[str], tmp_path: Path) -> Iterator[LemonLdap]:
 
 @pytest.fixture
 def method(request: pytest.FixtureRequest) -> Iterator[SignInMethod]:
-    """The sign-in method that a test is parametrised with; its people are restored afterwards."""
+    """The sign-in method that a test is parametrised with; its people are restored afterward."""
     fixture, made = {**METHODS, **OWN_METHODS}[request.param]
     chosen = made(request.getfixturevalue(fixture))
     yield chosen

@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Service:
-    """The server. ``public``: the address that browsers and providers know, which may be a proxy's."""
+    """The server. ``public``: the address that browsers and providers know, which can be a proxy's."""
 
     server: Server
     public: str
@@ -72,7 +72,7 @@ class Service:
         self._holders[domain] = client
 
     def reason(self, failure: Failure) -> str:
-        """Why a request was refused, as the log has it, with the code that its answer stands for."""
+        """Why a request was rejected, as the log has it, with the code that its answer stands for."""
         lines = self.server.output.read_text().splitlines()
         found = [json.loads(line) for line in lines if f'"request_id":"{failure.request_id}"' in line]
         [refusal] = [line for line in found if line["event"] == "refused"]
@@ -95,7 +95,7 @@ class Client:
 
     @property
     def entity(self) -> str:
-        """Our name towards this client's SAML providers."""
+        """Our name toward this client's SAML providers."""
         return f"{self.service.acs}/metadata?client={self.identifier}"
 
     def callback(self, provider: str) -> str:

@@ -54,7 +54,7 @@ class SignInMethod(ABC):
         return self.provider.visit(browser, client.start(self.path, **query), person, RETURN_TO)
 
     def refuse(self, client: Client, browser: Browser, person: Person) -> Step:
-        """As :meth:`answer` by a person who signs in at the provider and then refuses consent."""
+        """As :meth:`answer` by a person who signs in at the provider and then rejects consent."""
         assert isinstance(self.provider, OidcProvider | LemonLdap)
         step = client.start(self.path)
         while True:
@@ -179,7 +179,7 @@ SAML_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     "lemonldap encrypted": ("lemonldap_server", saml(encrypt=True)),
     "lemonldap, assertion signed": ("lemonldap_server", saml(sign=False)),
 }
-#: A provider for one test alone, which may do with it what it likes.
+#: A provider for one test alone, which can do with it what it likes.
 OWN_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     "oidc-provider by itself": ("own_provider", node("RS256")),
     "lemonldap by itself": ("own_lemonldap", of_lemonldap),

@@ -1,4 +1,4 @@
-"""Each real provider by itself: it runs, describes itself, and lets only the right person sign in.
+"""Each real provider on its own: it runs, describes itself, and lets only the right person sign in.
 
 When one of these fails, the tests of our own server beside it say nothing yet.
 """

@@ -1,4 +1,4 @@
-"""Refused sign-ins with every real provider: no session starts, and a permitted user can sign in afterwards."""
+"""Rejected sign-ins with every real provider: no session starts, and a permitted user can sign in afterward."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def session_of(token: str) -> str:
 
 
 async def sign_in(crowd: Crowd, email: str, password: str = DEMO_PASSWORD, **options: Any) -> Any:
-    """The answer's data. Raises Cut; a session may be open then that no one holds."""
+    """The answer's data. Raises Cut; a session can be open then that no one holds."""
     body = {"email": email, "password": password}
     found = await crowd.ask("POST", f"{AUTH}/sign-in", body, event="signed_in", **options)
     if found is not None:
@@ -138,7 +138,7 @@ async def own_password(crowd: Crowd, email: str) -> None:
     held, wanted = DEMO_PASSWORD, ""
     while crowd.goes_on:
         found = None
-        # A change without an answer may still wait for a standby, and stand between two tries.
+        # A change without an answer can still wait for a standby, and stand between two tries.
         for tried in [wanted, held, wanted] if wanted else [held]:
             if found := await _surely_in_or_refused(crowd, email, tried):
                 held = tried
@@ -162,7 +162,7 @@ async def _surely_in_or_refused(crowd: Crowd, email: str, password: str) -> Any:
 
 
 async def _forgettable(crowd: Crowd, email: str, password: str) -> Any:
-    """A sign-in whose session a change of the password may end: its event counts, the session's state does not."""
+    """A sign-in whose session a change of the password can end: its event counts, the session's state does not."""
     body = {"email": email, "password": password}
     return await crowd.ask("POST", f"{AUTH}/sign-in", body, event="signed_in", may_refuse=True)
 

@@ -84,7 +84,7 @@ def forgets_events() -> None:
 
 
 def upgrades_by_halves() -> None:
-    """Each new table of an upgrade is committed by itself. After the first one it waits until it is killed."""
+    """Each new table of an upgrade is committed on its own. After the first one it waits until it is killed."""
     kill_points.upgrade()
     half = Path(os.environ[kill_points.VARIABLE]).parent / "half"
 

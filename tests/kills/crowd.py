@@ -21,7 +21,7 @@ GRAPHQL = "/api/client/graphql"
 
 
 class Cut(Exception):
-    """No success: the connection was cut or refused, or the answer was `come back later`."""
+    """No success: the connection was cut or rejected, or the answer was `come back later`."""
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Crowd:
         raise AssertionError(f"{request}: {method} {path} was answered {answer.status_code} {answer.text}")
 
     async def surely(self, *request: Any, **options: Any) -> Any:
-        """Asks until there is an answer. Only for what may be asked twice."""
+        """Asks until there is an answer. Only for what can be asked twice."""
         while True:
             try:
                 return await self.ask(*request, **options)

@@ -33,7 +33,7 @@ class Lost(AssertionError):
 
 @dataclass
 class Ledger:
-    """``events``: by the id of the request that was answered. ``values``: what each thing may be now; more than one
+    """``events``: by the id of the request that was answered. ``values``: what each thing can be now; more than one
     thing where the latest request was never answered."""
 
     events: dict[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """``kill -9`` of PostgreSQL, many times, while clients work.
 
 Of the postmaster, or of one backend, after which the postmaster ends all of them. The server is never touched: it comes
-back by itself.
+back on its own.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_
     [node] = victims(tmp_path, url, 1)
     chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
     killed: Counter[str] = Counter()
-    # A commit whose answer was lost may stand, so those who are told to come back are in doubt like those cut off.
+    # A commit whose answer was lost can stand, so those who are told to come back are in doubt like those cut off.
     async with at_work(url, [node], chance, allowed=frozenset({"OVERLOADED"})) as crowd:
         await until_successes(crowd, 20)
         for number in range(1, KILLS + 1):

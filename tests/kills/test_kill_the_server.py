@@ -126,7 +126,7 @@ async def test_of_several_web_processes_one_or_the_one_above_them_is_killed(tmp_
 
 
 async def nobody_answers(node: Victim) -> None:
-    """Those below the one that was killed have ended. One that was just being started may keep the port a little."""
+    """Those below the one that was killed have ended. One that was just being started can keep the port a little."""
     deadline = time.monotonic() + 60
     async with httpx2.AsyncClient() as http:
         while True:

@@ -26,7 +26,7 @@ Rows = dict[str, Counter[tuple[Any, ...]]]
 _TOUCHED = {("users", "last_sign_in_at"), ("known_origins", "seen_at")}
 #: Rows of ``installation`` that new keys change, and keys that are of new purposes.
 _REPLACED = {"keys", "key_lifetimes"}
-_MOVING = {"audit_heads", "throttles"}  # the chain's end is proved by itself; counters go on
+_MOVING = {"audit_heads", "throttles"}  # the chain's end is proved on its own; counters go on
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ async def make(release: str, url: str) -> UsedStore:
 def _fill(connection: Connection, old: old_stores.OldStore) -> None:
     there = MetaData()
     there.reflect(connection)
-    # Clients of a crowd ask again for a refresh whose answer was lost: one that is strict would refuse it.
+    # Clients of a crowd ask again for a refresh whose answer was lost: one that is strict would reject it.
     strict, lenient = ('"refreshStrict":' + value for value in ("true", "false"))
     connection.exec_driver_sql(f"UPDATE tenants SET settings = replace(settings, '{strict}', '{lenient}')")
     user = next(row for row in old.named("users") if row["tenant_id"] == 1)

@@ -61,7 +61,7 @@ class Victim:
         return self._program.poll() if self._program is not None else 0
 
     def kill(self, *, may_be_done: bool = False) -> bool:
-        """``kill -9``. Fails when it had ended by itself; False: a command that ``may_be_done`` was, and well."""
+        """``kill -9``. Fails when it had ended on its own; False: a command that ``may_be_done`` was, and well."""
         assert self._program is not None
         status = self._program.kill()
         if may_be_done and status == 0:

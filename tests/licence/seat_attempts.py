@@ -27,7 +27,7 @@ Way = Callable[[MicrosoftSetup, str, int], Awaitable[list[Attempt]]]
 
 @contextlib.asynccontextmanager
 async def premises(database_url: str) -> AsyncIterator[MicrosoftSetup]:
-    """With a licence of many seats."""
+    """With a license of many seats."""
     async with setup_on(database_url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=PUBLIC) as setup:
         await grant(setup.app, full=1000)
         yield setup
@@ -40,13 +40,13 @@ async def shown(app: App) -> dict[str, Any]:
 
 
 async def grant(app: App, **seats: int) -> None:
-    """A licence with these seats takes the place of the one before."""
+    """A license with these seats takes the place of the one before."""
     text = key(app, id=f"L-{next(_numbers)}", seats=Seats(**seats))
     assert (await install(app, text)).status == 200
 
 
 async def fit(app: App, **spare: int) -> None:
-    """A licence with as many seats as are taken, and ``spare`` ones."""
+    """A license with as many seats as are taken, and ``spare`` ones."""
     used = (await shown(app))["seatsUsed"]
     await grant(app, **{kind: used[kind] + spare.get(kind, 0) for kind in used})
 

@@ -1,4 +1,4 @@
-"""A licence key that is not genuine, or not for this installation or time, is LICENSE_INVALID.
+"""A license key that is not genuine, or not for this installation or time, is LICENSE_INVALID.
 
 The answer is always the same.
 """

@@ -1,4 +1,4 @@
-"""On-premise mode: clients cannot work without a licence.
+"""On-premise mode: clients cannot work without a license.
 
 There are warnings in the grace time, and a clock that is set back does not help.
 """

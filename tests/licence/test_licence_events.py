@@ -1,4 +1,4 @@
-"""Audit events of a licence, once for all nodes, and of a missing seat."""
+"""Audit events of a license, once for all nodes, and of a missing seat."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_the_grace_time_and_the_end_are_told_once_for_all_nodes(premise: A
                 await watch(node.services)
             return await _told(premise)
 
-        assert await both() == []  # no licence yet: as an installation begins
+        assert await both() == []  # no license yet: as an installation begins
         await install(premise, key(premise, expires_at=premise.clock.ms // 1000 + 10 * DAY))
         assert await both() == []
         premise.clock.advance(11 * DAY)

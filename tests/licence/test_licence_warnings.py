@@ -1,4 +1,4 @@
-"""Warnings before a licence ends: a header in the grace time, metrics, the admin plane, the log."""
+"""Warnings before a license ends: a header in the grace time, metrics, the admin plane, the log."""
 
 from __future__ import annotations
 

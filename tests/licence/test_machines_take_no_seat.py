@@ -1,4 +1,4 @@
-"""A service account takes no seat of a licence, whatever its roles."""
+"""A service account takes no seat of a license, whatever its roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A licence replaces another at once and as a whole; what a newer one revokes does not come back."""
+"""A license replaces another at once and as a whole; what a newer one revokes does not come back."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_while_one_takes_the_place_of_another_no_one_is_refused(premise: A
     async def ask() -> set[int]:
         seen = set()
         for _ in range(30):
-            premise.clock.advance(0.2)  # what is remembered of the licence gets old
+            premise.clock.advance(0.2)  # what is remembered of the license gets old
             seen.add((await premise.me(token)).status)
         return seen
 

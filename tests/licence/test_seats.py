@@ -1,4 +1,4 @@
-"""Seats of a licence: one user too many is refused, in every way to add one, also when many come at once."""
+"""Seats of a license: one user too many is rejected, in every way to add one, also when many come at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendor of licences: makes keys for the tests, genuine and forged."""
+"""The vendor of licenses: makes keys for the tests, genuine and forged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PUBLIC = base64.b64encode(VENDOR.public_key().public_bytes_raw()).decode()
 
 
 def licence(now_s: int, **changes: Any) -> Licence:
-    """A licence for a year, from now on."""
+    """A license for a year, from now on."""
     made = Licence(
         id="L-1",
         customer="Initech Ltd",

@@ -1,4 +1,4 @@
-"""The mail queue: an e-mail is queued in the transaction it reports, retried for an hour, then recorded as failed."""
+"""The mail queue: an email is queued in the transaction it reports, retried for an hour, then recorded as failed."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ async def test_a_suspended_client_sends_nothing(team: Team, mail_server: MailSer
 
 
 async def test_a_second_copy_carries_the_name_of_the_first(team: Team, mail_server: MailServer) -> None:
-    """A process may die between the server's answer and its own note: mailboxes know the copy by its name."""
+    """A process can die between the server's answer and its own note: mailboxes know the copy by its name."""
     mail_server.refuses = "451 try again later"
     await invite(team)
     [row] = await waiting(team.app)

@@ -25,7 +25,7 @@ def saved(made: Path) -> Path:
 
 @pytest.fixture
 def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that tests make up in every table are no e-mails: no background job takes them away."""
+    """Rows that tests make up in every table are no emails: no background job takes them away."""
     monkeypatch.setattr("manifest_auth.accounts.mail_queue.due", lambda *_: [])
 
 

@@ -90,7 +90,7 @@ def test_the_secret_key_is_in_it_only_when_asked_for(folder: Path) -> None:
 
 
 def test_it_is_one_moment_though_others_write_between_its_steps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite would begin anew with each of these commits, and never end while they come."""
+    """SQLite would begin again with each of these commits, and never end while they come."""
     store = folder / "data" / "manifest-auth.db"
     monkeypatch.setattr(sqlite_copy, "PAGES", 4)
     writer = sqlite3.connect(store, isolation_level=None)
@@ -99,7 +99,7 @@ def test_it_is_one_moment_though_others_write_between_its_steps(folder: Path, mo
     def write(what: str, step: int, _of: int | None) -> None:
         if what.startswith("copying"):
             steps.append(step)
-            assert len(steps) < 500  # it is not begun anew
+            assert len(steps) < 500  # it is not begun again
             writer.execute("INSERT INTO installation (name, value) VALUES (?, ?)", (f"n{len(steps)}", "x" * 5000))
 
     back_up(settings_of(folder), folder / "saved.tar", write)

@@ -1,4 +1,4 @@
-"""A backup that was altered or cut off is refused, and leaves nothing."""
+"""A backup that was altered or cut off is rejected, and leaves nothing."""
 
 from __future__ import annotations
 

@@ -251,7 +251,7 @@ async def keeping(database_url: str) -> AsyncIterator[App]:
 
 
 async def test_the_trail_can_be_kept(keeping: App) -> None:
-    keeping.clock.advance(200 * 86_400)  # the clock of this one begins anew
+    keeping.clock.advance(200 * 86_400)  # the clock of this one begins again
     root = await signed_in_admin(keeping)
     made = await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))

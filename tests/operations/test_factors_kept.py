@@ -29,7 +29,7 @@ def _set_keys(app: App, *keys: bytes) -> None:
 
 
 async def _renewed(app: App, *keys: bytes) -> None:
-    """All that is sealed is sealed with the first key; the others are taken away."""
+    """All that is sealed is sealed with the first key; the others are removed."""
     _set_keys(app, *keys)
     report = await reencrypt(app.services, lambda _what, _done: None)
     assert (report.lost, report.is_unfinished) == ([], False)

@@ -1,4 +1,4 @@
-"""The secret key is lost: a refused start writes nothing, and one command goes on and records it."""
+"""The secret key is lost: a rejected start writes nothing, and one command goes on and records it."""
 
 from __future__ import annotations
 

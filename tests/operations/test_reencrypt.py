@@ -150,7 +150,7 @@ async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: lis
 
 
 async def test_an_older_key_that_was_taken_away_too_early_is_told_and_can_be_put_back(app: App) -> None:
-    """Events recorded meanwhile are marked as unchecked, until the key is there again."""
+    """Events recorded in the meantime are marked as unchecked, until the key is there again."""
     acme, store = app.ids["acme"], app.services.store
 
     async def faults() -> list[str]:

@@ -90,7 +90,7 @@ async def test_a_key_file_that_cannot_be_read_is_logged_once_and_told_by_readine
 
 
 def test_who_adds_a_key_waits_until_another_has_added_one(path: Path) -> None:
-    """Otherwise, the key of one of them would be lost, with all that it sealed meanwhile."""
+    """Otherwise, the key of one of them would be lost, with all that it sealed in the meantime."""
     adds = Thread(target=add_newest_key, args=(path, Random()))
     folder = os.open(path.parent, os.O_RDONLY)
     try:

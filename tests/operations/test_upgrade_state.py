@@ -22,7 +22,7 @@ from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import schema_number
 
-OLDEST = migrate.head().readable_by  # whose programs may use the schema of today
+OLDEST = migrate.head().readable_by  # whose programs can use the schema of today
 LATER_MS = 600_000  # a process that goes on beating while the commands run
 NEVER = {"MANIFEST_DATABASE_UPGRADE": "never"}
 

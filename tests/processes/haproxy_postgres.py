@@ -21,7 +21,7 @@ from tests.support.processes import ending_with_us, free_port
 _EXAMPLE = ROOT / "deploy" / "haproxy-postgres.cfg"
 #: What the example asks of Patroni.
 _CHECK = "check port 8008 check-ssl verify required ca-file /etc/haproxy/patroni-ca.pem"
-#: Who may reach the sockets of the tests' PostgreSQL.
+#: Who can reach the sockets of the tests' PostgreSQL.
 _USER = "embedded_postgres"
 #: What a PostgreSQL answers with one byte, before any login: SSLRequest of its protocol.
 _WILL_THERE_BE_TLS = bytes.fromhex("0000000804d2162f")

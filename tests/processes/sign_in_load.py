@@ -93,7 +93,7 @@ def honoured(told: Storm, node: Node) -> None:
     checked = 0
     for client in told.clients:
         if not client.tokens or (client.in_doubt and client.number % 3 == 0 and len(client.tokens) == 3):
-            continue  # nothing was answered, or a sign-out that no one answered may have happened or not
+            continue  # nothing was answered, or a sign-out that no one answered might have happened or not
         checked += 1
         if client.signed_out:
             assert node.me(client.tokens[0]).status_code == 401

@@ -1,4 +1,4 @@
-"""A backup while many users sign in: every earlier success is in it, and no request is delayed or refused."""
+"""A backup while many users sign in: every earlier success is in it, and no request is delayed or rejected."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 def call(server: Server, path: str, body: object = None, token: str = "") -> dict[str, dict[str, str]]:
     request = urllib.request.Request(f"{server.base}{path}", json.dumps(body).encode() if body else None)
     request.add_header("Content-Type", "application/json")
-    request.add_header("Connection", "close")  # the next one may meet another process
+    request.add_header("Connection", "close")  # the next one can meet another process
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     with urllib.request.urlopen(request, timeout=60) as answer:

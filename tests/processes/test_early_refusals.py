@@ -1,4 +1,4 @@
-"""A request refused before its body has arrived: the client receives the refusal."""
+"""A request rejected before its body has arrived: the client receives the refusal."""
 
 from __future__ import annotations
 

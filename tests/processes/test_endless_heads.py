@@ -13,7 +13,7 @@ from tests.support.rules import rule
 from tests.support.server import Server, served
 
 CHUNKED = SIGN_IN + b"Transfer-Encoding: chunked\r\n\r\n"
-#: Each is refused before it ends: the server keeps no more of it.
+#: Each is rejected before it ends: the server keeps no more of it.
 UNFINISHED = {
     "a target": b"GET /",
     "a header name": LINE + HOST + b"X-",
@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_what_does_not_end_is_refused(server: Server, name: str) -> None:
     answers, closed = talk(server, UNFINISHED[name] + b"a" * 34 * 1024, b"a" * 1024 * 1024)
     assert closed
-    assert [a.status for a in answers] in ([400], [])  # a reset may overtake the answer
+    assert [a.status for a in answers] in ([400], [])  # a reset can overtake the answer
 
 
 def test_a_long_body_in_small_chunks_is_no_long_head(server: Server) -> None:

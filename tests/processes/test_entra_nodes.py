@@ -226,7 +226,7 @@ def test_a_change_of_roles(setup: Setup) -> None:
 
 
 def test_a_link_that_is_cut(setup: Setup) -> None:
-    """By the user, whose roles stay: nothing but the link tells that the caller is no user any more."""
+    """By the user, whose roles stay: nothing but the link tells that the caller is no user anymore."""
     base = f"/{setup.client}/providers/{setup.provider}"
     change = {"domains": ["contoso.example"], "vouch": True, "defaultRoles": [], "entra": {"trustEmail": True}}
     setup.admin("PATCH", base, change)

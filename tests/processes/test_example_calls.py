@@ -142,7 +142,7 @@ def test_logout(page: Page) -> None:
 
 
 def test_multi_tenancy(page: Page, signed_in: dict[str, Any]) -> None:
-    """The header may repeat what the token says; without it the token alone decides."""
+    """The header can repeat what the token says; without it the token alone decides."""
     for named in (signed_in["user"]["clientId"], None):
         header = ("-H", f"X-Client-ID: {named}") if named else ()
         answer = page.curl(f"{AUTH}/me", *bearer(signed_in["token"]), *header)

@@ -1,6 +1,6 @@
 """The published example client, two unmodified JavaScript functions: ten expiries with one refresh token, and refusals.
 
-Where a client's policy asks for a second factor it is refused in words that an application can show.
+Where a client's policy asks for a second factor it is rejected in words that an application can show.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def test_where_the_policy_asks_others_for_a_factor_it_lives_as_long(node: Node, 
 
 
 def test_where_the_policy_asks_for_a_factor_the_refusal_says_so(node: Node) -> None:
-    """A page that knows nothing of it has no token afterwards, and is refused everywhere."""
+    """A page that knows nothing of it has no token afterward, and is rejected everywhere."""
     email = person(node, secondFactor={"policy": "required", "graceDays": 0})
     answer = node.post(f"{AUTH}/sign-in", {"email": email, "password": DEMO_PASSWORD})
     body = answer.json()

@@ -1,4 +1,4 @@
-"""The port is held by the parent, as systemd does: a restart answers late and refuses no one."""
+"""The port is held by the parent, as systemd does: a restart answers late and rejects no one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A signing key that is retired at once is refused from the next request on, by every process on one SQLite file."""
+"""A signing key that is retired at once is rejected from the next request on, by every process on one SQLite file."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_no_one_is_signed_out_and_new_tokens_count_everywhere(installation: Inst
 
 @ONLY_ES256
 def test_a_published_key_is_there_before_anybody_asks_for_it(installation: Installation) -> None:
-    """A verifier of ES256 tokens may fetch the keys from either process, also for tokens that the other one issued."""
+    """A verifier of ES256 tokens can fetch the keys from either process, also for tokens that the other one issued."""
     first, second = installation.nodes
     token = str(first.sign_in()["token"])
     old = header_of(token)["kid"]

@@ -1,4 +1,4 @@
-"""A server is killed between a commit and its e-mail: the next one sends the e-mail."""
+"""A server is killed between a commit and its email: the next one sends the email."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_e_mail_is_sent_by_the_next_server(store: str, tmp_path: Path, reque
     first = start(tmp_path, database, **silent)  # type: ignore[arg-type]
     try:
         begin_to_invite(first, sign_in(first))
-        connection, _ = hanging.accept()  # the act is committed: what is under way now is its e-mail
+        connection, _ = hanging.accept()  # the act is committed: what is under way now is its email
         first.kill()
         connection.close()
     finally:

@@ -36,7 +36,7 @@ class Answer:
 
 
 def ask(port: int, path: str, body: object = None, **headers: str) -> Answer:
-    """One request on a connection of its own, so that each may meet another web process."""
+    """One request on a connection of its own, so that each can meet another web process."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         lines = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -213,7 +213,7 @@ def story(server: Server) -> tuple[set[str], set[str]]:
     signed_in = call(f"{auth}/sign-in", {"email": "author@acme.example", "password": DEMO_PASSWORD})
     data = signed_in.json["data"]
     for line in signed_in.headers.get_all("Set-Cookie") or []:
-        if value := line.partition(";")[0].partition("=")[2]:  # one that is taken away is empty
+        if value := line.partition(";")[0].partition("=")[2]:  # one that is removed is empty
             secrets.add(value)
     secrets |= {data["token"], data["token"].rpartition(".")[2], data["refreshToken"]}
     cookie = next(c for c in signed_in.headers.get_all("Set-Cookie") or [] if c.startswith("session="))

@@ -21,7 +21,7 @@ from tests.support.server import DEMO_PASSWORD, served
 pytestmark = [pytest.mark.needs("bash", "curl", "jq", "openssl"), pytest.mark.one_store, pytest.mark.timeout(200)]
 #: What a reader has: a photo, which begins as a JPEG does, and a logo.
 PHOTO, LOGO = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9"), Picture().encoded()
-#: By page and heading, the status of each call under it where one is refused: what the demo lacks is said there.
+#: By page and heading, the status of each call under it where one is rejected: what the demo lacks is said there.
 STATUS = {
     "integrators.md": {
         "Users": [*[200] * 8, 401],  # a link that was used up
@@ -73,4 +73,4 @@ def test_every_call_of_the_page_is_answered_as_it_says(page: str, tmp_path: Path
     assert (done.returncode, len(done.stderr.splitlines())) == (0, len(calls)), done.stderr
     assert len(calls) >= sum(call.page == page for call in docs_pages.requests()) > 10
     refused = [path for _, status, path in calls if path.endswith("/graphql") and status != "200"]
-    assert done.stdout.count('"errors":[') == len(refused)  # GraphQL may say 200, and why it did nothing
+    assert done.stdout.count('"errors":[') == len(refused)  # GraphQL can say 200, and why it did nothing

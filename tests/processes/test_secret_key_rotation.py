@@ -166,7 +166,7 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
             for _ in range(2):
                 out = _run(tmp_path, "", "keys", "reencrypt", "--new-key", **given)
                 assert "of them again with the newest key" in out
-            # What requests that were under way meanwhile sealed with the older key.
+            # What requests that were under way in the meantime sealed with the older key.
             _run(tmp_path, "", "keys", "reencrypt", **given)
             file.write_text(file.read_text().splitlines()[0] + "\n")  # the older ones are gone
 
@@ -182,7 +182,7 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
 
 @pytest.mark.endurance
 def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: Databases, op: Op) -> None:
-    """PostgreSQL, as the page says: old, new; new, old; seal anew; new."""
+    """PostgreSQL, as the page says: old, new; new, old; seal again; new."""
     url = postgres.fresh_database()
     given = {**NODE, "MANIFEST_SECRET_KEY": SECRET_KEY}
     servers = [start(tmp_path, url, **given) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""A web process has shorter turns on the processor than its hash workers, so that it may interrupt them."""
+"""A web process has shorter turns on the processor than its hash workers, so that it can interrupt them."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_a_process_that_starts_slowly_is_not_replaced(tmp_path: Path) -> None:
 def test_a_process_that_stands_still_for_some_seconds_is_not_replaced(tmp_path: Path) -> None:
     server = start(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **{**NODE, "MANIFEST_WORKERS": "2"})
     try:
-        seconds_until(lambda: len(web_processes(server)) == 2)  # the other may begin after the first one answers
+        seconds_until(lambda: len(web_processes(server)) == 2)  # the other can begin after the first one answers
         web = web_processes(server)
         os.kill(min(web), signal.SIGSTOP)
         time.sleep(STILL_S)

@@ -19,7 +19,7 @@ ONE, OTHER, PROXY = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One that may have few files open, so that few connections are many."""
+    """One that can have few files open, so that few connections are many."""
     with served(tmp_path_factory.mktemp("silent"), demo="", MANIFEST_TRUSTED_PROXIES=PROXY) as running:
         resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
         yield running

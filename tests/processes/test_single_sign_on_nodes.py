@@ -174,7 +174,7 @@ def test_a_code_of_one_node_is_exchanged_at_the_other_once(setup: Setup) -> None
         code = code_of(setup, here)
         answers = at_once(setup.nodes, lambda base, c=code: exchanged(base, c))  # type: ignore[misc]
         token = the_one(answers, 200).json()["data"]["token"]
-        for node in setup.nodes:  # the second caller may be the code's owner: no one keeps the session
+        for node in setup.nodes:  # the second caller can be the code's owner: no one keeps the session
             assert seconds_until(lambda n=node, t=token: n.me(t).status_code == 401) < 1.0  # type: ignore[misc]
 
 

@@ -93,7 +93,7 @@ async def test_a_connection_that_is_not_used_any_more_is_closed(monkeypatch: pyt
 
 
 async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection was used before, and its next request takes longer than a connection may rest."""
+    """A connection was used before, and its next request takes longer than a connection can rest."""
     monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.1)
     protocol, transport = _connect(monkeypatch)
     protocol.data_received(REQUEST + b"abc")
@@ -108,7 +108,7 @@ async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_a_connection_whose_request_was_answered_early_is_closed_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answered before its body had come, which came afterwards."""
+    """Answered before its body had come, which came afterward."""
     monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.2)
     protocol, transport = _connect(monkeypatch)
 

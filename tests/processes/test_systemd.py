@@ -37,7 +37,7 @@ class Manager:
         self._socket.settimeout(60)
 
     def waits_for(self, state: str) -> None:
-        """Reads until it is told that. What says that the server is alive may be told at any time."""
+        """Reads until it is told that. What says that the server is alive can be told at any time."""
         while (told := self._socket.recv(4096).decode()) != state:
             assert told == "WATCHDOG=1", told
 

@@ -1,4 +1,4 @@
-"""``manifest-auth user link`` prints a one-time link on the server, for when no e-mail arrives."""
+"""``manifest-auth user link`` prints a one-time link on the server, for when no email arrives."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def compiled(source: Path, folder: Path) -> Path:
 def run(file: Path, *arguments: str) -> list[str]:
     command = [program("mono", ADVICE), str(file), *arguments]
     done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False, timeout=100)
-    # Mono may abort as it ends, when the program has said all; what it leaves of that is no file of the repository.
+    # Mono can abort as it ends, when the program has said all; what it leaves of that is no file of the repository.
     said, aborted, _ = done.stdout.partition("* Assertion at mono-threads.c")
     assert done.returncode == 0 or aborted, done.stdout + done.stderr
     return said.splitlines()

@@ -16,7 +16,7 @@ from tests.sdk_javascript.installed import EXAMPLES, pack
 
 SOURCES = {"errors.js", "file_lock.js", "index.js", "node.js", "session.js", "stores.js"}
 TYPES = {"index.d.ts", "node.d.ts", "wire.d.ts"}
-#: Hosts that the licence and the descriptions of members name.
+#: Hosts that the license and the descriptions of members name.
 PUBLIC = {"www.apache.org", "contoso.crm.dynamics.com"}
 _USE = """
 import { createClient, ManifestAuthError, MfaRequired, memoryStore } from "manifest-auth-client";
@@ -68,7 +68,7 @@ def test_it_names_no_host_and_keeps_no_token_in_the_browser(packed: dict[str, st
 
 
 def test_its_modules_are_at_most_8_kib_gzipped(packed: dict[str, str]) -> None:
-    """Each by itself, as a server sends them; a bundler makes it less."""
+    """Each on its own, as a server sends them; a bundler makes it less."""
     sizes = {name: len(gzip.compress(packed[f"src/{name}"].encode(), 9)) for name in SOURCES}
     assert sum(sizes.values()) <= 8 * 1024, sizes
 

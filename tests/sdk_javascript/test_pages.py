@@ -21,7 +21,7 @@ LATE = """void (window.BroadcastChannel = class extends BroadcastChannel {
   set onmessage(told) { super.onmessage = (message) => setTimeout(told, 300, message); }
 })"""
 #: Calls every quarter of a second, at the same moment as the other tabs, until it is told to stop; what is not 200 is
-#: written down. The clock of a page may stand still.
+#: written down. The clock of a page can stand still.
 WORK = """void (async () => {
   window.failures = []; window.answers = 0;
   while (!window.enough) {
@@ -165,7 +165,7 @@ def test_a_page_of_the_same_site_uses_the_cookie_sees_no_token_and_tells_the_oth
 
 
 def test_a_redirect_to_another_origin_takes_no_token_along(browser: Chromium, there: Place) -> None:
-    """The browser drops the header by itself where the origin changes, as fetch says since 2022."""
+    """The browser drops the header on its own where the origin changes, as fetch says since 2022."""
     there.open(browser, there.cross_site, "bearer", origins=[there.same_site])
     there.sign_in(browser)
 

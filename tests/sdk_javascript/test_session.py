@@ -22,7 +22,7 @@ def run(programs: Programs, node: Node) -> Callable[..., Any]:
 
 @pytest.fixture
 def person(node: Node, programs: Programs) -> Callable[..., tuple[str, str]]:
-    """A client with settings, and the e-mail of its one user."""
+    """A client with settings, and the email of its one user."""
 
     def made(name: str, **settings: Any) -> tuple[str, str]:
         client, email = f"{name}-{abs(hash(programs.node))}", f"one@{name}.example"

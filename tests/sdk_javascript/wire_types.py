@@ -33,7 +33,7 @@ def write(target: Path) -> None:
         source = Path(folder, "openapi.json")
         source.write_text(json.dumps(document))
         program = str(tools() / "node_modules/.bin/openapi-typescript")
-        # A member with a default may be left out of a body; by itself the tool says so of none of them.
+        # A member with a default can be left out of a body; on its own the tool says so of none of them.
         command = [program, str(source), "-o", str(target), "--default-non-nullable=false"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=100)
 

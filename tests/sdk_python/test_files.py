@@ -20,7 +20,7 @@ from tests.sdk_python.environment import clean, files, install, wheel
 from tools.sdk import generated, parts, python_library
 
 SOURCE = ROOT / "sdk" / "python" / "src" / "manifest_auth_client"
-#: Hosts of examples (RFC 2606), and of the licence's own text.
+#: Hosts of examples (RFC 2606), and of the license's own text.
 _EXAMPLES = re.compile(r"(\S+\.)?example(\.com)?|www\.apache\.org")
 
 

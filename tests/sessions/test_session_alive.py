@@ -1,4 +1,4 @@
-"""A session is valid while it, its user and its client are: each condition is checked by itself."""
+"""A session is valid while it, its user and its client are: each condition is checked on its own."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _since(table: Table, key: str, **values: Any) -> CrossTenant[Any]:
     return cross_tenant(change, because="a test does what another node did")
 
 
-#: What another node may have committed since this one read the session, and has not announced yet.
+#: What another node might have committed since this one read the session, and has not announced yet.
 SINCE = {
     "the session ended": _since(tables.sessions, "sid", ended_at=1),
     "it ends at another time": _since(tables.sessions, "sid", ends_at=2**52),

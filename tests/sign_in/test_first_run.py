@@ -1,4 +1,4 @@
-"""The first system admin is made by who can read the terminal: one of twenty who come at once, none afterwards."""
+"""The first system admin is made by who can read the terminal: one of twenty who come at once, none afterward."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_every_letter_comes_about_as_often_as_the_others(services: Service
     found = random_letters(services.random.bytes, 20_000)
     counts = [found.count(letter) for letter in ALPHABET]
     assert sum(counts) == 20_000
-    assert min(counts) > 700  # 1000 each; a modulo without drawing anew is not seen here, a missing letter is
+    assert min(counts) > 700  # 1000 each; a modulo without drawing again is not seen here, a missing letter is
 
 
 async def test_it_makes_the_first_admin_who_then_signs_in(services: Services) -> None:

@@ -1,7 +1,7 @@
 """Rows that the sweep deletes and leaves: a thing of each table is used, the clock goes on, and it is used again.
 
 A row that goes too early lets a used thing work a second time, or ends what should still work. Of each thing a spare
-one shows that the first is refused for its use, and not because its time is over.
+one shows that the first is rejected for its use, and not because its time is over.
 """
 
 from __future__ import annotations

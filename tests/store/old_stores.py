@@ -22,7 +22,7 @@ from tests.support.stores import schema_number
 
 #: The stores that there are, by the version of the release, in no order.
 STORES = tuple(path.stem.partition("_")[2] for path in Path(__file__).parent.glob("store_*.json"))
-#: What an upgrade itself changes: which programs may use the store.
+#: What an upgrade itself changes: which programs can use the store.
 CHANGED = {"schema_state"}
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -52,7 +52,7 @@ class OldStore:
         assert await schema_number(url) == self.schema
 
     async def upgraded(self, url: str) -> Rows:
-        """Makes the store in an empty database and upgrades it; the rows of its tables afterwards."""
+        """Makes the store in an empty database and upgrades it; the rows of its tables afterward."""
         await self.make(url)
         return await self.upgraded_here(url)
 
@@ -75,7 +75,7 @@ class OldStore:
             if rows := self.rows[table.name]:
                 connection.execute(insert(table), rows)
             if connection.dialect.name == "postgresql" and rows and isinstance(rows[0].get("id"), int):
-                # As pg_dump does; SQLite takes note of the largest id by itself.
+                # As pg_dump does; SQLite takes note of the largest id on its own.
                 newest = max(row["id"] for row in rows)
                 connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {newest})"))
 

@@ -23,7 +23,7 @@ def needed(table: Table) -> list[Column[Any]]:
 
 
 def changeable(table: Table) -> Column[Any]:
-    """A column that an update may set to anything, at least while the tenant has one row: of the key if need be."""
+    """A column that an update can set to anything, at least while the tenant has one row: of the key if need be."""
     free = [c for c in table.columns if not c.foreign_keys and c.name != "tenant_id"]
     return min(free, key=lambda c: (bool(c.unique), c.primary_key))
 

@@ -77,7 +77,7 @@ async def test_a_refusal_that_keeps_its_writes_announces_them(store: Store, hear
 
 
 async def test_a_process_hears_itself_without_a_beat(store: Store, database_url: str) -> None:
-    """Its own commits are delivered by itself, not by the round trip through the store."""
+    """Its own commits are delivered on its own, not by the round trip through the store."""
     alone = open_store(database_url, 2)
     said: list[Announcement] = []
     await alone.open()
@@ -109,7 +109,7 @@ async def test_another_process_hears_what_was_committed_and_finds_it(store: Stor
 
         await store.write(work)
         async with asyncio.timeout(60):
-            # Older ones may come first: a node hears all that is not older than any transaction of the server.
+            # Older ones can come first: a node hears all that is not older than any transaction of the server.
             while await arrived.get() != Announcement("session", "elsewhere"):
                 pass
         assert await found(other, "announced") == "1"

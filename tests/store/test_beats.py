@@ -78,7 +78,7 @@ def announcing(*keys: object, kind: Any = "session") -> Callable[[SystemUnit], N
 async def test_a_process_hears_another_one(url: str, wakes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(url, wakes=wakes) as one, serving(url, wakes=wakes) as other:
         heard, beats = hears(other), beats_of(other)
-        if wakes:  # by this alone: no beat comes by itself
+        if wakes:  # by this alone: no beat comes on its own
             monkeypatch.setattr(postgres_beat, "EVERY_S", 600.0)
         for number in range(20):
             await one.write(announcing(number))

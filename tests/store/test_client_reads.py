@@ -14,7 +14,7 @@ from tests.support.secret_keys import the_keys
 from tests.support.statements import every_statement
 
 #: By module, with the reason. SQLite takes an index that starts with the client for as good as any other, so that a
-#: look-up may come in here by itself: see `EXPLAIN QUERY PLAN`, and add an index or change the order.
+#: look-up can come in here on its own: see `EXPLAIN QUERY PLAN`, and add an index or change the order.
 ALL_OF_A_CLIENT = {
     "accounts.factors.trusted_browsers": {
         "_COUNT",

@@ -1,4 +1,4 @@
-"""A commit that waits for a standby is never cancelled, never answered too early, and stops no read."""
+"""A commit that waits for a standby is never canceled, never answered too early, and stops no read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def by_unit(store: Store, tenant: int) -> None:
 
 
 async def by_one_statement(store: Store, tenant: int) -> None:
-    """Adds a row with one statement that commits by itself."""
+    """Adds a row with one statement that commits on its own."""
     await store.change_one(tenant, principals._REFUSE, key="added", refused_at=1, expires_at=2)
 
 

@@ -1,4 +1,4 @@
-"""When an origin that signed in again is written anew."""
+"""When an origin that signed in again is written again."""
 
 from __future__ import annotations
 

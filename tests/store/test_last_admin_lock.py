@@ -1,4 +1,4 @@
-"""Two transactions that would each remove one of the last two Admins: the second waits and then is refused."""
+"""Two transactions that would each remove one of the last two Admins: the second waits and then is rejected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _deactivated(unit: TenantUnit, user: User) -> object:
     return users.deactivate(unit, user, 2)
 
 
-#: All that asks for the last Admin, each by itself; the changes are refused.
+#: All that asks for the last Admin, each on its own; the changes are rejected.
 LOOKS: tuple[Look, ...] = (_asked_for, users.is_last_admin, _roles_set, _deactivated)
 CHANGES = (_roles_set, _deactivated)
 

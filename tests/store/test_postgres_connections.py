@@ -33,7 +33,7 @@ class Raw:
 
 
 class Server:
-    """Makes connections. ``is_down``: refuses them, and with ``error`` says why; ``asked``: how often."""
+    """Makes connections. ``is_down``: rejects them, and with ``error`` says why; ``asked``: how often."""
 
     def __init__(self) -> None:
         self.made: list[Raw] = []

@@ -110,7 +110,7 @@ async def test_a_column_whose_type_changed_is_read_anew(opened: tuple[Store, str
 
 
 async def test_a_server_that_became_read_only_is_left(opened: tuple[Store, str], postgres: Databases) -> None:
-    """As a primary that is a standby now, which a new login may find elsewhere."""
+    """As a primary that is a standby now, which a new login can find elsewhere."""
     store, url = opened
     role = f'SET default_transaction_read_only = off; ALTER DATABASE "{database_of(url)}"'
     postgres.psql(f"{role} SET default_transaction_read_only = on")

@@ -73,7 +73,7 @@ class Place:
 
 
 async def refused_mail(place: Place) -> str:
-    """An e-mail that waits; its client."""
+    """An email that waits; its client."""
     place.mail.refuses = "451 try again later"
     team = await new_team(place.app)
     await team.ask("User Admin", INVITE, input={"email": "ada@engines.example", "roles": ["Viewer"]})

@@ -1,4 +1,4 @@
-"""The upgraded schema equals ``store/tables``; a newer one is refused; SQLite is set up as durably as promised."""
+"""The upgraded schema equals ``store/tables``; a newer one is rejected; SQLite is set up as durably as promised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements that could reach a tenant's table without the tenant are refused when defined, not when they run."""
+"""Statements that could reach a tenant's table without the tenant are rejected when defined, not when they run."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def _admin_token(app: App, keys: dict[str, Any]) -> str:
-    """Of the system admin of an old store, who may have a second factor."""
+    """Of the system admin of an old store, who can have a second factor."""
     secret = keys.get("root", {}).get("secret")
     phone = Phone(app, secret) if secret else None
     return str(check_success(await sign_in(app, "root", otp=phone.code(1) if phone else None))["token"])

@@ -1,6 +1,6 @@
 """The used store of each release is upgraded: every row is as it was, and its people's keys still open.
 
-A release may have today's schema already. So the upgrade goes one revision further
+A release can have today's schema already. So the upgrade goes one revision further
 (``tests/releases/next_release.py``).
 """
 

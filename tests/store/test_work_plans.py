@@ -127,7 +127,7 @@ async def test_a_list_without_conditions_comes_in_the_order_of_an_index(planner:
     ("users", "inactive", "ix_users_deactivated"), ("templates", "archived", "ix_templates_archived")
 ])  # fmt: skip
 async def test_what_is_put_away_has_indexes_of_its_own(planner: Planner, name: str, condition: str, index: str) -> None:
-    """It may be little among much, in every order."""
+    """It can be little among much, in every order."""
     seen = 0
     for conditions, sort, statement in pages(LISTINGS[name]):
         if conditions == (condition,):

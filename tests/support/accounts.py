@@ -72,7 +72,7 @@ async def settle(app: App, client: str, **settings: Any) -> None:
 
 
 async def new_user(app: App, client: str = "acme", email: str = "", **members: Any) -> tuple[int, str]:
-    """A user for one test: id and e-mail. ``members`` of the request: ``password``, ``passwordHash``, …"""
+    """A user for one test: id and email. ``members`` of the request: ``password``, ``passwordHash``, …"""
     email = email or f"person-{next(_numbers)}@{client}.example"
     body = {"email": email, "roles": ["Viewer"], **members}
     created = await app.post(f"/api/admin/clients/{client}/users", body, token=await app.admin_token())
@@ -86,7 +86,7 @@ async def act_on(app: App, path: str) -> None:
 
 @contextlib.contextmanager
 def hashes_counted() -> Iterator[list[dict[str, Any]]]:
-    """The parameters of every Argon2 hash that is asked for meanwhile."""
+    """The parameters of every Argon2 hash that is asked for in the meantime."""
     calls: list[dict[str, Any]] = []
     original = HashPool.tag
 
@@ -100,7 +100,7 @@ def hashes_counted() -> Iterator[list[dict[str, Any]]]:
 
 @contextlib.contextmanager
 def imported_hashes_tried() -> Iterator[list[str]]:
-    """The hashes of other systems that a password is compared with meanwhile."""
+    """The hashes of other systems that a password is compared with in the meantime."""
     seen: list[str] = []
     original = imported_hashes.verify
 

@@ -114,20 +114,20 @@ async def days_later(app: App, days: float) -> int:
 
 
 async def runs_nothing(*_: object) -> None:
-    """A background job that does nothing until it is cancelled."""
+    """A background job that does nothing until it is canceled."""
     await asyncio.Event().wait()
 
 
 @contextlib.contextmanager
 def domain_checks_stand_still() -> Iterator[None]:
-    """Applications that start meanwhile look at no domain's record by themselves."""
+    """Applications that start in the meantime look at no domain's record on their own."""
     with mock.patch.object(domain_checks, "run", runs_nothing):
         yield
 
 
 @contextlib.contextmanager
 def nothing_by_itself() -> Iterator[None]:
-    """Applications that start meanwhile run nothing in the background: what is counted is a test's own."""
+    """Applications that start in the meantime run nothing in the background: what is counted is a test's own."""
     with (
         domain_checks_stand_still(),
         mock.patch.object(background_jobs, "run", runs_nothing),

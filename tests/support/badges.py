@@ -59,7 +59,7 @@ class BadgeClient:
         self.admin = self.admin._replace(token=token)
 
     async def code(self, name: str = "Kiosk 4", place: str = "Hall B") -> dict[str, Any]:
-        """A new code that enrols a device."""
+        """A new code that enrolls a device."""
         found: dict[str, Any] = await self.do("POST", "/devices/enrolments", {"name": name, "place": place}, 201)
         return found
 

@@ -79,7 +79,7 @@ def run_here(folder: Path, *arguments: str, given: str = "", **settings: str) ->
     read, out, err = (io.TextIOWrapper(io.BytesIO(text), "utf-8") for text in (given.encode(), b"", b""))
 
     def ended() -> object:
-        """On a thread, since an event loop may run on this one."""
+        """On a thread, since an event loop can run on this one."""
         try:
             main(list(arguments))
         except SystemExit as end:

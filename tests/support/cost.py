@@ -15,7 +15,7 @@ Act = Callable[[], Awaitable[object]]
 
 async def times_as_dear(act: Act, reference: Act, *, under: float, rounds: int = 40) -> float:
     """The processor time of ``act`` in all threads, in times of ``reference``. They take turns, and each turn is
-    compared with its neighbour, as a processor's speed may change within a second; the median of these counts. Ends as
+    compared with its neighbour, as a processor's speed can change within a second; the median of these counts. Ends as
     soon as the answer is below ``under``, after ``rounds`` at most. What the two prepare before they give something to
     await does not count."""
     times: list[float] = []
@@ -28,7 +28,7 @@ async def times_as_dear(act: Act, reference: Act, *, under: float, rounds: int =
 
 async def instructions(act: Act) -> int:
     """The instructions of Python that ``act`` executes, the same number on every machine: the least of a few times, as
-    jobs of the application may run beside one. What is done in C counts as the call of it."""
+    jobs of the application can run beside one. What is done in C counts as the call of it."""
     return min([await _instructions(act) for _ in range(LEAST_ROUNDS)])
 
 

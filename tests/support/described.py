@@ -8,9 +8,9 @@ from typing import Any
 
 from tests.support.routes import ROUTES, openapi_document
 
-#: What any route may answer.
+#: What any route can answer.
 _ANYWHERE = {"PAYLOAD_TOO_LARGE", "OVERLOADED", "INTERNAL_ERROR"}
-#: What any route below ``/api/client`` may answer too: on premise, and to tokens of Entra ID.
+#: What any route below ``/api/client`` can answer too: on premise, and to tokens of Entra ID.
 _LICENCE = {"LICENSE_REQUIRED", "LICENSE_EXPIRED"}
 _ENTRA = {"SSO_FAILED", "ACCOUNT_DISABLED", "RATE_LIMITED", "PROVIDER_UNAVAILABLE"}
 #: What is answered where there is no route for the caller: the admin API is hidden from other networks.

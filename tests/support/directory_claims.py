@@ -33,7 +33,7 @@ async def directory_released(app: App, client: str, directory: str) -> None:
 
 
 async def directories_released(app: App, client: str) -> None:
-    """The client claims no directory any more."""
+    """The client claims no directory anymore."""
     path = f"/api/admin/clients/{client}/directories?first=100"
     for claim in (await app.get(path, token=await app.admin_token())).data["items"]:
         await directory_released(app, client, claim["directory"])

@@ -1,4 +1,4 @@
-"""Claims on e-mail domains: made, checked with name servers, or stored as if the operator had vouched for them."""
+"""Claims on email domains: made, checked with name servers, or stored as if the operator had vouched for them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def offered(app: App, email: str) -> Any:
 
 
 async def release_all(app: App, client: str) -> None:
-    """The client claims no domain any more."""
+    """The client claims no domain anymore."""
     token = await app.admin_token()
     found = await app.get(f"/api/admin/clients/{client}/domains?first=100", token=token)
     for claim in found.data["items"]:
@@ -113,7 +113,7 @@ def after_each_look(patch: pytest.MonkeyPatch, app: App, act: Callable[[], Await
 
 @contextlib.contextmanager
 def asking(app: App, *servers: str, **settings: str) -> Iterator[None]:
-    """Meanwhile domain records are looked up at these name servers, under these settings."""
+    """In the meantime domain records are looked up at these name servers, under these settings."""
     before = app.services.domain_records
     changed = msgspec.structs.replace(app.services.settings, dns_servers=",".join(servers), **settings)
     app.services.domain_records = DomainRecords(changed, app.services.log, app.clock)

@@ -1,4 +1,4 @@
-"""Changes of an e-mail address: the requests of tests, and the e-mails about them."""
+"""Changes of an email address: the requests of tests, and the emails about them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def until_idle(app: App) -> None:
 
 
 async def mails_by_recipient(app: App, mail_server: MailServer) -> dict[str, Received]:
-    """The e-mails that came since the last time, by their recipient."""
+    """The emails that came since the last time, by their recipient."""
     await until_idle(app)
     found = {received.recipients[0]: received for received in mail_server.mails}
     assert len(found) == len(mail_server.mails)
@@ -77,7 +77,7 @@ async def changed(team: Team, mail_server: MailServer, token: str, new: str) -> 
 
 @contextlib.contextmanager
 def random_texts(app: App) -> Iterator[list[str]]:
-    """The random texts that the server makes meanwhile: tokens, names of sessions and requests."""
+    """The random texts that the server makes in the meantime: tokens, names of sessions and requests."""
     made: list[str] = []
     original = app.services.random.text
 

@@ -32,13 +32,13 @@ def hash_queue_is_full(patch: pytest.MonkeyPatch) -> None:
 
 
 def most_hashes(app: App) -> int:
-    """So many may be computed and wait at once."""
+    """So many can be computed and wait at once."""
     return app.services.settings.hash_queue + 2 * app.services.hasher.workers
 
 
 @contextlib.contextmanager
 def hash_workers_stand_still(app: App) -> Iterator[None]:
-    """No hash is finished meanwhile, so the queue fills however fast a hash is."""
+    """No hash is finished in the meantime, so the queue fills however fast a hash is."""
     pool = app.services.hasher._pool
     assert pool is not None
     workers = [worker.process for worker in pool._workers]
@@ -53,7 +53,7 @@ def hash_workers_stand_still(app: App) -> Iterator[None]:
 
 @contextlib.contextmanager
 def hashing_is_overloaded() -> Iterator[None]:
-    """Each hash is refused only when it was asked for."""
+    """Each hash is rejected only when it was asked for."""
     with mock.patch.object(HashPool, "tag", side_effect=Overloaded(retry_after=1)):
         yield
 
@@ -136,7 +136,7 @@ def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def logging_to(app: App, log: object) -> Iterator[None]:
-    """The server logs there meanwhile."""
+    """The server logs there in the meantime."""
     with mock.patch.object(app.services, "log", log):
         yield
 

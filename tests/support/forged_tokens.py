@@ -1,6 +1,6 @@
 """Tokens as an attacker would make them, with nothing but the standard library.
 
-Signed with our own keys where that is the worst case, so that only the check under test can refuse them.
+Signed with our own keys where that is the worst case, so that only the check under test can reject them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEADER = '{"alg":"HS256","typ":"JWT"}'
 
 
 def altered(text: str, place: int) -> str:
-    """A text in base64 or base32 with another character at a place; the last one may hold bits that do not count."""
+    """A text in base64 or base32 with another character at a place; the last one can hold bits that do not count."""
     place %= len(text)
     return text[:place] + ("3" if text[place] == "2" else "2") + text[place + 1 :]
 

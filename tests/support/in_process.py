@@ -1,6 +1,6 @@
 """Calls an application in this process over ASGI, with the request that an HTTP client would make.
 
-The client makes each of its requests, answers and cookies anew, which takes as long as the application itself.
+The client makes each of its requests, answers and cookies again, which takes as long as the application itself.
 """
 
 from __future__ import annotations

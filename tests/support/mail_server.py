@@ -1,4 +1,4 @@
-"""A real SMTP server on a free port of 127.0.0.1, with the e-mails it received."""
+"""A real SMTP server on a free port of 127.0.0.1, with the emails it received."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINK = re.compile(r"^(https?://\S+/welcome#(\S+))$", re.MULTILINE)
 
 @dataclass
 class Received:
-    """One e-mail: sender and recipients of the envelope, the message, and its bytes."""
+    """One email: sender and recipients of the envelope, the message, and its bytes."""
 
     sender: str
     recipients: list[str]
@@ -58,8 +58,8 @@ class Received:
 
 @dataclass
 class MailServer:
-    """``users``: who may sign in; without any, sign-in is not needed. ``refuses``: what every recipient is answered
-    instead, or every e-mail where it ``refuses_late``. ``is_holding``: e-mails are accepted once it is False again."""
+    """``users``: who can sign in; without any, sign-in is not needed. ``refuses``: what every recipient is answered
+    instead, or every email where it ``refuses_late``. ``is_holding``: emails are accepted once it is False again."""
 
     tls: ssl.SSLContext | None = None
     is_tls_from_the_start: bool = False
@@ -151,12 +151,12 @@ class MailServer:
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
     async def next_mail(self, seconds: float = 60) -> Received:
-        """The oldest e-mail that was not taken out yet, which may still be on its way. Only where one request sends one
-        e-mail: several arrive in any order."""
+        """The oldest email that was not taken out yet, which can still be on its way. Only where one request sends one
+        email: several arrive in any order."""
         return await self._taken("", "", seconds)
 
     async def mail_to(self, recipient: str, about: str = "", seconds: float = 60) -> Received:
-        """The only e-mail to that mailbox with this text in its subject, which may still be on its way. Takes it
+        """The only email to that mailbox with this text in its subject, which can still be on its way. Takes it
         out."""
         received = await self._taken(recipient, about, seconds)
         assert not self._found(recipient, about), "there is another one"

@@ -1,7 +1,7 @@
 """An OpenID provider on a real socket of the loopback address, as correct or as hostile as a test wants.
 
 It runs in threads of its own, so that any test can use it: one whose event loop waits, or one that drives a server in
-another process. Everything about it is a plain attribute, read anew for each request::
+another process. Everything about it is a plain attribute, read again for each request::
 
     with provider(app.clock) as op:
         op.user["email"] = "ada@acme.example"
@@ -89,14 +89,14 @@ class Grant:
 
 @dataclass
 class Op:
-    """The provider. See the attributes; all may be changed at any time."""
+    """The provider. See the attributes; all can be changed at any time."""
 
     base: str
     clock: Clock
-    issuer: str  # may end in "/" or have a path: discovery is served below whatever stands here
+    issuer: str  # can end in "/" or have a path: discovery is served below whatever stands here
     client_id: str = "manifest"
     client_secret: str | None = "s%cret/+ of öne"  # what form-encoding matters for; None: a public client
-    methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post")  # how a client may authenticate
+    methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post")  # how a client can authenticate
     alg: str = "RS256"
     user: dict[str, Any] = field(
         default_factory=lambda: {"sub": "subject-1", "email": "ada@acme.example", "email_verified": True}
@@ -112,7 +112,7 @@ class Op:
     lifetime: int = 300
     without_iss: bool = False  # no ``iss`` in redirects, and none announced (RFC 9207)
     redirect: dict[str, Any] = field(default_factory=dict)  # replaces parameters of the redirect; None: left out
-    registered: set[str] | None = None  # where browsers may be sent; None: anywhere
+    registered: set[str] | None = None  # where browsers can be sent; None: anywhere
     code_first: bool = False  # the token endpoint looks at the code before it looks at the client
     error: str | None = None  # the authorization endpoint redirects with this error
     token_error: str | None = None  # the token endpoint answers with this error, and 400 or ``token_status``

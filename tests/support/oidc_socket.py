@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): text for name, text in self.headers.items()}
         query, form = dict(parse_qsl(url.query, True)), dict(parse_qsl(body.decode("utf-8", "replace"), True))
         answer = self.owner.answer(Asked(self.command, url.path, query, headers, form))
-        with contextlib.suppress(OSError):  # who asked may have gone away: that is what many tests are about
+        with contextlib.suppress(OSError):  # who asked might have gone away: that is what many tests are about
             self._send(answer)
 
     do_POST = do_GET  # noqa: N815  # http.server looks for this very name

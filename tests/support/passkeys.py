@@ -68,7 +68,7 @@ class Holder:
         return await self.app.post(f"{SIGN_IN}/passkey", body, headers={**self.sent(), **headers})
 
     async def prove_again(self) -> Reply:
-        """Proves anew who the signed-in user is, with the first passkey."""
+        """Proves again who the signed-in user is, with the first passkey."""
         again = f"{AUTH}/reauthenticate"
         public = check_success(await self.app.post(f"{again}/options", token=self.token))["publicKey"]
         body = {"credential": self.browser.get(public, by=self.browser.made[0])}

@@ -1,4 +1,4 @@
-"""Users of a client, signed in by password or by its OpenID provider, and what its own Admin may change."""
+"""Users of a client, signed in by password or by its OpenID provider, and what its own Admin can change."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class OidcProvider:
         return await self.sign_in(sub, email, query={"invitation": token}, **options)
 
     async def refused(self, sub: str, email: str = "", **options: Any) -> str:
-        """A refused sign-in; returns the reason in the audit trail."""
+        """A rejected sign-in; returns the reason in the audit trail."""
         _, reply = await self.attempt(sub, email, **options)
         check_no_one_got_in(reply)
         return await last_reason(self.app, self.client)
@@ -128,7 +128,7 @@ class OidcProvider:
         )
 
     async def change(self, *, token: str = "", **members: Any) -> dict[str, Any]:
-        """Changes it; what it is afterwards."""
+        """Changes it; what it is afterward."""
         changed: dict[str, Any] = (await self.send("PATCH", "", members, token=token)).data
         return changed
 

@@ -18,7 +18,7 @@ from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 
 EXAMPLE = ROOT / "deploy" / "pgbouncer.ini"
-_OWNER = "embedded_postgres"  # of the server, which only its own user may reach
+_OWNER = "embedded_postgres"  # of the server, which only its own user can reach
 
 
 class PgBouncer:

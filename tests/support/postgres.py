@@ -120,7 +120,7 @@ class _Server(PostgresServer):
             conf.write(self._settings)
 
     def ensure_postgres_running(self) -> None:
-        for _ in range(5):  # the package waits for ten seconds, in which a busy machine may not come to it
+        for _ in range(5):  # the package waits for ten seconds, in which a busy machine must not come to it
             with contextlib.suppress(subprocess.TimeoutExpired):
                 super().ensure_postgres_running()
                 return
@@ -164,7 +164,7 @@ class Postgres(Databases):
                 lock.unlink()
 
     def kill_backend(self, database_url: str) -> bool:
-        """``kill -9`` of one process that serves a connection; the postmaster then ends all and recovers by itself.
+        """``kill -9`` of one process that serves a connection; the postmaster then ends all and recovers on its own.
         False when there was none."""
         process: Any = self._server.get_postmaster_info().process
         for child in process.children():

@@ -10,8 +10,8 @@ from typing import Literal
 
 from tests.support import run_folder
 
-#: Below the ports that systems hand out by themselves (Linux from 32768, others from 49152): there, a connection or a
-#: listener of anybody may take a port between its choice and its use, or while its server is being started anew.
+#: Below the ports that systems hand out on their own (Linux from 32768, others from 49152): there, a connection or a
+#: listener of anybody can take a port between its choice and its use, or while its server is being started again.
 _PORTS = range(20_000, 32_000)
 _taken: set[int] = set()
 

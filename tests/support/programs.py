@@ -51,7 +51,7 @@ class Program:
         self._process.send_signal(number)
 
     def kill(self) -> int:
-        """``kill -9``. Its exit status, which is another one when it had ended by itself."""
+        """``kill -9``. Its exit status, which is another one when it had ended on its own."""
         self.send_signal(signal.SIGKILL)
         return self.wait()
 

@@ -269,7 +269,7 @@ class _Report:
 
     def _record(self) -> None:
         """Keep times that this run did not touch, unless their test is gone; also keep a longer time, since the
-        other command may run more of the file."""
+        other command can run more of the file."""
         before = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
         known = before | {file: max(round(took, 1), before.get(file, 0.0)) for file, took in self._files.items()}
         kept = {file: took for file, took in sorted(known.items()) if (_ROOT / file).exists()}

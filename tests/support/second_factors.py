@@ -1,4 +1,4 @@
-"""Users with second factors: who enrols one, signs in with it, by the API or on pages, and answers a challenge."""
+"""Users with second factors: who enrolls one, signs in with it, by the API or on pages, and answers a challenge."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def enrolled(app: App, *roles: str, **settings: Any) -> Person:
 
 @contextlib.contextmanager
 def mails_queued(app: App) -> Iterator[list[tuple[str, str]]]:
-    """Recipient and purpose of every e-mail that is queued meanwhile, whether or not it has arrived."""
+    """Recipient and purpose of every email that is queued in the meantime, whether or not it has arrived."""
     made: list[tuple[str, str]] = []
     add = app.services.mail_queue.add
 

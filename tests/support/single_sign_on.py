@@ -29,7 +29,7 @@ RETURN_TO = "https://app.acme.example/in"
 
 
 def entity_id(client: str) -> str:
-    """Our name towards the providers of a client."""
+    """Our name toward the providers of a client."""
     return f"{ACS}/metadata?client={client}"
 
 
@@ -39,7 +39,7 @@ def callback(client: str, provider: str) -> str:
 
 
 async def add_provider(app: App, client: str, *, vouch: bool = True, **members: Any) -> dict[str, Any]:
-    """A provider made by a system admin, who vouches for its domains (``vouch``); everybody may get in, as Viewer,
+    """A provider made by a system admin, who vouches for its domains (``vouch``); everybody can get in, as Viewer,
     unless ``members`` say otherwise."""
     body = {
         "name": f"idp-{next(_numbers)}",
@@ -98,7 +98,7 @@ class Browser:
         return reply
 
     async def start(self, path: str, **query: str) -> Reply:
-        """``GET /api/client/auth/…``; it ends at ``RETURN_TO`` unless ``returnTo`` is given, which may be empty."""
+        """``GET /api/client/auth/…``; it ends at ``RETURN_TO`` unless ``returnTo`` is given, which can be empty."""
         return await self.send("GET", f"/api/client/auth/{path}?{urlencode({'returnTo': RETURN_TO, **query})}")
 
     async def post_form(self, address: str, **fields: str) -> Reply:
@@ -131,7 +131,7 @@ def check_no_one_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED
 
 
 def check_says_no_more(reply: Reply, usual: Reply) -> None:
-    """A refusal is the usual one, but that its sentence may say what the person can do: it tells nothing else apart."""
+    """A refusal is the usual one, but that its sentence can say what the person can do: it tells nothing else apart."""
     sentence = check_no_one_got_in(reply)
     other = f"This sign-in started in a different browser, or not at {BASE}. Start again there with cookies allowed."
     assert sentence in (check_no_one_got_in(usual), "This sign-in has expired. Start again.", other)
@@ -172,7 +172,7 @@ async def given_up(
     app: App, ask: Callable[[], Coroutine[Any, Any, Reply]], is_asked: Callable[[], bool] = lambda: True
 ) -> Reply:
     """The answer where a provider does not come to an end. Another request waits for it as well, with all patience:
-    meanwhile others are answered. ``is_asked``: whether the provider is being asked."""
+    in the meantime others are answered. ``is_asked``: whether the provider is being asked."""
     waiting = asyncio.create_task(ask())
     while not is_asked():
         assert not waiting.done(), waiting.result().text
@@ -222,12 +222,12 @@ class SamlProvider:
 
     @property
     def audience(self) -> str:
-        """Our name towards it."""
+        """Our name toward it."""
         return f"{self.acs}/metadata?client={self.client}"
 
     @property
     def certificate(self) -> bytes:
-        """The newest certificate (DER) that it may encrypt for."""
+        """The newest certificate (DER) that it can encrypt for."""
         return base64.b64decode(self.made["serviceProvider"]["certificates"][0])
 
     def response(self, name_id: str = "alice@acme.example", **members: Any) -> str:
@@ -287,7 +287,7 @@ async def begun(app: App, op: Op, client: str, browser: Browser | None = None, *
 
 
 def with_query(address: str, **changes: str | None) -> str:
-    """The address with some parameters changed, or taken away."""
+    """The address with some parameters changed, or removed."""
     query: dict[str, Any] = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
     kept = {name: value for name, value in {**query, **changes}.items() if value is not None}
     return f"{address.partition('?')[0]}?{urlencode(kept)}"

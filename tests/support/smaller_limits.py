@@ -44,12 +44,12 @@ def no_docs_site(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def few_beginnings(patch: pytest.MonkeyPatch, free: int) -> None:
-    """So many sign-ins may be begun and not finished before the next one waits."""
+    """So many sign-ins can be begun and not finished before the next one waits."""
     patch.setattr(limits, "STARTED_FLOWS", limits.STARTED_FLOWS._replace(free=free))
 
 
 def few_responses(patch: pytest.MonkeyPatch, free: int) -> None:
-    """So many SAML responses may be wrong before the next one waits."""
+    """So many SAML responses can be wrong before the next one waits."""
     patch.setattr(saml_responses, "RESPONSES", saml_responses.RESPONSES._replace(free=free))
 
 
@@ -80,7 +80,7 @@ def provider_deletion_breaks(patch: pytest.MonkeyPatch, at: int) -> None:
 
 
 def graphql_without_limits(patch: pytest.MonkeyPatch) -> None:
-    """A document may cost and take as much as it likes."""
+    """A document can cost and take as much as it likes."""
     patch.setattr(graphql_limits, "MAX_COST", 10**7)
     patch.setattr(execution, "DEADLINE_S", 60.0)
 
@@ -91,12 +91,12 @@ def _failures(app: App) -> entra_bearer.Failures:
 
 
 def addresses_remembered(app: App) -> int:
-    """From how many addresses refused tokens came, as far as memory goes."""
+    """From how many addresses rejected tokens came, as far as memory goes."""
     return len(_failures(app)._turns)
 
 
 def refusals_remembered(app: App) -> int:
-    """Of how many tokens it is known that they are refused."""
+    """Of how many tokens it is known that they are rejected."""
     return len(_failures(app)._refused)
 
 

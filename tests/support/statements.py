@@ -57,7 +57,8 @@ def _noting(run: Any, seen: list[str]) -> Any:
 
 @contextlib.contextmanager
 def sent_to_postgres() -> Iterator[list[str]]:
-    """The SQL texts that units of work send to PostgreSQL meanwhile, each in a round trip, without BEGIN and COMMIT."""
+    """The SQL texts that units of work send to PostgreSQL in the meantime, each in a round trip, without BEGIN and
+    COMMIT."""
     seen: list[str] = []
 
     def noting(run: Any, text: Callable[[Any], str]) -> Any:
@@ -77,7 +78,7 @@ def sent_to_postgres() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def statements_of_units() -> Iterator[list[str]]:
-    """The statements that units of work are asked to run meanwhile, as SQLAlchemy writes them."""
+    """The statements that units of work are asked to run in the meantime, as SQLAlchemy writes them."""
     seen: list[str] = []
     with contextlib.ExitStack() as patches:
         for name in ("_first", "_all", "_change"):

@@ -44,7 +44,7 @@ ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indire
 
 @contextlib.asynccontextmanager
 async def serving(url: str, *, wakes: bool = True, pool: int = 2, log: Any = None) -> AsyncIterator[Store]:
-    """A store as of a serving process of its own, once it may remember what it reads."""
+    """A store as of a serving process of its own, once it can remember what it reads."""
     store = open_store(url, pool)
     await store.open()
     try:
@@ -68,6 +68,6 @@ def on_postgres(store: Store) -> bool:
 
 
 async def schema_number(url: str) -> str | None:
-    """The schema of a store; None where it is empty."""
+    """The schema of a store; None if it is empty."""
     found = await migrate.find_schema(url)
     return found and found.number

@@ -56,7 +56,7 @@ class Team:
         return found
 
     async def refused(self, role: str, document: str, **variables: Any) -> Refused:
-        """Why the document was refused: with one error, and nothing beside it."""
+        """Why the document was rejected: with one error, and nothing beside it."""
         return refusal(await self.send(role, document, **variables))
 
 

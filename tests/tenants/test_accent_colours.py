@@ -1,4 +1,4 @@
-"""Client colours: text and links on any chosen colour stay readable."""
+"""Client colors: text and links on any chosen color stay readable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""E-mail addresses: which are the same account, and which are invalid (docs/decisions/0009)."""
+"""Email addresses: which are the same account, and which are invalid (docs/decisions/0009)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invisible characters in names are refused; those that real names need are accepted."""
+"""Invisible characters in names are rejected; those that real names need are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of secrets for machines: the test vector, every kind, and what is refused without asking the store."""
+"""The shape of secrets for machines: the test vector, every kind, and what is rejected without asking the store."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ MOVES = st.one_of(
 
 
 def after(state: State, move: Move) -> State:
-    """A refused move changes nothing."""
+    """A rejected move changes nothing."""
     try:
         return move(state)
     except (Conflict, NotFound):

@@ -47,7 +47,7 @@ async def version_at(store: Store, pair: Pair, state: str) -> VersionSnapshot:
 
 
 STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
-#: What the operations refuse, with the current version.
+#: What the operations reject, with the current version.
 OPERATIONS: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "edit": lambda unit, by, seen: template_operations.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
     "submit": lambda unit, by, seen: template_operations.submit(unit, by, seen),
@@ -55,7 +55,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "reject": lambda unit, by, seen: template_operations.reject(unit, by, seen, "No"),
     "publish": lambda unit, by, seen: template_operations.publish(unit, by, seen),
 }
-#: What the statements refuse, even when the caller believes that the version is a draft.
+#: What the statements reject, even when the caller believes that the version is a draft.
 WRITES: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "other steps": lambda unit, by, seen: versions.put_steps(unit, seen.version.id, [NewStep("New")]),
     "another status": lambda unit, by, seen: versions.change(

@@ -1,6 +1,6 @@
 """Random sequences of template operations on a real store are compared with a model in plain Python.
 
-Users act on what they have seen, which may be out of date: then they are refused.
+Users act on what they have seen, which can be out of date: then they are rejected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds the licence of each wheel, holds it to the list of those that may be passed on, and copies its text."""
+"""Finds the license of each wheel, holds it to the list of those that can be passed on, and copies its text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SPDX = get_spdx_licensing()
 
 
 class LicenceRefused(Exception):
-    """A licence that is not on the list, or none that can be read; the text names the package."""
+    """A license that is not on the list, or none that can be read; the text names the package."""
 
 
 def metadata_of(wheel: Path) -> Message:
@@ -44,7 +44,7 @@ def metadata_of(wheel: Path) -> Message:
 
 
 def expression(metadata: Message) -> str:
-    """The licence as an SPDX expression, all of whose parts are on the list. Raises LicenceRefused."""
+    """The license as an SPDX expression, all of whose parts are on the list. Raises LicenceRefused."""
     name = canonicalize_name(str(metadata["Name"]))
     said = READ.get(name) or str(metadata["License-Expression"] or metadata["License"] or "none")
     parsed = _SPDX.parse(said) if not _SPDX.validate(said).errors else None
@@ -54,7 +54,7 @@ def expression(metadata: Message) -> str:
 
 
 def copy_texts(wheel: Path, folder: Path) -> None:
-    """Puts the texts of licences that a wheel brings into a folder of its name. Raises LicenceRefused without one."""
+    """Puts the texts of licenses that a wheel brings into a folder of its name. Raises LicenceRefused without one."""
     texts = 0
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():

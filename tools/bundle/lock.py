@@ -1,6 +1,6 @@
 """Reads ``bundle.lock``, every file of others that a bundle is made of, and fetches these files.
 
-A line of the lock is a name, a version, a file name and its SHA-256; no host. ``lock.py`` writes it anew from what
+A line of the lock is a name, a version, a file name and its SHA-256; no host. ``lock.py`` writes it again from what
 ``constraints.txt`` pins, and is the only program that asks an index which files there are.
 """
 
@@ -24,7 +24,7 @@ LOCK = ROOT / "bundle.lock"
 #: Where the files are kept between builds.
 CACHE = ROOT / ".work" / "bundle"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-#: What a wheel may ask of glibc, up to 2.28.
+#: What a wheel can ask of glibc, up to 2.28.
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)]
 PLATFORMS += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
 #: Installs a bundle; it is not installed itself.

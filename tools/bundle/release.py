@@ -1,6 +1,6 @@
 """Makes a release of the last commit: everything that must be true is looked at first, then the commit is tagged.
 
-``./dev release X.Y.Z`` refuses, with a line for each, what ``docs/releasing.md`` lists. The advisories are the only
+``./dev release X.Y.Z`` rejects, with a line for each, what ``docs/releasing.md`` lists. The advisories are the only
 step that asks the network.
 """
 

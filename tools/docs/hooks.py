@@ -76,7 +76,7 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
 
 @event_priority(-200)  # when all other plugins are done
 def on_post_build(config: MkDocsConfig) -> None:
-    """Writes ``site.json``: the files that the server may serve, and the content security policy of the pages."""
+    """Writes ``site.json``: the files that the server can serve, and the content security policy of the pages."""
     site = Path(config.site_dir)
     for name in _LEFT_OUT:
         (site / name).unlink(missing_ok=True)

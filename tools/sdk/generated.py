@@ -1,4 +1,4 @@
-"""Writes the modules of the Python library that repeat lists of the server: its refusals, and what roles may do.
+"""Writes the modules of the Python library that repeat lists of the server: its refusals, and what roles can do.
 
 ``--check`` writes nothing and fails where one of them is not today's.
 """

@@ -1,4 +1,4 @@
-"""Operations on users by administrators (create, change, set roles, deactivate, restore), and by themselves."""
+"""Operations on users by administrators (create, change, set roles, deactivate, restore), and on their own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class UserWithAccessLink(NamedTuple):
 
     @property
     def link(self) -> str | None:
-        """The link to pass on; None where it was mailed, or none is needed."""
+        """The link to pass on; None if it was mailed, or none is needed."""
         return self.new_link.link if self.new_link is not None else None
 
 
@@ -177,7 +177,7 @@ def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAcce
 
 
 def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
-    """Ends all sessions of a user, and what they may have begun; how many there were. Raises NotFound, Forbidden."""
+    """Ends all sessions of a user, and what they might have begun; how many there were. Raises NotFound, Forbidden."""
     user = rank.get_managed(unit, who, user_id)
     _check_own_sessions(who, user)
     ended = sessions.end_all(unit, user.id, "ended_by_admin", who.now)
@@ -204,7 +204,7 @@ _OWN = "You can't reset your own second factors. Remove them in your account, or
 
 
 class FactorResetData(Wire, frozen=True):
-    """``factors``: how many were taken away; ``sessions``: how many ended."""
+    """``factors``: how many were removed; ``sessions``: how many ended."""
 
     factors: int
     sessions: int
@@ -212,7 +212,7 @@ class FactorResetData(Wire, frozen=True):
 
 def reset_factors(unit: TenantUnit, who: AccountRequest, user_id: int, reason: str) -> FactorResetData:
     """Takes authenticator app, passkeys, recovery codes and trusted browsers away, ends all sessions and the sign-ins
-    that wait for a factor, and closes open reset links and changes of the e-mail address. ``reason``: for the audit
+    that wait for a factor, and closes open reset links and changes of the email address. ``reason``: for the audit
     trail. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_FACTORS)
     fields.REASON.check(reason, "reason")
@@ -229,7 +229,7 @@ def change_own(
     unit: TenantUnit, who: Request, given: Mapping[str, str], language: Language | UnsetType | None = UNSET
 ) -> User:
     """Changes the ``given`` members of :data:`users.OWN`, and the ``language``; None: none is chosen. Returns the
-    caller's account afterwards. Raises ValidationError, Forbidden for a device."""
+    caller's account afterward. Raises ValidationError, Forbidden for a device."""
     step_up.not_for_devices(who)
     user = users.get(unit, who.user.user_id, lock=True)
     after = users.change(unit, user, who.now, **{name: given[name] for name in users.OWN if name in given})

@@ -61,7 +61,7 @@ class Pin(NamedTuple):
     dead_at: int | None
 
     def is_usable(self, now: int) -> bool:
-        """Whether a right entry may sign in."""
+        """Whether a right entry can sign in."""
         return self.dead_at is None and (self.temporary_until is None or self.temporary_until > now)
 
 
@@ -156,8 +156,8 @@ def find_pin(unit: TenantUnit, user_id: int, *, lock: bool = False) -> Pin | Non
 
 
 def count_pin_try(unit: TenantUnit, found: Pin, now: int) -> bool:
-    """Counts an entry as wrong before it is judged, so that parallel ones cannot outrun the count. False where none is
-    judged any more: the PIN is dead, was replaced, or has had all its wrong ones."""
+    """Counts an entry as wrong before it is judged, so that parallel ones cannot outrun the count. False if none is
+    judged anymore: the PIN is dead, was replaced, or has had all its wrong ones."""
     return unit.change(_COUNT_TRY, of_user=found.user_id, of_hash=found.hash, now=now) == 1
 
 
@@ -172,7 +172,7 @@ def pin_was_right(unit: TenantUnit, user_id: int) -> None:
 
 
 def kill_pin(unit: TenantUnit, found: Pin, now: int) -> bool:
-    """Ends the PIN after the last wrong one that it may have. False where it lives on, or was dead."""
+    """Ends the PIN after the last wrong one that it can have. False if it lives on, or was dead."""
     return unit.change(_KILL_PIN, of_user=found.user_id, of_hash=found.hash, now=now) == 1
 
 
@@ -219,7 +219,7 @@ def check_pin(pin: str, least: int, field: str) -> None:
 
 
 def is_guessable(pin: str) -> bool:
-    """Whether the digits are all equal, a run like 345678 or 876543, a shorter block repeated (the last may be cut), a
+    """Whether the digits are all equal, a run like 345678 or 876543, a shorter block repeated (the last can be cut), a
     date, or one of the commonest PINs."""
     repeats = any(pin[width:] == pin[:-width] for width in range(1, len(pin) // 2 + 1))
     is_date = any(len(shape) == len(pin) and _fits(pin, shape) for shape in _DATES)
@@ -329,8 +329,8 @@ class NewBadge(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """A user's live ``badges`` and the ``pin``, dead or not. ``why_not``: why the user may have none, empty where they
-    may."""
+    """A user's live ``badges`` and the ``pin``, dead or not. ``why_not``: why the user can have none, empty if they
+    can."""
 
     badges: list[Badge]
     pin: BadgePinData | None
@@ -396,7 +396,7 @@ def drop_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> tup
 
 
 def check_reset(unit: TenantUnit, who: Request, user_id: int) -> int:
-    """Checks that ``who`` may give the user a temporary PIN; the least number of its digits. Raises as
+    """Checks that ``who`` can give the user a temporary PIN; the least number of its digits. Raises as
     :func:`reset_pin`."""
     step_up.check(who, Act.OTHERS_FACTORS)
     settings = _settings(unit)
@@ -417,7 +417,7 @@ def reset_pin(unit: TenantUnit, who: AccountRequest, user_id: int, prepared: Pre
 
 
 def givers_still_may(unit: TenantUnit, badge: Badge, pin: Pin) -> bool:
-    """Whether those who issued a temporary badge and gave a temporary PIN may still manage the user."""
+    """Whether those who issued a temporary badge and gave a temporary PIN can still manage the user."""
     givers = (badge.issued_by if badge.kind == "temporary" else None, pin.given_by)
     return all(
         rank.still_may(unit, one, Permission.USERS_MANAGE, users.get(unit, badge.user_id))
@@ -436,7 +436,7 @@ def set_own_pin(unit: TenantUnit, who: AccountRequest, prepared: Prepared, hashe
 
 
 def check_own(unit: TenantUnit, who: Request) -> User:
-    """The caller, locked, who may have a PIN. Raises Conflict, ReauthenticationRequired."""
+    """The caller, locked, who can have a PIN. Raises Conflict, ReauthenticationRequired."""
     step_up.check(who, Act.PIN)
     me = users.get(unit, who.user.user_id, lock=True)
     check_on(_settings(unit), me)

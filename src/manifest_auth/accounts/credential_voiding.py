@@ -1,4 +1,4 @@
-"""Voids credentials that another person may have planted in an account.
+"""Voids credentials that another person might have planted in an account.
 
 It runs before the account becomes an Admin's, before a provider's person is linked to it by address
 (docs/decisions/0034-gain-of-admin.md), and when the owner undoes a change of the address.
@@ -45,7 +45,7 @@ def void(
     unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, undo_ends: bool = False, since: int = 0
 ) -> Voided:
     """Ends all credentials of the account except the password, proved identities, and the identity ``but``. ``user``:
-    locked. ``reason``: why its sessions ended. ``undo_ends``: e-mail changes in force can no longer be undone
+    locked. ``reason``: why its sessions ended. ``undo_ends``: email changes in force can no longer be undone
     either. ``since``: factors, identities, badges and the PIN stay that were added before that time (milliseconds)."""
     changes = email_changes
     kept, gone, granted = providers.unlink_unproved(
@@ -104,7 +104,7 @@ class AdminGain:
 
 
 def address_is_in_doubt(unit: TenantUnit, user: User, now: int) -> bool:
-    """Whether a user who is not an Admin changed the account's address within the last week: it may be that user's
+    """Whether a user who is not an Admin changed the account's address within the last week: it can be that user's
     mailbox. An Admin who sets the address, even to the same one, ends the doubt."""
     change = email_changes.latest(unit, user.id, now)
     return change is not None and not is_admin_actor(unit, change.started_by)

@@ -1,4 +1,4 @@
-"""Changes of e-mail addresses: requested, confirmed from the new mailbox, and undone from the old one."""
+"""Changes of email addresses: requested, confirmed from the new mailbox, and undone from the old one."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class EmailChange(NamedTuple):
     undo_expires_at: int | None
 
     def is_pending(self, now: int) -> bool:
-        """Whether the new address may be confirmed."""
+        """Whether the new address can be confirmed."""
         return self.confirmed_at is None and self.closed_at is None and self.expires_at > now
 
     def can_be_undone(self, now: int) -> bool:
-        """Whether the old address may be restored."""
+        """Whether the old address can be restored."""
         return self.confirmed_at is not None and self.closed_at is None and (self.undo_expires_at or 0) > now
 
 
@@ -149,12 +149,12 @@ def get(unit: TenantUnit, key: str) -> EmailChange:
 
 
 def pending_rows(unit: TenantUnit, ids: Sequence[int]) -> dict[int, EmailChange]:
-    """The unconfirmed changes by user id, at most one each; they may be expired."""
+    """The unconfirmed changes by user id, at most one each; they might be expired."""
     return {row.user_id: row for row in unit.all(_PENDING_CHANGES, ids=numbers(ids))}
 
 
 def pending_addresses(unit: TenantUnit, ids: Sequence[int], now: int) -> dict[int, str]:
-    """The addresses that may still be confirmed, by user id."""
+    """The addresses that can still be confirmed, by user id."""
     return {user_id: row.new_email for user_id, row in pending_rows(unit, ids).items() if row.is_pending(now)}
 
 
@@ -179,7 +179,7 @@ def close_all(unit: TenantUnit, user_id: int, now: int) -> int:
     return unit.change(_CLOSE_ALL, of_user=user_id, now=now)
 
 
-#: How many changes a day a client may start for one user, and for one address: a mailbox must not be flooded. Each
+#: How many changes a day a client can start for one user, and for one address: a mailbox must not be flooded. Each
 #: client has its own counters, so that none uses up another's attempts.
 FLOOD = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY * 1000, ceiling=20)
 
@@ -192,7 +192,7 @@ class Started(NamedTuple):
 
 
 def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, own: bool = False) -> Started:
-    """Queues e-mails to both mailboxes; an earlier pending change closes. Only where mail is set up. ``user``: locked.
+    """Queues emails to both mailboxes; an earlier pending change closes. Only where mail is set up. ``user``: locked.
     ``own``: requested by the user, whose answer does not reveal that the address is taken; its mailbox is told.
 
     Raises ValidationError, RateLimited, Conflict for a deactivated user, and for a taken address that is not ``own``.

@@ -1,7 +1,7 @@
-"""E-mails to users: recipient and language, notices about their factors, and the queue of all outgoing e-mails.
+"""Emails to users: recipient and language, notices about their factors, and the queue of all outgoing emails.
 
-Owns ``queued_mails``. An e-mail is sent at once after the commit, and retried later where the mail server did not
-accept it; what it refuses for good is not retried. One process at a time tries a row: it advances the row's next
+Owns ``queued_mails``. An email is sent at once after the commit, and retried later where the mail server did not
+accept it; what it rejects for good is not retried. One process at a time tries a row: it advances the row's next
 attempt first.
 """
 
@@ -35,13 +35,13 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import LANGUAGES
 from manifest_auth.throttle import Throttle
 
-LEASE_MS = 15_000  # for the first attempt, by the process that queued the e-mail
+LEASE_MS = 15_000  # for the first attempt, by the process that queued the email
 LIFE_MS = 3_600_000
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
 #: The purpose of an email that is not in the look of the client whose queue it is in.
 TO_OPERATOR = "operator"
 _LARGEST_LOGO = 64 * 1024  # of an email, bytes; pages take four times as much
-_OF_ONE_CLIENT = 2  # in one batch, so that one client's failing e-mails do not delay others
+_OF_ONE_CLIENT = 2  # in one batch, so that one client's failing emails do not delay others
 
 
 class MailRow(NamedTuple):
@@ -69,7 +69,7 @@ _GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN).returning(*_ROW),
 _END = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")).returning(*_ROW), MailRow)
 _DROP = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")))
 _place = func.row_number().over(partition_by=_C.tenant_id, order_by=_C.next_try_at).label("place")
-_ready = (  # e-mails of a suspended client wait until it is restored, or they expire
+_ready = (  # emails of a suspended client wait until it is restored, or they expire
     select(*_ROW, _place)
     .join(tenants_table, tenants_table.c.id == _C.tenant_id)
     .where(
@@ -98,7 +98,7 @@ def add(unit: TenantUnit, row: MailRow) -> None:
 
 
 def due(unit: SystemUnit, now: int, limit: int) -> list[MailRow]:
-    """E-mails whose next attempt is due, a few of each client."""
+    """Emails whose next attempt is due, a few of each client."""
     return unit.all(_DUE, now=now, limit=limit)
 
 
@@ -114,36 +114,36 @@ def take(unit: TenantUnit, row: MailRow, now: int) -> bool:
 
 
 def refused(unit: TenantUnit, key: str, code: int, now: int) -> None:
-    """Deletes an e-mail that the mail server refused for good, and records that, with its reply code."""
+    """Deletes an email that the mail server rejected for good, and records that, with its reply code."""
     _record(unit, unit.first(_END, of_id=key), now, refused=code)
 
 
 def _record(unit: TenantUnit, ended: MailRow | None, now: int, **more: int) -> None:
-    """``ended``: None where another process was first."""
+    """``ended``: None if another process was first."""
     if ended is not None:
         detail = {"purpose": ended.purpose, "tries": ended.tries, "since": when(ended.created_at), **more}
         audit.record(unit, Origin(now, "system", "", "mail-queue"), Event.MAIL_FAILED, ended.subject, **detail)
 
 
 def drop(unit: TenantUnit, key: str) -> None:
-    """Deletes an e-mail that the mail server accepted."""
+    """Deletes an email that the mail server accepted."""
     unit.change(_DROP, of_id=key)
 
 
 def row_name(tenant_id: int, key: str) -> str:
-    """The name that the e-mail of a row is sealed for, so that it opens in no other row."""
+    """The name that the email of a row is sealed for, so that it opens in no other row."""
     return sealed_for(_C.mail, tenant_id=tenant_id, id=key)
 
 
 EVERY_S = 5.0
-#: The longest first attempt; it ends before other processes may take the e-mail.
+#: The longest first attempt; it ends before other processes can take the email.
 FIRST_S = 10.0
 BATCH = 8
 assert FIRST_S * 1000 < LEASE_MS
 
 
 class Queued(NamedTuple):
-    """A stored e-mail and its content."""
+    """A stored email and its content."""
 
     tenant_id: int
     id: str
@@ -152,14 +152,14 @@ class Queued(NamedTuple):
 
 
 class MailQueue:
-    """Adds e-mails to the queue, and sends them."""
+    """Adds emails to the queue, and sends them."""
 
     def __init__(
         self, mail: Mail, store: Store, sealer: Sealer, clock: Clock, random: Random, log: FilteringBoundLogger
     ) -> None:
         self._mail, self._store, self._sealer = mail, store, sealer
         self._clock, self._random, self._log = clock, random, log
-        self._sending: dict[str, asyncio.Task[bool]] = {}  # by id, for as long as someone may wait for it
+        self._sending: dict[str, asyncio.Task[bool]] = {}  # by id, for as long as someone can wait for it
 
     @property
     def is_set_up(self) -> bool:
@@ -169,10 +169,10 @@ class MailQueue:
     def add(
         self, unit: TenantUnit, acting: Acting, email: Email, purpose: str, subject: str, *, useful_ms: int = LIFE_MS
     ) -> Queued | None:
-        """Queues an e-mail in the transaction of its cause, and sends it after the commit. None: no mail is set up.
+        """Queues an email in the transaction of its cause, and sends it after the commit. None: no mail is set up.
 
         ``purpose``: label for the audit trail; ``subject``: like ``user:5``; ``useful_ms``: how long to retry, at most
-        an hour. If this process dies first, another one sends the e-mail.
+        an hour. If this process dies first, another one sends the email.
         """
         if not self.is_set_up:
             return None
@@ -198,7 +198,7 @@ class MailQueue:
         return queued
 
     async def delivered(self, request: Request, queued: Queued | None) -> bool:
-        """Whether the mail server accepted a committed e-mail while the caller waited: some seconds for all e-mails of
+        """Whether the mail server accepted a committed email while the caller waited: some seconds for all emails of
         one request together. A slower one continues in the background; a failed one is retried later."""
         task = self._sending.get(queued.id) if queued is not None else None
         if task is None:
@@ -229,7 +229,7 @@ class MailQueue:
         return failed is None
 
     async def run(self) -> None:
-        """Retries until cancelled. It is a separate task, so that a hanging mail server does not delay other background
+        """Retries until canceled. It is a separate task, so that a hanging mail server does not delay other background
         jobs."""
         while True:
             try:
@@ -241,7 +241,7 @@ class MailQueue:
             await asyncio.sleep(EVERY_S)
 
     async def sweep(self) -> None:
-        """Sends all due e-mails once, and drops expired ones. Raises StoreUnavailable."""
+        """Sends all due emails once, and drops expired ones. Raises StoreUnavailable."""
         while True:
             now = await self._store.now_ms(self._clock)
             if not (found := await self._store.read(lambda unit: due(unit, now, BATCH))):  # noqa: B023 - at once
@@ -255,7 +255,7 @@ class MailQueue:
             await store.write(lambda unit: _record(unit, unit.first(_GIVE_UP, of_id=row.id, seen=seen), now))
             return
         if await store.write_quickly(lambda unit: take(unit, row, now)):
-            # Sealed with another secret key, which may be restored within the hour.
+            # Sealed with another secret key, which can be restored within the hour.
             with contextlib.suppress(CannotOpen):
                 await self._try(self._opened(row), BACKGROUND_BUDGET_S, "mail-queue")
 
@@ -316,7 +316,7 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
 
 
 def tell(unit: TenantUnit, request: AccountRequest, user: User, event: Event, **detail: Any) -> None:
-    """Records one of the events above, and queues its e-mail to the user's address: neither is left out. ``detail``: of
+    """Records one of the events above, and queues its email to the user's address: neither is left out. ``detail``: of
     the event."""
     subject, queue = f"user:{user.id}", request.services.mail_queue
     audit.record(unit, request, event, subject, **detail)

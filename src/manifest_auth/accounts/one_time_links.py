@@ -148,13 +148,13 @@ def address(public_url: str, token: str) -> str:
 # Where mail is set up, the link goes only to the user's own address, even if the mail server is down now. Only where no
 # mail is set up is it returned to the administrator.
 
-#: How many links a day one user may be sent before growing pauses.
+#: How many links a day one user can be sent before growing pauses.
 FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)
 
 
 class NewLink(NamedTuple):
-    """A stored link, for the administrator. ``token``, which is not stored, and ``link``: None where it is mailed, as
-    ``queued``; ``sent``: whether the mail server accepted the e-mail while the caller waited (:func:`sent`). It is
+    """A stored link, for the administrator. ``token``, which is not stored, and ``link``: None if it is mailed, as
+    ``queued``; ``sent``: whether the mail server accepted the email while the caller waited (:func:`sent`). It is
     otherwise retried for an hour."""
 
     user: User
@@ -193,8 +193,8 @@ def make_link(
     is_returned: bool | None = None,
     is_only_access: bool = False,
 ) -> NewLink:
-    """A link for a user whom ``who`` may manage; an earlier one for the same purpose closes. ``is_returned``: to the
-    caller, instead of an e-mail; None: where no mail is set up. ``is_only_access``: the user has no other way to sign
+    """A link for a user whom ``who`` can manage; an earlier one for the same purpose closes. ``is_returned``: to the
+    caller, instead of an email; None: where no mail is set up. ``is_only_access``: the user has no other way to sign
     in, so the link lives as long as an invitation. Raises Conflict for a deactivated user."""
     if user.deactivated_at is not None:
         raise Conflict(_("The user is deactivated"))
@@ -234,7 +234,7 @@ def _inviter(caller: Caller) -> str:
 
 
 def count_emails(unit: TenantUnit, request: AccountRequest, entry: EntryPoint, counters: list[Counter]) -> None:
-    """Limits the e-mails to one mailbox. Raises RateLimited."""
+    """Limits the emails to one mailbox. Raises RateLimited."""
     if request.services.throttle.is_on and (blocked := throttle.count_each(unit, counters, request.now)) is not None:
         raise request.services.throttle.refusal(entry, Wait(blocked.ms, "account"))
 
@@ -250,5 +250,5 @@ def _by_password(unit: TenantUnit) -> bool:
 
 
 async def sent(request: AccountRequest, new_link: NewLink) -> NewLink:
-    """The link of a committed transaction, after some seconds at most for its e-mail."""
+    """The link of a committed transaction, after some seconds at most for its email."""
     return new_link._replace(sent=await request.services.mail_queue.delivered(request, new_link.queued))

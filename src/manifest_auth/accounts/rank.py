@@ -1,11 +1,11 @@
-"""The rules of rank: who may manage which users.
+"""The rules of rank: who can manage which users.
 
 * Only an Admin manages an Admin's account, or grants or removes the role Admin. * No user changes their own roles,
 deactivates themselves, or resets their own password without the current one. * A client keeps its last active Admin;
 ``users`` enforces that for every caller.
 
 System admins and the command line are exempt from the first two. The acting user's roles are read again in the
-transaction: of two Admins who remove each other's role, the second one is refused.
+transaction: of two Admins who remove each other's role, the second one is rejected.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def still_may(unit: TenantUnit, actor: str, permission: Permission, over: User |
 
 
 def get_managed(unit: TenantUnit, who: Request, user_id: int, *, admins: bool = False, own: str = "") -> User:
-    """The user, locked, whom ``who`` may manage. ``admins``: as for :func:`users.get`. ``own``: the message where users
-    may not do this to themselves. Raises NotFound, Forbidden."""
+    """The user, locked, whom ``who`` can manage. ``admins``: as for :func:`users.get`. ``own``: the message where users
+    must not do this to themselves. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id, lock=True, admins=admins)
     if _checked(unit, who, user).user_id == user.id and own:
         raise Forbidden(own)
@@ -60,7 +60,7 @@ def get_managed(unit: TenantUnit, who: Request, user_id: int, *, admins: bool = 
 
 
 def get_readable(unit: TenantUnit, who: Request, user_id: int) -> User:
-    """The user, not locked, whom ``who`` may manage. Raises NotFound, Forbidden."""
+    """The user, not locked, whom ``who`` can manage. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id)
     _checked(unit, who, user)
     return user
@@ -85,7 +85,7 @@ def check_is_admin(unit: TenantUnit, who: Request, sentence: str) -> None:
 
 
 def check_grants(unit: TenantUnit, who: Request, before: int, after: int) -> None:
-    """Checks whether ``who`` may grant and remove the roles that differ between two bit masks. Raises Forbidden."""
+    """Checks whether ``who`` can grant and remove the roles that differ between two bit masks. Raises Forbidden."""
     by = manager(unit, who)
     if (before ^ after) & Role.ADMIN.bit and not by.is_admin:
         raise Forbidden(_("Only an Admin can grant or remove the Admin role"))

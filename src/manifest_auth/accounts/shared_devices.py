@@ -163,8 +163,8 @@ LETTERS: Final = 10
 
 
 def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, place: str) -> NewEnrolment:
-    """A code that enrols one device within ten minutes. ``place``: where it stands, may be empty. Raises Forbidden,
-    ValidationError, ReauthenticationRequired, Conflict where badges are switched off or there are too many devices."""
+    """A code that enrolls one device within ten minutes. ``place``: where it stands, can be empty. Raises Forbidden,
+    ValidationError, ReauthenticationRequired, Conflict where badges are turned off or there are too many devices."""
     step_up.check(who, Act.DEVICES)
     step_up.not_for_machines(who)
     name, place = fields.SHARED_DEVICE_NAME.check(name, "name"), fields.PLACE.check(place, "place")
@@ -205,8 +205,8 @@ def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
 def enrol(
     unit: TenantUnit, acting: Acting, random: Random, found: EnrolmentData, token: str
 ) -> SharedDeviceData | None:
-    """The device that a code was made for, with its new ``token``. None where the code was used meanwhile, or its maker
-    may make none any more."""
+    """The device that a code was made for, with its new ``token``. None if the code was used in the meantime, or its
+    maker can make none anymore."""
     now = acting.origin.at
     if not rank.still_may(unit, found.created_by, Permission.SETTINGS_MANAGE):
         return None

@@ -1,4 +1,4 @@
-"""Users of a client: rows, lists, look-up by e-mail, passwords, verified addresses, and the roles that they hold.
+"""Users of a client: rows, lists, look-up by email, passwords, verified addresses, and the roles that they hold.
 
 Owns ``users`` and ``password_history``. Never computes a hash, never opens a session, and never checks ranks.
 """
@@ -37,7 +37,7 @@ from manifest_auth.text.models import ErrorCollector
 
 
 class User(NamedTuple):
-    """``email_proved_at``: when a link in an e-mail to this address was followed; None: never. ``language``: chosen by
+    """``email_proved_at``: when a link in an email to this address was followed; None: never. ``language``: chosen by
     the user; None: none.
 
     A member with a field is one that people enter: statements, bodies, forms and the command line read it here.
@@ -60,7 +60,7 @@ class User(NamedTuple):
     email_proved_at: int | None
     language: str | None  # that the user chose
     factors: int = 0  # bit mask of second factors, see accounts/factors
-    second_factor_due_at: int | None = None  # from when on sign-in asks to enrol one
+    second_factor_due_at: int | None = None  # from when on sign-in asks to enroll one
     kind: str = PERSON  # or SERVICE: of those only :func:`find_caller` and :func:`get_named` know
     profile_changed_at: int | None = None  # None: never since the user was created
 
@@ -101,7 +101,7 @@ _NAMES = _C.first_name + " " + _C.last_name + " "
 _FILTERS = {
     "search": or_(
         _C.email_key.like(bindparam("like"), escape="\\"),
-        # Words of names in any order; and of the address, which may have another spelling of its domain than the key.
+        # Words of names in any order; and of the address, which might have another spelling of its domain than the key.
         func.lower(_NAMES + _NAMES + _NAMES + _C.email).like(bindparam("like"), escape="\\"),
     ),
     "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
@@ -131,7 +131,7 @@ OF_CONSOLE = Listing(
         "factor": case((_C.factors == 0, 0), else_=1) == bindparam("with_factor", type_=Integer()),
     },
 )
-#: The members that people enter, and what they may be.
+#: The members that people enter, and what they can be.
 FIELDS: Final = fields.declared_in(User)
 #: Those that follow no rule of their own: interfaces show and change them one like the other.
 DETAILS: Final = {name: field for name, field in FIELDS.items() if name not in ("email", "description")}
@@ -209,7 +209,7 @@ def find_by_email(unit: TenantUnit, email: str) -> User | None:
 
 
 def set_language(unit: TenantUnit, user_id: int, language: Language | None, now: int) -> None:
-    """The user's language of pages and e-mails; None: none is chosen."""
+    """The user's language of pages and emails; None: none is chosen."""
     unit.announce("user", user_id)
     unit.change(_SET_LANGUAGE, id=user_id, language=language, now=now)
 
@@ -217,7 +217,7 @@ def set_language(unit: TenantUnit, user_id: int, language: Language | None, now:
 def create(
     unit: TenantUnit, counter: SeatCounter, *, email: str, roles: int, password_hash: str | None, now: int, **given: str
 ) -> User:
-    """Creates a user. ``counter``: counts the licence's seats; ``given``: other members of :data:`FIELDS`. Raises
+    """Creates a user. ``counter``: counts the license's seats; ``given``: other members of :data:`FIELDS`. Raises
     ValidationError, Conflict when the address is taken in this tenant, NoSeat."""
     entered = {**dict.fromkeys(FIELDS, ""), **given, "email": email}
     check(entered)
@@ -262,7 +262,7 @@ def without_factor(unit: TenantUnit, roles: int, *, but: int = 0) -> int:
 
 
 def factor_due(unit: TenantUnit, user_id: int, due_at: int | None) -> None:
-    """Stores from when on sign-in asks to enrol a second factor, milliseconds; None: none is due."""
+    """Stores from when on sign-in asks to enroll a second factor, milliseconds; None: none is due."""
     unit.change(_FACTOR_DUE, id=user_id, due_at=due_at)
 
 
@@ -321,7 +321,7 @@ def set_email(unit: TenantUnit, user: User, email: str, now: int) -> User:
 
 
 def prove_email(unit: TenantUnit, user: User, now: int) -> User:
-    """Marks the user's address as verified, after a link in an e-mail to it was followed and no password was set with
+    """Marks the user's address as verified, after a link in an email to it was followed and no password was set with
     it. An earlier verification keeps its time."""
     if user.email_proved_at is not None:
         return user
@@ -380,7 +380,7 @@ def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
 
 
 def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
-    """Stores a new hash of the same password. False when the password was changed meanwhile."""
+    """Stores a new hash of the same password. False when the password was changed in the meantime."""
     if unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) != 1:
         return False
     factors.challenges.rehashed(unit, user_id, old_hash, new_hash)
@@ -426,7 +426,7 @@ def find_without_client(unit: SystemUnit, email: str, devices: Iterable[str]) ->
     if found is None:
         return None
     user, tenant = _both(found)
-    if user.email_key != keys["as_typed"]:  # there may be two of one mailbox
+    if user.email_key != keys["as_typed"]:  # there can be two of one mailbox
         user = find_by_email(unit.of(tenant.id), email) or user
     return user, tenant
 
@@ -452,7 +452,7 @@ _DEACTIVATE = tenant_scoped(
 _RESTORE = tenant_scoped(update(users).where(*_AS_CHECKED).values(deactivated_at=None))
 
 
-#: Ends all credentials that another person may have planted in an account, except the password, which
+#: Ends all credentials that another person might have planted in an account, except the password, which
 #: :func:`set_roles` and :func:`restore` remove. Runs when a user becomes an active Admin. Gets the user as before.
 VoidAccount = Callable[[TenantUnit, User], None]
 
@@ -462,7 +462,7 @@ def set_roles(
 ) -> User:
     """Sets the roles, from the next request on, and ends sessions of apps that are for other roles. ``user``: locked.
     ``void_account``: runs when the user becomes an active Admin. Raises Conflict when no active Admin would be left,
-    NoSeat when the licence has no seat for these roles."""
+    NoSeat when the license has no seat for these roles."""
     if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
         _check_not_last_admin(unit, user)
     if user.deactivated_at is None:

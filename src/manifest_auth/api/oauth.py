@@ -87,7 +87,7 @@ class TokenInForm(Authenticated, frozen=True, kw_only=True):
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``scope``: what the token may do now; ``refresh_token``: of a device or an app;
+    """``scope``: what the token can do now; ``refresh_token``: of a device or an app;
     ``id_token``: of an app."""
 
     access_token: str
@@ -156,7 +156,7 @@ class OAuthFailure(msgspec.Struct, frozen=True):
 def answer_of(
     body: bytes, status: int = 200, headers: tuple[Header, ...] = (), *, stored: bool = False
 ) -> Answer[None]:
-    """An answer as the RFCs have it. ``stored``: caches may keep it, as the headers say."""
+    """An answer as the RFCs have it. ``stored``: caches can keep it, as the headers say."""
     return Answer(status, body, (_JSON, *headers) if stored else (_JSON, NO_STORE, _PRAGMA, *headers))
 
 
@@ -244,7 +244,7 @@ def _shown(found: Active) -> IntrospectionAnswer:
         client_id=found.client_id or UNSET,
         username=UNSET if who.is_app else who.first_name if who.is_service else who.email,
         scope=found.scope or " ".join(permission_names(who.roles, who.scopes)),
-        roles=UNSET if who.is_app else role_names(who.roles),  # an app may do what its scope says, and no more
+        roles=UNSET if who.is_app else role_names(who.roles),  # an app can do what its scope says, and no more
         token_type="Bearer",  # noqa: S106 - a type, no secret
         iss=found.issuer,
         aud=found.audience,

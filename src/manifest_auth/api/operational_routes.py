@@ -79,7 +79,7 @@ async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     """The key set (RFC 7517), and the algorithm of users' access tokens, which HS256 keeps out of the set. It is read
-    again, since another node may already sign with a newer key."""
+    again, since another node might already sign with a newer key."""
     with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
         await ctx.services.keys.refresh()
     keys = ctx.services.keys

@@ -24,7 +24,7 @@ class Act(enum.IntFlag):
     """``EMAIL``: a change of it, also of another user's; ``PASSWORD`` to ``IDENTITIES``: of one's own account;
     ``PASSWORD``: a change of it, which brings the current one; ``IDENTITIES``: also the confirmation of another's.
     ``RANKS``: someone becomes Admin or User Admin, or gets a link as such; of system admins, anyone gets access.
-    ``DOMAINS``: of e-mail and of Microsoft directories. ``DELETION`` to ``INSTALLATION``: of system admins alone.
+    ``DOMAINS``: of email and of Microsoft directories. ``DELETION`` to ``INSTALLATION``: of only system admins.
     ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is let in; ``PIN``: of
     one's own badge; ``DEVICES``: shared devices of the client; ``APPS``: its apps and their secrets."""
 

@@ -131,7 +131,7 @@ _NEXT = tenant_scoped(
 
 
 def links_after(unit: TenantUnit, sequence: int) -> tuple[list[Link], bool]:
-    """The next ``BATCH`` events after that number, and whether there may be more."""
+    """The next ``BATCH`` events after that number, and whether there can be more."""
     found = unit.all(_NEXT, after=sequence, limit=BATCH)
     return found, len(found) == BATCH
 
@@ -148,7 +148,7 @@ def _next(column: Column[int]) -> CrossTenant[int]:
     return cross_tenant(query, int, because="verification lists the chains of all clients")
 
 
-#: A chain may have events without a head, or the reverse; a client may exist without its chain.
+#: A chain can have events without a head, or the reverse; a client can exist without its chain.
 _IN = tuple(_next(table.c.tenant_id) for table in (audit_heads, audit_events, audit_anchors))
 _CLIENTS = global_(select(func.min(_T.id)).where(_T.id > bindparam("after")), int)
 _BY_IDENTIFIER = global_(select(_T.id).where(_T.identifier == bindparam("identifier")), int)

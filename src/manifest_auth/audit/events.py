@@ -132,7 +132,7 @@ def _doubted(head: Head) -> str:
 
 
 # :mod:`manifest_auth.tenants.step_up` decides whether the proof is recent, and marks the request with the act that it
-# was asked about. The trail refuses an event of such an act from a request without that mark, and with it the whole
+# was asked about. The trail rejects an event of such an act from a request without that mark, and with it the whole
 # transaction: an act that forgets to ask does not happen.
 
 
@@ -154,8 +154,8 @@ def check_was_asked(acting: Acting, event: Event, subject: str) -> None:
         raise NotAsked(f"{event.value} of {caller.actor}: no recent proof was asked for")
 
 
-# A request is identified before its body is read, and a caller may send the body as late as the server waits for it.
-# What ends the session meanwhile, such as the undoing of an e-mail change, must not be followed by an act of that
+# A request is identified before its body is read, and a caller can send the body as late as the server waits for it.
+# What ends the session in the meantime, such as the undoing of an email change, must not be followed by an act of that
 # session.
 
 _S, _A = sessions.c, admin_sessions.c
@@ -165,7 +165,7 @@ _ENDED_OF_ADMIN = global_(select(_A.id).where(_A.id == bindparam("sid"), _A.ende
 
 def check_is_open(unit: TenantUnit, acting: Acting, *, may_end: bool = False) -> None:
     """Raises InvalidToken where the caller's session has ended since the caller was identified. Machines and other
-    systems' tokens have none. ``may_end``: the act may end that session itself, so no event of the request looks
+    systems' tokens have none. ``may_end``: the act can end that session itself, so no event of the request looks
     again."""
     if not isinstance(acting, Request):
         return
@@ -211,7 +211,7 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     """Appends one event to the chain of the unit's tenant. ``subject``: what it concerns, like ``user:7``.
 
     The chain's head is locked until the transaction ends, so events of one tenant have one order on all nodes; the time
-    is taken while the lock is held. Raises InvalidToken for a guarded act whose session has ended meanwhile, and
+    is taken while the lock is held. Raises InvalidToken for a guarded act whose session has ended in the meantime, and
     ValueError for an event of the installation in another chain.
     """
     check_was_asked(acting, event, subject)
@@ -294,8 +294,8 @@ def digest(chain: int, values: dict[str, Any]) -> str:
 # That is: a missing permission, a credential for the wrong kind of route, a missing seat. The act was rolled back, so
 # each is recorded in its own unit of work.
 #
-# The number is bounded, since a refused caller can repeat: one event a minute for each caller and kind, with the number
-# of refusals since the previous one. Successful requests never call this.
+# The number is bounded, since a rejected caller can repeat: one event a minute for each caller and kind, with the
+# number of refusals since the previous one. Successful requests never call this.
 
 REFUSAL_EVERY_MS = 60_000
 MOST_REMEMBERED = 10_000  # remembered callers and kinds

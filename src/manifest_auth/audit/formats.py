@@ -158,7 +158,7 @@ AT_ONCE = 200
 _MEMBERS = ("sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash")
 _NAMED = ("actor", "subject")
 COLUMNS = (*_MEMBERS, "actorEmail", "subjectEmail")
-#: The e-mail addresses, as of now, of those users who are among actors and subjects like ``user:7``.
+#: The email addresses, as of now, of those users who are among actors and subjects like ``user:7``.
 Emails = Callable[[set[str]], Awaitable[Mapping[str, str]]]
 
 
@@ -237,7 +237,7 @@ class AuditQuery(AuditFilters, frozen=True, rename={"since": "from", "until": "t
 
 
 class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
-    """A page may have fewer events than requested, or none: only a null ``nextCursor`` marks the last page."""
+    """A page can have fewer events than requested, or none: only a null ``nextCursor`` marks the last page."""
 
     items: tuple[AuditEventData, ...]
     next_cursor: str | None

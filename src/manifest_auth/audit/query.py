@@ -164,7 +164,7 @@ async def page(
     steps: int | None = None,
 ) -> Page:
     """At most ``first`` events of the store's client, and the position where the next page starts; None: this is the
-    last page. A page may have fewer events than requested, or none, without being the last. ``steps``: of the search,
+    last page. A page can have fewer events than requested, or none, without being the last. ``steps``: of the search,
     where fewer than ``STEPS``."""
     newest = event_filter.order == NEWEST_FIRST
     rows, far = (_OWN_NEWEST, _OWN_FAR_NEWEST) if newest else (_OWN_OLDEST, _OWN_FAR_OLDEST)

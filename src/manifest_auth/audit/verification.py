@@ -74,7 +74,7 @@ async def verify(store: Store, chain: int, step: Step, known: Point | None = Non
 def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Point | None) -> _Step:
     own, client = unit.of(chain), names_of(unit, [chain]).get(chain)
     found = read_tips(own)
-    if walk is None or found.start.sequence > walk.last.sequence:  # the first step, or retention ran meanwhile
+    if walk is None or found.start.sequence > walk.last.sequence:  # the first step, or retention ran in the meantime
         walk = Walk(chain, found.start, known)
     links, goes_on = links_after(own, after)
     for link in links:

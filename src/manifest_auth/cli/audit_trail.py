@@ -1,6 +1,6 @@
 """``manifest-auth audit verify|export``: verifies and exports the audit trail.
 
-Servers may write meanwhile.
+Servers can write in the meantime.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ async def _export(given: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _target(path: Path | None) -> Iterator[BinaryIO]:
     """Standard output, or a file that gets its name when it is complete, so that a partial export is not taken for a
-    complete one; only this user may read it. Raises Refused when the file exists."""
+    complete one; only this user can read it. Raises Rejected when the file exists."""
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

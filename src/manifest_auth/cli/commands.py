@@ -173,7 +173,7 @@ async def user_create(given: argparse.Namespace) -> None:
 
 
 async def user_roles(given: argparse.Namespace) -> None:
-    """Sets the roles of a user, and prints the link that a new Admin may need."""
+    """Sets the roles of a user, and prints the link that a new Admin can need."""
     roles = mask_of([Role(name) for name in given.role])
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))

@@ -59,7 +59,7 @@ def add_license(command: argparse.ArgumentParser) -> None:
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
-    """The type of an argument: a whole number within bounds."""
+    """The type of an argument: a whole number within limits."""
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:

@@ -89,7 +89,7 @@ def _is_store_error(error: Exception) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting, 3 an older schema."""
+    """Runs one command. Exit status: 0 done, 1 rejected, 2 wrong usage or setting, 3 an older schema."""
     words = sys.argv[1:] if arguments is None else arguments
     gc.disable()  # loaded modules live as long as the process: to look through them takes a sixth of a short command
     files, words = everywhere().parse_known_args(words)

@@ -511,7 +511,7 @@ def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
 
 
 def _content(holder: Schema) -> Schema:
-    """The schema of a body or an answer that is JSON or a form; empty where it is neither."""
+    """The schema of a body or an answer that is JSON or a form; empty if it is neither."""
     content = holder.get("content", {})
     found: Schema = content.get("application/json", content.get(FORM, {})).get("schema", {})
     return found

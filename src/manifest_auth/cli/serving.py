@@ -25,7 +25,7 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.os_process import own_folder
 from manifest_auth.runtime.settings import CONFIG, Settings, SettingsError, check_listener, variable
 
-#: Attempts and pause in seconds for a port that is in use, before the start is refused: five seconds in total.
+#: Attempts and pause in seconds for a port that is in use, before the start is rejected: five seconds in total.
 PORT_TRIES = 50
 PORT_PAUSE_S = 0.1
 _PROGRAM = "manifest-auth"
@@ -95,7 +95,7 @@ def serve(given: argparse.Namespace) -> None:
 
 
 def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
-    """Raises SettingsError for an address that is not of this machine, Refused for a port that stays in use.
+    """Raises SettingsError for an address that is not of this machine, Rejected for a port that stays in use.
     ``fields``: the settings with the host and with the port.
 
     A web process that was starting when its parent was killed uses the port until it has loaded.

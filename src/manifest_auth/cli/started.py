@@ -21,7 +21,7 @@ from manifest_auth.tenants import Tenant
 
 @contextlib.asynccontextmanager
 async def started(loaded: Settings | None = None, *, hashing: bool = False) -> AsyncIterator[Services]:
-    """The services for a command. Servers may run with other settings than this shell, so a command leaves an older
+    """The services for a command. Servers can run with other settings than this shell, so a command leaves an older
     schema and the algorithm of tokens as they are, and says where its settings differ.
 
     Raises SchemaOlder, and what :func:`.startup.opened` raises.
@@ -46,7 +46,7 @@ class CommandLine(RequestContext):
 
 
 def client_named(unit: SystemUnit, identifier: str) -> Tenant:
-    """Raises Refused where there is no such client."""
+    """Raises Rejected where there is no such client."""
     found = tenants.find(unit, identifier)
     if found is None:
         raise CommandRefused(f"no client has the identifier {identifier}")

@@ -37,12 +37,12 @@ _ANY = tenant_scoped(select(_P.id).where(*_REACHES).limit(1), int)
 
 
 def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, still_reaches: bool = False) -> None:
-    """Refuses an act after which the provider may let no Admin in, where no Admin has another way. ``provider``:
-    locked. ``still_reaches``: it counts as a way after the act too, as with a new secret that may be wrong. Then no
-    other provider counts as one, since the same may have been done to it. Raises Forbidden for a User Admin, Conflict
+    """Rejects an act after which the provider can let no Admin in, where no Admin has another way. ``provider``:
+    locked. ``still_reaches``: it counts as a way after the act too, as with a new secret that can be wrong. Then no
+    other provider counts as one, since the same might have been done to it. Raises Forbidden for a User Admin, Conflict
     for an Admin."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
-    is_off = provider.disabled_at is not None and not still_reaches  # a User Admin may switch it on again
+    is_off = provider.disabled_at is not None and not still_reaches  # a User Admin can switch it on again
     if by.user_id is None or is_off or not provider.reaches_admins:
         return
     settings = tenants.settings_of(tenants.get(unit, unit.tenant_id, lock=True).settings)  # one act at a time

@@ -22,7 +22,7 @@ from manifest_auth.text.canonical import when
 
 
 def check(ctx: RequestContext) -> None:
-    """Raises ReauthenticationRequired for a caller who has to prove anew who they are."""
+    """Raises ReauthenticationRequired for a caller who has to prove again who they are."""
     step_up.check(ctx, Act.EXPORT)
 
 
@@ -67,7 +67,7 @@ class Happened(NamedTuple):
 
 class SinceLastHere(NamedTuple):
     """``since``: when the session before this one began; None: this is the first that is known, and events are listed
-    from its beginning on. ``events``: the newest first. ``is_all``: False where there may be earlier ones."""
+    from its beginning on. ``events``: the newest first. ``is_all``: False if there can be earlier ones."""
 
     since: int | None
     events: list[Happened]

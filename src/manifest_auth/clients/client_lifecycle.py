@@ -45,7 +45,7 @@ def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, setting
 
 
 def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
-    """Suspends a client: its users are refused at once. Raises Conflict for one that is suspended already."""
+    """Suspends a client: its users are rejected at once. Raises Conflict for one that is suspended already."""
     now = acting.origin.at
     if not tenants.suspend(unit, tenant, now):
         raise Conflict(_("The client is already suspended"))
@@ -116,7 +116,7 @@ def _state(tenant: Tenant) -> dict[str, str | None]:
 
 # Works in small steps, so that no request waits long, and for some seconds in each round. Rows are found in reads
 # that block no writer, and deleted by key. The next round continues where a killed server stopped; several processes
-# may work at once. The client's own row is deleted last; then its identifier is free again.
+# can work at once. The client's own row is deleted last; then its identifier is free again.
 
 ROUND_S = 5.0
 MOST = 1000
@@ -146,7 +146,7 @@ def _walk(table: Table) -> _TableWalk:
     )
 
 
-_TRAIL = (audit_events, audit_anchors)  # the head stays: it proves that there was a chain, and that it may be gone
+_TRAIL = (audit_events, audit_anchors)  # the head stays: it proves that there was a chain, and that it might be gone
 _DROP_TRAIL = [tenant_scoped(delete(table)) for table in _TRAIL]
 
 
@@ -178,7 +178,7 @@ _BEGINS_LATER = tenant_scoped(select(audit_anchors.c.hash), str)
 
 
 async def _was_ordered(services: Services, tenant: Tenant) -> bool:
-    """Whether the installation's audit trail has the order, or retention may have removed it: a mark that was written
+    """Whether the installation's audit trail has the order, or retention might have removed it: a mark that was written
     into the row by hand deletes no client."""
 
     def work(unit: TenantUnit) -> bool:
@@ -197,7 +197,7 @@ async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
         while found := await store.read(lambda unit: unit.all(walk.first, limit=size)):  # noqa: B023 - awaited at once
             began = time.monotonic()
             for row in found if walk.table is files else ():
-                await services.files.drop(row[-1])  # before the row: no file may be left that no row names
+                await services.files.drop(row[-1])  # before the row: no file can be left that no row names
             keys = [row[: walk.width] for row in found]
             await store.write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023 - awaited at once
             if (ended := time.monotonic()) > until:  # checked after a step, so that each round makes progress

@@ -51,7 +51,7 @@ def change(
     members in a refusal. A session that is older than a new, shorter length ends at once, and so does the trust of a
     browser.
 
-    Raises ValidationError, ReauthenticationRequired, Forbidden for a change that only an Admin may make, Conflict where
+    Raises ValidationError, ReauthenticationRequired, Forbidden for a change that only an Admin can make, Conflict where
     no Admin could sign in after it.
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
@@ -160,7 +160,7 @@ def brand_of(unit: TenantUnit, tenant: Tenant) -> BrandData:
 
 
 def stylesheet_of(client: str, settings: str) -> str | None:
-    """The path of the stylesheet with a client's colour; None without one. ``settings``: as stored."""
+    """The path of the stylesheet with a client's color; None without one. ``settings``: as stored."""
     accent = tenants.settings_of(settings).branding.accent
     return f"{_base(client)}{brand_assets.stylesheet(accent).hash}.css" if accent else None
 

@@ -106,8 +106,8 @@ _MOST = 1000  # clients that one process remembers
 
 
 class Usage(NamedTuple):
-    """``seats``: the client's active users by the licence type that each needs. ``free``: what the installation's
-    licence has left of each, None where none is needed. ``active_users``: of ``users``, those who signed in within 30
+    """``seats``: the client's active users by the license type that each needs. ``free``: what the installation's
+    license has left of each, None if none is needed. ``active_users``: of ``users``, those who signed in within 30
     days. ``counted_at``: milliseconds."""
 
     users: int
@@ -156,7 +156,7 @@ async def of_client(ctx: RequestContext) -> Usage:
 
 
 async def _granted(ctx: RequestContext) -> Seats | None:
-    """The seats of the licence in force; None where none is needed."""
+    """The seats of the license in force; None if none is needed."""
     licence_gate = ctx.services.licence
     if not licence_gate.is_needed:
         return None

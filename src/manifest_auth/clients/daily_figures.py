@@ -32,7 +32,7 @@ from manifest_auth.store import (
 from manifest_auth.store.tables import audit_events, audit_heads, daily_figures, passkeys, sessions, user_totps, users
 
 #: ``users``: active ones; ``passkey``, ``app``: of those, by their strongest second factor; ``active_week``: of those,
-#: who used a session within seven days; the others: active users by the licence type that they need.
+#: who used a session within seven days; the others: active users by the license type that they need.
 State = Literal["users", "passkey", "app", "active_week", "full", "operate", "connect"]
 Result = Literal["signed_in", "failed", "throttled"]
 
@@ -78,7 +78,7 @@ _HEAD = tenant_scoped(select(_H.sequence), int)
 
 
 def _marked(name: str) -> Any:
-    """A mark of the client of a chain's head; 0 where it has none."""
+    """A mark of the client of a chain's head; 0 if it has none."""
     mark = select(_D.number).where(_D.tenant_id == _H.tenant_id, _D.day == 0, _D.figure == name, _D.part == "")
     return func.coalesce(mark.scalar_subquery(), 0)
 
@@ -132,7 +132,7 @@ _ROLES = tenant_scoped(select(_U.roles, func.count()).where(_ACTIVE).group_by(_U
 
 
 async def run(services: Services) -> None:
-    """Counts until cancelled. After a store failure, the next round tries again."""
+    """Counts until canceled. After a store failure, the next round tries again."""
     while True:
         is_complete = True
         try:
@@ -155,7 +155,7 @@ async def count_all(services: Services) -> bool:
                 is_complete &= await _count(services.store.of(tenant_id), now)
             except StoreUnavailable:
                 raise
-            except Exception:  # such as a client that is deleted meanwhile: others are counted all the same
+            except Exception:  # such as a client that is deleted in the meantime: others are counted all the same
                 services.log.exception("counting_failed", client=tenant_id)
         if len(behind) < _CHAINS:
             return is_complete
@@ -263,7 +263,7 @@ def _read_state(unit: TenantUnit, now: int) -> dict[str, int]:
 
 
 class Failure(NamedTuple):
-    """``provider``: its id, 0 where none took part; ``reason``: how it begins; ``method``: of a failure without a
+    """``provider``: its id, 0 if none took part; ``reason``: how it begins; ``method``: of a failure without a
     provider."""
 
     provider: int

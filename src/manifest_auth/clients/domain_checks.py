@@ -184,7 +184,7 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
 
 
 async def run(services: Services) -> None:
-    """Checks due claims until cancelled. After a store failure, the next round tries again."""
+    """Checks due claims until canceled. After a store failure, the next round tries again."""
     while True:
         try:
             await drop_old(services)

@@ -1,4 +1,4 @@
-"""E-mails about domains and secrets to the Admins of a client, and to the operator; watches the ends of secrets."""
+"""Emails about domains and secrets to the Admins of a client, and to the operator; watches the ends of secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manifest_auth.tenants.claims.domains import LAPSES_MS, Claim
 from manifest_auth.text.canonical import when
 from manifest_auth.text.machine_secrets import SecretKind
 
-_MOST = 50  # Admins of one client who get the e-mail
+_MOST = 50  # Admins of one client who get the email
 _ADMINS = frozenset({"role", "active"})
 
 
@@ -43,12 +43,12 @@ _LAPSES_DAYS = LAPSES_MS // (DAY * 1000)
 def notify_admins(
     unit: TenantUnit, services: Services, who: Origin, domain: str, make: Callable[[Reader], Email]
 ) -> None:
-    """Queues an e-mail to each active Admin of the client, in the transaction of its cause."""
+    """Queues an email to each active Admin of the client, in the transaction of its cause."""
     to_admins(unit, services, who, _PURPOSE, f"domain:{domain}", make)
 
 
 def failing(unit: TenantUnit, services: Services, who: Origin, claim: Claim, lapses_at: int) -> None:
-    """Queues the e-mail that the domain's record is missing. ``lapses_at``: milliseconds."""
+    """Queues the email that the domain's record is missing. ``lapses_at``: milliseconds."""
     name, value = claim.record
     day = when(lapses_at)[:10]
     notify_admins(
@@ -57,7 +57,7 @@ def failing(unit: TenantUnit, services: Services, who: Origin, claim: Claim, lap
 
 
 def lapsed(unit: TenantUnit, services: Services, who: Origin, claim: Claim) -> None:
-    """Queues the e-mail that the domain counts no longer."""
+    """Queues the email that the domain counts no longer."""
     name, value = claim.record
     notify_admins(
         unit, services, who, claim.domain, lambda to: emails.domain_lapsed(to, claim.domain, name, value, _LAPSES_DAYS)
@@ -65,7 +65,7 @@ def lapsed(unit: TenantUnit, services: Services, who: Origin, claim: Claim) -> N
 
 
 def contested(unit: SystemUnit, services: Services, who: Origin, domain: str, owner: int, contester: int) -> None:
-    """Queues e-mails to both clients, which do not name the other one, and to the operator, which names both."""
+    """Queues emails to both clients, which do not name the other one, and to the operator, which names both."""
     notify_admins(unit.of(owner), services, who, domain, lambda to: emails.domain_held(to, domain))
     contests = unit.of(contester)
     notify_admins(contests, services, who, domain, lambda to: emails.domain_contested(to, domain, _LAPSES_DAYS))

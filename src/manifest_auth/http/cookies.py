@@ -59,10 +59,10 @@ def _line(name: str, value: str, max_age: int, settings: Settings, path: str) ->
 
 
 def check_same_site(method: str, head: Head, settings: Settings, client: str, listed: tuple[str, ...]) -> None:
-    """Refuses a state-changing request with a cookie from a site that the client did not list (CSRF).
+    """Rejects a state-changing request with a cookie from a site that the client did not list (CSRF).
 
-    Each header can refuse the request by itself. ``Origin`` must be an own or a listed origin, exactly (scheme, host,
-    port); ``null`` is refused. ``Sec-Fetch-Site`` must be one of the four standard values: ``cross-site`` needs a
+    Each header can reject the request on its own. ``Origin`` must be an own or a listed origin, exactly (scheme, host,
+    port); ``null`` is rejected. ``Sec-Fetch-Site`` must be one of the four standard values: ``cross-site`` needs a
     listed ``Origin``, ``same-site`` needs any ``Origin`` that passed. A request with neither header does not come from
     a browser. Raises Forbidden.
     """
@@ -92,7 +92,7 @@ _COOKIE_BYTES = 16
 
 
 def shown_form_cookie(head: Head, settings: Settings) -> str:
-    """The form cookie that came along; empty where there is none, or one that is not ours."""
+    """The form cookie that came along; empty if there is none, or one that is not ours."""
     value = head.cookie(host_name(FORM_COOKIE, settings)) or ""
     try:
         return value if len(base64url.decode(value)) == _COOKIE_BYTES else ""
@@ -101,7 +101,7 @@ def shown_form_cookie(head: Head, settings: Settings) -> str:
 
 
 def new_form_cookie(ctx: RequestContext) -> str:
-    """A browser's mark before anyone is signed in; drawn anew with each sign-in but that for an app."""
+    """A browser's mark before anyone is signed in; drawn again with each sign-in but that for an app."""
     return ctx.services.random.text(_COOKIE_BYTES)
 
 

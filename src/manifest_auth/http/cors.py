@@ -32,11 +32,11 @@ _WANTED = b"access-control-request-method"
 
 
 async def preflight(ctx: RequestContext, head: Head, path: str, allow: str) -> Answer[None] | None:
-    """The answer to a preflight of a listed origin; None: the request is refused as any other ``OPTIONS``.
+    """The answer to a preflight of a listed origin; None: the request is rejected as any other ``OPTIONS``.
 
     It has no credential, and names ``X-Client-ID`` without its value; so its client is the host's, else any. It permits
-    nothing by itself: the request that follows is judged anew. ``allow``: methods of the route, as in ``Allow``. Raises
-    ValidationError, StoreUnavailable.
+    nothing on its own: the request that follows is judged again. ``allow``: methods of the route, as in ``Allow``.
+    Raises ValidationError, StoreUnavailable.
     """
     wanted = head.line(_WANTED)
     if head.origin is None or not wanted or not is_cross_origin(path):
@@ -63,8 +63,8 @@ async def _is_of_app(ctx: RequestContext, origin: str, client: str) -> bool:
 
 
 async def permission(ctx: RequestContext, head: Head, route: Route | None, path: str) -> tuple[Header, ...]:
-    """The headers by which a page of the request's origin may read the answer; none where the origin is not listed by
-    the answer's client, or where the store cannot tell. ``route``: None where the request was refused before it."""
+    """The headers by which a page of the request's origin can read the answer; none where the origin is not listed by
+    the answer's client, or where the store cannot tell. ``route``: None if the request was rejected before it."""
     origin = head.origin
     if origin is None or head.twice is not None or _is_machine(ctx, head):
         return ()

@@ -26,7 +26,7 @@ from manifest_auth.services import RequestContext
 FOLDER = Path(__file__).parents[1] / "api" / "site"
 PATH = "/docs/"
 START = "index.html"
-#: Folders within folders that a file of the site may lie in.
+#: Folders within folders that a file of the site can lie in.
 _DEPTH = 4
 _CACHING: Header = (b"cache-control", b"public, max-age=300")
 _TYPES = {

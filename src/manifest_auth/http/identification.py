@@ -2,7 +2,7 @@
 
 No other module reads bearer tokens and session cookies.
 
-A request with a bearer token is identified by the token only; an invalid token is refused, without a fallback to the
+A request with a bearer token is identified by the token only; an invalid token is rejected, without a fallback to the
 cookie. Users and system admins have separate keys, so a token for one API is not valid for the other.
 """
 
@@ -56,7 +56,7 @@ async def _by_access_token(ctx: RequestContext, token: str) -> Principal:
 
 
 async def _by_api_key(ctx: RequestContext, key: str) -> Principal:
-    """Junk is refused before the store is asked."""
+    """Junk is rejected before the store is asked."""
     services, now = ctx.services, ctx.now
     if machine_secrets.kind_of(key) is not SecretKind.API_KEY:
         raise InvalidToken(reason="API key: shape, checksum or kind")
@@ -232,7 +232,7 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | Non
     principal = await services.principals.by_cookie(value)
     idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
     if principal is not None and now - principal.cookie_seen_at >= touch_ms:
-        # The cached time may be older than the last use on another node, or the use must be stored.
+        # The cached time can be older than the last use on another node, or the use must be stored.
         principal = await services.principals.fresh_by_cookie(value)
         idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
     if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):

@@ -74,8 +74,8 @@ def reference(name: str) -> dict[str, Any]:
 def components(routes: Sequence[Route]) -> dict[str, Any]:
     """The schemas of all bodies and answers of these routes, by name.
 
-    An object within a body has ``additionalProperties: false`` where the server refuses unknown members. An answer has
-    it nowhere: a newer server may answer more; nor has a form, whose unknown fields are ignored. So a model of both
+    An object within a body has ``additionalProperties: false`` where the server rejects unknown members. An answer has
+    it nowhere: a newer server can answer more; nor has a form, whose unknown fields are ignored. So a model of both
     stands there twice, in bodies as ``…Body``.
     """
     bodies, forms = (unique(getattr(route, name) for route in routes) for name in ("body", "also_form"))
@@ -103,7 +103,7 @@ def unique(models: Any) -> list[type[msgspec.Struct]]:
 
 
 def _close(schemas: dict[str, Any], routes: Sequence[Route]) -> None:
-    """Closes the objects in which unknown members are refused. Raises ValueError when a model is in a body of either
+    """Closes the objects in which unknown members are rejected. Raises ValueError when a model is in a body of either
     kind: no schema could say both."""
     strict, tolerant = (
         {model for route in routes if route.body and route.ignore_unknown is kind for model in objects_of(route.body)}

@@ -1,6 +1,6 @@
 """The pipeline of every request, from its head to its answer.
 
-It finds the route, checks the licence, identifies the caller, reads the body, calls the handler, answers.
+It finds the route, checks the license, identifies the caller, reads the body, calls the handler, answers.
 
 It uses ASGI directly: no framework is on the hot path (``docs/decisions/0002-no-web-framework.md``).
 :meth:`Pipeline._refused` answers refusals in the envelope; any other exception is a bug, which is logged and answered
@@ -194,7 +194,7 @@ class Pipeline:
             )
 
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
-        """Hides the admin API and its pages from addresses that may not use them, so that an attacker does not learn
+        """Hides the admin API and its pages from addresses that must not use them, so that an attacker does not learn
         that they exist. Raises NotFound."""
         if path.startswith(management.PATH) and not self._console:
             raise NotFound(reason="a cookie for the pages of the installation needs https")
@@ -300,7 +300,7 @@ def _with_renewed_cookies(answer: Answer[Any], renewed: tuple[Header, ...]) -> A
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
-    """Refuses percent-encoded paths, and HTTP/1.1 requests without ``Host`` or with one that is no host.
+    """Rejects percent-encoded paths, and HTTP/1.1 requests without ``Host`` or with one that is no host.
 
     No route needs percent-encoding; so a proxy's rules see the same path as the server, and no path contains NUL.
     """

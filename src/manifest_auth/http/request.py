@@ -28,7 +28,7 @@ _SLOTS = {
     b"x-forwarded-for": "forwarded_for",
     b"x-request-id": "request_id",
 }
-#: A request with two of one of these headers is ambiguous, and refused.
+#: A request with two of one of these headers is ambiguous, and rejected.
 _SINGLE = frozenset({"authorization", "client_id", "content_type", "host", "content_length", "origin", "fetch_site"})
 #: RFC 3986, section 3.2.2, and a port.
 _HOST = re.compile(
@@ -86,11 +86,11 @@ class Head:
 
     def line(self, wanted: bytes) -> str:
         """The value of a header that few requests are asked for, by its name in lower case; several of them as one list
-        (RFC 9110, section 5.3), empty where there is none."""
+        (RFC 9110, section 5.3), empty if there is none."""
         return ", ".join(value.decode("latin-1") for name, value in self.lines if name == wanted)
 
     def cookie(self, wanted: str) -> str | None:
-        """A cookie's value; None when absent. Two different values under one name yield an empty text: an attacker may
+        """A cookie's value; None when absent. Two different values under one name yield an empty text: an attacker can
         have set one of them."""
         if self.cookies is None:
             return None
@@ -109,7 +109,7 @@ class Head:
 
 @lru_cache(maxsize=256)
 def is_host(text: str) -> bool:
-    """Whether the text is what ``Host`` may hold (RFC 9110, section 7.2); it may be empty."""
+    """Whether the text is what ``Host`` can hold (RFC 9110, section 7.2); it can be empty."""
     return _HOST.match(text) is not None
 
 
@@ -125,7 +125,7 @@ def client_address(peer: str, head: Head, proxies: tuple[Network, ...]) -> str:
     ``X-Forwarded-For`` that is not a trusted proxy.
 
     An unreadable address becomes ``unknown`` with the peer or proxy before it: such a caller is in no network, and all
-    of them are throttled together. The result is never a proxy's own address, which may be an allowed one.
+    of them are throttled together. The result is never a proxy's own address, which can be an allowed one.
     """
     found = plain_address(peer)
     if found is None:
@@ -226,7 +226,7 @@ def check_form_type(head: Head) -> None:
 
 def parse_form(body: bytes, most: int = 50, *, repeated: str = "") -> dict[str, str]:
     """The fields of an ``application/x-www-form-urlencoded`` body, with a maximum number. ``repeated``: a field that
-    may be there several times; its different values stand together, separated by blanks. Raises ValidationError as
+    can be there several times; its different values stand together, separated by blanks. Raises ValidationError as
     :func:`parse` does."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
@@ -275,7 +275,7 @@ async def skip(head: Head, receive: Receive, limit: int) -> None:
 
 
 class _Arriving:
-    """The bodies of which a part has come, of all callers: together they may take ``MOST_ARRIVING`` bytes."""
+    """The bodies of which a part has come, of all callers: together they can take ``MOST_ARRIVING`` bytes."""
 
     size = 0
 

@@ -34,12 +34,12 @@ class Access(enum.Enum):
     OPEN = "open"  # anonymous callers; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
-    PAGE = "page"  # a browser, identified by cookies only; the page's own rules say who may see it
+    PAGE = "page"  # a browser, identified by cookies only; the page's own rules say who can see it
 
 
 #: A permission stands for the users of a tenant who have it.
 Who = Access | Permission
-#: Who may call the routes below an address. The first start that fits counts.
+#: Who can call the routes below an address. The first start that fits counts.
 _CALLERS: tuple[tuple[str, frozenset[Access]], ...] = (
     ("/api/admin/auth/", frozenset({Access.OPEN, Access.ADMIN})),
     ("/api/admin/", frozenset({Access.ADMIN})),
@@ -91,7 +91,7 @@ class Call(Generic[B]):
 Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.Struct]]
 Refused = Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]
 
-#: Paths of pages that work without a licence, so that a licence can be installed and its absence shown.
+#: Paths of pages that work without a license, so that a license can be installed and its absence shown.
 _UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt")
 
 
@@ -100,7 +100,7 @@ _NO_PAGES = ("/api/", "/oauth2/")
 
 
 def is_cross_origin(path: str) -> bool:
-    """Whether pages of origins that a client lists may read what is answered at a path (:mod:`.cors`)."""
+    """Whether pages of origins that a client lists can read what is answered at a path (:mod:`.cors`)."""
     if path.startswith(("/api/client/", "/.well-known/")) or path == "/openapi.json":
         return True
     return path.startswith("/o/") and path.endswith(_OF_BROWSER_APPS)
@@ -126,7 +126,7 @@ _NOT_FOR_MACHINES = tuple(
 
 
 def is_for_machines(method: str, path: str) -> bool:
-    """Whether service accounts may call a route. ``GET …/auth/me`` tells them who they are."""
+    """Whether service accounts can call a route. ``GET …/auth/me`` tells them who they are."""
     return (method, path) == ("GET", "/api/client/auth/me") or not path.startswith(_NOT_FOR_MACHINES)
 
 
@@ -137,7 +137,7 @@ async def refuse_in_envelope(ctx: RequestContext, refusal: Refusal, _head: Head)
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """A route. ``path`` may contain ``{name}`` segments. ``access``: who may call it; a permission becomes
+    """A route. ``path`` can contain ``{name}`` segments. ``access``: who can call it; a permission becomes
     ``permission``, with the access of users. ``body`` and ``data``: wire models, from the handler's
     signature, which has ``Call[Body]``, and ``Data`` or ``Answer[Data]``; None: there is none."""
 
@@ -166,17 +166,17 @@ class Route:
     failure: type[msgspec.Struct] | None = None  # and so is each refusal
     operation: str = ""  # its name in the description, where method and path do not give it
     template: str = ""  # of a page
-    audience: str = ""  # of a page: who may see it
+    audience: str = ""  # of a page: who can see it
     asks: Act | None = (
         None  # the act about which it asks for a recent proof, if only in some cases; None: it only reads
     )
     is_recorded: bool = True  # each change leaves an event in the audit trail
-    gated: bool = field(default=False, init=False)  # needs a licence
-    for_machines: bool = field(default=True, init=False)  # service accounts may call it, as their roles allow
+    gated: bool = field(default=False, init=False)  # needs a license
+    for_machines: bool = field(default=True, init=False)  # service accounts can call it, as their roles allow
     forwards: bool = field(default=False, init=False)  # it takes the address that a service account passes on
-    for_apps: bool = field(default=True, init=False)  # apps may call it for a user who let them
+    for_apps: bool = field(default=True, init=False)  # apps can call it for a user who let them
     ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
-    is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins may read its answers
+    is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins can read its answers
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
 
     def __post_init__(self) -> None:
@@ -204,7 +204,7 @@ class Route:
             raise TypeError(f"{self.path}: a list takes the parameters of Paging, and answers nextCursor")
 
     def _check_access(self) -> None:
-        """Raises TypeError where the address is not for those who may call, so that a wrong word does not open a route,
+        """Raises TypeError where the address is not for those who can call, so that a wrong word does not open a route,
         and for a change that does not say about which act it asks."""
         allowed = next(allowed for start, allowed in _CALLERS if self.path.startswith(start))
         if self.access not in allowed:
@@ -220,7 +220,7 @@ class Route:
         return self.method == "GET" and self.data is not None and "items" in self.data.__struct_fields__
 
     def read_query(self, query: bytes) -> Any:
-        """The query parameters. Raises ValidationError, also for an unknown parameter, since a caller may rely on it as
+        """The query parameters. Raises ValidationError, also for an unknown parameter, since a caller can rely on it as
         a filter or an order. Routes for anonymous callers ignore unknown ones: browsers, links and providers add
         parameters there."""
         if self.query is None:
@@ -242,7 +242,7 @@ def _model(hint: Any) -> type[msgspec.Struct] | None:
 class RouteTable:
     """Finds a route by method and path: a dictionary lookup for fixed paths, a comparison of segments for others.
 
-    ``more``: makes the routes of pages, at the first request that may be for one.
+    ``more``: makes the routes of pages, at the first request that can be for one.
     """
 
     def __init__(self, routes: Iterable[Route], more: Callable[[], Iterable[Route]] = tuple) -> None:

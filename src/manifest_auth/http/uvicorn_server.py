@@ -161,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
     caller sends and does not fetch takes no memory beyond the buffers of one connection.
 
     llhttp parses strictly: a second or malformed Content-Length, one together with Transfer-Encoding, folded lines,
-    bare line feeds and NUL are refused and the connection is closed (request smuggling).
+    bare line feeds and NUL are rejected and the connection is closed (request smuggling).
     """
 
     #: Bytes since the last whole request or the last part of a body: of a head, or of what stands around a body.
@@ -210,7 +210,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def linger(self) -> None:
         """Closes the connection after its last answer while the request's body is still arriving.
 
-        If it were closed at once, the kernel would answer further data with a reset, which may overtake the answer: a
+        If it were closed at once, the kernel would answer further data with a reset, which can overtake the answer: a
         proxy would report 502 instead of 413 (RFC 9112, section 9.6). So arriving data is discarded for a while.
         """
         self._drop_input()
@@ -219,7 +219,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
     def shutdown(self) -> None:
-        """Ends the connection when the server stops. A new one still gets its first request answered, which may be on
+        """Ends the connection when the server stops. A new one still gets its first request answered, which can be on
         its way: its sender could not know that the server stops."""
         if self.cycle is not None:
             super().shutdown()
@@ -278,7 +278,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _check_time(self) -> None:
-        """Closes the connection of a sender that is too slow, and one that is not used any more. One timer per
+        """Closes the connection of a sender that is too slow, and one that is not used anymore. One timer per
         connection, not per request."""
         now, allowed = self.loop.time(), RECEIVE_TIMEOUT_S + self._body_size / LEAST_RATE
         is_slow = self._began_at is not None and not self.flow.read_paused and now - self._began_at >= allowed

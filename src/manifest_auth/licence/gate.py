@@ -1,4 +1,4 @@
-"""Licence gate of on-premise mode, seats, and the audit events of licences."""
+"""License gate of on-premise mode, seats, and the audit events of licenses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from manifest_auth.text.models import Wire
 # Every active user with a role takes a seat, of all clients together. A type includes the types after it, so a free
 # seat of a greater type can serve for a lesser one (docs/decisions/0027-seats.md).
 
-#: The licence types, the greatest first, with the roles that each allows.
+#: The license types, the greatest first, with the roles that each allows.
 ALLOWED: dict[str, frozenset[Role]] = {
     "full": frozenset(Role),
     "operate": frozenset({Role.OPERATOR, Role.VIEWER}),
@@ -81,9 +81,9 @@ def overdrawn(granted: Seats, used: Seats) -> list[str]:
 
 
 def check(granted: Seats, used: Seats, before: int, after: int) -> None:
-    """Checks whether a user may change from one type index to another, ``len(TYPES)`` being none. Raises NoSeat.
+    """Checks whether a user can change from one type index to another, ``len(TYPES)`` being none. Raises NoSeat.
 
-    Checks only types that get more users: where a smaller licence has fewer seats than users, existing users may still
+    Checks only types that get more users: where a smaller license has fewer seats than users, existing users can still
     change to a lesser type.
     """
     have, need = _summed(granted), _summed(used)
@@ -100,7 +100,7 @@ def _summed(seats: Seats) -> list[int]:
     return list(accumulate((seats.full, seats.operate, seats.connect)))
 
 
-_NUMBER = "id"  # the installation value that a licence may be bound to
+_NUMBER = "id"  # the installation value that a license can be bound to
 _ANNOUNCED = Announcement("installation", "licence")
 SKEW_MS = 5 * 60_000
 LOOK_EVERY_MS = 1000
@@ -152,7 +152,7 @@ _REVOKE = global_(
 
 
 class LicenceStatus(NamedTuple):
-    """The state of the licence. ``is_set_back``: the clock is behind the newest recorded time."""
+    """The state of the license. ``is_set_back``: the clock is behind the newest recorded time."""
 
     state: State
     licence: Licence | None = None
@@ -160,7 +160,7 @@ class LicenceStatus(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """The overview for system admins. ``used``: None where no licence is needed."""
+    """The overview for system admins. ``used``: None if no license is needed."""
 
     status: LicenceStatus
     used: Seats | None
@@ -168,13 +168,13 @@ class Overview(NamedTuple):
 
     @property
     def free(self) -> Seats | None:
-        """The result of :func:`free`; None where no license is needed, or none is installed."""
+        """The result of :func:`free`; None if no license is needed, or none is installed."""
         current = self.status.licence
         return free(current.seats, self.used) if current is not None and self.used is not None else None
 
 
 class SeatsData(Wire, frozen=True):
-    """Numbers of users, by licence type."""
+    """Numbers of users, by license type."""
 
     full: int
     operate: int
@@ -183,7 +183,7 @@ class SeatsData(Wire, frozen=True):
 
 class LicenceData(Wire, frozen=True):
     """``seatsUsed``: active users of all clients, by the type that each needs at least; ``seatsFree``: how many users
-    of each type could be added, if no other type is. ``installationId``: the vendor may bind a licence to it."""
+    of each type could be added, if no other type is. ``installationId``: the vendor can bind a license to it."""
 
     state: Literal["not-needed", "missing", "valid", "grace", "expired"]
     customer: str | None
@@ -200,7 +200,7 @@ class LicenceData(Wire, frozen=True):
 
     @classmethod
     def at(cls, overview: Overview, now: int) -> LicenceData:
-        """The licence's state ``now``, milliseconds."""
+        """The license's state ``now``, milliseconds."""
         status, current = overview.status, overview.status.licence
         warned = warning(status, now)
         if status.is_set_back:
@@ -225,7 +225,7 @@ class LicenceData(Wire, frozen=True):
 
 class Gate(SeatCounter):
     def __init__(self, settings: Settings, store: Store, clock: Clock) -> None:
-        #: Whether the installation needs a licence.
+        #: Whether the installation needs a license.
         self.is_needed = settings.deployment == "on-premise"
         self._store, self._clock = store, clock
         self._keys: list[Ed25519PublicKey] = []
@@ -241,18 +241,18 @@ class Gate(SeatCounter):
             raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: required when MANIFEST_DEPLOYMENT is on-premise")
 
     async def check(self) -> str:
-        """Checks the licence for a user's request; the warning for its answer (empty: none). Raises LicenseRequired,
+        """Checks the license for a user's request; the warning for its answer (empty: none). Raises LicenseRequired,
         LicenseExpired."""
         status = await self.status()
         _require(status)
         return warning(status, self._clock.now_ms()) if status.state is State.GRACE else ""
 
     async def warning(self) -> str:
-        """The warning for system admins, also before the licence ends."""
+        """The warning for system admins, also before the license ends."""
         return warning(await self.status(), self._clock.now_ms())
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """As declared. Reads nothing where no licence is needed, or no greater seat than before."""
+        """As declared. Reads nothing where no license is needed, or no greater seat than before."""
         if not self.is_needed:
             return
         old, new = type_index(before), type_index(after)
@@ -264,7 +264,7 @@ class Gate(SeatCounter):
         check(status.licence.seats, taken(unit), old, new)
 
     async def status(self, *, fresh: bool = False) -> LicenceStatus:
-        """The state of the installed licence, at most a second old."""
+        """The state of the installed license, at most a second old."""
         if not self.is_needed:
             return LicenceStatus(State.NOT_NEEDED)
         now = self._clock.now_ms()
@@ -276,7 +276,7 @@ class Gate(SeatCounter):
         return status
 
     async def overview(self) -> Overview:
-        """The licence's state, the used seats, and the installation's id."""
+        """The license's state, the used seats, and the installation's id."""
 
         def work(unit: SystemUnit) -> Overview:
             number = installation_values.get(unit, _NUMBER) or ""
@@ -287,13 +287,13 @@ class Gate(SeatCounter):
         return await self._store.read(work)
 
     async def record_time(self) -> None:
-        """Records the current time, so that setting the clock back does not revive a licence."""
+        """Records the current time, so that setting the clock back does not revive a license."""
         if self.is_needed:
             now = self._clock.now_ms()
             await self._store.write(lambda unit: unit.change(_SEEN, now=now))
 
     def install(self, unit: SystemUnit, text: str, now: int) -> tuple[Licence, str | None]:
-        """Checks a key and installs it in place of any other; the licence, and the id of the previous one. Raises
+        """Checks a key and installs it in place of any other; the license, and the id of the previous one. Raises
         LicenseInvalid and changes nothing.
 
         The newest recorded time counts, so that setting the clock back makes no expired key valid. A key that resets
@@ -303,7 +303,7 @@ class Gate(SeatCounter):
             licence = verify(text, self._keys)
         except BadLicence as error:
             raise LicenseInvalid(reason=str(error)) from None
-        # Concurrent installations wait for one another, even where there is no licence yet, so that each sees what the
+        # Concurrent installations wait for one another, even where there is no license yet, so that each sees what the
         # other revoked.
         number = installation_values.lock(unit, _NUMBER)
         current = unit.first(_FIND)
@@ -372,7 +372,7 @@ _QUIET = (State.VALID.value, State.MISSING.value)  # the initial states, which a
 
 
 async def record_change(store: Store, status: LicenceStatus, now: int) -> None:
-    """Records a change of the licence's state since the last recorded one, once for all nodes: grace, expiry, or a
+    """Records a change of the license's state since the last recorded one, once for all nodes: grace, expiry, or a
     clock that was set back."""
     text = f"{status.state.value}{' set-back' if status.is_set_back else ''}"
     recorded = await installation_values.look_up(store, _NAME)

@@ -1,4 +1,4 @@
-"""Licence keys: signed texts, verified offline with the vendor's public key.
+"""License keys: signed texts, verified offline with the vendor's public key.
 
 Text: ``MANIFEST1.`` base64url(JSON members) ``.`` base64url(Ed25519 signature over all before the last dot). The
 version prefix fixes the algorithm, so a key cannot choose it. ``docs/on-premise.md`` documents the members.
@@ -32,7 +32,7 @@ class BadLicence(Exception):
 
 
 class Seats(msgspec.Struct, frozen=True):
-    """Seats for each licence type."""
+    """Seats for each license type."""
 
     full: _Count = 0
     operate: _Count = 0
@@ -40,7 +40,7 @@ class Seats(msgspec.Struct, frozen=True):
 
 
 class Licence(msgspec.Struct, frozen=True, rename="camel"):
-    """The content of a key. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are no longer accepted.
+    """The content of a key. Times in seconds since 1970 UTC. ``revokes``: ids of licenses that are no longer accepted.
     ``resets_clock``: the newest time that the installation recorded was wrong, and is reset."""
 
     id: _Id
@@ -65,7 +65,7 @@ class Licence(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def sign(licence: Licence, private: Ed25519PrivateKey) -> str:
-    """The text of a licence key."""
+    """The text of a license key."""
     signed = f"{VERSION}.{encode(msgspec.json.encode(licence))}"
     return f"{signed}.{encode(private.sign(signed.encode()))}"
 

@@ -1,6 +1,6 @@
 """Background jobs of a process.
 
-They refresh keys, watch the licence and the ends of machines' secrets, update metrics, and delete expired rows and
+They refresh keys, watch the license and the ends of machines' secrets, update metrics, and delete expired rows and
 files.
 """
 
@@ -29,7 +29,7 @@ from manifest_auth.work import files
 #
 # Works in small steps, each a unit of work that deletes the oldest rows: a long step makes the next ones smaller, and
 # each is followed by a pause of the same length. Tables take turns, so that a flood in one does not delay the others. A
-# round ends when nothing is left, or after some seconds. Several processes may sweep at once: on PostgreSQL each skips
+# round ends when nothing is left, or after some seconds. Several processes can sweep at once: on PostgreSQL each skips
 # rows that another transaction has locked.
 
 
@@ -56,7 +56,7 @@ class Expiring:
         selected = select(*(cell(listed, place, part) for place, part in enumerate(key))).select_from(listed)
         change = delete(table) if part is None else update(table).values({part: None})
         drop = change.where(tuple_(*key).in_(selected))
-        # A locked row is in use, and may be renewed in a moment.
+        # A locked row is in use, and can be renewed in a moment.
         self.find, self.drop = (
             self._statement(table, old.with_for_update(skip_locked=True)),
             self._statement(table, drop),
@@ -177,7 +177,7 @@ async def sample_load(services: Services) -> None:
 
 
 async def run(services: Services) -> None:
-    """Runs all jobs until cancelled. After a store failure, the next round tries again. Licence and last backup are
+    """Runs all jobs until canceled. After a store failure, the next round tries again. License and last backup are
     read in the first round too, for the metrics."""
     turn, is_audit_swept = 0, True
     while True:

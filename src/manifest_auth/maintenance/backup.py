@@ -94,7 +94,7 @@ class Hashed:
 
 
 def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int], None] = lambda _: None) -> Member:
-    """Adds a file to the archive. Raises OSError, also when the file shrinks meanwhile."""
+    """Adds a file to the archive. Raises OSError, also when the file shrinks in the meantime."""
     with path.open("rb") as source:
         head = tarfile.TarInfo(name)
         head.size, head.mode, head.mtime = os.fstat(source.fileno()).st_size, 0o600, 0
@@ -103,15 +103,15 @@ def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int
         return reader.member
 
 
-# A backup is read with care: faults that need no unpacking are refused first: unexpected members, another format, a
-# manifest that does not match. Memory use is bounded, since an attacker may have made the archive.
+# A backup is read with care: faults that need no unpacking are rejected first: unexpected members, another format, a
+# manifest that does not match. Memory use is bounded, since an attacker might have made the archive.
 
 
 _MOST_AT_ONCE = 1024 * 1024  # the library reads an extended header as a whole; valid ones have a few bytes
 
 
 class _Bounded:
-    """A file that refuses large reads."""
+    """A file that rejects large reads."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self.seek, self.tell, self._raw = raw.seek, raw.tell, raw
@@ -207,7 +207,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
     Raises NotPossible, SchemaRefused (for a schema that could not be restored), StoreUnavailable, OSError.
 
     The store is copied first, then the files that it names. A file is stored before its row, so all of them exist,
-    except unused ones that were deleted meanwhile.
+    except unused ones that were deleted in the meantime.
     """
     source = _source(settings)
     if target.exists():
@@ -316,7 +316,7 @@ def _add_files(
                 lost.append(row.key)
             continue
         if members[name] != Member(row.size, row.sha256):
-            lost.append(row.key)  # included as it is: what is left may be useful
+            lost.append(row.key)  # included as it is: what is left can be useful
 
 
 _MAKE = "create one with manifest-auth backup, or record one with backup --note"

@@ -1,6 +1,6 @@
 """Whether all nodes store uploaded files in one place: a small file there, whose key the store keeps.
 
-A server makes it: a command may run in a shell with other settings.
+A server makes it: a command can run in a shell with other settings.
 """
 
 from __future__ import annotations

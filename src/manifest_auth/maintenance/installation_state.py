@@ -42,7 +42,7 @@ ENVIRONMENT = {
 
 
 class InstallationData(Wire, frozen=True):
-    """``adminAddresses``: networks that may call the admin routes, comma separated, set by system admins; empty: all.
+    """``adminAddresses``: networks that can call the admin routes, comma separated, set by system admins; empty: all.
     ``environmentAdminAddresses``, which applies as well,
     ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment."""
 

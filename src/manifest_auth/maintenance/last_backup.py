@@ -1,6 +1,6 @@
 """The time of the last backup, and the recording of restores and upgrades.
 
-During a restore or an upgrade the store may have an older schema and no key, so each is stored in a row, from which
+During a restore or an upgrade the store might have an older schema and no key, so each is stored in a row, from which
 the next start makes an audit event.
 """
 
@@ -17,7 +17,7 @@ from manifest_auth.store import Store, SystemUnit, installation_values
 from manifest_auth.store.migrate import UPGRADED
 
 DAY_MS = 86_400_000
-OLD_MS = 2 * DAY_MS  # daily backups, of which one may fail
+OLD_MS = 2 * DAY_MS  # daily backups, of which one might fail
 _NAME = "last_backup"
 RESTORED = "restored"
 
@@ -45,7 +45,7 @@ async def record_restore_and_upgrade(store: Store, now: int) -> None:
 
 
 def _read(stored: str) -> Any:
-    """The stored value; operators write it by hand on PostgreSQL, so it may be anything."""
+    """The stored value; operators write it by hand on PostgreSQL, so it can be anything."""
     try:
         return msgspec.json.decode(stored, type=dict[str, int | str | bool | None])
     except msgspec.MsgspecError:

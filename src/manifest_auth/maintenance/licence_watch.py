@@ -1,4 +1,4 @@
-"""The licence in on-premise mode: installs a key, and watches its state.
+"""The license in on-premise mode: installs a key, and watches its state.
 
 A background job records the time, detects a clock that was set back, and updates the metrics.
 """
@@ -31,7 +31,7 @@ async def watch(services: Services) -> None:
 
 
 def measure(services: Services, overview: Overview) -> None:
-    """Updates the metrics. Without a licence, no seats are granted and no days are left."""
+    """Updates the metrics. Without a license, no seats are granted and no days are left."""
     if overview.used is None:
         return
     licence = overview.status.licence
@@ -43,7 +43,7 @@ def measure(services: Services, overview: Overview) -> None:
 
 
 async def install(ctx: RequestContext, text: str) -> Overview:
-    """Installs a licence key; how things stand then. Raises LicenseInvalid, ReauthenticationRequired."""
+    """Installs a license key; how things stand then. Raises LicenseInvalid, ReauthenticationRequired."""
     step_up.check(ctx, Act.LICENCE)
     key, gate = text.strip(), ctx.services.licence
     await ctx.services.store.write(lambda unit: install_licence(unit, gate, ctx, key))

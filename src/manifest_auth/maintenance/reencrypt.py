@@ -41,7 +41,7 @@ class Sealed:
         after = tuple_(*self._keys) > tuple_(*(bindparam(f"after_{key.name}", type_=key.type) for key in self._keys))
         self._first, self._next = self._statement(rows), self._statement(rows.where(after))
         same = [key == bindparam(f"of_{key.name}") for key in self._keys]
-        # A row that changed meanwhile has a newly sealed value, which stays.
+        # A row that changed in the meantime has a newly sealed value, which stays.
         change = update(column.table).where(*same, column == bindparam("before")).values({column: bindparam("renewed")})
         self._change = self._statement(change)
 
@@ -51,7 +51,7 @@ class Sealed:
         return [dict(zip(self.columns, row, strict=True)) for row in found]
 
     def replace(self, unit: SystemUnit, row: dict[str, Any], renewed: bytes | None) -> int:
-        """Replaces the row's value unless it changed meanwhile; the number of changed rows."""
+        """Replaces the row's value unless it changed in the meantime; the number of changed rows."""
         return unit.change(self._change, before=row[self.column.name], renewed=renewed, **self._key_of(row, "of"))
 
     def _key_of(self, row: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ async def reencrypt(services: Services, progress: Callable[[str, int], None]) ->
     """Re-encrypts until no value of an older key is left. ``progress`` gets the column and the number of its checked
     rows.
 
-    A server may seal a value with the older key just before it reads the new one, in a part that was already checked:
+    A server can seal a value with the older key just before it reads the new one, in a part that was already checked:
     so everything is checked again until nothing was renewed.
     """
     report = Report()

@@ -41,7 +41,7 @@ class RestoreProof(NamedTuple):
 
 class _Paths(NamedTuple):
     """The final paths of an installation's parts, and the temporary paths of unpacked ones: on the same file system as
-    each final path, which may be a mount point. ``verified_store``: the store's name while the other parts are moved;
+    each final path, which can be a mount point. ``verified_store``: the store's name while the other parts are moved;
     if it exists later, the restore was interrupted, since the store is moved last."""
 
     store: Path

@@ -50,7 +50,7 @@ def rotate(
 
 
 def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once: bool) -> ListedKey:
-    """Retires a key: it signs no more, and with ``at_once`` verifies no more; the key afterwards. Raises NotFound,
+    """Retires a key: it signs no more, and with ``at_once`` verifies no more; the key afterward. Raises NotFound,
     Conflict, ReauthenticationRequired."""
     step_up.check(by, Act.KEYS)
     before = existing(tokens.find_key(unit, key_id))

@@ -72,7 +72,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
-        # A large response takes about 15 ms, and any caller may send one: 32 are half a second of work.
+        # A large response takes about 15 ms, and any caller can send one: 32 are half a second of work.
         saml_thread=BoundedThread("saml", 32),
         files=open_storage(settings),
         file_outages=Outages("files", log),

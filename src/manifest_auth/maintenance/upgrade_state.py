@@ -13,7 +13,7 @@ from manifest_auth.store import global_, open_store
 from manifest_auth.store.migrate import Schema, SchemaRefused, find_schema, head
 from manifest_auth.store.tables import nodes
 
-#: ``current``: nothing to do. ``rolling``: processes may be replaced by this release one by one. ``stop``: all older
+#: ``current``: nothing to do. ``rolling``: processes can be replaced by this release one by one. ``stop``: all older
 #: ones must end before this release starts. ``refused``: this release does not start.
 Word = Literal["current", "rolling", "stop", "refused"]
 
@@ -48,7 +48,7 @@ class UpgradeState(NamedTuple):
 
 
 async def read(settings: Settings) -> UpgradeState | None:
-    """The state of the store; None where it is empty. Changes nothing. Raises StoreUnavailable."""
+    """The state of the store; None if it is empty. Changes nothing. Raises StoreUnavailable."""
     schema = await find_schema(settings.database)
     if schema is None:
         return None

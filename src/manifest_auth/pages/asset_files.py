@@ -23,7 +23,7 @@ _TYPES = {
     ".svg": b"image/svg+xml",
 }
 _FOR_GOOD = b"public, max-age=31536000, immutable"
-#: Two releases may answer side by side for a while: a page of one may ask the other.
+#: Two releases can answer side by side for a while: a page of one can ask the other.
 _SHORTLY = b"public, max-age=60"
 ICON = "icon.svg"
 

@@ -89,7 +89,7 @@ def _brand(tenant_id: int, client: str, name: str, settings: str) -> Brand:
     )
 
 
-# Anyone may fetch a logo and a stylesheet, as the sign-in page shows them. They are no scripts, whatever their bytes
+# Anyone can fetch a logo and a stylesheet, as the sign-in page shows them. They are no scripts, whatever their bytes
 # are: their kind is said and not guessed (``nosniff``), and the picture was put together of what a picture needs alone.
 
 

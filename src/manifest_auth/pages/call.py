@@ -27,7 +27,7 @@ class Problem(NamedTuple):
 
 
 class FormRefusal(NamedTuple):
-    """Why a form was refused. ``retry_after``: seconds, 0 where waiting does not help; ``retry_at``: that moment, in
+    """Why a form was rejected. ``retry_after``: seconds, 0 if waiting does not help; ``retry_at``: that moment, in
     milliseconds since 1970."""
 
     problems: tuple[Problem, ...]
@@ -41,7 +41,7 @@ class FormRefusal(NamedTuple):
 
 class Confirmation(NamedTuple):
     """The question before an act that affects many, or cannot be undone. Its texts are marked for the catalogues.
-    ``title``: may have a ``%(name)s``; ``effects``: a sentence each, with numbers; ``button``: verb and object;
+    ``title``: can have a ``%(name)s``; ``effects``: a sentence each, with numbers; ``button``: verb and object;
     ``typed``: a text to type in place of a press."""
 
     title: str
@@ -60,7 +60,7 @@ class Link(NamedTuple):
 
 class Brand(NamedTuple):
     """The client's look of a page. ``stylesheet``: address of the client's own colors; ``logo``: of its picture; both
-    may be empty, and a logo of None is looked up where the page is rendered. ``client``: its identifier; ``language``:
+    can be empty, and a logo of None is looked up where the page is rendered. ``client``: its identifier; ``language``:
     where the reader has said none; ``contact``: the line that says whom to ask."""
 
     name: str
@@ -96,7 +96,7 @@ class View:
 class PageCall(Generic[F]):
     """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them; ``upload``: the file
     in it, empty for none. ``here``: the page's own path, with the query that leads back to it.
-    ``language``: empty where no one is signed in and nothing says which: the client's usual one then.
+    ``language``: empty if no one is signed in and nothing says which: the client's usual one then.
     ``form_cookie``: by which this browser's forms are known; ``user``: who is signed in here, None for no one;
     ``admin``: the system admin, on pages of the installation alone. ``said``: the sentence about the change that led
     here, empty for none. ``key``: of the submitted form, or of the one whose result is ``shown`` (:mod:`.submissions`);

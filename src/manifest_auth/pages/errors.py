@@ -35,7 +35,7 @@ _UNLICENSED = (LicenseExpired, LicenseRequired)
 
 
 def parameters_of(model: type[msgspec.Struct] | None) -> frozenset[str]:
-    """Return the names of the parameters in an address that the page of a refusal may show."""
+    """Return the names of the parameters in an address that the page of a refusal can show."""
     return frozenset(() if model is None else (each.encode_name for each in msgspec.structs.fields(model)))
 
 
@@ -52,9 +52,9 @@ async def page_of(
     parameters: Collection[str] = (),
 ) -> Answer[None]:
     """The page of a refusal. ``way``: where to go from it, the start page if nothing is said, and
-    where a licence is missing the installation's console; ``title``,
+    where a license is missing the installation's console; ``title``,
     ``advice``: in place of the usual ones; ``brand``: in place of that of who is signed in; ``parameters``: names
-    that the page may show of those that are wrong, never text of the caller. It shows when the store is gone, too."""
+    that the page can show of those that are wrong, never text of the caller. It shows when the store is gone, too."""
     brand = await _brand(ctx, refusal, head) if brand is None else brand
     language = language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)

@@ -51,7 +51,7 @@ class TranslateMany(Protocol):
 
 @cache
 def translations(language: str) -> tuple[Translate, TranslateMany]:
-    """``_`` and ``ngettext`` of the language. Messages are constants and may hold markup; values are escaped.
+    """``_`` and ``ngettext`` of the language. Messages are constants and can hold markup; values are escaped.
     ``%(num)s`` is the count."""
     from markupsafe import Markup
 

@@ -86,7 +86,7 @@ ADMIN_OVERVIEW = admin_console.PATH
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_PROOF = f"{admin_console.PATH}{step_up.PATH}"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"
-#: All that is open to one who has to enrol a second factor first. What waits there has a page of its own.
+#: All that is open to one who has to enroll a second factor first. What waits there has a page of its own.
 _LIMITED = (ADMIN_ACCOUNT, ADMIN_PROOF, f"{ADMIN_OVERVIEW}/{step_up.RESUME}")
 #: The template of the question before a heavy act, and those around it by the beginning of the page's address.
 CONFIRM, _ACCOUNT_FRAME = "confirm.html", "_account.html"
@@ -101,7 +101,7 @@ _NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, N
 
 
 class Audience(enum.Enum):
-    """The people who may open a page. ``SIGNED_IN``, ``SYSTEM_ADMIN``: anyone else is redirected to sign in and
+    """The people who can open a page. ``SIGNED_IN``, ``SYSTEM_ADMIN``: anyone else is redirected to sign in and
     back."""
 
     EVERYONE = "everyone"
@@ -111,7 +111,7 @@ class Audience(enum.Enum):
 
 @dataclass(slots=True, frozen=True)
 class _Page:
-    """``again``: what shows a form once more that was refused. ``form_at``: the page that
+    """``again``: what shows a form once more that was rejected. ``form_at``: the page that
     shows the form, or the link to a file."""
 
     method: str
@@ -200,7 +200,7 @@ class _Page:
         return await self._submit(ctx, call, texts, token.key)
 
     def _admit(self, ctx: RequestContext, call: PageCall[Any]) -> None:
-        """Raises NotFound for a user without the page's permission. What follows may be shown with a refusal."""
+        """Raises NotFound for a user without the page's permission. What follows can be shown with a refusal."""
         if self.permission is not None and (
             call.user is None or self.permission not in permissions_of(call.user.roles)
         ):
@@ -288,7 +288,7 @@ class _Page:
     async def resume(
         self, ctx: RequestContext, call: PageCall[Any], key: str, kept: Kept, *, edit: bool
     ) -> Answer[None]:
-        """Goes on with a form that waited, if the person may still send it. In the session that sent it, it is carried
+        """Goes on with a form that waited, if the person can still send it. In the session that sent it, it is carried
         out, unless they want to ``edit`` it, which ends the waiting. It is shown for them to send in another session,
         without its secrets, and where another site led here, other than the provider of a proof."""
         assert kept.form is not None
@@ -354,7 +354,7 @@ class _Page:
         return self.path.startswith(admin_console.PATH)
 
     def _way_in(self, call: PageCall[Any], back: str) -> str | None:
-        """The redirect for a caller who may not open the page yet; None: the caller may. ``back``: the return
+        """The redirect for a caller who must not open the page yet; None: the caller can. ``back``: the return
         address."""
         if self.audience is Audience.SIGNED_IN and call.user is None:
             return f"{SIGN_IN}?returnTo={_quoted(back, is_own_path)}"
@@ -372,7 +372,7 @@ class _Page:
         """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
         if self.upload and multipart.is_multipart(call.head):
             texts, call.upload = multipart.read(call.head, body, self.upload, MOST_FIELDS)
-            if len(body) - len(call.upload) > AUTH_LIMIT:  # the file alone may have more
+            if len(body) - len(call.upload) > AUTH_LIMIT:  # the file alone can have more
                 raise PayloadTooLarge()
             if self.upload_into and call.upload:
                 texts[self.upload_into] = multipart.as_text(call.upload)
@@ -392,7 +392,7 @@ class _Page:
         if isinstance(refusal, ReauthenticationRequired) and call is not None:
             asked: Answer[None] | None = ctx.loaded.get(_ASKED)
             return asked or see_other(step_up.address(self._back(call)))
-        if isinstance(refusal, InvalidToken) and self.audience is Audience.SYSTEM_ADMIN:  # put out meanwhile
+        if isinstance(refusal, InvalidToken) and self.audience is Audience.SYSTEM_ADMIN:  # put out in the meantime
             return see_other(ADMIN_SIGN_IN)
         if isinstance(refusal, FormExpired) and self.again is None and call is not None:
             return see_other(self._back(call))
@@ -425,7 +425,7 @@ class _Page:
 
 
 def _as_typed(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Struct:
-    """The fields as they came, for the form that shows them again where they are refused."""
+    """The fields as they came, for the form that shows them again where they are rejected."""
     named = msgspec.structs.fields(model)
     return model(**{each.name: texts[each.encode_name] for each in named if each.encode_name in texts})
 
@@ -440,7 +440,7 @@ def _checked(texts: dict[str, str], model: type[msgspec.Struct]) -> msgspec.Stru
 
 
 def _quoted(back: str, is_allowed: Callable[[str], bool]) -> str:
-    """``back`` as a parameter, without its query where one may not come back to that."""
+    """``back`` as a parameter, without its query where one must not come back to that."""
     return quote(back if is_allowed(back) else back.partition("?")[0], safe="")
 
 
@@ -493,13 +493,13 @@ def page(
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: of the signed-in users for whom it is; to all others it
     is not there. ``audience``: of a page without one, everyone by default. ``again``: for a POST, shows the form once
-    more when it was refused: the GET of its path, usually, which stands before it; nothing, unless ``shows_again``.
-    ``upload``: the field of a form that may have a file, of so many bytes at most; ``upload_into``: the field whose
+    more when it was rejected: the GET of its path, usually, which stands before it; nothing, unless ``shows_again``.
+    ``upload``: the field of a form that can have a file, of so many bytes at most; ``upload_into``: the field whose
     text such a file is. ``form_at``: the page that shows the form of a POST, or the link to a file, where that has
     another address. ``said``: sentences of :mod:`.flash` that a GET shows. ``once``: whether a signed-in person's form
     is carried out once; usually those of pages that are not for everyone. ``confirms``: the question that comes before
-    the act of a form, None for none; it raises what the act would raise to a caller who may not do it. A GET whose
-    fields may be None has none: it shows the form that a POST shows again with what was typed."""
+    the act of a form, None for none; it raises what the act would raise to a caller who must not do it. A GET whose
+    fields can be None has none: it shows the form that a POST shows again with what was typed."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     posts, audience = method == "POST", audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)

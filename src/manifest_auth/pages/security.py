@@ -66,7 +66,7 @@ def elsewhere(ctx: RequestContext, head: Head, path: str, query: bytes) -> str |
 
 
 def check_posted_here(ctx: RequestContext, head: Head) -> None:
-    """A browser says where a post comes from; what comes from elsewhere, or from nowhere, is refused, whatever the
+    """A browser says where a post comes from; what comes from elsewhere, or from nowhere, is rejected, whatever the
     client lists for its applications. Raises Forbidden."""
     site, origin = head.fetch_site, head.origin
     if site is None and origin is None:

@@ -24,7 +24,7 @@ def leaving(back: str) -> str:
 
 
 def way_back(asked: str) -> str:
-    """The page to show afterward: a page of ours that a sign-in may lead to, and not the question itself."""
+    """The page to show afterward: a page of ours that a sign-in can lead to, and not the question itself."""
     return asked if is_own_path(asked) and not asked.startswith(PATH) else ACCOUNT
 
 

@@ -70,7 +70,7 @@ class HeldForm(msgspec.Struct, frozen=True):
     is_whole: bool = True
 
     def without_secrets(self) -> HeldForm:
-        """The form as it may be stored, and shown again."""
+        """The form as it can be stored, and shown again."""
         fields = {name: text for name, text in self.fields.items() if not _SECRET.fullmatch(name)}
         is_whole = not any(self.fields[name] for name in self.fields.keys() - fields.keys())
         return msgspec.structs.replace(self, fields=fields, is_whole=is_whole)
@@ -127,7 +127,7 @@ async def _claim(ctx: RequestContext, key: str, person: str, answered: bytes | N
 
 
 async def release(ctx: RequestContext, key: str) -> None:
-    """Nothing was done: the form may be sent again."""
+    """Nothing was done: the form can be sent again."""
     with contextlib.suppress(StoreUnavailable):  # then its repeat has no known result
         await ctx.services.store.write_quickly(lambda unit: unit.change(_RELEASE, of_key=key))
 
@@ -160,7 +160,7 @@ def _sealed(
 
 
 async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, content: bytes) -> Answer[None] | None:
-    """The answer to the form when it was sent first, which may still be under way; None: it was refused, and may be
+    """The answer to the form when it was sent first, which can still be under way; None: it was rejected, and can be
     sent again. Raises FormExpired where it was changed in between, and Conflict where the answer is not known: the
     process ended in the middle, say."""
     until, pause = time.monotonic() + _WAIT_S, _PAUSE_S

@@ -36,7 +36,8 @@ class UnknownClient(NotFound):
 
 
 class StepEnded(InvalidToken):
-    """A sign-in cannot go on with its second factor: too many wrong answers, or the account was changed meanwhile."""
+    """A sign-in cannot go on with its second factor: too many wrong answers, or the account was changed in the
+    meantime."""
 
 
 class StepExpired(TokenExpired):
@@ -140,7 +141,7 @@ FORMS = {
     "PROVIDER_UNAVAILABLE": _("Your organization's sign-in service isn't responding. Try again in a few minutes."),
 }
 
-#: Above a form that was not carried out, two of them, and one that may have been.
+#: Above a form that was not carried out, two of them, and one that might have been.
 EXPIRED = _(
     "Nothing was saved because your session expired. Check the form, enter passwords and other secrets again, and then "
     "submit it."
@@ -175,7 +176,7 @@ _SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
 
 
 def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> FormRefusal:
-    """The sentences above a form that was refused, and beside its fields."""
+    """The sentences above a form that was rejected, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
     if isinstance(refusal, (ValidationError, Forbidden, InvalidCredentials, MfaRequired)) and refusal.details:

@@ -1,7 +1,7 @@
 """Microsoft: Entra ID access tokens, Graph, Dataverse, and the national clouds.
 
 Checks the claims of tokens, and calls Microsoft's APIs. Knows neither clients nor the store, stores no token, and never
-identifies a user by an e-mail address.
+identifies a user by an email address.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Clouds:
 
 # :func:`check` has one rule for tokens for Graph and for our own application. The caller verifies the token, by calling
 # Graph or by its signature. The rule is Microsoft's advice on claims validation, with RFC 8725: audience, issuer bound
-# to the directory, application by ``azp`` or ``appid``, user by ``oid`` and ``tid``, never by an e-mail address.
+# to the directory, application by ``azp`` or ``appid``, user by ``oid`` and ``tid``, never by an email address.
 
 
 MAX_LENGTH = 16 * 1024  # a token with many groups is long
@@ -214,7 +214,7 @@ class Claims(NamedTuple):
 def read(token: str) -> dict[str, Any] | None:
     """The unverified payload of a JWT; None for another text.
 
-    All three parts are decoded strictly, although only one is used: Graph may accept invalid base64url, and then one
+    All three parts are decoded strictly, although only one is used: Graph can accept invalid base64url, and then one
     token would have several texts.
     """
     if len(token) > MAX_LENGTH or not _COMPACT.match(token):
@@ -244,7 +244,7 @@ def application_of(payload: Mapping[str, Any]) -> str:
 
 def check(payload: Mapping[str, Any], accepted: Accepted, now_ms: int) -> Claims:
     """The claims, checked against the provider's settings, except ``exp``, which is checked after the token is
-    verified. Raises Refused."""
+    verified. Raises Rejected."""
     cloud, directory = accepted.cloud, accepted.directory
     if directory_of(payload) != directory or directory == CONSUMERS:
         raise MicrosoftRefused("tid: of another directory, or of personal accounts")
@@ -281,7 +281,7 @@ def _is_for_us(audience: str, accepted: Accepted) -> bool:
 
 
 def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph: bool) -> None:
-    """Refuses tokens of an application itself, which have ``roles`` and no ``scp``. ``idtyp`` is optional, and ``user``
+    """Rejects tokens of an application itself, which have ``roles`` and no ``scp``. ``idtyp`` is optional, and ``user``
     in a user's token."""
     scopes = payload.get("scp")
     if payload.get("idtyp", "user") != "user" or not isinstance(scopes, str) or not scopes.split():
@@ -291,7 +291,7 @@ def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph
 
 
 def _check_guest(payload: Mapping[str, Any], accepted: Accepted) -> None:
-    """Refuses guests unless they are allowed. ``acct`` 1 is a guest, 0 a member; ``idp`` names a guest's own identity
+    """Rejects guests unless they are allowed. ``acct`` 1 is a guest, 0 a member; ``idp`` names a guest's own identity
     provider. Both are optional; any other value means a guest."""
     cloud, directory = accepted.cloud, accepted.directory
     at_home = payload.get("idp", "") in ("", cloud.issuer_v1(directory), cloud.issuer_v2(directory))
@@ -340,7 +340,7 @@ class Profile(NamedTuple):
 
 
 class Microsoft:
-    """Every method raises Refused, Unreachable and Throttled; ``deadline`` names the client."""
+    """Every method raises Rejected, Unreachable and Throttled; ``deadline`` names the client."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, clouds: Clouds) -> None:
         self._outgoing, self.clouds = outgoing, clouds
@@ -349,7 +349,7 @@ class Microsoft:
     async def verify(self, token: str, claims: Claims, cloud: Cloud, deadline: Deadline) -> None:
         """Checks that the directory signed a token for our own application.
 
-        A key set may contain keys of other directories, and the one of `common` does: each key names the issuer whose
+        A key set can contain keys of other directories, and the one of `common` does: each key names the issuer whose
         tokens it signs, or a template with ``{tenantid}``, and that must match the token's.
         """
         version = "/v2.0" if claims.version == "2.0" else ""
@@ -429,7 +429,7 @@ class Microsoft:
 
 
 def _body(reply: Reply, call: str) -> dict[str, Any]:
-    """The body of a successful answer. Raises Throttled and Unreachable for a busy or broken service; Refused for
+    """The body of a successful answer. Raises Throttled and Unreachable for a busy or broken service; Rejected for
     others."""
     if reply.status == 429 or reply.status == 503:
         raise Throttled(f"{call} answered {reply.status}", _wait(reply))

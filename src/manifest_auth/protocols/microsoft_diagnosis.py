@@ -1,6 +1,6 @@
 """``provider test`` for Microsoft: checks a directory, an application, an environment and Graph; findings as sentences.
 
-No user signs in, so all requests are without a user's token, and Microsoft refuses them: the kind of refusal is the
+No user signs in, so all requests are without a user's token, and Microsoft rejects them: the kind of refusal is the
 finding. Changes nothing.
 """
 

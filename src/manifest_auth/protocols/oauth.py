@@ -1,6 +1,6 @@
 """OAuth 2.0 as an authorization server for service accounts (RFC 6749, section 4.4): requests, assertions, errors.
 
-Reads what a caller sends and checks what it proves by itself. Never reads the store: which account it is, whether its
+Reads what a caller sends and checks what it proves on its own. Never reads the store: which account it is, whether its
 secret is right and whether an assertion was used before is for others.
 """
 
@@ -61,7 +61,7 @@ class InvalidTarget(ValidationError):
 
 
 class InvalidClient(InvalidCredentials):
-    """The caller proved to be no service account that may come in: one answer for every cause."""
+    """The caller proved to be no service account that can come in: one answer for every cause."""
 
     error: ClassVar[str] = "invalid_client"
 
@@ -71,7 +71,7 @@ class InvalidClient(InvalidCredentials):
 
 
 class TokenRefused(ValidationError):
-    """An app, a device or its grant is refused: RFC 6749, section 5.2, and RFC 8628, section 3.5. ``error``: as they
+    """An app, a device or its grant is rejected: RFC 6749, section 5.2, and RFC 8628, section 3.5. ``error``: as they
     name it."""
 
     def __init__(
@@ -135,7 +135,7 @@ def check_resource(fields: Mapping[str, str], issuer: str) -> None:
 
 
 def read_scope(fields: Mapping[str, str], issuer: str) -> frozenset[Permission] | None:
-    """The scope of a service account's request for a token; None where it asks for all that the account may do. Raises
+    """The scope of a service account's request for a token; None if it asks for all that the account can do. Raises
     InvalidScope, and as :func:`read_grant` and :func:`check_resource`."""
     read_grant(fields, OF_SERVICES)
     check_resource(fields, issuer)
@@ -169,7 +169,7 @@ def read_keys(jwks: str | None) -> tuple[Key, ...]:
     return () if jwks is None else read_key_set(strict_json.read(jwks.encode()))
 
 
-# RFC 6749, section 2.3.1, and RFC 7523, section 2.2. Two ways at once are refused.
+# RFC 6749, section 2.3.1, and RFC 7523, section 2.2. Two ways at once are rejected.
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
@@ -258,10 +258,10 @@ def _decoded(coded: str) -> str:
 # Verifies the assertion of ``private_key_jwt``: RFC 7523, section 3, and RFC 8725.
 #
 # The audience is the issuer alone, as one text: an assertion that names this server's token endpoint, or names others
-# beside it, may have been made for someone else.
+# beside it, might have been made for someone else.
 
 MAX_LENGTH = 8192
-#: How far ahead the end of an assertion may be, seconds.
+#: How far ahead the end of an assertion can be, seconds.
 LIFE_S = 300
 _SKEW_S = 60
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
@@ -293,7 +293,7 @@ class Assertion(NamedTuple):
 
 
 def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Assertion:
-    """The content of an assertion, whose signature :func:`verify` checks. ``client_id``: of the request, empty where it
+    """The content of an assertion, whose signature :func:`verify` checks. ``client_id``: of the request, empty if it
     names none; ``issuer``: of the service accounts, or of a client's apps. Raises InvalidClient."""
     if len(text) > MAX_LENGTH or not _COMPACT.match(text):
         raise InvalidClient("assertion: not three segments of at most 8 KiB")

@@ -1,6 +1,6 @@
 """One-time codes of an authenticator app (TOTP, RFC 6238), and random recovery codes: made, written, compared.
 
-SHA-1, six digits, steps of 30 seconds, as all apps know them. Clocks may differ by one step. Whether a step or a
+SHA-1, six digits, steps of 30 seconds, as all apps know them. Clocks might differ by one step. Whether a step or a
 recovery code was used before is for the caller to store.
 """
 

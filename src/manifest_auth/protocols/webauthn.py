@@ -18,14 +18,14 @@ from manifest_auth.text import base64url, strict_json
 # Reads a credential as a browser returns it, strictly (``PublicKeyCredential.toJSON()``, WebAuthn Level 3, 5.1).
 #
 # The library ignores characters that are not base64url, and members of the client data that are given twice; here both
-# are refused, so that no two texts mean the same answer.
+# are rejected, so that no two texts mean the same answer.
 
 MOST_ID = 1023  # bytes of a credential id (section 4, Credential ID)
 _TRANSPORTS = frozenset({"usb", "nfc", "ble", "smart-card", "hybrid", "internal"})
 
 
 class WebauthnRefused(Exception):
-    """The credential is refused; the message says why, for the log."""
+    """The credential is rejected; the message says why, for the log."""
 
 
 class ClientData(NamedTuple):
@@ -55,7 +55,7 @@ class Credential(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def read_credential(given: dict[str, Any]) -> Credential:
-    """The credential, whose id is the raw id. Raises Refused."""
+    """The credential, whose id is the raw id. Raises Rejected."""
     try:
         found = msgspec.convert(given, Credential, strict=True)
     except msgspec.ValidationError as error:
@@ -68,7 +68,7 @@ def read_credential(given: dict[str, Any]) -> Credential:
 
 
 def raw(text: str | None, name: str) -> bytes:
-    """The bytes of a member. Raises Refused where there is none, or it is not base64url."""
+    """The bytes of a member. Raises Rejected where there is none, or it is not base64url."""
     if text is None:
         raise WebauthnRefused(f"{name}: missing")
     try:
@@ -78,7 +78,7 @@ def raw(text: str | None, name: str) -> bytes:
 
 
 def client_data(credential: Credential) -> ClientData:
-    """The data that the browser signed. Raises Refused."""
+    """The data that the browser signed. Raises Rejected."""
     try:
         found = strict_json.read(raw(credential.response.client_data_json, "clientDataJSON"), "clientDataJSON")
     except strict_json.Malformed as error:
@@ -93,12 +93,12 @@ def client_data(credential: Credential) -> ClientData:
 
 
 def credential_id_of(given: dict[str, Any]) -> str:
-    """The credential id, which is not verified yet. Raises Refused."""
+    """The credential id, which is not verified yet. Raises Rejected."""
     return read_credential(given).id
 
 
 def challenge_of(given: dict[str, Any]) -> str:
-    """The challenge that is answered, which is not verified yet. Raises Refused."""
+    """The challenge that is answered, which is not verified yet. Raises Rejected."""
     return client_data(read_credential(given)).challenge
 
 
@@ -123,7 +123,7 @@ _FLAGS_AT = 32
 
 
 class Expected(NamedTuple):
-    """``challenge``: base64url; ``origins``: those at which the answer may have been given, exactly."""
+    """``challenge``: base64url; ``origins``: those at which the answer might have been given, exactly."""
 
     challenge: str
     rp_id: str
@@ -161,7 +161,7 @@ class Asserted(NamedTuple):
 
 
 def verify_registration(given: dict[str, Any], expected: Expected) -> Registered:
-    """Verifies a new credential. Raises Refused."""
+    """Verifies a new credential. Raises Rejected."""
     from webauthn import verify_registration_response  # loaded with the first passkey
     from webauthn.helpers.cose import COSEAlgorithmIdentifier
 
@@ -195,7 +195,7 @@ def verify_registration(given: dict[str, Any], expected: Expected) -> Registered
 
 
 def verify_assertion(given: dict[str, Any], expected: Expected, known: Known) -> Asserted:
-    """Verifies an answer with a stored credential, whose id the caller has looked up. Raises Refused."""
+    """Verifies an answer with a stored credential, whose id the caller has looked up. Raises Rejected."""
     from webauthn import verify_authentication_response  # loaded with the first passkey
 
     credential = read_credential(given)
@@ -387,7 +387,7 @@ _NAMES = {
 
 
 def provider_of(aaguid: str) -> str | None:
-    """The name of the authenticator or password manager; None where it is not known."""
+    """The name of the authenticator or password manager; None if it is not known."""
     return _NAMES.get(aaguid)
 
 

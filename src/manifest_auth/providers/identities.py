@@ -26,7 +26,7 @@ class LinkedBy(enum.Enum):
 
 
 class ProviderEmail(NamedTuple):
-    """A person's e-mail address as the provider sends it now; may be empty. ``vouched``: it is verified, and of a
+    """A person's email address as the provider sends it now; can be empty. ``vouched``: it is verified, and of a
     domain that the provider lists."""
 
     email: str
@@ -349,7 +349,7 @@ def forget_all(unit: TenantUnit, provider_id: int, issuer: Issuer) -> None:
 
 
 def was_created_unvouched(unit: TenantUnit, user_id: int) -> bool:
-    """Whether the account was created with an unverified address, whose owner may be another person."""
+    """Whether the account was created with an unverified address, whose owner can be another person."""
     return bool(unit.one(_MARKED, of_user=user_id) or unit.one(_WAS_MARKED, of_user=user_id))
 
 

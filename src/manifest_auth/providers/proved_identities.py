@@ -2,7 +2,7 @@
 
 An identity is proved when its provider is enabled, was saved last by an Admin, and vouched for the user's present
 address in a domain that counts for the client; or when an Admin confirmed it instead. A used invitation or a consent
-proves nothing: an attacker may have used the link or the session.
+proves nothing: an attacker might have used the link or the session.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 from manifest_auth.text.canonical import email_domain, email_key
 
-#: Whether the client's claim on an e-mail domain counts; passed in, since ``claims`` is not imported here.
+#: Whether the client's claim on an email domain counts; passed in, since ``claims`` is not imported here.
 DomainCounts = Callable[[TenantUnit, str], bool]
 
 

@@ -242,7 +242,7 @@ def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
 
 def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, now: int) -> Provider:
     """Switches a provider on or off; the caller ends its sessions. ``by_admin``: as for :func:`create`; only an Admin
-    switches on what an Admin switched off. Raises Forbidden."""
+    turns on what an Admin turned off. Raises Forbidden."""
     if on and provider.disabled_by_admin and not by_admin:
         raise Forbidden(_("Only an Admin can turn on what an Admin turned off"))
     unit.announce("tenant", unit.tenant_id)
@@ -279,7 +279,7 @@ def _row(tenant_id: int, provider_id: int) -> str:
 
 
 class ProviderOption(NamedTuple):
-    """A provider that a user of the domain may sign in with."""
+    """A provider that a user of the domain can sign in with."""
 
     client: str
     name: str

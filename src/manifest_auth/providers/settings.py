@@ -66,10 +66,10 @@ class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
         """Checks what types cannot express. Raises ValidationError that names the member."""
 
     def check_change(self, before: Self) -> None:
-        """Refuses changes that are not allowed. Raises ValidationError."""
+        """Rejects changes that are not allowed. Raises ValidationError."""
 
     def check_rank(self, before: Self | None, by_admin: bool) -> None:
-        """Refuses settings that only an Admin or a system admin may set. Raises Forbidden."""
+        """Rejects settings that only an Admin or a system admin can set. Raises Forbidden."""
 
     def microsoft_directory(self, clouds: Clouds) -> Directory | None:
         """The Microsoft directory of the provider, which its client must claim."""

@@ -24,13 +24,13 @@ from manifest_auth.throttle.limits import FLOW_LIFE_S
 _USED = ""  # in place of the hash of a browser's cookie
 #: The response of a sign-in that only tries a provider: it opens no session and changes nothing but its own row.
 TRY = "try"
-#: The response of a sign-in by which the user of a session proves anew who they are.
+#: The response of a sign-in by which the user of a session proves again who they are.
 REAUTHENTICATE = "reauthenticate"
 
 
 class FlowRequest(NamedTuple):
     """Options of a sign-in. ``link_session_id``: the session that links an identity to its user, tries the
-    provider, or is proved anew; ``devices``: the markers of the device."""
+    provider, or is proved again; ``devices``: the markers of the device."""
 
     return_to: str
     response: str = "cookie"
@@ -45,7 +45,7 @@ class FlowRequest(NamedTuple):
 
     @property
     def is_reauthentication(self) -> bool:
-        """Whether the user of a session proves anew who they are."""
+        """Whether the user of a session proves again who they are."""
         return self.response == REAUTHENTICATE
 
 
@@ -78,7 +78,7 @@ class Flow(NamedTuple):
 
     @property
     def is_reauthentication(self) -> bool:
-        """Whether the user of a session proves anew who they are."""
+        """Whether the user of a session proves again who they are."""
         return self.response == REAUTHENTICATE
 
     @property

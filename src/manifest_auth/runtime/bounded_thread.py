@@ -1,6 +1,6 @@
 """One thread beside the event loop, for work that holds Python's global lock.
 
-Work runs in order; few tasks may wait.
+Work runs in order; few tasks can wait.
 
 A second thread would not help: the global lock makes the event loop wait for both.
 """

@@ -1,6 +1,6 @@
 """Storage of uploaded files: a folder, or an S3-compatible service.
 
-Stores and reads bytes under random keys; owns no table and knows no client. The caller writes a file's row afterwards,
+Stores and reads bytes under random keys; owns no table and knows no client. The caller writes a file's row afterward,
 so that a row never names bytes that are missing; bytes without a row are dropped.
 """
 
@@ -21,7 +21,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError, variable
 
 
 class FilesUnavailable(Exception):
-    """The file storage cannot be reached or refuses the operation; the text is for the log."""
+    """The file storage cannot be reached or rejects the operation; the text is for the log."""
 
 
 class FileStorage(ABC):
@@ -60,7 +60,7 @@ def drop_older(folder: Path, before: float) -> None:
         try:
             if path.stat().st_mtime < before:
                 path.unlink()
-        except FileNotFoundError:  # finished meanwhile
+        except FileNotFoundError:  # finished in the meantime
             continue
 
 
@@ -81,7 +81,7 @@ def _at(offset: int, *words: bytes) -> Callable[[bytes], bool]:
 
 
 def _is_text(start: bytes) -> bool:
-    """UTF-8 without control characters but tabs and line ends. The last character may be cut where more follows."""
+    """UTF-8 without control characters but tabs and line ends. The last character can be cut where more follows."""
     try:
         text = start.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -260,7 +260,7 @@ class S3Storage(FileStorage):
         except TimeoutError:
             raise FilesUnavailable("the service does not answer those who asked before") from None
         running = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-        running.add_done_callback(self._ended)  # the caller may be gone before the thread is free
+        running.add_done_callback(self._ended)  # the caller might be gone before the thread is free
         try:
             return await asyncio.shield(running)
         except self._failures as error:

@@ -38,7 +38,7 @@ class Lines:
 
     ``descriptor``: a pipe, a terminal or a file. A line is written at once where it cannot block: a pipe that is
     ready takes ``PIPE_BUF`` bytes. Else it waits for a thread, in order, with at most :data:`MOST_WAITING` others; what
-    is over is dropped, counted, and told in one line afterwards."""
+    is over is dropped, counted, and told in one line afterward."""
 
     def __init__(self, descriptor: int, told: Callable[[int], bytes]) -> None:
         """``told``: the line that says how many were dropped."""
@@ -52,7 +52,7 @@ class Lines:
 
     def msg(self, line: bytes) -> None:
         """Writes a line, or keeps it for the thread. From any thread, and also while the same thread writes another:
-        the garbage collector may run in between and find a failed task, which is logged. So the lock is reentrant."""
+        the garbage collector can run in between and find a failed task, which is logged. So the lock is reentrant."""
         line += b"\n"
         with self._changed:
             if not self._waiting and len(line) <= select.PIPE_BUF and self._ready.poll(0):
@@ -175,7 +175,7 @@ class Outages:
     """Logs when something that the server needs stops working and when it works again: once each, not for every
     request.
 
-    ``name``: of what may be lost, like ``store``: the events are ``store_lost`` and ``store_back``. Nothing is
+    ``name``: of what might be lost, like ``store``: the events are ``store_lost`` and ``store_back``. Nothing is
     logged without ``log``."""
 
     def __init__(self, name: str, log: FilteringBoundLogger | None = None) -> None:

@@ -128,11 +128,11 @@ def _is_alive(pid: int) -> bool:
 # :class:`HotPath` creates these counters and flushes them all; callers only count.
 
 
-EVERY_S = 0.5  # how old the numbers are that another process sees, and how much `kill -9` may lose
+EVERY_S = 0.5  # how old the numbers are that another process sees, and how much `kill -9` can lose
 
 
 class Tally:
-    """Counts events. Only the event loop counts, and only upwards, so other threads may read without a lock."""
+    """Counts events. Only the event loop counts, and only upwards, so other threads can read without a lock."""
 
     __slots__ = ("_count", "_flushed", "_metric")
 
@@ -232,7 +232,7 @@ class HotPath:
 
     @contextlib.asynccontextmanager
     async def flushed_regularly(self) -> AsyncIterator[None]:
-        """Flushes twice a second and at the end: for one of several web processes, since any of them may serve the
+        """Flushes twice a second and at the end: for one of several web processes, since any of them can serve the
         metrics of all."""
         regularly = asyncio.create_task(self._regularly(), name="metrics")
         try:
@@ -262,7 +262,8 @@ class HotPath:
 Method = Literal["password", "passkey", "link", "code", "device", "badge", "admin"]
 #: Results of an attempt; docs/operations/watch.md explains them.
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
-#: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.
+#: Entry points that the throttle limits, as its counters name them; and which of its three counters rejected an
+#: attempt.
 EntryPoint = Literal[
     "client",
     "forgot",
@@ -295,7 +296,7 @@ CacheResult = Literal["hit", "miss", "stale"]
 #: Purposes of calls to a provider, and their results.
 Call = Literal["discovery", "keys", "token", "userinfo", "metadata", "graph", "dataverse", "other"]
 CallResult = Literal["ok", "refused", "unreachable"]
-#: Results of an attempt to send an e-mail. ``refused``: for good.
+#: Results of an attempt to send an email. ``refused``: for good.
 MailResult = Literal["ok", "failed", "refused"]
 #: Kinds of rows that are deleted after their expiry.
 Swept = Literal[
@@ -327,7 +328,7 @@ class BeatMetrics:
         announced = Counter(
             "manifest_announcements", "Announcements that heartbeats read, by kind", ["kind"], registry=registry
         )
-        #: By kind; a newer release may announce others.
+        #: By kind; a newer release can announce others.
         self.announced = {kind: announced.labels(kind) for kind in get_args(Announced)}
         resets = Counter("manifest_resets", "How often all caches were cleared, by reason", ["why"], registry=registry)
         self.resets = {why: resets.labels(why) for why in get_args(Reset)}
@@ -480,11 +481,11 @@ class Metrics:
         self._refreshes[result,].inc()
 
     def replayed(self, what: Replay) -> None:
-        """Counts a replay that was refused."""
+        """Counts a replay that was rejected."""
         self._replays[what,].inc()
 
     def throttled(self, entry_point: EntryPoint, limit: Limit) -> None:
-        """Counts one attempt that the throttle refused. ``limit``: the counter with the longest wait."""
+        """Counts one attempt that the throttle rejected. ``limit``: the counter with the longest wait."""
         self._throttled[entry_point, limit].inc()
 
     def cache(self, cache: Cache, result: CacheResult) -> Tally:
@@ -503,7 +504,7 @@ class Metrics:
         child.observe(seconds)
 
     def mailed(self, result: MailResult) -> None:
-        """Counts one attempt to send an e-mail."""
+        """Counts one attempt to send an email."""
         self._mails[result,].inc()
 
     def swept(self, what: Swept, rows: int) -> None:
@@ -519,8 +520,8 @@ class Metrics:
         self._backup.set(at_ms / 1000)
 
     def license(self, state: str, days_left: float, seats: Mapping[str, tuple[int, int]]) -> None:
-        """Sets the licence's state, the days until its expiry (negative in its grace time), and the seats of each type:
-        used and granted. These metrics appear with the first call, since hosted mode has no licence."""
+        """Sets the license's state, the days until its expiry (negative in its grace time), and the seats of each type:
+        used and granted. These metrics appear with the first call, since hosted mode has no license."""
         if self._license is None:
             self._license = (
                 self._gauge("manifest_license_days_left", "Days until the license expires", _NEWEST),
@@ -548,7 +549,7 @@ class Metrics:
         return render(of_all_processes())
 
     def serving(self, *, several: bool) -> contextlib.AbstractAsyncContextManager[None]:
-        """Runs while the application runs. ``several``: other processes may serve the metrics of this one."""
+        """Runs while the application runs. ``several``: other processes can serve the metrics of this one."""
         return self._hot.flushed_regularly() if several else contextlib.nullcontext()
 
     def _counters(self, name: str, documentation: str, **lists: Any) -> dict[tuple[str, ...], Counter]:

@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-#: A process may be interrupted by one whose turn is shorter; usual are some milliseconds.
+#: A process can be interrupted by one whose turn is shorter; usual are some milliseconds.
 TURN_NS = 100_000
 _SET_ATTRIBUTES = {"x86_64": 314, "aarch64": 274}  # ``sched_setattr``, which libraries of C have since 2025 alone
 _ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # sched_setattr(2): size, policy, flags, nice, priority, three times
@@ -60,7 +60,7 @@ def user_name(uid: int) -> str:
 def who_runs_this() -> dict[str, str]:
     """The user of this process, and the one who became that user by sudo, for the audit trail."""
     users = {"os_user": user_name(os.getuid()), "sudo_user": os.environ.get("SUDO_USER", "")}
-    # The environment may hold any bytes.
+    # The environment can hold any bytes.
     return {name: user.encode("utf-8", "replace").decode()[:100] for name, user in users.items() if user}
 
 
@@ -116,7 +116,7 @@ def own_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     """A folder in ``parent``, else in the system's folder for temporary files, readable by this user only. Raises
     OSError.
 
-    A process locks its folder. The kernel releases the lock when the process is killed; then another process may delete
+    A process locks its folder. The kernel releases the lock when the process is killed; then another process can delete
     the folder.
     """
     parent = Path(tempfile.gettempdir()) if parent is None else parent

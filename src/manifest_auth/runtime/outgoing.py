@@ -50,7 +50,7 @@ MOST_AT_ONCE = 6  # calls of a client to one host: a provider that hangs must no
 #: guaranteed number.
 OWN, MOST, COMMON = 2, 8, 64
 #: How long a call waits for its turn, as a share of the time for all calls of a sign-in: of many sign-ins at once most
-#: get one, and where a provider hangs the others are refused soon.
+#: get one, and where a provider hangs the others are rejected soon.
 TURN = 0.2
 _USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
 
@@ -84,7 +84,7 @@ class Outgoing:
         return Deadline(tenant_id, asyncio.get_running_loop().time() + self.seconds)
 
     def check(self, url: str) -> None:
-        """Raises ValueError for an address that may never be called, with a message for the user who configures it."""
+        """Raises ValueError for an address that can never be called, with a message for the user who configures it."""
         if why := literal_refusal(split(url).host, self._private):
             raise ValueError(_("can't be called: %(why)s", why=why))
 
@@ -93,7 +93,7 @@ class Outgoing:
     ) -> Reply:
         """The answer, of any status except a redirect.
 
-        Raises Unreachable, also for an address that may not be called.
+        Raises Unreachable, also for an address that must not be called.
         """
         return await self._ask("GET", url, headers or {}, None, deadline, call)
 
@@ -119,7 +119,7 @@ class Outgoing:
         return await self._ask("POST", url, sent, urlencode(fields).encode(), deadline, call)
 
     async def close(self) -> None:
-        """Closes all connections. No calls are possible afterwards."""
+        """Closes all connections. No calls are possible afterward."""
         if self._transport is not None:
             await self._transport.close()
         self._resolver.close()

@@ -48,7 +48,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def split(url: str) -> Target:
-    """The parts of a URL that may be called. Raises ValueError with a message for the user who configures it."""
+    """The parts of a URL that can be called. Raises ValueError with a message for the user who configures it."""
     if len(url) > MAX_LENGTH or not _ADDRESS.match(url) or "\\" in url:
         raise ValueError(_("must be a URL in plain ASCII without spaces; write an international host as xn--…"))
     parts = urlsplit(url)
@@ -75,7 +75,7 @@ def _is_ipv6(netloc: str, host: str) -> bool:
 
 
 def refusal(host: str, address: str, private: PrivateTargets) -> str:
-    """Why ``address``, which ``host`` resolved to, may not be called; empty when it may."""
+    """Why ``address``, which ``host`` resolved to, must not be called; empty when it can."""
     ip = _ipv4_inside(ipaddress.ip_address(address.partition("%")[0]))
     if is_loopback_host(host) and not ip.is_loopback:  # otherwise http would leave this machine
         return _("%(host)s is %(ip)s, which isn't this machine", host=host, ip=str(ip))
@@ -87,8 +87,8 @@ def refusal(host: str, address: str, private: PrivateTargets) -> str:
 
 
 def literal_refusal(host: str, private: PrivateTargets) -> str:
-    """Why a host may not be called, as far as is known before the DNS lookup: for IP addresses and loopback names; else
-    empty."""
+    """Why a host must not be called, as far as is known before the DNS lookup: for IP addresses and loopback names;
+    else empty."""
     try:
         return refusal(host, host, private)
     except ValueError:
@@ -119,7 +119,7 @@ class Unreachable(Exception):
 
 
 class NotPublic(Unreachable):
-    """``host`` does not resolve, or resolves to no address that may be called."""
+    """``host`` does not resolve, or resolves to no address that can be called."""
 
     def __init__(self, text: str, host: str = "") -> None:
         super().__init__(text)
@@ -144,7 +144,7 @@ class Reply(NamedTuple):
 
 
 def parse(raw: bytes) -> dict[str, Any] | list[Any]:
-    """An object or a list, parsed by :mod:`...text.strict_json`. Its texts may contain NUL; they are cleaned before
+    """An object or a list, parsed by :mod:`...text.strict_json`. Its texts can contain NUL; they are cleaned before
     they are stored. Raises ValueError."""
     found = strict_json.read(raw, may_hold_nul=True)
     if not isinstance(found, dict | list):
@@ -225,7 +225,7 @@ class Shares:
 
 #: Host and port to addresses, the best first. Blocks; raises OSError.
 Resolve = Callable[[str, int], list[str]]
-#: Simultaneous lookups: guaranteed for a client; maximum for a client (more than its providers, all of which may have
+#: Simultaneous lookups: guaranteed for a client; maximum for a client (more than its providers, all of which can have
 #: dead name servers); and total above which a client has only its guaranteed number.
 OWN_LOOKUPS, MOST_LOOKUPS, COMMON_LOOKUPS = 8, 64, 128
 _THREADS = 10_000  # started on demand; the shares limit them
@@ -239,7 +239,7 @@ def system(host: str, port: int) -> list[str]:
 class Resolver:
     """DNS lookups in threads. Simultaneous requests for one name share one lookup and one thread.
 
-    A lookup cannot be cancelled, and a dead name server blocks a thread for many seconds. So the client that started it
+    A lookup cannot be canceled, and a dead name server blocks a thread for many seconds. So the client that started it
     uses a slot of its share until the thread is free, even when the call itself was given up.
     """
 
@@ -269,7 +269,7 @@ class Resolver:
         del self._under_way[key]
         self._shares.release(tenant_id)
         if not done.cancelled():
-            done.exception()  # marks the error as handled; the callers may be gone
+            done.exception()  # marks the error as handled; the callers might be gone
 
     def close(self) -> None:
         """Stops without waiting for running lookups."""

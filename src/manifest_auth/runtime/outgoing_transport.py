@@ -32,7 +32,7 @@ _NAMES = {socket.EAI_NONAME: _("there is no such name"), socket.EAI_AGAIN: _("th
 #: The client of the running call. The pool opens a connection in the task of the call, but passes no argument of the
 #: call to the backend.
 _TENANT: ContextVar[int] = ContextVar("tenant")
-#: Host and address to the reason why it may not be called, or an empty text.
+#: Host and address to the reason why it must not be called, or an empty text.
 Refusal = Callable[[str, str], str]
 
 
@@ -149,7 +149,7 @@ def _joined_headers(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _without_query(location: str) -> str:
-    """The target of a redirect, for the log, without its query, which may contain a code."""
+    """The target of a redirect, for the log, without its query, which can contain a code."""
     try:
         parts = urlsplit(location)
     except ValueError:

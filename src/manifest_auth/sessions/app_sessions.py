@@ -43,7 +43,7 @@ def origin_of(unit: TenantUnit, session_id: str) -> tuple[str, str] | None:
 
 
 def ends_at_of(unit: TenantUnit, session_id: str, now: int) -> int | None:
-    """When an open session ends, in milliseconds; None where it is over."""
+    """When an open session ends, in milliseconds; None if it is over."""
     return unit.first(_ENDS_AT_OF, sid=session_id, now=now)
 
 

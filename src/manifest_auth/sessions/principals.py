@@ -175,7 +175,7 @@ BY_SECRET = cross_tenant(
 )
 
 
-# What they may do is the token's scope within the account's, as it is now; a revoked token is a refused one.
+# What they can do is the token's scope within the account's, as it is now; a revoked token is a rejected one.
 
 SERVICE_METHOD = "service-token"
 _SCOPES = cast(bindparam("scopes"), Integer)
@@ -297,7 +297,7 @@ def claims_stamp(unit: SystemUnit, directory: str) -> int:
 def external_key(method: str, tenant_id: int, token: str) -> str:
     """The key in place of a session id: a hash of the tenant and the payload. The payload is signed and unique; header
     and signature are left out, since the holder of a signed-out token could spell them in another way. The tenant,
-    since one token may be valid at several, as a different caller."""
+    since one token can be valid at several, as a different caller."""
     payload = token.split(".")[1]
     return f"{method}:{hashlib.sha256(f'{tenant_id}:{payload}'.encode()).hexdigest()}"
 
@@ -379,7 +379,7 @@ class Principals:
         return found
 
     async def by_service_token(self, token: TokenOfService) -> Principal | None:
-        """The principal of a service account's verified token, revoked or not; None where there is no such account."""
+        """The principal of a service account's verified token, revoked or not; None if there is no such account."""
         if self._is_current():
             found = self._by_id.get(token.key)
             if found is not None:
@@ -397,7 +397,7 @@ class Principals:
         return await self.fresh_by_cookie(value)
 
     async def fresh_by_cookie(self, value: str) -> Principal | None:
-        """As :meth:`by_cookie`, from the store: another node may have renewed the cookie later."""
+        """As :meth:`by_cookie`, from the store: another node might have renewed the cookie later."""
         found = await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
         if found is not None and found.session_id in self._by_id:
             self._by_cookie[value] = found.session_id
@@ -411,7 +411,7 @@ class Principals:
             self._by_id[principal.session_id] = cached._replace(cookie_seen_at=now)
 
     def _is_current(self) -> bool:
-        """Whether the cache may be used; clears it where it is outdated."""
+        """Whether the cache can be used; clears it where it is outdated."""
         version = self._store.version()
         if version is None:
             return False
@@ -424,11 +424,11 @@ class Principals:
         return await self._asked_for(self._store.look_up(statement, **values))
 
     async def _asked_for(self, read: Awaitable[Principal | None]) -> Principal | None:
-        """The next query of the store, which is cached where it may be."""
+        """The next query of the store, which is cached where it can be."""
         self._asked.inc()
         holds, version, generation = self._is_current(), self._version, self._generation
         found = await read
-        # A principal that was read during a change is not cached: it may be the old one.
+        # A principal that was read during a change is not cached: it might be the old one.
         unchanged = holds and generation == self._generation and version == self._store.version()
         if found is not None and unchanged and found.is_alive(self._clock.now_ms()):
             return self._remember(found)
@@ -481,6 +481,6 @@ class Principals:
 
 
 def _with_same_claims(found: Principal | None, external: ExternalCaller) -> Principal | None:
-    """The principal, unless the claims changed. A token may be used with a named client and without: the cache serves
+    """The principal, unless the claims changed. A token can be used with a named client and without: the cache serves
     both."""
     return found if found is not None and external.claims in (None, found.claims) else None

@@ -53,7 +53,7 @@ MFA: Way = "mfa"
 
 
 class SessionProof(NamedTuple):
-    """``amr``: the methods; ``at``: time of the last full proof in milliseconds, None where it is not known."""
+    """``amr``: the methods; ``at``: time of the last full proof in milliseconds, None if it is not known."""
 
     amr: tuple[Way, ...]
     at: int | None
@@ -175,7 +175,7 @@ def advance(unit: TenantUnit, session_id: str, before: str, after: str, now: int
 
 async def advance_at_once(store: TenantStore, seen: Principal, before: str, after: str, now: int) -> bool:
     """As :func:`advance`, in its own unit of work, of one statement. False also where session, user or client are not
-    alive, or the client's settings are not as ``seen``, which may be from the cache."""
+    alive, or the client's settings are not as ``seen``, which can be from the cache."""
     changed = await store.change_one(
         _ADVANCE_ALIVE,
         sid=seen.session_id,
@@ -201,7 +201,7 @@ def touch(unit: TenantUnit, session_id: str, now: int) -> None:
 
 
 def proved_again(unit: TenantUnit, session_id: str, user_id: int, amr: tuple[Way, ...], at: int) -> bool:
-    """Stores what the user of an open session proved anew, and when (milliseconds). False when it has ended."""
+    """Stores what the user of an open session proved again, and when (milliseconds). False when it has ended."""
     unit.announce("session", session_id)
     return unit.change(_PROVED, sid=session_id, of_user=user_id, new_amr=" ".join(amr), at=at) == 1
 
@@ -275,7 +275,7 @@ def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[List
 
 
 # A session that comes from another inherits what its parent has proved and when, its cap and its end, and ends with it
-# (:func:`end`), unless an app may keep it (:data:`OFFLINE`). It has no cookie, has no children, and enrols no factor
+# (:func:`end`), unless an app can keep it (:data:`OFFLINE`). It has no cookie, has no children, and enrolls no factor
 # (:mod:`manifest_auth.tenants.step_up`).
 
 #: Columns that a session has of its parent.
@@ -327,7 +327,7 @@ class AppHold(NamedTuple):
 
 
 def may_have_children(session: Principal) -> bool:
-    """Whether other sessions may come from this one: from none of a device, and from none that came from another."""
+    """Whether other sessions can come from this one: from none of a device, and from none that came from another."""
     return not session.is_device and not session.has_parent
 
 
@@ -529,6 +529,6 @@ def older(unit: TenantUnit, most_s: int, now: int) -> int:
 
 
 def _twice(unit: TenantUnit, statement: TenantScoped[Any], **values: Any) -> int:
-    """Changes sessions of the tenant; how many. The first may have waited for an exchange, whose session it does not
+    """Changes sessions of the tenant; how many. The first might have waited for an exchange, whose session it does not
     see."""
     return sum(unit.change(statement, **values) for _ in range(2))

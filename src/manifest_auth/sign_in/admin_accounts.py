@@ -86,7 +86,7 @@ def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:
 
 async def setup_code_at_start(services: Services) -> SetupCode | None:
     """The setup code for the terminal, while there is no system admin; else None. A valid code that was printed before
-    stays valid, since several nodes may start at once."""
+    stays valid, since several nodes can start at once."""
 
     def work(unit: SystemUnit) -> SetupCode | None:
         if not admin_rows.is_first_needed(unit):
@@ -136,7 +136,7 @@ async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[
     """Runs ``work`` for the caller after password and code are verified. Attempts are counted as at sign-in.
 
     Raises InvalidCredentials, ReauthenticationRequired without a password, RateLimited, Overloaded, and InvalidToken
-    when the admin's access ended meanwhile.
+    when the admin's access ended in the meantime.
     """
     if credentials.password is None:
         step_up.check(ctx, Act.FACTORS)
@@ -177,7 +177,7 @@ async def _is_right(ctx: RequestContext, counters: throttle.Counters, stored: st
 
 
 def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | None) -> str:
-    """Verifies the second factor; the method that was used, empty where the admin has none. To be called only after the
+    """Verifies the second factor; the method that was used, empty if the admin has none. To be called only after the
     password was verified.
 
     Raises InvalidCredentials, whose details name ``otp``.

@@ -141,7 +141,7 @@ async def sign_in(
     ctx: RequestContext, username: str, password: str, otp: str | None = None, shown: str | None = None
 ) -> Session:
     """Opens a session with a password. ``otp``: a code of the second factor, if the admin has one; ``shown``: None for
-    a session with tokens, else the cookie of a request for a page, which may be empty: its session ends and is never
+    a session with tokens, else the cookie of a request for a page, which can be empty: its session ends and is never
     reused.
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
@@ -153,7 +153,7 @@ async def sign_in(
         try:
             return await _prove_and_complete(ctx, counters, admin, password, otp, shown)
         except PasswordReplaced as replaced:
-            # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
+            # Replaced while this one hashed: a parallel sign-in might have hashed the same password again.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 

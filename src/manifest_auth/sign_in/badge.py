@@ -1,4 +1,4 @@
-"""Sign-in with badge and PIN on a device of the client, a user's own badge and PIN, and the enrolment of devices."""
+"""Sign-in with badge and PIN on a device of the client, a user's own badge and PIN, and the enrollment of devices."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from manifest_auth.throttle.throttle import DAY_MS, Counter, Pause, Policy, Wait
 # Whatever is wrong about badge and PIN has one answer, and takes one hash. An entry is counted before it is judged: the
 # throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
 # copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a
-# session has. A lasting badge works only with a PIN that its user set in the account: who issued the badge may have
-# given a temporary PIN too, and may have replaced it at a device. What is temporary works as long as its giver may
+# session has. A lasting badge works only with a PIN that its user set in the account: who issued the badge can have
+# given a temporary PIN too, and might have replaced it at a device. What is temporary works as long as its giver can
 # manage the user.
 
 ENTRY_POINT: Final[EntryPoint] = "badge"
@@ -65,7 +65,7 @@ class BadgeShown(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """An entry after it was counted. ``pin``: None where there is none to compare ``text`` with."""
+    """An entry after it was counted. ``pin``: None if there is none to compare ``text`` with."""
 
     device: FoundDevice
     rules: BadgeRules

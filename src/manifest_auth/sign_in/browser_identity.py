@@ -16,7 +16,7 @@ from manifest_auth.throttle.throttle import Counters
 
 class Identity(NamedTuple):
     """``proof``: the password hash that matched, which must still be the user's; ``provider_id``: the provider that
-    vouched; ``amr``: what was proved (RFC 8176), ``authenticated_at``: when, milliseconds, None where a provider does
+    vouched; ``amr``: what was proved (RFC 8176), ``authenticated_at``: when, milliseconds, None if a provider does
     not say; ``needs_factor``: False only where a factor was proved or asked for already, or the provider answers for
     it."""
 

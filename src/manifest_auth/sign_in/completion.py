@@ -46,7 +46,7 @@ class SignedIn(NamedTuple):
     device: str | None  # a new device cookie to set; None: the one that was sent stays
     password_due: bool
     session_id: str
-    factor_due_at: int | None = None  # from when on sign-in asks to enrol a second factor
+    factor_due_at: int | None = None  # from when on sign-in asks to enroll a second factor
     trust: str | None = None  # a new cookie of a trusted browser, to set
     recovery_codes: tuple[str, ...] = ()  # of a first factor that this sign-in enrolled, to be shown once
     beside: tuple[str, ...] | None = (
@@ -56,7 +56,7 @@ class SignedIn(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Client and user of a sign-in that may go on, and the proof for its session."""
+    """Client and user of a sign-in that can go on, and the proof for its session."""
 
     tenant: Tenant
     user: User
@@ -89,7 +89,7 @@ def check(
     counters: Counters | None = None,
     link_id: int | None = None,
 ) -> Account:
-    """The account of a proved sign-in, unless it is switched off or a second factor is due. ``pending``: what its
+    """The account of a proved sign-in, unless it is turned off or a second factor is due. ``pending``: what its
     answer leads to; ``counters``: of the attempt, which is taken back where nothing is due; ``link_id``: of the link
     that was shown.
 
@@ -184,7 +184,7 @@ def with_tokens(ctx: RequestContext, tenant: Tenant, user: User, opened: Opened)
 def open_on_device(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, held: Hold, *amr: Way
 ) -> tuple[Tenant, User, Opened]:
-    """Opens the session that a device holds, for an account that may go on. It ends no later than the client lets
+    """Opens the session that a device holds, for an account that can go on. It ends no later than the client lets
     sessions last. Raises AccountDisabled."""
     tenant, user = active_account(unit, ctx, tenant_id, user_id, held.method)
     services, bound, proof = ctx.services, unit.of(tenant_id), gate.of_device(*amr)

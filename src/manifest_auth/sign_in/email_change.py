@@ -1,8 +1,8 @@
-"""Change of a user's e-mail address: it takes effect when the new mailbox confirms it, and the old mailbox can undo it.
+"""Change of a user's email address: it takes effect when the new mailbox confirms it, and the old mailbox can undo it.
 
-The old address gets two e-mails: at the request, and when the change takes effect, with a link to undo it. So a stolen
-session cannot become a stolen account through "forgot password". To undo it also removes what may have been planted in
-the account in the day before the change was asked for, or later; what is older stays.
+The old address gets two emails: at the request, and when the change takes effect, with a link to undo it. So a stolen
+session cannot become a stolen account through "forgot password". To undo it also removes what might have been planted
+in the account in the day before the change was asked for, or later; what is older stays.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PLANTED_MS = DAY * 1000
 
 
 class PendingChange(NamedTuple):
-    """An e-mail change whose link works now, with its client and user."""
+    """An email change whose link works now, with its client and user."""
 
     change: EmailChange
     kind: Kind
@@ -63,7 +63,7 @@ class UndoneChange(NamedTuple):
 
 
 def why_not(ctx: RequestContext, user: User) -> str:
-    """Why the caller, who is ``user``, cannot ask for another address; empty where nothing stands against it."""
+    """Why the caller, who is ``user``, cannot ask for another address; empty if nothing stands against it."""
     if not ctx.services.mail.is_set_up:
         return _("This server doesn't send email. Contact your administrator.")
     if user.password_hash is None or not tenants.settings_of(ctx.user.tenant_settings).password_sign_in:
@@ -97,7 +97,7 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
 def find(
     unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind | None = None, *, lock: bool = False
 ) -> PendingChange | None:
-    """The change that a token confirms or undoes; None where there is none, or none of that ``kind``. ``lock``: locks
+    """The change that a token confirms or undoes; None if there is none, or none of that ``kind``. ``lock``: locks
     the user's row. Raises InvalidToken, always the same, for a token that no longer works."""
     change = email_changes.find_in_any_tenant(unit, token)
     if change is None:
@@ -152,9 +152,9 @@ async def confirm(ctx: RequestContext, token: str) -> str:
 
 
 async def undo(ctx: RequestContext, token: str) -> UndoneChange:
-    """Restores the old address, ends all sessions, voids the password and what may have been planted, and closes every
-    link and every later change. Where the old address was verified, or its owner asked for the change, it gets an email
-    and, for a user with a password, a link to choose a new one. Raises as :func:`confirm`."""
+    """Restores the old address, ends all sessions, voids the password and what might have been planted, and closes
+    every link and every later change. Where the old address was verified, or its owner asked for the change, it gets an
+    email and, for a user with a password, a link to choose a new one. Raises as :func:`confirm`."""
     services = ctx.services
 
     def work(unit: SystemUnit) -> UndoneChange:
@@ -181,7 +181,7 @@ async def undo(ctx: RequestContext, token: str) -> UndoneChange:
 
 
 def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: Tenant, user: User) -> None:
-    """Mails to the old address what was removed and, where it may reset the password, a link for a new one."""
+    """Mails to the old address what was removed and, where it can reset the password, a link for a new one."""
     services, subject, to = ctx.services, f"user:{user.id}", reader(user, tenant)
     if not services.mail.is_set_up:
         return
@@ -195,8 +195,8 @@ def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: T
 
 
 def make_reset(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[emails.Link, int]:
-    """A link to choose a new password, for an e-mail to the account's own address: so it counts as made by the user.
-    Second: how long the e-mail is useful, milliseconds."""
+    """A link to choose a new password, for an email to the account's own address: so it counts as made by the user.
+    Second: how long the email is useful, milliseconds."""
     token, maker = ctx.services.random.text(24), f"user:{user.id}"
     expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, maker, expires=when(expires_at), by="mail")

@@ -3,7 +3,8 @@
 A code lives 60 seconds and works once. A second use ends the session of the first one: one of the two stole the code
 (RFC 6749, section 4.1.2). An app that started with a PKCE challenge (RFC 7636), which a return address with a private
 scheme requires, must send the verifier: a code that another app intercepted is then useless. A verifier with a code
-that was issued without a challenge is refused, since an attacker may have injected the code (RFC 9700, section 2.1.1).
+that was issued without a challenge is rejected, since an attacker might have injected the code (RFC 9700, section
+2.1.1).
 
 A sign-in gives a code, or a session does, by the press of "Continue as …". The second kind dies with its session, and
 what it opens inherits from it (:mod:`manifest_auth.sessions.sessions`).
@@ -64,7 +65,7 @@ class Code(NamedTuple):
     parent_id: str | None  # the session that gave it; None: a sign-in did
     amr: str
     authenticated_at: int | None
-    app_id: str | None  # of the app that alone may redeem it (:mod:`.apps.redeeming`), and what it is bound to
+    app_id: str | None  # of the app that alone can redeem it (:mod:`.apps.redeeming`), and what it is bound to
     redirect_uri: str | None
     scopes: str | None
     nonce: str | None
@@ -96,8 +97,8 @@ _HAND_OUT = tenant_scoped(_UNUSED.where(_C.expires_at > bindparam("until")).valu
 
 
 def check_challenge(challenge: str, *, is_needed: bool) -> str:
-    """The challenge, which may be empty. Raises ValidationError for one that is not S256. ``is_needed``: the return
-    address has a private scheme, which every app of the device may register (RFC 8252, section 8.1)."""
+    """The challenge, which can be empty. Raises ValidationError for one that is not S256. ``is_needed``: the return
+    address has a private scheme, which every app of the device can register (RFC 8252, section 8.1)."""
     if is_needed and not challenge:
         raise ValidationError(
             details=[("codeChallenge", "Required, because an app's own redirect URI requires PKCE (S256)")]
@@ -120,7 +121,7 @@ def issue(
 ) -> str:
     """A new code for a checked account; only its hash is stored. ``proof``: of the session that it will open;
     ``waits``: a page keeps it, sealed, until :func:`hand_out`; ``parent_id``: the session that gives it; ``app``: that
-    alone may redeem it."""
+    alone can redeem it."""
     code = ctx.services.random.text(32)
     unit.change(
         _ADD,
@@ -168,7 +169,7 @@ async def of_session(
 ) -> str | None:
     """A code of the caller's session, for the app of this PKCE ``challenge``. ``trust``: the cookie of a trusted
     browser; ``also``: what else the unit of work does with the user, who is locked. None: only a sign-in gives one,
-    since a device holds the session, or a factor is due, which a session never answers and never enrols. Raises
+    since a device holds the session, or a factor is due, which a session never answers and never enrolls. Raises
     InvalidToken when the session has ended, AccountDisabled."""
     user = ctx.user
 
@@ -180,7 +181,7 @@ async def of_session(
             return None
         through = sessions.provider_of(bound, user.session_id)
         provider = providers.find_by_id(bound, through) if through is not None else None
-        # Whether the browser is still trusted is judged anew.
+        # Whether the browser is still trusted is judged again.
         amr = tuple(way for way in ways_of(session.amr) if way != "trusted")
         asks, at = provider is None or provider_proofs.asks_own(provider.rules), session.authenticated_at
         identity = Identity(
@@ -245,7 +246,7 @@ def note_session(unit: TenantUnit, found: Code, session_id: str) -> None:
 
 def take(unit: SystemUnit, ctx: RequestContext, key: str) -> tuple[TenantUnit, User, Code]:
     """Takes the code of a stored ``key``, and locks the row of its user first, in the same order as where codes are
-    revoked. From now on it is used, before any check: a sender who is refused is not the app that asked for it.
+    revoked. From now on it is used, before any check: a sender who is rejected is not the app that asked for it.
     ``used_at`` of the code: when it was taken before, None for never. Raises SsoFailed."""
     found = unit.first(_FIND, key=key, now=ctx.now)
     if found is not None:
@@ -260,7 +261,7 @@ def take(unit: SystemUnit, ctx: RequestContext, key: str) -> tuple[TenantUnit, U
 
 
 def refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
-    """Why the code is refused; empty: it is accepted."""
+    """Why the code is rejected; empty: it is accepted."""
     challenge = base64url.encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest())
     if not hmac.compare_digest(challenge if verifier else "", found.challenge):
         return "verifier does not fit its challenge"

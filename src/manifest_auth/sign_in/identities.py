@@ -24,7 +24,7 @@ LAST_WAY_IN = _("This is your only sign-in method. Link another account or reque
 
 
 def own(unit: TenantUnit, ctx: RequestContext) -> list[tuple[IdentityData, str]]:
-    """The caller's identities at providers, each with why it cannot be unlinked; empty where it can."""
+    """The caller's identities at providers, each with why it cannot be unlinked; empty if it can."""
     caller = ctx.user
     rows, user = providers.list_identities(unit, caller.user_id), users.get(unit, caller.user_id)
     by_password = user.password_hash is not None and tenants.settings_of(caller.tenant_settings).password_sign_in

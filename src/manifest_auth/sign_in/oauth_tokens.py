@@ -26,9 +26,9 @@ from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
 
 # One refusal covers every cause; what was wrong is counted (:mod:`..throttle.limits`) and stands in the log. Who showed
-# a secret or an assertion of the account learns which rule refuses it.
+# a secret or an assertion of the account learns which rule rejects it.
 
-#: How long an assertion is remembered after its end, milliseconds: clocks of nodes may differ.
+#: How long an assertion is remembered after its end, milliseconds: clocks of nodes might differ.
 _KEPT_MS = 10 * 60_000
 
 
@@ -129,7 +129,7 @@ async def issue(
     ctx: RequestContext, client: OAuthClient, asked: frozenset[Permission] | None
 ) -> tuple[str, int, tuple[str, ...]]:
     """A token for an authenticated service account, the seconds that it lives, and the names of its permissions.
-    ``asked``: the scope; None: all that the account may do. Raises
+    ``asked``: the scope; None: all that the account can do. Raises
     InvalidScope."""
     services, account = ctx.services, client.account
     held = allowed(account.roles, account.scopes)

@@ -1,4 +1,4 @@
-"""Sign-in with e-mail and password: throttle, verify, complete.
+"""Sign-in with email and password: throttle, verify, complete.
 
 Exactly one password hash is computed for each attempt that the throttle lets through: a stored one, or a decoy for an
 account that does not exist or has no password (:func:`pick_decoy`).
@@ -149,7 +149,7 @@ def pick_decoy(
 
 
 def places(number: int) -> str:
-    """The places in a span that a random number may have, one for each number of bits; 40 are more than any span has.
+    """The places in a span that a random number can have, one for each number of bits; 40 are more than any span has.
     When the span grows, a number moves to a new id or stays (linear hashing): a decoy that changed its kind whenever a
     user is added would reveal that the account does not exist."""
     return rows((place,) for place in {number & (1 << bits) - 1 for bits in range(41)})
@@ -184,7 +184,7 @@ class Credentials(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """An attempt after it was counted. ``user``: None where there is no user who may sign in with a password;
+    """An attempt after it was counted. ``user``: None if there is no user who can sign in with a password;
     ``decoy``: the hash whose work is done where there is none to verify."""
 
     tenant: Tenant | None
@@ -195,8 +195,9 @@ class Attempt(NamedTuple):
 
 
 class Proved(NamedTuple):
-    """A right password of a user who may sign in with one. ``stored``: the hash that it matches; ``outdated``: made by
-    older settings, or by another system; ``decoy``: as the attempt has it, should the password be removed meanwhile."""
+    """A right password of a user who can sign in with one. ``stored``: the hash that it matches; ``outdated``: made by
+    older settings, or by another system; ``decoy``: as the attempt has it, should the password be removed in the
+    meantime."""
 
     tenant: Tenant
     user: User
@@ -233,7 +234,7 @@ async def prove(ctx: RequestContext, credentials: Credentials) -> Proved:
 
 async def complete(ctx: RequestContext, proved: Proved, pending: Pending = OPENS_SESSION) -> SignedIn:
     """Opens the session. Raises AccountDisabled, MfaRequired; InvalidCredentials where the password was changed
-    meanwhile."""
+    in the meantime."""
     await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     signed_in = await _settle(ctx, proved, pending, completion.complete_sign_in)
     completion.log(ctx, signed_in.tenant, signed_in.user.id, METHOD)
@@ -274,7 +275,7 @@ async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _E
     try:
         done = await ctx.services.store.write_quickly(work)
     except completion.PasswordReplaced as replaced:
-        # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
+        # Replaced while this one hashed: a parallel sign-in might have hashed the same password again.
         attempt = Attempt(proved.tenant, proved.user, proved.decoy, proved.counters, None)
         return await _settle(ctx, await _verify(ctx, proved.credentials, attempt, replaced.stored), pending, end)
     except MfaRequired:  # the password was right all the same

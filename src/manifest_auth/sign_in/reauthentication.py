@@ -1,4 +1,4 @@
-"""A signed-in user proves anew who they are, for acts that need a recent proof.
+"""A signed-in user proves again who they are, for acts that need a recent proof.
 
 The session keeps its keys: only what it has proved, and when, changes. Refresh never moves that.
 """
@@ -82,7 +82,7 @@ def _check_session(caller: Principal) -> None:
 
 
 def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:
-    """Refuses what cannot suffice, before anything is verified or counted."""
+    """Rejects what cannot suffice, before anything is verified or counted."""
     caller, wanted = ctx.user, step_up.what_would_do(ctx.user)
     if typed is not None and "password" not in wanted:
         raise ValidationError(details=[("password", _("Your account has no password"))])
@@ -193,13 +193,13 @@ async def options(ctx: RequestContext) -> dict[str, Any]:
 
 
 async def at_providers(ctx: RequestContext) -> list[Provider]:
-    """The address at which :func:`begin_at_provider` may start."""
+    """The address at which :func:`begin_at_provider` can start."""
     usable = await ctx.store.read(lambda unit: provider_proofs.usable_by(unit, ctx.user.user_id))
     return [provider for provider in usable if KINDS[provider.kind].start]
 
 
 async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> SignInStart:
-    """Starts a proof at a provider where the caller has an identity; ``name``: empty where there is only one.
+    """Starts a proof at a provider where the caller has an identity; ``name``: empty if there is only one.
 
     Raises NotFound, SsoFailed, Conflict, ProviderUnavailable, and ValidationError for an address that is not listed.
     """

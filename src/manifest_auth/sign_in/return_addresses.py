@@ -1,6 +1,6 @@
-"""Addresses to which a browser may return after a sign-in: one that equals a listed one, or a page of this server.
+"""Addresses to which a browser can return after a sign-in: one that equals a listed one, or a page of this server.
 
-Everything else is refused at once, so a sign-in never sends a user to an address that an attacker chose.
+Everything else is rejected at once, so a sign-in never sends a user to an address that an attacker chose.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _LONGEST = 6000  # the state of a running sign-in makes an address long
 
 
 def is_own_path(address: str) -> bool:
-    """Whether the address is a path of a page of this server where a sign-in may end. Texts that browsers interpret
-    otherwise are refused: a second slash, a backslash, ``..``, anything encoded."""
+    """Whether the address is a path of a page of this server where a sign-in can end. Texts that browsers interpret
+    otherwise are rejected: a second slash, a backslash, ``..``, anything encoded."""
     return _is(_OWN, address)
 
 
@@ -73,7 +73,7 @@ def is_web(address: str) -> bool:
 
 
 def is_allowed(listed: Sequence[str], address: str) -> bool:
-    """Whether a sign-in may end there now. ``listed``: the client's addresses, and those of the provider."""
+    """Whether a sign-in can end there now. ``listed``: the client's addresses, and those of the provider."""
     return address in listed or is_own_path(address)
 
 

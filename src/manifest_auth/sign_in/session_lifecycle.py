@@ -37,7 +37,7 @@ def touch_ms(idle_ms: int) -> int:
 
 
 def is_due(ctx: RequestContext, principal: Principal) -> bool:
-    """Whether a use has to be noted, so that what is remembered may be old."""
+    """Whether a use has to be noted, so that what is remembered can be old."""
     idle_s = principal.idle_s
     return idle_s is not None and ctx.now - principal.cookie_seen_at >= touch_ms(idle_s * 1000)
 
@@ -60,11 +60,11 @@ async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]
     services, now = ctx.services, ctx.now
     verified = await services.verified.verify(tokens.Purpose.ACCESS, token, now)
     principal = await services.principals.by_session(verified.session_id)
-    if principal is not None and is_due(ctx, principal):  # another node may have noted a later use
+    if principal is not None and is_due(ctx, principal):  # another node might have noted a later use
         principal = await services.principals.fresh_by_session(verified.session_id)
     if principal is None or not principal.is_alive(now):
         raise InvalidToken(reason="session, user or client is not alive")
-    if principal.keys != services.keys.stamp:  # another process changed the keys: this one may be retired
+    if principal.keys != services.keys.stamp:  # another process changed the keys: this one can be retired
         await services.keys.refresh()
         verified = await services.verified.verify(tokens.Purpose.ACCESS, token, now)
     if principal.user_id != verified.subject_id or principal.client != verified.client:
@@ -72,7 +72,7 @@ async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]
     if principal.is_app != bool(verified.scope):
         raise InvalidToken(reason="the token of an app, or of a user, for a session of the other kind")
     scopes = (principal.scopes or 0) & permissions_mask(verified.scope)
-    if principal.scopes and scopes != principal.scopes:  # an app may ask for a token that can do less
+    if principal.scopes and scopes != principal.scopes:  # an app can ask for a token that can do less
         principal = principal._replace(scopes=scopes)
     return principal, verified
 
@@ -93,7 +93,7 @@ async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, TokenO
 
 
 async def session_of(ctx: RequestContext, token: str) -> str:
-    """The session of an access or a refresh token, which may be over. Raises InvalidToken, TokenExpired."""
+    """The session of an access or a refresh token, which might be over. Raises InvalidToken, TokenExpired."""
     if token.startswith(tokens.REFRESH_PREFIX):
         return (await tokens.read_refresh(ctx.services.tokens, tokens.Purpose.REFRESH, token, ctx.now)).session_id
     await ctx.services.keys.ensure_current()
@@ -114,7 +114,7 @@ class AppRefresh(NamedTuple):
 async def refresh(ctx: RequestContext, text: str, app: AppRefresh | None = None) -> tuple[TokenPair, Principal]:
     """A new pair for a refresh token, and whose it is. Raises InvalidToken, TokenExpired, Forbidden.
 
-    User, client and session are asked again. The usual case is one conditional statement, for a caller who may be
+    User, client and session are asked again. The usual case is one conditional statement, for a caller who can be
     cached; it changes nothing unless session, user, client and chain are as it expects, and then they are read. A
     refresh with the current token costs no write. Everything else is decided inside one unit of work, and a reuse ends
     the session there.
@@ -243,7 +243,7 @@ def _rotate(
 async def sign_out(ctx: RequestContext) -> None:
     """Ends the caller's session under all three keys.
 
-    A session that is over already gets an event all the same: what this unit reads may be on no standby yet, and is
+    A session that is over already gets an event all the same: what this unit reads can be on no standby yet, and is
     once this commit is.
     """
     user = ctx.user
@@ -272,7 +272,7 @@ async def end_beside(ctx: RequestContext, cookies: tuple[str, ...]) -> None:
 
 
 async def sign_out_all(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller, the current one too, and what they may have begun; the number of sessions that
+    """Ends all sessions of the caller, the current one too, and what they might have begun; the number of sessions that
     ended. Raises Forbidden for a device, which only signs itself out."""
     step_up.not_for_devices(ctx)
     user = ctx.user
@@ -290,7 +290,7 @@ async def sign_out_all(ctx: RequestContext) -> int:
 
 
 async def sign_out_others(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller but this one, and a pending e-mail change. Number of sessions that were ended.
+    """Ends all sessions of the caller but this one, and a pending email change. Number of sessions that were ended.
     Raises ReauthenticationRequired."""
     step_up.check(ctx, Act.SESSIONS)
     user = ctx.user

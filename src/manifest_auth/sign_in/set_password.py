@@ -72,9 +72,9 @@ def _not_sent(ctx: RequestContext, reason: str) -> None:
     ctx.services.log.info("reset_not_mailed", request_id=ctx.request_id, reason=reason)
 
 
-# The user is signed in afterwards, and all existing sessions end: one of them may be the reason for the reset. All
+# The user is signed in afterward, and all existing sessions end: one of them can be the reason for the reset. All
 # links that do not work get the same answer; the log has the reason. A link is used up in the transaction that sets the
-# password; a password that the rules refuse leaves it open.
+# password; a password that the rules reject leaves it open.
 
 T = TypeVar("T")
 
@@ -140,7 +140,7 @@ def _checked(bound: TenantUnit, tenant: Tenant, user: User, link: Link, purpose:
 
 
 async def look(ctx: RequestContext, token: str) -> tuple[OpenLink, list[Provider]]:
-    """A link, which stays unused, and the providers through which an invited person may sign in instead. Raises
+    """A link, which stays unused, and the providers through which an invited person can sign in instead. Raises
     InvalidToken."""
 
     def work(unit: SystemUnit) -> tuple[OpenLink, list[Provider]]:
@@ -151,7 +151,7 @@ async def look(ctx: RequestContext, token: str) -> tuple[OpenLink, list[Provider
 
 
 def ways(unit: SystemUnit, found: OpenLink) -> list[Provider]:
-    """The providers through which an invited person may sign in."""
+    """The providers through which an invited person can sign in."""
     listed = providers.list_all(unit.of(found.tenant.id)) if found.purpose is Purpose.INVITATION else []
     return [provider for provider in listed if provider.disabled_at is None]
 

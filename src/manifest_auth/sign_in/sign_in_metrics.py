@@ -1,6 +1,6 @@
 """Counts every attempt to sign in once, by method and result.
 
-A malformed request is not an attempt: an invalid body or address, a new password that the rules refuse.
+A malformed request is not an attempt: an invalid body or address, a new password that the rules reject.
 """
 
 from __future__ import annotations

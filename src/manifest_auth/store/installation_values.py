@@ -33,7 +33,7 @@ async def look_up(store: Store, name: str) -> str | None:
 
 
 def lock(unit: SystemUnit, name: str) -> str:
-    """The value, locked until the transaction ends; empty where there was none."""
+    """The value, locked until the transaction ends; empty if there was none."""
     unit.change(_BEGIN, name=name, value="")
     return unit.first(_LOCK, name=name) or ""
 

@@ -44,7 +44,7 @@ from manifest_auth.text.canonical import like, parse_time
 # Cursors of lists, opaque to callers: one format for all lists of REST and GraphQL.
 #
 # A cursor contains the sort value and the id of the last row of its page, so it works even if that row was changed or
-# deleted. It names its list and order, and is refused for any other.
+# deleted. It names its list and order, and is rejected for any other.
 
 
 _VERSION = 1
@@ -227,7 +227,7 @@ class Listing(Generic[R]):
             order[0] = _by_value(column)
         query = self._rows.where(*(self.filters[name] for name in names))
         if goes_on:
-            # The cursor's number may be larger than an Integer.
+            # The cursor's number can be larger than an Integer.
             kind = BigInteger() if isinstance(column.type, Integer) else column.type
             given = [bindparam("after_value", type_=kind), bindparam("after_id", type_=self._key.type)]
             here, there = tuple_(*order), tuple_(*given[-len(order) :])
@@ -361,7 +361,7 @@ def pairs(values: Any) -> str:
 
 # Lists of rows as one parameter of a statement, so that both stores can cache it as prepared.
 #
-# An INSERT … SELECT from the list writes any number of rows in one round trip, and may have a condition on each row.
+# An INSERT … SELECT from the list writes any number of rows in one round trip, and can have a condition on each row.
 
 
 class _parameter_rows(FunctionElement[Any]):  # noqa: N801 - a function of SQL

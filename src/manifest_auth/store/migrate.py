@@ -94,7 +94,7 @@ _PAUSE_S: Final = 0.5
 @contextlib.contextmanager
 def told_again(schema: str, progress: Progress) -> Iterator[Progress]:
     """``with told_again("0013", progress) as step: step("users", 3, 30)``. A thread tells the newest step again and
-    again, since one statement may take minutes: ``progress`` itself decides what of it is shown."""
+    again, since one statement can take minutes: ``progress`` itself decides what of it is shown."""
     steps, over = list[tuple[str, int, int]](), threading.Event()
 
     def tell() -> None:
@@ -113,7 +113,7 @@ def told_again(schema: str, progress: Progress) -> Iterator[Progress]:
 
 #: The row of ``installation`` that stores an upgrade until it is recorded in the audit trail.
 UPGRADED = "schema_upgraded"
-# The row says something of the schema that it names alone. A store from before the first release may have none.
+# The row says something of the schema that it names alone. A store from before the first release can have none.
 _SCHEMA = (
     "SELECT v.version_num, s.readable_by FROM alembic_version v LEFT JOIN schema_state s ON s.schema = v.version_num"
 )
@@ -129,13 +129,13 @@ class SchemaOlder(SchemaRefused):
 
 
 class Schema(NamedTuple):
-    """The schema of a store, and the oldest schema whose programs may use it."""
+    """The schema of a store, and the oldest schema whose programs can use it."""
 
     number: str
     readable_by: str
 
     def check(self, what: str = "schema of the database") -> None:
-        """Raises :class:`SchemaRefused` unless this release upgrades that schema or may use it as it is."""
+        """Raises :class:`SchemaRefused` unless this release upgrades that schema or can use it as it is."""
         if self.number < SCHEMAS[0]:
             says = f"is older than {SCHEMAS[0]}, the first schema of a release; start with an empty database"
             raise SchemaRefused(f"{what}: {self.number} {says}")
@@ -216,7 +216,7 @@ async def upgrade(
     url: str, keys: Callable[[], SecretKeys], progress: Progress = lambda *_: None, *, may_change: bool = True
 ) -> bool:
     """Upgrades the store. True when there was something to do. ``keys``: called only then. ``progress``: called twice a
-    second, from a thread, while it lasts. ``may_change``: otherwise an older or empty store is refused.
+    second, from a thread, while it lasts. ``may_change``: otherwise an older or empty store is rejected.
 
     Raises :class:`SchemaRefused`, `StoreUnavailable`, CannotOpen (a wrong secret key), and what ``keys`` raises; then
     nothing was done.
@@ -252,7 +252,7 @@ async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys], step: Prog
 
     async def once() -> bool:
         async with engine.begin() as connection:
-            for limit in LIMITS:  # another process may be upgrading a large store
+            for limit in LIMITS:  # another process can be upgrading a large store
                 await connection.execute(text(f"SET LOCAL {limit} = 0"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             await connection.execute(text(LOCK_TIMEOUT))
@@ -282,7 +282,7 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Progress) ->
 
     @event.listens_for(engine, "begin")
     def _exclusive(connection: Connection) -> None:
-        # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process may be
+        # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process can be
         # upgrading a large store, so this waits longer than a request would.
         connection.exec_driver_sql("PRAGMA busy_timeout=600000")
         # Within the transaction it has no effect. A revision that rebuilds a table checks all rows at its end.
@@ -305,7 +305,7 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
     config.set_main_option("script_location", str(MIGRATIONS))
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found >= HEAD:
-        # Another process was first; one of a newer release may have left what this one must not use.
+        # Another process was first; one of a newer release might have left what this one must not use.
         _schema(connection.execute(text(_SCHEMA)).one()).check()
         return False
     if found is not None:
@@ -323,7 +323,7 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
 
 
 def _check_key(connection: Connection, keys: SecretKeys) -> None:
-    """Raises CannotOpen where the start would be refused after the upgrade, which might sign with the wrong key."""
+    """Raises CannotOpen where the start would be rejected after the upgrade, which might sign with the wrong key."""
     sealer = Sealer(keys, Random())
     for key_id, secret in connection.execute(text("SELECT id, secret FROM signing_keys")):
         sealer.open(secret, f"signing_keys/{key_id}/secret")

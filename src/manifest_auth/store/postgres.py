@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: units of work are plain functions, run in a greenlet that waits for the driver.
 
 What a unit announces is a row of its transaction, so other processes read it if and only if it commits. How, and until
-when a process may rest on that, is in :mod:`.postgres_beat`.
+when a process can rest on that, is in :mod:`.postgres_beat`.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class PostgresStore(Store):
     _write_quickly = _write
 
     async def _commit(self, raw: Any, connection: PostgresConnection) -> None:
-        """Commits with what was announced, and delivers that, also where no answer comes: it may have happened."""
+        """Commits with what was announced, and delivers that, also where no answer comes: it might have happened."""
         try:
             if connection.announced:
                 await _durable(raw, connection.write_announcements())
@@ -282,7 +282,7 @@ def _changed(status: str) -> int:
 
 
 async def _durable(raw: Any, sent: Awaitable[R]) -> R:
-    """The answer to what commits. Raises StoreUnavailable where the server warns: the change is visible there, and may
+    """The answer to what commits. Raises StoreUnavailable where the server warns: the change is visible there, and can
     be on no standby."""
     raw.is_warned = False
     answer = await sent

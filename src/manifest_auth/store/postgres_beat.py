@@ -24,14 +24,14 @@ from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.store.postgres_connections import FAILURES, Connections, connected, means_gone
 from manifest_auth.store.unit import RESET, Announcement
 
-# Whether what a process remembers of PostgreSQL may be used, and what it must drop; without a connection or a clock.
+# Whether what a process remembers of PostgreSQL can be used, and what it must drop; without a connection or a clock.
 #
 # Ids of announcements prove nothing, since transactions commit in any order. Numbers of transactions do: each one below
 # the oldest that still runs (``pg_snapshot_xmin``, PostgreSQL 18, table 9.86) is committed and visible, or rolled back.
 # So each beat asks for rows of that number of the last beat and above, and skips the rows that the last beat showed.
 
 
-#: How long memory may be used after the sending of the last good beat, seconds.
+#: How long memory can be used after the sending of the last good beat, seconds.
 VALID_S = 0.8
 #: An answer with more announcements is not read.
 MOST = 5000
@@ -65,7 +65,7 @@ class CacheValidity:
         self, oldest: int, has_row: bool, announced: Mapping[int, Announcement], sent_at: float
     ) -> tuple[Reset | None, list[Announcement]]:
         """The entries to drop now, before anything else runs, and why that is everything. ``oldest``: the oldest
-        transaction that runs; ``announced``: by id, of which there may be one more than :data:`MOST`; ``sent_at``: when
+        transaction that runs; ``announced``: by id, of which there can be one more than :data:`MOST`; ``sent_at``: when
         the beat was sent, by the same clock."""
         reasons: dict[Reset, bool] = {
             "start": self.since == _NONE,

@@ -15,7 +15,7 @@ from manifest_auth.store.store import StoreUnavailable
 
 # The one way to a connection to PostgreSQL: of the store, of upgrades, of ``doctor`` and of the command line.
 #
-# PgBouncer refuses start-up parameters other than ``application_name``; time limits of statements belong to the role
+# PgBouncer rejects start-up parameters other than ``application_name``; time limits of statements belong to the role
 # (:func:`limit_role`).
 
 
@@ -42,7 +42,7 @@ BROKEN = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InsufficientPrivilegeError,  # the role has no right on a table: the operator's to mend, see `doctor`
 )
-#: What a statement on a connection of its own may raise, or its login.
+#: What a statement on a connection of its own can raise, or its login.
 FAILURES = (*BROKEN, StoreUnavailable, asyncpg.PostgresError)
 #: It is a standby, or a pooler says that it cannot log in there.
 _AWAY = (asyncpg.ReadOnlySQLTransactionError, asyncpg.ProtocolViolationError)
@@ -60,7 +60,7 @@ class NoLogin(StoreUnavailable):
 
 def means_gone(error: Exception, unanswered: int) -> bool:
     """Whether the server cannot be used, by what a beat or its login failed with; else its connection was cut, and the
-    next one may serve. ``unanswered``: so many connections, one after the other, had no answer at all."""
+    next one can serve. ``unanswered``: so many connections, one after the other, had no answer at all."""
     if isinstance(error, NoLogin):
         return error.is_gone
     if any(isinstance(each, _AWAY) for each in (error, error.__cause__)):
@@ -116,12 +116,12 @@ async def connected(url: str, name: str = NAME, *, is_serving: bool = False) -> 
 
 
 async def limit_role(url: str) -> None:
-    """Gives the role :data:`LIMIT` in this database for each of :data:`LIMITS` that is not set within bounds. Counts
+    """Gives the role :data:`LIMIT` in this database for each of :data:`LIMITS` that is not set within limits. Counts
     for later logins. Raises StoreUnavailable."""
     async with connected(url) as raw:
         if not (wrong := await limits_out_of_bounds(raw)):
             return
-        # Where the role may not, or the server is a standby, `doctor` tells.
+        # Where the role must not, or the server is a standby, `doctor` tells.
         with contextlib.suppress(asyncpg.PostgresError):
             async with raw.transaction():
                 await raw.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
@@ -135,7 +135,7 @@ async def limits_out_of_bounds(raw: Raw) -> dict[str, int]:
     return {name: value for name, value in found if not LEAST_MS <= value <= MOST_MS}
 
 
-IDLE_S = 300.0  # a connection that nobody used for so long is not trusted: a firewall may have dropped it
+IDLE_S = 300.0  # a connection that nobody used for so long is not trusted: a firewall might have dropped it
 UNIT_S = 8.0  # for one unit of work, its commit with it; then the connection is terminated
 SPARED = 2  # connections that units of work that write leave to others
 
@@ -189,7 +189,7 @@ class Connections:
 
     def lost(self) -> None:
         """Terminates all connections: a unit of work that has one ends at once, whether it was committed or not. Who
-        waits for one is refused."""
+        waits for one is rejected."""
         self.is_gone = self.is_knocked_at
         for raw in (*self._used, *(raw for raw, _ in self._idle)):
             raw.terminate()
@@ -234,7 +234,7 @@ class Connections:
 
     def end(self, raw: Any, error: BaseException | None, *, to_write: bool) -> None:
         """Ends the use of a connection. ``error``: with which it failed."""
-        # An answer may be on its way that nobody waits for: only a refusal of our own leaves it as it was.
+        # An answer can be on its way that nobody waits for: only a refusal of our own leaves it as it was.
         is_ours = isinstance(error, Exception) and not isinstance(error, _CUT)
         if error is None or is_ours:
             self._give_back(raw)
@@ -272,13 +272,13 @@ class Connections:
                 self.lost()
             self._hand_on(None)
             raise
-        if self.is_gone:  # it was found out meanwhile
+        if self.is_gone:  # it was found out in the meantime
             self._drop(raw)
             raise _gone()
         return raw
 
     async def _turn(self, seconds: float) -> Any:
-        """The connection of a caller who has done with it; None: one was closed, and another may be made."""
+        """The connection of a caller who has done with it; None: one was closed, and another can be made."""
         turn: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:

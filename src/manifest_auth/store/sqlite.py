@@ -265,7 +265,7 @@ def connect(
 
 
 class SqliteStore(Store):
-    """A store in one file. Several processes may use it; each commit is visible to the next read of all."""
+    """A store in one file. Several processes can use it; each commit is visible to the next read of all."""
 
     def __init__(self, url: str, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
@@ -421,7 +421,7 @@ def _attempt(
                 job.result = job.work(SystemUnit(connection))
             except BaseException as error:
                 job.error = error
-                if not raw.in_transaction:  # a full disk: SQLite rolled back by itself
+                if not raw.in_transaction:  # a full disk: SQLite rolled back on its own
                     raise
                 if not getattr(error, "keeps_writes", False):
                     connection.announced.clear()

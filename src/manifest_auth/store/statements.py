@@ -4,8 +4,8 @@ There are three kinds, each with a type that only the right unit of work accepts
 
 * :func:`tenant_scoped` - adds ``tenant_id = <the unit's tenant>`` for every tenant-owned table it names; the unit of
 work sets the value, no caller can. A statement that cannot be scoped that way (an outer join, a sub-query that is not
-scoped itself) is refused when the module is imported. * :func:`global_` - uses only tables that belong to no tenant;
-refuses any other. * :func:`cross_tenant` - reads or writes tables of tenants across tenants, and states why; there are
+scoped itself) is rejected when the module is imported. * :func:`global_` - uses only tables that belong to no tenant;
+rejects any other. * :func:`cross_tenant` - reads or writes tables of tenants across tenants, and states why; there are
 only a few.
 
 See ``docs/decisions/0003-statements.md`` for why this is not left to SQLAlchemy's own execution layer.
@@ -73,7 +73,7 @@ def tenant_condition(table: Table, *, every_kind: bool = False) -> ColumnElement
 
 def usual_rows(source: Source) -> Source:
     """Narrows the statement to the :data:`USUAL` rows of each table that has others. Raises
-    :class:`UnscopedStatement` for a sub-query that may read others."""
+    :class:`UnscopedStatement` for a sub-query that can read others."""
     if not _named(source) & USUAL.keys():
         return source
     for element in visitors.iterate(source):
@@ -196,7 +196,7 @@ def _dialect_of_postgres() -> Any:
 
     class Compiler(made.statement_compiler):  # type: ignore[misc]  # as above
         """Writes a constant limit as a number. Of a parameter PostgreSQL expects a tenth of all rows, and so plans the
-        statement anew at every call."""
+        statement again at every call."""
 
         def limit_clause(self, select: Any, **options: Any) -> str:
             is_constant = select._simple_int_clause(select._limit_clause)
@@ -243,7 +243,7 @@ class Statement(Generic[R]):
         return isinstance(self.source, GenerativeSelect) and self.source._for_update_arg is None
 
     def may_see(self, changes: Iterable[Statement[Any]]) -> bool:
-        """Whether it may depend on what these change. Of a view, and of all that is no SELECT, that is not known."""
+        """Whether it can depend on what these change. Of a view, and of all that is no SELECT, that is not known."""
         if not isinstance(self.source, GenerativeSelect):
             return True
         if self._tables is None:

@@ -117,7 +117,7 @@ class Store(ABC):
 
         def work_and_time(unit: SystemUnit) -> T:
             nonlocal waited, last
-            if waited < 0:  # a unit may run twice
+            if waited < 0:  # a unit can run twice
                 waited = time.perf_counter() - began
             last = unit
             return work(unit)
@@ -173,12 +173,12 @@ class Store(ABC):
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing is asked of the store now, since the last login failed: all that needs it is refused at
+        """Whether nothing is asked of the store now, since the last login failed: all that needs it is rejected at
         once."""
         return False
 
     async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
-        """Makes an open store one of a serving process, which may remember what it read: on PostgreSQL the beat begins
+        """Makes an open store one of a serving process, which can remember what it read: on PostgreSQL the beat begins
         (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler; ``log``: is told of outages."""
         self._outages.log = log
 

@@ -26,7 +26,7 @@ class Announcement(NamedTuple):
     key: str
 
 
-#: Announcements may have been missed: all that is remembered is dropped.
+#: Announcements might have been missed: all that is remembered is dropped.
 RESET = Announcement("all", "")
 
 
@@ -153,7 +153,7 @@ class TenantUnit(_Unit):
 
     def change_later(self, statement: TenantScoped[Any] | Global[Any], **values: Any) -> None:
         """As :meth:`change`, where the number does not matter and no conflict is expected. On PostgreSQL all that wait
-        go in one round trip, so no two of them may change the same row."""
+        go in one round trip, so no two of them can change the same row."""
         self._change_later(statement, values)
 
 

@@ -79,7 +79,7 @@ class KnownCommits:
         self._ended += 1
 
     def add(self, change: Change) -> None:
-        """A commit of this process, after what it announced was delivered. Two may come in the other order."""
+        """A commit of this process, after what it announced was delivered. Two can come in the other order."""
         self._changes.append(change)
         while follows := next((each for each in self._changes if each.before == self._known), None):
             self._changes.remove(follows)

@@ -2,7 +2,7 @@
 
 Owns ``tenants``.
 
-Knows no users, and never decides who may change a client.
+Knows no users, and never decides who can change a client.
 """
 
 from manifest_auth.tenants.effective_settings import (

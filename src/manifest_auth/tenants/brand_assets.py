@@ -1,4 +1,4 @@
-"""Branding of a client: an accent colour with enough contrast (WCAG 2.2, 1.4.3), and a logo."""
+"""Branding of a client: an accent color with enough contrast (WCAG 2.2, 1.4.3), and a logo."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from manifest_auth.store import TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import client_logos
 from manifest_auth.tenants.png import Png
 
-# Every colour is accepted. Text on it is black or white, whichever contrasts more, which is at least 4.58:1. Links and
-# focus rings use the colour with its lightness changed until the contrast with the page is 4.5:1, separately for light
+# Every color is accepted. Text on it is black or white, whichever contrasts more, which is at least 4.58:1. Links and
+# focus rings use the color with its lightness changed until the contrast with the page is 4.5:1, separately for light
 # and dark pages.
 
 LEAST = 4.5
@@ -26,7 +26,7 @@ Rgb = tuple[int, int, int]
 
 
 class Palette(NamedTuple):
-    """Colours as ``#rrggbb``: of a button, of the text on it, of links on light pages and on dark pages."""
+    """Colors as ``#rrggbb``: of a button, of the text on it, of links on light pages and on dark pages."""
 
     accent: str
     on_accent: str
@@ -42,7 +42,7 @@ class Stylesheet(NamedTuple):
 
 
 def palette_of(accent: str) -> Palette:
-    """The palette for an accent colour. ``accent``: from a client's settings, not empty."""
+    """The palette for an accent color. ``accent``: from a client's settings, not empty."""
     on_accent = max("#000000", "#ffffff", key=lambda colour: contrast(accent, colour))
     return Palette(
         accent, on_accent, _with_contrast(accent, LIGHT_PAGE, to=0.0), _with_contrast(accent, DARK_PAGE, to=1.0)
@@ -62,13 +62,13 @@ def stylesheet(accent: str) -> Stylesheet:
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast of two colours, 1 to 21 (WCAG 2.2)."""
+    """The contrast of two colors, 1 to 21 (WCAG 2.2)."""
     low, high = sorted((_luminance(_rgb(one)), _luminance(_rgb(other))))
     return (high + 0.05) / (low + 0.05)
 
 
 def _with_contrast(accent: str, page: str, *, to: float) -> str:
-    """The colour, or the nearest colour of its hue towards black (0) or white (1) with enough contrast on the page."""
+    """The color, or the nearest color of its hue toward black (0) or white (1) with enough contrast on the page."""
     if contrast(accent, page) >= LEAST:
         return accent
     hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in _rgb(accent)))

@@ -33,8 +33,8 @@ def required_roles(settings: TenantSettings) -> int:
 
 
 def default_length(settings: TenantSettings) -> int:
-    """The least length of passwords where a client says nothing: shorter where a second factor is required of all (NIST
-    SP 800-63B-4, section 3.1.1.2)."""
+    """The minimum length of passwords where a client says nothing: shorter where a second factor is required of all
+    (NIST SP 800-63B-4, section 3.1.1.2)."""
     return WITH_FACTOR if settings.second_factor.policy == "required" else ALONE
 
 
@@ -56,7 +56,7 @@ def following_length(before: S, after: S) -> S:
 
 
 def due_from(settings: TenantSettings, roles: int, found_at: int) -> int:
-    """From when on sign-in asks to enrol one. ``found_at``: the first sign-in that found it due. Milliseconds."""
+    """From when on sign-in asks to enroll one. ``found_at``: the first sign-in that found it due. Milliseconds."""
     days = 0 if roles & _NO_GRACE else settings.second_factor.grace_days
     return found_at + days * DAY * 1000
 
@@ -157,6 +157,6 @@ def _seconds(sessions: SessionLengths) -> tuple[int, int, int]:
 
 
 def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[str]:
-    """The changed members that only an Admin may change so: they weaken the protection of Admins' own accounts, or
+    """The changed members that only an Admin can change so: they weaken the protection of Admins' own accounts, or
     decide whether Admins can sign in with a password."""
     return [leaf.name for leaf in LEAVES if leaf.rule.weaker(leaf.change(before, after))]

@@ -2,7 +2,7 @@
 
 It is kept in memory. Every change of the lists replaces a stamp in the store, and is announced in its transaction.
 SQLite announces nothing to other processes, so there the stamp is read after each commit; with PostgreSQL while
-announcements may be lost (``docs/decisions/0005-revocation.md``).
+announcements might be lost (``docs/decisions/0005-revocation.md``).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from manifest_auth.tenants.settings import StoredSettings, TenantSettingsChange,
 
 
 def origins_for(settings: StoredSettings, roles: int) -> tuple[str, ...]:
-    """The origins whose pages may act with the session cookie of a user who has those roles (a bit mask)."""
+    """The origins whose pages can act with the session cookie of a user who has those roles (a bit mask)."""
     return _for(settings.allowed_origins, settings.unconfirmed.allowed_origins, roles)
 
 
 def return_addresses_for(settings: StoredSettings, roles: int) -> tuple[str, ...]:
-    """Addresses to which a sign-in of a user with those roles may return."""
+    """Addresses to which a sign-in of a user with those roles can return."""
     return _for(settings.return_addresses, settings.unconfirmed.return_addresses, roles)
 
 
@@ -140,7 +140,7 @@ class OriginIndex:
         stamp = await installation_values.look_up(self._store, _STAMP)
         if not self._is_read or stamp != self._index.stamp:
             self._index, self._is_read = await self._store.read(_read), True
-        # What was read during a change may be the old lists: they are read again with the next request.
+        # What was read during a change can be the old lists: they are read again with the next request.
         if generation == self._generation and version == self._store.version():
             self._version = version
 

@@ -2,8 +2,8 @@
 
 No image decoder runs in the process that has every client's keys. Width and height come from the header. The result has
 only the five chunk types that a picture needs, each with a valid checksum (PNG, third edition, sections 5 and 11).
-Other chunks contain texts, times, colour profiles, animations, or hidden data of another format: optional ones are
-removed; any other, and bytes after the end, are refused.
+Other chunks contain texts, times, color profiles, animations, or hidden data of another format: optional ones are
+removed; any other, and bytes after the end, are rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from manifest_auth.text.languages import marked as _
 MOST_BYTES = 256 * 1024
 WIDEST, HIGHEST = 800, 240
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-#: Bits of a sample that each type of colour allows: grey, RGB, palette, grey and RGB with alpha.
+#: Bits of a sample that each type of color allows: grey, RGB, palette, grey and RGB with alpha.
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PALETTE = 3
 _OPTIONAL = 0x20  # in the first letter of a chunk's name: small letters mean that the chunk is optional

@@ -1,7 +1,7 @@
 """Rules of a client, and those for devices: each is one type and one member of the client's settings.
 
 A :class:`Rule` stands beside the bounds in the type of a member of :mod:`.settings` or of the rules for devices. From
-it follow the body of a change, the form of the console, a change in words, and which changes only an Admin may make.
+it follow the body of a change, the form of the console, a change in words, and which changes only an Admin can make.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Weaker = Callable[[Change], bool]
 
 
 def never(_change: Change) -> bool:
-    """Anyone who manages settings may make every change."""
+    """Anyone who manages settings can make every change."""
     return False
 
 
@@ -92,7 +92,7 @@ class Rule(NamedTuple):
     """The texts about a rule for people.
 
     ``section``: of the console's form; ``hint`` can name the bounds, ``%(low)s`` and ``%(high)s``. ``said``: a change
-    in words, a sentence or several. ``weaker``: whether only an Admin may make a change. ``choices``: values and labels
+    in words, a sentence or several. ``weaker``: whether only an Admin can make a change. ``choices``: values and labels
     of a list, or of boxes. ``box``: the name of the field of a box, from the member and the value.
     """
 
@@ -125,7 +125,7 @@ class Leaf(NamedTuple):
         return Change(self.of(old), self.of(new), old, new, effects)
 
     def is_locked(self, settings: msgspec.Struct) -> bool:
-        """Whether only an Admin may change a rule that is on or off, or that has choices, to any other value."""
+        """Whether only an Admin can change a rule that is on or off, or that has choices, to any other value."""
         now = self.of(settings)
         others = [not now] if self.control == "check" else [one for one, _ in self.rule.choices if one != now]
         changes = [Change(now, other, settings, settings) for other in others]
@@ -185,7 +185,7 @@ def change_of(model: type[msgspec.Struct], **namespace: Any) -> type[msgspec.Str
 
 #: Roles that no device ever gets: a stolen one would manage users.
 _NEVER = frozenset({Role.ADMIN, Role.USER_ADMIN})
-#: Roles that every manager of rules may give to devices; the others only an Admin.
+#: Roles that every manager of rules can give to devices; the others only an Admin.
 _PLAIN = frozenset({Role.OPERATOR, Role.VIEWER})
 #: What counts as the same network where a client lists none.
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"

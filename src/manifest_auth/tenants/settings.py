@@ -37,7 +37,7 @@ Accent = Annotated[
 ]
 
 
-#: The least length of a session, where it is not 0.
+#: The minimum length of a session, where it is not 0.
 LEAST_S = 300
 _NONE_OR_MORE = {"not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_S}}
 
@@ -529,7 +529,7 @@ if TYPE_CHECKING:
 
 else:
     BrandingChange = rules.change_of(Branding)
-    #: What was read may be sent back; ``unconfirmed`` changes nothing then.
+    #: What was read can be sent back; ``unconfirmed`` changes nothing then.
     TenantSettingsChange = rules.change_of(TenantSettings, READ_ONLY=frozenset({"unconfirmed"}))
 
 #: Every rule, in the order of the settings.

@@ -21,7 +21,7 @@ RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
 ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS | Act.PAIRING | Act.PIN
 #: With these a stolen key or token would make itself another way in.
 _NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS | Act.RULES
-#: What a session may have proved that lets an account without any factor enrol its first.
+#: What a session might have proved that lets an account without any factor enroll its first.
 _FIRST = frozenset({"pwd", "provider", "link"})
 _SENTENCES: Final = {
     "password": "Your password",
@@ -36,7 +36,7 @@ _TOTP, _PASSKEY = 1, 2  # bits of ``factors``
 
 def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     """Asks for a recent proof: users and system admins must have proved who they are within the last ten minutes, with
-    all that their account has. ``needed``: False where this call does nothing sensitive. The command line is not asked.
+    all that their account has. ``needed``: False if this call does nothing sensitive. The command line is not asked.
     A machine cannot prove anything: it does no such act, gives no one a role that manages, resets no password, and
     changes no rules. Neither does an app for a user, however new the proof of who signed in to it is. Neither can a
     device: its session does none of them, whatever the client guards. A session that came from another one changes no
@@ -71,7 +71,7 @@ def check_gain(acting: Acting, roles: int) -> None:
 
 
 def not_for_machines(acting: Acting) -> None:
-    """Refuses a machine and an app an act that is guarded for no one else, and with which a stolen key or token would
+    """Rejects a machine and an app an act that is guarded for no one else, and with which a stolen key or token would
     make itself another way in. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_program:
@@ -79,7 +79,7 @@ def not_for_machines(acting: Acting) -> None:
 
 
 def not_for_devices(acting: Acting) -> None:
-    """Refuses the session of a device an act that asks no one for a proof. Raises Forbidden."""
+    """Rejects the session of a device an act that asks no one for a proof. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_device:
         raise Forbidden(_("A device session can't do this. Sign in with a browser"), reason="a device proves nobody")
@@ -93,7 +93,7 @@ def refuse(caller: Principal) -> NoReturn:
 def proved_otherwise(acting: Acting, act: Act) -> None:
     """Says that the act rests on another proof than that of the session, such as the challenge of a sign-in.
 
-    A session that the browser also has may end by it.
+    A session that the browser also has can end by it.
     """
     check(acting, act, needed=False)
     if isinstance(acting, Request):

@@ -122,7 +122,7 @@ def get(unit: SystemUnit | TenantUnit, tenant_id: int, *, lock: bool = False) ->
 
 
 def find_only(unit: SystemUnit) -> Tenant | None:
-    """The one client of the installation; None where there are several."""
+    """The one client of the installation; None if there are several."""
     found = unit.all(_ONLY)
     return found[0] if len(found) == 1 else None
 
@@ -163,7 +163,7 @@ def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings
 
 
 def suspend(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
-    """Suspends a client: its users are refused at once; the caller ends their sessions. False when it was suspended
+    """Suspends a client: its users are rejected at once; the caller ends their sessions. False when it was suspended
     already."""
     _announce_active(unit, tenant)
     return unit.change(_SUSPEND, id=tenant.id, now=now) == 1
@@ -196,7 +196,7 @@ def drop(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
 
 
 def _announce_active(unit: SystemUnit, tenant: Tenant) -> None:
-    """Every node drops the client from its caches: whether it is active may change."""
+    """Every node drops the client from its caches: whether it is active can change."""
     unit.announce("tenant", tenant.id)
     if settings_of(tenant.settings).allowed_origins:
         origin_index.changed(unit)

@@ -1,6 +1,6 @@
 """Checks and canonical forms of texts that users type.
 
-E-mail addresses, names, web addresses, times, search patterns.
+Email addresses, names, web addresses, times, search patterns.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 
 
-# Refused are the characters that the PRECIS FreeformClass (RFC 8264, section 4.3) and Unicode's security mechanisms
+# Rejected are the characters that the PRECIS FreeformClass (RFC 8264, section 4.3) and Unicode's security mechanisms
 # (UTS 39) exclude as ignorable: zero-width characters, direction controls, fillers, tags. They are allowed only where
 # writing needs them: joiners where scripts require them (RFC 5892, appendix A) and within emoji, variation selectors
 # after characters that have variants, tags within the flag of a region.
@@ -138,7 +138,7 @@ _LINES = dict.fromkeys(map(ord, "\n\r\t"))
 
 
 def email_key(email: str) -> str:
-    """The form in which e-mail addresses are compared and stored: case-folded, with the domain in letters, not in the
+    """The form in which email addresses are compared and stored: case-folded, with the domain in letters, not in the
     ASCII of the DNS (``xn--``).
 
     A letter outside ASCII that would fold to ASCII (the Kelvin sign, the long s, ligatures) is not folded: two
@@ -151,7 +151,7 @@ def email_key(email: str) -> str:
 
 
 def email_keys(email: str) -> dict[str, str]:
-    """The keys under which there may be a row for an address, by parameters of a look-up: :func:`email_key`, and those
+    """The keys under which there can be a row for an address, by parameters of a look-up: :func:`email_key`, and those
     of rows that were written before domains had one form, ``as_typed`` and ``in_ascii``."""
     key, as_typed = email_key(email), "".join(map(_fold, email))
     return {"email_key": key, "as_typed": as_typed, "in_ascii": f"{key.rpartition('@')[0]}@{email_domain(email)}"}
@@ -227,7 +227,7 @@ def check_name(text: str, field: str) -> str:
 
 def clean_name(text: str, most: int) -> str:
     """A name from another system, made acceptable to :func:`check_name`: on one line, at most ``most`` characters,
-    without refused characters."""
+    without rejected characters."""
     line = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in _CONTROLS)
     return remove_misplaced_invisible(line[: 2 * most])[:most]
 
@@ -238,7 +238,7 @@ def _check_controls(text: str, field: str) -> None:
 
 
 def check_prose(text: str, field: str) -> str:
-    """The text, which may have several lines, unchanged. Raises ValidationError for control characters."""
+    """The text, which can have several lines, unchanged. Raises ValidationError for control characters."""
     _check_controls(text.translate(_LINES), field)
     return text
 

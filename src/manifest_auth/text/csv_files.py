@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 
-#: A spreadsheet takes a cell with such a start for a formula, which may run programs and send the sheet's data away.
+#: A spreadsheet takes a cell with such a start for a formula, which can run programs and send the sheet's data away.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

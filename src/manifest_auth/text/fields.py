@@ -1,7 +1,7 @@
 """Texts that people enter, each declared once: bounds, label, hint and check.
 
 The domain checks a text by its field. Interfaces read the same field: REST for its types and descriptions, forms for
-labels, hints and ``maxlength``. So a text that one interface refuses is refused by all of them, in the same words.
+labels, hints and ``maxlength``. So a text that one interface rejects is rejected by all of them, in the same words.
 """
 
 from __future__ import annotations

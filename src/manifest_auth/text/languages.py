@@ -1,4 +1,4 @@
-"""The languages of pages and e-mails, by their tags (RFC 5646), and the catalogues of their words.
+"""The languages of pages and emails, by their tags (RFC 5646), and the catalogues of their words.
 
 A catalogue is read at its first use, and kept: about a millisecond for each language in the life of a process.
 """

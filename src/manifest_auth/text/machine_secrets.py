@@ -1,7 +1,7 @@
 """Secrets that this server makes for machines: one shape, which scanners of leaked secrets find, with a checksum.
 
 ``mfst_``, the kind, ``_``, 43 characters of base62 (256 random bits), and 6 of base62: the CRC-32 of all before them.
-The checksum is no protection: it lets a caller's junk be refused without asking the store.
+The checksum is no protection: it lets a caller's junk be rejected without asking the store.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ _ENUM = "Invalid enum value"
 
 
 def told_plainly(message: str, types: Iterable[Any], *, strict: bool) -> str:
-    """The sentence for a message of msgspec. ``types``: those that the value may have; ``strict``: the value is JSON,
+    """The sentence for a message of msgspec. ``types``: those that the value can have; ``strict``: the value is JSON,
     whose types the caller chose, and not text."""
     if found := _TYPE.match(message):
         wanted = " or ".join(_KINDS.get(one, one) for one in found[1].split(" | "))
@@ -102,7 +102,7 @@ def _choices(of: Any) -> tuple[Any, ...]:
 
 
 def meant(name: str, members: Iterable[str]) -> str:
-    """The sentence for an unknown member that is nearly a known one; empty where none is near."""
+    """The sentence for an unknown member that is nearly a known one; empty if none is near."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, members, 1, 0.75)
@@ -110,9 +110,9 @@ def meant(name: str, members: Iterable[str]) -> str:
 
 
 B = TypeVar("B")
-#: Of so many wrong members a refusal tells; a body may have many more.
+#: Of so many wrong members a refusal tells; a body can have many more.
 MOST = 20
-#: Attribute of a model: members of the answer that may be sent back, and change nothing.
+#: Attribute of a model: members of the answer that can be sent back, and change nothing.
 READ_ONLY = "READ_ONLY"
 #: Attribute of a model: what JSON Schema says of the object beside its members.
 MORE_SCHEMA = "MORE_SCHEMA"
@@ -131,7 +131,7 @@ class _Member(NamedTuple):
 
 def convert(value: Any, model: type[B], *, ignore_unknown: bool = False) -> B:
     """The wire model of a parsed body, with strict types. ``ignore_unknown``: members that the model does not know are
-    ignored, instead of refused. Raises ValidationError that names all members that are wrong, 20 at most."""
+    ignored, instead of rejected. Raises ValidationError that names all members that are wrong, 20 at most."""
     if not isinstance(value, dict):
         raise ValidationError("The body must be a JSON object")
     try:
@@ -151,7 +151,7 @@ def convert(value: Any, model: type[B], *, ignore_unknown: bool = False) -> B:
 
 
 def objects_of(model: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
-    """The model and those of all objects within it: in each, :func:`convert` refuses members that it does not know."""
+    """The model and those of all objects within it: in each, :func:`convert` rejects members that it does not know."""
     found = [model]
     for one in found:
         found += [inner for member in _members(one).values() if (inner := member.model) and inner not in found]
@@ -246,7 +246,7 @@ def _member(of: Any, *, required: bool) -> _Member:
 
 
 def _parts(of: Any) -> list[Any]:
-    """The types of which a value may be, without what is noted about them."""
+    """The types of which a value can be, without what is noted about them."""
     if get_origin(of) is Annotated:
         return _parts(get_args(of)[0])
     if get_origin(of) in (Union, UnionType):
@@ -262,11 +262,11 @@ def _told(error: msgspec.ValidationError | None, of: Any, path: str = "", *, str
 
 
 class ErrorCollector:
-    """``with ErrorCollector() as each:`` around checks, and ``with each:`` around every one of them, which may be
-    within another one. What they refuse is raised at the end, as one ValidationError with the details of all, 20 at
+    """``with ErrorCollector() as each:`` around checks, and ``with each:`` around every one of them, which can be
+    within another one. What they reject is raised at the end, as one ValidationError with the details of all, 20 at
     most; a single refusal is raised as it is. Any other exception goes through at once.
 
-    What comes after a refused check in its own ``with each:`` is not run.
+    What comes after a rejected check in its own ``with each:`` is not run.
     """
 
     def __init__(self) -> None:
@@ -445,7 +445,7 @@ def none_of(*schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def having(*members: str) -> dict[str, Any]:
-    """An object with all of these members. It names them: linters refuse a required member that nothing describes."""
+    """An object with all of these members. It names them: linters reject a required member that nothing describes."""
     return {"required": list(members), "properties": {member: {} for member in members}}
 
 

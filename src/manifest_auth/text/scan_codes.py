@@ -87,7 +87,7 @@ QUIET_ZONE = 4  # modules of white on each side: ISO/IEC 18004 wants four
 
 async def qr_svg(text: str, title: str) -> str:
     """A QR code of ``text`` as one ``<svg>`` element without declaration: 6 CSS pixels a module, black on white with
-    its quiet zone, whatever colours are around it. ``title``: what it is, for those who do not see it; escaped here.
+    its quiet zone, whatever colors are around it. ``title``: what it is, for those who do not see it; escaped here.
 
     Made in a thread, where the library is loaded with the first code. Raises ValueError for more than 2,953 bytes.
     """

@@ -2,10 +2,10 @@
 
 It follows RFC 8259 with the limits of I-JSON (RFC 7493).
 
-It uses Python's parser, since only that reports duplicate members. Refused: anything but one JSON text in UTF-8,
+It uses Python's parser, since only that reports duplicate members. Rejected: anything but one JSON text in UTF-8,
 duplicate members, NUL or a lone surrogate in a text, NaN and infinities, integers beyond 64 bits, nesting over 32
 levels. A number with a point or an exponent is an integer where it is whole (JSON Schema 2020-12, section 6.1.1), up to
-2^53: larger ones may have lost digits (RFC 7493, section 2.2).
+2^53: larger ones might have lost digits (RFC 7493, section 2.2).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAX_EXACT = 2**53
 
 
 class Malformed(ValueError):
-    """The text is refused; the message says why."""
+    """The text is rejected; the message says why."""
 
 
 class DuplicateMember(Malformed):
@@ -66,7 +66,7 @@ def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check(value: Any, what: str, depth: int = 1, *, may_hold_nul: bool = False) -> None:
-    """Raises Malformed for texts that stores refuse, and for values that are nested too deeply."""
+    """Raises Malformed for texts that stores reject, and for values that are nested too deeply."""
     if depth > MAX_DEPTH:
         raise Malformed(f"{what} is nested too deeply")
     if isinstance(value, str):

@@ -1,6 +1,6 @@
 """Names of the browser and system of a ``User-Agent``, in common words.
 
-The text is not proved: any caller may send any text.
+The text is not proved: any caller can send any text.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LONGEST = 40
 
 
 class Browser(NamedTuple):
-    """Both may be empty. ``name``: of the browser, or of a program that is none, as it calls itself."""
+    """Both can be empty. ``name``: of the browser, or of a program that is none, as it calls itself."""
 
     name: str
     system: str

@@ -1,4 +1,4 @@
-"""Counters of attempts, by account, address and network, and limits on what anonymous callers may write.
+"""Counters of attempts, by account, address and network, and limits on what anonymous callers can write.
 
 Owns ``throttles`` and ``known_origins``; :class:`Throttle` alone knows whether limits are on. Never verifies a
 credential, and never locks an account permanently.

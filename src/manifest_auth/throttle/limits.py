@@ -1,4 +1,4 @@
-"""Limits on what callers without an account may write, and on wrong secrets and assertions of machines."""
+"""Limits on what callers without an account can write, and on wrong secrets and assertions of machines."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PROVED = {Event.SIGN_IN_REFUSED, Event.ASSERTION_REPLAYED, Event.SIGN_IN_CODE_R
 EVENTS_S = HOUR
 EVENTS_FROM_ADDRESS = 200
 EVENTS_IN_CLIENT = 5000  # of those within the budget of their address
-#: How long a sign-in at a provider may take, in seconds: RFC 9700 and ASVS V10 ask for ten minutes at most.
+#: How long a sign-in at a provider can take, in seconds: RFC 9700 and ASVS V10 ask for ten minutes at most.
 FLOW_LIFE_S = 600
 #: Unfinished flows. They are counted for as long as they live, so at most twice this number exist, and one for each
 #: pause.
@@ -55,7 +55,7 @@ class AnonymousLimits:
     def record(
         self, unit: TenantUnit, request: Request, event: Event, subject: str, *, proved: bool = False, **detail: Any
     ) -> None:
-        """Records an event that any caller may cause, within the budget of its class. Of excess events, the 1st, 2nd,
+        """Records an event that any caller can cause, within the budget of its class. Of excess events, the 1st, 2nd,
         4th, 8th … is recorded as the number so far in this span. ``proved``: the caller is known, whatever the event
         is."""
         if self._throttle.is_on:
@@ -120,7 +120,7 @@ def _key(tenant_id: int, source: str, now: int) -> str:
 
 
 # No secret of a machine is guessed: it has 256 random bits. The pauses bound the work that junk makes. While an address
-# waits, this process refuses what comes from there without asking the store, secrets that it knows to be right apart.
+# waits, this process rejects what comes from there without asking the store, secrets that it knows to be right apart.
 
 MACHINE_ENTRY_POINT: Final[EntryPoint] = "machine"
 POLICY: Final = Policy(free=30, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)

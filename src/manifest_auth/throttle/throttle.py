@@ -43,8 +43,8 @@ _FORWARDER = 4
 
 
 def networks_of(source: str) -> tuple[str, ...]:
-    """The networks by which an address is counted, the narrowest first: IPv4 by itself, IPv6 by the networks around it.
-    A text that is not an address is counted as it is. ``source``: of a request; an address that a service account
+    """The networks by which an address is counted, the narrowest first: IPv4 on its own, IPv6 by the networks around
+    it. A text that is not an address is counted as it is. ``source``: of a request; an address that a service account
     passed on is counted apart, so a stolen key blocks no address for others."""
     address, via, by = source.partition(VIA)
     apart = via + by.partition("/")[0]
@@ -67,7 +67,7 @@ def network_of(address: str) -> str:
 
 def widened(free: int, step: int) -> int:
     """The budget of a network that is ``step`` levels wider than the narrowest: 50 % more for each level. More users
-    may share it, but far fewer than its number of addresses suggests. A service account that passes addresses on has
+    can share it, but far fewer than its number of addresses suggests. A service account that passes addresses on has
     20 times as much."""
     return free * 20 if step == _FORWARDER else free * (2 + step) // 2
 
@@ -116,7 +116,7 @@ class Policy(NamedTuple):
 
 ORIGIN = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY_MS)
 ACCOUNT = Policy(free=10, longest_ms=15 * 60_000, memory_ms=DAY_MS)
-# No ceiling: many users may share an address, and one must not block the others.
+# No ceiling: many users can share an address, and one must not block the others.
 ADDRESS = Policy(free=50, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
 
 
@@ -160,7 +160,7 @@ class Throttle:
         self._metrics = metrics
 
     def count(self, unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
-        """As :func:`count`; None where rate limits are off."""
+        """As :func:`count`; None if rate limits are off."""
         return count(unit, counters, now) if self.is_on else None
 
     def refusal(self, entry: EntryPoint, wait: Wait) -> RateLimited:
@@ -280,7 +280,7 @@ def count_each(unit: SystemUnit | TenantUnit, counters: Iterable[Counter], now: 
         return pause
     given = rows((counter.key, -max(counter.policy.memory_ms, 0)) for counter in counters)
     counted = _rows(unit, _COUNT, given, now)
-    if pause := _longest(counted, counters, now):  # a parallel attempt began it meanwhile
+    if pause := _longest(counted, counters, now):  # a parallel attempt began it in the meantime
         decrement(unit, counters)
         return pause
     for counter in counters:
@@ -320,7 +320,7 @@ def decrement(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> Non
 
 
 def undo(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None:
-    """The same, with the pause that the attempt began: no other attempt passed meanwhile."""
+    """The same, with the pause that the attempt began: no other attempt passed in the meantime."""
     for counter in in_order(counters):
         unit.change(_UNDO, of_key=counter.key)
 
@@ -334,7 +334,7 @@ def succeeded(unit: SystemUnit, counters: Counters) -> None:
     """After a successful attempt: resets its counters; those of the address lose only this attempt."""
     held = set(unit.all(_HOLD, counters=_keys(counters.all())))
     for counter in counters.all():
-        if counter.key in held:  # one that is missing may be another attempt's by now
+        if counter.key in held:  # one that is missing can be another attempt's by now
             unit.change_later(_FORGIVE if counter in counters.address else CLEAR, of_key=counter.key)
 
 

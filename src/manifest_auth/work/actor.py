@@ -12,7 +12,7 @@ from manifest_auth.store import TenantScoped, among, tenant_scoped
 
 R = TypeVar("R")
 
-#: Rows that one statement may read for a whole page of parents. Statements read one more, see :func:`check_row_count`.
+#: Rows that one statement can read for a whole page of parents. Statements read one more, see :func:`check_row_count`.
 MOST_ROWS = 5000
 
 

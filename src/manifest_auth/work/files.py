@@ -51,8 +51,8 @@ def count_bytes(size: int) -> int:
 def reserve(
     unit: TenantUnit, by: Actor, *, key: str, declared: int | None, largest: int, quota: int, expires_at: int
 ) -> int:
-    """Reserves ``declared`` bytes; of an upload that declares nothing all that it may take, ``largest`` at most. The
-    number of bytes that may come. Raises RateLimited, PayloadTooLarge."""
+    """Reserves ``declared`` bytes; of an upload that declares nothing all that it can take, ``largest`` at most. The
+    number of bytes that can come. Raises RateLimited, PayloadTooLarge."""
     total = unit.one(_TOTAL)
     under_way = unit.all(_UNDER_WAY, now=by.at)
     of_user = sum(user_id == by.user_id for user_id, _ in under_way)
@@ -67,7 +67,7 @@ def reserve(
 
 
 def release(unit: TenantUnit, key: str) -> bool:
-    """Takes a reservation back. False: there is none any more."""
+    """Takes a reservation back. False: there is none anymore."""
     return bool(unit.change(_RELEASE, of_key=key))
 
 
@@ -80,7 +80,7 @@ PATH = "/api/client/files"
 
 
 class File(NamedTuple):
-    """``used_at``: when it was first recorded in a job. Until then it may be deleted."""
+    """``used_at``: when it was first recorded in a job. Until then it can be deleted."""
 
     id: int
     key: str
@@ -127,7 +127,7 @@ def add(
     unit: TenantUnit, by: Actor, *, key: str, name: str, media_type: str, size: int, sha256: str, quota: int
 ) -> File:
     """Adds the row of a file whose bytes are stored, in place of its reservation, and counts it in the tenant's total.
-    Raises PayloadTooLarge, and Overloaded where the reservation had expired: its bytes may be dropped already."""
+    Raises PayloadTooLarge, and Overloaded where the reservation had expired: its bytes might already be dropped."""
     if not release(unit, key):
         raise Overloaded("The upload took too long", retry_after=1, reason="upload: its reservation had expired")
     counted = count_bytes(size)
@@ -152,7 +152,7 @@ def unused(unit: SystemUnit, before: int) -> list[tuple[int, int, str]]:
 
 
 def drop_unused(unit: TenantUnit, file_id: int) -> bool:
-    """Deletes the row. False when the file was recorded in a job meanwhile."""
+    """Deletes the row. False when the file was recorded in a job in the meantime."""
     dropped = unit.first(_DROP, id=file_id)
     if dropped is None:
         return False

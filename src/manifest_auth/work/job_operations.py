@@ -37,7 +37,7 @@ def assignments_of(unit: TenantUnit, job_ids: Sequence[int]) -> list[tuple[int, 
 
 
 def check_able(unit: TenantUnit, user_ids: Sequence[int], field: str) -> None:
-    """Checks that the users, or service accounts, may execute jobs. Raises NotFound for one of no or another client,
+    """Checks that the users, or service accounts, can execute jobs. Raises NotFound for one of no or another client,
     ValidationError for one who is deactivated or lacks the permission."""
     found = users.get_named(unit, user_ids)
     if len(found) < len(set(user_ids)):
@@ -89,7 +89,8 @@ def _user_ids(unit: TenantUnit, job: Job) -> list[int]:
     return [user_id for _, user_id in assignments_of(unit, [job.id])]
 
 
-# A shared lock: no transaction archives the template or publishes another version meanwhile; several may add jobs.
+# A shared lock: no transaction archives the template or publishes another version in the meantime; several can add
+# jobs.
 _LOCKED_TEMPLATE = tenant_scoped(
     select(*(templates.c[name] for name in Template._fields))
     .where(templates.c.id == bindparam("id"))

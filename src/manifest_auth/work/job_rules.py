@@ -127,7 +127,7 @@ def step_completed(state: State, number: int, *, is_evident: bool) -> State:
 
 
 def recorded(state: State, number: int, records: int) -> None:
-    """Checks that a record may be added to step ``number``, which has ``records``. Raises NotFound, Conflict for a job
+    """Checks that a record can be added to step ``number``, which has ``records``. Raises NotFound, Conflict for a job
     that is not in progress, another step, or too many records."""
     is_next(state, number)
     if records >= MOST_RECORDS:

@@ -1,8 +1,8 @@
 """Operations on templates: add, edit, submit, approve, reject, publish, archive.
 
 Each operation acts on a snapshot of the template, read before the unit of work was opened. Its first statement
-increases the template's event counter from the snapshot's value; when anything happened meanwhile, it changes nothing
-and raises Conflict. So of two concurrent operations one succeeds, and only that one is logged.
+increases the template's event counter from the snapshot's value; when anything happened in the meantime, it changes
+nothing and raises Conflict. So of two concurrent operations one succeeds, and only that one is logged.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def submit(
     unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str = "", revision: int | None = None
 ) -> Version:
     """Draft to submitted. As for the other moves, ``revision`` is optional: the one that the caller read; a version
-    that was edited since is refused. Raises ValidationError, Conflict."""
+    that was edited since is rejected. Raises ValidationError, Conflict."""
     moved = _moved(unit, by, seen, TemplateMove.SUBMITTED, comment, revision)
     templates.check_submission(versions.count_steps(unit, moved.id))
     return moved

@@ -1,4 +1,4 @@
-"""GraphQL batch loading: many fields share one read, and a cancelled field does not cancel the read for others."""
+"""GraphQL batch loading: many fields share one read, and a canceled field does not cancel the read for others."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_what_is_asked_for_in_one_turn_is_read_once() -> None:
 
 
 async def test_a_field_that_gives_up_takes_it_from_no_other() -> None:
-    """The executor cancels the fields beside one that failed; the same person may be asked for elsewhere."""
+    """The executor cancels the fields beside one that failed; the same person can be asked for elsewhere."""
     store = Reading()
     loader: Loader[int, str] = Loader(store.numbers)
 

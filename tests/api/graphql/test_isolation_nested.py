@@ -91,8 +91,8 @@ Row = dict[str, Any]
 async def changed(
     app: App, column: Column[Any], tenant_id: int, put: Callable[[SystemUnit], int]
 ) -> AsyncIterator[None]:
-    """Meanwhile a client's rows have other values in that column, written without the tenant checks and without the
-    database's own keys: ``put`` makes each."""
+    """In the meantime a client's rows have other values in that column, written without the tenant checks and without
+    the database's own keys: ``put`` makes each."""
     table, others = column.table, [key for key in column.table.primary_key.columns if key is not column]
     rows_of = cross_tenant(
         select(column, *others).where(table.c.tenant_id == bindparam("of"), column.is_not(None)), because="a test"

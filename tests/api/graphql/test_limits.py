@@ -1,4 +1,4 @@
-"""Limits of a GraphQL document: what is too large is refused before it is validated and never runs."""
+"""Limits of a GraphQL document: what is too large is rejected before it is validated and never runs."""
 
 from __future__ import annotations
 

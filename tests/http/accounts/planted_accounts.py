@@ -92,7 +92,7 @@ async def planted_account(team: Team, company: OidcProvider, **members: Any) -> 
 
 
 async def plant_all(planted: PlantedAccount, public: OidcProvider, mine: OidcProvider) -> None:
-    """Everything that a User Admin may plant who was never at the mailbox. ``public``: a provider that an Admin saved
+    """Everything that a User Admin can plant who was never at the mailbox. ``public``: a provider that an Admin saved
     and that speaks for no domain; ``mine``: the User Admin's own."""
     app, company, email, things = planted.app, planted.company, planted.email, planted.things
     token = await planted.link("User Admin", RENEW)

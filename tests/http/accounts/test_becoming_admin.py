@@ -1,4 +1,4 @@
-"""A user who becomes an Admin must sign in again: nothing that a User Admin prepared opens the account afterwards."""
+"""A user who becomes an Admin must sign in again: nothing that a User Admin prepared opens the account afterward."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_where_passwords_are_not_used_the_link_leads_to_a_provider(app: Ap
 
 @contextlib.contextmanager
 def as_the_command_line_reads_it(app: App) -> Iterator[None]:
-    """The clock shows the time of the day meanwhile."""
+    """The clock shows the time of the day in the meantime."""
     before, app.clock.ms = app.clock.ms, REAL_CLOCK.now_ms()
     try:
         yield

@@ -76,7 +76,7 @@ async def test_where_the_domain_does_not_count_it_goes(app: App) -> None:
 
 
 async def _release(app: App, client: str) -> None:
-    """No domain counts for the client any more."""
+    """No domain counts for the client anymore."""
     assert await delete_rows(app, "domain_owners", tenant_id=await number_of(app, client))
 
 
@@ -124,7 +124,7 @@ async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_no_one(app: App)
 
 
 async def test_what_a_provider_says_while_a_user_admin_saved_it_last_is_not_vouched_for_later(app: App) -> None:
-    """A User Admin can choose what it says of people. An Admin who saves it afterwards approves none of that."""
+    """A User Admin can choose what it says of people. An Admin who saves it afterward approves none of that."""
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
         await company.change(token=(await team.member("User Admin")).token, createUsers=True, groupRoles=[])

@@ -1,4 +1,4 @@
-"""Users of Microsoft providers who become Admin: a planted token is refused at once, the person's own token is not."""
+"""Users of Microsoft providers who become Admin: a planted token is rejected at once, the person's own token is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A link to an Admin's account counts only while the user who made it may manage Admins, checked when it is used."""
+"""A link to an Admin's account counts only while the user who made it can manage Admins, checked when it is used."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_nor_does_a_reset_that_such_an_admin_started(team: Team, loses: Lo
 @rule("RANK")
 @LOSES
 async def test_nor_does_such_an_invitation_link_a_providers_person(team: Team, loses: Loses) -> None:
-    """The browser set out while its maker was an Admin, and comes back afterwards."""
+    """The browser set out while its maker was an Admin, and comes back afterward."""
     maker = await team.member("Admin")
     invitee, token = await invited(team, "", "Admin")
     async with oidc_provider(team.app, team.client, createUsers=False) as company:

@@ -23,7 +23,7 @@ async def admin(app: App) -> str:
 
 @pytest.fixture
 async def only(app: App, admin: str) -> AsyncIterator[str]:
-    """The address of the one Admin that globex has; whatever a test did, it has one again afterwards."""
+    """The address of the one Admin that globex has; whatever a test did, it has one again afterward."""
     path = f"{CLIENT}/users/{app.ids['admin@globex.example']}"
     yield path
     await app.post(f"{path}/restore", token=admin)

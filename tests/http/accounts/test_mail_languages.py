@@ -1,4 +1,4 @@
-"""Each e-mail is in its reader's language: the user's own, else the client's default, else English."""
+"""Each email is in its reader's language: the user's own, else the client's default, else English."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def chooses(app: App, token: str, language: str | None) -> None:
 
 
 def said(received: Received) -> tuple[str, str]:
-    """Language and subject of an e-mail that every mail server takes."""
+    """Language and subject of an email that every mail server takes."""
     assert received.raw.isascii()
     assert {part.get_content_charset() for part in received.message.iter_parts()} == {"utf-8"}
     return str(received.message["Content-Language"]), str(received.message["Subject"])
@@ -140,7 +140,7 @@ async def test_a_change_of_the_default_counts_from_the_next_e_mail_on(app: App, 
 @rule("OUTGOING")
 @matrix("name", ["日本\r\nBcc: eve@evil.example", "Acme\nSubject: x", "A\u2028B", "100 % %(x)s {link}"])
 async def test_a_name_of_a_client_adds_no_header(app: App, mail_server: MailServer, name: str) -> None:
-    """Names with line breaks are refused; whatever else is in one is text."""
+    """Names with line breaks are rejected; whatever else is in one is text."""
     team = await client_of(app, "ja")
     path = f"/api/admin/clients/{team.client}"
     reply = await app.send("PATCH", path, {"name": name}, token=await app.admin_token())

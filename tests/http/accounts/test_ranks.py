@@ -231,7 +231,7 @@ async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(tea
         check_refusal(await app.post("/api/client/auth/link", {"token": token}), 401, "INVALID_TOKEN")
     check_refusal(await reset(app, good), 401, "INVALID_TOKEN")  # an Admin's closes as well
     assert (await reset(app, await started_reset(team, colleague, "Admin"))).status == 200
-    await set_roles(app, team.client, rising, "Viewer")  # nor do they open it again once its user is no Admin any more
+    await set_roles(app, team.client, rising, "Viewer")  # nor do they open it again once its user is no Admin anymore
     for reply in (await reset(app, resetting), await accept(app, invitation)):
         check_refusal(reply, 401, "INVALID_TOKEN")
 
@@ -247,7 +247,7 @@ async def test_no_link_outlives_the_promotion_no_matter_who_caused_it(team: Team
     for token in (invitation, other):
         check_refusal(await accept(app, token), 401, "INVALID_TOKEN")
     anew = (await app.post(path, token=await app.admin_token())).data["token"]
-    assert (await accept(app, anew)).status == 200  # a link that is made afterwards works
+    assert (await accept(app, anew)).status == 200  # a link that is made afterward works
 
 
 async def test_a_link_to_an_admins_account_counts_while_who_made_it_is_an_admin(team: Team) -> None:

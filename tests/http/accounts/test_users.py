@@ -215,7 +215,7 @@ async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret
 
 
 async def test_no_name_holds_what_no_one_sees(app: App, shared: Team) -> None:
-    """Nor may it read in another order than it is written. Each way to name a thing ends in one check of texts."""
+    """Nor can it read in another order than it is written. Each way to name a thing ends in one check of texts."""
     token, hidden = await app.admin_token(), "Ada\u202e\u200b"
     client = f"/api/admin/clients/{shared.client}"
     provider = {"name": "p", "displayName": hidden, "oidc": {"issuer": "https://a.example", "clientId": "c"}}

@@ -1,4 +1,4 @@
-"""One-time links by e-mail: where mail is set up, only the user sees the link."""
+"""One-time links by email: where mail is set up, only the user sees the link."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_an_invitation_goes_to_the_user_alone(team: Team, mail_server: Mai
     assert received.message["To"] == body()["email"]
     assert received.message["Subject"] == f"{team.client}: your account is ready"
     assert "72 hours" in received.text
-    assert "evil" not in received.text  # the user who invites cannot change the text of our e-mails
+    assert "evil" not in received.text  # the user who invites cannot change the text of our emails
     assert check_success(await accept(team.app, received.token))["user"]["id"] == handed["user"]["id"]
     assert mails(team.app, "ok") == before + 1
 
@@ -141,7 +141,7 @@ async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_o
 
 
 async def test_a_mail_server_that_hangs_keeps_no_one_waiting(database_url: str, app: App) -> None:
-    """All e-mails of one request share the time limit of one."""
+    """All emails of one request share the time limit of one."""
     listener = socket.create_server(("127.0.0.1", 0))  # never greets
     address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
     team = await new_team(app)

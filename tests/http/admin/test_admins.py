@@ -19,7 +19,7 @@ NEW = "granite-otter-47-lantern"
 
 @pytest.fixture
 async def root(app: App) -> AsyncIterator[SystemAdmin]:
-    """Root as the only admin: those that a test made are disabled afterwards."""
+    """Root as the only admin: those that a test made are disabled afterward."""
     app.clock.advance(3600)
     root = await signed_in_admin(app)
     yield root

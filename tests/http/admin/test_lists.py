@@ -1,6 +1,6 @@
 """Paged lists of the admin plane: a page starts where the last one ended, even if that row is gone.
 
-Unknown parameters are refused.
+Unknown parameters are rejected.
 """
 
 from __future__ import annotations

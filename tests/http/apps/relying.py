@@ -118,7 +118,7 @@ async def relying(app: App, client: str, kind: str = "web", callback: str = CALL
 
 
 def told(page: Page) -> dict[str, str]:
-    """The values that an answer tells the app, by a redirect or by a page that goes on by itself or posts itself."""
+    """The values that an answer tells the app, by a redirect or by a page that goes on on its own or posts itself."""
     if page.status == 302:
         address = page.location
     elif fields := [form.fields for form in page.forms() if form.action.startswith("http")]:

@@ -1,4 +1,4 @@
-"""Apps: added, changed and removed; what their settings may be; their secrets."""
+"""Apps: added, changed and removed; what their settings can be; their secrets."""
 
 from __future__ import annotations
 

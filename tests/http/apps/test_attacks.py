@@ -122,7 +122,7 @@ async def test_a_native_apps_loopback_address_has_any_port(app: App, client: str
     visitor = Visitor(app, cookies={"session": (await member(app, client)).cookie})
     app.clock.advance(1)
     page = await native.authorize(visitor, redirect_uri="http://127.0.0.1:49152/cb")
-    assert page.location.startswith(f"{native.path}/consent?s=")  # any program of the machine may listen there
+    assert page.location.startswith(f"{native.path}/consent?s=")  # any program of the machine can listen there
     silent = await native.authorize(visitor, redirect_uri="http://127.0.0.1:49152/cb", prompt="none")
     assert told(silent)["error"] == "interaction_required"
     for wrong in (
@@ -152,7 +152,7 @@ async def test_a_native_app_gets_nothing_without_a_press(app: App, client: str) 
 
 @rule("APP-REQUESTS")
 async def test_no_form_is_posted_to_a_private_scheme(app: App, client: str) -> None:
-    """Browsers refuse it, and the user would be stuck."""
+    """Browsers reject it, and the user would be stuck."""
     native = await relying(app, client, "native", callback="com.example.tool:/cb")
     for changes in ({}, {"prompt": "none"}, {"response_type": "token"}):
         page = await native.authorize(Visitor(app), response_mode="form_post", **changes)
@@ -422,7 +422,7 @@ async def test_a_second_use_of_a_code_ends_what_it_began(scene: Scene) -> None:
     s, app, web = scene, scene.app, scene.web
     first = (await web.redeem(s.code)).json
     app.clock.advance(61)
-    for who in (s.other, s.foreign):  # who may have read it in a log
+    for who in (s.other, s.foreign):  # who might have read it in a log
         assert (await who.redeem(s.code)).json["error"] == "invalid_grant"
     assert (await web.userinfo(first["access_token"])).status == 200
     assert (await web.redeem(s.code)).json["error"] == "invalid_grant"
@@ -443,7 +443,7 @@ async def test_a_code_gives_no_more_than_its_session_has(scene: Scene) -> None:
     """Proof and its time are the parent's."""
     s, app, web = scene, scene.app, scene.web
     claims = await web.claims(s.got["id_token"])
-    app.clock.advance(700)  # no proof is recent any more
+    app.clock.advance(700)  # no proof is recent anymore
     got = await web.tokens(s.visitor, scope="openid templates:read")
     later = await web.claims(got["id_token"])
     assert (later["auth_time"], later["amr"], later["acr"]) == (claims["auth_time"], ["pwd"], "pwd")

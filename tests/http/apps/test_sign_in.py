@@ -201,7 +201,7 @@ async def _refreshed_by_two(app: App, token: str, given: Any) -> None:
 async def test_what_a_suspect_session_gave_away_ends_with_it(
     app: App, client: str, ends: Callable[[App, str, Any], Awaitable[None]]
 ) -> None:
-    """A thief of that session may have the refresh token, too."""
+    """A thief of that session can have the refresh token, too."""
     web = await relying(app, client, scopes=SCOPES)
     person = await member(app, client)
     reply = await app.sign_in(person.email, client=client)

@@ -78,7 +78,7 @@ async def test_it_holds_what_the_list_holds_in_that_order(own: OwnClient, query:
     kept = [row for row in rows if row[2] != "audit_exported"]
     assert [[str(line[name]) for name in COLUMNS[:9] if name != "detail"] for line in shown] == [
         [cell.removeprefix("'") for cell in row[:7] + row[8:9]]
-        for row in kept  # a request id may begin with a hyphen
+        for row in kept  # a request id can begin with a hyphen
     ]
     assert [line["detail"] for line in shown] == [json.loads(row[7]) for row in kept]
 

@@ -1,4 +1,4 @@
-"""A client's audit trail shows every refused sign-in whose client is known, and users read what they can do."""
+"""A client's audit trail shows every rejected sign-in whose client is known, and users read what they can do."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ async def test_who_issues_a_badge_and_gives_a_pin_gets_no_lasting_way_in(app: Ap
 @matrix("gave", ["badge", "pin"])
 @matrix("lost", ["account", "role", "rank"])
 async def test_what_is_temporary_ends_with_the_right_of_who_gave_it(app: App, gave: str, lost: str) -> None:
-    """Also a PIN that replaced the given one at the device: anyone who gave it may have done that."""
+    """Also a PIN that replaced the given one at the device: anyone who gave it might have done that."""
     factory = await badge_client(app)
     kiosk, boss = await factory.device(), await member(app, factory.client, "Admin" if lost == "rank" else "User Admin")
     ada = await member(app, factory.client, "Operator", *(("Admin",) if lost == "rank" else ()))

@@ -1,4 +1,4 @@
-"""PINs: which are refused, temporary ones, and what the store has of them."""
+"""PINs: which are rejected, temporary ones, and what the store has of them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_the_tenth_in_a_row_ends_the_pin_and_not_the_account(app: App) -> 
     ada, kiosk = await factory.person(), await factory.device()
     for _ in range(9):
         check_refusal(await kiosk.sign_in(ada.badge, WRONG), 401, "INVALID_CREDENTIALS")
-    assert (await kiosk.sign_in(ada.badge)).status == 200  # the count begins anew
+    assert (await kiosk.sign_in(ada.badge)).status == 200  # the count begins again
     replies = await asyncio.gather(*(kiosk.sign_in(ada.badge, WRONG) for _ in range(12)))
     assert {reply.code for reply in replies} == {"INVALID_CREDENTIALS"}
     check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_CREDENTIALS")

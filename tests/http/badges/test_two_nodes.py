@@ -33,7 +33,7 @@ async def scene(app: App, other: App, **rules: int) -> tuple[BadgeClient, Badged
 
 
 async def felt(node: App, token: str) -> None:
-    """The token is refused within a second."""
+    """The token is rejected within a second."""
     until = asyncio.get_running_loop().time() + FELT_S
     while (await node.me(token)).status == 200:
         assert asyncio.get_running_loop().time() < until

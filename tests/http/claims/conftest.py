@@ -23,7 +23,7 @@ def zone() -> Iterator[NameServer]:
 
 @pytest.fixture(scope="module")
 def no_own_checks() -> Iterator[None]:
-    """The server looks at no record by itself; the tests say when it does."""
+    """The server looks at no record on its own; the tests say when it does."""
     with domain_checks_stand_still():
         yield
 

@@ -56,7 +56,7 @@ async def verdicts(setup: MicrosoftSetup, client: str) -> list[tuple[int, str, s
 @rule("MICROSOFT-DIRECTORY")
 @pytest.mark.timeout(240)
 async def test_twenty_squatters_change_no_verdict(setup: MicrosoftSetup) -> None:
-    """Not before they are many, nor after, nor while some of them are suspended or switched off."""
+    """Not before they are many, nor after, nor while some of them are suspended or turned off."""
     owner = await setup.entra_of_ours()
     before = await verdicts(setup, owner.client)
     assert {status for status, _, _ in before} == {200, 401, 403}

@@ -174,7 +174,7 @@ async def test_it_is_granted_to_others_and_taken_back(app: App) -> None:
 
 
 async def test_a_grant_makes_no_owner(app: App) -> None:
-    """The owner may go; the one it was granted to keeps it, and a third one may prove it."""
+    """The owner can go; the one it was granted to keeps it, and a third one can prove it."""
     one, other, third, which = await client_of(app), await client_of(app), await client_of(app), directory()
     check_success(await one.vouch(which))
     check_success(await other.grant(which))

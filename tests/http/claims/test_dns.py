@@ -1,4 +1,4 @@
-"""A claim on an e-mail domain is proved by a DNS record on real name servers, and by nothing similar."""
+"""A claim on an email domain is proved by a DNS record on real name servers, and by nothing similar."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_the_value_of_another_client_proves_nothing(app: App, zone: NameSe
 @pytest.mark.usefixtures("asked")
 @matrix("alias", ["{name}. IN CNAME holder.{domain}.", "*.{domain}. IN CNAME holder.other.example.", "DNAME"])
 async def test_an_alias_proves_nothing_though_its_target_is_right(app: App, zone: NameServer, alias: str) -> None:
-    """Others may control the target of a forgotten alias."""
+    """Others can control the target of a forgotten alias."""
     claim = await claimed(app)
     value = await claim.value()
     lines = [txt(f"holder.{claim.domain}", value), txt("holder.other.example", value)]
@@ -215,7 +215,8 @@ async def test_two_servers_that_disagree_prove_nothing(app: App, zone: NameServe
 
 @contextlib.contextmanager
 def calls_seen() -> Iterator[list[int]]:
-    """The ports that this process calls or sends to meanwhile, by whatever library; 53 for a look-up by the system."""
+    """The ports that this process calls or sends to in the meantime, by whatever library; 53 for a look-up by the
+    system."""
     ports: list[int] = []
     is_on = True
 

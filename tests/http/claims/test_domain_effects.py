@@ -1,4 +1,4 @@
-"""Effects of a claimed e-mail domain: what a proved one allows, and what an unproved one does not."""
+"""Effects of a claimed email domain: what a proved one allows, and what an unproved one does not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_twenty_squatters_change_no_answer_of_discover(app: App) -> None:
 
 
 async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_counts(app: App) -> None:
-    """An address that no one vouched for opens no account later, and the provider's domains limit whom it may
+    """An address that no one vouched for opens no account later, and the provider's domains limit whom it can
     identify."""
     async with oidc_provider(app, domains=["pending.example"], vouch=False, createUsers=True) as company:
         await company.sign_in("ada", "ada@pending.example")

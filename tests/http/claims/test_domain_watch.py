@@ -92,7 +92,7 @@ async def test_a_record_that_comes_back_is_as_if_it_had_never_been_away(app: App
     zone.publish()
     for days in (1.1, 13):
         await days_later(app, days)
-        assert await claim.state() == "failing"  # the two weeks begin anew
+        assert await claim.state() == "failing"  # the two weeks begin again
 
 
 @rule("EMAIL-LINKS")

@@ -1,4 +1,4 @@
-"""E-mail domains that a client claims: permissions, refusals, what is shown, and what other clients learn."""
+"""Email domains that a client claims: permissions, refusals, what is shown, and what other clients learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""E-mails to Admins and the operator about a missing DNS record and a domain that two clients claim."""
+"""Emails to Admins and the operator about a missing DNS record and a domain that two clients claim."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def admins_of(app: App, client: str) -> list[str]:
 
 
 async def came(app: App, mail_server: MailServer, number: int) -> dict[str, tuple[str, str]]:
-    """Subject and text of the e-mails that came since the last time, by recipient."""
+    """Subject and text of the emails that came since the last time, by recipient."""
     await until_idle(app)
     found = {one.recipients[0]: (str(one.message["Subject"]), one.text) for one in mail_server.mails}
     assert len(found) == len(mail_server.mails) == number

@@ -49,7 +49,7 @@ async def test_it_counts_once_an_admin_saves_the_list(app: App) -> None:
     assert (await acts_from(app, PAGE, own.client_admin)).status == 200
     assert (await acts_from(app, ELSEWHERE, own.client_admin)).status == 403
     await own.changed(own.clerk, allowedOrigins=[ELSEWHERE])
-    await own.changed(own.clerk, allowedOrigins=[ELSEWHERE, PAGE])  # taken off and listed anew
+    await own.changed(own.clerk, allowedOrigins=[ELSEWHERE, PAGE])  # taken off and listed again
     assert (await acts_from(app, PAGE, own.client_admin)).status == 403
 
 

@@ -129,7 +129,7 @@ async def test_reading_is_not_guarded_and_not_shared(app: App) -> None:
         headers = browser("cross-site", "https://evil.example")
         reply = await app.send(method, "/api/client/auth/me", cookie=keys.cookie, headers=headers)
         assert reply.status == 200
-        assert "access-control-allow-origin" not in reply.headers  # the page that asked may not read the answer
+        assert "access-control-allow-origin" not in reply.headers  # the page that asked must not read the answer
         assert reply.headers["cross-origin-resource-policy"] == "same-origin"
 
 

@@ -33,7 +33,7 @@ def cors_headers(reply: Reply) -> dict[str, str]:
 
 
 def is_readable(reply: Reply, origin: str) -> bool:
-    """Whether a page of that origin may read the answer; checks that it is all or nothing."""
+    """Whether a page of that origin can read the answer; checks that it is all or nothing."""
     found = cors_headers(reply)
     assert "Origin" in reply.headers["vary"]
     if not found:

@@ -1,4 +1,4 @@
-"""Fixtures: an application that sends e-mails at once, and a client whose mailbox is empty."""
+"""Fixtures: an application that sends emails at once, and a client whose mailbox is empty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.team import Team, new_team
 
 @pytest.fixture(scope="module")
 async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
-    """E-mails are sent with the change that they report, and none is retried by itself."""
+    """Emails are sent with the change that they report, and none is retried on its own."""
     with nothing_by_itself():
         async with running(database_url, **mail_server.settings) as application:
             yield application
@@ -23,7 +23,7 @@ async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
 
 @pytest.fixture
 async def team(app: App, mail_server: MailServer, another_day: None) -> Team:
-    """A client for one test, once all earlier e-mails are sent."""
+    """A client for one test, once all earlier emails are sent."""
     await until_idle(app)
     mail_server.mails.clear()
     mail_server.refuses = ""

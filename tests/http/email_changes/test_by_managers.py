@@ -1,4 +1,4 @@
-"""Changing another user's e-mail address: by rank, and where no mail is set up."""
+"""Changing another user's email address: by rank, and where no mail is set up."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_an_admins_new_address_counts_while_the_one_who_asked_is_an_admin(
 async def test_an_address_that_a_user_admin_gave_is_an_admins_to_confirm_before_the_role(
     team: Team, mail_server: MailServer
 ) -> None:
-    """Either address may be a mailbox of the User Admin's: the one before, too."""
+    """Either address can be a mailbox of the User Admin's: the one before, too."""
     user_id, planted, _ = await person(team)
     client_admin = f"boss@{team.client}.example"
     await team.ask("User Admin", UPDATE, id=user_id, input={"email": client_admin})

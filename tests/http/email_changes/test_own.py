@@ -1,4 +1,4 @@
-"""Changing one's own e-mail address: the new mailbox confirms it, the old one is informed and can undo it."""
+"""Changing one's own email address: the new mailbox confirms it, the old one is informed and can undo it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_a_taken_address_is_answered_like_a_free_one(team: Team, mail_serv
         with counted_statements() as seen:
             replies.append(await ask_own(team.app, who, new))
             await until_idle(team.app)
-        # Counters may be there already; what is deleted are e-mails that were taken meanwhile.
+        # Counters might already be there; what is deleted are emails that were taken in the meantime.
         writes = [sql for sql in seen if sql.startswith(("INSERT", "UPDATE")) or "FROM users" in sql]
         work.append([sql for sql in writes if "throttles" not in sql])
     free, refused = replies

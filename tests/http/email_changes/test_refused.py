@@ -1,4 +1,4 @@
-"""Changes of an e-mail address that are refused, that stop a waiting change, or that race."""
+"""Changes of an email address that are rejected, that stop a waiting change, or that race."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GraphQL requests that ask for too much are refused before they cost anything."""
+"""GraphQL requests that ask for too much are rejected before they cost anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.matrix import matrix, some_of
 
 pytestmark = pytest.mark.one_store
 
-#: A refusal costs less than to parse twice the longest document that may be sent, and nothing is done with it.
+#: A refusal costs less than to parse twice the longest document that can be sent, and nothing is done with it.
 MOST, LONGEST = 2.0, "{ " + "id " * 1998 + "}"
 PATH = "/api/client/graphql"
 
@@ -133,7 +133,7 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 async def token(app: App) -> str:
-    """An access token of a user who may do everything."""
+    """An access token of a user who can do everything."""
     return str((await app.sign_in("admin@acme.example")).data["token"])
 
 

@@ -80,7 +80,7 @@ async def test_with_each_condition_it_meets_those_who_meet_it(listed: ListedClie
 @matrix(("name", "order"), WALKS)
 async def test_while_others_add_and_change(busy: ListedClient, name: str, order: str) -> None:
     """After each page a row is added, one that was met and one that was not get other names: what no one touched is met
-    once; what moved may be met where it was and where it is."""
+    once; what moved can be met where it was and where it is."""
     before = {item["id"] for item in await busy.everything(name)}
     seen: list[int] = []
     touched = {busy.base[0].user_id}

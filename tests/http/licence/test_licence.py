@@ -1,4 +1,4 @@
-"""On-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
+"""On-premise mode asks for a license; a key is checked offline; a bad one changes nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def state(app: App) -> dict[str, Any]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database for each test, since an installed licence stays."""
+    """A database for each test, since an installed license stays."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'licence.db'}"
     server: Databases = request.getfixturevalue("postgres")

@@ -24,7 +24,7 @@ REFRESH = "0.refresh-token-of-microsoft-not-to-be-logged"
 
 
 def a_day_with_dynamics(server: Server, microsoft: Standin, secrets: dict[str, str]) -> None:
-    """Signed in by cookie and by code, replayed, refused by Microsoft, by Dataverse and by us."""
+    """Signed in by cookie and by code, replayed, rejected by Microsoft, by Dataverse and by us."""
     microsoft.asked.clear()
     start = urlencode({"client": "acme", "provider": "crm", "returnTo": BACK, "response": "cookie"})
     for turn in ("in", "in", "no member", "throttled", "no code", "declined"):
@@ -54,7 +54,7 @@ def a_day_with_dynamics(server: Server, microsoft: Standin, secrets: dict[str, s
 
 
 def a_day_with_power_apps(server: Server, microsoft: Standin, secrets: dict[str, str]) -> None:
-    """Let in by REST and GraphQL, signed out, and refused."""
+    """Let in by REST and GraphQL, signed out, and rejected."""
     microsoft.token, microsoft.answers = {}, {}
     for kind in ("graph", "api", "api-v1"):
         token = secrets[f"{kind} token"] = microsoft.mint(kind)

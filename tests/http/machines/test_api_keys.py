@@ -111,7 +111,7 @@ async def test_no_machine_makes_a_person_who_manages(app: App) -> None:
         'mutation { addUser(input: {email: "a@b.example", roles: ["User Admin"]}) { id } }',
         f'mutation {{ setUserRoles(userId: {viewer.id}, roles: ["User Admin"]) {{ id }} }}',
         f"mutation {{ resetUserPassword(userId: {(await member(app, client, 'User Admin')).id}) {{ user {{ id }} }} }}",
-        # nobody sends e-mail here, so the link would be the machine's
+        # nobody sends email here, so the link would be the machine's
         'mutation { inviteUser(input: {email: "a@b.example", roles: ["Viewer"]}) { user { id } } }',
     ):
         errors = (await ask(app, it.key.text, document)).json["errors"]

@@ -1,4 +1,4 @@
-"""Junk in place of an API key: refused without the store where it can be, counted by address where not."""
+"""Junk in place of an API key: rejected without the store where it can be, counted by address where not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Service accounts: made, listed, changed, disabled, enabled, deleted, by those who may and with what they may give."""
+"""Service accounts: made, listed, changed, disabled, enabled, deleted, by those who can and with what they can give."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: what Dataverse says about the user, refuses, or fails to answer."""
+"""Microsoft Dynamics: what Dataverse says about the user, rejects, or fails to answer."""
 
 from __future__ import annotations
 

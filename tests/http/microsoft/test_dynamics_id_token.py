@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: each check of the ID token refuses by itself, and then Dataverse is not asked."""
+"""Microsoft Dynamics: each check of the ID token rejects on its own, and then Dataverse is not asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-
 
 
 async def refused(setup: MicrosoftSetup, provider: Provider, user: str = "alice") -> str:
-    """A refused sign-in; returns the reason in the audit trail. No user is made."""
+    """A rejected sign-in; returns the reason in the audit trail. No user is made."""
     browser, reply = await provider.sign_in(user)
     check_no_one_got_in(reply)
     assert (await browser.me()).status == 401

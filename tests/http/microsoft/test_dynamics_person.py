@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: a person is identified by directory and object id, never by an e-mail address.
+"""Microsoft Dynamics: a person is identified by directory and object id, never by an email address.
 
 The environment's user is stored beside it. The same person by Dynamics and by Power Apps is one user.
 """

@@ -1,6 +1,6 @@
 """Microsoft Dynamics: a sign-in in progress is used once, within ten minutes, by the browser that started it.
 
-It ends at a listed address; what was switched off meanwhile stays off.
+It ends at a listed address; what was turned off in the meantime stays off.
 """
 
 from __future__ import annotations

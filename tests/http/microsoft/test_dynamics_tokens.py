@@ -159,7 +159,7 @@ async def test_they_go_with_what_they_were_kept_for(setup: MicrosoftSetup, what:
 
 
 async def _linked(setup: MicrosoftSetup, provider: Provider) -> Browser:
-    """Alice, whose account was not made by her identity: she may unlink it."""
+    """Alice, whose account was not made by her identity: she can unlink it."""
     browser = Browser(setup.app, {"session": (await member(setup.app, provider.client)).cookie})
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": provider.name})
     assert (await browser.send("GET", setup.microsoft.visit(begun.data["location"], "alice"))).status == 302

@@ -161,7 +161,7 @@ async def test_one_clients_slow_calls_to_graph_hold_no_other_client_up(database_
                 asyncio.create_task(setup.app.me(token, headers={"X-Forwarded-For": f"198.51.100.{number % 50}"}))
                 for number, token in enumerate(tokens)
             ]
-            while setup.microsoft.count("graph") < 6:  # all that a client may have at one host
+            while setup.microsoft.count("graph") < 6:  # all that a client can have at one host
                 await asyncio.sleep(0.01)
             there = {"X-Forwarded-For": "203.0.113.9"}
             theirs = await setup.app.me(setup.microsoft.mint("graph", "fabrikam"), headers=there)

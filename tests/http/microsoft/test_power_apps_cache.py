@@ -228,7 +228,7 @@ async def test_that_a_person_was_refused_is_not_remembered(setup: MicrosoftSetup
     token = setup.microsoft.mint(kind)
     await setup.refused(token, code="SSO_FAILED")
     await provider.change(createUsers=True)
-    if kind == "api":  # genuine by its signature; that Graph refuses what it was exchanged for may be mended
+    if kind == "api":  # genuine by its signature; that Graph rejects what it was exchanged for can be mended
         setup.microsoft.answers["graph"] = error_bodies.graph("InvalidAuthenticationToken", "no", 0)
         await setup.refused(token, code="SSO_FAILED")
         del setup.microsoft.answers["graph"]

@@ -39,7 +39,7 @@ async def test_the_client_that_is_named_must_be_the_tokens(setup: MicrosoftSetup
 
 @KINDS
 async def test_a_caller_who_names_another_client_leaves_no_trace(setup: MicrosoftSetup, kind: str) -> None:
-    """Refused at both clients: no user is made, and no sign-in is recorded."""
+    """Rejected at both clients: no user is made, and no sign-in is recorded."""
     provider = await setup.entra_of_ours()
     for named in ("acme", "no-such-client"):
         await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(named))
@@ -71,7 +71,7 @@ async def test_a_second_header_is_refused(setup: MicrosoftSetup) -> None:
 
 @KINDS
 async def test_two_clients_that_accept_the_same_token(setup: MicrosoftSetup, kind: str) -> None:
-    """One directory may have two clients here: then the request says which one is meant."""
+    """One directory can have two clients here: then the request says which one is meant."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours(defaultRoles=["Viewer"])
     token = setup.microsoft.mint(kind)
     await setup.refused(token)  # no one can tell
@@ -109,7 +109,7 @@ async def test_of_two_clients_the_one_whose_list_has_the_app(setup: MicrosoftSet
 
 
 async def test_two_providers_of_one_client_that_accept_the_same_token(setup: MicrosoftSetup) -> None:
-    """They may give other roles, so neither is taken."""
+    """They can give other roles, so neither is taken."""
     first = await setup.entra()
     second = await setup.entra(first.client)
     token = setup.microsoft.mint("graph")
@@ -120,7 +120,7 @@ async def test_two_providers_of_one_client_that_accept_the_same_token(setup: Mic
 
 
 async def test_many_clients_that_bind_the_same_directory_lock_no_one_out(setup: MicrosoftSetup) -> None:
-    """Any client may write any directory's id into its settings; the client that is named is still found."""
+    """Any client can write any directory's id into its settings; the client that is named is still found."""
     for _ in range(21):
         await setup.entra()
     provider = await setup.entra()
@@ -144,7 +144,7 @@ async def test_a_client_that_is_suspended_keeps_no_one_elses_callers_out(setup: 
 async def test_a_provider_whose_cloud_is_gone_keeps_no_one_elses_callers_out(
     setup: MicrosoftSetup, database_url: str
 ) -> None:
-    """An operator took a cloud away; the client that had chosen it is refused, and no other one."""
+    """An operator took a cloud away; the client that had chosen it is rejected, and no other one."""
     microsofts = {"MANIFEST_MICROSOFT_CLOUD": "global", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": ""}
     async with setup_on(database_url, **microsofts) as before:
         stranded = await before.entra(entra={"cloud": "global"})
@@ -208,7 +208,7 @@ async def test_a_provider_that_is_switched_off(setup: MicrosoftSetup, kind: str)
 
 
 async def test_a_provider_of_another_kind_for_the_same_directory(setup: MicrosoftSetup) -> None:
-    """That people may sign in with Dynamics lets no token in."""
+    """That people can sign in with Dynamics lets no token in."""
     provider = await setup.dynamics()
     for kind in ("graph", "api", "dataverse"):
         await setup.refused(setup.microsoft.mint(kind))

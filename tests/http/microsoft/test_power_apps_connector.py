@@ -15,7 +15,7 @@ from tests.support.routes import ROUTES, connector_of_everything, filled
 
 pytestmark = pytest.mark.one_store
 
-#: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps refuses (the second).
+#: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps rejects (the second).
 UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", "requestBody", "content", "examples",
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip
 #: Of a signed-in person's routes, those that need a password or a browser, change how one signs in, take

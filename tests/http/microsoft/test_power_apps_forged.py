@@ -97,7 +97,7 @@ async def test_a_token_for_us_that_claims_to_be_for_graph_and_the_reverse(setup:
 @rule("MICROSOFT-AUDIENCE")
 @KINDS
 async def test_one_token_has_one_text(setup: MicrosoftSetup, kind: str) -> None:
-    """Graph reads leniently, so we must refuse a second spelling: it would be cached apart."""
+    """Graph reads leniently, so we must reject a second spelling: it would be cached apart."""
     await setup.entra_of_ours()
     token = setup.microsoft.mint(kind)
     header, payload, signature = token.split(".")

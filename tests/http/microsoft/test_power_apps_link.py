@@ -1,6 +1,6 @@
 """Power Apps: a caller and a user with a password become one user once the link between them is proved.
 
-An equal e-mail address alone never links them.
+An equal email address alone never links them.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ async def test_a_caller_who_came_first_is_who_signs_in_with_dynamics_later(setup
 
 
 async def test_no_one_of_another_directory_is_found_by_the_same_number(setup: MicrosoftSetup) -> None:
-    """``oid`` is an id within a directory: another directory may use it for another person."""
+    """``oid`` is an id within a directory: another directory can use it for another person."""
     client = await new_client(setup.app)
     await setup.entra(client)
     fabrikam = setup.microsoft.named("fabrikam")

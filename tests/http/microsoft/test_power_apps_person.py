@@ -125,7 +125,7 @@ async def test_an_account_that_is_gone_from_the_directory(setup: MicrosoftSetup)
 
 @rule("MICROSOFT-USERS-ONLY")
 @KINDS
-@matrix("guest", ["gina", "pat"])  # of another organisation, and with a personal account
+@matrix("guest", ["gina", "pat"])  # of another organization, and with a personal account
 async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, kind: str, guest: str) -> None:
     provider = await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind, user=guest))

@@ -1,6 +1,6 @@
 """Power Apps: genuine tokens whose claims name no person or no accepted application.
 
-All of them are signed as they should be, and Graph would accept those that are for it. So each is refused by one check
+All of them are signed as they should be, and Graph would accept those that are for it. So each is rejected by one check
 of ours, and a provider that was told nothing of them lets no one in.
 """
 
@@ -66,7 +66,7 @@ async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: st
     for claims in WRONG[what]:
         await setup.refused(setup.microsoft.mint(kind, claims=claims))
         await setup.forgive()
-    assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)  # it told enough by itself
+    assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)  # it told enough on its own
     assert await users_of(setup.app, provider.client) == {}
     await setup.me(usual)
 
@@ -96,7 +96,7 @@ async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: st
 )
 @matrix("kind", ["graph", "api"])
 async def test_an_issuer_that_does_not_fit_the_directory(setup: MicrosoftSetup, kind: str, issuer: str) -> None:
-    """The key's owner may sign for every directory: what binds the token to one is that ``tid`` and ``iss`` agree."""
+    """The key's owner can sign for every directory: what binds the token to one is that ``tid`` and ``iss`` agree."""
     await setup.entra_of_ours()
     for claims in ({"iss": issuer}, {"iss": issuer, "ver": "1.0"}, {"iss": issuer, "ver": "2.0"}):
         await setup.refused(setup.microsoft.mint(kind, claims=claims, key_of="shared"))
@@ -201,7 +201,7 @@ async def test_a_directory_that_is_bound_to_no_client(setup: MicrosoftSetup) -> 
 
 @rule("MICROSOFT-DIRECTORY")
 async def test_personal_accounts(setup: MicrosoftSetup) -> None:
-    """All personal accounts share one directory, so it is no organisation: no provider is saved for it, and an older
+    """All personal accounts share one directory, so it is no organization: no provider is saved for it, and an older
     one lets no one in."""
     provider = await setup.entra_of_ours(entra={"guests": True})
     change = {"entra": {"directory": CONSUMERS, "clientSecret": "another"}}
@@ -210,7 +210,7 @@ async def test_personal_accounts(setup: MicrosoftSetup) -> None:
     [(stored,)] = await rows(setup.app, "providers", "settings", **where)
     settings = json.loads(stored)
     settings["entra"]["directory"] = CONSUMERS
-    # What the server did not refuse once.
+    # What the server did not reject once.
     new = {"settings": json.dumps(settings), "issuer": CONSUMERS}
     assert await change_rows(setup.app, "providers", where, **new) == 1
     named = {"X-Client-ID": provider.client}

@@ -73,7 +73,7 @@ async def test_more_groups_than_the_token_lists_take_no_roles_away(
     setup: MicrosoftSetup, kind: str, overage: dict[str, Any]
 ) -> None:
     """Unknown groups change no roles: none that might be gone are kept, and none that are still due are removed. The
-    caller is refused, with a sentence that says why."""
+    caller is rejected, with a sentence that says why."""
     provider = await setup.entra_of_ours(groupRoles=TABLE, defaultRoles=["Viewer"])
     known = setup.microsoft.mint(kind, claims={"groups": [OPS]})
     me = await setup.me(known)
@@ -158,7 +158,7 @@ async def test_a_user_admins_provider_makes_no_admin_and_touches_none(setup: Mic
 async def test_who_becomes_an_admin_is_out_at_such_a_provider_with_a_token_that_was_let_in_before(
     setup: MicrosoftSetup,
 ) -> None:
-    """The verdict on a token is remembered for minutes; whether its bearer may come in this way is not."""
+    """The verdict on a token is remembered for minutes; whether its bearer can come in this way is not."""
     client = await new_client(setup.app)
     user_admin, admin = await member(setup.app, client, "User Admin"), await member(setup.app, client, "Admin")
     provider = await setup.entra_of_ours(client)

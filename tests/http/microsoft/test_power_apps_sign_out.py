@@ -1,4 +1,4 @@
-"""Power Apps: sign-out with an Entra ID token refuses that token from then on."""
+"""Power Apps: sign-out with an Entra ID token rejects that token from then on."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_for_as_long_as_it_would_have_been_good(setup: MicrosoftSetup, kin
     assert len(setup.microsoft.asked) == calls  # no one needs to be asked about it
     setup.app.clock.advance(2 * 86_400)
     await sweep_expired(setup.app)
-    await setup.refused(token, code="TOKEN_EXPIRED")  # no row for it is needed any more
+    await setup.refused(token, code="TOKEN_EXPIRED")  # no row for it is needed anymore
 
 
 @KINDS

@@ -23,7 +23,7 @@ async def client(app: App) -> str:
 
 @pytest.fixture
 async def ours(app: App, client: str) -> Machine:
-    """A Viewer of that client, which may introspect."""
+    """A Viewer of that client, which can introspect."""
     return await machine(app, client, mayIntrospect=True)
 
 

@@ -24,7 +24,7 @@ def op(app: App) -> Iterator[Op]:
 
 
 async def sign_in_by_every_way(app: App, op: Op, client: str, rounds: int) -> None:
-    """Six sign-ins a round: of one the answer comes twice, one is refused, one fails and one is never finished."""
+    """Six sign-ins a round: of one the answer comes twice, one is rejected, one fails and one is never finished."""
     for number in range(rounds):
         sub = f"person-{number % PEOPLE}"
         op.user = {"sub": sub, "email": f"{sub}@op.example", "email_verified": True}

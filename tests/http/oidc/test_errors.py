@@ -1,4 +1,4 @@
-"""OpenID Connect: a provider that refuses, fails, is slow or is down, and the sentence that the person reads."""
+"""OpenID Connect: a provider that rejects, fails, is slow or is down, and the sentence that the person reads."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_an_error_of_the_provider_is_a_sentence_that_a_person_understands(
 
 @rule("PROVIDER-WORDS")
 async def test_the_providers_own_text_is_shown_to_no_one(app: App, op: Op, client: str) -> None:
-    """Anybody can write them: the address may come from a page that wants to look like ours."""
+    """Anybody can write them: the address can come from a page that wants to look like ours."""
     for error in ("<script>alert(1)</script>", "Call 555-0100 now", "a\r\nSet-Cookie: session=x", "x" * 500):
         browser, address = await begun(app, op, client)
         shown = with_query(address, code=None, error=error, error_description=error, error_uri="https://evil.example")

@@ -1,6 +1,6 @@
 """OpenID Connect: a sign-in in progress is used once, within ten minutes, by the browser that started it.
 
-Everything that comes back otherwise is refused before the provider is asked for anything, and leaves no session.
+Everything that comes back otherwise is rejected before the provider is asked for anything, and leaves no session.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.one_store, pytest.mark.usefixtures("another_day")]
 
 @pytest.fixture
 async def client(app: App, op: Op) -> str:
-    """A client with one provider, whose people may all get in."""
+    """A client with one provider, whose people can all get in."""
     identifier = await new_client(app)
     await add_oidc(app, op, identifier)
     return identifier

@@ -1,4 +1,4 @@
-"""OpenID Connect: providers with unusual but valid behaviour work."""
+"""OpenID Connect: providers with unusual but valid behavior work."""
 
 from __future__ import annotations
 

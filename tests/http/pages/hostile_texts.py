@@ -37,7 +37,7 @@ _INSIDE = [
     "<input name=form value=x>", "javascript:alert(1)", "<ſcript>", "＜script＞",
 ]  # fmt: skip
 STRINGS = [before + inside for before, inside in itertools.product(_OPEN, _INSIDE)]
-#: Not one of them is on the list of a client, or a page of ours that a sign-in may end at.
+#: Not one of them is on the list of a client, or a page of ours that a sign-in can end at.
 EVIL = [
     "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\\/evil.example",
     "https:evil.example", "https:/evil.example", "https:///evil.example", "http://evil.example",

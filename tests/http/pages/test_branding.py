@@ -1,4 +1,4 @@
-"""A client's colours and logo on every page that knows whose it is."""
+"""A client's colors and logo on every page that knows whose it is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def looks(app: App) -> None:
 
 
 async def check(visitor: Visitor, page: Page, *, logo: bool = True) -> None:
-    """The page has the client's name and colours, and its logo, all of which there are."""
+    """The page has the client's name and colors, and its logo, all of which there are."""
     assert page.title.endswith("· Acme & Söhne")
     assert page.tree.xpath("//header//img[@class='logo']/@alt") == (["Acme & Söhne"] if logo else [])
     shown = page.tree.xpath("//link[@rel='stylesheet']/@href | //header//img[@class='logo']/@src")

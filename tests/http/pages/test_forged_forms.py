@@ -84,7 +84,7 @@ FORMS = {
     "compressed": Variant({"Content_Encoding": "gzip"}, status=415),
 }
 VARIANTS = FOREIGN | FORMS
-#: Pages where a file may be chosen read a form of several parts.
+#: Pages where a file can be chosen read a form of several parts.
 _UPLOADS = ("/console/branding", "/installation/licence")
 
 
@@ -106,7 +106,7 @@ async def tokens_for(app: App, visitor: Visitor, path: str) -> Tokens:
 
 
 def writes(seen: list[str]) -> list[str]:
-    """Statements that change something; that it was refused stands in the trail."""
+    """Statements that change something; that it was rejected stands in the trail."""
     starts = ("INSERT INTO", "UPDATE", "DELETE FROM")
     return [
         one for one in seen if one.lstrip().upper().startswith(starts) and not re.match(r"\s*\w+( INTO)? audit_", one)

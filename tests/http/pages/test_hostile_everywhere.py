@@ -102,7 +102,7 @@ async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple
         if not {"session", "admin"} <= visitor.cookies.keys():
             visitor = await signed_in(app)
             token = await right_tokens(visitor, path)
-        for left_out in ({}, {"s": ""}):  # what is sealed there, and wrong, makes the flow begin anew
+        for left_out in ({}, {"s": ""}):  # what is sealed there, and wrong, makes the flow begin again
             page = await visitor.post(path, dict.fromkeys(route.members, text) | left_out | {"form": token()})
             assert "Your changes weren't saved" not in page.reply.text, page.reply.text
             check(page, text)

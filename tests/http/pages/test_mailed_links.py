@@ -1,4 +1,4 @@
-"""Pages that e-mails lead to, by the code that they print; and the page that has one sent."""
+"""Pages that emails lead to, by the code that they print; and the page that has one sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in on pages: with a client or with the e-mail address first, and where it ends."""
+"""Signing in on pages: with a client or with the email address first, and where it ends."""
 
 from __future__ import annotations
 

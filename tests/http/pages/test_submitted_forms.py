@@ -26,7 +26,7 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.timeout(600)]
 POST = [route for route in PAGES if route.method == "POST"]
-#: Pages for everyone. What anyone may post leaves no row behind; each has steps that work once. Of apps: see there.
+#: Pages for everyone. What anyone can post leaves no row behind; each has steps that work once. Of apps: see there.
 OPEN = (
     "/language",
     "/o/",
@@ -37,11 +37,11 @@ OPEN = (
     "/installation/sign-",
     "/installation/setup",
 )
-#: Forms that change nothing but the session's proof: a repeat is judged anew.
+#: Forms that change nothing but the session's proof: a repeat is judged again.
 JUDGED_ANEW = ("/reauthenticate", "/installation/reauthenticate", "/console/providers/{name}/test")
 PERSONAL = [route for route in POST if not route.path.startswith(OPEN) and route.path not in JUDGED_ANEW]
 NEW = "a longer password than before"
-#: What people type, by the page that it is posted to. Other pages refuse a form with nothing in it.
+#: What people type, by the page that it is posted to. Other pages reject a form with nothing in it.
 TYPED = {
     "/account/profile": {"firstName": "Ada"},
     "/account/language": {"language": "de"},
@@ -114,7 +114,7 @@ class World(NamedTuple):
         return typed | {"form": await right_token(self.visitor, path)}
 
     async def events(self) -> Counter[str]:
-        """The number of each event except sign-ins, and what the server does by itself, among the last hundred of all
+        """The number of each event except sign-ins, and what the server does on its own, among the last hundred of all
         clients and of the installation."""
         found = await self.app.get("/api/admin/audit?first=100", token=await self.app.admin_token())
         items = [one for one in found.data["items"] if one["actor"] != "system"]

@@ -1,1 +1,1 @@
-"""Passkeys of users, over HTTP: made, used, managed, and refused where anything is wrong."""
+"""Passkeys of users, over HTTP: made, used, managed, and rejected where anything is wrong."""

@@ -1,6 +1,6 @@
-"""An answer that is wrong in one place is refused and changes nothing: thirty places, with a passkey alone.
+"""An answer that is wrong in one place is rejected and changes nothing: thirty places, with a passkey alone.
 
-Each answer is right but for the one place, and is signed anew where the place is signed.
+Each answer is right but for the one place, and is signed again where the place is signed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def test_the_same_answer_unaltered_is_accepted(ada: Holder) -> None:
 
 
 async def _refused(ada: Holder, credential: dict[str, Any]) -> None:
-    """Refused without a session or cookie, and the passkey goes on as before."""
+    """Rejected without a session or cookie, and the passkey goes on as before."""
     before = await _opened(ada)
     reply = await ada.send(credential)
     check_refusal(reply, 401, "INVALID_CREDENTIALS")
@@ -57,7 +57,7 @@ async def _refused(ada: Holder, credential: dict[str, Any]) -> None:
     assert await _opened(ada) == before
     counter = ada.browser.made[0].counter
     assert counter is not None
-    check_success(await ada.sign_in(Altered(counter=counter)))  # the refused answer's: it was not stored
+    check_success(await ada.sign_in(Altered(counter=counter)))  # the rejected answer's: it was not stored
 
 
 async def _opened(ada: Holder) -> list[str]:

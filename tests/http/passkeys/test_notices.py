@@ -1,4 +1,4 @@
-"""The owner of a passkey is told by e-mail when one is added or removed, and when one seems to be copied."""
+"""The owner of a passkey is told by email when one is added or removed, and when one seems to be copied."""
 
 from __future__ import annotations
 

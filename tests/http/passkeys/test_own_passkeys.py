@@ -1,4 +1,4 @@
-"""One's own passkeys: added in the session that asked, named, removed, and never more than an account may have."""
+"""One's own passkeys: added in the session that asked, named, removed, and never more than an account can have."""
 
 from __future__ import annotations
 

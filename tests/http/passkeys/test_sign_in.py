@@ -1,4 +1,4 @@
-"""A passkey alone signs in: no e-mail and no password, and it counts as two factors."""
+"""A passkey alone signs in: no email and no password, and it counts as two factors."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ async def test_of_answers_with_one_counter_one_is_in(app: App) -> None:
 
 
 async def test_a_synced_passkey_stays_synced(app: App) -> None:
-    """The backup eligibility never changes; the backup state may (section 6.1.3)."""
+    """The backup eligibility never changes; the backup state can (section 6.1.3)."""
     single, synced = await with_passkey(app, flags=UP | UV), await with_passkey(app, flags=UP | UV | BE)
     check_success(await single.sign_in())
     check_refusal(await single.sign_in(Altered(flags=UP | UV | BE)), 401, "INVALID_CREDENTIALS")

@@ -30,7 +30,7 @@ async def client(app: App) -> str:
 
 @contextlib.contextmanager
 def work_seen() -> Iterator[list[str]]:
-    """Kind and cost of each hash that is computed meanwhile."""
+    """Kind and cost of each hash that is computed in the meantime."""
     seen: list[str] = []
     with imported_hashes_tried() as theirs, hashes_counted() as ours:
         yield seen

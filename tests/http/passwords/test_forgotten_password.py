@@ -1,4 +1,4 @@
-"""A forgotten password: the answer is always the same; a link is e-mailed to the account's own address only."""
+"""A forgotten password: the answer is always the same; a link is emailed to the account's own address only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: callers who may edit a client's providers, each with their own client, and a provider to talk to."""
+"""Fixtures: callers who can edit a client's providers, each with their own client, and a provider to talk to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.oidc_op import Op, provider
 
 @pytest.fixture(params=WHO)
 async def caller(app: App, request: pytest.FixtureRequest) -> Editor:
-    """Each of those who may, in turn."""
+    """Each of those who can, in turn."""
     return await editor(app, request.param, await new_client(app))
 
 

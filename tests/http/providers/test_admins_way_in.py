@@ -20,7 +20,7 @@ from tests.support.single_sign_on import Browser
 
 BOSS, SETTINGS = "the-boss", "/api/client/settings"
 WRONG_SECRET = {"oidc": {"clientSecret": "a-wrong-one"}}
-#: Acts on a provider after which it may let no Admin in. A User Admin does them elsewhere.
+#: Acts on a provider after which it can let no Admin in. A User Admin does them elsewhere.
 ACTS: list[tuple[str, str, Any]] = [
     ("PATCH", "", {"createUsers": False}),
     ("PATCH", "", {"groupRoles": [roles_line("all", "Viewer")]}),
@@ -50,7 +50,7 @@ async def by_cookie(company: OidcProvider, of: Member, method: str, path: str, b
 
 
 async def links(boss: Member, second: OidcProvider) -> None:
-    """The Admin may come through another provider as well."""
+    """The Admin can come through another provider as well."""
     browser = Browser(second.app, {"session": boss.cookie})
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": second.name})
     second.knows(BOSS)

@@ -1,4 +1,4 @@
-"""Deleting a provider takes the roles that its groups gave; what an Admin switched off, only an Admin switches on."""
+"""Deleting a provider takes the roles that its groups gave; what an Admin turned off, only an Admin turns on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the two Microsoft provider kinds: ids, secrets, combinations that are refused."""
+"""Settings of the two Microsoft provider kinds: ids, secrets, combinations that are rejected."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_what_is_no_guid_is_refused_wherever_one_belongs(admin: Editor, gu
 
 @matrix("change", [{"directory": OTHER}, {"cloud": "us-dod", "organization": "https://contoso.crm.appsplatform.us"}])
 async def test_a_secret_is_not_shown_to_another_directory_or_cloud(caller: Editor, change: dict[str, Any]) -> None:
-    """A user who may change a provider, but not read its secret, could point it to their own server."""
+    """A user who can change a provider, but not read its secret, could point it to their own server."""
     made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     error = check_refusal(await caller.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
     assert error["details"] == [

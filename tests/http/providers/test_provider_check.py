@@ -29,7 +29,7 @@ ADMINS = [who for who in WHO if who != "User Admin"]
 
 
 async def findings_of(caller: Editor) -> tuple[bool | None, dict[str, list[str]]]:
-    """Whether it works, None where that cannot be told, and the sentences by their level."""
+    """Whether it works, None if that cannot be told, and the sentences by their level."""
     data = check_success(await caller.send("POST", "/idp/test"))
     assert set(data) == {"works", "findings"}
     by_level: dict[str, list[str]] = {"ok": [], "note": [], "unknown": [], "bad": []}

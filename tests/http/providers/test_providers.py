@@ -127,7 +127,7 @@ async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, caller
 
 
 async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, caller: Editor) -> None:
-    """A user who may change a provider, but not read its secret, could point it to their own server and receive the
+    """A user who can change a provider, but not read its secret, could point it to their own server and receive the
     secret."""
     before = await caller.make(name="okta")
     move = {"issuer": "https://evil.example"}
@@ -166,7 +166,7 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
     settings = saml_settings()
     check_success(await admin.create("adfs", saml=settings), 201)
     check_refusal(await admin.create("again", saml=settings), 409, "CONFLICT")
-    await admin.make(name="okta-too")  # one issuer may be there with several clients of its own
+    await admin.make(name="okta-too")  # one issuer can be there with several clients of its own
     replies = await asyncio.gather(*(admin.create("race", oidc=OIDC) for _ in range(5)))
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
     assert sorted(await admin.names()) == ["adfs", "okta", "okta-too", "race"]

@@ -1,4 +1,4 @@
-"""Refresh tokens: a new one counts when it is first used, step by step; and who may not refresh any more."""
+"""Refresh tokens: a new one counts when it is first used, step by step; and who must not refresh anymore."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _EXCLUDING = re.compile(r"\^\[\^[^\]]*\]\*")
 
 
 def fitting(schema: Schema, components: Schema) -> st.SearchStrategy[Any]:
-    """Values that the schema allows. ``components``: the schemas that it may refer to, by name."""
+    """Values that the schema allows. ``components``: the schemas that it can refer to, by name."""
     if "$ref" in schema:
         return fitting(components[schema["$ref"].rpartition("/")[2]], components)
     if "enum" in schema or "const" in schema:
@@ -50,7 +50,7 @@ def _objects(schema: Schema, components: Schema) -> st.SearchStrategy[Any]:
 def _texts(schema: Schema) -> st.SearchStrategy[str]:
     least, pattern = schema.get("minLength", 0), schema.get("pattern", "")
     most = max(least, min(schema.get("maxLength", _MOST_LETTERS), _MOST_LETTERS))
-    whole = re.compile(pattern.removesuffix("$") + r"\Z" if pattern else "")  # `$` alone may be before a line's end
+    whole = re.compile(pattern.removesuffix("$") + r"\Z" if pattern else "")  # `$` alone can be before a line's end
     if not pattern or _EXCLUDING.match(pattern):
         return st.text(_ANY, min_size=least, max_size=most).filter(whole.search)
     longest = schema.get("maxLength", 1000)

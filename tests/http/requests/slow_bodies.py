@@ -34,7 +34,7 @@ class SlowBody:
         self._status = message.get("status", self._status)
 
     async def begun(self) -> int:
-        """Once the rest is asked for: 0; of one that is refused before, the status."""
+        """Once the rest is asked for: 0; of one that is rejected before, the status."""
         waits = asyncio.create_task(self._has_begun.wait())
         await asyncio.wait([waits, self._running], return_when=asyncio.FIRST_COMPLETED)
         waits.cancel()

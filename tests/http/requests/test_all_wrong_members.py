@@ -28,7 +28,7 @@ async def test_members_of_a_wrong_type_are_all_named(app: App, tokens: dict[str,
 
 
 class Case(NamedTuple):
-    """A body of the right types whose values are all wrong; ``named``: what is refused."""
+    """A body of the right types whose values are all wrong; ``named``: what is rejected."""
 
     method: str
     path: str
@@ -105,7 +105,7 @@ async def test_values_that_are_wrong_are_all_named(app: App, tokens: dict[str, s
 _PERSON = {"email": "x@@y", "firstName": BELL, "lastName": BELL, "title": "t" * 101, "description": BELL}
 _STEPS = [{"title": " ", "instructions": BELL}, {"title": "Look"}, {"title": BELL}]
 _WRONG_STEPS = ["steps[0].title", "steps[0].instructions", "steps[2].title"]
-#: By mutation: the type of its input, arguments beside it, the input, what is refused.
+#: By mutation: the type of its input, arguments beside it, the input, what is rejected.
 MUTATIONS: dict[str, tuple[str, str, Any, list[str]]] = {
     "addUser": ("AddUserInput", "", {**_PERSON, "roles": []}, [*_PERSON, "roles"]),
     "inviteUser": ("InviteUserInput", "", {**_PERSON, "roles": ["Boss"]}, [*_PERSON, "roles"]),

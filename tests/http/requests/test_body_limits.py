@@ -1,4 +1,4 @@
-"""Request bodies over the limit are refused before they are parsed, and only JSON in UTF-8 is read."""
+"""Request bodies over the limit are rejected before they are parsed, and only JSON in UTF-8 is read."""
 
 from __future__ import annotations
 

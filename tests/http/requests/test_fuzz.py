@@ -23,7 +23,7 @@ EXAMPLES = few_and_many(4, repeated(40, 12))
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
 GRAPHQL, OAUTH = "/api/client/graphql", "/oauth2/"
 FOR_BROWSERS = ("/o/{client}/authorize", "/o/{client}/logout")
-#: Members of inner objects, and of the routes that read their bodies by themselves.
+#: Members of inner objects, and of the routes that read their bodies on their own.
 OTHERS = ("query", "variables", "operationName", "settings", "minLength")
 
 texts = st.one_of(

@@ -23,7 +23,7 @@ CLOSED = re.compile(r"/api/client/(auth/|service-accounts|providers|domains|dire
 
 
 def forwards(route: Route) -> bool:
-    """Whether a backend may pass on its caller's address there."""
+    """Whether a backend can pass on its caller's address there."""
     return (route.method, route.who) == ("POST", "open") and route.path.startswith("/api/client/auth/")
 
 

@@ -1,4 +1,4 @@
-"""The routes of pages are loaded with the first request that may be for one: by all who ask at once, and by no API."""
+"""The routes of pages are loaded with the first request that can be for one: by all who ask at once, and by no API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route declares who may call it, and users' and system admins' credentials do not open each other's routes."""
+"""Every route declares who can call it, and users' and system admins' credentials do not open each other's routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refused body is told everything that is wrong with it, unknown members too, in plain words."""
+"""A rejected body is told everything that is wrong with it, unknown members too, in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML: how a response may be sent, as JSON or as a form, and malformed requests."""
+"""SAML: how a response can be sent, as JSON or as a form, and malformed requests."""
 
 from __future__ import annotations
 

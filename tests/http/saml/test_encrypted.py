@@ -82,7 +82,7 @@ async def test_what_is_encrypted_is_not_yet_trusted(app: App, okta: SamlProvider
 
 @rule("SAML-CLIENT")
 async def test_one_that_no_one_asked_for_must_name_its_client(app: App, okta: SamlProvider) -> None:
-    """No client's keys are tried for what another one's provider may have sent."""
+    """No client's keys are tried for what another one's provider might have sent."""
     namesake = await saml_provider(app, await new_client(app), Idp(okta.idp.issuer))
     for acs in (okta.acs, f"{okta.acs}?client=", f"{okta.acs}?client=no-such-client", "https://evil.example/acs"):
         response = okta.response(encrypt_for=okta.certificate, acs=acs)
@@ -118,7 +118,7 @@ async def test_of_a_changed_cipher_text_nothing_is_told(okta: SamlProvider) -> N
     end = whole.index(b"<", start)
     cipher = base64.b64decode(whole[start:end])
     reference = await okta.call(okta.response(sign="none"))
-    # A last block that is all padding may come out as a right one, with the same assertion: it isn't changed.
+    # A last block that is all padding can come out as a right one, with the same assertion: it isn't changed.
     for position in (0, 15, 16, 40, len(cipher) - 33, len(cipher) - 17):
         changed = bytearray(cipher)
         changed[position] ^= 0x55

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.endurance
 
 
 async def sign_in_by_every_way(okta: SamlProvider, rounds: int) -> None:
-    """Five sign-ins a round, one of which no one finishes and one of which is refused."""
+    """Five sign-ins a round, one of which no one finishes and one of which is rejected."""
     app = okta.app
     for number in range(rounds):
         name = f"person-{number % 20}@acme.example"

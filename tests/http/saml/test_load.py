@@ -140,7 +140,7 @@ async def test_a_sign_in_that_was_begun_is_no_way_round(app: App, okta: SamlProv
 
 
 async def test_who_knows_the_state_alone_uses_up_none_of_the_tries(app: App, okta: SamlProvider, few: None) -> None:
-    """It stands in an address, where others may read it; the cookie is the browser's."""
+    """It stands in an address, where others can read it; the cookie is the browser's."""
     for _ in range(6):
         await junk(okta)
     browser, outsider = Visitor(app), Visitor(app)

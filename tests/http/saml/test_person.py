@@ -27,7 +27,7 @@ async def provider(app: App, **members: Any) -> SamlProvider:
 
 
 async def person(okta: SamlProvider, name_id: str = "00u1", **members: Any) -> tuple[str, str, str]:
-    """E-mail, first and last name of whom the response opens."""
+    """Email, first and last name of whom the response opens."""
     user = (await okta.call(okta.response(name_id, **members))).data["user"]
     return user["email"], user["firstName"], user["lastName"]
 

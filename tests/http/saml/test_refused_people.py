@@ -98,7 +98,7 @@ async def test_switched_on_again_it_lets_people_in_and_old_sessions_stay_ended(a
 
 
 async def test_a_deleted_providers_people_do_not_come_back_through_its_successor(app: App) -> None:
-    """Identities are deleted with the provider: the next one with that entity id may belong to another company."""
+    """Identities are deleted with the provider: the next one with that entity id can belong to another company."""
     client = await new_client(app)
     idp = Idp(issuer="http://www.okta.com/exkagain")
     okta = await saml_provider(app, client, idp)

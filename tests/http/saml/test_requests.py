@@ -46,7 +46,7 @@ async def start(okta: SamlProvider, **query: str) -> Reply:
 
 
 async def our_keys(okta: SamlProvider, use: str) -> list[rsa.RSAPublicKey]:
-    """The keys in our metadata towards the provider."""
+    """The keys in our metadata toward the provider."""
     text = (await okta.app.get(f"/api/client/auth/okta-saml/metadata?client={okta.client}&provider={okta.name}")).text
     found = etree.fromstring(text.encode()).findall(f".//{{*}}KeyDescriptor[@use='{use}']//{{{DS}}}X509Certificate")
     keys = [x509.load_der_x509_certificate(base64.b64decode(one.text or "")).public_key() for one in found]

@@ -1,6 +1,6 @@
 """The cells of second factors: every policy, role, factor and way in, with the answer that is right.
 
-What is expected is written down here by itself, and not taken from the code.
+What is expected is written down here on its own, and not taken from the code.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Cell(NamedTuple):
 
     @property
     def expected(self) -> str:
-        """``in``, ``in, due`` where an enrolment waits for the days of grace, ``refused``, or the members that can
+        """``in``, ``in, due`` where an enrollment waits for the days of grace, ``refused``, or the members that can
         continue."""
         if self.way in ("provider", "exchange"):  # the company's provider answers for it
             return "in"
         if self.enrolled == "trusted" and self.way == "password":
             return "in"
-        if self.way == "passkey":  # two factors by itself; without one no one is known
+        if self.way == "passkey":  # two factors on its own; without one no one is known
             return "in" if ENROLLED[self.enrolled] & 2 else "refused"
         if mask := ENROLLED[self.enrolled]:
             return " ".join(FIELDS[mask])

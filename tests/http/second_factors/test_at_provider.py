@@ -140,7 +140,7 @@ async def test_ask_looks_at_no_claim(app: App, op: Op) -> None:
 
 @rule("SECOND-FACTOR-AT-PROVIDERS")
 async def test_only_the_id_token_says_how_someone_authenticated(app: App, op: Op) -> None:
-    """Userinfo is asked for the address, and says more than it may."""
+    """Userinfo is asked for the address, and says more than it can."""
     company = await company_of(app, op, **CLAIMS)
     op.only_in_userinfo = {"email", "email_verified"}
     op.claims = {"auth_time": None}

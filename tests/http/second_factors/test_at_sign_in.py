@@ -1,4 +1,4 @@
-"""A sign-in that needs a second factor: the challenge, the enrolment that is due, and the answer."""
+"""A sign-in that needs a second factor: the challenge, the enrollment that is due, and the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every policy, role, factor and way in: whether a session opens, is asked for a factor, or for an enrolment.
+"""Every policy, role, factor and way in: whether a session opens, is asked for a factor, or for an enrollment.
 
 A way in is tried with a new user, who has the factors by rows of the store. Sign-in with a passkey alone is in
 `test_cells_of_passkeys.py`.

@@ -1,4 +1,4 @@
-"""A browser that comes back from a provider enrols a second factor where the provider does not answer for it."""
+"""A browser that comes back from a provider enrolls a second factor where the provider does not answer for it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ ENDS: dict[str, list[tuple[str, str]]] = {
 @rule("PENDING-SIGN-INS")
 @matrix("end", ENDS)
 async def test_what_ends_sessions_ends_a_sign_in_that_waits_for_a_factor(app: App, op: Op, end: str) -> None:
-    """Someone else linked a person of the provider to the account, and waits before the page that enrols a factor."""
+    """Someone else linked a person of the provider to the account, and waits before the page that enrolls a factor."""
     ada = await person(app)
     await add_oidc(app, op, ada.client, name="idp", returnAddresses=[WEB], secondFactor="ask")
     keys = Keys.of(await ada.sign_in())

@@ -1,4 +1,4 @@
-"""E-mails about one's own second factors: each change is told at once, with where it came from and no secret."""
+"""Emails about one's own second factors: each change is told at once, with where it came from and no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No route that anyone may call opens a session past a second factor that is due, whatever of the rest it is given.
+"""No route that anyone can call opens a session past a second factor that is due, whatever of the rest it is given.
 
 The routes come from the application, so a new one is tried too: with every choice of its members, each with a value
 that is right, except the factor.

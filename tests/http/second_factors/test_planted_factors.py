@@ -1,4 +1,4 @@
-"""Factors that another person may have planted in an account go where all else goes that may have been planted."""
+"""Factors that another person might have planted in an account go where all else goes that might have been planted."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ async def test_an_unreadable_secret_locks_out_no_one_who_has_a_recovery_code(app
 
 @rule("SECOND-FACTOR-GATE")
 async def test_a_new_factor_does_not_make_the_password_new(app: App) -> None:
-    """An enrolment may take its time, and begin again and again: what it proves is as old as the password."""
+    """An enrollment can take its time, and begin again and again: what it proves is as old as the password."""
     ada = await person(app, **REQUIRED)
     typed_at, challenge = app.clock.now_ms(), (await ada.challenge())["challenge"]
     for _ in range(2):

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.one_store]
 
 
 class Person:
-    """One who has an account at an honest client, and another that a hostile client makes afterwards."""
+    """One who has an account at an honest client, and another that a hostile client makes afterward."""
 
     def __init__(self, app: App, honest: str, hostile: str) -> None:
         self.app, self.honest, self.hostile = app, honest, hostile

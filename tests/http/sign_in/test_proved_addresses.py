@@ -1,4 +1,4 @@
-"""An e-mail address is proved by following a link sent to it; a password chosen with that link proves it too."""
+"""An email address is proved by following a link sent to it; a password chosen with that link proves it too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def team(app: App, mail_server: MailServer) -> Team:
 
 
 async def mailed_invitation(team: Team, mail_server: MailServer) -> tuple[int, str]:
-    """A user who was invited by e-mail, and the token in it."""
+    """A user who was invited by email, and the token in it."""
     email = f"new@{team.client}.example"
     user_id = (await team.ask("User Admin", INVITE, input={"email": email, "roles": ["Viewer"]}))["user"]["id"]
     return user_id, (await mail_server.mail_to(email)).token

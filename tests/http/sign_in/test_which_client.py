@@ -1,4 +1,4 @@
-"""To which client a sign-in goes: the header, else the host, else where the e-mail address is known."""
+"""To which client a sign-in goes: the header, else the host, else where the email address is known."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ async def test_a_second_sign_out_is_invalid(app: App, email: str) -> None:
 
 @rule("COMMIT-KEPT")
 async def test_every_sign_out_that_succeeds_is_recorded(app: App, email: str) -> None:
-    """One that finds the session over succeeds by what it read, which may be on no standby, unless it writes as
+    """One that finds the session over succeeds by what it read, which can be on no standby, unless it writes as
     well."""
     before = [event.event for event in await trail(app, "acme")].count("signed_out")
     keys = await keys_of(app, email)

@@ -100,12 +100,12 @@ async def test_what_was_dropped_stands_in_the_trail(app: App) -> None:
         assert event.members["provider"] == company.made["id"]
         void = event.members["void"]
         assert (void["sessions"], void["links"], void["password"], void["identities"]) == (1, 1, True, 0)
-        await links_by_domain(planted)  # which is no link any more
+        await links_by_domain(planted)  # which is no link anymore
         assert len(await events(team, "credentials_dropped")) == 1
 
 
 async def chosen_by_mail(planted: PlantedAccount) -> None:
-    """The user follows a link in an e-mail to the present address, and chooses a password."""
+    """The user follows a link in an email to the present address, and chooses a password."""
     token = await planted.link("Admin", RESET)
     assert await change_rows(planted.app, "invitations", {"user_id": planted.user_id}, emailed=1)
     assert (await reset(planted.app, token, CHOSEN)).status == 200
@@ -124,7 +124,7 @@ async def test_a_password_stays_that_was_chosen_by_a_link_in_an_e_mail_to_the_ad
 
 
 async def test_one_that_was_chosen_by_a_link_that_others_saw_does_not_stay(app: App) -> None:
-    """Though the address was proved by an e-mail before, and another password with it."""
+    """Though the address was proved by an email before, and another password with it."""
     async with company_of(app) as (team, company):
         planted = await account(team, company)
         await chosen_by_mail(planted)

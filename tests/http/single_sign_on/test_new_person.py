@@ -1,4 +1,4 @@
-"""A new person gets an account at the first sign-in, where the provider may create users."""
+"""A new person gets an account at the first sign-in, where the provider can create users."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ async def test_someone_new_at_two_providers_at_once_is_one_user_and_sees_no_conf
                 company.knows(f"new-{number}", f"new-{number}@{one.client}.example")
                 ways.append(await begun(app, company.op, one.client, provider=company.name))
             replies = await asyncio.gather(*[browser.send("GET", address) for browser, address in ways])
-            statuses = [reply.status for reply in replies]  # of the other provider it may be another person
+            statuses = [reply.status for reply in replies]  # of the other provider it can be another person
             assert {statuses[::2][0], statuses[1::2][0]} == {302, 401}, [reply.text for reply in replies]
             assert statuses == statuses[:2] * 4
             seen = [me.data["user"]["id"] for browser, _ in ways if (me := await browser.me()).status == 200]

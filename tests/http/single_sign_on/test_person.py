@@ -1,4 +1,4 @@
-"""A person is identified by provider and subject, never by an e-mail address."""
+"""A person is identified by provider and subject, never by an email address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sign-in that ends at an app's own URL scheme, which any app may register, needs the app's PKCE challenge."""
+"""A sign-in that ends at an app's own URL scheme, which any app can register, needs the app's PKCE challenge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single sign-on refuses deactivated users, suspended clients, and providers that were switched off or changed.
+"""Single sign-on rejects deactivated users, suspended clients, and providers that were turned off or changed.
 
 A deleted provider too, and also a sign-in in progress.
 """

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 @pytest.fixture(scope="module")
 async def secure(database_url: str, app: App) -> AsyncIterator[App]:
-    """The same installation behind an https address. It may call the stand-in, which is on this machine."""
+    """The same installation behind an https address. It can call the stand-in, which is on this machine."""
     async with running(database_url, MANIFEST_PUBLIC_URL=HTTPS, MANIFEST_OUTGOING_PRIVATE="on") as node:
         yield node
 

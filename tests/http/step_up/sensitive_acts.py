@@ -29,7 +29,7 @@ OF_ONESELF = {route for route, (who, _) in _CASES.items() if who == "<me>"}
 
 
 class Act(NamedTuple):
-    """``path`` and ``body`` may name a value of :class:`Client` in angle brackets. ``name``: its route or operation;
+    """``path`` and ``body`` can name a value of :class:`Client` in angle brackets. ``name``: its route or operation;
     ``level``: as the ``proof`` of a route."""
 
     name: str
@@ -67,7 +67,7 @@ ACTS = (
 
 
 class Kind(NamedTuple):
-    """A session and its account. ``ago``: seconds since its proof, None where it has no time; ``opens``: whether it may
+    """A session and its account. ``ago``: seconds since its proof, None if it has no time; ``opens``: whether it can
     act."""
 
     name: str
@@ -154,7 +154,7 @@ async def client(app: App, step_up: str) -> Client:
 
 
 def code_of(reply: Reply) -> str:
-    """The code of a refusal, over REST or GraphQL; empty where it succeeded."""
+    """The code of a refusal, over REST or GraphQL; empty if it succeeded."""
     if reply.json is None:
         return ""
     if "errors" in reply.json:

@@ -24,12 +24,12 @@ ASKED = "REAUTHENTICATION_REQUIRED"
 AUTH = "/api/client/auth"
 #: Changes that ask for no recent proof.
 FREE = [route for route in ROUTES if route.who == "client" and route.method != "GET" and not route.proof]
-#: Acts that may come late: they end sessions, or change nothing here.
+#: Acts that can come late: they end sessions, or change nothing here.
 HARMLESS = {
     f"POST {AUTH}/sign-out-others", f"DELETE {AUTH}/sessions/{{id}}", "DELETE /api/client/users/{user}/sessions",
     "endUserSessions", f"DELETE {AUTH}/second-factors/trusted", f"POST {AUTH}/passkeys/options",
 }  # fmt: skip
-#: Kinds that may enrol the first factor of an account, and nothing else.
+#: Kinds that can enroll the first factor of an account, and nothing else.
 FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}
 #: Of those who manage users, the mutations that ask for none.
 FREE_MUTATIONS = {"deactivateUser"}
@@ -40,13 +40,13 @@ def _of(query: str) -> Act:
 
 
 def may(kind: Kind, act: Act) -> bool:
-    """Whether a session of that kind may do it, where the client guards everything."""
+    """Whether a session of that kind can do it, where the client guards everything."""
     is_first = act.level == "first" and not kind.has_factor
     return kind.opens or (act.level == "factor" and not kind.has_factor) or (is_first and kind.name in FIRST)
 
 
 def cannot_ever(kind: Kind, act: Act) -> bool:
-    """Whether the account has not what the act changes: it is refused in another way."""
+    """Whether the account has not what the act changes: it is rejected in another way."""
     return act.name == f"POST {AUTH}/email" and not kind.has_password
 
 

@@ -18,7 +18,7 @@ from tests.support.team import Team, new_team
 from tests.support.visitor import Page, Visitor
 
 _SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
-#: All but those that name a client itself, for readers who may see every client.
+#: All but those that name a client itself, for readers who can see every client.
 NAMING = [
     (page.method, page.path)
     for page in PAGES
@@ -62,7 +62,7 @@ async def named(team: Team, pattern: str) -> Named:
 
 
 async def opened(team: Team, method: str, pattern: str, thing: Named, act: str = "") -> Reply:
-    """The answer to the client's Admin; a form comes with a good token, so that the address alone can be refused."""
+    """The answer to the client's Admin; a form comes with a good token, so that the address alone can be rejected."""
     path, admin = filled(pattern, **thing._asdict()), await team.member("Admin")
     visitor = Visitor(team.app, {"session": admin.cookie})
     if method == "GET":

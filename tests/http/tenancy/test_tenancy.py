@@ -1,4 +1,4 @@
-"""The tenant comes from the credential; X-Client-ID may only agree; a suspended client is refused."""
+"""The tenant comes from the credential; X-Client-ID can only agree; a suspended client is rejected."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ async def test_replays_are_within_a_budget(app: App, okta: SamlProvider) -> None
 
 
 async def test_a_caller_who_goes_on_in_a_pause_leaves_no_more(app: App, okta: SamlProvider) -> None:
-    """The password's throttle refuses each attempt; each would else be written down."""
+    """The password's throttle rejects each attempt; each would else be written down."""
     _, email = await new_user(app, okta.client, password=PASSWORD)
     replies = [await app.sign_in(email, "wrong", client=okta.client, headers=at(HERE)) for _ in range(30)]
     assert [reply.status for reply in replies][-1] == 429

@@ -32,7 +32,7 @@ def subnets(count: int, site: int = 1, step: int = 1) -> list[str]:
 async def hashed(app: App, sources: list[str]) -> int:
     """The number of allowed guesses, each at a separate account."""
     with hashes_counted() as hashes:
-        for begin in range(0, len(sources), 25):  # as many as wait for a hash without one being refused
+        for begin in range(0, len(sources), 25):  # as many as wait for a hash without one being rejected
             part = enumerate(sources[begin : begin + 25], begin)
             await asyncio.gather(*(guess(app, f"nobody-{i}@acme.example", a) for i, a in part))
     return len(hashes)

@@ -1,4 +1,4 @@
-"""Another client's jobs, templates, users and files are not found; each role may do its part of a job only."""
+"""Another client's jobs, templates, users and files are not found; each role can do its part of a job only."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_who_makes_jobs(ours: Team, role: Role) -> None:
 
 
 async def test_what_an_input_names_must_be_the_clients_own(ours: Team, theirs: Team) -> None:
-    """Template, users and file of another client are refused like ones that never were, and bring nothing about."""
+    """Template, users and file of another client are rejected like ones that never were, and bring nothing about."""
     template_id, own = await a_template(ours), (await ours.member("Operator")).id
     outsider, their_template = (await theirs.member("Operator")).id, await a_template(theirs)
     their_file = await a_file(theirs)

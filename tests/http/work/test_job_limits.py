@@ -39,7 +39,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an asset of spaces": ({"assetId": "  "}, "assetId"),
     "an asset of two lines": ({"assetId": "a\nb"}, "assetId"),
 }
-#: What the schema itself refuses.
+#: What the schema itself rejects.
 UNTYPED: list[dict[str, Any]] = [
     {"priority": "URGENT"},
     {"priority": 1},

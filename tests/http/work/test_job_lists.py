@@ -137,7 +137,7 @@ async def test_a_number_as_an_asset_is_its_digits(app: App) -> None:
 
 PEOPLE = "createdBy { email } assignedUsers { email roles { name } }"
 #: Documents that together ask for every nested field of a list of jobs, each within the cost of a document; and how
-#: many statements each may run: the list itself, and one for each field that reads something more.
+#: many statements each can run: the list itself, and one for each field that reads something more.
 NESTED = {
     "people": (f"id {PEOPLE}", 4),
     "versions": ("template { name createdBy { id } } version { number template { name } } newerVersion { number }", 5),

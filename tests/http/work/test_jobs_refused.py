@@ -24,7 +24,7 @@ TRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "complete": (j.COMPLETE, {}),
     "cancel": (j.CANCEL, {}),
 }
-#: What each state refuses, and what it says.
+#: What each state rejects, and what it says.
 REFUSED = {
     "UNASSIGNED": {
         "unassign": "The job is not assigned to anyone",

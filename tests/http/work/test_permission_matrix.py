@@ -208,7 +208,7 @@ async def test_permissions_of_several_roles_add_up(team: Team, own: Things) -> N
 
 
 async def test_no_spelling_gets_around_it(team: Team, own: Things) -> None:
-    """Aliases, fragments, directives and company: each field is judged by itself, and the others stay whole."""
+    """Aliases, fragments, directives and company: each field is judged on its own, and the others stay whole."""
     before = await everything(team.app)
     for query in (
         f"mutation {{ me: startJob(id: {own.job}) {{ id }} }}",

@@ -33,7 +33,7 @@ CLOSED_TO_MACHINES = re.compile(
     r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks|apps|devices)"
 )
 OPEN_TO_MACHINES = {"GET /api/client/auth/me"}
-#: The same of operations, and of routes beyond those. No e-mail server is set up here, so an invitation's link would be
+#: The same of operations, and of routes beyond those. No email server is set up here, so an invitation's link would be
 #: the machine's.
 NO_MACHINE_DOES = {"resetUserPassword", "resetUserFactors", "inviteUser", "renewInvitation"}
 NO_MACHINE_CALLS = {

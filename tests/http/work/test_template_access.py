@@ -1,4 +1,4 @@
-"""Another client's templates are not found; each role may do its part of a template only."""
+"""Another client's templates are not found; each role can do its part of a template only."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ MEETINGS = [("SUBMITTED", "approve", "reject"), ("APPROVED", "publish", "reject"
 
 @matrix(("status", "one", "two"), MEETINGS)
 async def test_two_different_acts_leave_what_the_log_says(team: Team, status: str, one: str, two: str) -> None:
-    """They may come one after the other after all; nothing is half done, and who lost left no trace."""
+    """They can come one after the other after all; nothing is half done, and who lost left no trace."""
     for acts in ((one, two), (two, one), (one, two, one, two)):
         template = await template_at(team, status)
         version_id = template["latestVersion"]["id"]

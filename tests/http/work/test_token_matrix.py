@@ -31,7 +31,7 @@ from tests.support.team import Team, new_team
 #: A service account can't be an Admin.
 MACHINES = tuple(role for role in ROLES if role != "Admin")
 NOTHING = Things(*[NEVER] * 6)
-#: What no machine may call, whatever its roles.
+#: What no machine can call, whatever its roles.
 CLOSED = ("/api/client/auth/", "/api/client/service-accounts", "/api/client/providers", "/api/client/domains",
           "/api/client/directories", "/api/client/apps", "/api/client/devices")  # fmt: skip
 pytestmark = [pytest.mark.one_store, pytest.mark.still]

@@ -39,7 +39,7 @@ async def upload(app: App, token: str, data: Any = PDF) -> Reply:
 
 
 async def operators(app: App, count: int) -> list[str]:
-    """Tokens of so many users of one client who may upload."""
+    """Tokens of so many users of one client who can upload."""
     return [(await member(app, "acme", "Operator")).token for _ in range(count)]
 
 
@@ -71,13 +71,13 @@ async def test_sixteen_at_the_same_moment_get_exactly_what_fits(narrow: App) -> 
     replies = await asyncio.gather(*(upload(narrow, token) for token in users * 4))
     assert sorted(reply.status for reply in replies) == [201] * 5 + [413] * 11
     assert await stored_files(narrow) == Sum(5, 5 * SIZE)
-    assert len(files_on_disk(narrow)) == 5  # what was refused left no bytes
+    assert len(files_on_disk(narrow)) == 5  # what was rejected left no bytes
 
 
 @rule("UPLOADS")
 @pytest.mark.parametrize("declared", [True, False])
 async def test_what_is_on_its_way_counts(narrow: App, declared: bool) -> None:
-    """So much as was declared, and otherwise all that it may take."""
+    """So much as was declared, and otherwise all that it can take."""
     token = await token_of(narrow)
     async with on_its_way(narrow, token, 4 * SIZE, declared=declared) as first:
         check_refusal(await upload(narrow, token, PDF + b"x"), 413, "PAYLOAD_TOO_LARGE")

@@ -62,7 +62,7 @@ async def publish_first_version(team: Team) -> dict[str, Any]:
 
 
 async def begin_job(team: Team, template_id: int) -> dict[str, Any]:
-    """A job for the operator, who is refused what is out of order or lacks its evidence."""
+    """A job for the operator, who is rejected what is out of order or lacks its evidence."""
     operator = (await team.member("Operator")).id
     given = {
         "name": "Pump 7", "templateId": template_id, "assetId": "P-7", "priority": "HIGH", "assignedUserIds": [operator]

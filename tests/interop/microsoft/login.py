@@ -59,7 +59,7 @@ def endpoint_of(path: str) -> str:
 
 
 class Login:
-    """Answers for the stand-in that it belongs to, whose attributes it reads anew for each request."""
+    """Answers for the stand-in that it belongs to, whose attributes it reads again for each request."""
 
     def __init__(self, owner: Standin) -> None:
         self._owner = owner

@@ -47,7 +47,7 @@ class Provider:
         return await self.app.send(method, address, body, token=await self.app.admin_token())
 
     async def change(self, **members: Any) -> dict[str, Any]:
-        """Changes it, and vouches for its domains; what it is afterwards."""
+        """Changes it, and vouches for its domains; what it is afterward."""
         found: dict[str, Any] = (await self.send("PATCH", "", members)).data
         for domain in members.get("domains", ()):
             await vouch_for(self.app, self.client, domain)
@@ -81,7 +81,7 @@ class MicrosoftSetup:
     open: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)  # until the next :meth:`clear`
 
     async def clear(self) -> None:
-        """Resets Microsoft; no client claims a directory any more."""
+        """Resets Microsoft; no client claims a directory anymore."""
         await self.open.aclose()
         self.microsoft.reset()
         for provider in self.providers:
@@ -92,13 +92,13 @@ class MicrosoftSetup:
         await self.forgive()
 
     async def forgive(self) -> None:
-        """Resets the throttle: a test may make many failures."""
+        """Resets the throttle: a test can make many failures."""
         await self.app.services.store.write(lambda unit: unit.change(_NO_THROTTLES))
 
     async def entra(
         self, client: str = "", entra: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
     ) -> Provider:
-        """A provider for tokens of contoso: everybody may get in, as Operator, unless ``members`` say otherwise.
+        """A provider for tokens of contoso: everybody can get in, as Operator, unless ``members`` say otherwise.
         ``counts``: whether the client's claim on the directory does."""
         settings = {"directory": self.microsoft.named("contoso").id, "applications": [POWER_APP], **(entra or {})}
         return await self._provider(client, {"entra": settings, "defaultRoles": ["Operator"], **members}, counts=counts)
@@ -110,7 +110,7 @@ class MicrosoftSetup:
     async def dynamics(
         self, client: str = "", dynamics: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
     ) -> Provider:
-        """A provider for people of contoso's environment: everybody may get in, as Viewer."""
+        """A provider for people of contoso's environment: everybody can get in, as Viewer."""
         settings = {
             "directory": self.microsoft.named("contoso").id,
             "clientId": OURS,

@@ -3,7 +3,7 @@
 Its answers are as correct or as broken as a test wants.
 
 It runs in threads of its own, so that any test can use it: one whose event loop waits, or one that drives servers in
-other processes. Everything about it is a plain attribute, read anew for each request::
+other processes. Everything about it is a plain attribute, read again for each request::
 
     with standin(clock) as microsoft:
         token = microsoft.mint("graph", "contoso", "alice", claims={"appid": OTHER_APP})
@@ -32,7 +32,7 @@ from tests.support.oidc_socket import Answer, Asked, Gates, Socket, with_changes
 
 
 class Standin:
-    """See the attributes; all may be changed at any time."""
+    """See the attributes; all can be changed at any time."""
 
     def __init__(self, base: str, clock: Clock) -> None:
         self.base, self.clock = base, clock
@@ -113,7 +113,7 @@ class Standin:
         return tokens.signed(told, with_changes(usual, claims or {}), name)
 
     def is_genuine(self, token: str) -> bool:
-        """Whether the directory that it names signed it, or the key that all may use did."""
+        """Whether the directory that it names signed it, or the key that all can use did."""
         try:
             issued_by = self.find(str(tokens.parts(token)[1].get("tid")))
             return issued_by is not None and tokens.is_genuine(token, (issued_by.id, SHARED))

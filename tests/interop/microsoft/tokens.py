@@ -17,7 +17,7 @@ from tests.interop.microsoft.people import GRAPH, ORGANIZATION, OURS, Directory
 from tests.support.forged_tokens import unb64
 
 ISSUER, STS = "https://login.microsoftonline.com", "https://sts.windows.net"
-SHARED = "shared"  # the key with which every directory may sign, as most of Microsoft's are
+SHARED = "shared"  # the key with which every directory can sign, as most of Microsoft's are
 _RS256 = JWSRegistry.algorithms["RS256"]
 
 

@@ -1,6 +1,6 @@
 """Debian ``glewlwyd``: a single sign-on server in C.
 
-Its issuer has a path, ``sub`` is a random text, ID tokens are RS512 with ``c_hash`` and hold e-mail address, name and
+Its issuer has a path, ``sub`` is a random text, ID tokens are RS512 with ``c_hash`` and hold email address, name and
 groups. Its sign-in page is a program that calls a JSON interface; the calls are made here as the page makes them.
 """
 
@@ -22,7 +22,7 @@ from tests.interop.providers.people import BARRED, PEOPLE, Person
 from tests.interop.providers.provider import RealOidcProvider
 
 CLIENT = "manifest"
-#: It does not decode the form encoding in HTTP Basic (RFC 6749, section 2.3.1), and refuses what then differs by 403
+#: It does not decode the form encoding in HTTP Basic (RFC 6749, section 2.3.1), and rejects what then differs by 403
 #: ``unauthorized_client``; in the body the secret arrives as it is.
 SECRET = "a secret: 100% of signs & that+glewlwyd/knows="
 _SCOPES = ("openid", "profile", "email")

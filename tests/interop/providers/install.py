@@ -76,7 +76,7 @@ def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
 
 
 def _apt() -> list[str]:
-    """apt-get with lists and a cache of its own: the system's need root and may be empty, as container images have
+    """apt-get with lists and a cache of its own: the system's need root and can be empty, as container images have
     them. The lists are of the last hour."""
     folder = PROVIDERS / "apt"
     apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
@@ -119,7 +119,7 @@ def program(name: str, advice: str) -> str:
 
 
 def _once(name: str, pins: str, fill: Callable[[Path], None]) -> Path:
-    """The folder of a provider, filled anew when it was not filled to the end with these very pins."""
+    """The folder of a provider, filled again when it was not filled to the end with these very pins."""
     folder, mark = PROVIDERS / name, PROVIDERS / name / "installed"
     with _alone(name):
         if not mark.exists() or mark.read_text() != pins:
@@ -140,7 +140,7 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _run(name: str, command: list[str], folder: Path) -> str:
-    # Of a run that is killed no one must go on filling the folder: the next run fills it anew.
+    # Of a run that is killed no one must go on filling the folder: the next run fills it again.
     ending = ending_with_us(command, "KILL")
     try:
         done = subprocess.run(ending, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)

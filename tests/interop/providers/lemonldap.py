@@ -50,7 +50,7 @@ staticPrefix = /static
 templateDir = {root}/usr/share/lemonldap-ng/portal/templates
 languages = en
 """
-#: Who may use us.
+#: Who can use us.
 _RULE = f"$memberof !~ /{BARRED}/"
 #: For each attribute: whether it is mandatory, and its name.
 _ATTRIBUTES = {"mail": "1;email", "firstname": "1;firstName", "lastname": "1;lastName", "memberof": "0;groups"}
@@ -119,7 +119,7 @@ class LemonLdap(RealOidcProvider, RealSamlProvider):
         self.start()
 
     def serve(self, metadata: str, *, encrypt: bool = False, sign: bool = True) -> None:
-        """Starts anew for a service provider, by its metadata."""
+        """Starts again for a service provider, by its metadata."""
         options = {
             "samlSPMetaDataOptionsNameIDFormat": "email",
             "samlSPMetaDataOptionsSignSSOMessage": int(sign),
@@ -141,7 +141,7 @@ class LemonLdap(RealOidcProvider, RealSamlProvider):
         return Step("GET", f"{self.base}/saml/singleSignOn?IDPInitiated=1&spConfKey=manifest")
 
     def deny(self, shown: Shown) -> Step:
-        """The person refuses on the page that asks whether we may know who they are, as its script does."""
+        """The person rejects on the page that asks whether we can know who they are, as its script does."""
         [form] = shown.page.forms
         return shown.send(form, confirm=f"-{form.fields['confirm']}")
 

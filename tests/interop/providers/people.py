@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 PASSWORD = "correct horse battery"
-#: Members of this group may not use our server, and the provider refuses them.
+#: Members of this group must not use our server, and the provider rejects them.
 BARRED = "Barred"
 
 

@@ -17,7 +17,7 @@ class RealProvider(Process):
     """An identity provider."""
 
     def put(self, person: Person) -> None:
-        """Takes over what the person is now: name, e-mail address, groups."""
+        """Takes over what the person is now: name, email address, groups."""
         raise NotImplementedError
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
@@ -63,7 +63,7 @@ class RealSamlProvider(RealProvider):
     certificate: Path
 
     def rekey(self) -> None:
-        """Takes a new signing key and starts anew."""
+        """Takes a new signing key and starts again."""
         self.stop()
         self.key, self.certificate = certificates.make(self.folder, f"{self.name}-{secrets.token_hex(4)}")
         self.start()

@@ -1,4 +1,4 @@
-"""The client for Microsoft: which keys may sign, and which answers count."""
+"""The client for Microsoft: which keys can sign, and which answers count."""
 
 from __future__ import annotations
 

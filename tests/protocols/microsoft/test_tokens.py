@@ -61,7 +61,7 @@ def test_what_is_found_in_a_good_one(kind: str) -> None:
     assert found.everything == payload
 
 
-#: what is refused, by which check, for which kinds of token.
+#: what is rejected, by which check, for which kinds of token.
 TABLE: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("tid", {"tid": FABRIKAM}, KINDS),
     ("tid", {"tid": ...}, KINDS),
@@ -198,7 +198,7 @@ def test_which_app_and_directory() -> None:
 
 
 class TestReading:
-    """Before anything is known of it: what may be a JWT, in its only spelling."""
+    """Before anything is known of it: what can be a JWT, in its only spelling."""
 
     PAYLOAD = good("graph")
     TOKEN = tokens.signed(tokens.header_of("graph", CONTOSO), PAYLOAD, CONTOSO)

@@ -95,14 +95,14 @@ class RelyingParty:
         return await self.shown(lambda nonce: self.token(self.good(nonce, **changes)))
 
     async def refused(self, make: Callable[[str], str]) -> str:
-        """Why such a token is refused."""
+        """Why such a token is rejected."""
         with pytest.raises(OidcRefused) as refused:
             await self.shown(make)
         assert refused.value.sentence is None  # one answer for all of them
         return refused.value.reason.text
 
     async def refused_claims(self, **changes: Any) -> str:
-        """Why a token with these claims is refused, though signed as it should be."""
+        """Why a token with these claims is rejected, though signed as it should be."""
         return await self.refused(lambda nonce: self.token(self.good(nonce, **changes)))
 
     def token(self, claims: dict[str, Any] | str, header: dict[str, Any] | str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""An ID token for further audiences is refused, unless all of them are configured (OpenID Connect Core, 3.1.3.7)."""
+"""An ID token for further audiences is rejected, unless all of them are configured (OpenID Connect Core, 3.1.3.7)."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ async def test_without_a_kid_only_so_many_are_tried(rp: RelyingParty) -> None:
 
 
 async def test_a_key_without_a_name_is_tried_for_a_token_with_one(rp: RelyingParty) -> None:
-    """RFC 7517, section 4.5: a set may leave the name out. What has the name goes first."""
+    """RFC 7517, section 4.5: a set can leave the name out. What has the name goes first."""
     rp.op.keys = [new_key("ES256", ""), new_key("ES256", "")]
     token = {"alg": "ES256", "kid": "named"}
     assert await rp.shown(lambda nonce: signed(token, rp.good(nonce), rp.op.keys[0], "ES256"))

@@ -68,7 +68,7 @@ async def test_keys_that_come_with_an_error_are_none(rp: RelyingParty) -> None:
 
 async def test_it_is_well_again_as_soon_as_the_provider_is(rp: RelyingParty) -> None:
     for endpoint in ("discovery", "token", "keys", "userinfo"):
-        rp.clock.advance(25 * 3600)  # nothing that was kept is good any more
+        rp.clock.advance(25 * 3600)  # nothing that was kept is good anymore
         rp.op.answers[endpoint] = Answer(503)
         with pytest.raises(Unreachable):
             await rp.sign_in(MUCH)

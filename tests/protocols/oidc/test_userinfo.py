@@ -105,7 +105,7 @@ REFUSED = {
 async def test_userinfo_that_cannot_be_used_is_refused(rp: RelyingParty, answer: Answer, reason: str) -> None:
     rp.op.answers["userinfo"] = answer
     assert reason in (await rp.refusal(frozenset({"groups"}))).reason.text
-    await rp.sign_in(EMAIL)  # a person who needs nothing of it is not refused
+    await rp.sign_in(EMAIL)  # a person who needs nothing of it is not rejected
 
 
 @matrix("answer", [Answer(500), Answer(raw=b""), Answer(307, {"Location": "/x"})])
@@ -121,7 +121,7 @@ async def test_a_forged_token_is_refused_before_userinfo_is_asked(rp: RelyingPar
 
 
 def as_jwt(rp: RelyingParty, key: Any = None, *, header: dict[str, Any] | None = None, **claims: Any) -> Answer:
-    """Userinfo as a JWT, which a client may be registered for (OpenID Connect Core, section 5.3.2)."""
+    """Userinfo as a JWT, which a client can be registered for (OpenID Connect Core, section 5.3.2)."""
     usual = {"iss": rp.op.issuer, "aud": rp.op.client_id, "sub": "subject-1", "email": "eve@acme.example", **claims}
     told = {name: value for name, value in usual.items() if value is not None}
     text = signed(header or rp.header(), told, key or rp.op.key, rp.op.alg)

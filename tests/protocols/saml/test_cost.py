@@ -1,6 +1,6 @@
 """A hostile SAML response costs less than a large genuine one.
 
-It is refused before expensive work (compared, never timed).
+It is rejected before expensive work (compared, never timed).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Encrypted SAML assertions: the forms that providers send, and forms that are refused."""
+"""Encrypted SAML assertions: the forms that providers send, and forms that are rejected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sealed(encryption: Encryption | None = None, idp: Idp = IDP, **options: Any)
 
 
 def signed_assertion(idp: Idp) -> bytes:
-    """A signed assertion by itself."""
+    """A signed assertion on its own."""
     inner = etree.fromstring(decode(response(idp))).find(f"{{{ASSERTION}}}Assertion")
     assert inner is not None
     return bytes(etree.tostring(inner, encoding="UTF-8"))

@@ -1,4 +1,4 @@
-"""Shared by the SAML protocol tests: one provider, its policy, and helpers that accept or refuse a response."""
+"""Shared by the SAML protocol tests: one provider, its policy, and helpers that accept or reject a response."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def verdict(
 def refuse(
     text: str, reason: str, policy: saml.Policy = POLICY, request_id: str | None = None, now_ms: int = NOW_MS
 ) -> None:
-    """Asserts that it is refused, and why."""
+    """Asserts that it is rejected, and why."""
     with pytest.raises(saml.SamlRefused, match=reason):
         verdict(text, policy, request_id, now_ms)
 

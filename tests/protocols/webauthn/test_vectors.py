@@ -1,4 +1,4 @@
-"""The test vectors of WebAuthn Level 3 (section 16) are accepted, or refused for the reason that is due.
+"""The test vectors of WebAuthn Level 3 (section 16) are accepted, or rejected for the reason that is due.
 
 ``vectors.json`` has them as the specification prints them. Their RP ID is ``example.org``, and their values are random:
 some lack the user verification that is required here, some have algorithms that are not offered.
@@ -21,7 +21,7 @@ from tests.support.rules import rule
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
 NO_UV, FRAMED, ALGORITHM, IGNORED = "User verification is required", "crossOrigin", "Unsupported", ""
-#: Name → why the registration is refused, why the authentication is; an empty text: accepted.
+#: Name → why the registration is rejected, why the authentication is; an empty text: accepted.
 DUE = {
     "none-es256": (NO_UV, NO_UV),
     "packed-self-es256": (IGNORED, NO_UV),

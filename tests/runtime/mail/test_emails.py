@@ -1,4 +1,4 @@
-"""Every e-mail in every language: whole, with its link by itself, and with nothing in it that a person wrote."""
+"""Every email in every language: whole, with its link on its own, and with nothing in it that a person wrote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INVITER = "Ada Lovelace (ada@acme.example)"
 CLIENT, DOMAIN, NAME, VALUE = "100 % Acme %(x)s", "acme.example", "_manifest.acme.example", "proof=abc"
 READER = Reader("ada@engines.example", "en", CLIENT)
 EVERYTHING = RemovedData(app=True, passkeys=1, recovery_codes=True, identities=2, badges=1, pin=True)
-#: By the name of its function: an e-mail to a reader.
+#: By the name of its function: an email to a reader.
 MADE: dict[str, Callable[[Reader], Email]] = {
     "invitation": lambda to: emails.invitation(to, LINK, INVITER),
     "reset": lambda to: emails.reset(to, LINK),

@@ -1,4 +1,4 @@
-"""Headers of e-mails are what was meant, in every language, and none is added by a text from others."""
+"""Headers of emails are what was meant, in every language, and none is added by a text from others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.rules import rule
 
 
 async def arrived(letter: Email, look: Look = PRODUCT) -> Received:
-    """The e-mail as a mail server gets it."""
+    """The email as a mail server gets it."""
     with MailServer() as server:
         mail = Mail(server_of(load(server.settings)), Clock(), Random(), logs.build("error"), Metrics())
         assert await mail.send(letter, mail.deadline(5), "request-1", look=look) is None

@@ -1,4 +1,4 @@
-"""Sending e-mail over SMTP: encrypted before a password is sent, within a time limit, without injected headers."""
+"""Sending email over SMTP: encrypted before a password is sent, within a time limit, without injected headers."""
 
 from __future__ import annotations
 

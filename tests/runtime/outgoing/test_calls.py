@@ -60,7 +60,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 async def outgoing() -> AsyncIterator[Outgoing]:
-    """Waits for as long as it may be told to: a busy machine changes nothing."""
+    """Waits for as long as it can be told to: a busy machine changes nothing."""
     calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30"}))
     yield calls
     await calls.close()

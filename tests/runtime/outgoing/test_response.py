@@ -1,4 +1,4 @@
-"""JSON from other servers: what two readers could read differently is refused."""
+"""JSON from other servers: what two readers could read differently is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SSRF guard: which addresses may be called, by their text and by what their names resolve to."""
+"""The SSRF guard: which addresses can be called, by their text and by what their names resolve to."""
 
 from __future__ import annotations
 

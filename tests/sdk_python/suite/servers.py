@@ -22,7 +22,7 @@ FAR_S = 86_400
 
 @dataclass
 class Machine:
-    """A service account: a Viewer named ``robot``, limited to reading users and jobs, which may introspect."""
+    """A service account: a Viewer named ``robot``, limited to reading users and jobs, which can introspect."""
 
     client_id: str
     secret: str

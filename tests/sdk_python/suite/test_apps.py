@@ -105,7 +105,7 @@ def test_narrower_refresh_revocation_introspection_and_sign_out() -> None:
         bearer = {"Authorization": f"Bearer {gone['access_token']}"}
         assert http.get(metadata["userinfo_endpoint"], headers=bearer).json()["updated_at"] > 0
         assert http.get(f"{app.issuer}/logout?post_logout_redirect_uri=https://evil.example/").status_code == 400
-        assert is_active(gone["access_token"])  # refused, and nothing happened
+        assert is_active(gone["access_token"])  # rejected, and nothing happened
         done = http.get(f"{app.issuer}/logout?post_logout_redirect_uri={out}&state=s")
         assert (done.status_code, done.headers["location"]) == (302, f"{out}?state=s")
         assert told(http, app.issuer, client_id=app.client_id)["error"] == "login_required"

@@ -23,7 +23,7 @@ BOTH = ("users:read", "jobs:read")
 
 @pytest.fixture
 def machine(server: Server) -> Machine:
-    """A Viewer that is limited to ``BOTH``, and may introspect."""
+    """A Viewer that is limited to ``BOTH``, and can introspect."""
     return server.machine()
 
 

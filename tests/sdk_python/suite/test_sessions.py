@@ -176,7 +176,7 @@ def test_a_stolen_refresh_token_ends_the_session_for_both(server: Server) -> Non
 
 
 def test_what_another_holder_of_the_store_rotated_is_taken_after_a_refusal(server: Server) -> None:
-    """The store is read again after INVALID_TOKEN: what is there by then counts, and no one signs in anew."""
+    """The store is read again after INVALID_TOKEN: what is there by then counts, and no one signs in again."""
 
     class Late(MemoryTokenStore):
         late: Tokens | None = None

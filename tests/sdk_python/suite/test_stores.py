@@ -1,4 +1,4 @@
-"""The file of tokens: who may read it, that it is whole, and that processes which share it keep the session."""
+"""The file of tokens: who can read it, that it is whole, and that processes which share it keep the session."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Verifying our access tokens: their greatest length, and how many are cached.
 
-And what only the verifier refuses.
+And what only the verifier rejects.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.settings(MANIFEST_TOKEN_ALGORITHM="HS256")
 
 
 async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) -> None:
-    """Signed with the real key, since only then its length alone can refuse it."""
+    """Signed with the real key, since only then its length alone can reject it."""
     claims = claims_of((await keys_of(app)).token)
 
     def make(length: int) -> str:

@@ -8,7 +8,7 @@ from tests.support.application import App, running
 from tests.support.matrix import matrix
 from tests.support.rules import rule
 
-#: Seconds that what a key of each purpose signs may live, by default.
+#: Seconds that what a key of each purpose signs can live, by default.
 LIVES = {
     Purpose.ACCESS: 86_400,
     Purpose.REFRESH: 30 * 86_400,

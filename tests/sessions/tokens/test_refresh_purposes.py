@@ -42,7 +42,7 @@ async def test_the_key_of_another_purpose_signs_none(app: App, path: str, own: P
 
 
 async def test_a_refresh_token_ends_with_its_session_at_the_latest(app: App) -> None:
-    """Its own time claim refuses it, not only the end of the session."""
+    """Its own time claim rejects it, not only the end of the session."""
     keys = await keys_of(app)
     session_id = claims_of(keys.token)["sid"]
     session = await app.services.store.read(lambda unit: sessions.read(unit, session_id))

@@ -76,5 +76,5 @@ class Continues(ManifestAuthError):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Factors that may be enrolled, where one has to be: ``totp``, ``passkey``."""
+        """Factors that can be enrolled, where one has to be: ``totp``, ``passkey``."""
         return tuple(self.given.get("methods", ()))

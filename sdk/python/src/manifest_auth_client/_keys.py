@@ -17,7 +17,7 @@ from manifest_auth_client.errors import InvalidToken
 
 _PATH = "/.well-known/jwks.json"
 _KEPT_S = 300.0  # as the server says
-_PAUSE_S = 10.0  # between two fetches for keys that are not known, since anyone may name one
+_PAUSE_S = 10.0  # between two fetches for keys that are not known, since anyone can name one
 
 
 class OfflineVerificationUnavailable(RuntimeError):
@@ -63,7 +63,7 @@ class KeySet:
             with self._lock:
                 if self.lacks(token):
                     self._renew(fetch, is_known=header.get("kid") in self._keys)
-        if header.get("alg") == self._users_algorithm == "HS256":  # as the server says: anyone may forge a header
+        if header.get("alg") == self._users_algorithm == "HS256":  # as the server says: anyone can forge a header
             raise OfflineVerificationUnavailable(
                 f"{self._issuer} signs users' tokens with HS256, which nothing but the server can verify: let it sign "
                 'with ES256, or use mode="introspection"'

@@ -13,7 +13,7 @@ V = TypeVar("V")
 
 class Renewed(Generic[V]):
     """``renew`` gets the value that is to be renewed and gives the next one. It runs in a thread of its own, so that a
-    caller who is interrupted or cancelled does not break it off between the server's answer and the store."""
+    caller who is interrupted or canceled does not break it off between the server's answer and the store."""
 
     def __init__(self, value: V | None, renew: Callable[[V | None], V]) -> None:
         self.value = value
@@ -48,7 +48,7 @@ class Renewed(Generic[V]):
         thread = threading.Thread(target=self._fly, args=(flight, stale), name="manifest-auth-renewal", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no thread can be started any more, or none here at all
+        except RuntimeError:  # no thread can be started anymore, or none here at all
             self._fly(flight, stale)
         return flight
 
@@ -63,6 +63,6 @@ class Renewed(Generic[V]):
             return
         with self._lock:
             self._flight = None
-            if self.value is before:  # no one signed in meanwhile
+            if self.value is before:  # no one signed in in the meantime
                 self.value = value
         flight.set_result(value)

@@ -25,7 +25,7 @@ class ManifestAuth(Calls):
     ``base_url``: the public address of the server. ``client``: identifier of the client whose users sign in. ``store``:
     keeps the tokens, in memory unless another one is given; tokens that it has already are used. ``timeout``: seconds.
     ``verify``: a context with certificates of one's own. ``forwarded``: for a server that signs its users in, the API
-    key of a service account with ``mayForwardAddress``, and the user's address. Threads may share one object; it has
+    key of a service account with ``mayForwardAddress``, and the user's address. Threads can share one object; it has
     one session. Refusals are the classes of ``manifest_auth_client.errors``; where the server is not reached, those of
     ``httpx2``.
 
@@ -84,7 +84,7 @@ class ManifestAuth(Calls):
         return self._do(Call(method, path, body, data_of))
 
     def refresh(self) -> Tokens:
-        """New tokens now. It happens by itself when they are due."""
+        """New tokens now. It happens on its own when they are due."""
         return self.session.refresh()
 
     def sign_out(self) -> None:
@@ -124,7 +124,7 @@ class AsyncManifestAuth(Calls):
         return call.read(await self._http.request(**self._request(call)))
 
     async def _sign_in(self, call: Call[SignedIn]) -> SignedIn:
-        return await asyncio.to_thread(self._keep, await self._do(call))  # a store may wait for a disk or a lock
+        return await asyncio.to_thread(self._keep, await self._do(call))  # a store can wait for a disk or a lock
 
     async def sign_in(self, email: str, password: str, *, otp: str | None = None) -> SignedIn:
         """Signs in, or raises MfaRequired."""

@@ -14,7 +14,7 @@ from manifest_auth_client.verifier import Caller, TokenVerifier
 
 class Guard:
     """Makes dependencies for one application: ``require("jobs:execute")`` gives the Caller who has that permission,
-    ``require()`` anyone whose token counts. Others are refused with 401 or 403 in the server's envelope. To require a
+    ``require()`` anyone whose token counts. Others are rejected with 401 or 403 in the server's envelope. To require a
     permission that a verifier with ``mode="jwks"`` cannot know raises OfflineVerificationUnavailable at once.
 
     >>> from fastapi import Depends, FastAPI

@@ -19,7 +19,7 @@ from manifest_auth_client.stores import LockingTokenStore, MemoryTokenStore, Tok
 from manifest_auth_client.tokens import Tokens
 
 #: The server answers a refresh token that it has replaced for ten seconds more, by default. A lost answer is asked for
-#: again within that time; no try may last so long that the next one comes too late.
+#: again within that time; no try can last so long that the next one comes too late.
 _REPEAT_WITHIN_S, _ONE_TRY_S, _PAUSE_S = 9.0, 8.0, 0.2
 
 
@@ -79,7 +79,7 @@ class SessionAuth(RenewingAuth[Tokens]):
         return tokens
 
     def refresh(self) -> Tokens:
-        """New tokens now; those that another process stored meanwhile count as new."""
+        """New tokens now; those that another process stored in the meantime count as new."""
         return self._held.after(self._held.value)
 
     async def arefresh(self) -> Tokens:

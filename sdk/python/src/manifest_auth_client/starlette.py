@@ -30,7 +30,7 @@ class CallerUser(BaseUser):
 
     @property
     def display_name(self) -> str:
-        """E-mail of a user, name of a machine."""
+        """Email of a user, name of a machine."""
         return self.caller.username or self.caller.subject
 
     @property
@@ -53,7 +53,7 @@ class Refused(AuthenticationError):
 
 class ManifestAuthBackend(AuthenticationBackend):
     """For ``AuthenticationMiddleware``: the scopes are ``authenticated`` and the permissions. A request without a
-    bearer goes on, as no one; ``@requires("jobs:execute")`` refuses it. Where the verifier cannot know permissions,
+    bearer goes on, as no one; ``@requires("jobs:execute")`` rejects it. Where the verifier cannot know permissions,
     ``@requires`` with one of them raises OfflineVerificationUnavailable.
 
     >>> from starlette.middleware.authentication import AuthenticationMiddleware
@@ -66,7 +66,7 @@ class ManifestAuthBackend(AuthenticationBackend):
         self._verifier = verifier
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
-        """Raises Refused for a bearer that does not count."""
+        """Raises Rejected for a bearer that does not count."""
         try:
             caller = await caller_of(conn, self._verifier)
         except Unauthenticated:

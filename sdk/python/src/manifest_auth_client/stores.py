@@ -49,7 +49,7 @@ class LockingTokenStore(TokenStore, Protocol):
     """
 
     def lock(self) -> AbstractContextManager[object]:
-        """Held from ``load`` to ``save`` of a refresh, across the call of the server. The thread that holds it may take
+        """Held from ``load`` to ``save`` of a refresh, across the call of the server. The thread that holds it can take
         it again."""
 
 
@@ -83,10 +83,10 @@ class MemoryTokenStore:
 
 
 class FileTokenStore:
-    """Keeps tokens in a file that only its owner reads, mode 0600; processes of one machine may share it.
+    """Keeps tokens in a file that only its owner reads, mode 0600; processes of one machine can share it.
 
     ``path``: the file; its folder is made with mode 0700. Beside it lies ``.lock``, with which one process at a time
-    refreshes. A file that others may read is refused with PermissionError: what they have read is no secret any more.
+    refreshes. A file that others can read is rejected with PermissionError: what they have read is no secret anymore.
 
     >>> store = FileTokenStore(folder / "tokens.json")
     >>> store.save(auth.sign_in("ada@acme.example", "kestrel-harbor-21").tokens, replaces=None)
@@ -118,7 +118,7 @@ class FileTokenStore:
                 self._depth -= 1
 
     def load(self) -> Tokens | None:
-        """The tokens in the file; None when there is no file. Raises PermissionError where others may read it."""
+        """The tokens in the file; None when there is no file. Raises PermissionError where others can read it."""
         try:
             with self._path.open(encoding="utf-8") as file:
                 if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:

@@ -128,12 +128,12 @@ class TokenVerifier:
 
     def check_permissions_are_known(self) -> None:
         """Raises OfflineVerificationUnavailable where ``audience`` has more than service tokens, which alone say what
-        they may do, and the server is not asked."""
+        they can do, and the server is not asked."""
         if self._keys is not None and self._audiences != {self._issuer}:
             raise OfflineVerificationUnavailable(_untold("permissions"))
 
     def verify(self, token: str) -> Caller:
-        """The caller. Raises InvalidToken, and OAuthError where ``credentials`` may not ask."""
+        """The caller. Raises InvalidToken, and OAuthError where ``credentials`` must not ask."""
         if not token or not token.isascii():
             raise InvalidToken
         if self._keys is not None:

@@ -1,4 +1,4 @@
-"""System admins: their accounts, sessions and second factors, and the networks that may call the admin routes.
+"""System admins: their accounts, sessions and second factors, and the networks that can call the admin routes.
 
 Owns ``system_admins``, ``admin_sessions``, ``admin_second_factors`` and ``admin_recovery_codes``. Never reads a
 client's data.

@@ -1,4 +1,4 @@
-"""Management of system admins by other system admins, of the networks that may call, and of their console sessions."""
+"""Management of system admins by other system admins, of the networks that can call, and of their console sessions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 
 # The transaction locks all active admins and reads the acting one again: of two admins who disable each other at once,
-# the second one is refused. The last active admin cannot be disabled.
+# the second one is rejected. The last active admin cannot be disabled.
 
 _A, _S = system_admins.c, admin_sessions.c
 
@@ -112,7 +112,7 @@ def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:
 
 
 def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
-    """The admin, locked. ``own``: the message where an admin may not do this to the own account.
+    """The admin, locked. ``own``: the message where an admin must not do this to the own account.
 
     Raises NotFound, InvalidToken, Conflict, ReauthenticationRequired.
     """
@@ -194,7 +194,7 @@ def end_all(unit: SystemUnit, admin_id: int, reason: str, now: int, *, but: str 
 # Where both are set, an address must be in both, so no request can lift the environment's limit.
 #
 # The setting is cached like a principal (``sessions/principals.py``): with SQLite until the next commit, with
-# PostgreSQL until a change is announced, and not at all while announcements may be lost.
+# PostgreSQL until a change is announced, and not at all while announcements might be lost.
 
 _NAME = "admin_addresses"
 _CHANGED = Announcement("installation", _NAME)
@@ -233,7 +233,7 @@ class AdminNetworks:
         store.on_announcement(self._forget)
 
     async def allows(self, address: str) -> bool:
-        """Whether the address may call the admin routes, and learn that they exist. Raises StoreUnavailable."""
+        """Whether the address can call the admin routes, and learn that they exist. Raises StoreUnavailable."""
         if self._always and not is_listed(address, self._always):
             return False
         version = self._store.version()
@@ -246,7 +246,7 @@ class AdminNetworks:
         generation = self._generation
         value = await installation_values.look_up(self._store, _NAME)
         found = () if value is None else _read(value)
-        # A value that was read during a change is not cached: it may be the old one.
+        # A value that was read during a change is not cached: it might be the old one.
         if version is not None and generation == self._generation and version == self._store.version():
             self._set, self._version = found, version
         return found

@@ -1,7 +1,7 @@
 """The second factor of system admins: one-time codes of an app (TOTP, RFC 6238), and ten recovery codes.
 
 Sign-in asks for codes once a first code has confirmed the secret. A code works once: its time step is stored, and no
-code of that step or an earlier one is accepted again (RFC 6238, section 5.2). Clocks may differ by one step of 30
+code of that step or an earlier one is accepted again (RFC 6238, section 5.2). Clocks might differ by one step of 30
 seconds. Recovery codes are random, so a plain hash protects them.
 """
 
@@ -151,7 +151,7 @@ def remove(unit: SystemUnit, admin_id: int) -> bool:
 
 
 def is_required(unit: SystemUnit) -> bool:
-    """Whether admins without a second factor may only enrol one."""
+    """Whether admins without a second factor can only enroll one."""
     return installation_values.get(unit, _SWITCH) == _REQUIRED
 
 

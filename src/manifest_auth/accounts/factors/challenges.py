@@ -1,6 +1,6 @@
 """Sign-ins that wait for their second factor: what was proved, and what a right answer leads to.
 
-A challenge is 256 random bits, of which only a hash is stored. It opens nothing by itself. It is used in the unit of
+A challenge is 256 random bits, of which only a hash is stored. It opens nothing on its own. It is used in the unit of
 work that opens the session, and ends after five answers, with its time, a new password, or what else voids what becomes
 a session later (:mod:`manifest_auth.sessions.sessions`).
 """
@@ -20,7 +20,7 @@ from manifest_auth.store.tables import sealed_for, sign_in_challenges
 
 Purpose = Literal["session", "code", "link"]
 ANSWER_S, ENROL_S = 600, 1800
-ENROL_MOST_S = 3600  # however often the enrolment begins anew
+ENROL_MOST_S = 3600  # however often the enrollment begins again
 MOST_TRIES = 5
 
 
@@ -133,12 +133,12 @@ def add(unit: TenantUnit, random: Random, sealer: Sealer, asked: Asked, pending:
 
 
 def find(unit: SystemUnit, text: str) -> Challenge | None:
-    """The challenge, used or over too; None where there is no such one."""
+    """The challenge, used or over too; None if there is no such one."""
     return unit.first(_FIND, of_key=key_of(text))
 
 
 def count_try(unit: TenantUnit, challenge: Challenge) -> int:
-    """Counts an answer before it is judged; its number, 0 where no more are taken."""
+    """Counts an answer before it is judged; its number, 0 if no more are taken."""
     return unit.first(_TRY, of_key=challenge.key) or 0
 
 
@@ -153,7 +153,7 @@ def pending_of(sealer: Sealer, challenge: Challenge) -> Pending:
 
 
 def keep(unit: TenantUnit, sealer: Sealer, challenge: Challenge, pending: Pending, now: int) -> None:
-    """Stores a secret of a factor that is being enrolled or asked for; an enrolment gets its time anew, up to
+    """Stores a secret of a factor that is being enrolled or asked for; an enrollment gets its time again, up to
     :data:`ENROL_MOST_S` in all."""
     until = max(challenge.expires_at, min(now + ENROL_S * 1000, pending.latest_end))
     unit.change(_KEEP, of_key=challenge.key, new=_sealed(sealer, challenge.key, pending), until=until)

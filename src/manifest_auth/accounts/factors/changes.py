@@ -79,7 +79,7 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
 
 def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: int = 0) -> Dropped:
     """Takes the factors and codes of a locked user away that were added ``since`` a time (milliseconds), and all trust,
-    and ends all sessions and challenges. Where none is left and one is required, the next sign-in enrols one, without
+    and ends all sessions and challenges. Where none is left and one is required, the next sign-in enrolls one, without
     another time of grace."""
     app = one_time_codes.drop_totp_since(unit, user_id, since)
     passkeys = passkey_rows.drop_all(unit, user_id, since=since)

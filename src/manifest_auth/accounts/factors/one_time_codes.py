@@ -75,7 +75,7 @@ _DROP_NEW = tenant_scoped(
 
 
 def find_totp(unit: TenantUnit, user_id: int) -> Totp | None:
-    """The app that counts; None where there is none, or none that a code has confirmed."""
+    """The app that counts; None if there is none, or none that a code has confirmed."""
     found = unit.first(_FIND, of_user=user_id)
     return found if found is not None and found.secret is not None else None
 

@@ -126,7 +126,7 @@ def drop_all(unit: TenantUnit, user_id: int, *, since: int = 0) -> int:
 
 
 def handle_of(unit: TenantUnit, user_id: int) -> str | None:
-    """The user's handle, by which an authenticator names the owner; None where there is none yet."""
+    """The user's handle, by which an authenticator names the owner; None if there is none yet."""
     return unit.first(_HANDLE, of_user=user_id)
 
 

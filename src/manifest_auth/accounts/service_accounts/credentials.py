@@ -22,7 +22,7 @@ from manifest_auth.text.models import Time, Wire, one_of_texts
 MOST_OF: Final = {SecretKind.API_KEY: 10, SecretKind.CLIENT_SECRET: 2}
 
 
-#: So many days before a secret ends, e-mails say so.
+#: So many days before a secret ends, emails say so.
 NOTICE_DAYS: Final = (14, 3)
 #: ``notices`` once the end was recorded.
 ENDED: Final = len(NOTICE_DAYS) + 1
@@ -31,7 +31,7 @@ _DAY_MS = 86_400_000
 
 class Secret(NamedTuple):
     """``kind``: of :class:`SecretKind`; ``days``: how long it was made for; ``rotated_to``: the id of the one that
-    takes its place; ``notices``: e-mails that said that it ends. Times in milliseconds."""
+    takes its place; ``notices``: emails that said that it ends. Times in milliseconds."""
 
     id: str
     user_id: int
@@ -95,7 +95,7 @@ _END_ALL = tenant_scoped(
     .where(_S.user_id == bindparam("of_user"), *_LIVES)
     .values(ended_at=bindparam("new_ended_at"), ends_at=bindparam("new_ended_at"))
 )
-_ROTATE = tenant_scoped(  # no e-mail says any more that it ends: another has its place
+_ROTATE = tenant_scoped(  # no email says any more that it ends: another has its place
     update(service_secrets)
     .where(_S.id == bindparam("of_id"))
     .values(ends_at=bindparam("new_ends_at"), rotated_to=bindparam("new_id"), notices=len(NOTICE_DAYS))
@@ -148,7 +148,7 @@ def notices_at(ends_at: int, now: int) -> int:
 
 
 def noticed(unit: TenantUnit, secret: Secret, now: int) -> bool:
-    """Marks the e-mails that are due as sent, and the end as recorded where it came. False when that was done."""
+    """Marks the emails that are due as sent, and the end as recorded where it came. False when that was done."""
     after = ENDED if secret.ends_at <= now else notices_at(secret.ends_at, now)
     if after <= secret.notices:
         return False

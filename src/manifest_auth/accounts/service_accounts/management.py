@@ -58,7 +58,7 @@ def change(unit: TenantUnit, who: Request, account_id: int, given: Given) -> Ser
 
 
 def disable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
-    """Refuses all credentials of the account at once. Raises NotFound, Forbidden, Conflict."""
+    """Rejects all credentials of the account at once. Raises NotFound, Forbidden, Conflict."""
     check_manages(unit, who)
     account = rows.get(unit, account_id, lock=True)
     if account.deactivated_at is not None:
@@ -100,7 +100,7 @@ def check_manages(unit: TenantUnit, who: Request) -> rank.Manager:
 
 
 def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool = False) -> None:
-    """Checks that ``who`` may let a machine have these roles (bit masks). ``forwards``: and lets it pass on addresses,
+    """Checks that ``who`` can let a machine have these roles (bit masks). ``forwards``: and lets it pass on addresses,
     which weakens a limit for Admins too. Raises Forbidden, ValidationError."""
     by = check_manages(unit, who)
     if forwards and not by.is_admin:
@@ -164,7 +164,7 @@ DEFAULT_OVERLAP_H: Final = 24
 MOST_OVERLAP_H: Final = 168
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _MADE = {SecretKind.API_KEY: Event.API_KEY_CREATED, SecretKind.CLIENT_SECRET: Event.CLIENT_SECRET_CREATED}
-# A client secret that is rotated is made anew.
+# A client secret that is rotated is made again.
 _ROTATED = {SecretKind.API_KEY: Event.API_KEY_ROTATED, SecretKind.CLIENT_SECRET: Event.CLIENT_SECRET_CREATED}
 _REVOKED = {SecretKind.API_KEY: Event.API_KEY_REVOKED, SecretKind.CLIENT_SECRET: Event.CLIENT_SECRET_REVOKED}
 _NAMES = {SecretKind.API_KEY: _("API keys"), SecretKind.CLIENT_SECRET: _("client secrets")}

@@ -258,7 +258,7 @@ _BY_CLIENT_ID = cross_tenant(
 
 
 async def find_oauth_account(store: Store, account_id: int) -> OAuthAccount | None:
-    """The account, also one that may not come in, in one statement and never from a cache."""
+    """The account, also one that must not come in, in one statement and never from a cache."""
     return await store.look_up(_BY_CLIENT_ID, id=account_id)
 
 

@@ -144,7 +144,7 @@ class FirstCodeBody(msgspec.Struct, frozen=True):
 
 
 class SecondFactorData(Wire, frozen=True):
-    """``required``: every system admin needs one; those without one may only enrol."""
+    """``required``: every system admin needs one; those without one can only enroll."""
 
     enrolled: bool
     required: bool
@@ -244,7 +244,7 @@ async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
 def _changes(
     act: Callable[[SystemUnit, RequestContext, int], None],
 ) -> Callable[[RequestContext, Call[None]], Awaitable[AdminData]]:
-    """The handler that runs ``act`` on the admin of the path, and answers the admin afterwards."""
+    """The handler that runs ``act`` on the admin of the path, and answers the admin afterward."""
 
     async def handler(ctx: RequestContext, call: Call[None]) -> AdminData:
         admin_id = call.id("admin")
@@ -276,7 +276,7 @@ _ONE = f"{_BASE}/{{admin}}"
 _FACTOR = f"{_AUTH_BASE}/second-factor"
 _PROOF = (InvalidCredentials, RateLimited, Overloaded)
 ROUTES = (
-    # Where a second factor is required, admins without one may call only these:
+    # Where a second factor is required, admins without one can call only these:
     Route("POST", f"{_AUTH_BASE}/password", _password, Access.ADMIN,
           "Set your own new password; ends your other sessions",
           limit=AUTH_LIMIT, refusals=_PROOF, operation="adminChangePassword", asks=NOTHING),

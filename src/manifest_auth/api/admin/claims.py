@@ -1,4 +1,4 @@
-"""Routes for the claims of clients: e-mail domains, Microsoft directories and their proof, and names of providers."""
+"""Routes for the claims of clients: email domains, Microsoft directories and their proof, and names of providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes of the installation for system admins: its status and settings, signing keys, licence and throttles."""
+"""Routes of the installation for system admins: its status and settings, signing keys, license and throttles."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ _READ = Meta(extra_json_schema={"readOnly": True})
 
 
 class InstallationBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Members that are left out stay as they are. ``adminAddresses``: networks that may call the admin routes, comma
-    separated, your own included; empty: only the environment's limit. The environment's settings may be sent unchanged,
+    """Members that are left out stay as they are. ``adminAddresses``: networks that can call the admin routes, comma
+    separated, your own included; empty: only the environment's limit. The environment's settings can be sent unchanged,
     and cannot be changed here."""
 
     second_factor_required: bool | UnsetType = UNSET
@@ -71,7 +71,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     counted = await services.store.read(lambda unit: installation_state.read_counts(unit, ctx.now))
     return StatusData(
         version=__version__,
-        schema=HEAD,  # of this program; the store's may be newer
+        schema=HEAD,  # of this program; the store's can be newer
         store="postgresql" if settings.on_postgres else "sqlite",
         public_url=settings.public_url,
         now=when(ctx.now),
@@ -129,7 +129,7 @@ class RotateBody(msgspec.Struct, frozen=True):
 
 
 class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
-    """``atOnce``: tokens that the key signed are void from now on; for a key that may be stolen."""
+    """``atOnce``: tokens that the key signed are void from now on; for a key that can be stolen."""
 
     at_once: bool = False
 

@@ -20,7 +20,7 @@ def query(
     sorts: Iterable[str], sort: str, *, q: bool = True, about: str = "", **only: tuple[str, ...] | Any
 ) -> type[msgspec.Struct]:
     """The query parameters of a list. ``sorts``: of its listing; ``sort``: the order unless another is asked for;
-    ``q``: it can be searched; ``about``: describes the order; ``only``: other parameters, as the values that they may
+    ``q``: it can be searched; ``about``: describes the order; ``only``: other parameters, as the values that they can
     have or as types."""
     orders = tuple(order for name in sorts for order in (name, f"{name}_DESC"))
     members: list[tuple[str, Any, str]] = [("sort", _one_of(orders, about or "Order."), sort)]

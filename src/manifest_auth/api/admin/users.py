@@ -102,7 +102,7 @@ class AdmittedData(UserData, frozen=True):
 
 class ResetData(Wire, frozen=True):
     """``link``: where the user chooses a new password; null where mail is set up. ``sent``: whether the mail server
-    accepted the e-mail with the link; delivery is retried for an hour."""
+    accepted the email with the link; delivery is retried for an hour."""
 
     link: str | None
     sent: bool
@@ -159,7 +159,7 @@ def _change(ctx: RequestContext, call: Call[UserChange], own: TenantUnit) -> Use
 
 
 def _admitted(own: TenantUnit, ctx: RequestContext, made: UserWithAccessLink) -> AdmittedData:
-    """A user who may have become an Admin, who may need a link."""
+    """A user who might have become an Admin, who can need a link."""
     [shown] = _data(own, ctx, [made.user])
     return AdmittedData(**msgspec.structs.asdict(shown), link=made.link)
 
@@ -184,7 +184,7 @@ async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
 
 _BASE = f"{OF_CLIENT}/users"
 _ONE = f"{_BASE}/{{user}}"
-_SEATS = (LicenseRequired, LicenseExpired)  # on-premise: a user who needs a seat needs a valid licence
+_SEATS = (LicenseRequired, LicenseExpired)  # on-premise: a user who needs a seat needs a valid license
 USER_ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a user of a client", status=201,
           refusals=(NotFound, Conflict, Overloaded, *_SEATS), asks=Act.RANKS),
@@ -212,7 +212,7 @@ class FactorResetBody(msgspec.Struct, frozen=True):
 class InvitationData(Wire, frozen=True):
     """``link``: where the user chooses a first password or a provider; ``token``: the same, as ``invitation=`` for the
     address that starts a sign-in at a provider. Returned once; both null where mail is set up. ``sent``: whether the
-    mail server accepted the e-mail with the link; delivery is retried for an hour."""
+    mail server accepted the email with the link; delivery is retried for an hour."""
 
     token: str | None
     link: str | None

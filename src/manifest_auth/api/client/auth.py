@@ -1,4 +1,4 @@
-"""``/api/client/auth``: sign-in, refresh, sign-out, sessions, ``me``, and the own password, profile and e-mail."""
+"""``/api/client/auth``: sign-in, refresh, sign-out, sessions, ``me``, and the own password, profile and email."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices: enrolment, sign-in with badge and PIN, and pairing by a code."""
+"""Devices: enrollment, sign-in with badge and PIN, and pairing by a code."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``/api/client/files``: upload of evidence files for jobs, and download.
 
-A file is uploaded before it is recorded in a job, and downloaded by users who may read jobs.
+A file is uploaded before it is recorded in a job, and downloaded by users who can read jobs.
 
 The body is the file itself, streamed to the local disk, so that a large file takes no memory. The bytes are stored
 before the row is, so a row never names missing bytes.

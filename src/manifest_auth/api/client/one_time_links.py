@@ -78,8 +78,8 @@ class WireLinkProvider(Wire, frozen=True):
 
 class OneTimeLinkData(Wire, frozen=True):
     """``purpose``: ``invitation``, ``reset``; ``email`` to confirm a new address, ``email-undo`` to restore an old one:
-    then ``email`` is the address that applies afterwards. ``password``: the rules for a new one, null when none can be
-    set, then ``message`` says why. ``providers``: where an invited person may sign in instead, by ``name`` at
+    then ``email`` is the address that applies afterward. ``password``: the rules for a new one, null when none can be
+    set, then ``message`` says why. ``providers``: where an invited person can sign in instead, by ``name`` at
     ``link/start``. ``returnTo``: the first web address that the client lists."""
 
     purpose: str

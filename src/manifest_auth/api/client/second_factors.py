@@ -201,8 +201,8 @@ class TotpData(Wire, frozen=True):
 
 
 class PolicyData(Wire, frozen=True):
-    """``required``: of the caller; ``dueAt``: from when on sign-in asks to enrol one, null where none is missing;
-    ``methods``: what may be enrolled."""
+    """``required``: of the caller; ``dueAt``: from when on sign-in asks to enroll one, null where none is missing;
+    ``methods``: what can be enrolled."""
 
     required: bool
     due_at: Time | None

@@ -26,7 +26,7 @@ class Loader(Generic[K, V]):
 
     def load(self, ctx: RequestContext, key: K) -> asyncio.Future[Any]:
         """The value of the key, after the next turn of the loop. Shielded: when a field fails, the executor cancels its
-        siblings, and a cancelled task would cancel a future that others wait for as well."""
+        siblings, and a canceled task would cancel a future that others wait for as well."""
         batches: dict[Any, _Batch] = ctx.loaded
         batch = batches.get(self)
         if batch is None:
@@ -92,7 +92,7 @@ class _Batch:
 
 
 def _mark_as_read(future: asyncio.Future[Any]) -> None:
-    """No one may be left to read the error: the waiting field may be cancelled already."""
+    """No one can be left to read the error: the waiting field might already be canceled."""
     if not future.cancelled():
         future.exception()
 

@@ -52,7 +52,7 @@ _LONGEST_NAME, _MOST_FIELDS = 64, 10
 
 
 class Prepared(NamedTuple):
-    """``document``: None when parsing failed; it may be executed when there are no ``errors``."""
+    """``document``: None when parsing failed; it can be executed when there are no ``errors``."""
 
     document: DocumentNode | None
     errors: list[GraphQLError]
@@ -247,7 +247,7 @@ def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
 
 
 async def _before_deadline(result: Awaitable[Any]) -> Any:
-    """The result, or None when the deadline passed; the work is cancelled."""
+    """The result, or None when the deadline passed; the work is canceled."""
     try:
         return await asyncio.wait_for(asyncio.ensure_future(result), DEADLINE_S)
     except TimeoutError:

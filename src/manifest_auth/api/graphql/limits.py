@@ -3,7 +3,7 @@
 The first two are checked before parsing, the others before validation or execution, with fragments followed.
 
 The walk visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
-more than the limit. A fragment that spreads itself is left to validation, which refuses it.
+more than the limit. A fragment that spreads itself is left to validation, which rejects it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MAX_ARGUMENTS = 200
 MAX_VARIABLES = 100
 MAX_DIRECTIVES = 50
 MAX_DEFINITIONS = 20
-MAX_INTROSPECTIONS = 2  # how often `__schema` and `__type` may be selected
+MAX_INTROSPECTIONS = 2  # how often `__schema` and `__type` can be selected
 MAX_INTROSPECTION_DEPTH = 16  # the usual introspection query has 15 levels
 MAX_REPEATS = 20  # of fields already selected at the same place: validation compares each pair of them
 
@@ -95,7 +95,7 @@ def check_text(text: str) -> GraphQLError | None:
 
 def check_limits(document: DocumentNode) -> GraphQLError | None:
     """The error of the first limit that the document exceeds, or None. Unused fragments count too, since validation
-    reads them before it refuses them."""
+    reads them before it rejects them."""
     if len(document.definitions) > MAX_DEFINITIONS:
         return GraphQLError(f"More than {MAX_DEFINITIONS} definitions")
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}

@@ -119,6 +119,6 @@ def one(get: Callable[[TenantUnit, int], R]) -> Callable[..., Any]:
 
 
 async def total(paged: Paged, _info: Any) -> int | None:
-    """Resolver of ``total`` of every page type; None where there are too many to count."""
+    """Resolver of ``total`` of every page type; None if there are too many to count."""
     found: int | None = await paged.read_total()
     return found

@@ -36,7 +36,7 @@ class Unplanned(Exception):
 
 
 class _Info:
-    """The only part of ``info`` that a planned resolver may read."""
+    """The only part of ``info`` that a planned resolver can read."""
 
     __slots__ = ("context",)
 

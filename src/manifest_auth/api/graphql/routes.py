@@ -69,7 +69,7 @@ async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 async def _schema(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """The schema's text, which a caller may read whether introspection is on or off: the docs have it too."""
+    """The schema's text, which a caller can read whether introspection is on or off: the docs have it too."""
     return Answer(200, await asyncio.to_thread(_SCHEMA.read_bytes), (_SDL, NO_STORE))
 
 

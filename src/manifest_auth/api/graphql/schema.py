@@ -2,7 +2,7 @@
 
 Resolvers call the same functions as REST.
 
-Only the schema's text states who may select a field (``@needs``, ``@anyone``): the permission is checked before the
+Only the schema's text states who can select a field (``@needs``, ``@anyone``): the permission is checked before the
 resolver runs, and added to the field's description. The build fails for a root field with neither, a resolver without a
 field, and a list without a size.
 """

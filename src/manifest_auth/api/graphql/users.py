@@ -33,7 +33,7 @@ _DESCRIPTIONS = {
 
 
 class WithLink(User):
-    """A user with the one-time link that a new Admin may need."""
+    """A user with the one-time link that a new Admin can need."""
 
     link: str | None = None
 
@@ -133,7 +133,7 @@ def _act(info: Any, work: Callable[..., T], *given: Any) -> Awaitable[T]:
 
 
 async def _admitted(admitted: Awaitable[UserWithAccessLink]) -> User:
-    """The user, with the link that a new Admin may need."""
+    """The user, with the link that a new Admin can need."""
     done = await admitted
     if done.link is None:
         return done.user

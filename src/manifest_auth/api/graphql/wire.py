@@ -36,6 +36,6 @@ def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
 
 
 async def refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """The answer to a request that is refused before execution: a GraphQL error body with the refusal's status."""
+    """The answer to a request that is rejected before execution: a GraphQL error body with the refusal's status."""
     body = {"errors": [in_graphql(refusal, ctx.request_id)]}
     return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))

@@ -237,8 +237,8 @@ def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-# A provider that granted roles to many users is deleted in steps, each in its own transaction. It is switched off
-# first, so that no user signs in any more; repeating an interrupted deletion continues it.
+# A provider that granted roles to many users is deleted in steps, each in its own transaction. It is turned off
+# first, so that no user signs in anymore; repeating an interrupted deletion continues it.
 
 STEP = 100  # identities in one transaction
 

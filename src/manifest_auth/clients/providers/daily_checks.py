@@ -77,7 +77,7 @@ def read(unit: TenantUnit) -> dict[int, ProviderCheck]:
 
 
 async def run(services: Services) -> None:
-    """Checks due providers until cancelled. After a store failure, the next round tries again."""
+    """Checks due providers until canceled. After a store failure, the next round tries again."""
     while True:
         await asyncio.sleep(EVERY_S)
         try:
@@ -102,7 +102,7 @@ async def check_due(services: Services) -> int:
 
 
 async def _check(services: Services, tenant_id: int, provider_id: int, before: int) -> bool:
-    """Checks one provider; False where another process does, or it is gone."""
+    """Checks one provider; False if another process does, or it is gone."""
     own, now = services.store.of(tenant_id), services.clock.now_ms()
     with contextlib.suppress(NotFound):
         client, provider = await own.read(

@@ -44,14 +44,14 @@ async def diagnose(
 
 
 def verdict(findings: Sequence[Finding]) -> bool | None:
-    """Whether people can sign in, by the findings of a test; None where it cannot be told."""
+    """Whether people can sign in, by the findings of a test; None if it cannot be told."""
     levels = {finding.level for finding in findings}
     return False if "bad" in levels else None if "unknown" in levels else True
 
 
 @contextlib.asynccontextmanager
 async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
-    """Calls on behalf of who sets a provider up; they raise NoPublicAddress where only an Admin may call."""
+    """Calls on behalf of who sets a provider up; they raise NoPublicAddress where only an Admin can call."""
     services = ctx.services
     outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
     try:
@@ -165,8 +165,8 @@ _ENDS = {event.value for event in (Event.SIGNED_IN, Event.SIGN_IN_FAILED, Event.
 
 
 class RecentActivity(NamedTuple):
-    """Times in milliseconds, 0 where none is among the events that were read. ``why``: the reason of the failure;
-    ``try_why``: of the last try, empty where it worked."""
+    """Times in milliseconds, 0 if none is among the events that were read. ``why``: the reason of the failure;
+    ``try_why``: of the last try, empty if it worked."""
 
     signed_in_at: int = 0
     failed_at: int = 0

@@ -1,6 +1,6 @@
 """``manifest-auth demo``: fills an empty store with two clients and two weeks of their work, and prints how to sign in.
 
-Refuses a store with other data, and a public address that other machines can reach. Everything is made by the
+Rejects a store with other data, and a public address that other machines can reach. Everything is made by the
 operations of the server, with a clock that starts 14 days ago: so the audit trail is genuine. Passwords are random and
 printed once, or ``MANIFEST_DEMO_PASSWORD`` for all.
 """

@@ -188,7 +188,7 @@ class _Story:
         await self._leave(admin)
 
     async def _invite(self, admin: Visit, first: str, last: str, role: Role) -> int:
-        """A new user's id. The link is shown to the Admin: no e-mail of the demo ever leaves the machine."""
+        """A new user's id. The link is shown to the Admin: no email of the demo ever leaves the machine."""
         draft = Draft(f"{first.lower()}@globex.example", role.bit, {"first_name": first, "last_name": last})
 
         def work(unit: TenantUnit, ctx: RequestContext) -> int:
@@ -289,7 +289,7 @@ async def fill(services: Services, progress: Progress = lambda _what, _done, _of
     if await services.store.read(_is_filled):
         return None
     clock = services.clock if isinstance(services.clock, PastClock) else PastClock(services.clock)
-    # No licence exists yet; from the first start on, the users count.
+    # No license exists yet; from the first start on, the users count.
     past = dataclasses.replace(services, clock=clock, seats=UNCOUNTED)
     password = services.settings.demo_password.reveal() if services.settings.demo_password else None
     names = [email for _, email, _ in people.users()] + [ADMIN]
@@ -319,7 +319,8 @@ async def fill(services: Services, progress: Progress = lambda _what, _done, _of
 
 def _is_filled(unit: SystemUnit) -> bool:
     is_empty = not (unit.first(_CLIENTS) or unit.first(_ADMINS))
-    # Asked last: each statement may see more than the one before, and another process may have filled it meanwhile.
+    # Asked last: each statement can see more than the one before, and another process might have filled it in the
+    # meantime.
     if installation_values.get(unit, "demo"):
         return True
     if not is_empty:

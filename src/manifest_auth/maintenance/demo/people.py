@@ -44,7 +44,7 @@ _NAMES = {
 
 
 def users() -> list[tuple[str, str, Role]]:
-    """(client, e-mail, role) of every demo user with a password."""
+    """(client, email, role) of every demo user with a password."""
     slug = {role: role.value.lower().replace(" ", "-") for role in _NAMES}
     return [("acme", f"{slug[role]}@acme.example", role) for role in _NAMES] + [
         ("globex", "admin@globex.example", Role.ADMIN)
@@ -61,7 +61,7 @@ def write(unit: SystemUnit, services: Services, hashes: dict[str, str]) -> None:
                 first, last = _NAMES[role]
                 draft = Draft(email, role.bit, {"first_name": first, "last_name": last, "title": role.value})
                 accounts.add(bound, by, draft, hashes[email])
-        # Otherwise no e-mail address could link an account when a provider is tried out: these domains are not in DNS.
+        # Otherwise no email address could link an account when a provider is tried out: these domains are not in DNS.
         domains.vouch(bound, by, f"{identifier}.example", "a made-up name of the demo", services.random)
     management.create(unit, by, ADMIN, hashes[ADMIN])
 

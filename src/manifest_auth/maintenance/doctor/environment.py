@@ -1,4 +1,4 @@
-"""``doctor``: checks the public address, the clock, claims, the licence, passkeys, and the server that runs."""
+"""``doctor``: checks the public address, the clock, claims, the license, passkeys, and the server that runs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def bad(text: str) -> Finding:
 
 
 _ALIVE = {"success": True, "data": {"status": "alive"}}
-_LEAST_PREFIX = {4: 8, 6: 16}  # a single organisation may have 10.0.0.0/8, or an IPv6 /16 or smaller
+_LEAST_PREFIX = {4: 8, 6: 16}  # a single organization can have 10.0.0.0/8, or an IPv6 /16 or smaller
 _NO_SERVER = (502, 503, 504)
 
 
@@ -101,7 +101,7 @@ async def address(settings: Settings) -> list[Finding]:
 
 
 def _too_wide(settings: Settings) -> list[Finding]:
-    """Findings for proxy networks that are larger than any single organisation's."""
+    """Findings for proxy networks that are larger than any single organization's."""
     wide = [str(one) for one in proxy_networks(settings) if one.prefixlen < _LEAST_PREFIX[one.version]]
     if not wide:
         return []
@@ -128,10 +128,10 @@ def _proxy_among_admins(settings: Settings) -> list[Finding]:
 
 
 async def _reachable(settings: Settings) -> Finding:
-    """Calls the public address. A failure is only a note: the server may not run yet, and not every network routes back
-    to itself."""
+    """Calls the public address. A failure is only a note: the server might not run yet, and not every network routes
+    back to itself."""
     name = f"public address: {settings.public_url}"
-    # The operator's own address may be private.
+    # The operator's own address can be private.
     outgoing = Outgoing(msgspec.structs.replace(settings, outgoing_private="on"))
     try:
         reply = await outgoing.get(f"{settings.public_url}/healthz", deadline=outgoing.deadline(INSTALLATION))
@@ -234,7 +234,7 @@ def _apart(skew_ms: int) -> str:
     return f"{abs(skew_ms) // 1000} s {'behind' if skew_ms < 0 else 'ahead of'} PostgreSQL's"
 
 
-# ``doctor``: the state of an on-premise licence and its seats.
+# ``doctor``: the state of an on-premise license and its seats.
 
 
 _INSTALL = "to install one, run manifest-auth license install"

@@ -27,7 +27,7 @@ async def pooler_findings(settings: Settings) -> list[Finding]:
     async with connected(settings.database) as raw, connected(settings.database) as other:
         name = f"doctor_{Random().text(9)}"
         await (await raw.prepare("SELECT 1", name=name)).fetchval()
-        for _ in range(_TRIES):  # others may use the pooler meanwhile
+        for _ in range(_TRIES):  # others can use the pooler in the meantime
             # Without parameters it is not prepared; the answer has the number of rows.
             if await other.execute(f"SELECT FROM pg_prepared_statements WHERE name = '{name}'") != "SELECT 0":
                 return [
@@ -56,7 +56,7 @@ async def postgres_findings(settings: Settings) -> list[Finding]:
 
 
 async def rights_and_space(settings: Settings) -> list[Finding]:
-    """Whether this role may use every table as a server does, and whether a table can grow. Raises StoreUnavailable."""
+    """Whether this role can use every table as a server does, and whether a table can grow. Raises StoreUnavailable."""
     async with connected(settings.database) as raw:
         lacking = await raw.fetch(_LACKING, [table.name for table in metadata.sorted_tables])
         if lacking:

@@ -33,7 +33,7 @@ from manifest_auth.store import TenantUnit
 
 class EventView(msgspec.Struct, frozen=True):
     """``at``: the last time, of ``times`` in a row that were alike. ``text``, ``method``: messages of the catalogue;
-    ``is_bad``: it may be someone else's doing; ``by_others``: by those who manage accounts; ``by``: address of the one
+    ``is_bad``: it can be someone else's doing; ``by_others``: by those who manage accounts; ``by``: address of the one
     of them who is a user of the client; ``email``: the address that it is about; ``roles``: messages, those that the
     user has since; ``reason``: that a manager gave; ``codes_left``: recovery codes, after one was used."""
 

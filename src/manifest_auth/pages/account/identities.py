@@ -183,7 +183,7 @@ async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answe
             details = [("" if form.way == "passkey" else form.way, FACTOR_WRONG[form.way])]
             raise InvalidCredentials(details=details, reason=refusal.reason, replay=refusal.replay) from None
         raise
-    except ReauthenticationRequired:  # the proof at the provider became old meanwhile
+    except ReauthenticationRequired:  # the proof at the provider became old in the meantime
         return see_other(way_there.address(back))
     return see_other(back)
 

@@ -172,7 +172,7 @@ class Names:
 
 
 def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[SimpleNamespace, ...]:
-    """Events of the unit's client, with the names of those who are in them. ``link``: as stored, its time 0 where its
+    """Events of the unit's client, with the names of those who are in them. ``link``: as stored, its time 0 if its
     row is damaged; ``outcome``: a word where it is bad; ``facts``: its details."""
     links = [audit.readable(one.link).link for one in found]
     names = Names(unit, links)

@@ -1,4 +1,4 @@
-"""``/console/branding``: name, colour and logo of the client's pages."""
+"""``/console/branding``: name, color and logo of the client's pages."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ColoursQuery(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True, rename="camel"):
-    """Colours of a button, of the text on it, and of a link."""
+    """Colors of a button, of the text on it, and of a link."""
 
     accent: str
     on_accent: str
@@ -54,7 +54,7 @@ class Look(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """Colours as pages have them."""
+    """Colors as pages have them."""
 
     light: Look
     dark: Look
@@ -97,7 +97,7 @@ def _sample(accent: str) -> Sample:
 
 
 async def _colours(ctx: RequestContext, call: PageCall[ColoursQuery]) -> View | Answer[None]:
-    """For the module of the page, which shows a colour while it is chosen."""
+    """For the module of the page, which shows a color while it is chosen."""
     return Answer(200, msgspec.json.encode(_sample(call.fields.accent)), (JSON, NO_STORE))
 
 

@@ -1,4 +1,4 @@
-"""``/console/domains``: e-mail domains and Microsoft directories that the client claims."""
+"""``/console/domains``: email domains and Microsoft directories that the client claims."""
 
 from __future__ import annotations
 

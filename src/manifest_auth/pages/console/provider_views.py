@@ -239,7 +239,7 @@ def _moment(seconds: str) -> int:
     return int(number * 1000)
 
 
-MOST_DOMAINS = 50  # in the form, which may have a hundred fields
+MOST_DOMAINS = 50  # in the form, which can have a hundred fields
 NEW_GROUPS = 3  # empty rows of the table
 
 

@@ -248,7 +248,7 @@ async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View 
 async def check_theirs(
     ctx: RequestContext, kind: str, form: TheirsForm, members: dict[str, Any], before: Loaded | None = None
 ) -> None:
-    """Refuse an empty secret, and a new issuer that publishes nothing usable. Raises ValidationError."""
+    """Reject an empty secret, and a new issuer that publishes nothing usable. Raises ValidationError."""
     given, stored = members.get(kind, {}), before.members[kind] if before is not None else {}
     secret = next((field for field in FIELDS[kind] if field.input == "secret" and not field.is_more), None)
     has_secret = "clientSecret" in given or (before is not None and before.data.has_client_secret)
@@ -350,7 +350,7 @@ class BackForm(msgspec.Struct, frozen=True):
 
 
 async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """Shows immediately what was found: a reload may do it again."""
+    """Shows immediately what was found: a reload can do it again."""
     one = await load(ctx, call.path["name"])
     found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
     level, problem = daily_checks.worst(found)

@@ -166,8 +166,8 @@ class RulesView(msgspec.Struct, frozen=True):
 
 
 async def act(ctx: RequestContext, form: RulesForm, client: Callable[[SystemUnit], int]) -> RulesView | None:
-    """Previews or saves what was typed; the preview, None where it is saved. ``client``: the number of the client whose
-    rules they are. Raises ValidationError, and Forbidden for a change that only an Admin may make."""
+    """Previews or saves what was typed; the preview, None if it is saved. ``client``: the number of the client whose
+    rules they are. Raises ValidationError, and Forbidden for a change that only an Admin can make."""
     store = ctx.services.store
     with naming_lines():
         if form.act != "save":

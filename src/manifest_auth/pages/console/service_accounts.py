@@ -77,7 +77,7 @@ def typed_of(account: ServiceAccount) -> AccountForm:
 
 
 def boxes_for(unit: TenantUnit, ctx: RequestContext, ticked: int) -> tuple[RoleBox, ...]:
-    """The roles that who looks may give a machine: never Admin; User Admin for an Admin alone."""
+    """The roles that who looks can give a machine: never Admin; User Admin for an Admin alone."""
     offers_all = rank.manager(unit, ctx).is_admin
     offered = boxes(ticked, admin=False)
     return tuple(box for box in offered if offers_all or box.name != Role.USER_ADMIN.value)

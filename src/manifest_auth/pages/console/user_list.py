@@ -145,7 +145,7 @@ def _list(ctx: RequestContext, call: PageCall[UsersQuery], unit: TenantUnit) -> 
 
 class BulkAct(NamedTuple):
     """An act on each of several users. ``ask``: the question before it, for a number of users; ``effect``: for a role;
-    ``work``: on one user, for a role (a bit, 0 where it needs none); ``ends``: sessions end by it."""
+    ``work``: on one user, for a role (a bit, 0 if it needs none); ``ends``: sessions end by it."""
 
     label: str
     ask: Callable[[int], str]
@@ -241,7 +241,7 @@ async def _confirm(ctx: RequestContext, call: PageCall[BulkForm]) -> Confirmatio
 
 
 async def _bulk(ctx: RequestContext, call: PageCall[BulkForm]) -> View | Answer[None]:
-    """Each user in a transaction of their own, with its result: one who is refused stops no other."""
+    """Each user in a transaction of their own, with its result: one who is rejected stops no other."""
     form, (act, role) = call.fields, _act_of(call.fields)
     selected = _selected(form)
     known = {user.id: user for user in await ctx.store.read(lambda unit: users.get_many(unit, selected))}

@@ -239,7 +239,7 @@ class InviteForm(RolesForm, frozen=True, rename="camel", kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """``user_id``: 0 where no account was made; ``link``: shown this once, where no mail is set up."""
+    """``user_id``: 0 if no account was made; ``link``: shown this once, where no mail is set up."""
 
     line: str
     said: str

@@ -33,7 +33,7 @@ _WORDS = {"system": _("The server"), "anonymous": _("An anonymous caller"), "": 
 
 
 def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNamespace, ...]:
-    """With the names that accounts have today. ``link``: as stored, its time 0 where its row is damaged; ``client``:
+    """With the names that accounts have today. ``link``: as stored, its time 0 if its row is damaged; ``client``:
     its identifier, empty for the installation and for a client that is gone; ``where``: the same in words; ``facts``:
     names and values of its details."""
     events = [(one, audit.readable(one.link).link) for one in found]

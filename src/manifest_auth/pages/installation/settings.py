@@ -1,4 +1,4 @@
-"""``/installation/settings``, ``…/licence`` and ``…/keys``: settings, licence and signing keys of this server."""
+"""``/installation/settings``, ``…/licence`` and ``…/keys``: settings, license and signing keys of this server."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class KeysQuery(msgspec.Struct, frozen=True):
 
 
 class KeyForm(msgspec.Struct, frozen=True):
-    """``act``: rotate the keys of a ``purpose``, or retire the ``key``, at once where it may be stolen."""
+    """``act``: rotate the keys of a ``purpose``, or retire the ``key``, at once where it can be stolen."""
 
     act: Text = ""
     purpose: Text = ""

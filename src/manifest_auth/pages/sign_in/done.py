@@ -96,7 +96,7 @@ def signed_in_here(
 
 async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) -> Answer[None]:
     """After a right second factor: what the first proof would have led to, had none been due. Raises ValidationError
-    where an app's address was taken off the list meanwhile."""
+    where an app's address was taken off the list in the meantime."""
     tenant, pending = finished.account.tenant, finished.pending
     more = await step.of_provider(ctx, tenant.id, finished.provider_id)
     over = (step.cookie(ctx, "", 0),)
@@ -166,7 +166,7 @@ async def _show_ending(ctx: RequestContext, call: PageCall[StateQuery]) -> View 
 
 
 async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View | Answer[None]:
-    """The press of "Continue as …": no code is ever given without one, since apps may share a scheme."""
+    """The press of "Continue as …": no code is ever given without one, since apps can share a scheme."""
     user, state = call.user, await step.unseal_state(ctx, call.form_cookie, call.fields.s)
     if user is None or state is None:
         return see_other(SIGN_IN if state is None else step.way_address(SIGN_IN, call.fields.s))

@@ -1,4 +1,4 @@
-"""``/forgot`` and ``/welcome``: one-time links by e-mail, and the pages where they lead."""
+"""``/forgot`` and ``/welcome``: one-time links by email, and the pages where they lead."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def _forgot(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answ
 
 
 # The token stands behind ``#`` in the link, which the browser sends to nobody; a module posts it. Without scripts a
-# field takes the code that the e-mail prints.
+# field takes the code that the email prints.
 
 
 CODE = "sign_in/welcome_code.html"

@@ -99,7 +99,7 @@ def note(ctx: RequestContext, tried: Tried) -> None:
 async def page_or_envelope(
     ctx: RequestContext, refusal: Refusal, head: Head, *, parameters: Collection[str] = ()
 ) -> Answer[None]:
-    """A page where a browser asks, the envelope for programs. ``parameters``: names that the page may show."""
+    """A page where a browser asks, the envelope for programs. ``parameters``: names that the page can show."""
     if not prefers_html(head.accept):
         return refuse(refusal, ctx.request_id)
     tried: Tried | None = ctx.loaded.get(_TRIED)
@@ -161,7 +161,7 @@ def _advice(refusal: Refusal, t: Words) -> str:
     if not isinstance(refusal, SsoFailed) or refusal.message == refusal.sentence:
         return ""
     text = shown(refusal.message, t)
-    text = text if text.endswith((".", "。")) else f"{text}."  # those of JSON may lack it
+    text = text if text.endswith((".", "。")) else f"{text}."  # those of JSON can lack it
     if not refusal.email:
         return text
     return f"{text} {t.gettext(_SIGNED_IN_AS) % {'email': refusal.email}}"

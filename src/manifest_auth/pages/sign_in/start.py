@@ -1,4 +1,4 @@
-"""``/sign-in``: the start of a sign-in, with the password, a passkey or the e-mail address."""
+"""``/sign-in``: the start of a sign-in, with the password, a passkey or the email address."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[S
 
 
 def _check(tenant: Tenant | None, state: State) -> None:
-    """Refuses at once what a sign-in could not end with. Raises ValidationError."""
+    """Rejects at once what a sign-in could not end with. Raises ValidationError."""
     step.end_of(_NO_SETTINGS if tenant is None else tenant.settings, state)
     exchange_codes.check_challenge(state.challenge, is_needed=state.response == "code")
 
@@ -221,7 +221,7 @@ async def _sign_in_passkey(ctx: RequestContext, call: PageCall[PasskeyForm]) -> 
 
 
 async def _elsewhere(ctx: RequestContext, call: PageCall[Any], refusal: OtherClient) -> Answer[None]:
-    """The passkey's owner proved to hold it, so the page may name the client that it belongs to."""
+    """The passkey's owner proved to hold it, so the page can name the client that it belongs to."""
     tenant = await step.client_of(ctx, State(client=refusal.client))
     brand = brands.of_client(tenant)
     t = catalogue(call.language or brand.language)
@@ -230,7 +230,7 @@ async def _elsewhere(ctx: RequestContext, call: PageCall[Any], refusal: OtherCli
     return await errors.page_of(ctx, shown, call.head, way=Link(there, t.gettext(_THERE)), brand=brand)
 
 
-_UNKNOWN = "passkey-unknown"  # where a request keeps the id of one that nobody has any more
+_UNKNOWN = "passkey-unknown"  # where a request keeps the id of one that nobody has anymore
 
 
 ROUTES = (

@@ -85,9 +85,9 @@ SIGN_IN = "/sign-in"
 
 
 class SignInView(msgspec.Struct, frozen=True):
-    """``client``: its name, empty while none is known; ``fixed``: the e-mail address was typed a page before;
+    """``client``: its name, empty while none is known; ``fixed``: the email address was typed a page before;
     ``password``: whether it is asked for here; ``passkey``: whether one signs in here; ``unknown``: credential id of a
-    passkey that nobody has any more; ``fresh``: the flow was begun anew, since what came was old or not ours;
+    passkey that nobody has anymore; ``fresh``: the flow was begun again, since what came was old or not ours;
     ``s``: the state for the form; ``change``, ``forgot``: addresses of links."""
 
     client: str
@@ -136,7 +136,7 @@ def way_address(path: str, s: str) -> str:
 async def view_of(
     ctx: RequestContext, call: PageCall[Any], state: State, tenant: Tenant | None, *, fresh: bool = False
 ) -> SignInView:
-    """With a client: all of its ways in on one page. Without: the e-mail address first, then the password."""
+    """With a client: all of its ways in on one page. Without: the email address first, then the password."""
     s = seal_state(ctx, call.form_cookie, state)
     others = seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, email="", client=""))
     passkey = not why_no_passkeys(ctx.services.settings)
@@ -179,7 +179,7 @@ _BEGIN_AGAIN, BACK = _("Start again"), _("Go back to the app")
 
 
 async def begin(ctx: RequestContext, due: MfaRequired, form_cookie: str, *, is_new: bool = False) -> Answer[None]:
-    """On to the page that asks for the factor, or enrols it. ``form_cookie``: of the browser, by which it can begin
+    """On to the page that asks for the factor, or enrolls it. ``form_cookie``: of the browser, by which it can begin
     again with what it typed; ``is_new``: it is none that the browser has. Raises InvalidToken, TokenExpired."""
     question = await gate.look_at_question(ctx, due.challenge)
     await ctx.services.keys.ensure_current()
@@ -225,7 +225,7 @@ def state_of(question: Question) -> State:
 
 
 async def way_back(ctx: RequestContext, call: PageCall[Any]) -> Link | None:
-    """The way of a sign-in that was refused back to the app that asked for it; None: none did."""
+    """The way of a sign-in that was rejected back to the app that asked for it; None: none did."""
     state = await unseal_state(ctx, call.form_cookie, getattr(call.fields, "s", ""))
     if state is None or not return_addresses.is_of_app(state.return_to):
         return None

@@ -34,7 +34,7 @@ class _Entry(Generic[Thing]):
     thing: Thing
     fetched_at: int
     renewed_at: int | None = None
-    failed_at: dict[int, int] = field(default_factory=dict)  # by client: the calls of one client may fail alone
+    failed_at: dict[int, int] = field(default_factory=dict)  # by client: the calls of one client might fail alone
 
 
 class TtlCache(Generic[Thing]):
@@ -45,7 +45,7 @@ class TtlCache(Generic[Thing]):
     invalid value.
 
     ``stale_ms``: the maximum age of a copy that is used while fetching fails; 0: none. No client waits for the fetch of
-    another client, whose share may be used up.
+    another client, whose share can be used up.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class TtlCache(Generic[Thing]):
     def _forget(self, asked: tuple[str, int], done: asyncio.Task[Thing]) -> None:
         del self._under_way[asked]
         if not done.cancelled():
-            done.exception()  # marks the error as handled; the callers may be gone
+            done.exception()  # marks the error as handled; the callers might be gone
 
 
 _STALE_MS = 24 * 60 * 60 * 1000

@@ -28,7 +28,7 @@ from manifest_auth.text import base64url
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
 
-# Our registration is checked without a user: by requests that the provider must refuse. The kind of refusal is the
+# Our registration is checked without a user: by requests that the provider must reject. The kind of refusal is the
 # finding.
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 
-# Signing keys of providers: reads JWK sets (RFC 7517), and chooses the keys that may verify a signature.
+# Signing keys of providers: reads JWK sets (RFC 7517), and chooses the keys that can verify a signature.
 #
 # Only public members of a key are used, and only kinds that sign ID tokens; other content of a set, for instance keys
 # of unknown kinds, is ignored.
@@ -52,7 +52,7 @@ class Key(NamedTuple):
     issuer: str | None = None  # whose tokens it signs, in sets with keys of several issuers (Microsoft)
 
     def fits(self, algorithm: str) -> bool:
-        """Whether the key may verify a signature with this algorithm."""
+        """Whether the key can verify a signature with this algorithm."""
         mine = self.kind if self.algorithm == "EdDSA" else self.algorithm
         named = self.kind if algorithm == "EdDSA" else algorithm
         return self.kind in ALGORITHMS[algorithm] and mine in (None, named)
@@ -61,13 +61,13 @@ class Key(NamedTuple):
         """Whether the signature is valid. Only for algorithms that :meth:`fits` accepts."""
         from joserfc.jws import JWSRegistry
 
-        # Uses the algorithm directly: the library's token parser limits headers to 512 bytes, refuses unknown members,
+        # Uses the algorithm directly: the library's token parser limits headers to 512 bytes, rejects unknown members,
         # and warns about EdDSA each time.
         return JWSRegistry.algorithms[algorithm].verify(signed, signature, self.jose)
 
 
 def keys_of_issuer(keys: tuple[Key, ...], *issuers: str) -> tuple[Key, ...]:
-    """The keys that may sign for one of these issuers: those that name it, and those that name none. ``{tenantid}``
+    """The keys that can sign for one of these issuers: those that name it, and those that name none. ``{tenantid}``
     matches any directory."""
     return tuple(key for key in keys if key.issuer is None or any(_fits(key.issuer, issuer) for issuer in issuers))
 
@@ -169,7 +169,7 @@ async def fetch_document(outgoing: Outgoing, address: str, deadline: Deadline) -
 
 
 def read_document(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> Discovered:
-    """The used members. Raises Refused for another issuer (section 4.3), or an address that may not be used."""
+    """The used members. Raises Rejected for another issuer (section 4.3), or an address that must not be used."""
     if document.get("issuer") != issuer:
         raise OidcRefused(_ISSUER.with_(f"{str(document.get('issuer'))[:200]}, configured is {issuer}"), SETUP_ERROR)
     if faults := bad_endpoints(outgoing, document):

@@ -80,7 +80,7 @@ class Redeemed(NamedTuple):
         return "Redeemed(***)"
 
 
-# Refusals of providers' answers, and the fixed sentences that a user may read about them.
+# Refusals of providers' answers, and the fixed sentences that a user can read about them.
 
 SETUP_ERROR = _("Single sign-on isn't set up correctly. Contact your administrator.")
 _UNKNOWN = _(
@@ -175,9 +175,9 @@ def refused_by_provider(status: int, error: object, description: object = None) 
 #
 # This is the mix-up defence (RFC 9207; RFC 9700, section 4.4).
 #
-# An attacker's provider may redirect the browser to an honest one, so that the honest provider's code arrives in a
+# An attacker's provider can redirect the browser to an honest one, so that the honest provider's code arrives in a
 # sign-in at the attacker's. One of two facts must prove the origin of an answer: it arrives at an address that no other
-# provider has, or it names its issuer. Otherwise the sign-in is refused.
+# provider has, or it names its issuer. Otherwise the sign-in is rejected.
 
 
 class Callback(NamedTuple):
@@ -196,7 +196,7 @@ class Callback(NamedTuple):
 
 
 class CallbackAddresses(NamedTuple):
-    """``own``: the address of one provider of one client; ``shared``: the common address; None for a provider that may
+    """``own``: the address of one provider of one client; ``shared``: the common address; None for a provider that can
     not use it."""
 
     own: str
@@ -253,8 +253,8 @@ class TokenEndpoint:
     async def redeem(
         self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline
     ) -> tuple[object, str, str | None]:
-        """The tokens for a code: the ID token, which is not verified and may be of any type, access and refresh token.
-        Raises Refused for the provider's errors (RFC 6749, section 5.2), Unreachable for a broken provider."""
+        """The tokens for a code: the ID token, which is not verified and can be of any type, access and refresh token.
+        Raises Rejected for the provider's errors (RFC 6749, section 5.2), Unreachable for a broken provider."""
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
         if error is not None:
@@ -271,7 +271,7 @@ class TokenEndpoint:
     async def ask(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Reply:
         """The answer, also a refusal. Raises Unreachable.
 
-        With ``auto`` the next authentication method is tried when the client was refused: a provider checks the client
+        With ``auto`` the next authentication method is tried when the client was rejected: a provider checks the client
         before the code, so a failed attempt does not use up the code.
         """
         known = (found.token_endpoint, registration.client_id)
@@ -337,7 +337,7 @@ def description_of(reply: Reply) -> object:
 
 
 def is_about_client(reply: Reply) -> bool:
-    """Whether id, secret or authentication method were refused. In addition to the RFC's codes, Keycloak answers
+    """Whether id, secret or authentication method were rejected. In addition to the RFC's codes, Keycloak answers
     ``unauthorized_client`` with 401, and Glewlwyd with 403."""
     error = error_of(reply)
     return error == "invalid_client" or (reply.status in (401, 403) and error not in ABOUT_CODE)

@@ -13,7 +13,7 @@ from manifest_auth.runtime.outgoing import Deadline, Outgoing
 from manifest_auth.runtime.outgoing_guard import Reply, Unreachable, parse
 from manifest_auth.text.base64url import decode, encode
 
-# ID tokens are verified as in OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725. Each check can refuse by
+# ID tokens are verified as in OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725. Each check can reject by
 # itself. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored; ``kid`` only selects among the keys that the
 # provider publishes.
 
@@ -22,7 +22,7 @@ MAX_SUBJECT = 255
 SKEW_S = 60
 _MOST_TRIED = 16  # keys tried for a token without kid
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
-#: Often absent. Other kinds of JWT (``at+jwt``, ``logout+jwt``) have their own types, and are refused.
+#: Often absent. Other kinds of JWT (``at+jwt``, ``logout+jwt``) have their own types, and are rejected.
 _TYPES = frozenset({"jwt", "jose", "id_token+jwt"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -76,7 +76,7 @@ class NoKey(OidcRefused):
 
 
 def read_token(token: object, algorithms: tuple[str, ...]) -> Signed:
-    """The parts of a token. Raises Refused for its shape, its type, and an algorithm that is not in ``algorithms``."""
+    """The parts of a token. Raises Rejected for its shape, its type, and an algorithm that is not in ``algorithms``."""
     if not isinstance(token, str) or len(token) > MAX_LENGTH or not _COMPACT.match(token):
         raise OidcRefused(_ID_TOKEN.with_("not three segments of at most 16 KiB"))
     text, _, signature = token.rpartition(".")
@@ -103,7 +103,7 @@ def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
     """The key that signed it. Raises NoKey."""
     usable = [key for key in keys if key.fits(signed.algorithm)]
     fitting = [key for key in usable if signed.kid in (None, key.kid)]
-    fitting = fitting or [key for key in usable if key.kid is None]  # keys may lack a kid (RFC 7517, 4.5)
+    fitting = fitting or [key for key in usable if key.kid is None]  # keys can lack a kid (RFC 7517, 4.5)
     if not fitting:
         raise NoKey(_ID_TOKEN.with_("its key is not among the provider's"))
     for key in fitting[:_MOST_TRIED]:
@@ -113,7 +113,7 @@ def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
 
 
 def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
-    """The claims of a token with a verified signature. Raises Refused, which names the wrong claims."""
+    """The claims of a token with a verified signature. Raises Rejected, which names the wrong claims."""
     try:
         claims = parse(signed.payload)
     except ValueError as error:
@@ -136,7 +136,8 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
 
 
 def check_access_token(claims: dict[str, Any], algorithm: str, key: Key, access_token: str) -> None:
-    """Checks ``at_hash``, if present (section 3.1.3.6). Raises Refused when the two tokens were not issued together."""
+    """Checks ``at_hash``, if present (section 3.1.3.6). Raises Rejected when the two tokens were not issued
+    together."""
     if "at_hash" in claims and claims["at_hash"] != _half_hash(algorithm, key, access_token.encode()):
         raise OidcRefused(_ID_TOKEN.with_("at_hash"))
 
@@ -190,7 +191,7 @@ _OF_AUTHENTICATION = frozenset({"amr", "acr", "acrs", "auth_time"})
 
 
 async def fetch_userinfo(outgoing: Outgoing, address: str, access_token: str, deadline: Deadline) -> Reply:
-    """The unchecked answer. Raises Unreachable for a broken provider, Refused for another error."""
+    """The unchecked answer. Raises Unreachable for a broken provider, Rejected for another error."""
     sent = {"Authorization": f"Bearer {access_token}"}
     reply = await outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")
     if reply.status >= 500:
@@ -206,12 +207,12 @@ def is_signed(reply: Reply) -> bool:
 
 
 def signed(reply: Reply, algorithms: tuple[str, ...]) -> Signed:
-    """The parts of the JWT. Raises Refused, also for an encrypted one."""
+    """The parts of the JWT. Raises Rejected, also for an encrypted one."""
     return read_token(reply.body.decode("ascii", "replace").strip(), algorithms)
 
 
 def read_userinfo(body: bytes) -> dict[str, Any]:
-    """The claims of a userinfo answer. Raises Refused unless the body is a JSON object."""
+    """The claims of a userinfo answer. Raises Rejected unless the body is a JSON object."""
     try:
         found = parse(body.removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
@@ -222,13 +223,13 @@ def read_userinfo(body: bytes) -> dict[str, Any]:
 
 
 def check_userinfo(claims: dict[str, Any], sub: str) -> None:
-    """Raises Refused for the claims of another user (section 5.3.2)."""
+    """Raises Rejected for the claims of another user (section 5.3.2)."""
     if claims.get("sub") != sub:
         raise OidcRefused(_USERINFO_SAYS.with_("is about another user"))
 
 
 def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: tuple[str, ...]) -> None:
-    """Checks issuer and audience of a signed answer (section 5.3.2). Raises Refused."""
+    """Checks issuer and audience of a signed answer (section 5.3.2). Raises Rejected."""
     if claims.get("iss") != issuer or not is_for(claims.get("aud"), client_id):
         raise OidcRefused(USERINFO.with_("signed by or for another party"))
     if foreign_audiences(claims["aud"], client_id, trusted):
@@ -237,7 +238,7 @@ def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: t
 
 def merged(token_claims: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
     """The claims of both. The ID token's claims win, and it alone says how the user authenticated; ``email_verified``
-    comes from the source of the e-mail address."""
+    comes from the source of the email address."""
     both = {name: value for name, value in info.items() if name not in _OF_AUTHENTICATION} | token_claims
     marks = (
         (info, token_claims)

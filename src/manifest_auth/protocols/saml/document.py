@@ -23,7 +23,7 @@ RESPONSE = Reason(
 
 
 class SamlRefused(Exception):
-    """A response is refused. The text is that of the reason, without its prefix; the sender never sees it."""
+    """A response is rejected. The text is that of the reason, without its prefix; the sender never sees it."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.text.removeprefix(_PREFIX))
@@ -42,7 +42,7 @@ class InvalidSaml(SamlRefused):
 
 
 class NotBase64(InvalidSaml):
-    """The input is not base64: an error of the request, which the sender may see."""
+    """The input is not base64: an error of the request, which the sender can see."""
 
 
 def quoted(text: str | None) -> str:
@@ -142,7 +142,7 @@ def is_future(since: str, now_ms: int) -> bool:
 
 # All XML goes through :func:`parse`. Documents that two parsers read differently caused CVE-2025-25291 and
 # CVE-2025-25292; comments that split a text caused CVE-2017-11427. So there is one parser, and ambiguous documents are
-# refused before it.
+# rejected before it.
 
 LARGEST = 256 * 1024
 _MOST_TAGS = 6_000  # start and end tags; a user in 2,500 groups stays below
@@ -154,11 +154,11 @@ _MOST_DIFFERENT_DECLARATIONS = 100
 
 _DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*\?>")
 _ENCODING = re.compile(rb"encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
-#: Short, since exclusive canonicalisation may repeat a namespace on every element.
+#: Short, since exclusive canonicalisation can repeat a namespace on every element.
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}:[!-~]{1,200}")
 _BOM = b"\xef\xbb\xbf"
 
-#: A prefix of one of these namespaces must have no other meaning in the document. Numbered prefixes may: ElementTree
+#: A prefix of one of these namespaces must have no other meaning in the document. Numbered prefixes can: ElementTree
 #: restarts numbering in every piece, and pysaml2 joins the pieces (an EncryptedData in a Response).
 _PROTECTED = {PROTOCOL, ASSERTION, DS, XENC, XENC11, EXCLUSIVE}
 _CUSTOMARY = {"saml": ASSERTION, "saml2": ASSERTION, "samlp": PROTOCOL, "saml2p": PROTOCOL, "ds": DS, "xenc": XENC}
@@ -169,7 +169,7 @@ _FORBIDDEN = {XINCLUDE, XSLT}
 def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) -> etree._Element:
     """The root element. Raises :class:`SamlRefused` for anything but plain, small, shallow XML in UTF-8.
 
-    ``comments``: whether comments are allowed between elements; a text with a comment inside is refused, see
+    ``comments``: whether comments are allowed between elements; a text with a comment inside is rejected, see
     :func:`text_of`.
     """
     root = _parsed(_plain(document, largest, comments))

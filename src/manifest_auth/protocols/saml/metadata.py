@@ -270,7 +270,7 @@ def authn_request(
     """An unsigned AuthnRequest. ``request_id``: an XML name, which starts with a letter or ``_``.
 
     ``force``: the user must authenticate again; ``contexts``: in one of these ways (SAML core 3.3.2.2.1). There is no
-    NameIDPolicy: providers send their configured NameID, some refuse other formats, and djangosaml2idp refuses a policy
+    NameIDPolicy: providers send their configured NameID, some reject other formats, and djangosaml2idp rejects a policy
     without a format.
     """
     members = {

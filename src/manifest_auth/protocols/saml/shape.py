@@ -112,7 +112,7 @@ def _check_algorithm(element: etree._Element, allowed: set[str] | dict[str, int]
 
 
 def _check_prefixes(method: etree._Element) -> None:
-    """Exclusive canonicalisation may have one InclusiveNamespaces with a list of prefixes, nothing else."""
+    """Exclusive canonicalisation can have one InclusiveNamespaces with a list of prefixes, nothing else."""
     if set(method.attrib) != {"Algorithm"} or len(method) > 1:
         raise InvalidSaml(f"{quoted(local(method))} has members that it must not have")
     for inclusive in method:
@@ -154,7 +154,7 @@ def verified(
 ) -> etree._Element:
     """The element, parsed from the canonical bytes that its signature covers, without the signature.
 
-    The caller has checked the element's structure. Any of ``certificates`` (DER) may have signed; KeyInfo is ignored.
+    The caller has checked the element's structure. Any of ``certificates`` (DER) might have signed; KeyInfo is ignored.
     ``accept_expired``: the dates of the certificates do not matter, since the keys are pinned. Raises
     :class:`SamlRefused`.
     """
@@ -219,7 +219,7 @@ def _kind(certificate: x509.Certificate) -> str:
 
 
 # Signature wrapping (XSW) moves the signed element and puts a forged one where a program searches for it. Here nothing
-# is searched: a document with an element in another place is refused before a signature is read.
+# is searched: a document with an element in another place is rejected before a signature is read.
 
 _ID = re.compile(r"[\w.\-:]{1,256}")
 
@@ -378,7 +378,7 @@ _LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 and its line breaks
 class UnverifiedResponse(NamedTuple):
     """A response that is not verified. ``document``: its XML. ``issuer``: of the Response, else of the plain Assertion.
 
-    ``audiences`` is empty when the assertion is encrypted. Everything may be forged: it only selects the provider, and
+    ``audiences`` is empty when the assertion is encrypted. Everything can be forged: it only selects the provider, and
     :func:`manifest_auth.protocols.saml.verify` checks everything again.
     """
 

@@ -42,9 +42,9 @@ from manifest_auth.protocols.saml.shape import UnverifiedResponse, base64_of, on
 # Encrypted content is not trusted: the clear text goes through the same parser and shape checks, and needs a signature,
 # its own or that of the whole response over the cipher text. In the second case only the verified bytes are decrypted.
 #
-# AES-CBC is malleable: an attacker who learns why a changed cipher text was refused can decrypt it (Jager and
+# AES-CBC is malleable: an attacker who learns why a changed cipher text was rejected can decrypt it (Jager and
 # Somorovsky, 2011). So every failure between the key and the parsed element has the same text, wrong padding is not
-# detected as such, and PKCS #1 v1.5 for the key (Bleichenbacher) is refused by name.
+# detected as such, and PKCS #1 v1.5 for the key (Bleichenbacher) is rejected by name.
 #
 # Triple DES is accepted but not advertised: pysaml2 supports nothing else. Its short block is a weakness only after
 # gigabytes with one key, not for one assertion.
@@ -238,7 +238,7 @@ def check_status(response: etree._Element) -> None:
 def check_envelope(response: etree._Element, expected: Expected, is_signed: bool) -> None:
     """Checks version, time, destination, issuer and InResponseTo of the Response. Raises :class:`SamlRefused`.
 
-    A signed message must name its destination (SAML bindings 3.5.5.2). An unsigned one may leave it out: the Recipient
+    A signed message must name its destination (SAML bindings 3.5.5.2). An unsigned one can leave it out: the Recipient
     of the confirmation is always required and always signed.
     """
     check_version_and_time(response, expected.now_ms)
@@ -387,7 +387,7 @@ def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
 def _check_confirmation(confirmation: etree._Element, expected: Expected) -> int:
     """Checks recipient, end and InResponseTo of a bearer confirmation (SAML profiles 4.1.4.2).
 
-    NotBefore is not allowed; if a provider sends it, it is checked rather than refused.
+    NotBefore is not allowed; if a provider sends it, it is checked rather than rejected.
     """
     if confirmation.get("Method") != BEARER:
         raise InvalidSaml(f"Method is {quoted(confirmation.get('Method'))}")
@@ -410,7 +410,7 @@ def _check_window(element: etree._Element, now_ms: int) -> None:
 def _read_name_id(subject: etree._Element) -> tuple[str, str]:
     """Text and format of the NameID; both empty for a subject without one, which is legal (SAML core 2.4.1).
 
-    A name of another kind, for instance an encrypted one, is refused, not ignored.
+    A name of another kind, for instance an encrypted one, is rejected, not ignored.
     """
     if not any(subject.find(assertion(kind)) is not None for kind in ("NameID", "BaseID", "EncryptedID")):
         return "", ""
@@ -448,7 +448,7 @@ class Policy(NamedTuple):
     """The pinned values of one provider.
 
     ``issuer``: its entity id. ``audience``: our entity id for this tenant. ``acs``: our assertion consumer address.
-    ``certificates``: DER; any of them may sign. ``decryption_keys``: private keys in PEM, newest first.
+    ``certificates``: DER; any of them can sign. ``decryption_keys``: private keys in PEM, newest first.
     """
 
     issuer: str

@@ -1,6 +1,6 @@
 """Chooses the Argon2 build: the fastest that is installed and computes the right tag.
 
-There may be two: the wheel that pip installs, for any x86-64, and a build that :mod:`.compile` made for this processor
+There can be two: the wheel that pip installs, for any x86-64, and a build that :mod:`.compile` made for this processor
 in its own folder. Each is tried in its own process, since a build for another processor crashes with an illegal
 instruction.
 """

@@ -2,7 +2,7 @@
 
 The wheel from PyPI is made for any x86-64 and does not use wide registers; the same source compiled here computes about
 twice as many hashes a second. It needs a C compiler and Python's headers; with ``--zig`` a compiler comes from PyPI
-(400 MB, deleted afterwards). Without either the server uses the wheel. Takes about five seconds.
+(400 MB, deleted afterward). Without either the server uses the wheel. Takes about five seconds.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ DEPTH = 2
 
 
 class HashFailed(Exception):
-    """Argon2 refused the parameters, or the job's worker died twice."""
+    """Argon2 rejected the parameters, or the job's worker died twice."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,8 +61,8 @@ class _Worker:
 
 
 class HashPool:
-    """``folders``: of the Argon2 build; ``limit``: jobs that may wait; ``buffer_kib``: the usual memory of a job;
-    ``in_vain``: whether those that wait are refused instead."""
+    """``folders``: of the Argon2 build; ``limit``: jobs that can wait; ``buffer_kib``: the usual memory of a job;
+    ``in_vain``: whether those that wait are rejected instead."""
 
     def __init__(
         self, folders: list[str], in_vain: Callable[[], bool], *, workers: int, limit: int, buffer_kib: int
@@ -77,12 +77,12 @@ class HashPool:
 
     @property
     def most(self) -> int:
-        """Number of jobs that may wait or run."""
+        """Number of jobs that can wait or run."""
         return self._limit + self._count * DEPTH
 
     @property
     def is_full(self) -> bool:
-        """Whether as many jobs wait as may."""
+        """Whether as many jobs wait as can."""
         return len(self._queue) >= self._limit
 
     async def start(self) -> None:
@@ -194,7 +194,7 @@ SALT, TAG = 16, 32
 _PHC = re.compile(
     r"\$argon2id\$v=19\$m=(?P<m>\d{1,8}),t=(?P<t>\d{1,4}),p=(?P<p>\d{1,3})\$(?P<salt>[A-Za-z0-9+/]+)\$(?P<tag>[A-Za-z0-9+/]+)\Z"
 )
-#: The most that an imported Argon2id hash may cost: MiB, and MiB times passes.
+#: The most that an imported Argon2id hash can cost: MiB, and MiB times passes.
 MOST_MEMORY: Final = 256
 MOST_WORK: Final = 512
 
@@ -322,7 +322,7 @@ class Hasher:
 
 
 def why_refused(stored: str) -> str:
-    """Why a hash of another system cannot be imported; empty where it can."""
+    """Why a hash of another system cannot be imported; empty if it can."""
     found = _PHC.match(stored)
     why = imported_hashes.why_refused(stored) if found is None else _why_not_argon2(found)
     return "Not a supported hash format" if why is None else why

@@ -4,7 +4,7 @@ The first sign-in replaces them by Argon2id.
 
 Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``, Werkzeug's ``pbkdf2:sha256:``, passlib's
 ``$pbkdf2-sha256$`` and -sha512), scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). What is
-imported may cost some ten times as much as a hash of ours: each attempt to sign in computes it. A hash that is stored
+imported can cost some ten times as much as a hash of ours: each attempt to sign in computes it. A hash that is stored
 already was let in with more, and is still computed.
 """
 
@@ -22,7 +22,7 @@ _B64, _OWN = r"[A-Za-z0-9+/=]+", r"[./A-Za-z0-9]+"  # of Django, of passlib
 # Of stored hashes.
 _MAX_BCRYPT, _MAX_ITERATIONS = 16, 10_000_000
 _MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
-#: The most that an imported hash may cost: of bcrypt the cost, of PBKDF2 the iterations, of scrypt N x r x p.
+#: The most that an imported hash can cost: of bcrypt the cost, of PBKDF2 the iterations, of scrypt N x r x p.
 MOST_BCRYPT: Final = 13
 MOST_PBKDF2: Final = 2_000_000
 MOST_SCRYPT: Final = 2**20

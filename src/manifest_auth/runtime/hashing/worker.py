@@ -125,7 +125,7 @@ def main(nice: int, buffer_kib: int, folders: list[str]) -> None:
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
     _signal.signal(_signal.SIGHUP, _signal.SIG_IGN)
-    posix.nice(nice)  # relative to the server: an absolute value may raise the priority, which needs root
+    posix.nice(nice)  # relative to the server: an absolute value can raise the priority, which needs root
     sys.path[:0] = folders
     hasher = Hasher(buffer_kib)
     channel = _socket.socket(fileno=0)
@@ -139,7 +139,7 @@ def main(nice: int, buffer_kib: int, folders: list[str]) -> None:
             return
         try:
             channel.send(hasher.hash(job))
-        except OSError:  # the web process has ended meanwhile
+        except OSError:  # the web process has ended in the meantime
             return
 
 

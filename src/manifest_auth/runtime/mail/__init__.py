@@ -1,9 +1,9 @@
 """Emails over SMTP, if the operator configured a server: texts in six languages, their HTML, and the sending.
 
-A new e-mail is a function in :mod:`manifest_auth.runtime.mail.emails` that calls ``write`` with sentences.
+A new email is a function in :mod:`manifest_auth.runtime.mail.emails` that calls ``write`` with sentences.
 ``./dev messages`` puts the sentences into the catalogues of :mod:`manifest_auth.text.languages`.
 
-Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
+Never decides who gets an email, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """
 
 from manifest_auth.runtime.mail.looks import PRODUCT, Look

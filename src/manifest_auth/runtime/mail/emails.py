@@ -1,4 +1,4 @@
-"""E-mails to users about their accounts and second factors, and to Admins and the operator: a function for each.
+"""Emails to users about their accounts and second factors, and to Admins and the operator: a function for each.
 
 No input or output. The only variable parts are the client's name, the link and its lifetime. No email has a text that a
 person wrote, and one about two addresses names neither: otherwise a user who can invite could send texts of their
@@ -239,7 +239,7 @@ def recovery_codes_made(to: Reader, address: str) -> Email:
 
 
 def factors_reset(to: Reader) -> Email:
-    """To a user whose second factors another person took away."""
+    """To a user whose second factors another person removed."""
     return write(
         to,
         _("%(client)s: your second factors were reset"),

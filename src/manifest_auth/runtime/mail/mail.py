@@ -1,4 +1,4 @@
-"""Sends the e-mails of one process, each within a time limit, and reports whether the server accepted it."""
+"""Sends the emails of one process, each within a time limit, and reports whether the server accepted it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 THREADS = 4
-MOST_WAITING = 100  # e-mails; a mail server that hangs must not fill the memory
-BUDGET_S = 3.0  # for all e-mails of one request, whose caller waits for the answer
-BACKGROUND_BUDGET_S = 30.0  # for an e-mail for which no request waits
+MOST_WAITING = 100  # emails; a mail server that hangs must not fill the memory
+BUDGET_S = 3.0  # for all emails of one request, whose caller waits for the answer
+BACKGROUND_BUDGET_S = 30.0  # for an email for which no request waits
 
 
 def check_connection(server: Server, seconds: float) -> None:
@@ -54,14 +54,14 @@ class Mail:
         return self._server is not None
 
     def deadline(self, seconds: float = BUDGET_S) -> float:
-        """The deadline for e-mails that start now, as time of the event loop."""
+        """The deadline for emails that start now, as time of the event loop."""
         return asyncio.get_running_loop().time() + seconds
 
     async def send(
         self, email: Email, deadline: float, request_id: str, message: str = "", look: Look = PRODUCT
     ) -> NotSent | None:
-        """Why the mail server did not accept the e-mail in time; None: it did. The log has it too, with the request's
-        id. ``message``: a random name of the e-mail, the same for each attempt, so that mailboxes recognise a second
+        """Why the mail server did not accept the email in time; None: it did. The log has it too, with the request's
+        id. ``message``: a random name of the email, the same for each attempt, so that mailboxes recognise a second
         copy. ``deadline``: from :meth:`deadline`, seconds of the event loop's clock. ``look``: of its HTML."""
         if self._server is None:
             return NotSent("no mail server is set up")
@@ -86,7 +86,7 @@ class Mail:
         try:
             to = recipient(email.to)
             message = self._message(server, email._replace(to=to), name, look)
-        except ValueError as error:  # a line break in a header is refused by the library
+        except ValueError as error:  # a line break in a header is rejected by the library
             raise NotSent(f"the e-mail cannot be built: {error}") from error
         given_up = threading.Event()
         self._waiting += 1
@@ -102,7 +102,7 @@ class Mail:
     def _done(self, work: asyncio.Future[None]) -> None:
         self._waiting -= 1
         if not work.cancelled():
-            work.exception()  # the caller may be gone
+            work.exception()  # the caller might be gone
 
     def _message(self, server: Server, email: Email, own_name: str, look: Look) -> EmailMessage:
         """The message (RFC 5322), as text and as HTML (RFC 2046, 5.1.4). Raises ValueError."""
@@ -119,7 +119,7 @@ class Mail:
         message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
         message["Message-ID"] = f"<{own_name}@{server.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
-        message.set_content(email.text)  # before other headers of the content, which it takes away
+        message.set_content(email.text)  # before other headers of the content, which it removes
         message.add_alternative(html_of(email, look), subtype="html")
         if look.logo:
             *_, html = message.iter_parts()
@@ -140,7 +140,7 @@ class Mail:
             self._log.error("internal_error", exc_info=error)
 
     async def close(self) -> None:
-        """Finishes e-mails under way, within the budget of a request. The rest stays in the mail queue."""
+        """Finishes emails under way, within the budget of a request. The rest stays in the mail queue."""
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=BUDGET_S)
             for task in left:

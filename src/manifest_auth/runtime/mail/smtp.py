@@ -18,7 +18,7 @@ from manifest_auth.text.canonical import EMAIL_SHAPE, mailbox
 
 
 def send(server: Server, to: str, message: EmailMessage, seconds: float, is_wanted: Callable[[], bool]) -> None:
-    """Sends the message. ``is_wanted`` is asked just before: the caller may have given up.
+    """Sends the message. ``is_wanted`` is asked just before: the caller might have given up.
 
     ``seconds``: for each answer of the server. Raises NotSent.
     """
@@ -36,7 +36,7 @@ def check_connection(server: Server, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _connected(server: Server, seconds: float) -> Iterator[smtplib.SMTP]:
-    """A connection that is ready to send an e-mail. Raises NotSent, also for errors while it is used."""
+    """A connection that is ready to send an email. Raises NotSent, also for errors while it is used."""
     try:
         smtp = _open(server, seconds)
         try:
@@ -70,7 +70,7 @@ def _encrypt(smtp: smtplib.SMTP, server: Server) -> None:
 
 
 def _refused(error: Exception) -> int:
-    """The reply code by which an e-mail with one recipient is refused for good; 0 for any other error, which may be of
+    """The reply code by which an email with one recipient is rejected for good; 0 for any other error, which can be of
     the server, of the sender or of the moment."""
     code = error.smtp_code if isinstance(error, smtplib.SMTPDataError) else 0
     if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -87,7 +87,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-# Headers of e-mails with text from others, written as they are sent.
+# Headers of emails with text from others, written as they are sent.
 #
 # The library would read such a text first: it takes parts that look like encoded words (RFC 2047) for encoded, even
 # line breaks (CVE-2024-6923, up to Python 3.11.9 and 3.12.4), and loses or doubles spaces where it folds.
@@ -97,7 +97,7 @@ _LONGEST = 76  # characters of a line with an encoded word (RFC 2047)
 
 
 def recipient(email: str) -> str:
-    """The address of an e-mail, for its envelope and ``To``. Raises ValueError for what is not one address."""
+    """The address of an email, for its envelope and ``To``. Raises ValueError for what is not one address."""
     if not EMAIL_SHAPE.fullmatch(email):
         raise ValueError("not an email address")
     return mailbox(email)

@@ -1,4 +1,4 @@
-"""Writes an e-mail in its reader's language: plain text, a greeting and paragraphs.
+"""Writes an email in its reader's language: plain text, a greeting and paragraphs.
 
 A part is a sentence of the catalogues, or the same in every language. What a sentence says of this case is put into it
 by name, so that each language has it where it belongs. A paragraph is one line: programs wrap it, and Japanese has no
@@ -24,7 +24,7 @@ class Email(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """The recipient of an email. ``client``: its name, which any sentence may say as ``%(client)s``."""
+    """The recipient of an email. ``client``: its name, which any sentence can say as ``%(client)s``."""
 
     email: str
     language: str
@@ -71,14 +71,14 @@ _HELLO = _("Hello,")
 
 
 def write(to: Reader, subject: Sentence, *parts: Part) -> Email:
-    """The e-mail, with a greeting before the parts."""
+    """The email, with a greeting before the parts."""
     words = catalogue(to.language)
     said = [part.said(words, to.client) if isinstance(part, Sentence) else part for part in (_HELLO, *parts)]
     return Email(to.email, subject.said(words, to.client), "\n\n".join(said) + "\n", to.language)
 
 
 def opened(link: Link) -> tuple[Part, ...]:
-    """The link, the same for a browser that opens no links from e-mails or runs no scripts, and how long it works."""
+    """The link, the same for a browser that opens no links from emails or runs no scripts, and how long it works."""
     address, _hash, code = link.address.partition("#")
     return (
         Verbatim(link.address),

@@ -40,7 +40,7 @@ def public_origin(settings: Settings) -> str:
 
 
 def why_no_passkeys(settings: Settings) -> str:
-    """Why browsers make no passkey at the public address; empty where they do (WebAuthn Level 3, section 5.1.3: a
+    """Why browsers make no passkey at the public address; empty if they do (WebAuthn Level 3, section 5.1.3: a
     secure context, and a domain)."""
     host = public_host(settings)
     if _is_address(host):
@@ -56,7 +56,7 @@ def passkey_rp_id(settings: Settings) -> str:
 
 
 def passkey_origins(settings: Settings) -> tuple[str, ...]:
-    """The origins at which a passkey may be made and used, the public one first. Raises ValueError."""
+    """The origins at which a passkey can be made and used, the public one first. Raises ValueError."""
     named = tuple(part.strip() for part in settings.passkey_origins.split(",") if part.strip())
     for origin in named:
         if not _ANDROID.match(origin) and not _is_https_below(origin, passkey_rp_id(settings)):
@@ -108,7 +108,7 @@ def _origin(address: str) -> str:
 # Reads the file that ``--env-file`` names: settings and other variables, a ``NAME=VALUE`` on each line.
 #
 # Nothing in it is run or expanded. What is accepted means the same to systemd (``EnvironmentFile=``); what systemd or a
-# shell would read differently, like a backslash, is refused unless quotes make it plain.
+# shell would read differently, like a backslash, is rejected unless quotes make it plain.
 
 
 _BLANK = " \t\r"

@@ -74,7 +74,7 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-# The setting ``outgoing_private``: which providers at private addresses may be called: all, none, or a list.
+# The setting ``outgoing_private``: which providers at private addresses can be called: all, none, or a list.
 
 
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\Z")

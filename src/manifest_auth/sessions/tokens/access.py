@@ -2,7 +2,7 @@
 
 Everything else is read from the session's row.
 
-The header is a constant of the key, so a token whose header differs by one byte is refused before any computation:
+The header is a constant of the key, so a token whose header differs by one byte is rejected before any computation:
 ``alg``, ``kid``, ``jku``, ``crit`` and the rest are never interpreted. A verified token is cached while it is used,
 which saves the signature check but not the read of its session.
 """
@@ -161,7 +161,7 @@ def _signed_by_us(ring: KeyRing, purpose: Purpose, token: str) -> bytes | None:
 
 
 async def _payload_of(ring: KeyRing, purpose: Purpose, token: str, what: str) -> bytes:
-    """The same, with keys that another node may have made meanwhile. Raises InvalidToken."""
+    """The same, with keys that another node might have made in the meantime. Raises InvalidToken."""
     if not is_compact(token):
         raise InvalidToken(reason=f"{what}: shape")
     payload = _signed_by_us(ring, purpose, token)
@@ -234,7 +234,7 @@ class VerifiedTokens:
         return self._signed(Purpose.ACCESS, token, now_ms)
 
     def signed_for(self, purpose: Purpose, token: str, now_ms: int) -> Verified | None:
-        """The content of a token that was refused for another purpose, if it is valid for this one."""
+        """The content of a token that was rejected for another purpose, if it is valid for this one."""
         found = self._signed(purpose, token, now_ms)
         return found if found is not None and found.exp * 1000 > now_ms else None
 
@@ -274,7 +274,7 @@ class VerifiedTokens:
 
 
 # Access tokens of service accounts: JWTs of RFC 9068, signed with ES256. Type, audience and keys are others than those
-# of users' tokens, so that each verifier refuses the other's.
+# of users' tokens, so that each verifier rejects the other's.
 
 
 _SERVICE_ALGORITHM = "ES256"
@@ -402,7 +402,7 @@ async def mint_for_app(ring: KeyRing, algorithm: str, claims: dict[str, Any], ki
 
 
 class IdClaims(msgspec.Struct, frozen=True):
-    """Of an ID token that an app sends back: whose it is. Times are not looked at: it may have expired."""
+    """Of an ID token that an app sends back: whose it is. Times are not looked at: it might have expired."""
 
     iss: str
     sub: str

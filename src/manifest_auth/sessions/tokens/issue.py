@@ -55,7 +55,7 @@ class Decision(enum.Enum):
     COMMIT = "commit"  # the first use of a child of the current token: it becomes current
     SUCCEED = "succeed"  # strict: the current token is replaced as its child is issued
     AGAIN = "again"  # replaced a moment ago: answer again with the current token
-    REUSED = "reused"  # replaced longer ago: an attacker may have a copy
+    REUSED = "reused"  # replaced longer ago: an attacker can have a copy
 
 
 def decide(presented: RefreshToken, chain: Chain, now: int, grace_ms: int, *, strict: bool) -> Decision:
@@ -171,7 +171,7 @@ def pair(
     app: ForApp | None = None,
 ) -> TokenPair:
     """Tokens for a session, which do not outlive it. ``own``, ``parent``: ids of the refresh token and its parent. An
-    ``app`` has an audience of its own, so that nobody who verifies tokens by themselves takes it for the user."""
+    ``app`` has an audience of its own, so that nobody who verifies tokens on their own takes it for the user."""
     longest = kind.access_ttl if app is None else app.seconds
     seconds = max(1, min(longest, (subject.ends_at - now) // 1000))
     issued = now // 1000

@@ -112,7 +112,7 @@ class Key(NamedTuple):
     expires_at: int | None
 
 
-# The store keeps the longest life that any server has given to what a key signed: the process that rotates may have
+# The store keeps the longest life that any server has given to what a key signed: the process that rotates can have
 # other settings than those that sign.
 
 _NAME = "key_lifetimes"
@@ -200,7 +200,7 @@ _LOCKED = _each(
     KeyRow,
 )
 _MORE_S = 120  # that a retired key verifies: clocks differ
-_KEPT_MS = DAY * 1000  # after its end: the clock of the node where keys change may be ahead of the others
+_KEPT_MS = DAY * 1000  # after its end: the clock of the node where keys change can be ahead of the others
 _SWEEP = _each(lambda table: delete(table).where(table.c.expires_at < bindparam("now")))
 _DELETE = _each(lambda table: delete(table).where(table.c.id == bindparam("of_id")))
 _STAMP = "keys"
@@ -239,7 +239,7 @@ class KeyRing:
         store.on_announcement(self._on_announcement)
 
     async def load(self, *, serves: bool = False) -> None:
-        """Reads all keys, and makes missing ones. ``serves``: this process signs for callers, so what it signs may live
+        """Reads all keys, and makes missing ones. ``serves``: this process signs for callers, so what it signs can live
         as long as its settings say. Raises CannotOpen with a wrong secret key."""
 
         def work(unit: SystemUnit) -> tuple[list[KeyRow], str]:
@@ -268,7 +268,7 @@ class KeyRing:
     async def refresh(self) -> bool:
         """Reads the keys again. True when they changed."""
         before = self.generation
-        # Concurrent callers, for instance with forged tokens, share one read: not the one in progress, which may have
+        # Concurrent callers, for instance with forged tokens, share one read: not the one in progress, which can have
         # started before the wanted key was stored, but the next one.
         if self._reading is not None:
             await asyncio.wait([self._reading])
@@ -320,7 +320,7 @@ class KeyRing:
 
     def replace_lost(self, unit: SystemUnit) -> list[str]:
         """Deletes the keys that none of the secret keys opens, and makes new ones for those that signed; their ids.
-        Works on keys that :meth:`load` refuses."""
+        Works on keys that :meth:`load` rejects."""
         lost = [row for row in unit.all(_ALL) if not self._opens(row)]
         for row in lost:
             unit.change(_DELETE[_table_of(row.purpose)], of_id=row.id)
@@ -437,7 +437,7 @@ class KeyRing:
         return key_id
 
     def _take(self, rows: list[KeyRow], stamp: str, announced: int) -> None:
-        # What was read while a change was announced may be from before it.
+        # What was read while a change was announced might be from before it.
         self._stale, self.stamp = announced != self._announced, stamp
         if rows == self._rows:
             return

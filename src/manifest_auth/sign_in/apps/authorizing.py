@@ -96,7 +96,7 @@ def proved_at(user: Principal) -> int:
 
 def is_too_old(ctx: RequestContext, wanted: Wanted, user: Principal) -> bool:
     """Whether the request asks for a newer proof than the session has."""
-    if user.authenticated_at is None and wanted.asks_anew:  # it may be of any time
+    if user.authenticated_at is None and wanted.asks_anew:  # it can be of any time
         return True
     at, since = proved_at(user), wanted.made_at
     if user.created_at >= since:  # a provider names the whole second in which the user proved it
@@ -115,13 +115,13 @@ async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principa
         if not grant.covers(wanted.scope):
             return Needs.CONSENT
     # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6). A sign-in is no press:
-    # the request may have been made in another browser.
+    # the request might have been made in another browser.
     is_claimable = app.kind == "native" and not wanted.redirect_uri.startswith("https:")
     return Needs.PRESS if wanted.select or is_claimable else None
 
 
 def _agree(unit: TenantUnit, ctx: RequestContext, app: App, user: User, wanted: Wanted) -> None:
-    """The user agreed to what the app may see and do."""
+    """The user agreed to what the app can see and do."""
     before = apps.find_grant(unit, user.id, app.id, ctx.now)
     scopes = apps.in_order({*wanted.scope, *(before.scopes.split() if before.consented_at else ())})
     apps.put_grant(unit, before._replace(scopes=scopes, consented_at=ctx.now, last_used_at=ctx.now))

@@ -134,7 +134,7 @@ def _refused(why: str, replay: Replay | None = None) -> TokenRefused:
 
 
 def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: str) -> str:
-    """Why the code is refused; empty: it is accepted."""
+    """Why the code is rejected; empty: it is accepted."""
     if found.app_id != app.id or found.tenant_id != app.tenant_id:
         return "another app's"
     if found.redirect_uri != address:
@@ -237,7 +237,7 @@ def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> 
 
 
 def _is_verified(unit: TenantUnit, user: User) -> bool:
-    """Whether the address was proved: by mail, or by a domain that counts. A provider may vouch for no other domain,
+    """Whether the address was proved: by mail, or by a domain that counts. A provider can vouch for no other domain,
     and an Admin who confirms an identity proves no address."""
     return user.email_proved_at is not None or claims.domain_counts(unit, email_domain(user.email))
 

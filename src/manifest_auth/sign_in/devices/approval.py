@@ -49,14 +49,14 @@ def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bo
     return is_listed(one, listed) and is_listed(other, listed)
 
 
-# Approval is the act that needs a recent proof, the same network, and a role that a device may have. A pairing by
+# Approval is the act that needs a recent proof, the same network, and a role that a device can have. A pairing by
 # scanning asks for the proof when it begins as well, and is approved by the session that began it.
 
 _OVER = _("The request has expired. Start again on the device.")
 
 
 class DeviceData(Wire, frozen=True):
-    """``name``: as the device calls itself, may be empty; ``roles``: that it would have; ``endsAt``: when it would be
+    """``name``: as the device calls itself, can be empty; ``roles``: that it would have; ``endsAt``: when it would be
     signed out."""
 
     app: str
@@ -103,13 +103,13 @@ async def approve(ctx: RequestContext, user_code: str) -> None:
 
 
 async def deny(ctx: RequestContext, user_code: str) -> None:
-    """Refuses the device that shows a code. Raises as :func:`look`."""
+    """Rejects the device that shows a code. Raises as :func:`look`."""
     grant = await _found(ctx, user_code)
     await ctx.store.write(lambda unit: reject(unit, ctx, grant, "asked"))
 
 
 def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
-    """The caller's account, which may let a device in. Raises Forbidden, and Conflict where too many are signed in."""
+    """The caller's account, which can let a device in. Raises Forbidden, and Conflict where too many are signed in."""
     user = users.get(unit, ctx.user.user_id, lock=True)
     if not user.roles & mask_of(list(rules_of(ctx).roles)):
         raise Forbidden(_("None of your roles can be used on a device"))
@@ -119,7 +119,7 @@ def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
 
 
 def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> None:
-    """Approves a grant, and tells the user by e-mail. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
+    """Approves a grant, and tells the user by email. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
     rules, user = rules_of(ctx), check_may(unit, ctx)
     if rules.same_network and not is_same(ctx.services.settings, rules, grant.address, ctx.address):
         raise Forbidden(_("The device is on a different network. Connect both to the same network."))
@@ -192,7 +192,7 @@ class PairingCodeData(Wire, frozen=True):
 
 
 class PairingData(Wire, frozen=True):
-    """``device``: that scanned the code; ``expired``: renew the code until ``renewableUntil``, or begin anew."""
+    """``device``: that scanned the code; ``expired``: renew the code until ``renewableUntil``, or begin again."""
 
     state: State
     expires_at: Time
@@ -266,7 +266,7 @@ async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingData:
 
 async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> None:
     """Lets the device in that claimed the pairing and shows these digits; another number denies it for good. Raises
-    NotFound, Conflict, Forbidden, ReauthenticationRequired: the proof may be older than the pairing."""
+    NotFound, Conflict, Forbidden, ReauthenticationRequired: the proof can be older than the pairing."""
     step_up.check(ctx, Act.PAIRING)
 
     def work(unit: TenantUnit) -> bool:
@@ -284,7 +284,7 @@ async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> 
 
 
 async def deny_pairing(ctx: RequestContext, pairing_id: str) -> None:
-    """Refuses the device that claimed the pairing, and ends one that none has claimed. Raises NotFound, Conflict."""
+    """Rejects the device that claimed the pairing, and ends one that none has claimed. Raises NotFound, Conflict."""
 
     def work(unit: TenantUnit) -> None:
         grant = _grant_of(unit, _own(unit, ctx, pairing_id))
@@ -305,7 +305,7 @@ def _grant_of(unit: TenantUnit, pairing: Pairing) -> Grant | None:
 
 
 def _close(unit: TenantUnit, ctx: RequestContext, pairing: Pairing) -> None:
-    """Ends an open pairing, and refuses the device that waits for it."""
+    """Ends an open pairing, and rejects the device that waits for it."""
     grants.close_pairing(unit, pairing.id, ctx.now)
     grant = _grant_of(unit, pairing)
     if grant is not None:

@@ -117,7 +117,7 @@ def _fresh(ctx: RequestContext, app: App, device_code: str, name: str) -> Grant:
 
 
 def _name(fields: Mapping[str, str]) -> str:
-    """The name that the device gives itself; may be empty. Raises InvalidRequest."""
+    """The name that the device gives itself; can be empty. Raises InvalidRequest."""
     name = unicodedata.normalize("NFC", fields.get("device_name", "").strip())
     if len(name) > LONGEST_NAME or not all(one.isalnum() or one in " -" for one in name):
         raise InvalidRequest("device_name must have at most 40 letters, digits, spaces, and hyphens")
@@ -169,7 +169,7 @@ def _polled(unit: SystemUnit, ctx: RequestContext, app: App, key: str) -> _Outco
         return "invalid_grant"
     if grant.state == grants.APPROVED and grants.use(bound, key, now):
         return _opened(unit, ctx, app.tenant_id, grant)
-    grant = grants.find(bound, key) or grant  # another poll may have used it meanwhile
+    grant = grants.find(bound, key) or grant  # another poll might have used it in the meantime
     if grant.state == grants.USED:
         return _again(unit, ctx, app.tenant_id, grant)
     if grant.state == grants.DENIED:
@@ -191,7 +191,7 @@ def _pending(unit: TenantUnit, grant: Grant, now: int) -> str:
 
 
 def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
-    """The session of a grant that this transaction used. Without one, whatever comes later is refused too."""
+    """The session of a grant that this transaction used. Without one, whatever comes later is rejected too."""
     bound = unit.of(tenant_id)
     user_id, cap, ends_at = grant.user_id or 0, grant.role_cap or 0, grant.session_ends_at or 0
     user = users.get(bound, user_id, lock=True)

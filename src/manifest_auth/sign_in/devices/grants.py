@@ -131,7 +131,7 @@ _SESSION = tenant_scoped(_THIS.values(session_id=bindparam("sid")))
 
 
 def add(unit: TenantUnit, grant: Grant) -> bool:
-    """Adds a grant. False where its user code is taken."""
+    """Adds a grant. False if its user code is taken."""
     return unit.change(_ADD, **grant._asdict()) == 1
 
 
@@ -140,7 +140,7 @@ def find(unit: TenantUnit, key: str) -> Grant | None:
 
 
 def find_by_user_code(unit: TenantUnit, marks: list[str], now: int) -> Grant | None:
-    """The pending grant of a user code. ``marks``: how the code may be stored."""
+    """The pending grant of a user code. ``marks``: how the code can be stored."""
     found = (unit.first(_BY_USER_CODE, user_code=mark, now=now) for mark in marks)
     return next((grant for grant in found if grant is not None), None)
 
@@ -155,14 +155,14 @@ def approve(
 ) -> bool:
     """Approves a pending grant; it lives a minute more at least. ``by``: the user who lets the device in; ``cap``: bit
     mask of the roles that it gets; ``ends_at``: of its session, milliseconds; ``provider_id``: that opened the session
-    of the user. False where it is none any more."""
+    of the user. False if it is none anymore."""
     until = max(grant.expires_at, now + _LEFT_MS)
     values = {"by": by, "cap": cap, "provider": provider_id, "ends_at": ends_at, "until": until}
     return unit.change(_APPROVE, of_key=grant.key, **values, now=now) == 1
 
 
 def deny(unit: TenantUnit, key: str, now: int) -> bool:
-    """Denies a grant for good. False where it is used, denied or over."""
+    """Denies a grant for good. False if it is used, denied or over."""
     return unit.change(_DENY, of_key=key, now=now) == 1
 
 
@@ -231,8 +231,8 @@ def list_open_pairings(unit: TenantUnit, user_id: int, now: int) -> list[Pairing
 
 
 def claim_pairing(unit: TenantUnit, code: str, marks: list[str], grant_key: str, now: int) -> Pairing | None:
-    """Claims a pairing by its code for a grant. ``code``: hash of what was scanned; ``marks``: how what was typed may
-    be stored. None where there is none, and for all but one of several at once."""
+    """Claims a pairing by its code for a grant. ``code``: hash of what was scanned; ``marks``: how what was typed can
+    be stored. None if there is none, and for all but one of several at once."""
     typed = (unit.first(_BY_TYPED, typed=mark, now=now) for mark in marks)
     pairing = unit.first(_BY_CODE, code=code, now=now) or next((one for one in typed if one is not None), None)
     if pairing is None or unit.change(_CLAIM, of_id=pairing.id, of_grant=grant_key, now=now) != 1:
@@ -241,12 +241,12 @@ def claim_pairing(unit: TenantUnit, code: str, marks: list[str], grant_key: str,
 
 
 def renew_pairing(unit: TenantUnit, pairing: Pairing, code: str, typed: str, until: int, now: int) -> bool:
-    """Gives a pairing that no device has claimed another code. False where one has, or it is over."""
+    """Gives a pairing that no device has claimed another code. False if one has, or it is over."""
     return unit.change(_RENEW, of_id=pairing.id, new_code=code, new_typed=typed, until=until, now=now) == 1
 
 
 def close_pairing(unit: TenantUnit, pairing_id: str, now: int) -> bool:
-    """Ends a pairing. False where it was over."""
+    """Ends a pairing. False if it was over."""
     return unit.change(_CLOSE, of_id=pairing_id, now=now) == 1
 
 
@@ -295,7 +295,7 @@ def count_typed(tenant_id: int, user_id: int) -> tuple[Counter, ...]:
 
 
 def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
-    """Free a place if as many devices of an app wait as may: the first of the network from which most wait gives way,
+    """Free a place if as many devices of an app wait as can: the first of the network from which most wait gives way,
     so that strangers who fill all places keep no one out."""
     if unit.one(_OPEN, of_app=app_id, now=now) < OPEN_OF_APP:
         return

@@ -49,7 +49,7 @@ def current_party(unit: SystemUnit, settings: Settings) -> RelyingParty:
 
 def rp_id_in_force(unit: SystemUnit | TenantUnit, settings: Settings) -> str:
     """The RP ID for which a passkey works at the public address: the stored one where the public host is below it, else
-    that of the settings; empty where none does."""
+    that of the settings; empty if none does."""
     if why_no_passkeys(settings):
         return ""
     kept_id = stored_rp_id(unit)
@@ -74,7 +74,7 @@ def keep_rp_id(unit: SystemUnit, rp_id: str) -> None:
 
 
 class PasskeyState(NamedTuple):
-    """``why_off``: empty where they work; ``rp_id``: of new ones; ``kept``: the RP ID that the last first passkey
+    """``why_off``: empty if they work; ``rp_id``: of new ones; ``kept``: the RP ID that the last first passkey
     fixed, empty before it; ``void``: passkeys of another RP ID."""
 
     why_off: str
@@ -122,7 +122,7 @@ def new_challenge(ctx: RequestContext, purpose: ChallengePurpose, holder: str) -
 
 
 def why_not_valid(ctx: RequestContext, purpose: ChallengePurpose, holder: str, challenge: str) -> str:
-    """Why the challenge does not count here, for the log; empty where it does."""
+    """Why the challenge does not count here, for the log; empty if it does."""
     try:
         raw = base64url.decode(challenge)
     except ValueError:
@@ -166,7 +166,7 @@ def verify(
     unit: TenantUnit, party: RelyingParty, row: Passkey, credential: dict[str, Any], challenge: str, *, named: bool
 ) -> Asserted:
     """Verifies an answer, all but its counter. ``named``: the browser was told whose passkeys to ask for. Raises
-    Refused."""
+    Rejected."""
     handle = passkey_rows.handle_of(unit, row.user_id)
     if handle is None or row.rp_id != party.id:
         raise WebauthnRefused("a passkey of a former RP ID")
@@ -175,7 +175,7 @@ def verify(
 
 
 def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asserted: Asserted) -> bool:
-    """Stores counter and backup state of a verified answer of a locked user. False where the counter did not go on:
+    """Stores counter and backup state of a verified answer of a locked user. False if the counter did not go on:
     that is recorded, and the user is told; the passkey is kept, since a race looks the same."""
     if passkey_rows.use(unit, row, asserted.counter, int(asserted.backup_state), ctx.now):
         return True
@@ -185,7 +185,7 @@ def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asse
 
 
 def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, credential: dict[str, Any]) -> str:
-    """Why an answer of a locked user, who was told of the own passkeys, is wrong, for the log; empty where it is right,
+    """Why an answer of a locked user, who was told of the own passkeys, is wrong, for the log; empty if it is right,
     and then it is accepted. The library is loaded, see :func:`.webauthn.load`."""
     bound = unit.of(user.tenant_id)
     try:
@@ -207,7 +207,7 @@ def registration_options(
     unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str
 ) -> dict[str, Any]:
     """The options with which a browser creates a passkey of a locked user. Raises Conflict where passkeys are off, or
-    the user has as many as one may have."""
+    the user has as many as one can have."""
     bound, party = unit.of(tenant.id), current_party(unit, ctx.services.settings)
     _check_room(unit, user)
     handle = passkey_rows.handle(bound, user.id, base64url.encode(ctx.services.random.bytes(_HANDLE_BYTES)))
@@ -230,7 +230,7 @@ def add(
     shown once. The user's other sessions and all trust end. ``challenge``: of the options; ``name``: empty, where the
     authenticator's own is to be taken; ``but``: the session that stays.
 
-    Raises Refused, ValidationError for the name, Conflict where passkeys are off, or no more are allowed, or the
+    Raises Rejected, ValidationError for the name, Conflict where passkeys are off, or no more are allowed, or the
     credential is registered already.
     """
     bound, services = unit.of(tenant.id), ctx.services

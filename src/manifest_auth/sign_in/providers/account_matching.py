@@ -29,8 +29,8 @@ _LAST_S = 253_402_300_800  # the year 10000
 
 class ProviderProof(NamedTuple):
     """The provider's authentication of the person: ``amr``, ``acr`` and ``auth_time`` (OpenID Connect Core, section 2),
-    or authentication context and instant (SAML core, section 2.7.2); empty where it does not say. ``at``: the same
-    time in milliseconds, None where it does not say; ``acrs``: authentication contexts of Entra ID."""
+    or authentication context and instant (SAML core, section 2.7.2); empty if it does not say. ``at``: the same
+    time in milliseconds, None if it does not say; ``acrs``: authentication contexts of Entra ID."""
 
     amr: tuple[str, ...] = ()
     acr: str = ""
@@ -47,7 +47,7 @@ def proof_of(claims: Mapping[str, Any]) -> ProviderProof:
         _texts(amr),
         acr if isinstance(acr, str) else "",
         "" if number is None else str(number),
-        int(number * 1000) if number is not None and 0 < number < _LAST_S else None,  # a float may be infinite
+        int(number * 1000) if number is not None and 0 < number < _LAST_S else None,  # a float can be infinite
         (acrs,) if isinstance(acrs, str) else _texts(acrs),
     )
 
@@ -57,8 +57,8 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 # A person is (provider, subject). A new person is linked to an account by an open invitation, by the signed-in user's
-# consent, or by an e-mail address: only where its domain is proved to be the client's, and the provider lists the
-# domain and has verified the address. Otherwise an account is created, where the provider may. An address alone links
+# consent, or by an email address: only where its domain is proved to be the client's, and the provider lists the
+# domain and has verified the address. Otherwise an account is created, where the provider can. An address alone links
 # nothing.
 
 _LONGEST_SUBJECT = 512
@@ -160,8 +160,8 @@ _NO_GROUP = Reason(
 
 
 class Person(NamedTuple):
-    """A person as the provider describes them. ``email_verified``: None where the provider does not say; ``groups``:
-    None where there are some, and the provider does not say which."""
+    """A person as the provider describes them. ``email_verified``: None if the provider does not say; ``groups``:
+    None if there are some, and the provider does not say which."""
 
     subject: str
     email: str | None
@@ -177,7 +177,7 @@ class Person(NamedTuple):
 
 
 class LinkGrant(NamedTuple):
-    """Why a new person may be linked: the user who consented, an invitation, or neither."""
+    """Why a new person can be linked: the user who consented, an invitation, or neither."""
 
     consenting_user_id: int | None = None
     invitation_id: int | None = None
@@ -195,7 +195,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     # created.
     _lock_provider(unit, provider, alone=identity is None)
     if identity is None and providers.is_linked(unit, provider.id, person.subject):
-        raise Conflict()  # to try again: another transaction that locks the identity may wait for the provider's lock
+        raise Conflict()  # to try again: another transaction that locks the identity can wait for the provider's lock
     aliases = _new_aliases(unit, provider, person, identity)
     group_roles.check_rank(provider, mapped)
     if identity is None:
@@ -256,7 +256,7 @@ def _first_time(
 
 
 def _is_told(provider: Provider, how: LinkedBy) -> bool:
-    """Whether the user is told of a new identity: a stolen session may have consented, or a User Admin have set the
+    """Whether the user is told of a new identity: a stolen session might have consented, or a User Admin have set the
     provider up. That an Admin's provider knows its people surprises no one."""
     by_provider = how in (LinkedBy.DOMAIN, LinkedBy.DIRECTORY)
     return how is LinkedBy.CONSENT or (by_provider and not provider.reaches_admins)

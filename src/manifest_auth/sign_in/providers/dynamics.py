@@ -1,7 +1,7 @@
 """Microsoft Dynamics: the code flow at the client's directory, then Dataverse names the user.
 
 The ID token is verified as any other (v2.0 issuer of the directory, audience, nonce). The access token then calls
-``WhoAmI``: only a user of the organisation's environment may sign in.
+``WhoAmI``: only a user of the organization's environment can sign in.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ async def _ask(
 
 
 def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registration:
-    """The registration of this server at the directory; its scope asks for a token for the organisation's
+    """The registration of this server at the directory; its scope asks for a token for the organization's
     environment."""
     settings = provider.own(DynamicsSettings)
     cloud: Cloud = microsoft.cloud_of(ctx, settings)

@@ -295,8 +295,8 @@ async def _only(ctx: RequestContext, fitting: list[_Fitting]) -> _Fitting:
 
 
 def _fit(ctx: RequestContext, provider: Provider, payload: Mapping[str, Any], *, is_named: bool) -> _Fitting:
-    """Checks the token's claims by a provider's settings. Raises Refused, and SsoFailed when the installation no longer
-    has the provider's cloud."""
+    """Checks the token's claims by a provider's settings. Raises Rejected, and SsoFailed when the installation no
+    longer has the provider's cloud."""
     settings = provider.own(EntraSettings)
     accepted = accepted_by(ctx, settings)
     return _Fitting(provider, settings, accepted, microsoft.check(payload, accepted, ctx.now), is_named)

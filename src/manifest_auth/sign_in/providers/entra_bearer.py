@@ -24,7 +24,7 @@ from manifest_auth.throttle.throttle import Counter, Policy, Wait
 # Only :data:`AT_ONCE` tokens of one address and directory are verified at a time, which limits what a flood costs
 # before it is counted.
 
-#: No ceiling, and short pauses: many users may share an address, such as that of a cloud that runs their apps.
+#: No ceiling, and short pauses: many users can share an address, such as that of a cloud that runs their apps.
 FAILURES = Policy(free=30, longest_ms=10_000, memory_ms=600_000, ceiling=None)
 AT_ONCE = 16
 REFUSED_MS = 60_000
@@ -166,7 +166,7 @@ class EntraTokens:
     def _forget(self, key: Key, done: asyncio.Task[EntraVerdict]) -> None:
         del self._under_way[key]
         if not done.cancelled():
-            done.exception()  # read, though all callers may be gone
+            done.exception()  # read, though all callers might be gone
 
 
 def _alive(principal: Principal, now: int) -> Principal:
@@ -180,7 +180,7 @@ def _alive(principal: Principal, now: int) -> Principal:
 
 
 def sign_out(unit: TenantUnit, ctx: RequestContext) -> None:
-    """Refuses the caller's token until it expires, on every node."""
+    """Rejects the caller's token until it expires, on every node."""
     key = ctx.user.session_id
     until = max(ctx.services.entra.end_of(key), ctx.now + SIGNED_OUT_MS)
     sessions.refuse_external_token(unit, key, ctx.now, until)

@@ -32,7 +32,7 @@ _FULL = Reason(
 
 
 def check_rank(provider: Provider, roles: int) -> None:
-    """Refuses Admin accounts at a provider that a User Admin changed last: who configures a provider decides who its
+    """Rejects Admin accounts at a provider that a User Admin changed last: who configures a provider decides who its
     people are (docs/decisions/0018-providers-and-rank.md). Runs before any write, since a refusal keeps earlier
     writes."""
     if roles & Role.ADMIN.bit and not provider.reaches_admins:
@@ -87,7 +87,7 @@ def _without_withheld_admin(
     user: User,
     mapped: int,
 ) -> int:
-    """The roles that the groups may grant: Admin only where the identity is proved to be the user's. An existing Admin
+    """The roles that the groups can grant: Admin only where the identity is proved to be the user's. An existing Admin
     gains nothing by it."""
     if not mapped & ~user.roles & Role.ADMIN.bit:
         return mapped
@@ -99,7 +99,7 @@ def _without_withheld_admin(
 
 
 def _keep_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
-    """The roles that may be removed: a client keeps its last active Admin."""
+    """The roles that can be removed: a client keeps its last active Admin."""
     if user.roles & gone & Role.ADMIN.bit and users.is_last_admin(unit, user):
         return gone & ~Role.ADMIN.bit
     return gone
@@ -120,7 +120,7 @@ def _set_roles(
 
 
 def check_seat(unit: TenantUnit, ctx: RequestContext, user: User, mapped: int) -> None:
-    """Checks that the licence has a seat for the user with these roles added. Runs before the link is written, since a
+    """Checks that the license has a seat for the user with these roles added. Runs before the link is written, since a
     refusal keeps earlier writes. Raises SsoFailed."""
     if user.deactivated_at is None:
         try:

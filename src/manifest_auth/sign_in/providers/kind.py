@@ -59,7 +59,7 @@ class CertificateData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Callback(NamedTuple):
-    """A path that providers of a kind send browsers back to. It may hold ``{client}`` and ``{provider}``."""
+    """A path that providers of a kind send browsers back to. It can hold ``{client}`` and ``{provider}``."""
 
     path: str
     summary: str
@@ -126,7 +126,7 @@ class Kind(ABC, Generic[S, R]):
         return members
 
     def check_here(self, services: Services, own: S) -> None:
-        """Refuses addresses that this installation must not call or redirect to. Raises ValidationError."""
+        """Rejects addresses that this installation must not call or redirect to. Raises ValidationError."""
 
     async def new_key(self, ctx: RequestContext, name: str) -> tuple[str, str] | None:
         """A key (PEM) and a certificate (base64) of this server for a new provider, where the kind needs them."""
@@ -157,7 +157,7 @@ class Kind(ABC, Generic[S, R]):
     def diagnose(
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing, *, is_quiet: bool = False
     ) -> AsyncIterator[Finding]:
-        """The findings of a test of the provider. ``outgoing``: reveals no more than the caller may see;
+        """The findings of a test of the provider. ``outgoing``: reveals no more than the caller can see;
         ``is_quiet``: only what the provider publishes, or takes as a usual call."""
 
     async def begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:

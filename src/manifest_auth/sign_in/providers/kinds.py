@@ -124,7 +124,7 @@ class StartRequest(NamedTuple):
 
 
 async def choose(ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
-    """The provider that the request means. Raises NotFound, ValidationError, SsoFailed when it is switched off,
+    """The provider that the request means. Raises NotFound, ValidationError, SsoFailed when it is turned off,
     AccountDisabled when the client is suspended: before the login at the provider rather than after it."""
     choosing = ctx.services.store.read(lambda unit: _choose(unit, ctx, kind, asked))
     return await counted(ctx, kind.name, refusal_reasons.recorded(ctx, kind.name, choosing), no_result_yet)

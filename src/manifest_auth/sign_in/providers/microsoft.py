@@ -1,6 +1,6 @@
 """Code shared by Microsoft's kinds: the settings of a directory, and the person of a token's claims.
 
-A person is (``tid``, ``oid``), never an e-mail address: administrators of any directory can set addresses.
+A person is (``tid``, ``oid``), never an email address: administrators of any directory can set addresses.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def cloud_of(ctx: RequestContext, settings: MicrosoftSettings) -> Cloud:
 def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: Profile | None = None) -> Person:
     """The person of verified claims. Raises SsoFailed when they name none.
 
-    E-mail address and names are for display, and for a new account. An address links an account only where Entra says
+    Email address and names are for display, and for a new account. An address links an account only where Entra says
     that the domain's owner is verified (``xms_edov``, which is about the claim ``email`` alone), or the client trusts
     its directory (``trustEmail``).
     """

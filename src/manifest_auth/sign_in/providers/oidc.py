@@ -274,7 +274,7 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
             raise Forbidden(sentence)
 
     def microsoft_directory(self, clouds: Clouds) -> Directory | None:
-        """Personal accounts share one directory of Microsoft's: their users may sign in, but no client can claim it."""
+        """Personal accounts share one directory of Microsoft's: their users can sign in, but no client can claim it."""
         found = clouds.directory_of(self.issuer)
         return Directory(*found, self.client_id) if found is not None and found[1] != CONSUMERS else None
 
@@ -296,7 +296,7 @@ def own_callback(ctx: RequestContext, client: str, provider: str) -> str:
 
 
 def callbacks_of(ctx: RequestContext, client: str, provider: Provider) -> CallbackAddresses:
-    """The addresses that the provider may send browsers to; ``client``: identifier of the provider's client."""
+    """The addresses that the provider can send browsers to; ``client``: identifier of the provider's client."""
     shared = shared_callback(ctx) if provider.own(OidcSettings).shared_callback else None
     return CallbackAddresses(own_callback(ctx, client, provider.name), shared)
 

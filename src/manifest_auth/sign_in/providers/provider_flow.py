@@ -69,7 +69,7 @@ class ProviderChoice(NamedTuple):
 
 class Outcome(NamedTuple):
     """The end of a sign-in at a provider. Neither ``signed_in`` nor ``code``: an identity was linked, a provider
-    tried, or a session proved anew."""
+    tried, or a session proved again."""
 
     return_to: str
     signed_in: SignedIn | None = None
@@ -231,7 +231,7 @@ def _store(unit: SystemUnit, arrival: _Arrival, user_id: int) -> None:
 
 async def retry_conflicts(work: Callable[[], Awaitable[T]]) -> T:
     """Repeats ``work`` on Conflict: two sign-ins of a new person at the same moment; the second finds what the first
-    created. A person may be new twice, as a user and at the provider."""
+    created. A person can be new twice, as a user and at the provider."""
     for _attempt in range(_MORE_ATTEMPTS):
         with contextlib.suppress(Conflict):
             return await work()
@@ -263,7 +263,7 @@ def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_i
 def record(
     unit: TenantUnit, ctx: RequestContext, provider: Provider, refusal: Refusal, *, proved: bool = False
 ) -> None:
-    """Records why a sign-in was refused. ``proved``: the provider had identified the person."""
+    """Records why a sign-in was rejected. ``proved``: the provider had identified the person."""
     event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
     if isinstance(refusal, SsoFailed) and refusal.email:

@@ -89,7 +89,7 @@ def asking(authorization: Authorization, rules: Rules, *, of_microsoft: bool) ->
 
 
 # A new proof asks for a sign-in just now (``max_age=0`` and ``prompt=login``, or ``ForceAuthn``), and anyone on the way
-# may remove it, so only the time in the verified answer counts (OpenID Connect Core, section 3.1.2.1; SAML core,
+# can remove it, so only the time in the verified answer counts (OpenID Connect Core, section 3.1.2.1; SAML core,
 # section 2.7.2).
 
 _OTHER = _("You signed in as a different user")
@@ -123,7 +123,7 @@ async def complete_reauthentication(
     is_listed: Callable[[SystemUnit, int], bool],
 ) -> None:
     """Stores the proof in the session that asked for it. ``use``: as for :func:`.provider_flow.complete`;
-    ``is_listed``: whether the browser may still return where it came from, for a user with these roles. Raises
+    ``is_listed``: whether the browser can still return where it came from, for a user with these roles. Raises
     SsoFailed for another person, and where the provider does not say that they authenticated within ten minutes."""
 
     def work(unit: SystemUnit) -> None:
@@ -178,7 +178,7 @@ def usable_by(unit: TenantUnit, user_id: int) -> list[Provider]:
 
 
 def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provider:
-    """The provider at which the caller has an identity; ``name``: empty where there is only one. Raises NotFound,
+    """The provider at which the caller has an identity; ``name``: empty if there is only one. Raises NotFound,
     Conflict where there are several."""
     usable = [one for one in usable_by(unit, ctx.user.user_id) if name in ("", one.name)]
     if not usable:
@@ -207,7 +207,7 @@ _WITHHELD = frozenset({"nonce", "at_hash", "c_hash", "jti", "sid"})
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """The result of a try. ``why``: why the person would not get in, empty where they would; ``is_new``: an account
+    """The result of a try. ``why``: why the person would not get in, empty if they would; ``is_new``: an account
     would be created; ``roles``: bit mask of the roles that the person would have; ``groups``: None where the provider
     says only that there are some; ``factor``: who answers for the second one; ``claims``: names and values as texts.
     ``at``: milliseconds since 1970."""

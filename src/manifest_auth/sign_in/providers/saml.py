@@ -179,7 +179,7 @@ async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -
     try:
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="other")
     except Unreachable as error:
-        if "redirect" in str(error):  # a sign-on page may well send the browser on
+        if "redirect" in str(error):  # a sign-on page might well send the browser on
             return Finding("ok", _("The sign-on URL responds; users' browsers must be able to reach it"))
         told = _(
             "This server can't reach the sign-on URL (%(error)s); users' browsers must be able to reach it",
@@ -189,5 +189,5 @@ async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -
     if reply.status in (404, 410):
         told = _("The sign-on URL returns status %(status)s. Check whether it is correct", status=reply.status)
         return Finding("note", told)
-    told = _("The sign-on URL returns status %(status)s", status=reply.status)  # it may want more
+    told = _("The sign-on URL returns status %(status)s", status=reply.status)  # it can want more
     return Finding("ok" if reply.status < 500 else "note", told)

@@ -103,7 +103,7 @@ def acs(ctx: RequestContext, client: str = "") -> str:
     return ctx.services.settings.public_url.rstrip("/") + START + (f"?client={client}" if client else "")
 
 
-# A posted request has a page with its own address, which only the browser that started the sign-in may open: the answer
+# A posted request has a page with its own address, which only the browser that started the sign-in can open: the answer
 # to a POST can name an address, but carry no page.
 
 FORM = f"{START}/form"
@@ -158,7 +158,7 @@ def _request(
     ctx: RequestContext, provider: Provider, client: str, request_id: str, destination: str, *, force: bool
 ) -> tuple[bytes, bytes | None, bytes | None]:
     """The request, and this server's key and certificate where requests are signed. ``force``: the person must
-    authenticate anew."""
+    authenticate again."""
     from manifest_auth.protocols import saml
 
     contexts = provider_proofs.contexts_of(provider.rules)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # Anyone can send responses, and they cost time to verify. Each counts as a failure of its address until it was verified
 # and used for the first time. While an address has to wait, a browser that started the sign-in here has a few attempts
-# of its own, so that an attacker behind the same address does not block it; the number of sign-ins that may start is
+# of its own, so that an attacker behind the same address does not block it; the number of sign-ins that can start is
 # limited as well.
 
 #: Responses from one address, at all clients.
@@ -185,7 +185,7 @@ def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
     return Person(
         subject=subject,
         email=email or None,
-        email_verified=True,  # account_matching checks whether the provider may vouch for the domain
+        email_verified=True,  # account_matching checks whether the provider can vouch for the domain
         first_name=_first(attributes, (names.first_name,) if names.first_name else _FIRST),
         last_name=_first(attributes, (names.last_name,) if names.last_name else _LAST),
         groups=next((attributes[name] for name in groups if name in attributes), ()),
@@ -242,7 +242,7 @@ async def _finish(
         raise ValidationError(details=[("samlResponse", "Must be base64")]) from error
     except saml.SamlRefused as error:
         raise SsoFailed(reason=error.reason) from error
-    flow = found[0].flow  # one that was asked for may be from one provider alone
+    flow = found[0].flow  # one that was asked for can be from one provider alone
 
     async def judged() -> Outcome:
         return await _complete(ctx, received, browser, taken, *await _verify(ctx, shown, found))
@@ -288,7 +288,7 @@ async def _complete(
 def _candidates(
     unit: SystemUnit, ctx: RequestContext, received: ReceivedResponse, shown: UnverifiedResponse, cookie_of: CookieOf
 ) -> list[_Candidate]:
-    """The providers that may have sent a response, at least one. Nothing is trusted here: the response is verified by
+    """The providers that might have sent a response, at least one. Nothing is trusted here: the response is verified by
     the keys of each. Raises SsoFailed."""
     named = None
     if received.client is not None:
@@ -384,8 +384,8 @@ async def _verify(
 
 
 async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, relay_state: str) -> str:
-    """The return address of a sign-in that started at the provider. Its RelayState may be a listed address; a text that
-    looks like another address is refused, any other text is ignored. Raises SsoFailed."""
+    """The return address of a sign-in that started at the provider. Its RelayState can be a listed address; a text that
+    looks like another address is rejected, any other text is ignored. Raises SsoFailed."""
     is_plain = relay_state.isascii() and relay_state.isprintable()  # other texts might be parsed as an address
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""

@@ -78,7 +78,7 @@ async def continue_sign_in(
     not asked for a while.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired for a wrong answer, RateLimited, ValidationError,
-    Forbidden for a challenge of another client than the request names, Conflict where passwords were switched off.
+    Forbidden for a challenge of another client than the request names, Conflict where passwords were turned off.
     """
     answer.member  # noqa: B018 - raises ValidationError before anything is read
     if answer.passkey is not None or answer.new_passkey is not None:

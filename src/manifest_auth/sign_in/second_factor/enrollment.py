@@ -33,7 +33,7 @@ _WRONG = "The browser's response doesn't match. Start again"
 
 async def begin_passkey(ctx: RequestContext) -> dict[str, Any]:
     """The options with which the caller's browser creates a passkey. Raises ValidationError where the client allows
-    none, Conflict where passkeys are off, or the caller has as many as one may have."""
+    none, Conflict where passkeys are off, or the caller has as many as one can have."""
     step_up.check(ctx, Act.FACTORS)
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
 
 async def accepted_passkeys(ctx: RequestContext) -> dict[str, Any] | None:
     """The caller's passkeys that work here, for the caller's browser, so that it offers no others.
-    None where none ever did."""
+    None if none ever did."""
     caller = ctx.user
 
     def work(unit: SystemUnit) -> dict[str, Any] | None:
@@ -148,7 +148,7 @@ async def new_app_of(secret: str, email: str, client: str) -> TotpSecretData:
 
 
 async def enrol_totp(ctx: RequestContext, text: str) -> TotpSecretData:
-    """A new secret for a sign-in that has to enrol a factor; it counts with its first right code. Raises InvalidToken,
+    """A new secret for a sign-in that has to enroll a factor; it counts with its first right code. Raises InvalidToken,
     TokenExpired, ValidationError where the client does not allow it."""
 
     secret = protocol.new_secret(ctx.services.random)
@@ -200,7 +200,7 @@ def _passkey(
 
 
 def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
-    """For who enrols in place of passkeys that work no more, which happens where no code is left."""
+    """For who enrolls in place of passkeys that work no more, which happens where no code is left."""
     return one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
 
 
@@ -212,8 +212,8 @@ T = TypeVar("T")
 
 
 class Own(NamedTuple):
-    """``due_at``: from when on sign-in asks to enrol a factor, milliseconds; None where none is due. ``methods``:
-    factors that the client lets its users enrol; ``rp_id``: of the passkeys that work here."""
+    """``due_at``: from when on sign-in asks to enroll a factor, milliseconds; None if none is due. ``methods``:
+    factors that the client lets its users enroll; ``rp_id``: of the passkeys that work here."""
 
     totp: Totp | None
     passkeys: list[Passkey]
@@ -232,7 +232,7 @@ class Own(NamedTuple):
 
 
 def due_at(settings: TenantSettings, user: User) -> int | None:
-    """From when on sign-in asks the user to enrol a first factor, milliseconds; None where none is due."""
+    """From when on sign-in asks the user to enroll a first factor, milliseconds; None if none is due."""
     return user.second_factor_due_at if tenants.is_required(settings, user.roles) and not user.factors else None
 
 
@@ -260,7 +260,7 @@ async def look_at_factors(ctx: RequestContext) -> Own:
 
 async def begin_totp(ctx: RequestContext) -> TotpSecretData:
     """A new secret, which counts from its first right code on (:func:`confirm_totp`). The app that counts until then
-    still does. Raises ValidationError where the client does not let users enrol one."""
+    still does. Raises ValidationError where the client does not let users enroll one."""
     step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
     gate.check_method(ctx, tenants.settings_of(caller.tenant_settings), "totp")
@@ -276,7 +276,7 @@ async def begin_totp(ctx: RequestContext) -> TotpSecretData:
 
 
 async def waiting_app(ctx: RequestContext) -> TotpSecretData | None:
-    """The secret that waits for its first code; None where none does. Raises ReauthenticationRequired."""
+    """The secret that waits for its first code; None if none does. Raises ReauthenticationRequired."""
     step_up.check(ctx, Act.FACTORS)
 
     def work(unit: TenantUnit) -> tuple[str, str, str]:

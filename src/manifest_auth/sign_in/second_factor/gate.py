@@ -29,8 +29,8 @@ from manifest_auth.throttle import throttle
 # A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time
 # link, since a mailbox is no password. One that the client's policy requires and that is missing has to be enrolled,
 # after a time of grace. Who has passkeys alone, which work at this address no more, is asked for a recovery code, and
-# without any left enrols another factor at once: a password alone never signs in an account that has a factor. Whatever
-# was proved already, and a provider that the client trusts with the question, are taken as they are.
+# without any left enrolls another factor at once: a password alone never signs in an account that has a factor.
+# Whatever was proved already, and a provider that the client trusts with the question, are taken as they are.
 
 _SENTENCES = {
     "otp": "A code from your authenticator app",
@@ -61,8 +61,8 @@ def judge(
     *,
     always: bool = False,
 ) -> GateVerdict:
-    """Whether the sign-in of a locked user may go on. ``trust``: the cookie of a trusted browser; ``always``: an app
-    asks for two factors, whatever the client's policy is. Marks since when an enrolment is due."""
+    """Whether the sign-in of a locked user can go on. ``trust``: the cookie of a trusted browser; ``always``: an app
+    asks for two factors, whatever the client's policy is. Marks since when an enrollment is due."""
     proof = SessionProof(identity.amr, identity.authenticated_at)
     if MFA in identity.amr or not (identity.needs_factor or always):
         return GateVerdict(proof)
@@ -161,7 +161,7 @@ def answers_by_use(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[s
 
 
 def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]:
-    """The factors that a user may enrol here: those of the client's policy, without passkeys where browsers make none
+    """The factors that a user can enroll here: those of the client's policy, without passkeys where browsers make none
     at the public address. An authenticator app where nothing else is left, so that no policy locks users out."""
     none_made = why_no_passkeys(ctx.services.settings)
     found = tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
@@ -169,7 +169,7 @@ def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]
 
 
 def check_method(ctx: RequestContext, settings: StoredSettings, method: str, *, in_place: bool = False) -> None:
-    """Raises ValidationError where the client does not let users enrol such a factor. ``in_place``: of one that works
+    """Raises ValidationError where the client does not let users enroll such a factor. ``in_place``: of one that works
     no more, which every policy allows."""
     allowed = {*settings.second_factor.methods, *methods_of(ctx, settings)}
     if method not in allowed or (settings.second_factor.policy == "off" and not in_place):
@@ -179,15 +179,15 @@ def check_method(ctx: RequestContext, settings: StoredSettings, method: str, *, 
 def check_enrolment(
     unit: TenantUnit, ctx: RequestContext, settings: StoredSettings, user: User, challenge: Challenge, method: str
 ) -> None:
-    """Checks that a sign-in may enrol such a factor. Raises ValidationError as :func:`check_method`, InvalidToken where
-    the challenge asks for a factor, or one works again meanwhile."""
+    """Checks that a sign-in can enroll such a factor. Raises ValidationError as :func:`check_method`, InvalidToken
+    where the challenge asks for a factor, or one works again in the meantime."""
     if not challenge.enrols or (user.factors and answers(unit, ctx, user)):
         raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
     check_method(ctx, settings, method, in_place=bool(user.factors))
 
 
 def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
-    """Stores in the caller's session that the new factor was proved too, as a sign-in that enrols one does: two
+    """Stores in the caller's session that the new factor was proved too, as a sign-in that enrolls one does: two
     factors, where the password or the provider is recent. The moment
     of the proof stays. A one-time link is no first factor, so such a session stays as it is."""
     caller = ctx.user
@@ -234,7 +234,7 @@ def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
 class Question(NamedTuple):
     """The factor that a sign-in in progress waits for. ``members``: that can answer, the one that was used last first;
     ``enrols``: a factor has to be enrolled, by one of ``methods``; ``app``: secret (base32) and address of the QR code
-    of an authenticator app that waits for its first code; ``trusted_days``: 0 where no browser can be trusted;
+    of an authenticator app that waits for its first code; ``trusted_days``: 0 if no browser can be trusted;
     ``pending`` and ``provider_id``: as in :class:`.continuing.Finished`."""
 
     tenant: Tenant

@@ -1,7 +1,7 @@
 """All tables, one module for each part of the product.
 
 Conventions: times are whole milliseconds since 1970 UTC (``…_at``), the same number in both stores; texts are UTF-8; a
-table of tenants has a ``tenant_id`` and is marked in ``info``, and :mod:`.statements` refuses statements on it that are
+table of tenants has a ``tenant_id`` and is marked in ``info``, and :mod:`.statements` rejects statements on it that are
 not bound to one tenant. Ids are never reused.
 
 Every key of a tenant's table begins with ``tenant_id``, and foreign keys between such tables hold the tenant together

@@ -1,4 +1,4 @@
-"""Tables of users, service accounts, sessions and e-mails, and of the second factors of users and system admins."""
+"""Tables of users, service accounts, sessions and emails, and of the second factors of users and system admins."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ users = owned_table(
     time("created_at"),
     time("deactivated_at", nullable=True),
     time("last_sign_in_at", nullable=True),
-    time("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
-    Column("language", Text),  # of pages and e-mails, chosen by the user; null: none was chosen
+    time("email_proved_at", nullable=True),  # when a link in an email to this address was followed
+    Column("language", Text),  # of pages and emails, chosen by the user; null: none was chosen
     # Bit mask of the second factors that count, see accounts/users.py: read with every user.
     Column("factors", Integer, nullable=False, server_default="0"),
-    time("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
+    time("second_factor_due_at", nullable=True),  # from when on sign-in asks to enroll one
     Column("kind", Text, nullable=False, server_default="person"),  # or `service`, see store/statements.py: USUAL
     time("profile_changed_at", nullable=True),  # name, address or language; null: never since the user was created
     UniqueConstraint("tenant_id", "email_key"),
@@ -161,7 +161,7 @@ service_secrets = owned_table(  # API keys and client secrets
     time("ends_at"),
     time("ended_at", nullable=True),  # revoked, or found to be over
     Column("rotated_to", Text),  # the one that takes its place
-    Column("notices", Integer, nullable=False, server_default="0"),  # how many e-mails said that it ends
+    Column("notices", Integer, nullable=False, server_default="0"),  # how many emails said that it ends
     time("last_used_at", nullable=True),
     Column("last_address", Text, nullable=False, server_default=""),
     Index(None, "hash"),
@@ -178,7 +178,7 @@ used_assertions = owned_table(  # `jti` of assertions (RFC 7523), each good for 
 )
 
 
-queued_mails = owned_table(  # written in the transaction of the act, deleted when the mail server accepts the e-mail
+queued_mails = owned_table(  # written in the transaction of the act, deleted when the mail server accepts the email
     "queued_mails",
     tenant(),
     Column("id", Text, primary_key=True),  # 128 random bits

@@ -13,7 +13,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, Table, Text
 
 from manifest_auth.store.tables.columns import BigInt, owned_table, row_of, sealed, tenant, time
 
-#: States of a grant: of a device that waits, was let in, was refused, or has had its session.
+#: States of a grant: of a device that waits, was let in, was rejected, or has had its session.
 PENDING, APPROVED, DENIED, USED = "pending", "approved", "denied", "used"
 
 
@@ -32,7 +32,7 @@ apps = _table(  # all apps of a client, beside the one that every client has; na
     Column("redirect_uris", Text, nullable=False, server_default=""),  # lists are separated by blanks
     Column("post_logout_uris", Text, nullable=False, server_default=""),
     Column("allowed_origins", Text, nullable=False, server_default=""),
-    Column("scopes", Text, nullable=False, server_default=""),  # that it may ask for
+    Column("scopes", Text, nullable=False, server_default=""),  # that it can ask for
     Column("roles", Integer, nullable=False, server_default="0"),  # bit mask: who gets in; 0: everyone
     Column("consent", Integer, nullable=False, server_default="0"),  # 1: users are asked
     Column("second_factor", Integer, nullable=False, server_default="0"),  # 1: always asked for

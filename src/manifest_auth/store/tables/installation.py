@@ -1,4 +1,4 @@
-"""Tables of the installation: values, keys, admins, licence, throttles, nodes, clients, audit trail and quotas."""
+"""Tables of the installation: values, keys, admins, license, throttles, nodes, clients, audit trail and quotas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ installation = global_table(  # values of the whole installation: its id, whethe
     Column("value", Text, nullable=False),
 )
 
-schema_state = global_table(  # one row: the schema, and the oldest one whose programs may use this store
+schema_state = global_table(  # one row: the schema, and the oldest one whose programs can use this store
     "schema_state",
     Column("schema", Text, primary_key=True),
     Column("readable_by", Text, nullable=False),
@@ -93,7 +93,7 @@ admin_sessions = global_table(
     Index(None, "cookie_hash", unique=True),
 )
 
-throttles = global_table(  # failures by key, a hash of addresses and e-mails
+throttles = global_table(  # failures by key, a hash of addresses and emails
     "throttles",
     Column("key", Text, primary_key=True),
     Column("failures", Integer, nullable=False),
@@ -114,15 +114,15 @@ tenants = global_table(
     Column("suspended_by_deletion", Integer),  # 1: the mark for deletion suspended it; null: not marked
 )
 
-licences = global_table(  # one row: the licence in force
+licences = global_table(  # one row: the license in force
     "licences",
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("license_key", Text, nullable=False),
     time("installed_at"),
-    time("latest_seen_at"),  # the newest time ever recorded: setting the clock back does not revive a licence
+    time("latest_seen_at"),  # the newest time ever recorded: setting the clock back does not revive a license
 )
 
-revoked_licences = global_table(  # ids that an installed licence revoked; they are never accepted again
+revoked_licences = global_table(  # ids that an installed license revoked; they are never accepted again
     "revoked_licences",
     Column("license_id", Text, primary_key=True),
     Column("revoked_by", Text, nullable=False),
@@ -130,7 +130,7 @@ revoked_licences = global_table(  # ids that an installed licence revoked; they 
 )
 
 # A view: how many active users have which roles, over all clients. It belongs to the installation and contains only
-# numbers, so a tenant's unit of work may read it: seats are counted in the transaction that adds a user.
+# numbers, so a tenant's unit of work can read it: seats are counted in the transaction that adds a user.
 seats_taken = table("seats_taken", column("roles", Integer), column("users", Integer))
 
 

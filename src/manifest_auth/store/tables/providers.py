@@ -24,7 +24,7 @@ providers = owned_table(
     Index(None, "issuer", "tenant_id"),
 )
 
-provider_checks = owned_table(  # the last check that the server made by itself, see clients/providers/daily_checks.py
+provider_checks = owned_table(  # the last check that the server made on its own, see clients/providers/daily_checks.py
     "provider_checks",
     tenant(goes_with=True),
     *row_of("providers", "provider_id", is_key=True, goes_with=True),
@@ -33,7 +33,7 @@ provider_checks = owned_table(  # the last check that the server made by itself,
     Column("problem", Text, nullable=False),  # empty: none
 )
 
-provider_domains = owned_table(  # e-mail domains that a provider vouches for
+provider_domains = owned_table(  # email domains that a provider vouches for
     "provider_domains",
     tenant(),
     *row_of("providers", "provider_id", is_key=True),
@@ -85,7 +85,7 @@ sign_in_flows = owned_table(
     Column("return_to", Text, nullable=False),
     Column("response", Text, nullable=False),  # `cookie`, `code`, `try` or `reauthenticate`
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
-    Column("link_session_id", Text),  # the session that links an identity, tries the provider, or is proved anew
+    Column("link_session_id", Text),  # the session that links an identity, tries the provider, or is proved again
     Column("invitation_id", BigInt),
     Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
     # 1: the answer must name its issuer (RFC 9207).
@@ -136,7 +136,7 @@ invitations = owned_table(  # one-time links: for a first sign-in, or for a new 
     Column("purpose", Text, nullable=False, server_default="invitation"),  # or `reset`
     Column("key", Text, nullable=False),  # SHA-256 of the invitation's token
     Column("invited_by", Text, nullable=False),
-    Column("emailed", Integer, nullable=False, server_default="0"),  # 1: only e-mailed to the user
+    Column("emailed", Integer, nullable=False, server_default="0"),  # 1: only emailed to the user
     time("created_at"),
     time("expires_at"),
     time("used_at", nullable=True),
@@ -165,7 +165,7 @@ kept_tokens = owned_table(  # Microsoft's tokens, stored where a provider's sett
 )
 
 
-# Tables of clients' claims on shared names: e-mail domains, Microsoft directories, provider names.
+# Tables of clients' claims on shared names: email domains, Microsoft directories, provider names.
 #
 # A claim is a row of the client. Whether it counts for the installation is another row, keyed by the domain or
 # directory alone, so the database prevents two owners; that row is deleted with the claim.
@@ -185,7 +185,7 @@ domain_claims = owned_table(
     time("proved_at", nullable=True),
     time("checked_at", nullable=True),
     time("failing_since", nullable=True),
-    Column("notices", Integer, nullable=False),  # how many e-mails were sent about the failing record
+    Column("notices", Integer, nullable=False),  # how many emails were sent about the failing record
     time("next_check_at", nullable=True),  # null: never checked automatically; advanced by the checking process
     Index(None, "domain"),
     Index(None, "next_check_at"),
@@ -216,7 +216,7 @@ directory_claims = owned_table(
     Index(None, "directory"),
 )
 
-directory_owners = global_table(  # the client whose claim on a directory counts; a system admin may grant it to others
+directory_owners = global_table(  # the client whose claim on a directory counts; a system admin can grant it to others
     "directory_owners",
     Column("directory", Text, primary_key=True),
     Column("tenant_id", BigInt, nullable=False),

@@ -1,7 +1,7 @@
 """Claims on Microsoft directories: which clients claim one, and for which of them the claim counts.
 
 A directory has one owner: the client that was first to prove it, or for which a system admin vouched first; the
-database enforces that. A system admin may grant it to further clients. Every change is announced, and recorded in the
+database enforces that. A system admin can grant it to further clients. Every change is announced, and recorded in the
 client's audit trail.
 """
 
@@ -179,7 +179,7 @@ def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
 
 
 def release(unit: TenantUnit, who: Acting, directory: str) -> None:
-    """Removes the claim; another client may then prove the directory. Raises NotFound."""
+    """Removes the claim; another client can then prove the directory. Raises NotFound."""
     step_up.check(who, Act.DOMAINS)
     found = get(unit, directory, lock=True)
     unit.change(_DELETE, of_directory=directory)
@@ -225,7 +225,7 @@ NO_ROLE = Marked(
 
 
 def role_of(claims: Iterable[Any]) -> str:
-    """The name of a role that may prove the directory. ``claims``: ``wids`` of each token of the sign-in, None where it
+    """The name of a role that can prove the directory. ``claims``: ``wids`` of each token of the sign-in, None if it
     has none. Raises SsoFailed, with the remedy."""
     lists = [wids for wids in claims if isinstance(wids, list)]
     if not lists:

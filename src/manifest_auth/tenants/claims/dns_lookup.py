@@ -1,4 +1,4 @@
-"""DNS records that prove e-mail domains: names that can be claimed, and the look-up at name servers."""
+"""DNS records that prove email domains: names that can be claimed, and the look-up at name servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims on e-mail domains: add, prove, vouch, release; and the rows of ``domain_claims`` and ``domain_owners``."""
+"""Claims on email domains: add, prove, vouch, release; and the rows of ``domain_claims`` and ``domain_owners``."""
 
 from __future__ import annotations
 

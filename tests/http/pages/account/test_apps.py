@@ -1,4 +1,4 @@
-"""Apps with access: what each may do, and how it loses its access."""
+"""Apps with access: what each can do, and how it loses its access."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _ENDS = (
     "<object data=x>", "ＡＢ<ｓcript>", "\u2066<i>\u2069",
 )  # fmt: skip
 TEXTS = [start + end for start, end in itertools.product(_STARTS, _ENDS)]
-HIDDEN = [text for text in TEXTS if "\u2066" in text]  # no name may have it; a program's own may
+HIDDEN = [text for text in TEXTS if "\u2066" in text]  # no name can have it; a program's own can
 NAMES = [text for text in TEXTS if text not in HIDDEN]
 ASCII = [text for text in TEXTS if text.isascii()]  # others are no header
 

@@ -52,7 +52,7 @@ async def ada(app: App) -> AsyncIterator[Ada]:
 
 
 async def refused(ada: Ada) -> Page:
-    """The question, to which a refused act leads."""
+    """The question, to which a rejected act leads."""
     ada.app.clock.advance(3600)
     page = await ada.visitor.get(FACTOR)
     page = await ada.visitor.submit(page, FACTOR, {"act": "begin"})

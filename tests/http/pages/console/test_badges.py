@@ -40,7 +40,7 @@ async def test_an_ended_badge_opens_nothing(app: App) -> None:
     page = await visitor.get(path)
     assert (await visitor.submit(page, path, {"act": "end"}, id=bob.badge_id)).status == 303
     page = await visitor.get(path)
-    for _ in range(2):  # the button may be pressed twice
+    for _ in range(2):  # the button can be pressed twice
         assert (await visitor.submit(page, path, {"act": "end"})).status == 303
     check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_CREDENTIALS")
     check_success(await kiosk.sign_in(bob.badge))  # another user's

@@ -154,7 +154,7 @@ async def test_a_provider_through_which_sign_ins_fail_is_told_of_until_one_works
     await add_oidc(app, op, "globex", name="ailing", displayName="Ailing ID", createUsers=True, defaultRoles=["Viewer"])
 
     async def sign_in() -> tuple[bool, bool]:
-        """Whether it works, and whether the overview says afterwards that it fails."""
+        """Whether it works, and whether the overview says afterward that it fails."""
         app.clock.advance(1)
         browser, back = await begun(app, op, "globex", provider="ailing")
         works = (await browser.send("GET", back)).status == 302

@@ -79,7 +79,7 @@ async def test_a_page_opens_for_those_with_its_permission_alone(app: App, route:
 
 
 async def token_of(app: App, visitor: Visitor, route: Route, role: Role) -> str:
-    """A good token for a page, for a user who loses the role that opens it: so the permission alone refuses."""
+    """A good token for a page, for a user who loses the role that opens it: so the permission alone rejects."""
     admin = await app.admin_token()
     path = f"/api/admin/clients/acme/users/{app.ids[f'{SLUGS[role]}@acme.example']}/roles"
     await app.send("PUT", path, {"roles": list({role.value, "User Admin"})}, token=admin)

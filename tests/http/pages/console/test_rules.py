@@ -1,4 +1,4 @@
-"""A client's own rules: shown in words before they are saved, by rank, and with what was typed when refused."""
+"""A client's own rules: shown in words before they are saved, by rank, and with what was typed when rejected."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ async def test_where_a_second_factor_is_required_one_can_add_it_and_do_nothing_e
         page = await visitor.get(ACCOUNT)
         assert "must have a second factor" in page.text
         assert not page.tree.xpath("//nav")
-        assert (await visitor.get("/installation/reauthenticate")).status == 200  # what waits may ask for a proof
+        assert (await visitor.get("/installation/reauthenticate")).status == 200  # what waits can ask for a proof
         posted = await visitor.post("/installation/clients", {"form": "x", "identifier": "evil", "name": "Evil"})
         assert (posted.status, posted.location) == (303, ACCOUNT)
         begun = await act(visitor, ACCOUNT, act="add")

@@ -28,7 +28,7 @@ def installed() -> tuple[Path, Path]:
 
 
 class DjangoSaml2Idp(RealSamlProvider):
-    """The site. ``wants_signed_requests``: it refuses a request without a good signature."""
+    """The site. ``wants_signed_requests``: it rejects a request without a good signature."""
 
     name = "djangosaml2idp"
     ready_path = "/idp/metadata/"

@@ -1,6 +1,6 @@
 """npm ``oidc-provider``: a certified OpenID provider in Node.js.
 
-It requires PKCE, names itself in the redirect, tells name, e-mail address and groups at the userinfo endpoint only,
+It requires PKCE, names itself in the redirect, tells name, email address and groups at the userinfo endpoint only,
 signs by the algorithm that the client is registered with, and makes new keys at each start.
 """
 

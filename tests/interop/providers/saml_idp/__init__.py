@@ -40,7 +40,7 @@ class SamlIdp(RealSamlProvider):
         self.key, self.certificate = certificates.make(folder, self.name)
 
     def serve(self, entity: str, acs: str, *, encrypt_for: str = "") -> None:
-        """Sets it up for a service provider, as if anew. ``encrypt_for``: a PEM certificate; empty: no encryption."""
+        """Sets it up for a service provider, as if again. ``encrypt_for``: a PEM certificate; empty: no encryption."""
         public = ""
         if encrypt_for:
             key = x509.load_pem_x509_certificate(encrypt_for.encode()).public_key()
@@ -63,7 +63,7 @@ class SamlIdp(RealSamlProvider):
         )
 
     def metadata(self) -> str:
-        self.set(issuer=self.entity_id)  # a test before may have changed it
+        self.set(issuer=self.entity_id)  # a test before might have changed it
         return super().metadata()
 
     def set(self, **settings: str) -> None:

@@ -80,7 +80,7 @@ def _claims(asked: Asked, service: FakeService) -> dict[str, Any]:
 
 
 def _introspect(asked: Asked) -> dict[str, Any]:
-    """Of what counts and is of the same client, to a machine that may ask; else exactly ``{"active": false}``."""
+    """Of what counts and is of the same client, to a machine that can ask; else exactly ``{"active": false}``."""
     service, token = _client(asked), asked.text("token")
     found = _active(asked, token) if service.may_introspect else None
     if found is None or found["client"] != service.client:

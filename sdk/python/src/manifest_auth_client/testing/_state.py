@@ -19,10 +19,10 @@ _GRACE_S = 10
 
 @dataclass
 class FakeUser:
-    """A user of the stand-in; members may be changed at any time.
+    """A user of the stand-in; members can be changed at any time.
 
-    ``otp``: the code of a second factor, which makes one due. ``is_disabled``: sign-ins are refused, sessions are over.
-    ``changed_at``: the claim ``updated_at``, in seconds since 1970.
+    ``otp``: the code of a second factor, which makes one due. ``is_disabled``: sign-ins are rejected, sessions are
+    over. ``changed_at``: the claim ``updated_at``, in seconds since 1970.
 
     >>> fake.add_user("grace@acme.example", "kestrel-harbor-22", roles=["Operator"]).roles
     ['Operator']

@@ -1,4 +1,4 @@
 """One module for each revision of the schema.
 
-A released revision never changes, and imports no code that may change.
+A released revision never changes, and imports no code that can change.
 """

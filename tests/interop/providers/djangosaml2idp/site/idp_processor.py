@@ -7,7 +7,7 @@ from djangosaml2idp.processors import BaseProcessor
 
 
 class WithGroups(BaseProcessor):
-    """The package's processor, with the attribute ``groups``; who is in the group Barred may not use us."""
+    """The package's processor, with the attribute ``groups``; who is in the group Barred must not use us."""
 
     def has_access(self, request) -> bool:
         return not request.user.groups.filter(name="Barred").exists()

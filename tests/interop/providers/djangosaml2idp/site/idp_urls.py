@@ -17,7 +17,7 @@ _ATTRIBUTES = {"email": "email", "first_name": "firstName", "last_name": "lastNa
 
 @csrf_exempt
 def put_person(request: HttpRequest) -> HttpResponse:
-    """Takes over a person: login, names, e-mail address, password, groups."""
+    """Takes over a person: login, names, email address, password, groups."""
     given = json.loads(request.body)
     groups, password = given.pop("groups"), given.pop("password")
     user, created = User.objects.update_or_create(username=given.pop("login"), defaults=given)
