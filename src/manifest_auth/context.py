@@ -12,7 +12,7 @@ from manifest_auth.runtime.clock import Clock
 
 
 class Origin(NamedTuple):
-    """Actor, time (milliseconds since 1970) and source of an act, as the audit trail records them. ``told``: members
+    """Actor, time (milliseconds since 1970) and source of an action, as the audit trail records them. ``told``: members
     of every event's detail."""
 
     at: int
@@ -35,7 +35,7 @@ class Acting(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Anonymous:
-    """A caller without a credential, or on a route that asks for none."""
+    """A caller without a credential, or on a route that needs none."""
 
     @property
     def actor(self) -> str:
@@ -49,8 +49,8 @@ DEVICE, BADGE = "device", "badge"
 
 class Principal(NamedTuple):
     """A session with its user and tenant, alive or not, as one read of the store returns them. A service account that
-    shows a key or a token is one too: its credential stands in place of a session, and ``cookie_seen_at`` is when it
-    was used last. ``held_roles``: of the user; a session can have fewer, see :attr:`roles`."""
+    presents a key or a token has one too: its credential takes the place of a session, and ``cookie_seen_at`` is when
+    it was last used. ``held_roles``: of the user; a session can have fewer, see :attr:`roles`."""
 
     session_id: str
     user_id: int
@@ -62,11 +62,11 @@ class Principal(NamedTuple):
     email: str
     first_name: str
     last_name: str
-    # From here on many sessions are alike, see sessions/principals.py.
+    # The following members are the same in many sessions, see sessions/principals.py.
     tenant_id: int
     method: str
     title: str
-    language: str | None  # that the user chose, see text/languages.py
+    language: str | None  # the user's choice, see text/languages.py
     held_roles: int
     deactivated_at: int | None
     client: str
@@ -75,14 +75,14 @@ class Principal(NamedTuple):
     suspended_at: int | None
     keys: str | None  # the stamp of the signing keys, as of this read
     claims: int  # stamp of the claims on an external token's directory; 0 for sessions
-    amr: str  # what was proved (RFC 8176), separated by blanks
+    amr: str  # the methods used (RFC 8176), separated by spaces
     factors: int  # bit mask of the user's second factors, see accounts/factors
     has_password: int
     kind: str  # PERSON or SERVICE: see accounts/service_accounts
-    scopes: int | None  # bit mask: of what the roles allow, the credential is good for these; None: for all
+    scopes: int | None  # bit mask: the permissions, of those that the roles allow, that the credential has; None: all
     addresses: str  # networks that the credential can come from, separated by commas; empty: from any
-    role_cap: int | None  # bit mask: of the user's roles, the session has these; None: all
-    idle_s: int | None  # the session ends after so many seconds without use, under all keys; None: no such end
+    role_cap: int | None  # bit mask of the user's roles that the session can have; None: all
+    idle_s: int | None  # the session ends after this many seconds without use of any key; None: no limit
     has_parent: int  # whether the session came from another, see sessions/sessions.py
 
     @property
@@ -91,13 +91,14 @@ class Principal(NamedTuple):
         return self.capped(self.held_roles)
 
     def capped(self, held: int) -> int:
-        """Of the roles that the user holds, those that the session has: the one rule of the cap. For roles that are
-        read again, in the transaction of an act."""
+        """The roles that the session has of those that the user holds. The only place that applies the cap, also for
+        roles that are read again in the transaction of an action."""
         return held if self.role_cap is None else held & self.role_cap
 
     @property
     def is_device(self) -> bool:
-        """Whether a device holds the session. It proves nobody: it opens no act that needs a recent proof."""
+        """Whether a device holds the session. Such a session can't be used for actions that require
+        re-authentication."""
         return self.method in (DEVICE, BADGE)
 
     @property
@@ -107,12 +108,12 @@ class Principal(NamedTuple):
 
     @property
     def is_app(self) -> bool:
-        """Whether an app calls for the user, with no more than the user let it do."""
+        """Whether an app calls for the user, with only the access that the user granted."""
         return self.scopes is not None and self.kind != SERVICE
 
     @property
     def is_program(self) -> bool:
-        """Whether nobody sits there who could prove anything: a machine calls, or an app."""
+        """Whether nobody is there to re-authenticate, because a machine or an app calls."""
         return self.is_service or self.is_app
 
     @property
@@ -153,7 +154,7 @@ class AdminCaller:
 
 @dataclass(slots=True, frozen=True)
 class SystemCaller:
-    """The server itself and its command line: no rule of rank holds for it, and no proof is asked."""
+    """The server itself and its command line: no rule of rank applies to it, and it doesn't re-authenticate."""
 
     @property
     def actor(self) -> str:
@@ -173,7 +174,7 @@ class ServiceClient:
 
 HOUR_MS = 3_600_000
 VIA = " via "  # in :attr:`Request.source`
-#: How long a proof of who acts is recent, milliseconds.
+#: How long a re-authentication is valid, milliseconds.
 RECENT_MS = 10 * 60_000
 Caller = Anonymous | Principal | AdminCaller | SystemCaller | ServiceClient
 ANONYMOUS, SYSTEM = Anonymous(), SystemCaller()
@@ -191,8 +192,8 @@ class Request:
     caller: Caller
     by_cookie: bool = False  # the session cookie is the credential
     mail_until: float | None = None  # loop time until which the request waits for its emails
-    asked: int = 0  # bit mask of the acts for which a recent proof was asked, see tenants/step_up.py
-    may_end: bool = False  # the act can end the caller's own session, see audit/events.py
+    asked: int = 0  # bit mask of the actions for which re-authentication was checked, see tenants/step_up.py
+    may_end: bool = False  # the action can end the caller's own session, see audit/events.py
     via: str = ""  # the service account that passed the address on, as the audit trail names it
     by_app: str = ""  # the app that acts for the user
 
@@ -208,7 +209,8 @@ class Request:
 
     @property
     def source(self) -> str:
-        """The address as attempts are counted: apart where it was passed on, with who did that and in which hour."""
+        """The address under which attempts are counted. If a service account passed it on, that account and the hour
+        are part of it."""
         return f"{self.address}{VIA}{self.via}/{self.now // HOUR_MS}" if self.via else self.address
 
     @property

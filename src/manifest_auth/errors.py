@@ -3,8 +3,8 @@
 Each class has the code, the status and the public sentence; details go to the log only.
 
 Every failure that a caller can see is one of these classes. ``docs/errors.md`` is generated from this list. A refusal
-rolls its unit of work back unless it declares the mark that it must leave (``keeps_writes``): a counted attempt, an
-ended session, an audit event.
+rolls back its unit of work unless it keeps some writes (``keeps_writes``): a counted attempt, an ended session, an
+audit event.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Refusal(Exception):
     """Base of all refusals.
 
     ``details``: pairs (field, message) for the caller. ``reason``: for the log only. ``retry_after``: whole seconds.
-    ``replay``: the kind of a replayed credential; the pipeline counts it. ``field``: of a page's form, that the message
-    is about. Mark what people read with ``_()``: pages translate it, and programs get it in English.
+    ``replay``: the kind of a replayed credential; the pipeline counts it. ``field``: the field of a page's form that
+    the message is about. Mark text for people with ``_()``. Pages translate it, and programs get it in English.
     """
 
     code: ClassVar[str]
@@ -96,7 +96,7 @@ class Refusal(Exception):
 
     @property
     def logged(self) -> str:
-        """Return the reason for the log; without one, what the caller is told about each field."""
+        """Return the reason for the log; without one, the message about each field."""
         return self.reason or "; ".join(f"{field}: {text}" for field, text in self.details)[:_LONGEST_LOGGED]
 
 
@@ -110,8 +110,8 @@ class InvalidCredentials(Refusal):
 
 
 class OtherClient(InvalidCredentials):
-    """A passkey was proved, and belongs to another client than the one that is named. ``client``: its identifier; a
-    page offers that client's sign-in, the API does not name it."""
+    """A passkey was verified but belongs to a client other than the named one. ``client``: its identifier. A page
+    offers that client's sign-in, but the API doesn't name it."""
 
     words = "This passkey can't be used to sign in here"
 
@@ -157,7 +157,7 @@ class AccountDisabled(Refusal):
     keeps_writes = True
 
     def __init__(self, message: str | None = None, *, reason: Reason | None = None, client: str = "") -> None:
-        """``client``: the client's identifier, only after a valid proof: a page then shows whom to contact."""
+        """``client``: the client's identifier, only after valid credentials; a page then shows the contact."""
         super().__init__(message, reason=reason.text if reason is not None else "")
         self.client = client
 
@@ -282,10 +282,10 @@ class SsoFailed(Refusal):
     keeps_writes = True
 
     def __init__(self, message: Marked | None = None, *, reason: Reason, replay: Replay | None = None) -> None:
-        """``message``: our own words, since pages show it. What a provider says reaches only the log."""
+        """``message``: the server's own text, because pages show it. A provider's text goes only to the log."""
         super().__init__(message, reason=reason.text, replay=replay)
         self.why = reason
-        #: The address that the provider tells of the person, once it has proved who they are; empty before.
+        #: The address that the provider reports for the person, after it authenticated them; empty before.
         self.email = ""
 
 

@@ -1,7 +1,7 @@
 """Roles, permissions, and the one table between them.
 
 A user's roles are stored as a bit mask (``Role.bit``) and read with the session on every request, so that a change
-counts at once.
+takes effect immediately.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def permissions_of(mask: int) -> frozenset[Permission]:
 
 @lru_cache(maxsize=4096)
 def allowed(roles: int, scopes: int | None) -> frozenset[Permission]:
-    """The permissions of a caller: those of the roles, and of those only the ``scopes``, where the credential is
-    limited to some. Both are bit masks; ``scopes`` None: no limit."""
+    """The permissions of a caller: those of the roles, limited to the ``scopes`` if the credential has any. Both are
+    bit masks; ``scopes`` None: no limit."""
     held = permissions_of(roles)
     return held if scopes is None else held.intersection(permissions_in(scopes))
 
@@ -109,13 +109,13 @@ def permissions_in(scopes: int) -> tuple[Permission, ...]:
 
 @lru_cache(maxsize=4096)
 def permissions_mask(scope: str) -> int:
-    """The bit mask of the permissions in a scope, separated by blanks; its other names are left out."""
+    """The bit mask of the permissions in a scope, separated by spaces; other names are ignored."""
     names = scope.split()
     return sum(permission.bit for permission in Permission if permission.value in names)
 
 
 @lru_cache(maxsize=4096)
 def permission_names(roles: int, scopes: int | None = None) -> tuple[str, ...]:
-    """The names of what :func:`allowed` gives, in the order of the enumeration."""
+    """The names of the permissions from :func:`allowed`, in the order of the enumeration."""
     held = allowed(roles, scopes)
     return tuple(p.value for p in Permission if p in held)

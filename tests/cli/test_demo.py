@@ -1,4 +1,4 @@
-"""``manifest-auth demo`` fills an empty store, prints how to sign in, and refuses other stores."""
+"""``manifest-auth demo`` fills an empty store, prints how to sign in, and rejects other stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node whose beats do not come through asks the store instead, and recovers by itself."""
+"""A node whose beats do not come through asks the store instead, and recovers on its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEAT = "application_name = 'manifest-auth-beat'"
 
 @pytest.fixture(scope="module")
 def own_postgres() -> Iterator[Postgres]:
-    """A server that the tests of this module may hurt."""
+    """A server that the tests of this module can hurt."""
     server = Postgres()
     yield server
     server.stop()
@@ -59,7 +59,7 @@ def is_ready(node: Node) -> bool:
 def sign_out_is_felt(nodes: tuple[Node, Node], *tokens: str) -> None:
     """Within a second after the sign-outs were answered with success, no session gets in at the other node.
 
-    Where statements are cut, or a busy machine has no time for them, the answer is 503: the sign-out may stand, and is
+    Where statements are cut, or a busy machine has no time for them, the answer is 503: the sign-out can stand, and is
     asked for again.
     """
     first, second = nodes
@@ -79,7 +79,7 @@ def sign_out_is_felt(nodes: tuple[Node, Node], *tokens: str) -> None:
 
     def are_refused() -> bool:
         now = found()
-        assert now <= {401, 503}  # a busy machine may have no time to ask the store
+        assert now <= {401, 503}  # a busy machine can have no time to ask the store
         return now == {401}
 
     seconds_until(are_refused)
@@ -128,7 +128,7 @@ def test_a_sign_out_while_the_beats_are_cut(nodes: tuple[Node, Node], own_postgr
     token = remembered(nodes)
     with beats_cut_again_and_again(own_postgres):
         sign_out_is_felt(nodes, token)
-    remembered(nodes)  # and afterwards from memory again
+    remembered(nodes)  # and afterward from memory again
 
 
 def test_a_sign_out_that_was_announced_while_no_beat_came(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:

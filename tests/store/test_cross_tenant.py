@@ -17,7 +17,7 @@ STORE = SOURCE / "store"
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
 CROSS_TENANT = {
     "accounts/apps.py": 2,  # a client id names the app, an issuer its client
-    "sign_in/apps/logout.py": 3,  # notices to apps of all clients; an issuer, which names the client, may owe some
+    "sign_in/apps/logout.py": 3,  # notices to apps of all clients; an issuer, which names the client, can owe some
     "accounts/shared_devices.py": 1,  # a device shows its token and nothing else
     "accounts/factors/challenges.py": 1,  # a sign-in under way has only its challenge, which names the tenant
     # A passkey names its account, its credential id is unique in all; those of a former domain are counted.
@@ -30,7 +30,7 @@ CROSS_TENANT = {
     "audit/chains.py": 2,
     "audit/query.py": 2,  # system admins read the trail of all clients
     "audit/upkeep.py": 2,  # the installation's key signs the ends of all chains; retention looks at all chains in turn
-    # E-mails that were not taken are sent again, and counted, whatever tenant they belong to.
+    # Emails that were not taken are sent again, and counted, whatever tenant they belong to.
     "accounts/mail_queue.py": 2,
     # Uploads of killed processes, whatever tenant they belong to; files that no one recorded anywhere, whatever
     # tenant they belong to.
@@ -42,7 +42,7 @@ CROSS_TENANT = {
     "maintenance/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
     "clients/notices.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to
     "maintenance/background_jobs.py": 1,  # rows past their time are dropped, whatever tenant they belong to
-    "providers/providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
+    "providers/providers.py": 2,  # by email domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
     # By session id, of one or several, by cookie: it names the session, that the tenant. A hash of a secret, and a

@@ -22,12 +22,12 @@ from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import admin_sessions, audit_events, audit_heads, sessions
 
-# An event's hash needs no key, so an attacker who can write to the store could cut a chain's end off, or rewrite it,
-# and adapt the head; the head's MAC prevents that. A head without a valid MAC is never accepted: its successor
-# carries it along as a doubt, under its own MAC, until it is verified with the right key.
+# An event's hash needs no key, so an attacker who can write to the store could cut off or rewrite a chain's end and
+# adapt the head. The head's MAC prevents that. A head without a valid MAC is never accepted: its successor carries it
+# along as a doubt, under its own MAC, until it is verified with the right key.
 
 MOST_DOUBTS = 8  # carried along; a chain with more stays in doubt
-LONGEST_DOUBTS = 10_000  # characters: more than that many take
+LONGEST_DOUBTS = 10_000  # characters: more than :data:`MOST_DOUBTS` need
 
 
 class Head(NamedTuple):
@@ -131,9 +131,9 @@ def _doubted(head: Head) -> str:
         return orjson.dumps([None, [*NOTHING[:5], ""]]).decode()
 
 
-# :mod:`manifest_auth.tenants.step_up` decides whether the proof is recent, and marks the request with the act that it
-# was asked about. The trail rejects an event of such an act from a request without that mark, and with it the whole
-# transaction: an act that forgets to ask does not happen.
+# :mod:`manifest_auth.tenants.step_up` decides whether re-authentication is recent enough, and marks the request with
+# the action that it checked. The trail rejects an event of such an action from a request without that mark, and so
+# rolls back the whole transaction. An action that forgets the check can't happen.
 
 
 class NotAsked(Exception):
@@ -154,9 +154,8 @@ def check_was_asked(acting: Acting, event: Event, subject: str) -> None:
         raise NotAsked(f"{event.value} of {caller.actor}: no recent proof was asked for")
 
 
-# A request is identified before its body is read, and a caller can send the body as late as the server waits for it.
-# What ends the session in the meantime, such as the undoing of an email change, must not be followed by an act of that
-# session.
+# A request is identified before its body is read, and a caller can delay the body for as long as the server waits. If
+# something ends the session in the meantime, such as undoing an email change, no action of that session must follow.
 
 _S, _A = sessions.c, admin_sessions.c
 _ENDED = tenant_scoped(select(_S.id).where(_S.id == bindparam("sid"), _S.ended_at.is_not(None)), str)
@@ -180,9 +179,9 @@ def check_is_open(unit: TenantUnit, acting: Acting, *, may_end: bool = False) ->
 
 
 INSTALLATION = 0
-#: Where a node's clock is behind the chain's last event by less than this, the event gets that event's time, so that
-#: times and numbers have the same order on nodes whose clocks differ. A larger difference means that the earlier clock
-#: was wrong: then the true time is recorded.
+#: If a node's clock is behind the chain's last event by less than this, the event gets that event's time, so that times
+#: and numbers have the same order on nodes whose clocks differ. A larger difference means that the earlier clock was
+#: wrong: then the true time is recorded.
 MOST_SKEW_MS = 60_000
 
 
@@ -211,15 +210,15 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     """Appends one event to the chain of the unit's tenant. ``subject``: what it concerns, like ``user:7``.
 
     The chain's head is locked until the transaction ends, so events of one tenant have one order on all nodes; the time
-    is taken while the lock is held. Raises InvalidToken for a guarded act whose session has ended in the meantime, and
-    ValueError for an event of the installation in another chain.
+    is taken while the lock is held. Raises InvalidToken if the session of a sensitive action has ended in the meantime,
+    and ValueError for an event of the installation in another chain.
     """
     check_was_asked(acting, event, subject)
     if event.about.of_installation and unit.tenant_id != INSTALLATION:
         raise ValueError(f"{event.value} is an event of the installation")
     head = lock(unit)
     if isinstance(acting, Request) and acting.asked & ~Act.SESSIONS and not acting.may_end:
-        check_is_open(unit, acting)  # an act that asked for a recent proof, except of one's own sessions alone
+        check_is_open(unit, acting)  # a sensitive action, except one that only ends the caller's sessions
     if head.gone_at is not None and has_valid_mac(unit.macs, unit.tenant_id, head):
         return  # the client was deleted with its audit trail during this request
     who = acting.origin
@@ -261,7 +260,7 @@ def record_creation(unit: SystemUnit, tenant_id: int, acting: Acting, **detail: 
 
 
 def end(unit: TenantUnit, now: int) -> None:
-    """Marks a chain whose events were deleted with its client; its head stays."""
+    """Marks a chain after its events were deleted with the client. Its head stays."""
     head = lock(unit)
     _put(unit, head, head._replace(gone_at=now))
 
@@ -281,7 +280,7 @@ def _put(unit: TenantUnit, head: Head, after: Head) -> None:
 
 
 def record_installation(unit: SystemUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
-    """As :func:`record`, in the installation's chain."""
+    """Like :func:`record`, but in the installation's chain."""
     record(unit.of(INSTALLATION), acting, event, subject, **detail)
 
 
@@ -292,27 +291,26 @@ def digest(chain: int, values: dict[str, Any]) -> str:
 
 
 # That is: a missing permission, a credential for the wrong kind of route, a missing seat. The act was rolled back, so
-# each is recorded in its own unit of work.
-#
-# The number is bounded, since a rejected caller can repeat: one event a minute for each caller and kind, with the
-# number of refusals since the previous one. Successful requests never call this.
+# each is recorded in its own unit of work. Their number is limited, because a rejected caller can repeat the request:
+# one event a minute for each caller and kind, with the number of rejections since the previous one. Successful requests
+# never call this.
 
 REFUSAL_EVERY_MS = 60_000
 MOST_REMEMBERED = 10_000  # remembered callers and kinds
 
 
 class Refusals:
-    """The refusals that this process recorded in the last minute."""
+    """The rejections that this process recorded in the last minute."""
 
     def __init__(self, clock: Clock, store: Store) -> None:
         self._clock = clock
         self._store = store
-        #: When an event of the key was recorded, and how many were not since then.
+        #: When an event of the key was recorded, and how many were skipped since.
         self._recorded: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def count(self, *key: Any) -> int | None:
-        """The number of rejections that were not recorded since the last event of this key; None: this one is not
-        recorded either."""
+        """The number of rejections that were not recorded since the last event of this key; None if this one shouldn't
+        be recorded either."""
         now = self._clock.now_ms()
         is_new = key not in self._recorded
         at, kept_back = self._recorded.get(key, (-REFUSAL_EVERY_MS, 0))
@@ -329,7 +327,7 @@ class Refusals:
         return kept_back
 
     async def record_refusal(self, request: Request, refusal: Refusal, route: str) -> None:
-        """Records a refusal of a known caller; ignores all others."""
+        """Records the rejection of a known caller, and ignores all others."""
         if isinstance(refusal, NoSeat):
             event = Event.SEAT_REFUSED
         elif isinstance(refusal, Forbidden):
@@ -345,8 +343,8 @@ class Refusals:
         await self.put(request, chain, request.caller.actor, event, refusal.logged or refusal.message, route)
 
     async def put(self, request: Request, chain: int, actor: str, event: Event, why: str, route: str) -> None:
-        """Records a refusal in that chain, unless one of this caller, event and route was recorded within a minute. An
-        unavailable store does not change the answer."""
+        """Records a rejection in that chain, unless one for this caller, event and route was recorded within a minute.
+        An unavailable database doesn't change the response."""
         kept_back = self.count(chain, actor, event, route)
         if kept_back is None:
             return

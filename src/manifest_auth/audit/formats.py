@@ -158,7 +158,7 @@ AT_ONCE = 200
 _MEMBERS = ("sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash")
 _NAMED = ("actor", "subject")
 COLUMNS = (*_MEMBERS, "actorEmail", "subjectEmail")
-#: The email addresses, as of now, of those users who are among actors and subjects like ``user:7``.
+#: The current email addresses of users among actors and subjects like ``user:7``.
 Emails = Callable[[set[str]], Awaitable[Mapping[str, str]]]
 
 
@@ -244,7 +244,7 @@ class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def event_filter(query: AuditFilters) -> EventFilter:
-    """Raises ValidationError that names all parameters that are wrong."""
+    """Raises ValidationError that names all invalid parameters."""
     times, event, order = {}, "", NEWEST_FIRST
     with ErrorCollector() as each:
         if query.since:
@@ -281,7 +281,7 @@ def events_data(found: list[FoundEvent], goes_on: Position | None, order: str) -
 
 
 def cursor(position: Position | None, order: str) -> str | None:
-    """The cursor of a position; None for none."""
+    """The cursor of a position, or None without one."""
     return None if position is None else listing.write_cursor("audit_events", order, *position)
 
 

@@ -32,8 +32,8 @@ class Position(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """A filter of events to list. Empty texts: any. ``user``: as actor or subject; ``until``: exclusive; ``result``:
-    not empty for events that are bad, such as failed sign-ins."""
+    """A filter of events to list. Empty texts match anything. ``user``: as actor or subject; ``until``: exclusive;
+    ``result``: not empty for events that are bad, such as failed sign-ins."""
 
     event: str = ""
     actor: str = ""
@@ -163,16 +163,16 @@ async def page(
     *,
     steps: int | None = None,
 ) -> Page:
-    """At most ``first`` events of the store's client, and the position where the next page starts; None: this is the
-    last page. A page can have fewer events than requested, or none, without being the last. ``steps``: of the search,
-    where fewer than ``STEPS``."""
+    """At most ``first`` events of the store's client, and the position where the next page starts; None if this is the
+    last page. A page can have fewer events than requested, or none, without being the last. ``steps``: limit of the
+    search, if lower than ``STEPS``."""
     newest = event_filter.order == NEWEST_FIRST
     rows, far = (_OWN_NEWEST, _OWN_FAR_NEWEST) if newest else (_OWN_OLDEST, _OWN_FAR_OLDEST)
     return await _paged(store, _Query(event_filter, rows, far), first, after, STEPS if steps is None else steps)
 
 
 def first_step(unit: TenantUnit, event_filter: EventFilter, first: int) -> Page:
-    """As :func:`page`, of the newest events and no further than one step of the search, for a read that does more."""
+    """Like :func:`page`, but only the newest events within one step of the search, for a read that does more."""
     rows, left = _step(unit, _Query(event_filter, _OWN_NEWEST, _OWN_FAR_NEWEST), _Range(*event_filter.span), first + 1)
     if len(rows) > first:
         return rows[:first], rows[first - 1].position
@@ -180,14 +180,14 @@ def first_step(unit: TenantUnit, event_filter: EventFilter, first: int) -> Page:
 
 
 async def page_across(store: Store, event_filter: EventFilter, first: int, after: Position | None = None) -> Page:
-    """As :func:`page`, of all clients and the installation."""
+    """Like :func:`page`, for all clients and the installation."""
     newest = event_filter.order == NEWEST_FIRST
     rows, far = (_ALL_NEWEST, _ALL_FAR_NEWEST) if newest else (_ALL_OLDEST, _ALL_FAR_OLDEST)
     return await _paged(store, _Query(event_filter, rows, far), first, after, STEPS)
 
 
 async def total(store: TenantStore, event_filter: EventFilter, steps: int | None = None) -> int | None:
-    """The number of events; None where more than ``STEP * STEPS`` would have to be read. ``steps``: in place of
+    """The number of events; None if more than ``STEP * STEPS`` events would have to be read. ``steps``: replaces
     ``STEPS``."""
     asked = _Query(event_filter._replace(order=OLDEST_FIRST), _OWN_OLDEST, _OWN_FAR_OLDEST)
     found, here = 0, event_filter.span
@@ -201,7 +201,7 @@ async def total(store: TenantStore, event_filter: EventFilter, steps: int | None
 
 
 async def position_of_number(store: TenantStore, number: int) -> Position | None:
-    """The position of the event with that number; None: it does not exist."""
+    """The position of the event with that number; None if it doesn't exist."""
     return await store.read(lambda unit: unit.first(_POSITION, number=number))
 
 
@@ -225,7 +225,7 @@ async def _paged(store: Any, asked: _Query, first: int, after: Position | None, 
 
 
 def _step(unit: Any, asked: _Query, whole: _Range, limit: int) -> tuple[list[FoundEvent], _Range | None]:
-    """The events of the next step, and the remaining range. ``unit``: of the kind that the statements need."""
+    """The events of the next step, and the remaining range. ``unit``: the kind of unit that the statements need."""
     here, left = (whole, None) if asked.event_filter.is_any else _split(unit, asked, whole)
     rows = unit.all(asked.rows, **here.values, **asked.event_filter.texts, limit=limit)
     names = names_of(unit, [row[0] for row in rows])

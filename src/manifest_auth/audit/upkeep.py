@@ -38,7 +38,7 @@ from manifest_auth.store import (
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 
 # Only the beginning of a chain is removed. In the same transaction, the anchor is set to the last removed event, with a
-# MAC, and an event is recorded: an attacker who moves the anchor to hide removed events lacks the key.
+# MAC, and an event is recorded. An attacker who moves the anchor to hide removed events lacks the key.
 
 BATCH = 1000
 STEP = 250  # while others wait for the chain
@@ -49,7 +49,7 @@ _E = audit_events.c
 
 
 class Swept(NamedTuple):
-    """The number of events that a sweep removed, and whether none is left that is old enough."""
+    """The number of events that a sweep removed, and whether no event is left that is old enough."""
 
     removed: int
     is_complete: bool
@@ -81,7 +81,7 @@ _CHAINS = cross_tenant(
 
 
 async def sweep(store: Store, before: int, now: int, round_s: float = math.inf) -> Swept:
-    """Removes events of all chains before that time, in small steps that leave most of the time to others.
+    """Removes events of all chains before that time, in small steps that leave most of the time to other work.
 
     ``before``, ``now``: milliseconds. ``round_s``: seconds after which it ends with some left.
     """
@@ -117,7 +117,7 @@ def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[in
 
 
 def _cut(unit: TenantUnit, origin: Origin, before: int, most: int) -> int:
-    """Removes at most ``most`` events. Events of earlier retention alone are not worth a batch."""
+    """Removes at most ``most`` events. A batch that would contain only events of earlier retention is skipped."""
     events.lock(unit)
     gone = list(takewhile(lambda old: old.at < before, unit.all(_OLDEST, limit=most)))
     if len(gone) < most and all(old.event == Event.AUDIT_SWEPT.value for old in gone):
@@ -131,7 +131,7 @@ def _cut(unit: TenantUnit, origin: Origin, before: int, most: int) -> int:
 
 
 # Rows without a valid MAC stay as they are and are reported, so that a row written by hand never gets a valid MAC. Only
-# :func:`restart` gives them one, for a secret key that is lost, and records that nothing proves what was before.
+# :func:`restart` gives them one, after a secret key was lost, and records that nothing authenticates earlier events.
 
 RENEWED_AT_ONCE = 100
 _LOCKED = tenant_scoped(select(*(audit_heads.c[name] for name in Head._fields)).with_for_update(), Head)
@@ -149,7 +149,7 @@ _SIGN_ANCHOR = tenant_scoped(
 
 
 class SignedTable(NamedTuple):
-    """A table of rows with a MAC. ``renew``: True when the MAC was renewed, None when no key made the present one."""
+    """A table of rows with a MAC. ``renew``: True when the MAC was renewed, None when no key made the current one."""
 
     name: str
     next: CrossTenant[int]
@@ -198,11 +198,9 @@ def _renew_anchor(unit: TenantUnit) -> bool | None:
 
 
 def restart(unit: TenantUnit, acting: Acting, reason: str) -> bool:
-    """Begins the proof of a chain again where no secret key made its head or anchor. True when it did.
-
-    Its events stay as they are, and verification still names those that were removed or altered. A chain that was
-    removed as a whole, so that no key ever made its first head, is not helped.
-    """
+    """Restarts the authentication of a chain if no secret key made its head or anchor. Returns True if it did. The
+    events stay unchanged, and verification still reports those that were removed or altered. A chain that was removed
+    entirely can't be restarted, because no key made its first head."""
     macs, chain = unit.macs, unit.tenant_id
     head, anchor = unit.first(_LOCKED), unit.first(_ANCHOR_FOUND)
     if head is None or _was_never_signed(unit, head):

@@ -38,7 +38,7 @@ Step = Callable[[int], None]
 
 
 class _Step(NamedTuple):
-    """The result of one step. ``after``: where the next one starts; None: this was the last."""
+    """The result of one step. ``after``: where the next one starts; None after the last step."""
 
     walk: Walk
     looked_at: int
@@ -97,8 +97,8 @@ def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Po
 
 
 def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[AuditVerdict]:
-    """The result for each chain in the lines of ``audit export``. Whether a chain starts and ends where it should, an
-    export cannot show. Raises ValueError for a file that is not an export."""
+    """The result for each chain in the lines of ``audit export``. An export can't show whether a chain starts and ends
+    where it should. Raises ValueError for a file that is not an export."""
     walks: dict[int, Walk] = {}
     names: dict[int, str | None] = {}
     for number, line in enumerate(lines, 1):

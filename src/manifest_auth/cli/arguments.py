@@ -7,6 +7,7 @@ from pathlib import Path
 
 
 def given_path(text: str) -> Path:
-    """The type of every argument that names a file or folder: relative ones start where the operator is. The command
-    of a service runs in the service's folder, and passes on from where it was called (``deploy/as-service``)."""
+    """The type of every argument that names a file or folder: relative paths start at the operator's current folder.
+    The command of a service runs in the service's folder, and passes on the folder that it was called from
+    (``deploy/as-service``)."""
     return Path(os.environ.get("MANIFEST_AUTH_CALLED_FROM", ""), text)

@@ -154,7 +154,7 @@ def _chain_name(verdict: AuditVerdict) -> str:
 
 
 async def _export(given: argparse.Namespace) -> int:
-    """Exit status 1 when an event has invalid content; it is exported all the same, and marked."""
+    """Exit status 1 when an event has invalid content; it is exported anyway, and marked."""
     async with _opened(settings.load(), with_key=False) as store:
         chains = await _chains(store, given.client)
         written, unreadable = 0, []
@@ -177,8 +177,8 @@ async def _export(given: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _target(path: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that gets its name when it is complete, so that a partial export is not taken for a
-    complete one; only this user can read it. Raises Rejected when the file exists."""
+    """Standard output, or a file that gets its name when it is complete, so that nobody mistakes a partial export for a
+    complete one. Only this user can read it. Raises Rejected when the file exists."""
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -206,8 +206,8 @@ async def _chains(store: Store, client: str | None) -> list[int]:
 
 @contextlib.asynccontextmanager
 async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
-    """The store alone. Creates no secret key, and reads it only if needed. Does not upgrade the schema: a verification
-    changes nothing."""
+    """Only the store. Doesn't create a secret key, and reads it only if needed. Does not upgrade the schema: a
+    verification changes nothing."""
     found = await find_schema(loaded.database)
     if found is None:
         raise CommandRefused("there is no database here; check MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")

@@ -189,7 +189,7 @@ async def _upgrade(_given: argparse.Namespace) -> None:
 
 
 async def _status(given: argparse.Namespace) -> int:
-    """Exit status as :data:`_STATUS`."""
+    """The exit status is one of :data:`_STATUS`."""
     found = await upgrade_state.read(settings.load())
     if found is None:
         raise CommandRefused("there is no database here; check MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")

@@ -48,7 +48,7 @@ async def vouch_for(given: argparse.Namespace) -> None:
 
 
 async def release_of(given: argparse.Namespace) -> None:
-    """Removes a claim. Another client can then prove the directory."""
+    """Removes a claim. Another client can then verify the directory."""
     directory = directories.check(given.directory)
     async with started() as services:
 

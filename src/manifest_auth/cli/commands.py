@@ -173,7 +173,7 @@ async def user_create(given: argparse.Namespace) -> None:
 
 
 async def user_roles(given: argparse.Namespace) -> None:
-    """Sets the roles of a user, and prints the link that a new Admin can need."""
+    """Sets the roles of a user, and prints the link that a new Admin might need."""
     roles = mask_of([Role(name) for name in given.role])
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
@@ -217,7 +217,7 @@ async def user_link(given: argparse.Namespace) -> None:
 
 
 async def user_reset_factors(given: argparse.Namespace) -> None:
-    """As :func:`manifest_auth.accounts.reset_factors`, of the user with the address, who has to have a factor."""
+    """Like :func:`manifest_auth.accounts.reset_factors`, for the user with the address, who must have a factor."""
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
@@ -244,7 +244,7 @@ def _user(unit: TenantUnit, given: argparse.Namespace) -> users.User:
 
 
 async def _record_missing_seat(services: Services, tenant_id: int, act: Awaitable[T]) -> T:
-    """Records a refusal for lack of a seat."""
+    """Records that an operation was rejected because no seat was free."""
     try:
         return await act
     except NoSeat as refusal:  # the operation was rolled back, so this is another unit of work

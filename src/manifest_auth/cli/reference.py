@@ -407,7 +407,7 @@ def kept(text: str) -> str:
 
 
 def put(text: str, name: str, made: str) -> str:
-    """The page with ``made`` between the comments that say ``name`` and its end."""
+    """The page with ``made`` between the comments that mark the start and end of ``name``."""
     return re.sub(_TABLE.format(name), lambda found: f"{found[1]}\n{made}\n{found[2]}", text, flags=re.DOTALL)
 
 
@@ -537,7 +537,7 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
-#: Hand-written pages with generated parts: functions from the current text to the text they should have.
+#: Hand-written pages with generated parts: functions that convert the current text to the required text.
 FILLED: dict[str, Callable[[str], str]] = {
     "reference/http.md": kept,
     "operations/watch.md": lambda text: put(text, "events", catalogue.table()),

@@ -95,7 +95,7 @@ def serve(given: argparse.Namespace) -> None:
 
 
 def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
-    """Raises SettingsError for an address that is not of this machine, Rejected for a port that stays in use.
+    """Raises SettingsError for an address that doesn't belong to this machine, Rejected for a port that stays in use.
     ``fields``: the settings with the host and with the port.
 
     A web process that was starting when its parent was killed uses the port until it has loaded.

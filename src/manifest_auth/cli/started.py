@@ -21,8 +21,8 @@ from manifest_auth.tenants import Tenant
 
 @contextlib.asynccontextmanager
 async def started(loaded: Settings | None = None, *, hashing: bool = False) -> AsyncIterator[Services]:
-    """The services for a command. Servers can run with other settings than this shell, so a command leaves an older
-    schema and the algorithm of tokens as they are, and says where its settings differ.
+    """The services for a command. Servers might run with settings other than this shell's. So a command doesn't change
+    an older schema or the algorithm of tokens, and reports differences in settings.
 
     Raises SchemaOlder, and what :func:`.startup.opened` raises.
     """
@@ -46,7 +46,7 @@ class CommandLine(RequestContext):
 
 
 def client_named(unit: SystemUnit, identifier: str) -> Tenant:
-    """Raises Rejected where there is no such client."""
+    """Raises Rejected if the client doesn't exist."""
     found = tenants.find(unit, identifier)
     if found is None:
         raise CommandRefused(f"no client has the identifier {identifier}")

@@ -1,8 +1,7 @@
-"""A client keeps a way in for its Admins: a password, a passkey that signs in alone, or a provider that reaches them.
-
-Without this rule a User Admin could lock every Admin out, and an Admin all Admins by mistake. System admins and the
-command line are exempt: they can let Admins in again, and a provider that was broken into has to stop at once.
-"""
+"""Keeps a sign-in method for a client's Admins: a password, a passkey that replaces it, or a provider that can sign
+them in. Without this rule, a User Admin could lock out every Admin, and an Admin could do so by mistake. System admins
+and the command line are exempt. They can restore access, and they must be able to stop a compromised provider
+immediately."""
 
 from __future__ import annotations
 
@@ -37,15 +36,15 @@ _ANY = tenant_scoped(select(_P.id).where(*_REACHES).limit(1), int)
 
 
 def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, still_reaches: bool = False) -> None:
-    """Rejects an act after which the provider can let no Admin in, where no Admin has another way. ``provider``:
-    locked. ``still_reaches``: it counts as a way after the act too, as with a new secret that can be wrong. Then no
-    other provider counts as one, since the same might have been done to it. Raises Forbidden for a User Admin, Conflict
-    for an Admin."""
+    """Rejects a change after which the provider can't sign in any Admin, if no Admin has another sign-in method.
+    ``provider``: locked. ``still_reaches``: the provider still counts after the change, as with a new secret that might
+    be wrong. Then no other provider counts, because the same might have happened to it. Raises Forbidden for a User
+    Admin, Conflict for an Admin."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
-    is_off = provider.disabled_at is not None and not still_reaches  # a User Admin can switch it on again
+    is_off = provider.disabled_at is not None and not still_reaches  # a User Admin can turn it on again
     if by.user_id is None or is_off or not provider.reaches_admins:
         return
-    settings = tenants.settings_of(tenants.get(unit, unit.tenant_id, lock=True).settings)  # one act at a time
+    settings = tenants.settings_of(tenants.get(unit, unit.tenant_id, lock=True).settings)  # one action at a time
     admins = unit.all(_ADMINS)
     if not admins or _without_provider(admins, settings):
         return
@@ -59,7 +58,7 @@ def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, st
 
 
 def ends(unit: TenantUnit, old: StoredSettings, new: StoredSettings) -> bool:
-    """Whether no Admin could sign in any longer after a change of the settings."""
+    """Whether a change of the settings would keep every Admin from signing in."""
     if old.password_sign_in == new.password_sign_in and old.passkey_sign_in == new.passkey_sign_in:
         return False
     admins = unit.all(_ADMINS)

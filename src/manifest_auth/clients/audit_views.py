@@ -1,4 +1,4 @@
-"""Views of the audit trail: a client's as a file, and what happened in one's own account since the last sign-in."""
+"""Views of the audit trail: a client's trail as a file, and recent activity in the caller's account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from manifest_auth.text.canonical import when
 
 
 def check(ctx: RequestContext) -> None:
-    """Raises ReauthenticationRequired for a caller who has to prove again who they are."""
+    """Raises ReauthenticationRequired if the caller must re-authenticate."""
     step_up.check(ctx, Act.EXPORT)
 
 
@@ -52,11 +52,11 @@ def file_name(ctx: RequestContext, form: Format) -> str:
 
 
 MOST = 50
-_STEPS = 10  # of the search, each of thousands of the client's events: a page is not to wait for more
+_STEPS = 10  # of the search, each covers thousands of the client's events; a page must not wait for more
 
 
 class Happened(NamedTuple):
-    """``at``: milliseconds; ``actor``: as the trail names one; ``detail``: of the event."""
+    """``at``: milliseconds; ``actor``: as in the trail; ``detail``: of the event."""
 
     at: int
     event: str
@@ -66,8 +66,8 @@ class Happened(NamedTuple):
 
 
 class SinceLastHere(NamedTuple):
-    """``since``: when the session before this one began; None: this is the first that is known, and events are listed
-    from its beginning on. ``events``: the newest first. ``is_all``: False if there can be earlier ones."""
+    """``since``: when the session before this one began; None if this is the first known one; then events are listed
+    since its beginning. ``events``: newest first. ``is_all``: False if there might be earlier ones."""
 
     since: int | None
     events: list[Happened]
@@ -79,7 +79,7 @@ _BEFORE = tenant_scoped(
         sessions.c.user_id == bindparam("of_user"),
         sessions.c.id != bindparam("but"),
         sessions.c.created_at <= bindparam("began"),
-        sessions.c.parent_id.is_(None),  # which are as old as what they came from
+        sessions.c.parent_id.is_(None),  # which are as old as their parent sessions
     ),
     int,
 )
@@ -111,5 +111,5 @@ def _begin(unit: TenantUnit, user: Principal) -> tuple[int | None, EventFilter, 
 
 
 def _opened(event: Happened) -> str:
-    """The session that a sign-in opened; empty for all else."""
+    """The session that a sign-in opened; empty for all other events."""
     return str(event.detail.get("session", "")) if event.event == Event.SIGNED_IN.value else ""

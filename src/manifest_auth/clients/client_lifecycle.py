@@ -1,4 +1,4 @@
-"""Life cycle of a client: create, suspend, restore, mark for deletion, delete once that is due."""
+"""Lifecycle of a client: create, suspend, restore, mark for deletion, and delete when due."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from manifest_auth.text.models import ErrorCollector
 
 
 def check(identifier: str, name: str, settings: TenantSettings) -> None:
-    """Checks a new client. Raises ValidationError that names all that are wrong."""
+    """Checks a new client. Raises ValidationError that names all invalid members."""
     with ErrorCollector() as each:
         with each:
             tenants.check_identifier(identifier)
@@ -45,7 +45,7 @@ def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, setting
 
 
 def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
-    """Suspends a client: its users are rejected at once. Raises Conflict for one that is suspended already."""
+    """Suspends a client, which rejects its users immediately. Raises Conflict if it is already suspended."""
     now = acting.origin.at
     if not tenants.suspend(unit, tenant, now):
         raise Conflict(_("The client is already suspended"))
@@ -56,7 +56,7 @@ def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
 
 
 def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
-    """Restores a suspended client; for one that is marked for deletion, only takes the mark back. Raises Conflict."""
+    """Restores a suspended client; if it is marked for deletion, only removes the mark. Raises Conflict."""
     if tenant.suspended_at is None:
         raise Conflict(_("The client isn't suspended"))
     if tenant.delete_at is not None and tenant.delete_at <= acting.origin.at:
@@ -68,8 +68,8 @@ def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
 
 
 def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_at: int) -> Tenant:
-    """Suspends a client, which :func:`sweep_clients` deletes at ``delete_at``. Raises Conflict for one that is marked
-    already."""
+    """Suspends a client, which :func:`sweep_clients` deletes at ``delete_at``. Raises Conflict if it is already
+    marked."""
     step_up.check(acting, Act.DELETION)
     if tenant.delete_at is not None:
         raise Conflict(_("The client is already marked for deletion"))
@@ -81,12 +81,13 @@ def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_a
 
 
 def start_deletion(unit: SystemUnit, ctx: RequestContext, tenant: Tenant) -> Tenant:
-    """As :func:`mark_for_deletion`, after the time that the settings give to take it back."""
+    """Like :func:`mark_for_deletion`, with the time to cancel from the settings."""
     return mark_for_deletion(unit, ctx, tenant, ctx.now + ctx.services.settings.client_deletion_days * DAY * 1000)
 
 
 def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:
-    """Ends all sessions of a client, and voids what becomes one later; how many there were. ``tenant``: locked."""
+    """Ends all sessions of a client, and voids everything that could become one. Returns the number of sessions.
+    ``tenant``: locked."""
     bound = unit.of(tenant.id)
     sessions.void_pending(bound)
     ended = sessions.end_tenant(bound, "ended_by_admin", acting.origin.at)
@@ -114,9 +115,9 @@ def _state(tenant: Tenant) -> dict[str, str | None]:
     return {name: when(at) if at is not None else None for name, at in times.items()}
 
 
-# Works in small steps, so that no request waits long, and for some seconds in each round. Rows are found in reads
-# that block no writer, and deleted by key. The next round continues where a killed server stopped; several processes
-# can work at once. The client's own row is deleted last; then its identifier is free again.
+# Works in small steps, so that no request waits long, and for some seconds in each round. Rows are found in reads that
+# block no writer, and deleted by key. The next round continues where a killed server stopped; several processes can
+# work at the same time. The client's own row is deleted last; then its identifier is free again.
 
 ROUND_S = 5.0
 MOST = 1000
@@ -125,7 +126,7 @@ _LONG_S, _SHORT_S = 0.2, 0.05  # a step that took longer is halved, a shorter on
 
 class _TableWalk(NamedTuple):
     """The statements that delete one client's rows of a table: read the first keys, delete by key. All keys start with
-    the client, so the first rows are found at once, again and again."""
+    the client, so each step finds the first rows immediately."""
 
     table: Table
     width: int  # of a key
@@ -146,7 +147,10 @@ def _walk(table: Table) -> _TableWalk:
     )
 
 
-_TRAIL = (audit_events, audit_anchors)  # the head stays: it proves that there was a chain, and that it might be gone
+_TRAIL = (
+    audit_events,
+    audit_anchors,
+)  # the head stays, to show that there was a chain and that its events might be gone
 _DROP_TRAIL = [tenant_scoped(delete(table)) for table in _TRAIL]
 
 
@@ -178,8 +182,8 @@ _BEGINS_LATER = tenant_scoped(select(audit_anchors.c.hash), str)
 
 
 async def _was_ordered(services: Services, tenant: Tenant) -> bool:
-    """Whether the installation's audit trail has the order, or retention might have removed it: a mark that was written
-    into the row by hand deletes no client."""
+    """Whether the installation's audit trail contains the deletion request, or retention might have removed it. A mark
+    that someone wrote into the row by hand must not delete a client."""
 
     def work(unit: TenantUnit) -> bool:
         found = unit.first(_ORDER, subject=f"client:{tenant.id}")
@@ -191,13 +195,13 @@ async def _was_ordered(services: Services, tenant: Tenant) -> bool:
 
 
 async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
-    """Deletes a client's rows. False when the time ended before all were deleted."""
+    """Deletes a client's rows. False if the time ran out before all were deleted."""
     size, store = MOST // 10, services.store.of(tenant.id)
     for walk in _walks():
         while found := await store.read(lambda unit: unit.all(walk.first, limit=size)):  # noqa: B023 - awaited at once
             began = time.monotonic()
             for row in found if walk.table is files else ():
-                await services.files.drop(row[-1])  # before the row: no file can be left that no row names
+                await services.files.drop(row[-1])  # before the row, so that no file is left without a row
             keys = [row[: walk.width] for row in found]
             await store.write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023 - awaited at once
             if (ended := time.monotonic()) > until:  # checked after a step, so that each round makes progress
@@ -208,8 +212,8 @@ async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
 
 
 async def _remove_audit_events(services: Services, tenant: Tenant, until: float) -> bool:
-    """Removes the client's events like retention, so that the rest stays verifiable at any time. False when the time
-    ended before."""
+    """Removes the client's events like retention does, so that the rest can be verified at any time. False if the time
+    ran out."""
     now = services.clock.now_ms()
     while await audit.cut(services.store, tenant.id, now + 1, now):
         if time.monotonic() > until:
@@ -228,7 +232,7 @@ def _drop(unit: SystemUnit, services: Services, tenant: Tenant, now: int) -> Non
     own = unit.of(tenant.id)
     end = audit.lock(own)
     if not _keeps_audit(services):
-        for statement in _DROP_TRAIL:  # what the last batch left
+        for statement in _DROP_TRAIL:  # the rest
             own.change(statement)
         audit.end(own, now)
     detail = {"identifier": tenant.identifier, "name": tenant.name, "events": end.sequence, "hash": end.hash}

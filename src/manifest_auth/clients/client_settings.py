@@ -47,12 +47,11 @@ def change(
     change: TenantSettingsChange | None,
     under: str = "",
 ) -> Tenant:
-    """Changes name and settings. ``before``: locked. None leaves a value as it is. ``under``: prefix of the names of
-    members in a refusal. A session that is older than a new, shorter length ends at once, and so does the trust of a
-    browser.
+    """Changes name and settings. ``before``: locked. None leaves a value unchanged. ``under``: prefix of member names
+    in errors. If a new maximum is shorter, older sessions and trusted browsers end immediately.
 
-    Raises ValidationError, ReauthenticationRequired, Forbidden for a change that only an Admin can make, Conflict where
-    no Admin could sign in after it.
+    Raises ValidationError, ReauthenticationRequired, Forbidden for a change that only an Admin can make, Conflict if no
+    Admin could sign in after it.
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
     named, new = before.name, old
@@ -83,7 +82,7 @@ def check(ctx: RequestContext, settings: TenantSettings, under: str) -> None:
 def checked(
     unit: TenantUnit, ctx: RequestContext, old: StoredSettings, change: TenantSettingsChange, under: str = ""
 ) -> StoredSettings:
-    """The settings after a change by the caller; nothing is stored. Raises as :func:`change` does."""
+    """The settings after a change by the caller, without storing them. Raises the same errors as :func:`change`."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     new = tenants.apply_change(old, change, by_admin=by.is_admin)
     with ErrorCollector() as each:
@@ -141,7 +140,7 @@ def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: Store
 
 class BrandData(Wire, frozen=True):
     """``name``: as pages show it. ``logo``, with its size in pixels, and ``stylesheet``: addresses below the public
-    one, null where there is none; they change with their content."""
+    URL, null if there is none. They change with their content."""
 
     name: str
     logo: str | None
@@ -151,7 +150,7 @@ class BrandData(Wire, frozen=True):
 
 
 def brand_of(unit: TenantUnit, tenant: Tenant) -> BrandData:
-    """The branding of ``tenant``, whose unit this is."""
+    """The branding of ``tenant``, the tenant of this unit."""
     logo, sheet = brand_assets.find(unit), stylesheet_of(tenant.identifier, tenant.settings)
     name = tenants.shown_name(tenant)
     if logo is None:

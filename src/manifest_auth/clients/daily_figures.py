@@ -38,7 +38,7 @@ Result = Literal["signed_in", "failed", "throttled"]
 
 DAY_MS = DAY * 1000
 KEPT_DAYS = 400
-#: Days of the trail that are counted where none was before.
+#: Days of the trail that are counted the first time.
 _FIRST_DAYS = 90
 _STATE_EVERY_MS, _STATE_AT_LEAST_MS = 3_600_000, DAY_MS  # while there are events; without any
 _EVERY_S, _GO_ON_S = 20.0, 5.0
@@ -116,7 +116,7 @@ _NEXT = tenant_scoped(
 
 
 def _owning(table: Any, *conditions: Any) -> Any:
-    """The condition that a user has a row of the table."""
+    """The condition that a user has a row in the table."""
     own = select(table.c.user_id).where(tenant_condition(table), *conditions)
     return _U.id.in_(own)
 
@@ -177,10 +177,8 @@ class _Counted(NamedTuple):
 
 
 async def _count(store: TenantStore, now: int) -> bool:
-    """Adds the next events of the client to its figures, and its state where that is an hour old.
-
-    True when nothing is left. Where another process counts the same events, one of them adds them.
-    """
+    """Adds the next events of the client to its figures, and its state if that is an hour old. True when nothing is
+    left. If another process counts the same events, only one of them adds them."""
     found = await store.read(lambda unit: _look(unit, now))
     numbers = await asyncio.to_thread(_counted, found.events)  # which loads modules, the first time
     await store.write(lambda unit: _add(unit, found, numbers, now))
@@ -221,11 +219,11 @@ def _counted(found: list[_Found]) -> Counter[tuple[int, str, str]]:
         except orjson.JSONDecodeError:  # a damaged row, which ``audit verify`` reports
             continue
         day, name, number = event.at // DAY_MS, event.event, 1
-        if name == Event.EVENTS_LEFT_OUT.value:  # told at the 1st, 2nd, 4th, 8th … of those
+        if name == Event.EVENTS_LEFT_OUT.value:  # recorded at the 1st, 2nd, 4th, 8th, … such event
             name, so_far = str(detail.get("last", "")), detail.get("events", 0)
             number = so_far - so_far // 2
         if name not in _RESULTS or (name == Event.SIGNED_IN.value and detail.get("method") == EntraSettings.kind):
-            continue  # a token of Entra ID is judged again every five minutes, which is no sign-in
+            continue  # an Entra ID token is checked again every five minutes, which isn't a sign-in
         result = _RESULTS[name]
         counted[day, result, ""] += number
         if result == "failed":
@@ -234,7 +232,7 @@ def _counted(found: list[_Found]) -> Counter[tuple[int, str, str]]:
 
 
 def _part(detail: dict[str, Any]) -> str:
-    """Provider and reason of a failure, or its method where no provider took part: what can be counted in few rows."""
+    """Provider and reason of a failure, or its method if no provider was involved. These can be counted in few rows."""
     given, why = detail.get("provider"), str(detail.get("why", ""))
     provider = given if isinstance(given, int) else ""
     fitting = [begins for begins in _reasons() if why.startswith(begins)] if why else []
@@ -243,7 +241,7 @@ def _part(detail: dict[str, Any]) -> str:
 
 @cache
 def _reasons() -> tuple[str, ...]:
-    """The beginnings of the reasons of rejections, as far as each is the same for everyone."""
+    """The beginnings of the reasons of rejections, as far as they are the same for everyone."""
     return tuple(begins for each in declared() if (begins := each.text.partition("…")[0].rstrip(": ")))
 
 

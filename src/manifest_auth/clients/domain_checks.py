@@ -22,7 +22,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
 # The DNS verdict is an argument, and its consequences are written in one transaction. A claim keeps the domain while
-# its record is seen, and loses it only after two weeks without, so that an hour of forged or broken DNS has no
+# its record is seen, and loses it only after two weeks without it, so that an hour of forged or broken DNS has no
 # effect.
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -45,7 +45,7 @@ class _Case(NamedTuple):
         return domains.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]  # callers name columns
 
     def next_check(self, failing_since: int | None = None) -> int:
-        """About a day from now, with a random spread of two hours either way; earlier where a notice or the lapse is
+        """About a day from now, with a random spread of two hours either way; earlier if a notice or the lapse is
         due."""
         usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.services.random.bytes(4)) % (4 * HOUR_MS)
         due = [failing_since + after for after in (*NOTICES_MS, LAPSES_MS)] if failing_since is not None else []
@@ -55,7 +55,8 @@ class _Case(NamedTuple):
 def apply_verdict(
     unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: DnsVerdict
 ) -> Claim | None:
-    """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim; None: it is gone."""
+    """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim, or None if it no
+    longer exists."""
     owner = domains.owner_of(unit, domain, lock=True)
     claim = domains.find(unit.of(tenant_id), domain, lock=True)
     if claim is None:
@@ -90,8 +91,8 @@ def _record_found(case: _Case) -> Claim:
 
 
 def _contest(case: _Case) -> Claim:
-    """The record of a claim exists, but another client owns the domain. Checked every hour, so that the claim counts
-    soon after the domain is free."""
+    """The record of a claim exists, but another client owns the domain. Checked every hour, so that the claim takes
+    effect soon after the domain is free."""
     claim = case.claim
     owner = domains.owner_of(case.unit, claim.domain)
     assert owner is not None
@@ -123,7 +124,7 @@ def _missing_at_owner(case: _Case) -> Claim:
 
 
 def _missing(case: _Case) -> Claim:
-    """The record of a claim that does not count is missing. A contest ends after two weeks without the record."""
+    """The record of a claim that isn't in effect is missing. A contest ends after two weeks without the record."""
     claim = case.claim
     if not claim.contested:
         return claim
@@ -162,8 +163,8 @@ _OLD = cross_tenant(
 
 
 async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[Claim, str]:
-    """The claim after a check of its record, and why it is not proved. Claims that the operator vouched for are not
-    checked. Raises NotFound, RateLimited, and Conflict where DNS is off."""
+    """The claim after a check of its record, and why it isn't verified. Claims that the operator approved aren't
+    checked. Raises NotFound, RateLimited, and Conflict if DNS is off."""
     services, own = ctx.services, ctx.services.store.of(tenant_id)
     claim = await own.read(lambda unit: domains.get(unit, domain))
     if claim.proof == VOUCHED:
@@ -218,7 +219,7 @@ async def _check(services: Services, tenant_id: int, domain: str) -> bool:
     def take(unit: TenantUnit) -> Claim | None:
         if unit.change(_TAKE, domain=domain, now=now, later=now + DAY_MS):
             return domains.find(unit, domain)
-        return None  # another process was first, or it was vouched for or released
+        return None  # another process was first, or the claim was approved or released
 
     claim = await own.write(take)
     if claim is None:
@@ -272,8 +273,8 @@ def claim_directory(unit: TenantUnit, ctx: RequestContext, directory: str, cloud
 
 
 def release_directory(unit: TenantUnit, ctx: RequestContext, directory: str) -> None:
-    """Releases a claim, with which tokens of the directory end. Raises NotFound, and what
-    :func:`.admins_way_in.check_stays` does."""
+    """Releases a claim, after which tokens of the directory no longer work. Raises NotFound, and the errors of
+    :func:`.admins_way_in.check_stays`."""
     step_up.check(ctx, Act.DOMAINS)
     of_tokens = providers.find_with_issuer(unit, "entra", directory)
     if of_tokens is not None:

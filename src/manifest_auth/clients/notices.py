@@ -57,7 +57,7 @@ def failing(unit: TenantUnit, services: Services, who: Origin, claim: Claim, lap
 
 
 def lapsed(unit: TenantUnit, services: Services, who: Origin, claim: Claim) -> None:
-    """Queues the email that the domain counts no longer."""
+    """Queues the email that the domain is no longer verified."""
     name, value = claim.record
     notify_admins(
         unit, services, who, claim.domain, lambda to: emails.domain_lapsed(to, claim.domain, name, value, _LAPSES_DAYS)
@@ -65,7 +65,7 @@ def lapsed(unit: TenantUnit, services: Services, who: Origin, claim: Claim) -> N
 
 
 def contested(unit: SystemUnit, services: Services, who: Origin, domain: str, owner: int, contester: int) -> None:
-    """Queues emails to both clients, which do not name the other one, and to the operator, which names both."""
+    """Queues emails to both clients, without naming the other one, and to the operator, naming both."""
     notify_admins(unit.of(owner), services, who, domain, lambda to: emails.domain_held(to, domain))
     contests = unit.of(contester)
     notify_admins(contests, services, who, domain, lambda to: emails.domain_contested(to, domain, _LAPSES_DAYS))
@@ -75,7 +75,7 @@ def contested(unit: SystemUnit, services: Services, who: Origin, domain: str, ow
         services.mail_queue.add(unit.of(owner), who, email, TO_OPERATOR, f"domain:{domain}")
 
 
-# Every process looks, one acts: each step is one conditional update.
+# Every process checks, but only one acts, because each step is one conditional update.
 
 _MOST_DUE: Final = 200  # in a round
 _DAY_MS = 86_400_000
@@ -101,7 +101,7 @@ _DUE = cross_tenant(
 
 
 async def watch_secret_ends(services: Services) -> int:
-    """One round; how many secrets were due."""
+    """Runs one round. Returns how many secrets were due."""
     now = services.clock.now_ms()
     due = await services.store.read(
         lambda unit: unit.all(_DUE, now=now, first=now + _FIRST * _DAY_MS, last=now + _LAST * _DAY_MS)

@@ -1,6 +1,6 @@
 """HTTP: the pipeline of requests, identification of callers, bodies, cookies, headers, routes, OpenAPI, uvicorn.
 
-Owns the format of every request and answer. Does not know what a route does, and checks no permission except the one
+Owns the format of every request and response. Does not know what a route does, and checks no permission except the one
 that the route names.
 """
 

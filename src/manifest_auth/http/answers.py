@@ -37,7 +37,8 @@ _NOTHING = b'{"success":true,"data":{}}'
 
 
 def _plain(value: object) -> str:
-    """A marked text as programs get it: msgspec takes no subclass of ``str``. Raises TypeError for anything else."""
+    """A marked text in the form that programs get, because msgspec accepts no subclass of ``str``. Raises TypeError for
+    anything else."""
     if isinstance(value, str):
         return str(value)
     raise TypeError(f"{type(value).__name__} is nothing that JSON has")
@@ -47,7 +48,7 @@ _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 def lines(headers: Iterable[Header]) -> bytes:
-    """Headers as they are sent (RFC 9112, section 5)."""
+    """Headers in the format in which they are sent (RFC 9112, section 5)."""
     return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
@@ -70,8 +71,8 @@ class Answer(Generic[D]):
         self.status = status
         self.body = body
         self.headers = headers
-        self.policy = policy  # a content security policy in place of the usual one
-        self.security = security  # all security headers in place of the usual ones, for pages
+        self.policy = policy  # a content security policy instead of the usual one
+        self.security = security  # all security headers instead of the usual ones, for pages
 
 
 def ok(
@@ -142,14 +143,14 @@ VARY_ENCODING: Header = (b"vary", b"Accept-Encoding")
 
 
 class Document(NamedTuple):
-    """A document that is the same for all who ask: kept once as it is, and once compressed."""
+    """A document that is the same for all callers, kept once as it is and once compressed."""
 
     body: bytes
     compressed: bytes
 
     @classmethod
     def of(cls, body: bytes) -> Document:
-        import gzip  # with the first document: most processes never show one
+        import gzip  # with the first document, because most processes never serve one
 
         return cls(body, gzip.compress(body, 9, mtime=0))
 

@@ -16,8 +16,8 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url
 
 SESSION = "session"
-APP = "app"  # sessions for apps of other clients than the one that the browser is signed in to
-DEVICE = "device"  # has the markers by which the throttle recognizes a device that users signed in with
+APP = "app"  # sessions for apps of clients other than the one that the browser is signed in to
+DEVICE = "device"  # contains the markers by which rate limits recognize a device that users signed in with
 TRUST = "trust"
 _DEVICE_AGE = 400 * 86400  # seconds; browsers keep no cookie longer
 _FLOW_PATH = "/api/client/auth"
@@ -61,10 +61,10 @@ def _line(name: str, value: str, max_age: int, settings: Settings, path: str) ->
 def check_same_site(method: str, head: Head, settings: Settings, client: str, listed: tuple[str, ...]) -> None:
     """Rejects a state-changing request with a cookie from a site that the client did not list (CSRF).
 
-    Each header can reject the request on its own. ``Origin`` must be an own or a listed origin, exactly (scheme, host,
-    port); ``null`` is rejected. ``Sec-Fetch-Site`` must be one of the four standard values: ``cross-site`` needs a
-    listed ``Origin``, ``same-site`` needs any ``Origin`` that passed. A request with neither header does not come from
-    a browser. Raises Forbidden.
+    Each header can reject the request on its own. ``Origin`` must exactly match the server's own or a listed origin
+    (scheme, host, port); ``null`` is rejected. ``Sec-Fetch-Site`` must be one of the four standard values:
+    ``cross-site`` needs a listed ``Origin``, ``same-site`` needs any ``Origin`` that passed. A request with neither
+    header does not come from a browser. Raises Forbidden.
     """
     if method in _SAFE:
         return
@@ -85,14 +85,14 @@ def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
     return own, own.replace("://", f"://{client}.", 1)
 
 
-#: By it a browser is known before anyone is signed in: for forms of pages, and for passkeys.
+#: Identifies a browser before anyone is signed in, for forms of pages and for passkeys.
 FORM_COOKIE = "form"
 FORM_COOKIE_S = 86_400
 _COOKIE_BYTES = 16
 
 
 def shown_form_cookie(head: Head, settings: Settings) -> str:
-    """The form cookie that came along; empty if there is none, or one that is not ours."""
+    """The request's form cookie. Empty if there is none, or this server didn't issue it."""
     value = head.cookie(host_name(FORM_COOKIE, settings)) or ""
     try:
         return value if len(base64url.decode(value)) == _COOKIE_BYTES else ""
@@ -101,7 +101,7 @@ def shown_form_cookie(head: Head, settings: Settings) -> str:
 
 
 def new_form_cookie(ctx: RequestContext) -> str:
-    """A browser's mark before anyone is signed in; drawn again with each sign-in but that for an app."""
+    """Identifies a browser before anyone is signed in. Each sign-in, except one for an app, replaces it."""
     return ctx.services.random.text(_COOKIE_BYTES)
 
 
@@ -110,7 +110,7 @@ def form_cookie_line(value: str, settings: Settings) -> Header:
 
 
 def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
-    """The cookies that came along with a sign-in."""
+    """The request's cookies for a sign-in."""
     settings = ctx.services.settings
     device, trust = (head.cookie(host_name(name, settings)) for name in (DEVICE, TRUST))
     markers = device_markers.read_device_cookie(device)
@@ -129,7 +129,7 @@ def beside_cookie(values: tuple[str, ...], settings: Settings) -> Header:
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
-    """``Set-Cookie`` lines of a session that began; none of one that has no cookie."""
+    """``Set-Cookie`` lines of a new session; none if it has no cookie."""
     settings = ctx.services.settings
     if not signed_in.cookie:
         return ()
@@ -153,7 +153,7 @@ async def after_sign_out(ctx: RequestContext, head: Head) -> tuple[Header, ...]:
 
 
 def trust_cookie(ctx: RequestContext, tenant: Tenant, value: str | None) -> tuple[Header, ...]:
-    """The ``Set-Cookie`` line of a browser that a user of the client trusts from now on; none where it is None."""
+    """The ``Set-Cookie`` line of a browser that a user of the client now trusts; none if it is None."""
     if value is None:
         return ()
     days = tenants.settings_of(tenant.settings).second_factor.trusted_days

@@ -2,7 +2,7 @@
 
 Only the routes of :func:`.routes.is_cross_origin` do that, and ``*`` is never sent. An answer is readable for the
 origins of its own client: that of the credential, else the one that the request names, else any; at the issuer of a
-client's apps, for the origins that its apps list. No page reads an answer to a machine's credential.
+client's apps, for the origins that its apps list. No page can read a response to a machine's credential.
 """
 
 from __future__ import annotations
@@ -32,12 +32,10 @@ _WANTED = b"access-control-request-method"
 
 
 async def preflight(ctx: RequestContext, head: Head, path: str, allow: str) -> Answer[None] | None:
-    """The answer to a preflight of a listed origin; None: the request is rejected as any other ``OPTIONS``.
-
-    It has no credential, and names ``X-Client-ID`` without its value; so its client is the host's, else any. It permits
-    nothing on its own: the request that follows is judged again. ``allow``: methods of the route, as in ``Allow``.
-    Raises ValidationError, StoreUnavailable.
-    """
+    """The answer to a preflight of a listed origin; None: the request is rejected like any other ``OPTIONS``. It has no
+    credential, and names ``X-Client-ID`` without its value, so its client is the host's, or else any. It permits
+    nothing on its own, because the request that follows is checked again. ``allow``: methods of the route, as in
+    ``Allow``. Raises ValidationError, StoreUnavailable."""
     wanted = head.line(_WANTED)
     if head.origin is None or not wanted or not is_cross_origin(path):
         return None
@@ -63,8 +61,8 @@ async def _is_of_app(ctx: RequestContext, origin: str, client: str) -> bool:
 
 
 async def permission(ctx: RequestContext, head: Head, route: Route | None, path: str) -> tuple[Header, ...]:
-    """The headers by which a page of the request's origin can read the answer; none where the origin is not listed by
-    the answer's client, or where the store cannot tell. ``route``: None if the request was rejected before it."""
+    """The headers by which a page of the request's origin can read the answer; none if the response's client doesn't
+    list the origin, or the database can't tell. ``route``: None if the request was rejected before it."""
     origin = head.origin
     if origin is None or head.twice is not None or _is_machine(ctx, head):
         return ()
@@ -74,14 +72,14 @@ async def permission(ctx: RequestContext, head: Head, route: Route | None, path:
         listed = await _is_listed(ctx, head, route, origin)
     except StoreUnavailable:
         return ()
-    except Exception:  # the caller must get the answer that is ready
+    except Exception:  # the caller must get the finished response
         ctx.services.log.exception("internal_error", request_id=ctx.request_id)
         return ()
     return (_allow(origin), _CREDENTIALS, _EXPOSED) if listed else ()
 
 
 def _is_machine(ctx: RequestContext, head: Head) -> bool:
-    """A machine's credential has no place in a page: no page reads its answers."""
+    """Pages must not contain a machine's credential, so no page can read its responses."""
     if isinstance(ctx.caller, Principal):
         return ctx.caller.is_service
     return identification.shows_machine(head)

@@ -47,7 +47,8 @@ class _Site(msgspec.Struct, frozen=True):
 
 
 def _site() -> _Site:
-    """Return the site as it was built last, so that a server which runs has it at once; without files if it was not."""
+    """Return the site as it was last built, so that a running server has it immediately. Without files if it was never
+    built."""
     path = FOLDER / "site.json"
     try:
         return _built(path, path.stat().st_mtime_ns)
@@ -67,12 +68,12 @@ def _file(path: Path) -> Document:
 
 
 def is_there() -> bool:
-    """Whether the program carries the site."""
+    """Whether the program contains the site."""
     return START in _site().files
 
 
 async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """Answers with a file of the list that was made with the site: no path of a request reaches the disk."""
+    """Returns a file of the list that was created with the site, so that no path of a request reaches the disk."""
     site = _site()
     name = "/".join(call.path.values()) or START
     digest, kind = site.files.get(name), _TYPES.get(name.rpartition(".")[2])

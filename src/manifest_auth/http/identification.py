@@ -30,7 +30,7 @@ from manifest_auth.text.machine_secrets import SecretKind
 
 
 def is_machine_credential(token: str) -> bool:
-    """Whether a bearer token is a machine's by its beginning; no other token begins so."""
+    """Whether a bearer token is a machine's, by its prefix, which no other token has."""
     return token.startswith(machine_secrets.PREFIX) or tokens.is_service_token(token)
 
 
@@ -44,7 +44,7 @@ async def _by_access_token(ctx: RequestContext, token: str) -> Principal:
     principal, _ = await session_lifecycle.of_service(ctx, token)
     check_address(ctx, principal)
     now = ctx.now
-    if now - principal.cookie_seen_at >= rows.RECORD_EVERY_MS:  # when a use of the account was recorded last
+    if now - principal.cookie_seen_at >= rows.RECORD_EVERY_MS:  # when a use of the account was last recorded
         who = Origin(now, principal.actor, ctx.address, ctx.request_id)
 
         def work(unit: TenantUnit) -> None:
@@ -56,7 +56,7 @@ async def _by_access_token(ctx: RequestContext, token: str) -> Principal:
 
 
 async def _by_api_key(ctx: RequestContext, key: str) -> Principal:
-    """Junk is rejected before the store is asked."""
+    """Rejects malformed credentials before any query."""
     services, now = ctx.services, ctx.now
     if machine_secrets.kind_of(key) is not SecretKind.API_KEY:
         raise InvalidToken(reason="API key: shape, checksum or kind")
@@ -77,7 +77,7 @@ async def _by_api_key(ctx: RequestContext, key: str) -> Principal:
 
 
 def check_address(ctx: RequestContext, principal: Principal) -> None:
-    """Raises Forbidden where the service account has a list of networks, and the caller's address is in none."""
+    """Raises Forbidden if the service account has a list of networks and the caller's address is in none of them."""
     if principal.addresses and not is_listed(ctx.address, _networks(principal.addresses)):
         ctx.caller = principal  # for the record of the refusal
         told = f"The networks of the service account don't include your address, {ctx.address}"
@@ -89,8 +89,8 @@ FORWARDED_FOR = b"manifest-forwarded-for"
 
 
 async def forward(ctx: RequestContext, head: Head, address: str) -> None:
-    """Takes ``address`` for the request's, from a service account with that right, and for users of its client. Raises
-    Unauthenticated, InvalidToken, TokenExpired, Forbidden, RateLimited, ValidationError."""
+    """Uses ``address`` as the request's address, if a service account with that right passed it on for users of its
+    client. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden, RateLimited, ValidationError."""
     if head.authorization is None:
         raise Unauthenticated()
     token = bearer(head.authorization)
@@ -208,9 +208,8 @@ def bearer(authorization: str) -> str:
 
 
 async def of_client(ctx: RequestContext, head: Head, client: str) -> Principal | None:
-    """The user of this browser's session of a client, who is then the request's caller; None for no one. In a browser
-    that is signed in to another client, the session for apps is in a cookie of its own, and ``ctx.by_cookie`` stays
-    False."""
+    """The user of this browser's session at a client, who is then the request's caller, or None. In a browser that is
+    signed in to another client, the session for apps is in a separate cookie, and ``ctx.by_cookie`` stays False."""
     for beside in (None, *beside_of(head, ctx.services.settings)):
         with contextlib.suppress(Unauthenticated, InvalidToken, TokenExpired):
             user = await by_cookie(ctx, head, ctx.now, beside)
@@ -221,8 +220,8 @@ async def of_client(ctx: RequestContext, head: Head, client: str) -> Principal |
 
 
 async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | None = None) -> Principal:
-    """The user of the session cookie; renews its idle time. ``beside``: the cookie of a session for apps, in its place.
-    Raises Unauthenticated, InvalidToken, TokenExpired."""
+    """The user of the session cookie; renews its idle time. ``beside``: the cookie of a session for apps, to use
+    instead. Raises Unauthenticated, InvalidToken, TokenExpired."""
     services = ctx.services
     value = head.cookie(SESSION) if beside is None else beside
     if value is None:
@@ -232,7 +231,7 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | Non
     principal = await services.principals.by_cookie(value)
     idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
     if principal is not None and now - principal.cookie_seen_at >= touch_ms:
-        # The cached time can be older than the last use on another node, or the use must be stored.
+        # The cached time might be older than the last use on another node, or the use must be stored.
         principal = await services.principals.fresh_by_cookie(value)
         idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
     if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):
@@ -253,7 +252,7 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | Non
 
 
 def shows_machine(head: Head) -> bool:
-    """Whether the request shows a machine's credential, right or wrong."""
+    """Whether the request has a machine's credential, valid or not."""
     if head.authorization is None:
         return False
     try:
@@ -263,8 +262,8 @@ def shows_machine(head: Head) -> bool:
 
 
 async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
-    """The owner of a rejected request's credential: the user of its session, alive or not; only the client where the
-    session is gone; None: it shows no credential of this server's."""
+    """The owner of a rejected request's credential: the user of its session, even if ended, or only the client if the
+    session is gone. None if the request has no credential of this server."""
     if head.authorization is None:
         value = head.cookie(SESSION)
         found = await ctx.services.principals.by_cookie(value) if value and len(value) <= _MAX_COOKIE else None

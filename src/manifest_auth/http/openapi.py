@@ -74,9 +74,9 @@ def reference(name: str) -> dict[str, Any]:
 def components(routes: Sequence[Route]) -> dict[str, Any]:
     """The schemas of all bodies and answers of these routes, by name.
 
-    An object within a body has ``additionalProperties: false`` where the server rejects unknown members. An answer has
-    it nowhere: a newer server can answer more; nor has a form, whose unknown fields are ignored. So a model of both
-    stands there twice, in bodies as ``…Body``.
+    An object within a body has ``additionalProperties: false`` where the server rejects unknown members. Responses
+    never have it, because a newer server can return more. Forms don't either, because their unknown fields are ignored.
+    So a model of both is listed twice, in bodies as ``…Body``.
     """
     bodies, forms = (unique(getattr(route, name) for route in routes) for name in ("body", "also_form"))
     _, asked = msgspec.json.schema_components([*bodies, *forms], ref_template=REF)
@@ -103,8 +103,8 @@ def unique(models: Any) -> list[type[msgspec.Struct]]:
 
 
 def _close(schemas: dict[str, Any], routes: Sequence[Route]) -> None:
-    """Closes the objects in which unknown members are rejected. Raises ValueError when a model is in a body of either
-    kind: no schema could say both."""
+    """Closes the objects in which unknown members are rejected. Raises ValueError when a model is in bodies of both
+    kinds, because no schema could describe both."""
     strict, tolerant = (
         {model for route in routes if route.body and route.ignore_unknown is kind for model in objects_of(route.body)}
         for kind in (False, True)
@@ -121,14 +121,14 @@ def _close(schemas: dict[str, Any], routes: Sequence[Route]) -> None:
 
 
 def without_nul(schema: Any) -> None:
-    """Says of each text of what is sent that it has no NUL, where nothing is said of its characters."""
+    """States for each text in requests that it contains no NUL, unless its characters are already described."""
     for one in schema if isinstance(schema, list) else schema.values() if isinstance(schema, dict) else ():
         without_nul(one)
     if not isinstance(schema, dict):
         return
     if schema.get("type") == "string" and not schema.keys() & _SAID:
         schema.update(NO_NUL)
-    if "$ref" in schema and "enum" in schema:  # of the values that it refers to, some
+    if "$ref" in schema and "enum" in schema:  # some of the values that it refers to
         del schema["$ref"]
 
 
@@ -136,8 +136,8 @@ _SAID = {"pattern", "enum", "const", "format"}
 
 
 def _tell_defaults(schemas: dict[str, Any]) -> None:
-    """Moves defaults of members of bodies into their descriptions, those apart that mean nothing: generators of types
-    make a member with ``default`` one that has to be sent."""
+    """Moves defaults of members of bodies into their descriptions, except meaningless ones, because generators of types
+    require a member that has a ``default``."""
     for schema in schemas.values():
         for member in schema.get("properties", {}).values():
             if default := member.pop("default", None):
@@ -145,7 +145,7 @@ def _tell_defaults(schemas: dict[str, Any]) -> None:
 
 
 def _cleaned(value: Any, renamed: dict[str, str]) -> Any:
-    """With new names of references, and descriptions without the markup of docstrings."""
+    """Renames references, and removes docstring markup from descriptions."""
     if isinstance(value, list):
         return [_cleaned(one, renamed) for one in value]
     if not isinstance(value, dict):
@@ -307,7 +307,8 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _operation_id(route: Route) -> str:
-    """The name of a route, from which generators name functions: a verb and what it acts on, ``adminSuspendClient``."""
+    """The name of a route, from which generators derive function names: a verb and its object,
+    ``adminSuspendClient``."""
     if route.operation:
         return route.operation
     start = next(start for start in _PREFIXES if route.path.startswith(start))
@@ -383,7 +384,8 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
         return [{"adminToken": []}]
     if route.path == "/metrics":
         return [{"metricsToken": []}, {}]
-    # Routes that take a passed on address name no credential: generators make clients that require it (docs of it say).
+    # Routes that accept a forwarded address name no credential, because generated clients would require it. The docs
+    # describe it.
     return [{"userToken": []}] if Unauthenticated in route.refusals else []
 
 

@@ -1,10 +1,9 @@
-"""The pipeline of every request, from its head to its answer.
-
-It finds the route, checks the license, identifies the caller, reads the body, calls the handler, answers.
+"""The pipeline of every request, from its head to its response. It finds the route, checks the license, identifies the
+caller, reads the body, calls the handler, and responds.
 
 It uses ASGI directly: no framework is on the hot path (``docs/decisions/0002-no-web-framework.md``).
-:meth:`Pipeline._refused` answers refusals in the envelope; any other exception is a bug, which is logged and answered
-``INTERNAL_ERROR``.
+:meth:`Pipeline._refused` returns refusals in the envelope. Any other exception is a bug, which is logged and returned
+as ``INTERNAL_ERROR``.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
 _ADMIN_PATHS = (_ADMIN, management.PATH)
-_OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes about the calling system admin's own account
+_OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes of the calling system admin's account
 _UNROUTED = "(none)"
 _GRAPHQL = "/api/client/graphql"  # most posts there only read
 _READING = ("GET", "HEAD", "OPTIONS")
@@ -139,7 +138,7 @@ class Pipeline:
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
             answer = await self._refused(ctx, scope, pattern, busy, route, head)
-        except asyncio.CancelledError:  # it was under way for longer than ``shutdown_grace``
+        except asyncio.CancelledError:  # it was in progress for longer than ``shutdown_grace``
             ends = Overloaded("The server is shutting down, try again shortly", retry_after=1, reason="shutdown")
             answer = await self._refused(ctx, scope, pattern, ends, route, head)
         except Exception as error:
@@ -260,8 +259,8 @@ class Pipeline:
     async def _answer_refusal(
         self, ctx: RequestContext, scope: Any, refusal: Refusal, route: Route | None, head: Head
     ) -> Answer[None]:
-        """The answer to a refusal, in the route's form. When that fails too, in the envelope: the caller must get an
-        answer."""
+        """The answer to a refusal, in the route's form. If that fails too, in the envelope, because the caller must get
+        a response."""
         try:
             if route is None:
                 return await self._unrouted(ctx, refusal, head, scope["path"])
@@ -271,7 +270,7 @@ class Pipeline:
             return refuse(refusal, ctx.request_id)
 
     def _own(self, answer: Answer[Any], *, varies: bool) -> _Constant:
-        """The security headers of an answer that has others than the usual ones."""
+        """The security headers of a response that doesn't use the usual ones."""
         always = (*(answer.security or SECURITY), *self._hsts, *((cors.VARY,) if varies else ()))
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
@@ -300,10 +299,8 @@ def _with_renewed_cookies(answer: Answer[Any], renewed: tuple[Header, ...]) -> A
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
-    """Rejects percent-encoded paths, and HTTP/1.1 requests without ``Host`` or with one that is no host.
-
-    No route needs percent-encoding; so a proxy's rules see the same path as the server, and no path contains NUL.
-    """
+    """Rejects percent-encoded paths, and HTTP/1.1 requests without ``Host`` or with an invalid one. No route needs
+    percent-encoding, so a proxy's rules see the same path as the server, and no path contains NUL."""
     if b"%" in scope.get("raw_path", b""):
         raise NotFound(reason="percent-encoded path")
     if head.host is None and scope["http_version"] == "1.1":
@@ -313,8 +310,8 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
 
 
 async def _send(answer: Answer[Any], headers: list[Header], receive: Receive, send: Send, *, with_body: bool) -> None:
-    """Sends an answer by ASGI alone, in parts where it has some. An error in the middle breaks the connection, which
-    the caller notices: bytes or the last chunk are missing. No part is made for a caller who is gone."""
+    """Sends a response through plain ASGI, in parts if it has any. An error in the middle breaks the connection, which
+    the caller notices: bytes or the last chunk are missing. No part is created for a caller who is gone."""
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.parts is None:
         await send({"type": "http.response.body", "body": answer.body if with_body else b""})

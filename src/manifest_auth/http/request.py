@@ -85,13 +85,13 @@ class Head:
             raise ValidationError(details=[(self.twice, "The header was sent more than once")])
 
     def line(self, wanted: bytes) -> str:
-        """The value of a header that few requests are asked for, by its name in lower case; several of them as one list
-        (RFC 9110, section 5.3), empty if there is none."""
+        """The value of a rarely used header, by its name in lower case. Several headers are joined to one list (RFC
+        9110, section 5.3), empty if there is none."""
         return ", ".join(value.decode("latin-1") for name, value in self.lines if name == wanted)
 
     def cookie(self, wanted: str) -> str | None:
-        """A cookie's value; None when absent. Two different values under one name yield an empty text: an attacker can
-        have set one of them."""
+        """A cookie's value; None when absent. Two different values under one name yield an empty text: an attacker
+        might have set one of them."""
         if self.cookies is None:
             return None
         if ";" not in self.cookies:  # a single cookie, as programs send it
@@ -125,7 +125,7 @@ def client_address(peer: str, head: Head, proxies: tuple[Network, ...]) -> str:
     ``X-Forwarded-For`` that is not a trusted proxy.
 
     An unreadable address becomes ``unknown`` with the peer or proxy before it: such a caller is in no network, and all
-    of them are throttled together. The result is never a proxy's own address, which can be an allowed one.
+    of them share one rate limit. The result is never a proxy's own address, which might be an allowed one.
     """
     found = plain_address(peer)
     if found is None:
@@ -205,7 +205,7 @@ def check_media_type(head: Head) -> None:
 
 
 def parse(body: bytes, what: str = "The body") -> Any:
-    """The JSON value of a body, parsed by :mod:`..text.strict_json`. ``what``: its name in refusals. Raises
+    """The JSON value of a body, parsed by :mod:`..text.strict_json`. ``what``: its name in errors. Raises
     ValidationError."""
     try:
         return strict_json.read(body, what)
@@ -226,8 +226,7 @@ def check_form_type(head: Head) -> None:
 
 def parse_form(body: bytes, most: int = 50, *, repeated: str = "") -> dict[str, str]:
     """The fields of an ``application/x-www-form-urlencoded`` body, with a maximum number. ``repeated``: a field that
-    can be there several times; its different values stand together, separated by blanks. Raises ValidationError as
-    :func:`parse` does."""
+    can occur several times. Its different values are joined with spaces. Raises ValidationError like :func:`parse`."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
@@ -261,26 +260,26 @@ async def parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes
 
 
 async def read_whole(head: Head, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises as :func:`parts`, and Overloaded where those that arrive take too much memory; without the
-    price of a generator: most bodies have one part."""
+    """The whole body, without the cost of a generator, because most bodies have one part. Raises the same errors as
+    :func:`parts`, and Overloaded if arriving bodies take too much memory."""
     _check_length(head, limit)
     body, more = await _next(receive, limit)
     return await _arriving.rest(body, receive, limit) if more else body
 
 
 async def skip(head: Head, receive: Receive, limit: int) -> None:
-    """Takes a body that no one wants, and keeps nothing of it. Raises as :func:`parts`."""
+    """Reads and discards an unwanted body. Raises the same errors as :func:`parts`."""
     async for _ in parts(head, receive, limit):
         pass
 
 
 class _Arriving:
-    """The bodies of which a part has come, of all callers: together they can take ``MOST_ARRIVING`` bytes."""
+    """The partly received bodies of all callers, which together can take ``MOST_ARRIVING`` bytes."""
 
     size = 0
 
     async def rest(self, first: bytes, receive: Receive, limit: int) -> bytes:
-        """The whole body, of which this is the first part. Raises as :func:`read_whole`."""
+        """The whole body, which starts with this part. Raises the same errors as :func:`read_whole`."""
         found, more, before = [first], True, 0
         try:
             while more:
@@ -299,7 +298,7 @@ _arriving = _Arriving()
 
 
 def _check_length(head: Head, limit: int) -> None:
-    """Raises for a ``Content-Length`` that is no number, or is more than ``limit`` bytes."""
+    """Raises an error if ``Content-Length`` isn't a number or exceeds ``limit`` bytes."""
     declared = head.content_length or "0"
     if not declared.isdecimal():
         raise ValidationError("Content-Length isn't a number")

@@ -1,4 +1,4 @@
-"""Definition of a route, with all that the pipeline and ``/openapi.json`` need, and the table that finds it."""
+"""Definition of a route, with everything that the pipeline and ``/openapi.json`` need, and the table that finds it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Page(Paging, frozen=True):
 
 @dataclass(slots=True)
 class Call(Generic[B]):
-    """One request, as the handler gets it."""
+    """A request as the handler gets it."""
 
     head: Head
     body: B
@@ -91,7 +91,7 @@ class Call(Generic[B]):
 Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.Struct]]
 Refused = Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]
 
-#: Paths of pages that work without a license, so that a license can be installed and its absence shown.
+#: Paths of pages that work without a license, so that admins can install one and see that it is missing.
 _UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt")
 
 
@@ -100,25 +100,25 @@ _NO_PAGES = ("/api/", "/oauth2/")
 
 
 def is_cross_origin(path: str) -> bool:
-    """Whether pages of origins that a client lists can read what is answered at a path (:mod:`.cors`)."""
+    """Whether pages of a client's listed origins can read the responses of a path (:mod:`.cors`)."""
     if path.startswith(("/api/client/", "/.well-known/")) or path == "/openapi.json":
         return True
     return path.startswith("/o/") and path.endswith(_OF_BROWSER_APPS)
 
 
-#: What apps call that run in browsers, at the issuer of their client.
+#: Paths that apps in browsers call at the issuer of their client.
 _OF_BROWSER_APPS = ("/.well-known/openid-configuration", "/jwks", "/token", "/userinfo", "/revoke")
 _ISSUERS = ("/o/", *(f"/.well-known/oauth-{what}/o/" for what in ("authorization-server", "protected-resource")))
 
 
 def client_of_issuer(path: str) -> str | None:
-    """The client whose issuer has that path; None for any other path."""
+    """The client of the issuer at that path. None for any other path."""
     start = next((start for start in _ISSUERS if path.startswith(start)), None)
     return None if start is None else path.removeprefix(start).partition("/")[0]
 
 
-#: Below these no machine and no app calls, whatever its roles: a stolen key must not make a second one, or another way
-#: in.
+#: No machine or app can call paths below these, regardless of its roles: a stolen key must not create a second one or
+#: another sign-in method.
 _NOT_FOR_MACHINES = tuple(
     f"/api/client/{name}"
     for name in ("auth/", "service-accounts", "providers", "domains", "directories", "apps", "devices")
@@ -151,31 +151,31 @@ class Route:
     permission: Permission | None = None
     limit: int = BODY_LIMIT
     status: int = 200
-    redirects: tuple[int, ...] = ()  # other statuses with which a browser is sent on
+    redirects: tuple[int, ...] = ()  # other statuses that redirect a browser
     refusals: tuple[type[Refusal], ...] = ()
     raw: bool = False  # the handler parses the body itself (GraphQL, SAML's form post)
     streams: bool = False  # the handler reads the body in parts, and checks its own limit
-    takes: tuple[str, ...] = ()  # media types of a body that is no JSON, of a route that ``streams``
-    also_form: type[msgspec.Struct] | None = None  # fields of a form that the handler takes in place of JSON
-    sends: tuple[str, ...] = ()  # media types of an answer that is not in the envelope
+    takes: tuple[str, ...] = ()  # media types of a body that isn't JSON, of a route that ``streams``
+    also_form: type[msgspec.Struct] | None = None  # fields of a form that the handler accepts instead of JSON
+    sends: tuple[str, ...] = ()  # media types of a response that isn't in the envelope
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
     refused: Refused = refuse_in_envelope
     enveloped: bool = True  # answers in the usual envelope, as all routes except GraphQL do
     form: type[msgspec.Struct] | None = None  # fields of a form, which the handler reads
-    plain: type[msgspec.Struct] | None = None  # the answer is this object itself, without an envelope
-    failure: type[msgspec.Struct] | None = None  # and so is each refusal
+    plain: type[msgspec.Struct] | None = None  # the response is this object itself, without an envelope
+    failure: type[msgspec.Struct] | None = None  # and so is each error
     operation: str = ""  # its name in the description, where method and path do not give it
     template: str = ""  # of a page
     audience: str = ""  # of a page: who can see it
     asks: Act | None = (
-        None  # the act about which it asks for a recent proof, if only in some cases; None: it only reads
+        None  # the action for which it requires re-authentication, even if only in some cases; None: it only reads
     )
     is_recorded: bool = True  # each change leaves an event in the audit trail
     gated: bool = field(default=False, init=False)  # needs a license
     for_machines: bool = field(default=True, init=False)  # service accounts can call it, as their roles allow
-    forwards: bool = field(default=False, init=False)  # it takes the address that a service account passes on
-    for_apps: bool = field(default=True, init=False)  # apps can call it for a user who let them
-    ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
+    forwards: bool = field(default=False, init=False)  # it uses the address that a service account forwards
+    for_apps: bool = field(default=True, init=False)  # apps can call it for a user who granted them access
+    ignore_unknown: bool = False  # ignores unknown members of the body, because existing programs send extra ones
     is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins can read its answers
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
 
@@ -204,8 +204,8 @@ class Route:
             raise TypeError(f"{self.path}: a list takes the parameters of Paging, and answers nextCursor")
 
     def _check_access(self) -> None:
-        """Raises TypeError where the address is not for those who can call, so that a wrong word does not open a route,
-        and for a change that does not say about which act it asks."""
+        """Raises TypeError if the address doesn't match the allowed callers, so that a typo doesn't open a route, or if
+        a change doesn't name its action for re-authentication."""
         allowed = next(allowed for start, allowed in _CALLERS if self.path.startswith(start))
         if self.access not in allowed:
             raise TypeError(f"{self.path}: below this address, routes are for {sorted(one.value for one in allowed)}")
@@ -220,8 +220,8 @@ class Route:
         return self.method == "GET" and self.data is not None and "items" in self.data.__struct_fields__
 
     def read_query(self, query: bytes) -> Any:
-        """The query parameters. Raises ValidationError, also for an unknown parameter, since a caller can rely on it as
-        a filter or an order. Routes for anonymous callers ignore unknown ones: browsers, links and providers add
+        """The query parameters. Raises ValidationError, also for an unknown parameter, because a caller might rely on
+        it as a filter or an order. Routes for anonymous callers ignore unknown ones: browsers, links and providers add
         parameters there."""
         if self.query is None:
             return None

@@ -59,7 +59,7 @@ def redirect_outcome(ctx: RequestContext, outcome: Outcome, status: int, headers
         return redirect(f"{outcome.return_to}{mark}code={outcome.code}", status=status, headers=headers)
     if outcome.signed_in is not None:
         headers = (*cookies_of(ctx, outcome.signed_in), *headers)
-        if not return_addresses.is_of_app(outcome.return_to):  # an app's request is bound to the one that is there
+        if not return_addresses.is_of_app(outcome.return_to):  # an app's request is bound to the existing one
             mark = cookies.new_form_cookie(ctx)
             headers = (cookies.form_cookie_line(mark, ctx.services.settings), *headers)
     return redirect(outcome.return_to, status=status, headers=headers)
@@ -88,7 +88,7 @@ class CallbackQuery(msgspec.Struct, frozen=True):
 
 
 def callback_params(call: Call[None], callback_address: str) -> CallbackParams:
-    """The parameters that came to a callback address."""
+    """The parameters that a callback address received."""
     q: CallbackQuery = call.parameters
     return CallbackParams(
         state=q.state,

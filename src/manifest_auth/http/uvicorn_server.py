@@ -37,9 +37,9 @@ _PROXIES = ""  # in place of a network
 class Places:
     """The connections that a process keeps, limited in all and from one network.
 
-    Where no place is left, the connection that was silent for longest gives way: of the new one's network when that
-    network has its share, else of all. Connections with a request under way give way to none. Listed proxies have no
-    share, since all callers come from them.
+    If the limit is reached, the connection that was idle for longest is closed: one of the same network if that network
+    has used up its share, else any. Connections with a request in progress are never closed. Listed proxies have no
+    share, because all callers come from them.
     """
 
     def __init__(self, proxies: tuple[Network, ...]) -> None:
@@ -48,7 +48,7 @@ class Places:
         self._by_network: dict[str, set[BoundedProtocol]] = {}
 
     def take(self, connection: BoundedProtocol, address: str) -> None:
-        """Gives a new connection a place, or drops it where none is left and none gives way."""
+        """Admits a new connection, or drops it if no place is free and no other connection can be closed."""
         network = _PROXIES if is_listed(address, self._proxies) else network_of(address)
         same, most = self._by_network.get(network, ()), _most()
         if network != _PROXIES and len(same) >= most // 4:
@@ -71,7 +71,7 @@ class Places:
         self._by_network.setdefault(network, set()).add(connection)
 
     def leave(self, connection: BoundedProtocol) -> None:
-        """Takes back the place of a connection that has ended, if it has one."""
+        """Frees the place of a connection that has ended, if it has one."""
         network = self._taken.pop(connection, None)
         if network is not None:
             self._by_network[network].discard(connection)
@@ -91,11 +91,11 @@ def _silent_longest(connections: Iterable[BoundedProtocol]) -> BoundedProtocol |
 
 
 MAX_HEAD = 32 * 1024  # bytes of request line and headers
-KEEP_ALIVE_S = 75.0  # a connection without a request is kept so long, or some seconds longer
+KEEP_ALIVE_S = 75.0  # a connection without a request is kept this long, or some seconds longer
 FIRST_S = 1.0  # for the first request of a new connection when the server stops
-LINGER_S = 2.0  # for the rest of a body whose refusal was sent already
-UNREAD_S = 30.0  # a caller who takes nothing of what is ready for so long loses the connection
-SLICE = 4 * 1024  # bytes that are parsed at once: some requests, of which each takes more memory than it has bytes
+LINGER_S = 2.0  # for the rest of a body after its rejection was sent
+UNREAD_S = 30.0  # a caller that reads nothing for this long is disconnected
+SLICE = 4 * 1024  # bytes that are parsed at a time: several requests, each of which takes more memory than its size
 SHARED = 16 * 1024  # bytes from which a body is sent as it is, without a copy for each caller
 _RANDOM = Random()
 
@@ -145,7 +145,7 @@ def answer_at_once(
 
 
 class Flow(FlowControl):
-    """Reads no further while something that arrived is still to be parsed (``unparsed``)."""
+    """Stops reading while received data is still unparsed (``unparsed``)."""
 
     unparsed = memoryview(b"")
 
@@ -157,8 +157,8 @@ class Flow(FlowControl):
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with limits on a request's head and time, and refusals in the envelope.
 
-    No answer is begun while the one before is not read, and no request is parsed while another one waits: what a
-    caller sends and does not fetch takes no memory beyond the buffers of one connection.
+    No response begins while the previous one is unread, and no request is parsed while another one waits. So a caller
+    that sends requests without reading the responses takes no memory beyond the buffers of one connection.
 
     llhttp parses strictly: a second or malformed Content-Length, one together with Transfer-Encoding, folded lines,
     bare line feeds and NUL are rejected and the connection is closed (request smuggling).
@@ -174,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _watch: Any = None
     #: The next request, while the answer before it is not read.
     _held: tuple[RequestResponseCycle, Any] | None = None
-    #: What still arrives is dropped.
+    #: Further data is dropped.
     _lingers = False
     _is_last = False
 
@@ -204,7 +204,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return None
 
     def drop(self) -> None:
-        """Closes it at once, whatever was not sent yet."""
+        """Closes it immediately, even if data is unsent."""
         self.transport.abort()
 
     def linger(self) -> None:
@@ -219,8 +219,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
     def shutdown(self) -> None:
-        """Ends the connection when the server stops. A new one still gets its first request answered, which can be on
-        its way: its sender could not know that the server stops."""
+        """Ends the connection when the server stops. A new connection still gets a response to its first request, which
+        might be on its way, because its sender couldn't know that the server is stopping."""
         if self.cycle is not None:
             super().shutdown()
             return
@@ -256,7 +256,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("The request headers are too large")
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Data after a request for an upgrade belongs to the protocol that it asks for, which there is not."""
+        """Data after a request for an upgrade belongs to the requested protocol, which isn't supported."""
         self.flow.unparsed = memoryview(b"")
         super()._unsupported_upgrade_warning()
 
@@ -278,8 +278,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _check_time(self) -> None:
-        """Closes the connection of a sender that is too slow, and one that is not used anymore. One timer per
-        connection, not per request."""
+        """Closes the connection of a sender that is too slow, and one that is no longer used. One timer per connection,
+        not per request."""
         now, allowed = self.loop.time(), RECEIVE_TIMEOUT_S + self._body_size / LEAST_RATE
         is_slow = self._began_at is not None and not self.flow.read_paused and now - self._began_at >= allowed
         if is_slow or (self._rests_since is not None and now - self._rests_since >= KEEP_ALIVE_S):
@@ -299,7 +299,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._head_size, self._began_at = 0, None
-        if self.cycle is not None and self.cycle.response_complete:  # answered before its body had come
+        if self.cycle is not None and self.cycle.response_complete:  # answered before its body arrived
             self._rests_since = self.loop.time()
         super().on_message_complete()
 
@@ -313,7 +313,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, without a timer for each request, see :meth:`_check_time`."""
+        """Like uvicorn's method, but without a timer for each request, see :meth:`_check_time`."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -335,11 +335,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
-        """Answers invalid HTTP in the envelope.
-
-        Never before the answer to an earlier request of the same connection, for which the caller would take it.
-        """
-        self._drop_input()  # what follows has no beginning
+        """Responds to invalid HTTP in the envelope, but never before the response to an earlier request of the same
+        connection, because the caller would confuse the two."""
+        self._drop_input()  # the following data has no valid start
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
@@ -373,7 +371,7 @@ def inherited_fd() -> int | None:
 
 
 def inherited_address() -> tuple[str, int] | None:
-    """Host and port of that socket: they hold in place of the settings. Raises SettingsError."""
+    """Host and port of that socket, which replace the settings. Raises SettingsError."""
     fd = inherited_fd()
     if fd is None:
         return None
@@ -403,8 +401,8 @@ class _Supervisor(Multiprocess):
     _begun: tuple[Process, ...] = ()
 
     def keep_subprocess_alive(self) -> None:
-        # A process that is silent before it serves is starting. Replaced, it would begin again, and on a busy machine
-        # again and again.
+        # A process that is silent before it serves is still starting. If it were replaced, it would start over, and on
+        # a busy machine again and again.
         alive = [one for one in self.processes if one not in self._begun and one.process.is_alive()]
         starting = [one for one in alive if not one.is_ready(timeout=1)]
         self.processes = [one for one in self.processes if one not in starting]
@@ -438,7 +436,7 @@ def run(settings: Settings) -> None:
                 listen(settings.metrics_listen, of_all_processes())
             _several(_config(settings))
     except SystemExit as ended:
-        # uvicorn's status for a start that failed is ours for an older schema, which a restart does not mend.
+        # uvicorn's status for a failed start is this server's status for an older schema, which a restart doesn't fix.
         if ended.code == STARTUP_FAILURE:
             sys.exit(1)
         raise
@@ -462,8 +460,8 @@ def _several(config: uvicorn.Config) -> None:
 
 
 def _set_hang_up() -> None:
-    """SIGHUP: with the terminal that the server was started from it ends in good order. A service ignores it, and so do
-    the processes that it starts: settings are read at a start, and there is nothing else to read again."""
+    """SIGHUP: if the server was started from a terminal, closing it ends the server in an orderly way. A service
+    ignores the signal, and so do its child processes, because settings are read only at the start."""
     if sys.stdin is not None and sys.stdin.isatty():
         signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
     else:

@@ -25,7 +25,7 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Wire
 
-# Every active user with a role takes a seat, of all clients together. A type includes the types after it, so a free
+# Every active user with a role takes a seat. All clients share the seats. A type includes the types after it, so a free
 # seat of a greater type can serve for a lesser one (docs/decisions/0027-seats.md).
 
 #: The license types, the greatest first, with the roles that each allows.
@@ -83,7 +83,7 @@ def overdrawn(granted: Seats, used: Seats) -> list[str]:
 def check(granted: Seats, used: Seats, before: int, after: int) -> None:
     """Checks whether a user can change from one type index to another, ``len(TYPES)`` being none. Raises NoSeat.
 
-    Checks only types that get more users: where a smaller license has fewer seats than users, existing users can still
+    Checks only types that get more users. If a smaller license has fewer seats than users, existing users can still
     change to a lesser type.
     """
     have, need = _summed(granted), _summed(used)
@@ -252,7 +252,7 @@ class Gate(SeatCounter):
         return warning(await self.status(), self._clock.now_ms())
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """As declared. Reads nothing where no license is needed, or no greater seat than before."""
+        """See the base class. Reads nothing if no license is needed, or no greater seat than before."""
         if not self.is_needed:
             return
         old, new = type_index(before), type_index(after)
@@ -297,14 +297,14 @@ class Gate(SeatCounter):
         LicenseInvalid and changes nothing.
 
         The newest recorded time counts, so that setting the clock back makes no expired key valid. A key that resets
-        the clock is for a clock that once ran ahead: it counts from now, and works once.
+        the clock is for a clock that once ran ahead. It replaces the recorded time, and works once.
         """
         try:
             licence = verify(text, self._keys)
         except BadLicence as error:
             raise LicenseInvalid(reason=str(error)) from None
-        # Concurrent installations wait for one another, even where there is no license yet, so that each sees what the
-        # other revoked.
+        # Concurrent installations of licenses wait for each other, even if there is no license yet, so that each sees
+        # what the other revoked.
         number = installation_values.lock(unit, _NUMBER)
         current = unit.first(_FIND)
         latest = now if current is None or licence.resets_clock else max(now, current.latest_seen_at)
@@ -352,7 +352,7 @@ def _require(status: LicenceStatus) -> None:
 
 
 def warning(status: LicenceStatus, now: int) -> str:
-    """The warning for pages, and as programs get it in the header ``X-License-Warning``; empty for none."""
+    """The warning for pages, and for programs in the header ``X-License-Warning``. Empty if there is none."""
     licence = status.licence
     if status.state is State.MISSING:
         return _("No license is installed", wire="no license is installed")

@@ -1,4 +1,4 @@
 """Maintenance of the installation: startup, backup, restore, doctor, re-encryption, sweeps, upgrades, demo data.
 
-Owns archives and the schedule of background jobs. Never answers a request: routes and commands call it.
+Owns archives and the schedule of background jobs. Never handles a request: routes and commands call it.
 """

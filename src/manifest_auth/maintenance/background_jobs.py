@@ -25,12 +25,11 @@ from manifest_auth.store import StoreUnavailable, SystemUnit, cell, cross_tenant
 from manifest_auth.throttle import throttle
 from manifest_auth.work import files
 
-# Deletes expired rows of all tables that have them, of all clients.
-#
-# Works in small steps, each a unit of work that deletes the oldest rows: a long step makes the next ones smaller, and
-# each is followed by a pause of the same length. Tables take turns, so that a flood in one does not delay the others. A
-# round ends when nothing is left, or after some seconds. Several processes can sweep at once: on PostgreSQL each skips
-# rows that another transaction has locked.
+# Deletes expired rows of all tables that have them, of all clients. Works in small steps, each a unit of work that
+# deletes the oldest rows: a long step makes the next ones smaller, and each is followed by a pause of the same length.
+# Tables take turns, so that a flood in one does not delay the others. A round ends when nothing is left, or after some
+# seconds. Several processes can sweep at the same time: on PostgreSQL each skips rows that another transaction has
+# locked.
 
 
 ROUND_S = 5.0
@@ -42,8 +41,8 @@ _WHY = "expired rows of all tenants are deleted"
 
 
 class Expiring:
-    """A table whose rows are deleted ``kept_ms`` after the time in ``column``, which has an index. ``part``: the
-    column that is emptied in place of that."""
+    """A table whose rows are deleted ``kept_ms`` after the time in ``column``, which has an index. ``part``: the column
+    to clear instead of deleting the row."""
 
     def __init__(self, what: Swept, column: Column[Any], kept_ms: int = 0, part: Column[Any] | None = None) -> None:
         self.what, self.kept_ms, self.part = what, kept_ms, part
@@ -56,14 +55,14 @@ class Expiring:
         selected = select(*(cell(listed, place, part) for place, part in enumerate(key))).select_from(listed)
         change = delete(table) if part is None else update(table).values({part: None})
         drop = change.where(tuple_(*key).in_(selected))
-        # A locked row is in use, and can be renewed in a moment.
+        # A locked row is in use, and might be renewed soon.
         self.find, self.drop = (
             self._statement(table, old.with_for_update(skip_locked=True)),
             self._statement(table, drop),
         )
 
     def step(self, unit: SystemUnit, now: int, limit: int) -> int:
-        """Deletes at most ``limit`` of the oldest rows; how many there were."""
+        """Deletes at most ``limit`` of the oldest rows. Returns how many it deleted."""
         found = unit.all(self.find, before=now - self.kept_ms, limit=limit)
         return unit.change(self.drop, keys=rows(found)) if found else 0
 
@@ -125,15 +124,15 @@ async def sweep_expired(services: Services) -> bool:
 
 
 EVERY_S = 20.0
-GO_ON_S = 5.0  # where more rows had expired than one round could delete
+GO_ON_S = 5.0  # if more rows had expired than one round could delete
 SWEEP_EVERY = 15  # rounds
 UNUSED_FILE_MS = 86_400_000
 AUDIT_ROUND_S = 5.0
 
 
 async def sweep_files(services: Services) -> None:
-    """Deletes files that were uploaded a day ago and not recorded in a job, and uploads that were broken off by the end
-    of their process: the row first, so that no row is left without its bytes."""
+    """Deletes files that were uploaded a day ago and not recorded in a job, and uploads that were interrupted when
+    their process ended. Deletes the row first, so that no row is left without its bytes."""
     now = await services.store.now_ms(services.clock)
     while abandoned := await services.store.read(lambda unit: files.abandoned(unit, now)):
         for tenant_id, key in abandoned:
@@ -156,7 +155,7 @@ async def sweep_partial_uploads(services: Services) -> None:
 
 
 async def sweep_audit(services: Services) -> bool:
-    """Deletes audit events that are older than the setting allows, where it is set. False: some are left."""
+    """Deletes audit events that are older than the setting allows, if it is set. False if some are left."""
     if not (days := services.settings.audit_days):
         return True
     now = await services.store.now_ms(services.clock)
@@ -171,7 +170,7 @@ async def update_backup_metric(services: Services) -> None:
 
 
 async def sample_load(services: Services) -> None:
-    """Keeps a sample of what this process has done, for the charts of system admins."""
+    """Stores a sample of this process's activity, for the charts of system admins."""
     waiting = await services.store.read(mail_queue.not_accepted)
     services.metrics.sample(services.clock.now_ms(), waiting)
 

@@ -107,7 +107,7 @@ def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int
 # manifest that does not match. Memory use is bounded, since an attacker might have made the archive.
 
 
-_MOST_AT_ONCE = 1024 * 1024  # the library reads an extended header as a whole; valid ones have a few bytes
+_MOST_AT_ONCE = 1024 * 1024  # the library reads an extended header in one piece; valid ones have a few bytes
 
 
 class _Bounded:
@@ -202,7 +202,7 @@ ON_POSTGRES = (
 
 
 def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret_key: bool = False) -> Manifest:
-    """Creates ``target``, readable by this user alone, complete or not at all.
+    """Creates ``target``, readable only by this user, either completely or not at all.
 
     Raises NotPossible, SchemaRefused (for a schema that could not be restored), StoreUnavailable, OSError.
 
@@ -316,7 +316,7 @@ def _add_files(
                 lost.append(row.key)
             continue
         if members[name] != Member(row.size, row.sha256):
-            lost.append(row.key)  # included as it is: what is left can be useful
+            lost.append(row.key)  # included as it is, because the rest might be useful
 
 
 _MAKE = "create one with manifest-auth backup, or record one with backup --note"

@@ -1,4 +1,4 @@
-"""Clears counters of the throttle for system admins, and records that in the audit trail.
+"""Clears rate-limit counters for system admins, and records that in the audit trail.
 
 Either all counters, or those of an account or an address.
 """
@@ -17,7 +17,7 @@ from manifest_auth.throttle import throttle
 
 
 def clear_all(unit: SystemUnit, by: Acting) -> int:
-    """Clears all counters; how many there were."""
+    """Clears all counters. Returns how many there were."""
     cleared = throttle.clear_all(unit)
     audit.record_installation(unit, by, Event.THROTTLES_CLEARED, cleared=cleared, all=True)
     return cleared
@@ -44,8 +44,8 @@ def check(named: dict[str, str]) -> None:
 
 
 def clear(unit: SystemUnit, by: Acting, named: dict[str, str]) -> int:
-    """Clears the counters that ``named`` selects, see :func:`check`; how many there were. Raises NotFound for the
-    client."""
+    """Clears the counters that ``named`` selects, see :func:`check`. Returns how many there were. Raises NotFound for
+    the client."""
     address, chain, subject = named.get("address"), unit.of(audit.INSTALLATION), ""
     if "username" in named:
         admin = admins.find(unit, named["username"])

@@ -1,7 +1,5 @@
-"""Whether all nodes store uploaded files in one place: a small file there, whose key the store keeps.
-
-A server makes it: a command can run in a shell with other settings.
-"""
+"""Checks whether all nodes store uploaded files in the same place, with a small file there. The database has its key.
+Only a server creates it, because a command might run in a shell with other settings."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from manifest_auth.runtime.files import FileStorage, FilesUnavailable
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.store import Store, SystemUnit, installation_values
 
-#: The installation value with the key. No backup has the file, so a restore takes the value away.
+#: The installation value with the key. Backups don't contain the file, so a restore removes the value.
 FILES_MARK = "files_mark"
 ELSEWHERE = (
     "this isn't where the files of this database are stored. Set MANIFEST_FILES to one place "
@@ -27,7 +25,7 @@ async def mark_of(store: Store) -> str | None:
 
 
 async def keep(store: Store, storage: FileStorage, log: FilteringBoundLogger) -> None:
-    """Makes the file where there is none yet, and logs where another node made it elsewhere."""
+    """Creates the file if there is none yet, and logs if another node created it elsewhere."""
     try:
         if (mark := await mark_of(store)) is None:
             fresh = await put(storage)
@@ -41,14 +39,14 @@ async def keep(store: Store, storage: FileStorage, log: FilteringBoundLogger) ->
 
 
 def _first(unit: SystemUnit, fresh: str) -> str:
-    """The mark that counts: of several processes at once, one makes it."""
+    """The valid mark. If several processes run at the same time, only one creates it."""
     if not (found := installation_values.lock(unit, FILES_MARK)):
         installation_values.put(unit, FILES_MARK, fresh)
     return found or fresh
 
 
 async def put(storage: FileStorage) -> str:
-    """Stores a small file; its key. Raises FilesUnavailable, OSError."""
+    """Stores a small file. Returns its key. Raises FilesUnavailable, OSError."""
     key = Random().bytes(20).hex()
     with TemporaryDirectory() as local:
         source = Path(local) / key

@@ -62,7 +62,7 @@ def read_settings(unit: SystemUnit, settings: Settings) -> InstallationData:
 
 
 def stored_form(addresses: str) -> str:
-    """Networks, as :func:`change_settings` takes them. Raises ValidationError."""
+    """Networks in the form that :func:`change_settings` accepts. Raises ValidationError."""
     try:
         return management.normalised(addresses.strip())
     except ValueError as error:
@@ -72,8 +72,8 @@ def stored_form(addresses: str) -> str:
 def change_settings(
     unit: SystemUnit, ctx: RequestContext, required: bool | None, addresses: str | None
 ) -> InstallationData:
-    """Changes the settings; None leaves a value. Raises InvalidToken, ReauthenticationRequired, and Conflict for a
-    change that would lock out the acting admin."""
+    """Changes the settings; None leaves a value unchanged. Raises InvalidToken, ReauthenticationRequired, and Conflict
+    for a change that would lock out the acting admin."""
     step_up.check(ctx, Act.INSTALLATION)
     management.lock_active_admins(unit, ctx)
     settings = ctx.services.settings
@@ -147,8 +147,9 @@ def read_counts(unit: SystemUnit, now: int) -> CountsData:
 
 
 class InstallationStanding(NamedTuple):
-    """``findings``: notes and what is bad, of the quick checks; ``backup_at``: milliseconds, None for none;
-    ``has_factor``: the caller has a second factor; ``mails_waiting``: that the mail server did not accept at first."""
+    """``findings``: notes and problems from the quick checks; ``backup_at``: milliseconds, None if there is none;
+    ``has_factor``: the caller has a second factor; ``mails_waiting``: emails that the mail server didn't accept at
+    first."""
 
     findings: tuple[Finding, ...]
     licence: Overview
@@ -176,7 +177,7 @@ async def read_standing(ctx: RequestContext) -> InstallationStanding:
 
 
 async def _quick_findings(services: Services) -> tuple[Finding, ...]:
-    """Those of ``doctor`` that cost little. Its modules are loaded with the first use: no start waits for them."""
+    """The cheap checks of ``doctor``. Its modules are loaded on first use, so that no start waits for them."""
     await asyncio.to_thread(import_module, "manifest_auth.maintenance.doctor")
     from manifest_auth.maintenance.doctor import environment, storage
     from manifest_auth.maintenance.doctor.environment import bad

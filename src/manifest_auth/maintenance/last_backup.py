@@ -17,23 +17,24 @@ from manifest_auth.store import Store, SystemUnit, installation_values
 from manifest_auth.store.migrate import UPGRADED
 
 DAY_MS = 86_400_000
-OLD_MS = 2 * DAY_MS  # daily backups, of which one might fail
+OLD_MS = 2 * DAY_MS  # allows one failed daily backup
 _NAME = "last_backup"
 RESTORED = "restored"
 
 
-#: Installation values from which the next start makes events.
+#: Installation values from which the next start creates events.
 _EVENTS = {RESTORED: Event.RESTORED, UPGRADED: Event.SCHEMA_UPGRADED}
 
 
 async def read_time(store: Store) -> int | None:
-    """The moment of the last recorded backup, milliseconds; None: there is none."""
+    """The moment of the last recorded backup, milliseconds; None if there is none."""
     stored = await installation_values.look_up(store, _NAME)
     return None if stored is None else int(stored)
 
 
 async def record_restore_and_upgrade(store: Store, now: int) -> None:
-    """Records a restore and an upgrade since the last start. Of processes that start together, one does."""
+    """Records a restore and an upgrade since the last start. If several processes start at the same time, only one
+    records them."""
 
     def work(unit: SystemUnit, name: str, stored: str) -> None:
         if installation_values.take(unit, name):

@@ -43,7 +43,7 @@ def measure(services: Services, overview: Overview) -> None:
 
 
 async def install(ctx: RequestContext, text: str) -> Overview:
-    """Installs a license key; how things stand then. Raises LicenseInvalid, ReauthenticationRequired."""
+    """Installs a license key. Returns the resulting state. Raises LicenseInvalid, ReauthenticationRequired."""
     step_up.check(ctx, Act.LICENCE)
     key, gate = text.strip(), ctx.services.licence
     await ctx.services.store.write(lambda unit: install_licence(unit, gate, ctx, key))

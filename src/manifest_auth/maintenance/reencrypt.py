@@ -162,17 +162,17 @@ async def _sign(services: Services, table: SignedTable, report: Report, progress
         after = step.chains[-1]
 
 
-# Goes on after the secret key was lost: replaces what no key opens, and begins the proof of the audit trail again.
-#
-# Second factors and PINs stay, though no key opens them: without them a password alone would sign in. ``doctor`` names
-# them, and who replaces them.
+# Recovers after the secret key was lost: replaces values that no key opens, and restarts the authentication of the
+# audit trail. Second factors and PINs stay although no key opens them, because without them a password would be enough
+# to sign in. ``doctor`` lists them, and who can replace them.
 
 
 _PROVIDERS = next(part for part in SEALED if part.name == "providers.secrets")
 
 
 class Replaced(NamedTuple):
-    """Numbers of signing keys and of providers whose secrets are gone; ``chains``: whose proof began again."""
+    """Numbers of signing keys and of providers that lost their secrets; ``chains``: audit chains whose authentication
+    restarted."""
 
     keys: int
     providers: int
@@ -180,7 +180,7 @@ class Replaced(NamedTuple):
 
 
 async def replace_lost(store: Store, ring: KeyRing, sealer: Sealer, acting: Acting, reason: str) -> Replaced:
-    """Changes only what none of the secret keys opens or made; repeat it if it was interrupted."""
+    """Changes only values that none of the secret keys opens or made. Repeat it if it was interrupted."""
     chains = await audit.all_chains(store)
     restarted = [
         chain for chain in chains if await store.of(chain).write(lambda unit: audit.restart(unit, acting, reason))

@@ -1,4 +1,4 @@
-"""Restores a backup into an empty installation, and verifies that it is what was backed up."""
+"""Restores a backup into an empty installation, and verifies that it matches the backup."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def _paths(settings: Settings) -> _Paths:
 def restore(settings: Settings, source: Path, progress: Progress, *, end_sessions: bool = False) -> RestoreProof:
     """Unpacks, verifies hashes, schema, integrity and row counts, and only then moves everything into place.
 
-    Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing was changed. The next restore removes
-    what a killed one left.
+    Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing was changed. The next restore removes the
+    files that a killed one left.
     """
     if settings.on_postgres:
         raise NotPossible(ON_POSTGRES)
@@ -103,7 +103,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
 
 @contextlib.contextmanager
 def _unpacking(paths: _Paths) -> Iterator[None]:
-    """Removes temporary files: of an earlier, killed restore before, and of this one after."""
+    """Removes temporary files: before a restore, those of an earlier one that was killed; afterward, its own."""
     new = [path for path in paths.folders if not path.exists()]
     for path in new:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def _clear(paths: _Paths) -> None:
 
 
 def _undo(paths: _Paths) -> None:
-    """Removes the files and the key that an interrupted restore had moved, and nothing else."""
+    """Removes only the files and the key that an interrupted restore moved."""
     if paths.files is not None:
         for row in sqlite_copy.files(paths.verified_store):
             path = path_of(paths.files, row.key)

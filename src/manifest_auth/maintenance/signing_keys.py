@@ -21,8 +21,8 @@ _TIMES = ("retired_at", "expires_at")
 
 
 def ignored_algorithm(settings: Settings, used: str) -> str | None:
-    """The message where the setting names another algorithm than the store's. ``used``: of the key that signs users'
-    access tokens."""
+    """The message if the setting and the database name different algorithms. ``used``: the algorithm of the key that
+    signs users' access tokens."""
     if settings.token_algorithm in ("", used):
         return None
     return (
@@ -39,8 +39,8 @@ def rotate(
     purposes: Sequence[Purpose] = tuple(Purpose),
     algorithm: Algorithm | None = None,
 ) -> tuple[Any, ...]:
-    """Makes new keys for these purposes; the old ones still verify what they signed. ``algorithm``: another one for
-    users' access tokens. Returns the purposes, without those of apps that have no key yet. Raises
+    """Creates new keys for these purposes. The old ones still verify what they signed. ``algorithm``: a different one
+    for users' access tokens. Returns the purposes, without those of apps that have no key yet. Raises
     ReauthenticationRequired."""
     step_up.check(by, Act.KEYS)
     keys = ring.rotate(unit, purposes, algorithm)
@@ -50,8 +50,8 @@ def rotate(
 
 
 def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once: bool) -> ListedKey:
-    """Retires a key: it signs no more, and with ``at_once`` verifies no more; the key afterward. Raises NotFound,
-    Conflict, ReauthenticationRequired."""
+    """Retires a key: it no longer signs and, with ``at_once``, no longer verifies. Returns the changed key. Raises
+    NotFound, Conflict, ReauthenticationRequired."""
     step_up.check(by, Act.KEYS)
     before = existing(tokens.find_key(unit, key_id))
     if not ring.retire(unit, before, at_once=at_once):
@@ -64,7 +64,7 @@ def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once:
 
 
 async def rotate_now(ctx: RequestContext, purposes: Sequence[Purpose]) -> tuple[Any, ...]:
-    """As :func:`rotate`, in a transaction of its own; this process signs with the new keys from then on."""
+    """Like :func:`rotate`, but in its own transaction. This process then signs with the new keys."""
     ring = ctx.services.keys
     rotated = await ctx.services.store.write(lambda unit: rotate(unit, ctx, ring, purposes))
     await ring.refresh()
@@ -72,7 +72,7 @@ async def rotate_now(ctx: RequestContext, purposes: Sequence[Purpose]) -> tuple[
 
 
 async def retire_now(ctx: RequestContext, key_id: str, *, at_once: bool) -> ListedKey:
-    """As :func:`retire`, in a transaction of its own; this process knows it from then on."""
+    """Like :func:`retire`, but in its own transaction. This process then applies the change."""
     ring = ctx.services.keys
     retired = await ctx.services.store.write(lambda unit: retire(unit, ctx, ring, key_id, at_once=at_once))
     await ring.refresh()

@@ -112,7 +112,8 @@ async def opened(
     progress: Progress = lambda *_: None,
 ) -> AsyncIterator[Services]:
     """The services with the schema up to date, connected and started; closed again at the end. ``serves``: this process
-    signs for callers; ``upgrades``: otherwise only an empty store is given a schema; ``progress``: of an upgrade.
+    signs tokens for callers; ``upgrades``: otherwise, only an empty database gets a schema; ``progress``: of an
+    upgrade.
 
     Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """

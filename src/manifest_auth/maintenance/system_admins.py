@@ -1,4 +1,5 @@
-"""Making system admins, and new passwords for them: hashed before the transaction, random where none is chosen."""
+"""Creates system admins and sets their passwords, which are hashed before the transaction and random if none is
+chosen."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _PASSWORD_BYTES = 18  # 24 characters, 144 bits
 
 
 class AdminMadeData(Wire, frozen=True):
-    """``password``: the random one, returned only here; null where the body had one."""
+    """``password``: the random one, returned only here; null if the body had one."""
 
     admin: AdminData
     password: str | None

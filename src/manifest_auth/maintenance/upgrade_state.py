@@ -1,4 +1,4 @@
-"""State of an upgrade: schema, releases of the processes, and one word for what to do."""
+"""State of an upgrade: schema, releases of the processes, and a keyword for what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Processes(NamedTuple):
     running: int
 
 
-#: Longer than a beat waits for PostgreSQL, in which a process is still there.
+#: Longer than a heartbeat waits for PostgreSQL. Until then, a process counts as running.
 SILENT_MS = 5_000
 _BY_RELEASE = (nodes.c.version, nodes.c.schema)
 _LIVING = global_(
@@ -39,7 +39,7 @@ _LIVING = global_(
 
 
 class UpgradeState(NamedTuple):
-    """``told``: the word in a sentence, for the operator."""
+    """``told``: the keyword in a sentence, for the operator."""
 
     schema: Schema
     processes: tuple[Processes, ...]
@@ -61,7 +61,7 @@ async def read(settings: Settings) -> UpgradeState | None:
 
 
 def _judged(schema: str, processes: tuple[Processes, ...]) -> tuple[Word, str]:
-    """The word, and what it means here."""
+    """The keyword, and its meaning here."""
     used = {schema, *(some.schema for some in processes)}
     if used == {HEAD} and all(some.version == __version__ for some in processes):
         return "current", f"schema: {schema}, current"
@@ -75,7 +75,7 @@ def _judged(schema: str, processes: tuple[Processes, ...]) -> tuple[Word, str]:
 
 
 async def _living(settings: Settings) -> tuple[Processes, ...]:
-    """The web processes whose beat is in time; on SQLite none is counted."""
+    """The web processes with a recent heartbeat. On SQLite, none is counted."""
     if not settings.on_postgres:
         return ()
     store = open_store(settings.database, 2)

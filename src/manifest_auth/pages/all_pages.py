@@ -52,7 +52,7 @@ class LanguageForm(msgspec.Struct, frozen=True):
 
 
 async def _start(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """A server without a system admin leads to the page that makes the first one."""
+    """Without a system admin, redirects to the page that creates the first one."""
     if call.user is None and await admin_accounts.is_setup_open(ctx):
         return found(installation_sign_in.SETUP)
     return found(ACCOUNT if call.user is not None else SIGN_IN)
@@ -70,8 +70,8 @@ async def _change_password(ctx: RequestContext, call: Call[None]) -> Answer[None
 
 
 async def _passkey_endpoints(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """A Well-Known URL for Relying Party Passkey Endpoints (W3C), where password managers look. Raises NotFound where
-    browsers make no passkeys."""
+    """A Well-Known URL for Relying Party Passkey Endpoints (W3C), which password managers read. Raises NotFound if
+    browsers can't create passkeys here."""
     if why := why_no_passkeys(ctx.services.settings):
         raise NotFound(reason=why)
     here = f"{ctx.services.settings.public_url.rstrip('/')}{ACCOUNT}/passkeys"

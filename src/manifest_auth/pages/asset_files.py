@@ -1,4 +1,4 @@
-"""Stylesheet, modules and icon, under addresses that name their content: browsers keep them for good.
+"""Stylesheet, modules and icon, under addresses that depend on their content, so that browsers cache them indefinitely.
 
 Read, hashed and compressed once, with the first page or the first request for one.
 """
@@ -23,7 +23,7 @@ _TYPES = {
     ".svg": b"image/svg+xml",
 }
 _FOR_GOOD = b"public, max-age=31536000, immutable"
-#: Two releases can answer side by side for a while: a page of one can ask the other.
+#: Two releases can run side by side for a while, and a page of one might request files from the other.
 _SHORTLY = b"public, max-age=60"
 ICON = "icon.svg"
 

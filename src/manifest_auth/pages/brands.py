@@ -22,12 +22,12 @@ F = TypeVar("F")
 
 
 def of_client(tenant: Tenant | None) -> Brand:
-    """That of a client; with no client the product's."""
+    """The client's brand, or the product's without a client."""
     return PRODUCT if tenant is None else _brand(tenant.id, tenant.identifier, tenant.name, tenant.settings)
 
 
 def of_user(user: Principal | None) -> Brand:
-    """That of the client of who is signed in."""
+    """The brand of the signed-in user's client."""
     return PRODUCT if user is None else _brand(user.tenant_id, user.client, user.client_name, user.tenant_settings)
 
 
@@ -38,14 +38,14 @@ def of_unit(unit: TenantUnit) -> Brand:
 
 
 async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
-    """A page of the client of who is signed in. ``work``: makes its model, in the same read as the client's looks."""
+    """A page of the signed-in user's client. ``work``: creates its model, in the same read as the client's branding."""
     return await ctx.store.read(lambda unit: View(work(unit), brand=of_unit(unit)))
 
 
 def shows(
     work: Callable[[RequestContext, PageCall[F], TenantUnit], object],
 ) -> Callable[[RequestContext, PageCall[F]], Awaitable[View]]:
-    """The handler of such a page, where ``work`` is all that it does."""
+    """The handler of such a page if it only calls ``work``."""
 
     @functools.wraps(work)
     async def handler(ctx: RequestContext, call: PageCall[F]) -> View:
@@ -60,8 +60,8 @@ def own_page(ctx: RequestContext, template: str = "", **members: object) -> View
 
 
 async def with_logo(ctx: RequestContext, brand: Brand) -> Brand:
-    """The same with the client's logo, looked up where it was not yet. While the store is away there is none: the page
-    says the name in its place."""
+    """The same with the client's logo, which is looked up if it wasn't yet. While the database is unavailable, the page
+    shows the name instead."""
     if brand.logo is not None:
         return brand
     try:
@@ -89,8 +89,9 @@ def _brand(tenant_id: int, client: str, name: str, settings: str) -> Brand:
     )
 
 
-# Anyone can fetch a logo and a stylesheet, as the sign-in page shows them. They are no scripts, whatever their bytes
-# are: their kind is said and not guessed (``nosniff``), and the picture was put together of what a picture needs alone.
+# Anyone can fetch a logo and a stylesheet, as the sign-in page shows them. They can't run as scripts, whatever their
+# bytes are: their type is declared and never guessed (``nosniff``), and the picture contains only the parts that an
+# image needs.
 
 
 _NAME = re.compile(r"([0-9a-f]{16})\.(png|css)\Z")

@@ -1,4 +1,4 @@
-"""One request for a page as its handler sees it, and what the handler hands back."""
+"""A request for a page as its handler sees it, and the handler's result."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SHOWN = "shown"  # the parameter with the key of a form whose result a page show
 
 
 class Problem(NamedTuple):
-    """Something wrong with what was posted. ``field``: of the form, empty for the whole of it; ``text``: in the
-    reader's language."""
+    """An error in a posted form. ``field``: of the form, empty for the whole form; ``text``: in the reader's
+    language."""
 
     field: str
     text: str
@@ -35,14 +35,14 @@ class FormRefusal(NamedTuple):
     retry_at: int = 0
 
     def about(self, name: str) -> str:
-        """The error of a field; empty: nothing."""
+        """The error of a field. Empty if there is none."""
         return " ".join(problem.text for problem in self.problems if problem.field == name)
 
 
 class Confirmation(NamedTuple):
-    """The question before an act that affects many, or cannot be undone. Its texts are marked for the catalogues.
-    ``title``: can have a ``%(name)s``; ``effects``: a sentence each, with numbers; ``button``: verb and object;
-    ``typed``: a text to type in place of a press."""
+    """The question before an action that affects many people or can't be undone. Its texts are marked for the
+    catalogues. ``title``: can contain ``%(name)s``; ``effects``: one sentence each, with numbers; ``button``: verb and
+    object; ``typed``: a text to type instead of only pressing a button."""
 
     title: str
     effects: tuple[str, ...]
@@ -61,7 +61,7 @@ class Link(NamedTuple):
 class Brand(NamedTuple):
     """The client's look of a page. ``stylesheet``: address of the client's own colors; ``logo``: of its picture; both
     can be empty, and a logo of None is looked up where the page is rendered. ``client``: its identifier; ``language``:
-    where the reader has said none; ``contact``: the line that says whom to ask."""
+    used if the reader chose none; ``contact``: the client's support contact."""
 
     name: str
     stylesheet: str = ""
@@ -73,7 +73,7 @@ class Brand(NamedTuple):
 
     @property
     def is_product(self) -> bool:
-        """Whether it is no client's page."""
+        """Whether the page doesn't belong to a client."""
         return self == PRODUCT
 
 
@@ -83,7 +83,7 @@ PRODUCT = Brand("Manifest")
 @dataclass(slots=True)
 class View:
     """The content of a template. ``model``: a plain struct whose members the template reads as ``view``; ``template``:
-    in place of the route's own."""
+    replaces the route's own."""
 
     model: object = None
     status: int = 200
@@ -95,12 +95,11 @@ class View:
 @dataclass(slots=True)
 class PageCall(Generic[F]):
     """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them; ``upload``: the file
-    in it, empty for none. ``here``: the page's own path, with the query that leads back to it.
-    ``language``: empty if no one is signed in and nothing says which: the client's usual one then.
-    ``form_cookie``: by which this browser's forms are known; ``user``: who is signed in here, None for no one;
-    ``admin``: the system admin, on pages of the installation alone. ``said``: the sentence about the change that led
-    here, empty for none. ``key``: of the submitted form, or of the one whose result is ``shown`` (:mod:`.submissions`);
-    ``shown``: JSON, empty for none."""
+    in it, empty for none. ``here``: the page's own path, with the query that leads back to it. ``language``: empty if
+    nobody is signed in and nothing else determines it; the client's default applies then. ``form_cookie``: identifies
+    this browser's forms; ``user``: the signed-in user, or None; ``admin``: the system admin, only on pages of the
+    installation. ``said``: the sentence about the change that led here, empty for none. ``key``: of the submitted form,
+    or of the one whose result is ``shown`` (:mod:`.submissions`); ``shown``: JSON, empty for none."""
 
     head: Head
     fields: F
@@ -114,52 +113,54 @@ class PageCall(Generic[F]):
     shown: bytes = b""
     upload: bytes = b""
     said: str = ""
-    headers: list[Header] = field(default_factory=list)  # for the answer, whatever it shows
+    headers: list[Header] = field(default_factory=list)  # for every response, regardless of its content
 
     @property
     def session_id(self) -> str:
-        """Of the session that the browser brought; empty for none."""
+        """Identifies the browser's session. Empty if there is none."""
         caller = self.user or self.admin
         return caller.session_id if caller is not None else ""
 
     @property
     def person(self) -> str:
-        """The person of the call, in every session; empty for no one."""
+        """Identifies the person who calls, the same in all their sessions. Empty for nobody."""
         if self.user is not None:
             return f"{self.user.tenant_id}.{self.user.user_id}"
         return self.admin.actor if self.admin is not None else ""
 
     def show_once(self, path: str, shown: object, headers: Sequence[Header] = ()) -> Answer[None]:
-        """After a change: the browser goes on to a page that shows what is stored nowhere in plain text. A reload shows
-        it again, for ten minutes or until the person is done. ``path``: of a page that reads :meth:`shown_as`."""
+        """After a change, redirects the browser to a page that shows a value that is stored nowhere in plain text. A
+        reload shows it again, for ten minutes or until the person confirms that they're done. ``path``: of a page that
+        reads :meth:`shown_as`."""
         self.shown = msgspec.json.encode(shown)
         return see_other(f"{path}{'&' if '?' in path else '?'}{SHOWN}={self.key}", headers)
 
     def shown_as(self, model: type[T]) -> T | None:
-        """The value that :meth:`show_once` was given; None for nothing."""
+        """The value that :meth:`show_once` was given; None if there is none."""
         return msgspec.json.decode(self.shown, type=model) if self.shown else None
 
 
 def chosen(acts: Mapping[str, T], act: str) -> T:
-    """The act that a form names, among those of its page. Raises ValidationError for another."""
+    """The action that a form names, from those of its page. Raises ValidationError for any other."""
     if act not in acts:
         raise ValidationError(reason="no such act")
     return acts[act]
 
 
 def require(**fields: str) -> None:
-    """Each of these fields of a form has a text. Raises ValidationError."""
+    """Checks that each of these fields of a form has a value. Raises ValidationError."""
     if missing := [(name, REQUIRED) for name, text in fields.items() if not text]:
         raise ValidationError(details=missing)
 
 
 def see_other(path: str, headers: Sequence[Header] = ()) -> Answer[None]:
-    """After a change: the browser shows another page of ours, and a reload changes nothing again. ``path``: ASCII."""
+    """After a change, redirects the browser to another page of this server, so that a reload doesn't repeat the change.
+    ``path``: ASCII."""
     return _to(303, path, headers)
 
 
 def found(address: str) -> Answer[None]:
-    """A redirect (302) in place of a page. ``address``: ASCII, checked by the caller."""
+    """A redirect (302) instead of a page. ``address``: ASCII, checked by the caller."""
     return _to(302, address, ())
 
 

@@ -1,7 +1,7 @@
 """Geometry of the charts that templates draw as SVG: bars, stacked by series, beside one another or one below another.
 
-Each chart has a table with the same numbers, so no number is told by a color alone. A chart is as wide as its place:
-``x`` and widths are percentages, ``y`` and heights are pixels, and texts keep their size.
+Each chart has a table with the same numbers, so that color is never the only way to read a number. A chart is as wide
+as its place: ``x`` and widths are percentages, ``y`` and heights are pixels, and texts keep their size.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Series(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """``title``: what it says where a pointer rests on it."""
+    """``title``: the tooltip."""
 
     x: float
     y: float
@@ -52,7 +52,7 @@ class Bar(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A text beside an axis, at the middle of what it names. ``is_minor``: left out in a narrow chart."""
+    """A text beside an axis, centered on what it names. ``is_minor``: omitted in a narrow chart."""
 
     x: float
     y: float
@@ -61,9 +61,9 @@ class Mark(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """``labels``: of the places, one for each value of a series; ``unit``: what is counted; ``first``: heading of the
-    labels in the table; ``rows``: of the table, newest first where the labels are times; ``is_english``: a label
-    that is not marked is English."""
+    """``labels``: one for each value of a series; ``unit``: what is counted; ``first``: heading of the labels in the
+    table; ``rows``: of the table, newest first if the labels are times; ``is_english``: a label that is not marked is
+    English."""
 
     id: str
     title: str
@@ -133,7 +133,7 @@ def over_time(
 def by_name(
     key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = _("Name")
 ) -> Chart:
-    """Return a chart of rows, one for each label, which stands above its row, with the series stacked."""
+    """Return a chart of rows, one for each label, shown above its row, with the series stacked."""
     shown = tuple(series)
     top = max((sum(values) for values in zip(*(one.values for one in shown), strict=True)), default=0) or 1
     bars, marks = [], []

@@ -26,8 +26,8 @@ async def _explain(ctx: RequestContext, call: PageCall[None]) -> View | Answer[N
     return View()
 
 
-# A code in the address, as the device's own QR code has it, is shown and not used: the person first says that it is the
-# one on their device.
+# A code in the address, as the device's own QR code has it, is shown but not used: the person must first confirm that
+# their device shows the same one.
 
 
 CODE_PATH, CONFIRM = "/device", "/device/confirm"
@@ -37,7 +37,7 @@ Code = Annotated[str, Meta(max_length=40)]
 
 
 class CodeFields(msgspec.Struct, frozen=True):
-    """As the device shows it, in any spelling."""
+    """The code that the device shows, in any spelling."""
 
     user_code: Code = ""
 
@@ -48,7 +48,7 @@ class ConfirmForm(msgspec.Struct, frozen=True):
 
 
 def _grouped(typed: str) -> str:
-    """The code in groups, in the letters of codes alone; it goes into an address."""
+    """The code in groups, with only the letters of codes, for use in an address."""
     return grouped_letters("".join(letter for letter in plain_letters(typed) if letter in ALPHABET)[:20])
 
 
@@ -101,7 +101,7 @@ Id = Annotated[str, Meta(max_length=40, pattern="^[A-Za-z0-9_-]*$")]
 
 
 class PairQuery(msgspec.Struct, frozen=True):
-    """``pairing``: the one that is under way."""
+    """``pairing``: the one in progress."""
 
     pairing: Id = ""
 

@@ -1,4 +1,4 @@
-"""Refusals as pages, where a browser asks: what happened, what to do, one way on, and the number to tell."""
+"""Error pages for browsers: what happened, what to do, one link to continue, and the request ID."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ async def page_of(
     brand: Brand | None = None,
     parameters: Collection[str] = (),
 ) -> Answer[None]:
-    """The page of a refusal. ``way``: where to go from it, the start page if nothing is said, and
-    where a license is missing the installation's console; ``title``,
-    ``advice``: in place of the usual ones; ``brand``: in place of that of who is signed in; ``parameters``: names
-    that the page can show of those that are wrong, never text of the caller. It shows when the store is gone, too."""
+    """The page of a refusal. ``way``: the link to continue, by default the start page, or the installation's console if
+    a license is missing; ``title``, ``advice``: replace the usual ones; ``brand``: replaces the brand of the signed-in
+    user's client; ``parameters``: names of invalid parameters that the page can show, never the caller's text. Works
+    without the database too."""
     brand = await _brand(ctx, refusal, head) if brand is None else brand
     language = language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
     t = catalogue(language)
     said = words.sentence_of(refusal, t)
     wait = refusal.retry_after or 0
-    if way is None and isinstance(refusal, _UNLICENSED):  # the start page says the same
+    if way is None and isinstance(refusal, _UNLICENSED):  # the start page shows the same
         way = Link(admin_console.PATH, t.gettext(words.OPERATOR))
     view = SimpleNamespace(
         title=title or said.title,
@@ -79,13 +79,14 @@ async def page_of(
 
 
 def language_of(ctx: RequestContext, head: Head, brand: Brand) -> str:
-    """That of a page which no handler makes: the reader's, else the usual one of the client whose looks it has."""
+    """The language of a page that no handler creates: the reader's, else the default of the client whose branding it
+    has."""
     own = ctx.caller.language if isinstance(ctx.caller, Principal) else None
     return languages.choose(head, ctx.services.settings, own=own) or brand.language
 
 
 async def _brand(ctx: RequestContext, refusal: Refusal, head: Head) -> Brand:
-    """That of the client of who is signed in, or of a sign-in that was proved; else, or without the store, the
+    """The brand of the client of the signed-in user or of a verified sign-in; otherwise, or without the database, the
     product's."""
     try:
         if isinstance(refusal, AccountDisabled) and refusal.client:
@@ -99,7 +100,7 @@ async def _brand(ctx: RequestContext, refusal: Refusal, head: Head) -> Brand:
 
 
 async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:
-    """The answer to an address that nothing serves: a page where a browser asks, the envelope for programs."""
+    """The response for an unknown address: a page for browsers, the envelope for programs."""
     if path.startswith(("/api/", "/oauth2/")) or not prefers_html(head.accept):
         return refuse(refusal, ctx.request_id)
     return await page_of(ctx, refusal, head)
@@ -113,7 +114,7 @@ async def page_or_envelope(ctx: RequestContext, refusal: Refusal, head: Head) ->
 
 
 async def of_docs_site(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A page for a browser, which says how the site is built where it is not there; the envelope for a program."""
+    """A page for a browser, which explains how to build the site if it is missing; the envelope for a program."""
     if docs_site.is_there() or not isinstance(refusal, NotFound) or not prefers_html(head.accept):
         return await page_or_envelope(ctx, refusal, head)
     advice = _("In a copy of the source code, run ./dev docs. The docs folder contains the same pages as text.")

@@ -1,4 +1,4 @@
-"""The six languages of the pages: what they are called, and which one a reader gets."""
+"""The six languages of the pages: their names, and which one a reader gets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _COOKIE_S = 365 * 86_400
 
 
 def choose(head: Head, settings: Settings, asked: str = "", own: str | None = None) -> str:
-    """The language that the address asks for, else the cookie's, else the user's ``own`` choice, else the one that the
-    browser's owner likes best. Empty: none of them says any, and the client's decides."""
+    """The language that the address asks for, else the cookie's, else the user's ``own`` choice, else the browser's
+    preferred one. Empty if none of them names any; then the client's default applies."""
     for wanted in (asked, head.cookie(host_name(_COOKIE, settings)) or "", own or ""):
         if wanted in LANGUAGES:
             return wanted
@@ -24,5 +24,5 @@ def choose(head: Head, settings: Settings, asked: str = "", own: str | None = No
 
 
 def cookie_line(language: str, settings: Settings) -> Header:
-    """Empty: takes the choice back."""
+    """An empty value resets the choice."""
     return host_cookie(_COOKIE, language, _COOKIE_S if language else 0, settings)

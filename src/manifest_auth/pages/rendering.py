@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-_KEPT = 4096  # more than all pages say
+_KEPT = 4096  # more than all pages have
 _GROUPS = {"de": ".", "es": ".", "pt": ".", "fr": "\u202f"}
 
 
@@ -87,8 +87,8 @@ _templates: dict[tuple[str, str], Template] = {}
 async def render(
     ctx: RequestContext, call: PageCall[Any], view: View, refusal: Refusal | None = None, *, forms: bool = True
 ) -> Answer[None]:
-    """A page. ``refusal``: why its form is shown again. ``forms``: False for a page that must show without the
-    store."""
+    """Renders a page. ``refusal``: why its form is shown again. ``forms``: False for a page that must work without the
+    database."""
     settings = ctx.services.settings
     language = call.language or view.brand.language
     template = await prepare(view.template, language)
@@ -126,7 +126,7 @@ async def render(
 
 
 async def prepare(name: str, language: str) -> Template:
-    """The compiled template, with the words of the language at hand."""
+    """The compiled template, with the language's catalogue loaded."""
     found = _templates.get((name, language))
     return await asyncio.to_thread(_load, name, language) if found is None else found
 
@@ -141,17 +141,17 @@ def _load(name: str, language: str) -> Template:
                 _environment.get_template(shared.name)
         template = _environment.get_template(name)
         _templates[name, language] = template
-        gc.freeze()  # it lives as long as the process: the collector need not walk it again and again
+        gc.freeze()  # it lives as long as the process, so the collector need not scan it repeatedly
     return template
 
 
 def environment() -> Environment:
-    """Autoescape everywhere; a name that a view does not have is a bug and no empty text."""
+    """Autoescape everywhere; a name that a view doesn't have is a bug, not an empty text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
     @pass_context
     def grouped(context: Mapping[str, Any], number: int) -> str:
-        """A number with its thousands apart, as the language of the page has it."""
+        """A number with the thousands separators of the page's language."""
         return f"{number:,}".replace(",", _GROUPS.get(context.get("lang", "en"), ","))
 
     @pass_context

@@ -86,17 +86,18 @@ ADMIN_OVERVIEW = admin_console.PATH
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_PROOF = f"{admin_console.PATH}{step_up.PATH}"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"
-#: All that is open to one who has to enroll a second factor first. What waits there has a page of its own.
+#: The only pages for a user who must first enroll a second factor. Forms that wait there have their own page.
 _LIMITED = (ADMIN_ACCOUNT, ADMIN_PROOF, f"{ADMIN_OVERVIEW}/{step_up.RESUME}")
-#: The template of the question before a heavy act, and those around it by the beginning of the page's address.
+#: The template of the question before a heavy action, and its base templates by the prefix of the page's address.
 CONFIRM, _ACCOUNT_FRAME = "confirm.html", "_account.html"
 _FRAMES = {"/console": "_console.html", admin_console.PATH: "_installation.html"}
-_CALL = "page"  # where a request keeps its page and its call, for the page that shows a refusal
-_ASKED = "asked"  # where it keeps the way to a recent proof
+_CALL = "page"  # where a request keeps its page and its call, for the error page
+_ASKED = "asked"  # where it keeps the path to re-authentication
 _CONFIRMED, _YES = "confirmed", "yes"  # a field beside those of a form, after the question that the page asks
 _FORMS: dict[str, _Page] = {}  # by path, those that take a form
 _SHOWN: dict[str, Handler] = {}  # by path, the handlers of the others
-#: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
+#: Errors with their own page, because showing the form again wouldn't help. The same applies to a forged or old form,
+#: for which no call is stored.
 _NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound)
 
 
@@ -111,8 +112,7 @@ class Audience(enum.Enum):
 
 @dataclass(slots=True, frozen=True)
 class _Page:
-    """``again``: what shows a form once more that was rejected. ``form_at``: the page that
-    shows the form, or the link to a file."""
+    """``again``: shows a rejected form again. ``form_at``: the page that shows the form, or the link to a file."""
 
     method: str
     path: str
@@ -140,7 +140,7 @@ class _Page:
             raise ValidationError(details=[("Authorization", "Pages accept only cookies")])
         ctx.client_header = None
         user, admin = None, None
-        if self._is_of_the_installation:  # there a user's session counts for nothing
+        if self._is_of_the_installation:  # a user's session has no effect there
             admin = await _system_admin(ctx, head)
         elif self.path.startswith(OF_APPS):
             user = await identification.of_client(ctx, head, call.path["client"])
@@ -174,7 +174,7 @@ class _Page:
     async def _post(
         self, ctx: RequestContext, call: PageCall[Any], path: str, texts: dict[str, str], *, has_cookie: bool
     ) -> Answer[None]:
-        """Carries out a form that this browser was shown at this page, in this session. One of the same person from
+        """Carries out a form that this browser was shown at this page, in this session. A form of the same person from
         another session waits for a sign-in, or is shown again. Raises NoFormCookie, Forbidden, FormExpired."""
         token = await security.read_token(ctx, call, path, texts.pop(security.TOKEN_FIELD, ""))
         dismissed, here = texts.pop("dismiss", ""), texts.get("here", "")
@@ -195,12 +195,13 @@ class _Page:
             if await submissions.read_shown(ctx, call, dismissed):
                 await submissions.forget(ctx, dismissed)
             return see_other(here if is_own_page(here) else self._back(call))
-        if not self.once or not (call.person or self._is_of_the_installation):  # where the first one has no account yet
+        if not self.once or not (call.person or self._is_of_the_installation):  # the first one has no account yet
             return await self._carry_out(ctx, call, texts)
         return await self._submit(ctx, call, texts, token.key)
 
     def _admit(self, ctx: RequestContext, call: PageCall[Any]) -> None:
-        """Raises NotFound for a user without the page's permission. What follows can be shown with a refusal."""
+        """Raises NotFound for a user without the page's permission. After this check, the page can be shown with an
+        error."""
         if self.permission is not None and (
             call.user is None or self.permission not in permissions_of(call.user.roles)
         ):
@@ -217,7 +218,8 @@ class _Page:
     async def _later(
         self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], token: security.FormToken | None
     ) -> Answer[None]:
-        """On to the sign-in. A form that was shown to a person waits for them; no one else leaves a row behind."""
+        """Redirects to the sign-in. A form that was shown to a signed-in person waits for them. Nobody else leaves a
+        row behind."""
         if token is None or not token.person or call.person:
             return see_other(self._way_in(call, self._back(call)) or "/")
         content = submissions.content_of(call, texts)
@@ -228,13 +230,13 @@ class _Page:
                 break
             try:
                 return await submissions.first_answer(ctx, call, key, content) or answer
-            except FormExpired:  # it was sent before, and differently: this one waits beside it
+            except FormExpired:  # it was sent before with different content, so this one waits separately
                 continue
         return answer
 
     async def _submit(self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], key: str) -> Answer[None]:
-        """Carries a form out once; a repeat is answered as the first was. Where a recent proof is asked for, the form
-        waits until it is there."""
+        """Carries a form out once; a repeat gets the first result. If re-authentication is required, the form waits for
+        it."""
         content = submissions.content_of(call, texts)
         try:
             while not await submissions.claim(ctx, key, call.person):
@@ -252,7 +254,7 @@ class _Page:
     async def _carry_out_once(
         self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], content: bytes
     ) -> Answer[None]:
-        """Raises StoreUnavailable where it is not known that the form was carried out, or that its answer is kept."""
+        """Raises StoreUnavailable if it isn't certain that the form was carried out or that its result is stored."""
         key, session, kept = call.key, call.session_id, None
         try:
             answer = await self._carry_out(ctx, call, texts)
@@ -266,7 +268,7 @@ class _Page:
         except Refusal:
             await submissions.release(ctx, key)
             raise
-        if answer.status != 303:  # a page that looks at something: nothing was done
+        if answer.status != 303:  # a page that only shows something: nothing was done
             await submissions.release(ctx, key)
             return answer
         if call.shown:
@@ -276,7 +278,7 @@ class _Page:
         return answer
 
     def _held(self, call: PageCall[Any], texts: dict[str, str]) -> HeldForm:
-        """No more than the page's own form has."""
+        """Checks that the form has no more fields than the page's own form."""
         own = {each.encode_name for each in msgspec.structs.fields(self.fields)} if self.fields is not None else set()
         known = {name: text for name, text in texts.items() if name in own or name == _CONFIRMED}
         return HeldForm(self.path, call.path, known, call.upload).without_secrets()
@@ -288,9 +290,9 @@ class _Page:
     async def resume(
         self, ctx: RequestContext, call: PageCall[Any], key: str, kept: Kept, *, edit: bool
     ) -> Answer[None]:
-        """Goes on with a form that waited, if the person can still send it. In the session that sent it, it is carried
-        out, unless they want to ``edit`` it, which ends the waiting. It is shown for them to send in another session,
-        without its secrets, and where another site led here, other than the provider of a proof."""
+        """Continues with a form that waited, if the person can still send it. In the session that sent it, it is
+        carried out, unless they want to ``edit`` it, which ends the waiting. It is shown for them to send in another
+        session, without its secrets, and where another site led here, other than the provider of a proof."""
         assert kept.form is not None
         call.path, call.upload = kept.form.names, kept.form.upload
         call.here = self._back(call)
@@ -325,7 +327,8 @@ class _Page:
     async def _ask(
         self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], asked: Confirmation, *, is_wrong: bool
     ) -> Answer[None]:
-        """The page between a form and its act: nothing is done yet. It posts the same form again, with the answer."""
+        """The page between a form and its action. Nothing is done yet. It posts the same form again, with the
+        confirmation."""
         brand, action = brands.of_user(call.user), self.path.format_map(call.path)
         t, call.here = catalogue(call.language or brand.language), self._back(call)
         model = SimpleNamespace(
@@ -372,7 +375,7 @@ class _Page:
         """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
         if self.upload and multipart.is_multipart(call.head):
             texts, call.upload = multipart.read(call.head, body, self.upload, MOST_FIELDS)
-            if len(body) - len(call.upload) > AUTH_LIMIT:  # the file alone can have more
+            if len(body) - len(call.upload) > AUTH_LIMIT:  # only the file can be larger
                 raise PayloadTooLarge()
             if self.upload_into and call.upload:
                 texts[self.upload_into] = multipart.as_text(call.upload)
@@ -383,16 +386,16 @@ class _Page:
         return parse_form(body, MOST_FIELDS)
 
     async def refused(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-        """The same form again, with what is wrong with it, where that helps; else a page that says what happened."""
+        """The same form again with its errors if that helps, else a page that explains what happened."""
         page: _Page
         call: PageCall[Any] | None
         page, call = ctx.loaded.get(_CALL, (self, None))
-        if page is not self:  # a form that goes on here
+        if page is not self:  # a form that continues here
             return await page.refused(ctx, refusal, head)
         if isinstance(refusal, ReauthenticationRequired) and call is not None:
             asked: Answer[None] | None = ctx.loaded.get(_ASKED)
             return asked or see_other(step_up.address(self._back(call)))
-        if isinstance(refusal, InvalidToken) and self.audience is Audience.SYSTEM_ADMIN:  # put out in the meantime
+        if isinstance(refusal, InvalidToken) and self.audience is Audience.SYSTEM_ADMIN:  # signed out in the meantime
             return see_other(ADMIN_SIGN_IN)
         if isinstance(refusal, FormExpired) and self.again is None and call is not None:
             return see_other(self._back(call))
@@ -425,13 +428,13 @@ class _Page:
 
 
 def _as_typed(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Struct:
-    """The fields as they came, for the form that shows them again where they are rejected."""
+    """The raw fields, for the form that shows them again if they are rejected."""
     named = msgspec.structs.fields(model)
     return model(**{each.name: texts[each.encode_name] for each in named if each.encode_name in texts})
 
 
 def _checked(texts: dict[str, str], model: type[msgspec.Struct]) -> msgspec.Struct:
-    """The fields of a form as the model has them. Raises ValidationError, in words for people."""
+    """The fields of a form as its model. Raises ValidationError with messages for people."""
     try:
         return from_texts(texts, model)
     except ValidationError as error:
@@ -440,7 +443,7 @@ def _checked(texts: dict[str, str], model: type[msgspec.Struct]) -> msgspec.Stru
 
 
 def _quoted(back: str, is_allowed: Callable[[str], bool]) -> str:
-    """``back`` as a parameter, without its query where one must not come back to that."""
+    """``back`` as a parameter, without its query if the browser must not return to that."""
     return quote(back if is_allowed(back) else back.partition("?")[0], safe="")
 
 
@@ -451,7 +454,7 @@ def _language(head: Head, settings: Settings, user: Principal | None, asked: str
 
 
 async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
-    """The user of the session cookie, who is then the request's caller; None for no one."""
+    """The user of the session cookie, who is then the request's caller; or None."""
     try:
         user = await identification.by_cookie(ctx, head, ctx.now)
     except (Unauthenticated, InvalidToken, TokenExpired):
@@ -461,7 +464,7 @@ async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
 
 
 async def _system_admin(ctx: RequestContext, head: Head) -> AdminCaller | None:
-    """The system admin of the console's cookie, who is then the request's caller; None for no one."""
+    """The system admin of the console's cookie, who is then the request's caller; or None."""
     try:
         ctx.caller = await admin_sign_in.identify(
             ctx, head.cookie(host_name(admin_console.COOKIE, ctx.services.settings))
@@ -545,7 +548,7 @@ _BEFORE_SIGN_IN = tuple(f"{admin_console.PATH}/{name}" for name in ("sign-in", "
 
 
 def _check_audience(path: str, audience: Audience, permission: Permission | None) -> None:
-    """Raises TypeError where a page is for more people than its address says: a wrong word does not open a page."""
+    """Raises TypeError if a page is for more people than its address allows, so that a typo doesn't open a page."""
     if path.startswith(admin_console.PATH) and not path.startswith(_BEFORE_SIGN_IN):
         is_right = audience is Audience.SYSTEM_ADMIN
     elif path.startswith("/console"):
@@ -564,8 +567,8 @@ class ResumeQuery(msgspec.Struct, frozen=True):
 
 
 async def resume(ctx: RequestContext, call: PageCall[ResumeQuery]) -> View | Answer[None]:
-    """Goes on with a form that waited for a sign-in or a recent proof. The key in the address is random, and good for
-    the person who sent the form: no other site can make a browser go on with one."""
+    """Continues with a form that waited for a sign-in or re-authentication. The key in the address is random and works
+    only for the person who sent the form, so no other site can make a browser continue with one."""
     asked = call.fields
     kept = await submissions.read(ctx, call, asked.form, submissions.HELD_MS)
     if kept is None or kept.form is None:

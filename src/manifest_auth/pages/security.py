@@ -24,11 +24,9 @@ TOKEN_FIELD = "form"  # noqa: S105 - the name of a field
 
 @lru_cache(maxsize=8)
 def headers(settings: Settings) -> tuple[Header, ...]:
-    """The security headers of a page, in place of those of other answers.
-
-    ``same-origin``, not ``no-referrer``: with that browsers send ``Origin: null`` with form posts (Fetch, 3.2), and
-    nothing would tell our own from foreign ones.
-    """
+    """The security headers of a page, which differ from those of other responses. ``same-origin``, not ``no-referrer``:
+    with ``no-referrer``, browsers send ``Origin: null`` with form posts (Fetch, 3.2), and the server couldn't tell its
+    own forms from those of other sites."""
     assets = f"{public_origin(settings)}/assets/"
     policy = (
         f"default-src 'none'; script-src {assets}; style-src {assets}; img-src {assets}; connect-src 'self'; "
@@ -52,8 +50,9 @@ def headers(settings: Settings) -> tuple[Header, ...]:
 
 
 def elsewhere(ctx: RequestContext, head: Head, path: str, query: bytes) -> str | None:
-    """The redirect of a request that came to another host than the public one: the same page there, with the client of
-    its subdomain; None: it is at the right place. A poisoned ``Host`` so reaches no link, and cookies are not split."""
+    """The redirect of a request that came to a host other than the public one: to the same page there, with the client
+    of its subdomain. None if the host is right. So a poisoned ``Host`` reaches no link, and cookies stay on one host.
+    """
     origin = public_origin(ctx.services.settings)
     host = (head.host or "").lower().removesuffix(":443" if origin.startswith("https:") else ":80")
     if f"{urlsplit(origin).scheme}://{host}" == origin:
@@ -66,8 +65,8 @@ def elsewhere(ctx: RequestContext, head: Head, path: str, query: bytes) -> str |
 
 
 def check_posted_here(ctx: RequestContext, head: Head) -> None:
-    """A browser says where a post comes from; what comes from elsewhere, or from nowhere, is rejected, whatever the
-    client lists for its applications. Raises Forbidden."""
+    """Rejects posts from other origins or without an origin, regardless of what the client lists for its applications.
+    Raises Forbidden."""
     site, origin = head.fetch_site, head.origin
     if site is None and origin is None:
         raise Forbidden(reason="form post without Sec-Fetch-Site and Origin")
@@ -78,16 +77,17 @@ def check_posted_here(ctx: RequestContext, head: Head) -> None:
 
 
 def is_followed_here(ctx: RequestContext, head: Head) -> bool:
-    """Whether a link of ours was followed, or the address typed in. A browser that does not send ``Sec-Fetch-Site``, as
-    on plain http, names our page as ``Referer``; a foreign page can hide its own there, and never name ours."""
+    """Whether the user followed a link of this server or typed the address. A browser that doesn't send
+    ``Sec-Fetch-Site``, as on plain http, names this server's page as ``Referer``. A page of another site can hide its
+    ``Referer`` but never forge this server's."""
     if head.fetch_site is not None:
         return head.fetch_site in ("same-origin", "none")
     return head.line(b"referer").startswith(f"{public_origin(ctx.services.settings)}/")
 
 
 class FormToken(msgspec.Struct, frozen=True, array_like=True):
-    """The hidden part of a form, from the page that showed it. ``cookie``: the browser's form cookie; ``person``: as
-    :attr:`PageCall.person`, like ``session`` empty for no one; ``made_at``: milliseconds since 1970; ``key``: names
+    """The hidden part of a form, from the page that showed it. ``cookie``: the browser's form cookie; ``person``: see
+    :attr:`PageCall.person`, empty like ``session`` for nobody; ``made_at``: milliseconds since 1970; ``key``: names
     this one form."""
 
     cookie: str
@@ -101,7 +101,7 @@ class FormToken(msgspec.Struct, frozen=True, array_like=True):
         return self.is_of_browser(call, now) and call.session_id in (self.session, "")
 
     def is_of_browser(self, call: PageCall[Any], now: int) -> bool:
-        """The same in any session."""
+        """Like the previous check, but for any session."""
         return self.cookie == call.form_cookie and now < self.made_at + TOKEN_LIFE_MS
 
 
@@ -109,14 +109,15 @@ TOKEN_LIFE_MS = 24 * 60 * 60_000
 
 
 def token_for(ctx: RequestContext, call: PageCall[Any], path: str) -> str:
-    """The hidden value of a form that posts to ``path``. Encrypted, so it differs each time: a page that a proxy
-    compresses tells nothing of it to someone who makes the browser ask again and again and counts bytes (BREACH)."""
+    """The hidden value of a form that posts to ``path``. It is encrypted and so differs each time. If a proxy
+    compresses the page, an attacker who makes the browser repeat the request and counts bytes learns nothing about it
+    (BREACH)."""
     token = FormToken(call.form_cookie, call.session_id, call.person, ctx.now)
     return base64url.encode(encrypt(ctx, f"form {path}", msgspec.json.encode(token), Purpose.FORMS))
 
 
 async def read_token(ctx: RequestContext, call: PageCall[Any], path: str, text: str) -> FormToken | None:
-    """None for a token that no page of ours has for a form that posts to ``path``."""
+    """None for a token that this server didn't create for a form that posts to ``path``."""
     raw = _raw(text)
     if len(raw) == 2 * _MAC:
         return await _read_former(ctx, call, path, raw)
@@ -127,8 +128,8 @@ async def read_token(ctx: RequestContext, call: PageCall[Any], path: str, text: 
 
 
 async def _read_former(ctx: RequestContext, call: PageCall[Any], path: str, raw: bytes) -> FormToken | None:
-    """The token of a page from a node of release 0.1.0, which an upgrade has not reached yet: a mask, and a masked MAC.
-    The release after the next one no longer needs it."""
+    """Reads the token of a page from a node that still runs release 0.1.0: a mask and a masked MAC. Remove it in the
+    release after the next one."""
     await ctx.services.keys.ensure_current()
     mac = bytes(one ^ other for one, other in zip(raw[:_MAC], raw[_MAC:], strict=True))
     content = f"{call.form_cookie}\0{call.session_id}\0{path}".encode()
@@ -139,7 +140,7 @@ async def _read_former(ctx: RequestContext, call: PageCall[Any], path: str, raw:
     return None
 
 
-# Texts that a browser keeps for us, encrypted and bound to it: they stand in an address or in a hidden field.
+# Texts that the browser stores for the server, encrypted and bound to it, in an address or in a hidden field.
 
 
 LIFE_MS = 60 * 60_000
@@ -148,12 +149,13 @@ _MOST = 8000  # characters
 
 
 def seal(ctx: RequestContext, holder: str, raw: bytes) -> str:
-    """As text for an address or a field. ``holder``: whose it is and what for, such as the browser's form cookie."""
+    """Seals a value as text for an address or a field. ``holder``: its owner and purpose, such as the browser's form
+    cookie."""
     return base64url.encode(encrypt(ctx, holder, raw))
 
 
 async def unseal(ctx: RequestContext, holder: str, text: str) -> bytes | None:
-    """None for one that was changed, or is another holder's."""
+    """Opens a sealed text. None if it was changed or belongs to another holder."""
     return await decrypt(ctx, holder, _raw(text))
 
 
@@ -165,13 +167,13 @@ def _raw(text: str) -> bytes:
 
 
 def encrypt(ctx: RequestContext, holder: str, raw: bytes, purpose: Purpose = Purpose.PAGE_STATE) -> bytes:
-    """The nonce and the ciphertext, which open for the same ``holder`` and ``purpose``."""
+    """The nonce and the ciphertext, which open only for the same ``holder`` and ``purpose``."""
     key, nonce = ctx.services.keys.signing(purpose), ctx.services.random.bytes(_NONCE)
     return nonce + _cipher(key.raw, purpose).encrypt(nonce, raw, holder.encode())
 
 
 async def decrypt(ctx: RequestContext, holder: str, raw: bytes, purpose: Purpose = Purpose.PAGE_STATE) -> bytes | None:
-    """None for what was changed, is another holder's, or was encrypted with a key that is gone."""
+    """Decrypts a value. None if it was changed, belongs to another holder, or was encrypted with a key that is gone."""
     await ctx.services.keys.ensure_current()
     for key in ctx.services.keys.verifying(purpose):
         try:
@@ -183,10 +185,10 @@ async def decrypt(ctx: RequestContext, holder: str, raw: bytes, purpose: Purpose
 
 @lru_cache(maxsize=16)
 def _cipher(key: bytes, purpose: Purpose) -> AESGCM:
-    """The key of forms makes MACs elsewhere, so it encrypts with one that is derived from it."""
+    """Derives a key for encryption, because the key of forms is used for MACs elsewhere."""
     return AESGCM(hmac.digest(key, b"form token", "sha256") if purpose is Purpose.FORMS else key)
 
 
 def is_fresh(made_at: int, now: int) -> bool:
-    """Whether a text of that time still counts. Milliseconds since 1970."""
+    """Whether a text from that time is still valid. Milliseconds since 1970."""
     return made_at <= now < made_at + LIFE_MS

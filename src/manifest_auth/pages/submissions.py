@@ -1,8 +1,8 @@
 """Submitted forms: each is carried out once on all nodes, and waits while its sender signs in again.
 
 A row holds the answer to a form, so that a repeat gets the first result, and what is needed for a while: a secret that
-a page shows, or the fields that wait. Both are encrypted and bound to the person. Rows are deleted after a day, which
-is as long as a form's token lives.
+a page shows, or the fields that wait. Both are encrypted and bound to the person. Rows are deleted after a day, the
+lifetime of a form's token.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ HELD_MS = 60 * 60_000
 LONGEST_MS = 5 * 60_000  # no request takes longer
 MOST = 200  # rows of a person; older ones are deleted
 _WAIT_S, _PAUSE_S, _LONG_PAUSE_S = 10.0, 0.05, 1.0
-_TRIES_S = (0.1, 1.0)  # pauses before an answer is stored once more
-#: Such a field is entered again, never kept.
+_TRIES_S = (0.1, 1.0)  # pauses before trying to store a result again
+#: Fields that must be entered again and are never stored.
 _SECRET = re.compile("code|otp|password|pin|secret|token|credential|.*(Code|Otp|Password|Secret|Token)")
 _S = submitted_forms.c
 _THIS = _S.key == bindparam("of_key")
@@ -77,7 +77,7 @@ class HeldForm(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """``person``, ``session``: whose it is; ``shown``: JSON for a page, that at ``path``; ``form``: one that waits."""
+    """``person``, ``session``: its owner; ``shown``: JSON for the page at ``path``; ``form``: one that waits."""
 
     person: str
     session: str
@@ -87,8 +87,8 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class _Result(msgspec.Struct, frozen=True):
-    """``content``: as :func:`content_of`; ``session``: in which the form was sent; no other one gets the ``headers``, a
-    cookie of :mod:`.flash`."""
+    """``content``: as :func:`content_of`; ``session``: in which the form was sent; no other session gets the
+    ``headers``, a cookie of :mod:`.flash`."""
 
     content: bytes
     session: str
@@ -101,8 +101,8 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 def content_of(call: PageCall[Any], texts: dict[str, str]) -> bytes:
-    """Tells a repeat from a form that was changed. A MAC with what the browser alone keeps: the store tells nothing of
-    a password or a PIN in the form."""
+    """Distinguishes a repeat from a changed form. It is a MAC with a key that only the browser has, so the database
+    reveals nothing about a password or PIN in the form."""
     content = msgspec.msgpack.encode((sorted(texts.items()), call.upload))
     return hmac.digest(call.form_cookie.encode(), content, "sha256")
 
@@ -114,7 +114,7 @@ async def claim(ctx: RequestContext, key: str, person: str) -> bool:
 
 
 async def put_by(ctx: RequestContext, key: str, content: bytes, answer: Answer[None], kept: Kept) -> bool:
-    """As :func:`claim`, of a form that waits, with its answer."""
+    """Like :func:`claim`, for a form that waits, with its result."""
     return await _claim(ctx, key, kept.person, *_sealed(ctx, key, content, kept.session, answer, kept))
 
 
@@ -127,8 +127,8 @@ async def _claim(ctx: RequestContext, key: str, person: str, answered: bytes | N
 
 
 async def release(ctx: RequestContext, key: str) -> None:
-    """Nothing was done: the form can be sent again."""
-    with contextlib.suppress(StoreUnavailable):  # then its repeat has no known result
+    """Releases a form after nothing was done, so that it can be sent again."""
+    with contextlib.suppress(StoreUnavailable):  # then the result of a repeat is unknown
         await ctx.services.store.write_quickly(lambda unit: unit.change(_RELEASE, of_key=key))
 
 
@@ -160,9 +160,9 @@ def _sealed(
 
 
 async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, content: bytes) -> Answer[None] | None:
-    """The answer to the form when it was sent first, which can still be under way; None: it was rejected, and can be
-    sent again. Raises FormExpired where it was changed in between, and Conflict where the answer is not known: the
-    process ended in the middle, say."""
+    """The result of the first submission, which might still be in progress. None if it was rejected and can be sent
+    again. Raises FormExpired if it was changed in between, and Conflict if the result is unknown, for example because
+    the process was killed."""
     until, pause = time.monotonic() + _WAIT_S, _PAUSE_S
     while True:
         row = await ctx.services.store.look_up(_FIND, of_key=key)
@@ -180,7 +180,7 @@ async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, conte
 
 
 async def result(ctx: RequestContext, call: PageCall[Any], key: str) -> Answer[None] | None:
-    """The answer to a form that was sent in this session; None for nothing."""
+    """The answer to a form that was sent in this session; None if there is none."""
     row = await ctx.services.store.look_up(_FIND, of_key=key)
     found = await _result_in(ctx, key, row) if row is not None else None
     return found.answer(call) if found is not None and found.session == call.session_id != "" else None
@@ -204,20 +204,20 @@ async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int)
 
 
 async def read_shown(ctx: RequestContext, call: PageCall[Any], key: str, path: str = "") -> bytes:
-    """The value that the page at ``path``, or any, shows in this session after the form was carried out; empty for
-    nothing."""
+    """The value that the page at ``path``, or any, shows in this session after the form was carried out; empty if there
+    is none."""
     kept = await read(ctx, call, key, SHOWN_MS)
     is_here = kept is not None and kept.session == call.session_id and path in (kept.path, "")
     return kept.shown if kept is not None and is_here else b""
 
 
 async def forget(ctx: RequestContext, key: str) -> bool:
-    """Ends what is kept, and leaves the answer. Whether there was something."""
+    """Deletes the stored value, but keeps the result. Whether there was something."""
     return await ctx.services.store.write_quickly(lambda unit: unit.change(_FORGET, of_key=key)) == 1
 
 
 def _encrypt(ctx: RequestContext, key: str, value: msgspec.Struct) -> bytes:
-    """With the key of forms, which is good for as long as a row is kept."""
+    """Encrypts with the key of forms, which is valid for as long as a row is kept."""
     return security.encrypt(ctx, f"submitted {key}", msgspec.msgpack.encode(value), Purpose.FORMS)
 
 

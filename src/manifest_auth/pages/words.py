@@ -1,7 +1,4 @@
-"""Refusals in the reader's words, by their code and the rule that was broken.
-
-The JSON message stays English.
-"""
+"""Errors in the reader's language, by their code and the broken rule. The JSON message stays English."""
 
 from __future__ import annotations
 
@@ -32,24 +29,25 @@ class NoFormCookie(ValidationError):
 
 
 class UnknownClient(NotFound):
-    """No client has that identifier. It is said in words: identifiers are no secret."""
+    """No client has that identifier. The page says so, because identifiers aren't secret."""
 
 
 class StepEnded(InvalidToken):
-    """A sign-in cannot go on with its second factor: too many wrong answers, or the account was changed in the
+    """A sign-in cannot go on with its second factor: too many incorrect responses, or the account was changed in the
     meantime."""
 
 
 class StepExpired(TokenExpired):
-    """The second factor was not shown in time."""
+    """The second factor was not provided in time."""
 
 
 class FormExpired(Conflict):
-    """A form of this person's, but of another session or of more than a day ago. It is shown again as it was typed."""
+    """A form of this person, but from another session or more than a day old. It is shown again with the entered
+    values."""
 
 
 class PasskeyOfAnother(InvalidCredentials):
-    """A passkey that belongs to another client than the one that is named."""
+    """A passkey that belongs to a client other than the named one."""
 
 
 _S = 60
@@ -125,7 +123,7 @@ OF_PAGES: dict[type[Refusal], Sentence] = {
 START = _("Go to the start page")
 OPERATOR = _("Sign in as a system admin")
 
-#: By code: above the form that is shown again.
+#: By code: sentence above the form that is shown again.
 FORMS = {
     "INVALID_CREDENTIALS": _("Incorrect email address or password."),
     "INVALID_TOKEN": _("This link or code is no longer valid. Request a new one."),
@@ -141,7 +139,7 @@ FORMS = {
     "PROVIDER_UNAVAILABLE": _("Your organization's sign-in service isn't responding. Try again in a few minutes."),
 }
 
-#: Above a form that was not carried out, two of them, and one that might have been.
+#: Sentences above a form: two for one that wasn't carried out, and one for a form that might have been.
 EXPIRED = _(
     "Nothing was saved because your session expired. Check the form, enter passwords and other secrets again, and then "
     "submit it."
@@ -159,7 +157,7 @@ NOT_SO = _("Too long or invalid")
 
 
 def ends_sessions(number: int) -> str:
-    """The number of sessions that an act ends, for the question before it."""
+    """The number of sessions that an action ends, for the question before it."""
     return several("Ends %(number)d open session.", "Ends %(number)d open sessions.", number)
 
 
@@ -171,7 +169,7 @@ REVOKES = Confirmation(
 )
 
 
-#: Where a sentence of the refusal's own says more than that of its code.
+#: Errors with a sentence of their own that says more than the sentence of their code.
 _SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
 
 

@@ -1,6 +1,6 @@
 """OpenID Connect Core 1.0 and OAuth 2.0 as a provider: authorization requests, their answers, and the metadata.
 
-Reads what an app sends. Never reads the store: which app it is, and whether an address is listed, is for others.
+Reads what an app sends. Never reads the store: other modules identify the app and check its addresses.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from manifest_auth.text import strict_json
 
 
 class Denied(Exception):
-    """The app is told so at its own address (RFC 6749, section 4.1.2.1; OpenID Connect Core, section 3.1.2.6).
-    ``error``: as they name it; ``text``: for the app's developer; ``told``: both, as parameters."""
+    """An error that the app receives at its own address (RFC 6749, section 4.1.2.1; OpenID Connect Core, section
+    3.1.2.6). ``error``: as they name it; ``text``: for the app's developer; ``told``: both, as parameters."""
 
     def __init__(self, error: str, text: str) -> None:
         super().__init__(text)
@@ -32,7 +32,7 @@ class Denied(Exception):
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A checked authorization request. ``max_age``: seconds; ``mfa``: two factors are asked for; ``anew``: a sign-in
     after ``made_at`` (milliseconds) is; ``select``: a choice between accounts is; ``consent``: so is the user's
-    consent; ``silent``: no page may be shown; ``subs``: numbers of the users who may come, None for any; ``mark``: of
+    consent; ``silent``: no page can be shown; ``subs``: numbers of the users who can come, None for any; ``mark``: of
     the browser that made it, empty where no cookie came along."""
 
     app_id: str
@@ -56,12 +56,12 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def asks_anew(self) -> bool:
-        """Whether it counts when the user proved who they are."""
+        """Whether the time of the authentication matters."""
         return self.anew or self.max_age is not None
 
 
 class Target(NamedTuple):
-    """Destination of the answer, as far as the request says it in a way that can be used."""
+    """Destination of the response, as far as the request names a usable one."""
 
     redirect_uri: str
     state: str | None
@@ -69,7 +69,7 @@ class Target(NamedTuple):
 
 
 _MOST_BYTES, _MOST_FIELDS = 8000, 50
-#: Longest values that are kept during a sign-in.
+#: Maximum lengths of values that are stored during a sign-in.
 _LONGEST = {"state": 2048, "nonce": 512, "redirect_uri": 2000}
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _AGE = re.compile(r"[0-9]{1,9}\Z")
@@ -83,7 +83,7 @@ MFA: Final = "mfa"
 
 
 def read_parameters(raw: bytes) -> tuple[dict[str, str], frozenset[str]]:
-    """The parameters that have a value, and the names of those that were given twice. Raises ValidationError."""
+    """The parameters with a value, and the names of repeated ones. Raises ValidationError."""
     try:
         if len(raw) > _MOST_BYTES:
             raise ValueError
@@ -96,7 +96,7 @@ def read_parameters(raw: bytes) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def address_of(given: Mapping[str, str], twice: frozenset[str]) -> tuple[str, str]:
-    """The client id and the redirect address, which decide whether the app may be told anything. Raises
+    """The client id and the redirect address, which decide whether an error can be sent to the app. Raises
     ValidationError."""
     for name in ("client_id", "redirect_uri"):
         if name in twice or name not in given or len(given[name]) > _LONGEST["redirect_uri"]:
@@ -105,7 +105,7 @@ def address_of(given: Mapping[str, str], twice: frozenset[str]) -> tuple[str, st
 
 
 def target_of(given: Mapping[str, str], twice: frozenset[str]) -> Target:
-    """The way of the answer to the redirect address."""
+    """How the response gets to the redirect address."""
     state = given.get("state")
     usable = state is not None and "state" not in twice and len(state) <= _LONGEST["state"]
     form_post = given.get("response_mode") == "form_post" and "response_mode" not in twice and _takes_posts(given)
@@ -113,12 +113,13 @@ def target_of(given: Mapping[str, str], twice: frozenset[str]) -> Target:
 
 
 def _takes_posts(given: Mapping[str, str]) -> bool:
-    """Whether the redirect address is of the web: browsers post no form to a private scheme of a native app."""
+    """Whether the redirect address is a web address, because browsers don't post forms to a native app's private
+    scheme."""
     return given["redirect_uri"].lower().startswith(("https:", "http:"))
 
 
 def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequence[str], now: int) -> Wanted:
-    """The request, whose app and redirect address are right. ``listed``: scopes that the app may ask for. Raises
+    """The request of a valid app with a valid redirect address. ``listed``: scopes that the app can ask for. Raises
     Denied."""
     if twice:
         raise Denied("invalid_request", f"sent more than once: {', '.join(sorted(map(_shown, twice)))}")
@@ -224,7 +225,7 @@ _SCRIPT_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decod
 
 
 def post_page(address: str, values: Mapping[str, str | None]) -> tuple[bytes, str]:
-    """A page that posts the values by itself or with a button, and its Content-Security-Policy. ``address``: a listed
+    """A page that posts the values on its own or with a button, and its Content-Security-Policy. ``address``: a listed
     web address."""
     named = {name: value for name, value in values.items() if value is not None}
     inputs = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in named.items())

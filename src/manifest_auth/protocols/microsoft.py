@@ -374,7 +374,7 @@ class Microsoft:
         person, enabled, email = body.get("id"), body.get("accountEnabled"), body.get("mail")
         if not isinstance(person, str) or not isinstance(enabled, bool | None):
             raise Unreachable("graph: not what Graph answers")
-        if not GUID.match(person.lower()):  # of a personal account, for instance
+        if not GUID.match(person.lower()):  # for example, of a personal account
             raise MicrosoftRefused("Graph names no person of a directory")
         return Profile(
             id=person.lower(),

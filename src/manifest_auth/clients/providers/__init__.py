@@ -1,4 +1,5 @@
-"""Operations on identity providers, for the admin API and the command line: create, change, switch, test, delete.
+"""Operations on identity providers, for the admin API and the command line: create, change, turn on or off, test,
+delete.
 
 The rules of a kind of provider are in its module of ``sign_in/providers``.
 """

@@ -1,4 +1,4 @@
-"""Changes of providers: created, changed, switched, deleted, each recorded in the audit trail."""
+"""Changes of providers: created, changed, turned on or off, deleted, each recorded in the audit trail."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Make = Callable[[TenantUnit], Provider]
 
 
 class Draft(NamedTuple):
-    """A parsed body. ``members``: to merge; ``has_secret``: whether it sets the client secret; ``vouch``: vouch for the
+    """A parsed body. ``members``: to merge; ``has_secret``: whether it sets the client secret; ``vouch``: approve the
     provider's claims."""
 
     members: dict[str, Any]
@@ -46,8 +46,8 @@ class Draft(NamedTuple):
 
     @property
     def is_about_people(self) -> bool:
-        """Whether it sets anything that decides which users people are, or nothing at all, which confirms the present
-        settings. A display name or client secret alone confirms nothing."""
+        """Whether it sets anything that affects the matching of people to users, or nothing at all, which confirms the
+        current settings. A display name or client secret on its own confirms nothing."""
         settles = any(value != {} for name, value in self.members.items() if name not in ("name", "displayName"))
         return settles or not (self.members or self.has_secret)
 
@@ -78,8 +78,8 @@ def merged(before: Provider | None, draft: Draft) -> Settings:
 
 
 async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
-    """Validates a body, and makes the key that SAML needs, outside of a transaction. ``client``: its identifier. Raises
-    ValidationError."""
+    """Validates a body, and creates the key that SAML needs, outside of a transaction. ``client``: its identifier.
+    Raises ValidationError."""
     step_up.check(ctx, Act.PROVIDERS)
     name: str = body.name
     shown = "" if body.display_name is msgspec.UNSET else body.display_name
@@ -135,7 +135,8 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
     elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
     if secrets.client_secret is not None and elsewhere and not draft.has_secret:
-        # Otherwise a User Admin, who cannot read the secret, could point the provider to an own server and receive it.
+        # Otherwise a User Admin, who cannot read the secret, could point the provider to their own server and receive
+        # it.
         raise ValidationError(
             details=[(f"{before.kind}.clientSecret", _("Required again, because the issuer changed"))]
         )
@@ -153,8 +154,8 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
 
 
 def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_admin: bool) -> Provider:
-    """Switches a provider on, which voids what it proved before, or off, which ends its sessions. Raises NotFound,
-    Conflict, Forbidden."""
+    """Turns a provider on, which voids its earlier proofs, or off, which ends its sessions. Raises NotFound, Conflict,
+    Forbidden."""
     step_up.check(ctx, Act.PROVIDERS)
     if on:  # before the lock, which an exchange takes last
         sessions.void_pending_of_provider(unit, providers.get(unit, name).id)
@@ -175,8 +176,8 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
 async def prepare_key(
     ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool
 ) -> Callable[[TenantUnit], Provider]:
-    """Makes a new key outside of a transaction; returns the function that stores it. Raises Conflict for a kind without
-    a key."""
+    """Creates a new key outside of a transaction. Returns the function that stores it. Raises Conflict for a kind
+    without a key."""
     step_up.check(ctx, Act.PROVIDERS)
     pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
     if pair is None:
@@ -207,9 +208,9 @@ def _with_key(secrets: Secrets, pair: tuple[str, str]) -> Secrets:
 def _claim(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, vouch: bool) -> None:
     """Adds the claims of a saved provider for its client: its domains and its Microsoft directory.
 
-    Claims alone do not count. ``vouch``: a system admin, or the operator at the command line, vouches for them at the
-    same time. Raises ValidationError for a name that cannot be claimed, Conflict for one of another owner, and
-    Forbidden for other callers that vouch.
+    A claim on its own has no effect. ``vouch``: a system admin, or the operator on the command line, approves them at
+    the same time. Raises ValidationError for a name that cannot be claimed, Conflict if it has another owner, and
+    Forbidden if other callers set ``vouch``.
     """
     if vouch and not isinstance(ctx.caller, AdminCaller | SystemCaller):
         raise Forbidden("Only a system admin can approve domains")
@@ -245,8 +246,8 @@ STEP = 100  # identities in one transaction
 
 async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit], name: str, *, by_admin: bool) -> None:
     """Deletes the provider. ``client``: returns the client's unit; ``by_admin``: the caller ranks as an Admin. Raises
-    NotFound, Forbidden for a User Admin where its groups granted the role Admin, which only an Admin removes, and what
-    :func:`.admins_way_in.check_stays` does."""
+    NotFound, Forbidden for a User Admin if its groups granted the role Admin, which only an Admin can remove, and the
+    errors of :func:`.admins_way_in.check_stays`."""
 
     step_up.check(ctx, Act.PROVIDERS)
     await ctx.services.store.read(lambda unit: audit.check_is_open(client(unit), ctx, may_end=True))
@@ -360,7 +361,7 @@ class FindingData(msgspec.Struct, frozen=True):
 
 
 class ExaminedData(msgspec.Struct, frozen=True):
-    """``works``: whether people can sign in; null where a test cannot tell, so try a sign-in."""
+    """``works``: whether people can sign in; null if a test can't tell; then try a sign-in."""
 
     works: bool | None
     findings: tuple[FindingData, ...]

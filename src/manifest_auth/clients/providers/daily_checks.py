@@ -1,4 +1,4 @@
-"""Checks of every provider that is on, about once a day, so that the console says what was found and when."""
+"""Checks every enabled provider about once a day, so that the console can show the result and its time."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _RESULT = {"checked_at": _NOW, "level": bindparam("level"), "problem": bindparam
 
 
 class ProviderCheck(NamedTuple):
-    """``checked_at``: milliseconds; ``level``: ``ok``, ``unknown`` where it could not be told, ``bad``; ``problem``:
-    what was found, empty for ``ok``."""
+    """``checked_at``: milliseconds; ``level``: ``ok``, ``unknown`` if it couldn't be determined, ``bad``; ``problem``:
+    the finding, empty for ``ok``."""
 
     provider_id: int
     checked_at: int
@@ -102,7 +102,7 @@ async def check_due(services: Services) -> int:
 
 
 async def _check(services: Services, tenant_id: int, provider_id: int, before: int) -> bool:
-    """Checks one provider; False if another process does, or it is gone."""
+    """Checks one provider; False if another process does it, or the provider is gone."""
     own, now = services.store.of(tenant_id), services.clock.now_ms()
     with contextlib.suppress(NotFound):
         client, provider = await own.read(

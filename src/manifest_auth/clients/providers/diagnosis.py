@@ -1,4 +1,4 @@
-"""Tests a provider, reports the findings, and the outcomes of its latest sign-ins and tries."""
+"""Tests a provider, and reports the findings and the results of its latest sign-ins and tests."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ async def diagnose(
     ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool, is_quiet: bool = False
 ) -> AsyncIterator[Finding]:
     """Yields the findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
-    ``by_admin``: the caller ranks as an Admin; for others no address is called that is not public, since a test must
-    not be a scan of the operator's network. ``is_quiet``: as for :meth:`.kind.Kind.diagnose`."""
+    ``by_admin``: the caller ranks as an Admin; for other callers, only public addresses are called, because a test must
+    not scan the operator's network. ``is_quiet``: as for :meth:`.kind.Kind.diagnose`."""
     try:
         async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
             async for found in _diagnose(ctx, client, provider, outgoing, is_quiet):
@@ -51,7 +51,8 @@ def verdict(findings: Sequence[Finding]) -> bool | None:
 
 @contextlib.asynccontextmanager
 async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
-    """Calls on behalf of who sets a provider up; they raise NoPublicAddress where only an Admin can call."""
+    """Calls on behalf of the person who sets up a provider. They raise NoPublicAddress for an address that only an
+    Admin can call."""
     services = ctx.services
     outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
     try:
@@ -99,7 +100,7 @@ LONGEST: Final = 512 * 1024
 
 
 async def fetch(ctx: RequestContext, address: str, *, by_admin: bool) -> str:
-    """The document as text; its signature is not looked at, and nothing is stored. ``by_admin``: as for
+    """The document as text; its signature isn't verified, and nothing is stored. ``by_admin``: as for
     :func:`.diagnose`. Raises ValidationError that names :data:`MEMBER`."""
     check_web_address(address, MEMBER)
     try:
@@ -129,9 +130,9 @@ def _refused(sentence: str) -> ValidationError:
 
 
 async def begin(ctx: RequestContext, name: str, return_to: str) -> SignInStart | Tried:
-    """Starts a try of the caller's session, which replaces its previous one; answers a result where it fails at once.
-    ``return_to``: our page that shows the result. Raises NotFound, and Conflict where no one signs in at the
-    provider."""
+    """Starts a test sign-in of the caller's session, which replaces its previous one. Returns a result if it fails
+    immediately. ``return_to``: the page that shows the result. Raises NotFound, and Conflict if users don't sign in at
+    this provider."""
     user = ctx.user
 
     def look(unit: SystemUnit) -> ProviderChoice:
@@ -154,19 +155,19 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> SignInStart |
 
 
 async def result(ctx: RequestContext, provider: Provider) -> Tried | None:
-    """The result of the last try of the provider by the caller's session."""
+    """The result of the last test sign-in with the provider by the caller's session."""
     return await ctx.store.read(lambda unit: provider_proofs.result_of_try(unit, ctx, provider, ctx.user.session_id))
 
 
 _LOOKED_AT = 200
-#: How the reasons begin that are the provider's and no person's.
+#: Prefixes of the reasons that concern the provider and not a person.
 _OF_THE_PROVIDER = ("discovery: ", "unreachable: ", "token endpoint", "userinfo", "keys: ")
 _ENDS = {event.value for event in (Event.SIGNED_IN, Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED)}
 
 
 class RecentActivity(NamedTuple):
     """Times in milliseconds, 0 if none is among the events that were read. ``why``: the reason of the failure;
-    ``try_why``: of the last try, empty if it worked."""
+    ``try_why``: the reason of the last failed test, empty if it worked."""
 
     signed_in_at: int = 0
     failed_at: int = 0
@@ -176,12 +177,12 @@ class RecentActivity(NamedTuple):
 
     @property
     def lets_no_one_in(self) -> bool:
-        """The provider itself failed people lately, and no one got in through it since."""
+        """The provider itself recently failed, and no sign-in through it has succeeded since."""
         return self.failed_at > self.signed_in_at and self.why.startswith(_OF_THE_PROVIDER)
 
 
 async def recent_activity(ctx: RequestContext) -> dict[int, RecentActivity]:
-    """The last sign-in, failure and try of each provider of the caller's client, by the provider's id.
+    """The last sign-in, failure and test of each provider of the caller's client, by the provider's id.
 
     Reads a fixed number of the latest events, so it costs the same however long the trail is.
     """

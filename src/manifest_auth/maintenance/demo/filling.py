@@ -1,4 +1,4 @@
-"""Fills an empty store, and tells how to sign in: the accounts in one transaction, then what they did since."""
+"""Fills an empty database and prints how to sign in: the accounts in one transaction, then their activity."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Story:
         )
 
     def days(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
-        """In order: days before the present, and what happens then."""
+        """In order: days before today, and what happens then."""
         special = [
             (13.9, self._rules_are_set),
             (13.4, self._first_templates),
@@ -84,7 +84,7 @@ class _Story:
             await visit.sign_out()
 
     async def _usual_day(self) -> None:
-        """Someone looks at the work, and goes again."""
+        """Someone views the work and leaves."""
         viewer = await self._visit("viewer@acme.example", people.EDGE)
         self._clock.move_by(45)
         manager = await self._visit("user-admin@acme.example", people.FIREFOX)
@@ -242,7 +242,7 @@ class _Story:
 async def happen(
     services: Services, clock: PastClock, admin_password: str, progress: Callable[[str, int, int], None]
 ) -> None:
-    """Everything, in order. ``services``: with ``clock`` as theirs."""
+    """Runs everything in order. ``services``: those that use ``clock``."""
     story = _Story(services, clock, admin_password)
     await story.read_clients()
     days = story.days()
@@ -252,7 +252,7 @@ async def happen(
         await happens()
 
 
-#: What is shown while it takes its time: what is made, how many are done, of how many.
+#: Progress: what is created, how many are done, and the total.
 Progress = Callable[[str, int, int], None]
 _CLIENTS = global_(select(func.count()).select_from(tenants_table), int)
 _ADMINS = global_(select(func.count()).select_from(system_admins), int)
@@ -289,7 +289,7 @@ async def fill(services: Services, progress: Progress = lambda _what, _done, _of
     if await services.store.read(_is_filled):
         return None
     clock = services.clock if isinstance(services.clock, PastClock) else PastClock(services.clock)
-    # No license exists yet; from the first start on, the users count.
+    # No license exists yet. The users count once a license is installed.
     past = dataclasses.replace(services, clock=clock, seats=UNCOUNTED)
     password = services.settings.demo_password.reveal() if services.settings.demo_password else None
     names = [email for _, email, _ in people.users()] + [ADMIN]

@@ -70,7 +70,8 @@ DAYS = 14
 
 
 class PastClock(Clock):
-    """Stands still unless it is moved, and never passes the time at which it was made. ``present``: the true clock."""
+    """A clock that stands still unless it is moved, and never passes the time of its creation. ``present``: the true
+    clock."""
 
     def __init__(self, present: Clock) -> None:
         self._present = present.now_ms()
@@ -80,7 +81,7 @@ class PastClock(Clock):
         return self._now
 
     def move_to(self, days_ago: float) -> None:
-        """Moves forward to so many days before the present; an earlier time changes nothing."""
+        """Moves forward to that many days before today. An earlier time changes nothing."""
         self._now = max(self._now, self._present - int(days_ago * DAY * 1000))
 
     def move_by(self, minutes: int) -> None:
@@ -121,7 +122,7 @@ HEADSET = Browser(
 
 
 def request(services: Services, browser: Browser, caller: Caller = ANONYMOUS) -> RequestContext:
-    """A request of its own, from that browser."""
+    """A separate request from that browser."""
     return RequestContext(services, services.random.text(12), *browser, caller=caller)
 
 
@@ -161,7 +162,7 @@ async def sign_in(services: Services, tenant_id: int, user_id: int, browser: Bro
     return Visit(services, browser, principal)
 
 
-# The picture that the demo's job has as evidence: a gauge, drawn here, so that no file comes with the program.
+# The picture that the demo's job has as evidence: a gauge, drawn here, so that the program needs no file.
 
 
 SIZE = 160  # pixels each way
@@ -205,7 +206,7 @@ async def start(by: Visit, job_id: int) -> None:
 
 
 async def step(by: Visit, job_id: int, number: int, *recorded: dict[str, Any]) -> None:
-    """Records these values for a step, and completes it."""
+    """Records these values for a step and completes it."""
     for given in recorded:
         await record(by, job_id, number, **given)
     await by.work(lambda unit, actor: records.complete_step(unit, actor, job_id, number))
@@ -224,7 +225,7 @@ async def cancel(by: Visit, job_id: int, comment: str) -> None:
 
 
 async def upload(services: Services, by: Visit) -> int:
-    """The picture, stored as an upload is; the file's id."""
+    """Stores the picture like an upload. Returns the file's ID."""
     data, key, quota = gauge(), services.random.bytes(20).hex(), services.settings.upload_quota
     size = len(data)
     await by.work(
@@ -272,7 +273,7 @@ CONFINED = (NewStep("Measure oxygen", "At least 19.5 %.", requires_evidence=True
 
 
 class Writers(NamedTuple):
-    """Those who work on templates, signed in."""
+    """The signed-in people who work on templates."""
 
     author: Visit
     approver: Visit

@@ -39,23 +39,23 @@ class Finding(NamedTuple):
 
 
 def _capitalized(text: str) -> str:
-    """With a capital letter, unless it begins with what is no word."""
+    """Capitalizes the text, unless it begins with a non-word."""
     first = text.partition(" ")[0]
     return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def ok(text: str) -> Finding:
-    """Return that all is well."""
+    """Return a finding that everything is fine."""
     return Finding("ok", text)
 
 
 def note(text: str) -> Finding:
-    """Return what can be better."""
+    """Return a finding for something that could be better."""
     return Finding("note", text)
 
 
 def bad(text: str) -> Finding:
-    """Return what keeps the server from its work, or puts it at risk."""
+    """Return a finding for something that breaks the server or puts it at risk."""
     return Finding("bad", text)
 
 
@@ -176,7 +176,7 @@ async def claim_findings(settings: Settings, store: Store) -> list[Finding]:
 
 
 def _is_the_operators(claim: ClaimOverview) -> bool:
-    """Whether the operator, not the client, has to act."""
+    """Whether the operator, not the client, must act."""
     return claim.contested == 1 or claim.claimed_by == "system"
 
 
@@ -269,7 +269,7 @@ async def licence_findings(settings: Settings, store: Store) -> list[Finding]:
     return results
 
 
-# ``doctor``: whether passkeys work at the public address, and whether it voids those that were made.
+# ``doctor``: whether passkeys work at the public address, and whether it invalidates existing ones.
 
 
 async def passkey_findings(settings: Settings, store: Store) -> list[Finding]:
@@ -301,10 +301,10 @@ async def passkey_findings(settings: Settings, store: Store) -> list[Finding]:
 
 
 def running_findings(settings: Settings) -> list[Finding]:
-    """Levels and texts of the findings; none where no server runs with this data folder."""
+    """Levels and texts of the findings; none if no server runs with this data folder."""
     try:
         found = differing(settings)
-    except SettingsError:  # the secret key, of which another finding tells
+    except SettingsError:  # the secret key, which another finding reports
         return []
     names = sorted({name for each in found for name in each})
     if names:

@@ -1,4 +1,4 @@
-"""``doctor``: what PostgreSQL and a pooler before it are set to, where a wrong setting loses or revives a session."""
+"""``doctor``: settings of PostgreSQL and of a pooler in front of it that could lose or revive sessions."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SELECT name, privilege FROM unnest($1::text[]) name, unnest(ARRAY['SELECT', 'INS
 WHERE NOT coalesce(has_table_privilege(to_regclass(quote_ident(name)), privilege), false)
     AND (name, privilege) <> ('audit_events', 'UPDATE') ORDER BY name, privilege
 """
-#: A megabyte: more than any table has free within.
+#: A megabyte: more than the free space within any table.
 _FILL = "INSERT INTO doctor SELECT repeat('x', 7000) FROM generate_series(1, 150)"
 
 
 async def pooler_findings(settings: Settings) -> list[Finding]:
-    """The cause of failure of every other check: a pooler in transaction mode that hands prepared statements on under
-    the names that each client chose, so that clients take each other's. Raises StoreUnavailable."""
+    """A cause that makes every other check fail: a pooler in transaction mode that passes on prepared statements under
+    the names that each client chose, so that clients use each other's statements. Raises StoreUnavailable."""
     async with connected(settings.database) as raw, connected(settings.database) as other:
         name = f"doctor_{Random().text(9)}"
         await (await raw.prepare("SELECT 1", name=name)).fetchval()
-        for _ in range(_TRIES):  # others can use the pooler in the meantime
+        for _ in range(_TRIES):  # others might use the pooler in the meantime
             # Without parameters it is not prepared; the answer has the number of rows.
             if await other.execute(f"SELECT FROM pg_prepared_statements WHERE name = '{name}'") != "SELECT 0":
                 return [

@@ -99,7 +99,7 @@ def _folder(path: Path) -> list[Finding]:
 
 
 def settings_file(path: Path) -> list[Finding]:
-    """Of the file that ``--env-file`` names, which holds passwords and keys."""
+    """Findings about the file that ``--env-file`` names, which contains passwords and keys."""
     if path.stat().st_mode & stat.S_IRWXO:
         return _bad(f"every user of this machine can access {path}; run: chmod o= {path}")
     return []
@@ -148,7 +148,7 @@ def _disk_space(folders: list[Path]) -> list[Finding]:
     return found
 
 
-# ``doctor``: writes a little into the store and into the place of uploaded files, as a server would.
+# ``doctor``: writes a little to the database and to the storage of uploaded files, as a server would.
 
 
 _PROBE = "doctor"
@@ -171,14 +171,15 @@ async def store_writes(store: Store) -> list[Finding]:
 
 
 async def file_writes(settings: Settings, store: Store) -> list[Finding]:
-    """Stores a file, reads it and deletes it; and looks for the one that a server made. Nothing where all is well."""
+    """Stores, reads and deletes a file, and looks for the file that a server created. Returns nothing if everything is
+    fine."""
     folder, mark = folder_of(settings), await files_place.mark_of(store)
     if folder is not None and not folder.exists():
         if not settings.files and mark is None:
-            return []  # the first server makes it
+            return []  # the first server creates it
         return [bad(f"files: {folder} doesn't exist; mount it, or create it: install -d -m 700 {folder}")]
     if folder is not None and folder.stat().st_uid != os.getuid():
-        return []  # what this user wrote there the server could not use
+        return []  # the server couldn't use files that this user creates there
     storage = open_storage(settings)
     try:
         probe = await files_place.put(storage)
@@ -193,13 +194,13 @@ async def file_writes(settings: Settings, store: Store) -> list[Finding]:
     return []
 
 
-# ``doctor``: checks whether the secret keys open all sealed values, and names the remedy where they do not.
+# ``doctor``: checks whether the secret keys open all sealed values, and names the remedy if they don't.
 
 
 SECONDS = 20.0  # an operator waits for this; `keys reencrypt` checks the rest
 NAMED = 10  # rows named for each column; the others are counted
 _PUT_BACK = "add the key that encrypted it after the others (docs/operations/backup.md, Secret key)"
-#: The remedy where that key is lost.
+#: The remedy if that key is lost.
 _LOST = {
     "signing_keys.secret": "if the key is lost, run manifest-auth keys lost",
     "id_token_keys.secret": "if the key is lost, run manifest-auth keys lost",

@@ -1,4 +1,1 @@
-"""A user's own pages under ``/account``.
-
-Owns nothing: they call what ``/api/client/auth`` calls.
-"""
+"""A user's own pages under ``/account``. Owns nothing: the pages call the same operations as ``/api/client/auth``."""

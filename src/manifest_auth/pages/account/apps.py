@@ -1,4 +1,4 @@
-"""``/account/apps``: apps with access to one's account."""
+"""``/account/apps``: apps with access to the user's account."""
 
 from __future__ import annotations
 

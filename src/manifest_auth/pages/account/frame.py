@@ -31,7 +31,7 @@ ROLES = {
 
 
 def names_of(roles: Iterable[Role]) -> str:
-    """The names of roles in a row; empty for none."""
+    """The names of roles as a list. Empty if there are none."""
     return joined(ROLES[role].name for role in roles)
 
 
@@ -46,7 +46,7 @@ METHODS = {
     "badge": _("Badge and PIN"),
 }
 
-#: By how a second factor was proved, see :mod:`manifest_auth.sessions.sessions`.
+#: By the method of the second factor, see :mod:`manifest_auth.sessions.sessions`.
 FACTORS = {
     "otp": _("Authenticator app"),
     "passkey": _("Passkey"),
@@ -54,7 +54,7 @@ FACTORS = {
     "trusted": _("Trusted browser"),
 }
 
-#: By the word of :mod:`..flash`.
+#: By the keyword of :mod:`..flash`.
 SAID = {
     "profile": _("Profile saved."),
     "language": _("Language saved."),
@@ -79,11 +79,11 @@ SAID = {
 
 
 def ways(session: ListedSession) -> tuple[str, ...]:
-    """The authentication of a session: the method, and what was verified besides, as messages of the catalogue."""
+    """The authentication of a session: the method, and what else was verified, as messages of the catalogue."""
     proved = (FACTORS[way] for way in ways_of(session.amr) if way in FACTORS and way != session.method)
     return (method(session.method), *proved)
 
 
 def method(name: str) -> str:
-    """A way to sign in, as a message of the catalogue."""
+    """A sign-in method, as a message of the catalogue."""
     return METHODS.get(name, name)

@@ -1,4 +1,4 @@
-"""``/account``: who is signed in here, what needs attention, and what happened since the last time."""
+"""``/account``: who is signed in here, what needs attention, and what happened since the last sign-in."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from manifest_auth.store import TenantUnit
 
 
 class EventView(msgspec.Struct, frozen=True):
-    """``at``: the last time, of ``times`` in a row that were alike. ``text``, ``method``: messages of the catalogue;
-    ``is_bad``: it can be someone else's doing; ``by_others``: by those who manage accounts; ``by``: address of the one
-    of them who is a user of the client; ``email``: the address that it is about; ``roles``: messages, those that the
-    user has since; ``reason``: that a manager gave; ``codes_left``: recovery codes, after one was used."""
+    """``at``: the last of ``times`` similar events in a row. ``text``, ``method``: messages of the catalogue;
+    ``is_bad``: it might be someone else; ``by_others``: done by a user manager; ``by``: the manager's address, if they
+    are a user of the client; ``email``: the address that it is about; ``roles``: messages for the user's new roles;
+    ``reason``: given by the manager; ``codes_left``: recovery codes left after one was used."""
 
     at: int
     text: str
@@ -56,7 +56,7 @@ _TYPED = (Event.SIGN_IN_FAILED.value, Event.SECOND_FACTOR_FAILED.value, Event.PA
 
 
 def _is_own_slip(one: Happened, session: ListedSession | None) -> bool:
-    """Whether the user mistyped something where this session was opened: in the ten minutes before that, or while it
+    """Whether the user mistyped something in this browser, in the ten minutes before the session was opened or while it
     was open."""
     if session is None or one.event not in _TYPED or one.address != session.address:
         return False
@@ -66,8 +66,8 @@ def _is_own_slip(one: Happened, session: ListedSession | None) -> bool:
 def _event(
     one: Happened, own: str, managers: Mapping[str, str], codes_left: int, session: ListedSession | None
 ) -> EventView:
-    """``own``: the user, as the trail names an actor; ``managers``: addresses of other users by the same names;
-    ``codes_left``: recovery codes as of now."""
+    """``own``: the user's name as an actor in the trail; ``managers``: addresses of other users by such names;
+    ``codes_left``: remaining recovery codes."""
     event = about(one.event)
     after = one.detail.get("after")
     roles = one.detail.get("after") if isinstance(after, list) else ()
@@ -88,7 +88,7 @@ def _event(
 
 
 def _together(events: Iterable[EventView]) -> tuple[EventView, ...]:
-    """Those that follow each other and say the same are one."""
+    """Merges consecutive events with the same text."""
     found: list[EventView] = []
     for event in events:
         last = found[-1] if found else None
@@ -113,7 +113,7 @@ def _managers(unit: TenantUnit, events: Iterable[Happened], own: int) -> dict[st
 
 def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> SimpleNamespace:
     user, me = users.get(unit, ctx.user.user_id), ctx.user
-    before = (since.since, Event.SIGNED_IN.value)  # the sign-in of the last time itself is nothing new
+    before = (since.since, Event.SIGNED_IN.value)  # the previous sign-in itself isn't news
     managers, left = _managers(unit, since.events, me.user_id), one_time_codes.codes_left(unit, user.id)
     session = sessions.find_listed(unit, me.session_id)
     news = (one for one in since.events if (one.at, one.event) != before)

@@ -1,4 +1,4 @@
-"""``/account/identities`` and ``/reauthenticate``: identities at providers, and a recent proof of who one is."""
+"""``/account/identities`` and ``/reauthenticate``: linked accounts, and re-authentication."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PROVIDER_PATH = f"{_IDENTITIES}/provider"
 
 
 def to_provider(ctx: RequestContext, call: PageCall[Any], started: SignInStart) -> Answer[None]:
-    """The browser leaves for the provider, bound to what was begun there."""
+    """Sends the browser to the provider, bound to the sign-in that was started there."""
     begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
     s = step.seal_state(ctx, _of_this(call), State(return_to=started.address))
@@ -73,7 +73,7 @@ _UNLINKS = Confirmation(
 
 
 class ChangeForm(msgspec.Struct, frozen=True):
-    """One of the two. ``link``: name of a provider; ``unlink``: id of an identity."""
+    """One of two forms. ``link``: name of a provider; ``unlink``: id of an identity."""
 
     link: Annotated[str, Meta(max_length=63)] = ""
     unlink: Annotated[int, Meta(ge=0, le=2**53)] = 0
@@ -113,14 +113,14 @@ ReturnTo = Annotated[str, Meta(max_length=6000)]
 
 
 class ProofQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """``way``: that was chosen in place of the usual one."""
+    """``way``: the method that the user chose instead of the default."""
 
     return_to: ReturnTo = ""
     way: Way | Literal[""] = ""
 
 
 class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``provider``: name of the one at which it is proved."""
+    """``provider``: the name of the provider for re-authentication."""
 
     return_to: ReturnTo = ""
     way: Way = "password"
@@ -183,13 +183,13 @@ async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answe
             details = [("" if form.way == "passkey" else form.way, FACTOR_WRONG[form.way])]
             raise InvalidCredentials(details=details, reason=refusal.reason, replay=refusal.replay) from None
         raise
-    except ReauthenticationRequired:  # the proof at the provider became old in the meantime
+    except ReauthenticationRequired:  # the re-authentication at the provider expired in the meantime
         return see_other(way_there.address(back))
     return see_other(back)
 
 
 def _given(ctx: RequestContext, form: ProofForm) -> tuple[str | None, Given]:
-    """Password and answer that were typed; those that are not asked for are left out. Raises ValidationError."""
+    """The entered password and code, without those that aren't requested. Raises ValidationError."""
     if form.way == "passkey":
         return None, Given(passkey=start.read_passkey(form.credential))
     wanted: dict[str, str] = {}

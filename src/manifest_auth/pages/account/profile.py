@@ -1,4 +1,5 @@
-"""``/account/profile``, ``…/email``, ``…/language``, ``…/password``, ``…/badge``: what users change of themselves."""
+"""``/account/profile``, ``…/email``, ``…/language``, ``…/password``, ``…/badge``: what users can change about
+themselves."""
 
 from __future__ import annotations
 
@@ -75,7 +76,7 @@ LANGUAGE_TEMPLATE = "account/language.html"
 
 
 class LanguageForm(msgspec.Struct, frozen=True):
-    """``language``: empty for what the browser asks for."""
+    """``language``: empty for the browser's preference."""
 
     language: Language | Literal[""] = ""
 
@@ -86,7 +87,7 @@ def _show_language(ctx: RequestContext, call: PageCall[LanguageForm | None], uni
 
 
 async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
-    """This browser's own choice, which comes first, follows it."""
+    """Also updates this browser's own choice, which takes precedence."""
     wanted = call.fields.language
     await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, {}, wanted or None))
     return flash.after(ctx, LANGUAGE_PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))

@@ -27,7 +27,7 @@ NEW_TEMPLATE = "account/new_codes.html"
 
 
 def codes_of(call: PageCall[Any], codes: Sequence[str], *, replace: bool = False) -> Answer[None]:
-    """On to the page with new codes, which are shown once. ``replace``: earlier ones no longer work."""
+    """Redirects to the page with new codes, which are shown once. ``replace``: earlier codes no longer work."""
     return call.show_once(CODES_PATH, (codes, replace))
 
 
@@ -43,7 +43,7 @@ class FactorQuery(msgspec.Struct, frozen=True):
 
 
 class FactorForm(msgspec.Struct, frozen=True):
-    """``act``: ``begin`` with an app, ``confirm`` it with its first code, ``remove`` the one that counts."""
+    """``act``: ``begin`` with an app, ``confirm`` it with its first code, or ``remove`` the active one."""
 
     act: Literal["begin", "confirm", "remove"] = "begin"
     otp: Annotated[str, Meta(max_length=64)] = ""
@@ -73,7 +73,7 @@ async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
 
 
 async def _confirm(ctx: RequestContext, call: PageCall[FactorForm] | PageCall[PasskeyForm]) -> Confirmation | None:
-    """Before an app or a passkey is removed."""
+    """The question before an app or a passkey is removed."""
     form = call.fields
     if form.act != "remove":
         return None
@@ -128,7 +128,7 @@ Name = Annotated[str, fields.PASSKEY_NAME.typed]
 
 
 class PasskeysQuery(msgspec.Struct, frozen=True):
-    """``way``: ``new`` to add one; ``rename``: id of the one that gets another name."""
+    """``way``: ``new`` to add one; ``rename``: ID of the passkey to rename."""
 
     way: Literal["", "new"] = ""
     rename: Id = ""
@@ -169,7 +169,7 @@ async def _list(ctx: RequestContext) -> View:
 
 
 async def _add_page(ctx: RequestContext, call: PageCall[Any], name: str = "") -> View:
-    """Raises as :func:`manifest_auth.sign_in.second_factor.enrollment.begin_passkey`."""
+    """Raises the same errors as :func:`manifest_auth.sign_in.second_factor.enrollment.begin_passkey`."""
     call.here = f"{PATH}?way=new"
     return brands.own_page(ctx, ADD, name=name, options=start.passkey_json(await enrollment.begin_passkey(ctx)))
 

@@ -46,7 +46,7 @@ async def _show_sessions(ctx: RequestContext, call: PageCall[None]) -> View | An
 
 
 async def ends_others(ctx: RequestContext) -> str:
-    """The number of the caller's other sessions, for the question before an act that ends them."""
+    """The number of the caller's other sessions, for the question before an action that ends them."""
     open_ones = sessions.open_ones_of(ctx.user.user_id, ctx.now)
     others = await ctx.store.read(lambda unit: sessions.LISTING.total(unit, open_ones)) - 1
     return several("Ends %(number)d other open session.", "Ends %(number)d other open sessions.", others)
@@ -77,7 +77,7 @@ Id = fields.TypedToken
 
 
 class EndDeviceForm(msgspec.Struct, frozen=True):
-    """``id``: of the browser, empty for all; ``session``: of the device, in place of a browser."""
+    """``id``: of the browser, empty for all; ``session``: of the device, instead of a browser."""
 
     id: Id = ""
     session: Id = ""

@@ -1,1 +1,1 @@
-"""The client console: what those who manage a client do by hand, by the operations that REST and GraphQL call."""
+"""The client console: pages for managing a client by hand, with the same operations as REST and GraphQL."""

@@ -1,4 +1,5 @@
-"""``/console/apps``: apps that sign users in through this server, with their secrets and the users who let them in."""
+"""``/console/apps``: apps that sign users in through this server, with their secrets and the users who granted them
+access."""
 
 from __future__ import annotations
 
@@ -67,7 +68,7 @@ class AppForm(RolesForm, frozen=True, rename=apps.wire_name, kw_only=True):
     jwks: Lines = ""
 
     def given(self, kind: str) -> dict[str, Any]:
-        """The same as :func:`.apps.create_app` takes it. Raises ValidationError."""
+        """The settings in the form that :func:`.apps.create_app` accepts. Raises ValidationError."""
         values = {name: text.strip() if isinstance(text := getattr(self, name), str) else text for name in apps.GIVEN}
         values |= {name: values[name].split() for name in apps.LISTS}
         values |= {name: bool(values[name]) for name in ("consent", "second_factor")}
@@ -90,7 +91,7 @@ def _list(ctx: RequestContext, call: PageCall[None], unit: TenantUnit) -> Simple
 
 
 async def _new(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
-    """Without a kind, it is asked for first."""
+    """Without a kind, the page asks for it first."""
     typed = call.fields
     kind = typed.kind if typed.kind in KINDS else ""
     return brands.own_page(
@@ -172,7 +173,7 @@ def _secret(unit: TenantUnit, ctx: RequestContext, app_id: str, form: AppForm) -
     return apps.create_secret(unit, ctx, app_id, in_place_of=form.of, overlap_h=form.overlap_hours)
 
 
-#: By act, the word of what was done, and the work. It returns a secret that is shown once, or what is not looked at.
+#: By action, the keyword of the result and the function. It returns a secret that is shown once, or an ignored value.
 _ACTS: dict[str, tuple[str, Callable[[TenantUnit, RequestContext, str, AppForm], object]]] = {
     "change": ("changed", _change),
     "remove": ("removed", lambda unit, ctx, app, form: apps.remove_app(unit, ctx, app)),

@@ -41,8 +41,8 @@ FIRST_DAY = "1970-01-01"  # from then on: everything
 
 
 class SpanQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
-    """``since``, ``until``: days, both of them whole, in the time zone ``zone``, which a script fills in: UTC without
-    it. ``result``: of the events."""
+    """``since``, ``until``: whole days in the time zone ``zone``, which a script fills in; UTC without it. ``result``:
+    of the events."""
 
     since: Annotated[str, Meta(max_length=10)] = ""
     until: Annotated[str, Meta(max_length=10)] = ""
@@ -58,7 +58,7 @@ class SpanQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "
 
 @cache
 def zone_of(name: str) -> tzinfo:
-    """The time zone of this name of the IANA database; UTC for one that is not known on this machine."""
+    """The time zone of this name of the IANA database; UTC if this machine doesn't know it."""
     try:
         return ZoneInfo(name) if name else UTC
     except (ValueError, OSError, LookupError):
@@ -66,8 +66,8 @@ def zone_of(name: str) -> tzinfo:
 
 
 def span_of(asked: SpanQuery, now: int) -> tuple[str, str]:
-    """Bounds as the audit filters take them, empty for none, from the start of the first to the end of the last day.
-    Raises ValidationError for ``from`` or ``to``."""
+    """Bounds for the audit filters, empty for none, from the start of the first to the end of the last day. Raises
+    ValidationError for ``from`` or ``to``."""
     zone = zone_of(asked.zone)
     since = _start_of(asked.since, "from", zone) if asked.since else (0 if asked.until else now - _DAY_MS)
     until = _start_of(asked.until, "to", zone, days=1) if asked.until else 0
@@ -77,7 +77,7 @@ def span_of(asked: SpanQuery, now: int) -> tuple[str, str]:
 
 
 def _start_of(text: str, field: str, zone: tzinfo, days: int = 0) -> int:
-    """The first millisecond of a day, or of one so many days later. Raises ValidationError."""
+    """The first millisecond of a day, or of a day that many days later. Raises ValidationError."""
     try:
         day = date.fromisoformat(text if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else "") + timedelta(days)
         at = round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
@@ -115,12 +115,12 @@ _MOST_FACTS = 40
 
 
 def mentioned(link: Link) -> list[str]:
-    """The accounts that the details of an event name, as the trail has them."""
+    """The accounts in the details of an event, by their names in the trail."""
     return _MENTIONED.findall(link.detail)
 
 
 class SentencePart(msgspec.Struct, frozen=True):
-    """A piece of a sentence. ``href``: where a name leads, empty for nowhere; ``strong``: it is a name."""
+    """A piece of a sentence. ``href``: the link of a name, empty for none; ``strong``: it is a name."""
 
     text: str
     href: str = ""
@@ -128,10 +128,10 @@ class SentencePart(msgspec.Struct, frozen=True):
 
 
 class Names:
-    """The names of actors and subjects of events, as of now."""
+    """The current names of actors and subjects of events."""
 
     def __init__(self, unit: TenantUnit, links: Sequence[Link] = (), actors: Iterable[str] = ()) -> None:
-        """``actors``: who is named beside the events, as the trail has them."""
+        """``actors``: the people named beside the events, by their names in the trail."""
         texts = {text for link in links for text in (link.actor, link.subject, *mentioned(link))} | set(actors)
         ids = [int(found[1]) for text in texts if (found := _USER.match(text) or _SERVICE.match(text))]
         self._people = {user.id: user for user in users.get_named(unit, ids)} if ids else {}
@@ -161,7 +161,7 @@ class Names:
         return SentencePart(_ACTORS.get(kind) or rest or text, strong=kind not in _ACTORS)
 
     def provider(self, detail: dict[str, Any]) -> SentencePart:
-        """The provider that had a part in an event."""
+        """The provider that was involved in an event."""
         number = detail.get("provider")
         name = self._providers.get(number) if isinstance(number, int) else None
         return (
@@ -172,8 +172,8 @@ class Names:
 
 
 def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[SimpleNamespace, ...]:
-    """Events of the unit's client, with the names of those who are in them. ``link``: as stored, its time 0 if its
-    row is damaged; ``outcome``: a word where it is bad; ``facts``: its details."""
+    """Events of the unit's client, with the names of the people in them. ``link``: as stored, its time 0 if its row is
+    damaged; ``outcome``: a label if the event is bad; ``facts``: its details."""
     links = [audit.readable(one.link).link for one in found]
     names = Names(unit, links)
     return tuple(_event_view(link, names) for link in links)
@@ -192,7 +192,7 @@ def _event_view(link: Link, names: Names) -> SimpleNamespace:
 
 
 def _parts(told: str, link: Link, names: Names, detail: dict[str, Any], words: Words) -> Iterator[SentencePart]:
-    """The pieces of the sentence of an event, in the language of the words."""
+    """The pieces of an event's sentence, in the given language."""
     is_first = True
     for part in _pieces(shown(told, words), link, names, detail):
         text = shown(part.text, words) if isinstance(part.text, MarkedText) else part.text
@@ -204,7 +204,7 @@ def _parts(told: str, link: Link, names: Names, detail: dict[str, Any], words: W
 
 def _pieces(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> Iterator[SentencePart]:
     actor, subject = names.part(link.actor, detail), names.part(link.subject, detail)
-    if link.actor == "anonymous" and detail.get("provider"):  # who signs in there is nobody here until then
+    if link.actor == "anonymous" and detail.get("provider"):  # the person isn't a user here until the sign-in completes
         actor = names.provider(detail)
     app = SentencePart(str(detail.get("name") or detail.get("app", "")), strong=True)
     by = {"%(who)s": actor, "%(whom)s": subject, "%(what)s": subject, "%(app)s": app}
@@ -231,7 +231,7 @@ class Fact(NamedTuple):
     is_english: bool = False
 
 
-#: Names of details, by their words in the trail; those of rules are on the pages of the settings, too.
+#: Names of details, by their keys in the trail. Those of rules are also on the settings pages.
 _NAMES = {
     "accent": _("Accent color"),
     "access s": _("Lifetime of access tokens (seconds)"),
@@ -362,8 +362,8 @@ _LENGTH = re.compile(r"(?P<of>.+) (?P<unit>ms|seconds)\Z")
 
 
 def facts_of(detail: dict[str, Any], called: Callable[[str], str], provider: str = "") -> tuple[Fact, ...]:
-    """Names and values of a detail, however deep; a change has both values. ``called``: the name of an account that the
-    trail calls ``user:7``; ``provider``: that of the event's provider."""
+    """Names and values of a detail, at any depth. A change has both values. ``called``: the display name of an account
+    that the trail calls ``user:7``; ``provider``: the name of the event's provider."""
     before, after = (dict(_flat(detail.get(side), called)) for side in ("before", "after"))
     others = {name: value for name, value in detail.items() if name not in ("before", "after")}
     if provider and isinstance(others.get("provider"), int):
@@ -415,7 +415,7 @@ def _flat(value: object, called: Callable[[str], str], path: _Path = ()) -> Iter
 
 
 def _opened(value: object) -> object:
-    """The content of a text that is a JSON object; any other value as it is."""
+    """The content of a text that is a JSON object; any other value unchanged."""
     with contextlib.suppress(ValueError):
         return orjson.loads(value) if isinstance(value, str) and value.startswith("{") else value
     return value
@@ -514,12 +514,12 @@ async def _view(
 
 
 async def _export(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:
-    """To the address at which programs take the file too, with the days and the person as that knows them. The oldest
-    event comes first, as ``audit verify`` reads the file."""
+    """Redirects to the address from which programs download the file, with the days and the person converted. The
+    oldest event comes first, as ``audit verify`` reads the file."""
     filters, form = await _filters(ctx, call.fields), call.fields.format
     if form not in ("csv", "jsonl"):
         raise ValidationError(details=[("format", "Must be csv or jsonl")])
-    audit_views.check(ctx)  # a refusal at that address is no page
+    audit_views.check(ctx)  # an error at that address isn't a page
     chosen = {"format": form, "order": "oldest", "event": filters.event, "result": filters.result}
     chosen |= {"from": filters.since, "to": filters.until}
     if filters.user:

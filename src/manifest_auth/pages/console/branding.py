@@ -54,13 +54,13 @@ class Look(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """Colors as pages have them."""
+    """Colors in the form that pages use."""
 
     light: Look
     dark: Look
 
 
-#: The product's own, as the common stylesheet has them.
+#: The product's own colors, the same as in the common stylesheet.
 _USUAL = Sample(Look("#3346c9", "#ffffff", "#3346c9"), Look("#a9b6ff", "#11131f", "#a9b6ff"))
 
 
@@ -97,7 +97,7 @@ def _sample(accent: str) -> Sample:
 
 
 async def _colours(ctx: RequestContext, call: PageCall[ColoursQuery]) -> View | Answer[None]:
-    """For the module of the page, which shows a color while it is chosen."""
+    """Data for the page's module, which previews a color while it is chosen."""
     return Answer(200, msgspec.json.encode(_sample(call.fields.accent)), (JSON, NO_STORE))
 
 

@@ -31,7 +31,7 @@ _PRINT = "console/badge_print.html"
 
 
 class BadgeForm(msgspec.Struct, frozen=True):
-    """``act``: ``standard`` or ``temporary`` issues one, ``end``, ``pin``; ``id``: of the badge that ends."""
+    """``act``: ``standard`` or ``temporary`` issues one, ``end``, ``pin``; ``id``: of the badge to end."""
 
     act: str = ""
     id: fields.TypedToken = ""

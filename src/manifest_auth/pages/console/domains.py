@@ -20,7 +20,7 @@ from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.text.languages import marked as _
 
 PATH = "/console/domains"
-_MOST = 100  # as many as a client claims
+_MOST = 100  # as many as a client can claim
 DONE = {
     "claimed": _("Domain added. Add its TXT record to your DNS, and then verify the domain."),
     "proved": _("Domain verified."),
@@ -102,8 +102,8 @@ async def _release_directory(ctx: RequestContext, call: PageCall[DomainsForm], f
 
 
 async def _prove(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> View:
-    """The way to Microsoft is a link on a page, not a redirect: browsers hold a form to its own site, and the page says
-    what is spoken for there."""
+    """The way to Microsoft is a link on a page, not a redirect: browsers don't let a form redirect to another site, and
+    the page first shows what the administrator will confirm."""
     data, begun = await directory_proof.begin(ctx, form.directory.lower(), PATH)
     settings = ctx.services.settings
     call.headers.append(flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False))

@@ -20,19 +20,20 @@ from manifest_auth.text.languages import marked as _
 
 
 def address(path: str, **chosen: str) -> str:
-    """A path with what was chosen in its query; what is empty is left out."""
+    """A path with the chosen values in its query, without empty ones."""
     given = {name: value for name, value in chosen.items() if value}
     return f"{path}?{urlencode(given)}" if given else path
 
 
 def one_of(asked: str, known: Mapping[str, object]) -> str:
-    """``asked`` if it is among the known choices, else the first of them."""
+    """``asked`` if it is a known choice, else the first choice."""
     return asked if asked in known else next(iter(known))
 
 
 @contextlib.contextmanager
 def naming_lines() -> Iterator[None]:
-    """A refusal inside is about a form, where a list is one field: its text says which of the lines is wrong."""
+    """Converts errors inside to errors of a form in which a list is one field, with a text that names the invalid
+    line."""
 
     def placed(field: str, text: str) -> tuple[str, str]:
         name, _bracket, rest = field.partition("[")
@@ -47,13 +48,13 @@ def naming_lines() -> Iterator[None]:
 
 
 def number_in(call: PageCall[Any]) -> int:
-    """The number in the path, of what the page is about. Raises NotFound."""
+    """The number in the path that identifies the page's subject. Raises NotFound."""
     return Call(call.head, None, call.path, b"").id()
 
 
 class Attention(msgspec.Struct, frozen=True):
-    """Something to settle. ``is_bad``: people are or will be kept out by it; ``href``: where it is settled, empty: not
-    on these pages; ``link``: the text of that link; ``until``: milliseconds, 0 for none."""
+    """An issue on the overview. ``is_bad``: it blocks sign-ins now or soon; ``href``: where to fix it, empty if not on
+    these pages; ``link``: the text of that link; ``until``: milliseconds, 0 for none."""
 
     is_bad: bool
     title: str
@@ -84,7 +85,7 @@ class ListQuery(msgspec.Struct, frozen=True):
 
 
 class RolesForm(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """A box for each role, ticked or absent: a form has each field once."""
+    """A checkbox for each role, present in the form only if it is checked."""
 
     role_admin: str = ""
     role_user_admin: str = ""
@@ -96,7 +97,7 @@ class RolesForm(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     @property
     def roles(self) -> int:
-        """The mask of those that are ticked."""
+        """The mask of the checked roles."""
         return sum(role.bit for role in Role if getattr(self, f"role_{role.name.lower()}"))
 
 
@@ -111,10 +112,8 @@ class RoleBox(NamedTuple):
 
 
 def boxes(ticked: int, *, admin: bool) -> tuple[RoleBox, ...]:
-    """One box for each role.
-
-    ``ticked``: bit mask of the roles that are set; ``admin``: whether the role Admin is offered.
-    """
+    """One checkbox for each role. ``ticked``: bit mask of the checked roles; ``admin``: whether the role Admin is
+    offered."""
     fields = RolesForm.__struct_encode_fields__
     return tuple(
         RoleBox(field, role.value, ROLES[role].name, _WORDS[role], bool(ticked & role.bit))
@@ -150,7 +149,7 @@ _SECTIONS = (
 
 @lru_cache(maxsize=128)
 def entries(roles: int) -> tuple[Link, ...]:
-    """The menu for a user with those roles (a bit mask), headings among it; empty: nothing is for them."""
+    """The menu for a user with those roles (a bit mask), including headings; empty if they can open no page."""
     allowed, found, heading = permissions_of(roles), [], ""
     for one in _SECTIONS:
         if one.permission not in allowed:

@@ -1,4 +1,4 @@
-"""``/console``: is everything well, and who did what."""
+"""``/console``: status and recent activity."""
 
 from __future__ import annotations
 
@@ -286,7 +286,7 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
 
 
 def _reason(failure: Failure, titles: dict[int, str]) -> str:
-    """The failed sign-in, for the reader: with its provider, or the sign-in method where there was none."""
+    """The failed sign-in, for the reader: with its provider, or the sign-in method if there was none."""
     if failure.provider:
         provider = titles.get(failure.provider) or _("A deleted provider")
         if failure.reason:

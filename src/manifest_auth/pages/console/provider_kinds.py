@@ -13,15 +13,15 @@ from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.text.languages import marked as _
 
-# Fields of a kind that is not written here follow from its settings. A field has the name of the member that it fills
-# (``oidc.issuer``), so a refusal that names the member is shown beside the field. The member's own model says which
-# values are valid.
+# Fields of a kind that isn't listed here are derived from its settings. A field has the name of the member that it
+# fills (``oidc.issuer``), so a refusal that names the member is shown beside the field. The member's own model says
+# which values are valid.
 
 
 class Field(NamedTuple):
     """``input``: text, secret, lines (a text for each), words (texts without spaces), certificates, flag, choice,
-    prose. ``options``: of a choice, values and texts. ``is_more``: few need it. ``is_imported``: metadata gives it.
-    ``is_asked_only``: it is no member of a body."""
+    prose. ``options``: of a choice, values and texts. ``is_more``: few need it. ``is_imported``: metadata provides it.
+    ``is_asked_only``: it isn't a member of a body."""
 
     path: str
     label: str
@@ -205,7 +205,8 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
 
 
 def following(kind: Kind[Any, Any]) -> Iterator[Field]:
-    """The fields of a kind's settings: texts, lists of texts, choices and flags. Others are set by the API alone."""
+    """The fields of a kind's settings: texts, lists of texts, choices and flags. Others can be set only with the
+    API."""
     for member in msgspec.inspect.type_info(kind.settings).fields:  # type: ignore[attr-defined]  # of a struct
         of, hint = member.type, ""
         if isinstance(of, msgspec.inspect.Metadata):
@@ -233,7 +234,8 @@ def following(kind: Kind[Any, Any]) -> Iterator[Field]:
 FIELDS = {name: _FIELD_WRITTEN.get(name) or tuple(following(kind)) for name, kind in KINDS.items()}
 
 
-# Whatever differs between providers is here, and nowhere a branch. A kind without a preset gets one that follows.
+# All differences between providers are data here, and no other code branches on them. A kind without a preset gets a
+# derived one.
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -242,10 +244,10 @@ CALLBACK, ENTITY, ACS, METADATA = "callback_url", "entity_id", "acs_url", "metad
 
 
 class Preset(NamedTuple):
-    """``key``: in addresses; ``name``: suggested for the provider; ``ours``: what of ours is typed in there, and
-    under which words; ``there``: what to do there, in order; ``hints``: about our fields, by their paths;
-    ``values``: what they begin with; ``rules``: those that it is made with; ``groups``: how groups arrive;
-    ``fits``: a pattern of what a provider that is set up calls itself; ``is_generic``: for all that have no line."""
+    """``key``: in addresses; ``name``: suggested for the provider; ``ours``: the server's values to enter there, with
+    the provider's labels; ``there``: the steps there, in order; ``hints``: for the form's fields, by their paths;
+    ``values``: their initial values; ``rules``: the initial rules; ``groups``: how groups arrive; ``fits``: a pattern
+    for identifiers of existing providers; ``is_generic``: for all providers without a preset."""
 
     key: str
     title: str
@@ -264,12 +266,12 @@ class Preset(NamedTuple):
 
     @property
     def product(self) -> str:
-        """As sentences call it."""
+        """Its name in sentences."""
         return _("the provider") if self.is_generic else self.title
 
     @property
     def label(self) -> str:
-        """Product and protocol, for who looks at one that is set up."""
+        """Product and protocol, shown for an existing provider."""
         if self.is_generic:
             return self.protocol
         return _("%(product)s, %(protocol)s", product=self.title, protocol=self.protocol)
@@ -282,7 +284,7 @@ _SERVICE_PROVIDER = (
     (ENTITY, _("Entity ID (audience)")),
     (ACS, _("Assertion consumer service URL (POST)")),
 )
-# Words on the pages of a provider stay in English, as its documentation has them.
+# Labels on a provider's own pages stay in English, as in its documentation.
 _ASSIGN = _("Assign the people or groups who can sign in.")
 _IN_ENTRA = (
     _("In the Microsoft Entra admin center, open App registrations, and then New registration. Choose single tenant."),
@@ -495,7 +497,7 @@ BY_KEY = {preset.key: preset for preset in PRESETS}
 
 
 def fitting(kind: str, identifier: str) -> Preset:
-    """The preset whose words suit a provider that is set up. ``identifier``: what it calls itself."""
+    """The preset that matches an existing provider. ``identifier``: the provider's own."""
     of_kind = [preset for preset in PRESETS if preset.kind == kind]
     special = [preset for preset in of_kind if preset.fits and re.search(preset.fits, identifier)]
     return (special or [preset for preset in of_kind if not preset.fits])[0]

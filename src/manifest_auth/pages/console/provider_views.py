@@ -1,4 +1,4 @@
-"""View models of the provider pages, and the way between their forms and the members of a body."""
+"""View models of the provider pages, and the conversion between their forms and the members of a body."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class FieldView(NamedTuple):
 
 
 def body_of_form(kind: str, form: TheirsForm, metadata: str = "") -> dict[str, Any]:
-    """The members of a body that the form gives. Left out: empty secrets, and what metadata gives in place of fields.
-    ``metadata``: fetched, in place of what was pasted."""
+    """The members of a body from the form, without empty secrets and without members that metadata provides.
+    ``metadata``: fetched, replaces pasted metadata."""
     given = typed_texts(kind, form)
     if metadata:
         given["saml.metadata"] = metadata
@@ -76,7 +76,7 @@ def theirs_view(
     certificates: tuple[CertificateData, ...] = (),
     hidden: tuple[tuple[str, str], ...] = (),
 ) -> SimpleNamespace:
-    """The form of their values. ``texts``: by the paths of the fields; a secret is never shown again."""
+    """The fields with their values. ``texts``: by the paths of the fields; a secret is never shown again."""
     shown = [
         FieldView(field, "", has_secret) if field.input == "secret" else FieldView(field, texts[field.path])
         for field in FIELDS[kind]
@@ -115,7 +115,7 @@ def _member(field: Field, text: str) -> Any:
 
 
 def _certificates(text: str) -> Iterator[str]:
-    """PEM blocks, and else a certificate in each line."""
+    """PEM blocks, or one certificate a line."""
     yield from _PEM.findall(text)
     yield from (line.strip() for line in _PEM.sub("", text).splitlines() if line.strip())
 
@@ -165,7 +165,7 @@ class Step(NamedTuple):
 
 class Head(msgspec.Struct, frozen=True):
     """The common content of all pages of one provider. ``path``: its page; ``current``: key of the step, empty for the
-    overview; ``gives``: what an Admin confirms who saves it."""
+    overview; ``gives``: what an Admin confirms by saving it."""
 
     name: str
     display_name: str
@@ -180,14 +180,15 @@ class Head(msgspec.Struct, frozen=True):
 
     @property
     def following(self) -> Step | None:
-        """The step behind this one."""
+        """The next step."""
         keys = [step.key for step in self.steps]
         number = keys.index(self.current) + 1 if self.current in keys else 0
         return self.steps[number] if number < len(self.steps) else None
 
 
 def ours_view(head: Head, ours: OurselvesData) -> SimpleNamespace:
-    """Our values. ``values``: names, labels and texts of those that the provider asks for, and its kind has."""
+    """The server's values. ``values``: names, labels and texts of the values that the provider needs and its kind
+    has."""
     values = [(member, label, getattr(ours, member)) for member, label in head.preset.ours]
     return SimpleNamespace(head=head, ours=ours, values=[value for value in values if value[-1]])
 
@@ -196,7 +197,7 @@ _WORST_FIRST = ("bad", "unknown", "note", "ok")
 
 
 def tested(head: Head, found: list[Finding] | None, works: bool | None) -> SimpleNamespace:
-    """The page of a test, what is wrong first. ``found``: None before it."""
+    """The page of a test, with problems first. ``found``: None before the test."""
     counts = Counter(one.level for one in found or ())
     findings = found and sorted(found, key=lambda one: _WORST_FIRST.index(one.level))
     return SimpleNamespace(head=head, findings=findings, works=works, counts=counts)
@@ -207,7 +208,7 @@ def path_of(name: str) -> str:
 
 
 def steps_of(address: str, states: Mapping[str, str], *, signs_in: bool) -> tuple[Step, ...]:
-    """The wizard's steps for a provider that is saved. ``states``: by step; ``signs_in``: whether people sign in
+    """The wizard's steps for a provider that is saved. ``states``: by step; ``signs_in``: whether users sign in
     there."""
     shown = [(key, title) for key, title in STEPS if signs_in or key != "try"]
     return tuple(Step(key, title, f"{address}?step={key}", states.get(key, "")) for key, title in shown)
@@ -234,7 +235,7 @@ def try_view(head: Head, tried: Tried | None) -> SimpleNamespace:
 
 
 def _moment(seconds: str) -> int:
-    """Milliseconds of a number that can be a time; 0: it cannot."""
+    """Milliseconds of a number that is a valid time, else 0."""
     number = float(seconds) if re.fullmatch(r"\d{1,10}(?:\.\d+)?", seconds) else 0.0
     return int(number * 1000)
 
@@ -290,8 +291,8 @@ else:
 
 
 def _groups(form: RulesForm, before: Rules) -> dict[str, list[str]]:
-    """The roles by group: those of before, without one that is removed, and those of the rows that are filled in, which
-    replace others of the same group. Raises ValidationError for half a row."""
+    """The roles by group: the previous ones without a removed group, plus those of completed rows, which replace others
+    of the same group. Raises ValidationError for an incomplete row."""
     groups = {one.group: [role.value for role in one.roles] for one in before.group_roles if one.group != form.remove}
     for row in map(group_of, range(NEW_GROUPS)):
         group, roles = getattr(form, row).strip(), _ticked(form, row)
@@ -336,7 +337,7 @@ def _lines(text: str) -> list[str]:
 
 
 def rules_form(rules: Rules, group: str = "") -> RulesForm:
-    """The form that says what is stored, without its domains. ``group``: one that is edited."""
+    """The form with the stored values, without domains. ``group``: the group being edited."""
     edited = {box_of("group0", role): "on" for one in rules.group_roles if one.group == group for role in one.roles}
     return RulesForm(
         createUsers="on" if rules.create_users else "",
@@ -354,13 +355,14 @@ def rules_form(rules: Rules, group: str = "") -> RulesForm:
 def rules_view(
     head: Head, form: RulesForm, rules: Rules, offered: Iterable[Claim], chosen: Collection[str], *, signs_in: bool
 ) -> SimpleNamespace:
-    """The form of who gets in. ``rules``: as stored; ``offered``: as :func:`offered_domains`; ``chosen``: those
-    that are ticked. ``rows``: of the table that can be edited: field, name of the group, names of its roles."""
+    """The form of the people who can sign in. ``rules``: as stored; ``offered``: from :func:`offered_domains`;
+    ``chosen``: those that are checked. ``rows``: of the table that can be edited: field, name of the group, names of
+    its roles."""
     fields = ("everyone", *map(group_of, range(NEW_GROUPS)))
     return SimpleNamespace(
         head=head,
         form=form,
-        roles=[role.value for role in reversed(Role)],  # the least first
+        roles=[role.value for role in reversed(Role)],  # least privileged first
         groups=[(one.group, [role.value for role in reversed(Role) if role in one.roles]) for one in rules.group_roles],
         rows=[(row, getattr(form, row, ""), _ticked(form, row)) for row in fields],
         domains=[(f"domain{number}", claim, claim.domain in chosen) for number, claim in enumerate(offered)],
@@ -369,10 +371,10 @@ def rules_view(
 
 
 def offered_domains(claims: Iterable[Claim], listed: tuple[str, ...]) -> list[Claim]:
-    """Domains that are proved, and those that the provider has already."""
+    """Verified domains, and those that the provider already has."""
     return [claim for claim in claims if claim.counts or claim.domain in listed][:MOST_DOMAINS]
 
 
 def chosen_domains(form: RulesForm) -> list[str]:
-    """The domains that are ticked in the submitted form."""
+    """The domains that are checked in the submitted form."""
     return [domain for number in range(MOST_DOMAINS) if (domain := getattr(form, f"domain{number}"))]

@@ -61,7 +61,7 @@ from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 class Loaded(NamedTuple):
     """``data``: as the API shows it; ``members``: the same as on the wire; ``check``: the last one; ``tried``: the last
-    try, by this session or as the trail has it; None for none. ``group``: that is edited in the table of roles."""
+    test sign-in, by this session or from the trail, or None. ``group``: the one being edited in the table of roles."""
 
     provider: Provider
     data: Any
@@ -73,7 +73,7 @@ class Loaded(NamedTuple):
 
     @property
     def signs_in(self) -> bool:
-        """Whether people sign in there; else apps show its tokens."""
+        """Whether users sign in there; otherwise, apps send its tokens."""
         return bool(KINDS[self.provider.kind].start)
 
     def head(self, step: str) -> Head:
@@ -92,7 +92,7 @@ class Loaded(NamedTuple):
         )
 
     def _states(self) -> Iterator[tuple[str, str]]:
-        """By step of the wizard, whether it is done. A test or try of other settings no longer counts."""
+        """By step of the wizard, whether it is done. A test of earlier settings no longer counts."""
         provider, rules = self.provider, self.provider.rules
         yield from (("ours", "done"), ("theirs", "done"))
         if rules.group_roles or rules.default_roles or rules.create_users or rules.domains:
@@ -106,7 +106,7 @@ class Loaded(NamedTuple):
 
 
 def _gives(rules: Rules) -> Iterator[str]:
-    """The people whom the provider lets in with which roles, in words."""
+    """A description of who can sign in with the provider, and with which roles."""
     if rules.create_users:
         yield _("It creates accounts for new users.")
     if rules.default_roles:
@@ -160,13 +160,13 @@ async def theirs(ctx: RequestContext, kind: str, form: TheirsForm) -> dict[str, 
 
 
 def view(ctx: RequestContext, model: object, template: str = "") -> View:
-    """A page in the looks of the caller's client."""
+    """A page with the branding of the caller's client."""
     return View(model, template=template, brand=brands.of_user(ctx.user))
 
 
 @contextlib.contextmanager
 def at_fields() -> Iterator[None]:
-    """A refusal inside names the form's field in place of one of the lines in it."""
+    """Converts errors inside so that they name the form's field instead of one of its lines."""
     try:
         yield
     except ValidationError as error:
@@ -326,7 +326,8 @@ async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
 
 
 def _last_try(ctx: RequestContext, last: RecentActivity) -> Tried | None:
-    """As the trail has it, where this session has none. Only an Admin sees why it failed: see :mod:`.diagnosis`."""
+    """The last test from the trail, if this session has none. Only an Admin sees why it failed, see
+    :mod:`.diagnosis`."""
     if not last.tried_at:
         return None
     why = last.try_why if accounts.is_admin(ctx) or not last.try_why else _("Only an Admin can see the reason.")
@@ -344,13 +345,13 @@ _STEPS: dict[str, Show] = {
 
 
 class BackForm(msgspec.Struct, frozen=True):
-    """``back``: ``list`` where the button stands in the list."""
+    """``back``: ``list`` if the button is in the list."""
 
     back: str = ""
 
 
 async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """Shows immediately what was found: a reload can do it again."""
+    """Shows the result immediately. A reload might repeat the test."""
     one = await load(ctx, call.path["name"])
     found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
     level, problem = daily_checks.worst(found)
@@ -366,8 +367,8 @@ async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[
 
 
 async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """A link and no form: browsers hold ``form-action`` against each redirect behind a form. A link that is not known
-    to be ours shows the page with the button."""
+    """A link instead of a form, because browsers apply ``form-action`` to each redirect after a form. If the link might
+    come from another site, it shows the page with the button."""
     name = call.path["name"]
     back = f"{path_of(name)}?step=try"
     if not security.is_followed_here(ctx, call.head):
@@ -427,7 +428,7 @@ async def _confirm_off(ctx: RequestContext, call: PageCall[BackForm]) -> Confirm
 
 
 async def _everyone_is_admin(ctx: RequestContext, one: Loaded, limits: Collection[str]) -> Confirmation:
-    """``limits``: the domains of those who can come; without one, the name is typed."""
+    """``limits``: the allowed domains; without any, the admin must type the provider's name."""
     linked, head = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id)), one.head("")
     effects = (
         _("Everyone who signs in with it becomes an Admin, who can change all users and settings."),

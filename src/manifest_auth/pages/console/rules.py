@@ -32,12 +32,12 @@ from manifest_auth.text.models import convert
 
 DONE = {"saved": _("Settings saved. They apply immediately.")}
 _ADDRESSES = ("allowedOrigins", "returnAddresses")
-#: In a form, a switch is on or absent. A choice of three has a word for each.
+#: In a form, a switch is on or absent. A choice of three has a keyword for each.
 _WORDS: dict[Any, str] = {None: "", True: "on", False: "off"}
 
 
 class Heading(NamedTuple):
-    """Of a section. ``limited``: what those who are no Admin read there."""
+    """A section. ``limited``: its text for users who aren't Admins."""
 
     title: str
     note: str = ""
@@ -63,7 +63,7 @@ _HEADINGS = {
     "words": Heading(_("Support and language")),
 }
 _SORTED = sorted(LEAVES, key=lambda leaf: [*_HEADINGS].index(leaf.rule.section))
-#: Each page is saved alone. By its name in addresses, its title and sections; the first is shown where none is named.
+#: Each page is saved separately. By its name in addresses: title and sections. The first is the default.
 PAGES = {
     "passwords": (_("Passwords"), ("passwords",)),
     "factors": (_("Second factors"), ("factors",)),
@@ -91,7 +91,7 @@ def address_of(path: str, page: str) -> str:
 
 
 def _boxes(leaf: Leaf) -> dict[str, str]:
-    """By its value, the field of each box of a rule."""
+    """The field of each checkbox of a rule, by its value."""
     return {value: leaf.rule.box(leaf.name, value) for value in leaf.values}
 
 
@@ -104,8 +104,8 @@ def _names() -> Iterator[str]:
 if TYPE_CHECKING:
 
     class RulesForm(msgspec.Struct, frozen=True):
-        """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``page``: whose fields
-        count; ``confirm``: the addresses that wait for an Admin are confirmed."""
+        """The entered form: durations as text, one list item a line. ``act``: ``preview`` or ``save``; ``page``: whose
+        fields count; ``confirm``: the addresses that wait for an Admin are confirmed."""
 
         act: str = ""
         page: str = ""
@@ -127,8 +127,8 @@ class Box(NamedTuple):
 
 
 class RuleView(NamedTuple):
-    """A rule as the form shows it. ``text``: as it is typed; ``boxes``: of a list that is ticked; ``is_locked``: only
-    an Admin changes it, and no Admin looks."""
+    """A rule as the form shows it. ``text``: as it is typed; ``boxes``: of a list of checkboxes; ``is_locked``: only an
+    Admin can change it, and the viewer isn't one."""
 
     name: str
     control: str
@@ -141,7 +141,7 @@ class RuleView(NamedTuple):
 
 
 class Section(NamedTuple):
-    """``parts``: rules that stand side by side, or one that has the whole width."""
+    """``parts``: rules that are shown side by side, or one with the full width."""
 
     name: str
     heading: Heading
@@ -149,8 +149,8 @@ class Section(NamedTuple):
 
 
 class RulesView(msgspec.Struct, frozen=True):
-    """``page``: which of :data:`PAGES`. ``changes``: what is to be saved does; None: nothing was asked to be shown.
-    ``by_admin``: an Admin looks."""
+    """``page``: which of :data:`PAGES`. ``changes``: the effects of the pending change; None without a preview.
+    ``by_admin``: the viewer is an Admin."""
 
     page: str
     sections: tuple[Section, ...]
@@ -166,8 +166,9 @@ class RulesView(msgspec.Struct, frozen=True):
 
 
 async def act(ctx: RequestContext, form: RulesForm, client: Callable[[SystemUnit], int]) -> RulesView | None:
-    """Previews or saves what was typed; the preview, None if it is saved. ``client``: the number of the client whose
-    rules they are. Raises ValidationError, and Forbidden for a change that only an Admin can make."""
+    """Previews or saves the entered values. Returns the preview, or None if they were saved. ``client``: the number of
+    the client that the rules belong to. Raises ValidationError, and Forbidden for a change that only an Admin can make.
+    """
     store = ctx.services.store
     with naming_lines():
         if form.act != "save":
@@ -191,7 +192,7 @@ def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesVie
 
 
 def _changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Iterator[str]:
-    """The effects of a change, a sentence for each; none where nothing changes."""
+    """The effects of a change, one sentence each. Empty if nothing changes."""
     for leaf in _SORTED:
         change = leaf.change(old, new, effects)
         if change.was != change.now:
@@ -216,8 +217,8 @@ def _is_admin(unit: TenantUnit, ctx: RequestContext) -> bool:
 
 
 def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSettingsChange:
-    """The members that the form changes, and none that it leaves as it is: to save a list that waits for an Admin would
-    confirm it. The minimum length of passwords is always in it: another rule never changes it by implication.
+    """The members that the form changes, without unchanged ones, because saving a list that waits for an Admin would
+    confirm it. The minimum length of passwords is always included, so that another rule never changes it implicitly.
     Raises ValidationError."""
     typed = msgspec.to_builtins(form)
     given: dict[str, Any] = {}
@@ -237,7 +238,7 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
 
 
 def _asked(leaf: Leaf, typed: dict[str, str]) -> Any:
-    """The value that the form asks for."""
+    """The value from the form."""
     if leaf.control == "boxes":
         return [value for value, field in _boxes(leaf).items() if typed[field]]
     text = typed[leaf.name].strip()
@@ -265,7 +266,7 @@ def _number(text: str, field: str) -> int:
 
 
 def view(unit: TenantUnit, ctx: RequestContext, page: str, typed: RulesForm | None = None) -> RulesView:
-    """A page of the rules of the unit's client, or what was typed in their place."""
+    """A page of the client's rules, or of the entered values instead."""
     stored, by_admin = _stored(unit), _is_admin(unit, ctx)
     kept = _typed_of(stored)
     texts: dict[str, str] = kept if typed is None else msgspec.to_builtins(typed)
@@ -304,7 +305,7 @@ _SIDE_BY_SIDE = ("number", "length", "select", "text")
 
 
 def _parts(views: Iterator[RuleView]) -> tuple[tuple[RuleView, ...], ...]:
-    """Rules that stand side by side, in one part."""
+    """Rules that are shown side by side, as one part."""
     parts: list[tuple[RuleView, ...]] = []
     for is_narrow, group in groupby(views, key=lambda view: view.control in _SIDE_BY_SIDE and not view.is_locked):
         some = tuple(group)
@@ -313,7 +314,7 @@ def _parts(views: Iterator[RuleView]) -> tuple[tuple[RuleView, ...], ...]:
 
 
 def _typed_of(stored: StoredSettings) -> dict[str, str]:
-    """The form that says what is stored."""
+    """The form with the stored values."""
     texts: dict[str, str] = {}
     for leaf in LEAVES:
         value = msgspec.to_builtins(leaf.of(stored))

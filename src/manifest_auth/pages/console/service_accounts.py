@@ -49,7 +49,7 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     jwks: str = ""
 
     def given(self) -> dict[str, Any]:
-        """The same as :func:`.service_accounts.create` takes it. Raises ValidationError."""
+        """The settings in the form that :func:`.service_accounts.create` accepts. Raises ValidationError."""
         if not self.roles:
             raise ValidationError(details=[("roles", _("Choose at least one role"))])
         return {
@@ -77,7 +77,7 @@ def typed_of(account: ServiceAccount) -> AccountForm:
 
 
 def boxes_for(unit: TenantUnit, ctx: RequestContext, ticked: int) -> tuple[RoleBox, ...]:
-    """The roles that who looks can give a machine: never Admin; User Admin for an Admin alone."""
+    """The roles that the viewer can give a machine: never Admin, and User Admin only for an Admin."""
     offers_all = rank.manager(unit, ctx).is_admin
     offered = boxes(ticked, admin=False)
     return tuple(box for box in offered if offers_all or box.name != Role.USER_ADMIN.value)
@@ -223,7 +223,7 @@ def _kind(form: ActForm) -> SecretKind:
     return _KINDS[form.kind]
 
 
-#: By act, the word of what was done, and the work. It returns a secret that is shown once, or what is not looked at.
+#: By action, the keyword of the result and the function. It returns a secret that is shown once, or an ignored value.
 _ACTS: dict[str, tuple[str, Callable[[TenantUnit, RequestContext, int, ActForm], object]]] = {
     "change": ("changed", lambda unit, ctx, account, form: service_accounts.change(unit, ctx, account, form.given())),
     "disable": ("disabled", lambda unit, ctx, account, form: service_accounts.disable(unit, ctx, account)),

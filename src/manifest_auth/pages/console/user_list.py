@@ -1,4 +1,4 @@
-"""``/console/users``: the list of users, acts on several of them, and the list as a file."""
+"""``/console/users``: the list of users, bulk actions, and the list as a file."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ class UsersQuery(msgspec.Struct, frozen=True):
 if TYPE_CHECKING:
 
     class BulkForm(UsersQuery, frozen=True):
-        """The list with what is selected in it. ``act``: one of :data:`_BULK`; ``for_role``: to add or remove."""
+        """The list with what is selected in it. ``act``: one of :data:`_BULK`; ``for_role``: the role to add or
+        remove."""
 
         act: str = ""
         for_role: str = ""
@@ -90,7 +91,7 @@ else:
 
 
 def _selected(form: BulkForm) -> list[int]:
-    """Raises NotFound for what is no number, and ValidationError for nothing."""
+    """Raises NotFound for an invalid number, and ValidationError for an empty selection."""
     texts = [text for number in range(SIZE) if (text := getattr(form, f"user{number}"))]
     if not texts:
         raise ValidationError(details=[("users", _("Select at least one user"))])
@@ -100,7 +101,7 @@ def _selected(form: BulkForm) -> list[int]:
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The result for one user. ``link``: shown this once, where no mail is set up."""
+    """The result for one user. ``link``: shown once, if no mail is set up."""
 
     user: int
     name: str
@@ -144,8 +145,8 @@ def _list(ctx: RequestContext, call: PageCall[UsersQuery], unit: TenantUnit) -> 
 
 
 class BulkAct(NamedTuple):
-    """An act on each of several users. ``ask``: the question before it, for a number of users; ``effect``: for a role;
-    ``work``: on one user, for a role (a bit, 0 if it needs none); ``ends``: sessions end by it."""
+    """A bulk action. ``ask``: the question before it, for a number of users; ``effect``: for a role; ``work``: the
+    action on one user, for a role (a bit, 0 if it needs none); ``ends``: whether it ends sessions."""
 
     label: str
     ask: Callable[[int], str]
@@ -207,8 +208,8 @@ _BULK = {
 
 
 def _act_of(form: BulkForm) -> tuple[BulkAct, int]:
-    """The act, and the role that it is about. Raises ValidationError. Nobody becomes an Admin with others: that resets
-    an account, which its own page says."""
+    """The action and its role. Raises ValidationError. Users can't become Admins in bulk, because that resets an
+    account, as the user's page explains."""
     act = _BULK.get(form.act)
     if act is None:
         raise ValidationError(details=[("act", _("Choose an action"))])
@@ -241,7 +242,7 @@ async def _confirm(ctx: RequestContext, call: PageCall[BulkForm]) -> Confirmatio
 
 
 async def _bulk(ctx: RequestContext, call: PageCall[BulkForm]) -> View | Answer[None]:
-    """Each user in a transaction of their own, with its result: one who is rejected stops no other."""
+    """Handles each user in a separate transaction with its own result, so that one failure doesn't stop the others."""
     form, (act, role) = call.fields, _act_of(call.fields)
     selected = _selected(form)
     known = {user.id: user for user in await ctx.store.read(lambda unit: users.get_many(unit, selected))}
@@ -259,7 +260,7 @@ async def _bulk(ctx: RequestContext, call: PageCall[BulkForm]) -> View | Answer[
             link, is_done, said = (made.link or "" if isinstance(made, NewLink) else ""), True, ""
         except ReauthenticationRequired:
             if not any(one.is_done for one in outcomes):
-                raise  # nothing is done: the form waits for the proof
+                raise  # nothing is done: the form waits for re-authentication
             said = _("Confirm that it's you, and then try again")
         except NotFound:
             pass

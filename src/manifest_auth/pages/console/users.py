@@ -140,8 +140,8 @@ def _number(text: str) -> int:
 
 
 class UserAct(NamedTuple):
-    """A form of the page. ``done``: the sentence after it; ``work``: in one transaction. It returns a link that is
-    shown once, or the word of another sentence, or what is not looked at."""
+    """A form of the page. ``done``: the sentence after it; ``work``: runs in one transaction. It returns a link that is
+    shown once, the keyword of another sentence, or an ignored value."""
 
     done: str
     work: Callable[[TenantUnit, RequestContext, int, UserForm], object]
@@ -179,7 +179,7 @@ _ACTS = {
     ),
     "reset-factors": UserAct(_("Second factors removed. All sessions ended."), _reset_factors),
 }
-#: The question before an act; how many sessions end comes first.
+#: The question before an action. The number of sessions that end comes first.
 _ASKS = {
     "roles": Confirmation(
         _("Make %(name)s an Admin?"),
@@ -239,7 +239,7 @@ class InviteForm(RolesForm, frozen=True, rename="camel", kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """``user_id``: 0 if no account was made; ``link``: shown this once, where no mail is set up."""
+    """``user_id``: 0 if no account was made; ``link``: shown once, if no mail is set up."""
 
     line: str
     said: str
@@ -248,7 +248,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Invited(msgspec.Struct, frozen=True):
-    """The result of each line, and what the form holds for another try."""
+    """The result of each line, and the form's content for another try."""
 
     outcomes: tuple[Outcome, ...]
     people: str
@@ -296,7 +296,7 @@ async def _invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Ans
 
 
 async def _only(ctx: RequestContext, text: str, draft: Draft) -> Outcome:
-    """As :func:`_one`; a refusal is about the form's one field."""
+    """Like :func:`_one`, but errors refer to the form's only field."""
     try:
         return await _one(ctx, text, draft)
     except ValidationError as refusal:
@@ -324,8 +324,8 @@ def _lines(form: InviteForm) -> list[tuple[str, Draft]]:
 
 
 def _draft(text: str, roles: int) -> Draft:
-    """``ada@acme.example``, or ``Ada Lovelace <ada@acme.example>`` as mail programs copy it: what stands before the
-    last space is the first name."""
+    """``ada@acme.example``, or ``Ada Lovelace <ada@acme.example>`` as mail programs copy it: everything before the last
+    space is the first name."""
     found = _NAMED.match(text.rstrip(",;"))
     if found is None:
         return Draft(text.rstrip(",;").strip(), roles)

@@ -52,7 +52,7 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
 
 
 def _of_minutes(samples: Sequence[LoadSample], now: int) -> list[charts.Chart]:
-    """Charts of the last hour, a column for each minute; a minute without a sample has the numbers 0."""
+    """Charts of the last hour, a column for each minute; minutes without a sample have the value 0."""
     last = now // _MINUTE_MS
     minutes = range(last - _MINUTES + 1, last + 1)
     by_minute: dict[int, list[LoadSample]] = {}
@@ -137,7 +137,7 @@ def _of_backup(age_ms: int | None) -> charts.Chart:
 
 
 def _disks(settings: Settings) -> list[tuple[Path, int, int]]:
-    from manifest_auth.maintenance.doctor.storage import disks  # with the first use: no start waits for it
+    from manifest_auth.maintenance.doctor.storage import disks  # on first use, so that no start waits for it
 
     return disks(settings)
 

@@ -1,4 +1,4 @@
-"""``/installation/admins`` and ``/installation/account``: the system admins, and one's own account."""
+"""``/installation/admins`` and ``/installation/account``: the system admins, and the caller's account."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def _question(ctx: RequestContext, call: PageCall[AdminForm] | PageCall[Ac
     return await ctx.services.store.read(read)
 
 
-#: The question before an act; how many sessions end comes first.
+#: The question before an action. The number of sessions that end comes first.
 _ASKS = {
     "disable": Confirmation(
         _("Disable %(name)s?"), (_("They can't sign in until you enable their account."),), _("Disable")
@@ -130,7 +130,7 @@ def _end(unit: SystemUnit, ctx: RequestContext, admin_id: int) -> None:
     management.sign_out_all(unit, ctx, admin_id)
 
 
-#: A word of :data:`DONE`, and the operation.
+#: A keyword of :data:`DONE`, and the operation.
 _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] = {
     "disable": ("disabled", management.disable),
     "enable": ("enabled", _enable),
@@ -151,8 +151,8 @@ Password = fields.TypedPassword
 
 
 class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``act``: what to do. Each form has a password and a code of its own, so that what is wrong stands beside the
-    right one. ``secret``: that of the second factor that is being added, shown again until a code confirms it."""
+    """``act``: what to do. Each form has its own password and code fields, so that errors appear beside the right one.
+    ``secret``: of the second factor being added, shown again until a code confirms it."""
 
     act: Password = ""
     current_password: Password = ""
@@ -164,7 +164,7 @@ class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ShownFactor(msgspec.Struct, frozen=True):
-    """A secret that is shown once: the ``secret`` of a second factor that is being added, or recovery ``codes``."""
+    """A secret that is shown once: the ``secret`` of a second factor being added, or recovery ``codes``."""
 
     secret: str = ""
     codes: tuple[str, ...] = ()
@@ -248,7 +248,7 @@ async def _with_proof(form: AccountForm, work: Callable[[Credentials], Awaitable
         raise step_up.beside_proof(refusal, "factorPassword", "factorOtp") from None
 
 
-#: Each returns a word of :data:`ACCOUNT_DONE`, or what is to be shown once.
+#: Each returns a keyword of :data:`ACCOUNT_DONE`, or a value that is shown once.
 _ACCOUNT_ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str | ShownFactor]]] = {
     "password": _password,
     "end-others": _end_others,

@@ -1,4 +1,4 @@
-"""``/installation/audit``: what happened, at all clients and on the installation, a day of it unless more is asked."""
+"""``/installation/audit``: events of all clients and of the installation, one day by default."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _WORDS = {"system": _("The server"), "anonymous": _("An anonymous caller"), "": 
 
 
 def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNamespace, ...]:
-    """With the names that accounts have today. ``link``: as stored, its time 0 if its row is damaged; ``client``:
-    its identifier, empty for the installation and for a client that is gone; ``where``: the same in words; ``facts``:
-    names and values of its details."""
+    """An event with the current names of accounts. ``link``: as stored, its time 0 if its row is damaged; ``client``:
+    its identifier, empty for the installation and for a deleted client; ``where``: the same as text; ``facts``: names
+    and values of its details."""
     events = [(one, audit.readable(one.link).link) for one in found]
     names: dict[tuple[int, str], str] = {}
     wanted: dict[int, set[int]] = {}
@@ -52,7 +52,7 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNa
             names[chain, f"{kind}:{user.id}"] = called
 
     def actor(link: Link) -> str:
-        """A caller who has just re-authenticated is named, though the request began without a name."""
+        """Names a caller who has just re-authenticated, although the request began anonymously."""
         is_known = link.actor == "anonymous" and link.subject and not about(link.event).is_bad
         return link.subject if is_known else link.actor
 

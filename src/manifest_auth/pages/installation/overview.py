@@ -1,4 +1,4 @@
-"""``/installation``, ``…/health``, ``…/backups`` and ``…/throttles``: whether everything is well, and who did what."""
+"""``/installation``, ``…/health``, ``…/backups`` and ``…/throttles``: status and recent activity."""
 
 from __future__ import annotations
 
@@ -197,8 +197,8 @@ def _licence_in_words(standing: InstallationStanding) -> str:
 
 
 HEALTH_PATH = f"{ADMIN_OVERVIEW}/health"
-_SEALED_S = 5.0  # a person waits for it; the command line takes more
-_looking: set[int] = set()  # the one look of this process that is under way
+_SEALED_S = 5.0  # a person waits for it; the command line takes longer
+_looking: set[int] = set()  # the check of this process that is in progress
 
 
 async def _show_health(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -220,7 +220,7 @@ async def _findings(ctx: RequestContext) -> list[Finding]:
     return [one async for one in examine(ctx.services.settings, sealed_s=_SEALED_S)]
 
 
-# There is no download of backups: a stolen session must not carry password hashes away.
+# There is no download of backups: a stolen session must not reveal password hashes.
 
 
 BACKUPS_PATH = f"{ADMIN_OVERVIEW}/backups"
@@ -244,7 +244,7 @@ Text = fields.TypedEmail
 
 
 class ClearForm(msgspec.Struct, frozen=True):
-    """``act``: ``all``, or else what the other fields name."""
+    """``act``: ``all``, or what the other fields name."""
 
     act: Text = ""
     client: Text = ""

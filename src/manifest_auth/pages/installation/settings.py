@@ -116,7 +116,7 @@ class KeysQuery(msgspec.Struct, frozen=True):
 
 
 class KeyForm(msgspec.Struct, frozen=True):
-    """``act``: rotate the keys of a ``purpose``, or retire the ``key``, at once where it can be stolen."""
+    """``act``: rotate the keys of a ``purpose``, or retire the ``key``, immediately if it might be stolen."""
 
     act: Text = ""
     purpose: Text = ""
@@ -124,7 +124,7 @@ class KeyForm(msgspec.Struct, frozen=True):
 
 
 async def _show_keys(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | Answer[None]:
-    """No page shows a secret. After a refusal: the list from its beginning."""
+    """Shows no secrets. After an error, shows the list from its beginning."""
     asked = call.fields if isinstance(call.fields, KeysQuery) else KeysQuery()
     purpose = one_of(asked.purpose, _PURPOSES)
     filters = Filters("purpose" if purpose else None, of_purpose=purpose, now=ctx.now)

@@ -1,4 +1,4 @@
 """Pages to sign in and out: sign-in, sign-out, a forgotten password, one-time links.
 
-Owns no rule: they call what ``/api/client/auth`` calls.
+Owns no rule: the pages call the same operations as ``/api/client/auth``.
 """

@@ -23,8 +23,8 @@ from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.continuing import Finished
 from manifest_auth.text.languages import marked as _
 
-# A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects: a
-# foreign address is reached from a page of this server, by a refresh or a link.
+# A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects: an
+# address on another origin is reached from a page of this server, by a refresh or a link.
 
 
 ENDING_PATH = f"{SIGN_IN}/done"
@@ -33,7 +33,7 @@ SIGNED_IN = _("You're signed in")
 CONTINUE = "sign_in/continue.html"
 DUE = "sign_in/due.html"
 FACTOR_DUE = "sign_in/factor_due.html"
-#: Where new recovery codes are shown on the way, and the cookie with them.
+#: Page that shows new recovery codes on the way, and the cookie that contains them.
 CODES, CODES_COOKIE = f"{SIGN_IN}/codes", "codes"
 _CODES_S = 600
 
@@ -56,8 +56,8 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Sim
 
 
 def end_for(settings: str, roles: int, state: State, more: tuple[str, ...] = ()) -> str:
-    """The end of the sign-in, by the list as it is now; what is no longer on it ends at the account. ``more``:
-    addresses of the provider."""
+    """The destination of the sign-in, according to the current list. If an address is no longer listed, the sign-in
+    ends at the account. ``more``: addresses of the provider."""
     try:
         return step.end_of(settings, state, roles, more)
     except ValidationError:
@@ -77,8 +77,8 @@ def signed_in_here(
     more: tuple[str, ...] = (),
     headers: tuple[Header, ...] = (),
 ) -> Answer[None]:
-    """After the proof: the session's cookies, a new mark for the browser's forms, unless an app's request is bound to
-    the one that it has, and on to the end. ``more``: addresses of the provider."""
+    """After authentication: sets the session's cookies and, unless an app's request is bound to it, a new form cookie,
+    and redirects to the destination. ``more``: addresses of the provider."""
     settings, is_of_app = ctx.services.settings, return_addresses.is_of_app(state.return_to)
     mark = form_cookie if is_of_app else cookies.new_form_cookie(ctx)
     headers = (*cookies_of(ctx, signed_in), cookies.form_cookie_line(mark, settings), *headers)
@@ -95,8 +95,8 @@ def signed_in_here(
 
 
 async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) -> Answer[None]:
-    """After a right second factor: what the first proof would have led to, had none been due. Raises ValidationError
-    where an app's address was taken off the list in the meantime."""
+    """After a correct second factor, continues as the first step would have without one. Raises ValidationError if an
+    app's address was removed from the list in the meantime."""
     tenant, pending = finished.account.tenant, finished.pending
     more = await step.of_provider(ctx, tenant.id, finished.provider_id)
     over = (step.cookie(ctx, "", 0),)
@@ -119,7 +119,7 @@ async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) 
 
 
 def on_to(ctx: RequestContext, form_cookie: str, state: State, headers: tuple[Header, ...] = ()) -> Answer[None]:
-    """On to the end of a sign-in, ``state.return_to``, past what is to be shown on the way."""
+    """Redirects to the end of a sign-in, ``state.return_to``, or to pages that must be shown first."""
     sealed = step.seal_state(ctx, form_cookie, state)
     if state.recovery_codes:
         return see_other(CODES, (host_cookie(CODES_COOKIE, sealed, _CODES_S, ctx.services.settings), *headers))
@@ -130,8 +130,8 @@ def on_to(ctx: RequestContext, form_cookie: str, state: State, headers: tuple[He
 
 
 def handed_over(ctx: RequestContext, form_cookie: str, state: State, client: str, end: str, code: str) -> Answer[None]:
-    """An app gets a one-time code at its own address; no session begins here. The challenge stays with the rest:
-    anyone who begins again with this state gets no code without it."""
+    """Sends an app a one-time code at its own address, without a session here. The challenge stays in the state, so
+    that anyone who restarts with this state gets no code without it."""
     ends = State(client=client, return_to=end, response="code", challenge=state.challenge, code=code)
     return on_to(ctx, form_cookie, ends)
 
@@ -166,7 +166,8 @@ async def _show_ending(ctx: RequestContext, call: PageCall[StateQuery]) -> View 
 
 
 async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View | Answer[None]:
-    """The press of "Continue as …": no code is ever given without one, since apps can share a scheme."""
+    """Handles the button "Continue as …". No code is ever issued without pressing it, because apps can share a
+    scheme."""
     user, state = call.user, await step.unseal_state(ctx, call.form_cookie, call.fields.s)
     if user is None or state is None:
         return see_other(SIGN_IN if state is None else step.way_address(SIGN_IN, call.fields.s))
@@ -189,7 +190,7 @@ CODES_TEMPLATE = "sign_in/codes.html"
 
 
 async def _waiting(ctx: RequestContext, call: PageCall[None]) -> State | None:
-    """The content of the cookie, for the user who has just signed in; for an app no session begins here."""
+    """The content of the cookie, for the user who has just signed in; for an app, no session begins here."""
     text = call.head.cookie(host_name(CODES_COOKIE, ctx.services.settings)) or ""
     state = await step.unseal_state(ctx, call.form_cookie, text)
     return state if state is not None and (state.code or call.user is not None) else None

@@ -1,4 +1,4 @@
-"""``/forgot`` and ``/welcome``: one-time links by email, and the pages where they lead."""
+"""``/forgot`` and ``/welcome``: one-time links by email, and the pages that they lead to."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ async def _forgot(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answ
     return see_other(f"{step.way_address(PATH, s)}&sent=1")
 
 
-# The token stands behind ``#`` in the link, which the browser sends to nobody; a module posts it. Without scripts a
-# field takes the code that the email prints.
+# The token is after ``#`` in the link, which the browser sends to nobody; a module posts it. Without scripts a field
+# takes the code that the email prints.
 
 
 CODE = "sign_in/welcome_code.html"
@@ -88,7 +88,7 @@ DONE = "sign_in/welcome_done.html"
 
 
 class WelcomeForm(msgspec.Struct, frozen=True):
-    """``act``: empty to see what the link is good for; else what to do with it."""
+    """``act``: empty to show the link's purpose; else what to do with it."""
 
     token: fields.TypedToken = ""
     act: Literal["", "password", "email", "email-undo"] = ""
@@ -127,7 +127,7 @@ async def _post(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answ
 async def _change_email(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Answer[None]:
     token = call.fields.token
     change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
-    client = "" if change is None else change.tenant.identifier  # for the looks of the page that says it is done
+    client = "" if change is None else change.tenant.identifier  # for the branding of the confirmation page
     if call.fields.act == "email":
         email = await email_change.confirm(ctx, token)
         return _done(ctx, call, State(client=client, done="confirmed", email=email))

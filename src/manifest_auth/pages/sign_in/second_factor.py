@@ -34,7 +34,7 @@ FACTOR_WRONG: dict[Way, str] = {
 
 
 class FactorQuery(StateQuery, frozen=True):
-    """``way``: that was chosen in place of the usual one."""
+    """``way``: the method that the user chose instead of the default."""
 
     way: Way | Literal[""] = ""
 
@@ -60,7 +60,7 @@ async def _show_factor(ctx: RequestContext, call: PageCall[FactorQuery]) -> View
 async def _view(
     ctx: RequestContext, call: PageCall[Any], question: Question, way: Way | Literal[""], *, trust: bool = False
 ) -> View:
-    """``way``: that is asked for, if it can answer; else the factor that was used last."""
+    """``way``: the requested method if it works; else the factor that was last used."""
     s = step.seal_state(ctx, call.form_cookie, step.state_of(question))
     here = step.way_address(step.SECOND_FACTOR, s)
     there = [member for member in question.members if member in FACTOR_WRONG]
@@ -80,7 +80,7 @@ async def _view(
 
 
 async def _options(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """The options to answer with a passkey. The challenge stays in the browser's cookie: no script asks."""
+    """The options for a passkey. The challenge stays in the browser's cookie, so no script requests it."""
     return start.passkey_json(await gate.to_answer(ctx, step.shown(ctx, call.head)))
 
 
@@ -93,7 +93,7 @@ async def _again_factor(ctx: RequestContext, call: PageCall[FactorForm]) -> View
 
 
 def _given(form: FactorForm) -> Given:
-    """The answer that was typed. Raises ValidationError for none."""
+    """The entered response. Raises ValidationError if there is none."""
     if form.way == "passkey":
         return Given(passkey=start.read_passkey(form.credential))
     typed = (form.otp if form.way == "otp" else form.recovery_code).strip()
@@ -126,14 +126,14 @@ ENROL_WRONG = _("This code is incorrect. Check that you added this page's key to
 
 
 class EnrolQuery(StateQuery, frozen=True):
-    """``way``: ``passkey`` to make one."""
+    """``way``: ``passkey`` to create one."""
 
     way: Literal["", "passkey"] = ""
 
 
 class EnrolForm(StateQuery, frozen=True):
-    """``act``: ``totp`` begins with an authenticator app, ``confirm`` brings its first code, ``passkey`` a new passkey
-    by the name of ``name``."""
+    """``act``: ``totp`` begins with an authenticator app, ``confirm`` sends its first code, ``passkey`` sends a new
+    passkey called ``name``."""
 
     act: Literal["totp", "confirm", "passkey"] = "confirm"
     otp: Annotated[str, Meta(max_length=64)] = ""

@@ -1,4 +1,4 @@
-"""Starts and callbacks of sign-in through identity providers: what browsers follow, and SAML's post."""
+"""Starts and callbacks of sign-in through identity providers: browser redirects and SAML's form post."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ from manifest_auth.text.languages import Words, catalogue, shown
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import BASE64, REQUIRED, convert, from_texts
 
-_TRIED = "tried"  # where a request keeps what it named
+_TRIED = "tried"  # where a request keeps its names
 _SIGNED_IN_AS = _("You signed in there as %(email)s.")
 _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
 
@@ -92,14 +92,14 @@ class _FailedSignIn(NamedTuple):
 
 
 def note(ctx: RequestContext, tried: Tried) -> None:
-    """Stores in the request what it names, for the page of its refusal."""
+    """Stores the names from the request, for its error page."""
     ctx.loaded[_TRIED] = tried
 
 
 async def page_or_envelope(
     ctx: RequestContext, refusal: Refusal, head: Head, *, parameters: Collection[str] = ()
 ) -> Answer[None]:
-    """A page where a browser asks, the envelope for programs. ``parameters``: names that the page can show."""
+    """A page for browsers, the envelope for programs. ``parameters``: names that the page can show."""
     if not prefers_html(head.accept):
         return refuse(refusal, ctx.request_id)
     tried: Tried | None = ctx.loaded.get(_TRIED)
@@ -112,7 +112,7 @@ async def page_or_envelope(
 
 
 async def _find(ctx: RequestContext, tried: Tried) -> _FailedSignIn | None:
-    """Client and provider, by the sign-in that is under way, else by their names."""
+    """Client and provider, from the sign-in in progress, else by their names."""
 
     def work(unit: SystemUnit) -> _FailedSignIn | None:
         flow = sign_in_flows.find_by_state(unit, tried.state, ctx.now) if tried.state else None
@@ -157,11 +157,11 @@ def _words(ctx: RequestContext, head: Head, brand: Brand) -> Words:
 
 
 def _advice(refusal: Refusal, t: Words) -> str:
-    """Why the sign-in failed, as a sentence; empty where the refusal says no more than its code."""
+    """Why the sign-in failed, as a sentence. Empty if the error says no more than its code."""
     if not isinstance(refusal, SsoFailed) or refusal.message == refusal.sentence:
         return ""
     text = shown(refusal.message, t)
-    text = text if text.endswith((".", "。")) else f"{text}."  # those of JSON can lack it
+    text = text if text.endswith((".", "。")) else f"{text}."  # messages in JSON might not have one
     if not refusal.email:
         return text
     return f"{text} {t.gettext(_SIGNED_IN_AS) % {'email': refusal.email}}"
@@ -216,7 +216,7 @@ def _redirect_to_public_address(ctx: RequestContext, call: Call[Any], path: str)
 
 
 async def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest | None:
-    """The requested sign-in; None: by a page of ours that is too old, or another browser's."""
+    """The requested sign-in; None if the page that started it is too old or another browser's."""
     q: StartQuery = call.parameters
     if q.s:
         return await _start_request_of_page(ctx, call, q)

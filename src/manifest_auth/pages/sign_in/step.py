@@ -1,4 +1,4 @@
-"""The state of a sign-in under way, its client and methods, and the step between the first proof and the session."""
+"""The state of a sign-in in progress, its client and methods, and the step between the first factor and the session."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class StateQuery(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``client``: identifier of the client that is meant, empty for none yet; ``email``: as typed; ``return_to``: as
-    asked for, checked where it came in, and again where the sign-in ends; ``invitation_id``: of an open invitation, the
-    token of which was shown; ``anew``: someone who is signed in wants another account; ``code``: a one-time code that
-    waits to be handed over; ``due``: the password is older than the client's rules have it; ``factor_due_at``: from
-    when on a second factor is required, 0 for none; ``provider_id``: of the provider whose return addresses count too;
-    ``recovery_codes``: shown on the way; ``done``: what a one-time link did; ``removed``, ``manages``: of an undone
-    change of address; ``made_at``: milliseconds since 1970, like ``factor_due_at``."""
+    """``client``: identifier of the client, empty until it is known; ``email``: as typed; ``return_to``: as requested,
+    checked on arrival and again when the sign-in ends; ``invitation_id``: of an open invitation, the token of which was
+    shown; ``anew``: a signed-in user wants to use another account; ``code``: a one-time code to pass on; ``due``: the
+    password is older than the client's rules allow; ``factor_due_at``: when a second factor becomes required, 0 for
+    never; ``provider_id``: of the provider whose return addresses are valid too; ``recovery_codes``: shown on the way;
+    ``done``: what a one-time link did; ``removed``, ``manages``: of an undone change of address; ``made_at``:
+    milliseconds since 1970, like ``factor_due_at``."""
 
     client: str = ""
     email: str = ""
@@ -70,12 +70,12 @@ _decode = msgspec.json.Decoder(State).decode
 
 
 def seal_state(ctx: RequestContext, form_cookie: str, state: State) -> str:
-    """As text for an address or a field."""
+    """The state as text for an address or a field."""
     return security.seal(ctx, form_cookie, _encode(msgspec.structs.replace(state, made_at=ctx.now)))
 
 
 async def unseal_state(ctx: RequestContext, form_cookie: str, text: str) -> State | None:
-    """None for one that was changed, is another browser's, or is older than an hour."""
+    """Reads a sealed state. None if it was changed, is another browser's, or is older than an hour."""
     opened = await security.unseal(ctx, form_cookie, text)
     state = _decode(opened) if opened is not None else None
     return state if state is not None and security.is_fresh(state.made_at, ctx.now) else None
@@ -85,10 +85,10 @@ SIGN_IN = "/sign-in"
 
 
 class SignInView(msgspec.Struct, frozen=True):
-    """``client``: its name, empty while none is known; ``fixed``: the email address was typed a page before;
-    ``password``: whether it is asked for here; ``passkey``: whether one signs in here; ``unknown``: credential id of a
-    passkey that nobody has anymore; ``fresh``: the flow was begun again, since what came was old or not ours;
-    ``s``: the state for the form; ``change``, ``forgot``: addresses of links."""
+    """``client``: its name, empty until it is known; ``fixed``: the email address was typed on the previous page;
+    ``password``: whether the page asks for it; ``passkey``: whether users can sign in with one; ``unknown``: credential
+    ID of a passkey that was removed; ``fresh``: the sign-in restarted, because its state was old or invalid; ``s``: the
+    state for the form; ``change``, ``forgot``: addresses of links."""
 
     client: str
     s: str
@@ -104,7 +104,7 @@ class SignInView(msgspec.Struct, frozen=True):
 
 
 async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
-    """The client that is meant. Raises UnknownClient."""
+    """The client of the sign-in. Raises UnknownClient."""
     if not state.client:
         return None
     found = await ctx.services.store.read(lambda unit: tenants.find(unit, state.client))
@@ -114,7 +114,7 @@ async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
 
 
 def end_of(settings: str, state: State, roles: int = 0, more: tuple[str, ...] = ()) -> str:
-    """The end of a sign-in. ``settings``: the client's, as stored; ``roles``: of the user, where it is known; ``more``:
+    """The end of a sign-in. ``settings``: the client's, as stored; ``roles``: of the user, if known; ``more``:
     addresses of the provider. Raises ValidationError."""
     listed = tenants.return_addresses_for(tenants.settings_of(settings), roles)
     return return_addresses.choose((*more, *listed), state.return_to, state.response)
@@ -129,14 +129,15 @@ async def of_provider(ctx: RequestContext, tenant_id: int, provider_id: int | No
 
 
 def way_address(path: str, s: str) -> str:
-    """A page's address with what the sign-in knows."""
+    """A page's address with the state of the sign-in."""
     return f"{path}?s={s}"
 
 
 async def view_of(
     ctx: RequestContext, call: PageCall[Any], state: State, tenant: Tenant | None, *, fresh: bool = False
 ) -> SignInView:
-    """With a client: all of its ways in on one page. Without: the email address first, then the password."""
+    """With a client, all of its sign-in methods on one page. Without a client, the email address first, then the
+    password."""
     s = seal_state(ctx, call.form_cookie, state)
     others = seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, email="", client=""))
     passkey = not why_no_passkeys(ctx.services.settings)
@@ -170,7 +171,7 @@ async def view_of(
     )
 
 
-# The challenge of the second step stands in the cookie alone, never in an address or a field.
+# The challenge of the second step is only in the cookie, never in an address or a field.
 
 
 SECOND_FACTOR, ENROL = "/sign-in/second-factor", "/sign-in/enrol"
@@ -179,8 +180,8 @@ _BEGIN_AGAIN, BACK = _("Start again"), _("Go back to the app")
 
 
 async def begin(ctx: RequestContext, due: MfaRequired, form_cookie: str, *, is_new: bool = False) -> Answer[None]:
-    """On to the page that asks for the factor, or enrolls it. ``form_cookie``: of the browser, by which it can begin
-    again with what it typed; ``is_new``: it is none that the browser has. Raises InvalidToken, TokenExpired."""
+    """Redirects to the page that asks for the factor or enrolls it. ``form_cookie``: the browser's, with which it can
+    restart with the entered values; ``is_new``: the browser doesn't have it yet. Raises InvalidToken, TokenExpired."""
     question = await gate.look_at_question(ctx, due.challenge)
     await ctx.services.keys.ensure_current()
     path = ENROL if due.methods else SECOND_FACTOR
@@ -192,18 +193,18 @@ async def begin(ctx: RequestContext, due: MfaRequired, form_cookie: str, *, is_n
 
 
 async def begin_after_provider(ctx: RequestContext, due: MfaRequired, head: Head) -> Answer[None]:
-    """The same for a browser that comes back from a provider, whose post brings no form cookie."""
+    """The same for a browser that returns from a provider, whose post sends no form cookie."""
     mark = cookies.shown_form_cookie(head, ctx.services.settings)
     return await begin(ctx, due, mark or cookies.new_form_cookie(ctx), is_new=not mark)
 
 
 def cookie(ctx: RequestContext, challenge: str, life_s: int) -> Header:
-    """The cookie with a challenge. An empty one with life 0: the step is over."""
+    """The cookie with a challenge. An empty one with lifetime 0 ends the step."""
     return host_cookie(_COOKIE, challenge, life_s, ctx.services.settings)
 
 
 def shown(ctx: RequestContext, head: Head) -> str:
-    """The challenge that the browser brought. Raises TokenExpired where there is none: its cookie lives as long."""
+    """The browser's challenge. Raises TokenExpired if there is none, because its cookie has the same lifetime."""
     challenge = head.cookie(host_name(_COOKIE, ctx.services.settings))
     if not challenge:
         raise TokenExpired(reason="no challenge in a cookie")
@@ -211,8 +212,8 @@ def shown(ctx: RequestContext, head: Head) -> str:
 
 
 def state_of(question: Question) -> State:
-    """The state of a sign-in that starts again in place of this one. Where it ended at an address of the provider, or
-    gave a code without PKCE, no page of ours could begin it: then it ends as usual."""
+    """The state of a sign-in that restarts this one. If this one ended at an address of the provider, or issued a code
+    without PKCE, no page of this server could start it, so it ends at the default page."""
     wanted = Pending() if question.provider_id is not None else question.pending
     return State(
         client=question.tenant.identifier,
@@ -225,7 +226,7 @@ def state_of(question: Question) -> State:
 
 
 async def way_back(ctx: RequestContext, call: PageCall[Any]) -> Link | None:
-    """The way of a sign-in that was rejected back to the app that asked for it; None: none did."""
+    """The path back to the app that requested a rejected sign-in. None if no app did."""
     state = await unseal_state(ctx, call.form_cookie, getattr(call.fields, "s", ""))
     if state is None or not return_addresses.is_of_app(state.return_to):
         return None
@@ -233,7 +234,7 @@ async def way_back(ctx: RequestContext, call: PageCall[Any]) -> Link | None:
 
 
 async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken | TokenExpired, s: str) -> Answer[None]:
-    """The page that says so, and begins again. ``s``: of the sign-in, if it is known."""
+    """The page that explains this and starts again. ``s``: of the sign-in, if known."""
     state = await unseal_state(ctx, call.form_cookie, s) if s else None
     tenant = await client_of(ctx, state) if state is not None else None
     brand = brands.of_client(tenant)
@@ -247,8 +248,8 @@ async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken |
 
 
 def hinted(text: str) -> str:
-    """The address that an application hints at; empty for a text that is none: a link must not put words of its own
-    onto the page."""
+    """The address that an application hints at; empty for any other text, because a link must not add its own text to
+    the page."""
     try:
         return check_email(text)
     except ValidationError:

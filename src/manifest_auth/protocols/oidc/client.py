@@ -45,7 +45,7 @@ class TtlCache(Generic[Thing]):
     invalid value.
 
     ``stale_ms``: the maximum age of a copy that is used while fetching fails; 0: none. No client waits for the fetch of
-    another client, whose share can be used up.
+    another client, which might have used up its share.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class TtlCache(Generic[Thing]):
         if self._is_younger(entry.failed_at.get(deadline.tenant_id), RENEW_MS):
             self._stale.inc()
             return entry.thing
-        try:  # the rest of the time is for the use of the value
+        try:  # the rest of the time is for using the value
             now = asyncio.get_running_loop().time()
             thing = await self._fetch_once(key, deadline._replace(at=now + (deadline.at - now) / 2))
         except Unreachable:
@@ -157,7 +157,7 @@ class Client:
     async def redeem_tokens(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> Redeemed:
-        """As :meth:`redeem`, with the provider's tokens, for calls to its other services."""
+        """Like :meth:`redeem`, with the provider's tokens, for calls to its other services."""
         found = await self.discover(registration.issuer, deadline)
         id_token, access_token, refresh_token = await self._tokens.redeem(found, registration, answer, deadline)
         signed = person_claims.read_token(id_token, found.algorithms)
@@ -193,7 +193,7 @@ class Client:
     async def callback(
         self, registration: Registration, addresses: CallbackAddresses, random: Random, tenant_id: int
     ) -> tuple[Callback, CallbackState]:
-        """The callback address of a sign-in now, and whether the provider has it registered."""
+        """The callback address of a sign-in now, and whether it is registered with the provider."""
         found = await self.discover(registration.issuer, self._outgoing.deadline(tenant_id))
         chosen = addresses.chosen(found)
         deadline = self._outgoing.deadline(tenant_id)

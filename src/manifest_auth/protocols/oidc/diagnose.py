@@ -1,4 +1,5 @@
-"""``provider test`` for OpenID Connect: examines a provider and our registration at it; findings as sentences."""
+"""``provider test`` for OpenID Connect: checks a provider and this server's registration there; findings are
+sentences."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from manifest_auth.text import base64url
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
 
-# Our registration is checked without a user: by requests that the provider must reject. The kind of refusal is the
+# The registration is checked without a user, with requests that the provider must reject. The kind of error is the
 # finding.
 
 
@@ -40,14 +41,14 @@ _TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that say 
 
 class Finding(NamedTuple):
     """``ok``: correct; ``note``: worth knowing; ``bad``: users cannot sign in; ``unknown``: a test cannot tell whether
-    they can. ``about``: which part of the provider mends it."""
+    they can. ``about``: the provider's settings that fix it."""
 
     level: Literal["ok", "note", "unknown", "bad"]
     text: str
     about: Literal["settings", "rules"] = "settings"
 
 
-#: Of a callback address, with the reason where it is unknown.
+#: State of a callback address, with the reason if it is unknown.
 CallbackState = tuple[Literal["registered", "not registered", "unknown"], str]
 
 
@@ -87,8 +88,8 @@ async def client_finding(
     redirect_uri: str,
     deadline: Deadline,
 ) -> Finding:
-    """Whether client id and secret are right. Most providers check the client before the code. A provider that reports
-    a wrong code also to an invented client checks no client first. Raises nothing."""
+    """Whether client id and secret are right. Most providers check the client before the code. If a provider reports an
+    invalid code even for an invented client, it doesn't check the client first. Raises nothing."""
     tokens, answer = TokenEndpoint(outgoing), Answer(*_BOGUS, nonce="", redirect_uri=redirect_uri)
     try:
         reply = await tokens.ask(found, registration, answer, deadline)
@@ -97,7 +98,7 @@ async def client_finding(
     complaint = error_of(reply)
     if is_about_client(reply):
         return Finding("bad", _("The client ID or the client secret is incorrect."))
-    if with_number("", description_of(reply)).strip() == _NO_APPLICATION:  # under a code that says something else
+    if with_number("", description_of(reply)).strip() == _NO_APPLICATION:  # with a code that means something else
         text = _(
             "Microsoft Entra ID doesn't know an application with this client ID (%(number)s).", number=_NO_APPLICATION
         )
@@ -133,7 +134,7 @@ def _same(one: Reply, other: Reply) -> bool:
     return (one.status, error_of(one)) == (other.status, error_of(other))
 
 
-#: In issuers of Entra ID: who copies it wrong gets the issuer wrong.
+#: In issuers of Entra ID, where copying it incorrectly makes the issuer invalid.
 _DIRECTORY = re.compile(r"/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/v2\.0\Z", re.IGNORECASE)
 
 

@@ -14,7 +14,7 @@ from manifest_auth.text.languages import marked as _
 
 
 class Registration(NamedTuple):
-    """Our registration at one provider. ``authentication``: ``auto``, ``basic``, ``post`` or ``none``."""
+    """This server's registration with a provider. ``authentication``: ``auto``, ``basic``, ``post`` or ``none``."""
 
     issuer: str
     client_id: str
@@ -42,8 +42,8 @@ class Discovered(NamedTuple):
 
 
 class Authorization(NamedTuple):
-    """Parameters of one authorization request. ``challenge``: of PKCE, S256; ``max_age``: seconds since the person
-    authenticated, at most; ``acr_values``: levels that are wished for, separated by blanks; ``claims``: JSON."""
+    """Parameters of one authorization request. ``challenge``: of PKCE, S256; ``max_age``: maximum seconds since the
+    user authenticated; ``acr_values``: requested levels, separated by spaces; ``claims``: JSON."""
 
     state: str
     nonce: str
@@ -181,8 +181,8 @@ def refused_by_provider(status: int, error: object, description: object = None) 
 
 
 class Callback(NamedTuple):
-    """Stored at the start of a sign-in, so that later announcements of the provider do not matter. ``iss_required``:
-    the provider announced that its answers have ``iss``."""
+    """Values stored at the start of a sign-in, so that later changes of the provider's metadata don't matter.
+    ``iss_required``: the provider announced that its answers have ``iss``."""
 
     redirect_uri: str
     iss_required: bool
@@ -237,7 +237,7 @@ def request_address(found: Discovered, registration: Registration, asked: Author
 # The token endpoint: a code for tokens (OpenID Connect Core, section 3.1.3; RFC 6749, sections 2.3 and 4.1.3).
 
 _METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
-_TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can carry
+_TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can contain
 _MOST = 1000
 #: Errors about the code, not about the client. Glewlwyd answers ``invalid_code`` with 403.
 ABOUT_CODE = frozenset({"invalid_grant", "invalid_code"})

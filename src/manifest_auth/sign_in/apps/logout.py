@@ -216,7 +216,7 @@ async def take_due(services: Services, *, ended: bool) -> list[Notice]:
 
 
 async def pause_s(services: Services) -> float:
-    """Seconds until the next turn: a try of any process that may have been killed is due on time."""
+    """Seconds until the next turn: a try of any process that might have been killed is due on time."""
     now = services.clock.now_ms()
     next_at = await services.store.read(lambda unit: unit.first(_NEXT, now=now))
     return _EVERY_S if next_at is None else min(_EVERY_S, max(0.0, (next_at - now) / 1000 - TOGETHER_S))
