@@ -37,7 +37,7 @@ ExternalKey = tuple[bytes, str | None]
 
 
 class EntraBearers(Protocol):
-    """Verifies Microsoft's access tokens, and caches the verdicts (:mod:`.sign_in.providers.entra_bearer`)."""
+    """Verifies Microsoft's access tokens, and caches the results (:mod:`.sign_in.providers.entra_bearer`)."""
 
     def key_of(self, ctx: RequestContext, token: str) -> ExternalKey | None: ...
 
@@ -82,20 +82,20 @@ class Services:
     origin_index: OriginIndex
     refusals: Refusals
     started_at: int  # start of this process, milliseconds
-    draining: bool = False  # the process was told to end, and still serves
-    jobs_failed_at: int = 0  # when background jobs of this process failed last, 0 once they are clean again
+    draining: bool = False  # the process is shutting down but still serves
+    jobs_failed_at: int = 0  # when background jobs of this process last failed, 0 after they succeed again
 
 
 class Owner(NamedTuple):
-    """The user whose data an answer has: settings of the client, and roles (a bit mask)."""
+    """The user whose data a response contains: settings of the client, and roles (a bit mask)."""
 
     tenant_settings: str
     roles: int
 
 
 class Mutation(NamedTuple):
-    """A GraphQL mutation, as the log names it. ``operation``: the caller's name for it, empty if none; ``fields``:
-    the schema's."""
+    """A GraphQL mutation for the log. ``operation``: the caller's name for it, empty if none; ``fields``: the
+    schema's."""
 
     operation: str
     fields: tuple[str, ...]
@@ -104,10 +104,10 @@ class Mutation(NamedTuple):
 class RequestContext(AccountRequest):
     """One request, with the services to answer it.
 
-    ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: that body or query name, empty if none;
-    ``owner``: of the answer, where a sign-in or a refresh found it; ``renewed_cookies``: the ``Set-Cookie`` lines of
+    ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: the client that body or query names, or
+    empty; ``owner``: of the response, after a sign-in or a refresh; ``renewed_cookies``: the ``Set-Cookie`` lines of
     sessions whose idle time this request renews; ``license_warning``: of the answer's header; ``loaded``: rows that
-    GraphQL has loaded for this request; ``mutation``: that it runs.
+    GraphQL has loaded for this request; ``mutation``: the one that it runs.
     """
 
     __slots__ = (

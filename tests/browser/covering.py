@@ -58,8 +58,8 @@ def every_pair(states: Iterable[str]) -> list[Visit]:
 
 
 def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
-    """Looks that one visit can have: with each language every width, in colours that take turns; a console has each
-    look by itself."""
+    """Looks that one visit can have: with each language every width, in colors that take turns; a console has each
+    look on its own."""
     if is_console(route):
         return [("en", (Look(scheme, width),)) for scheme in SCHEMES for width in WIDTHS]
     return [

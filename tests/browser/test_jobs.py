@@ -1,4 +1,4 @@
-"""The jobs of newcomers, each in a number of steps that no change may raise unnoticed.
+"""The jobs of newcomers, each in a number of steps that no change can raise unnoticed.
 
 A step is an address opened, a link or button pressed, a field filled in, or a box ticked. Steps at a provider's own
 pages don't count.

@@ -3,8 +3,8 @@
 Each state is opened once, in a language that takes its turn, and seen at three widths, light and dark. Axe sees it in a
 narrow window, and of each route a state in dark colors. With ``--rounds 50``, for each route every pair of language,
 scheme and width occurs, a console is seen in English in every scheme at every width, and axe sees every look. There, at
-most three languages share a server, so that what is refused again and again stays below the limits for one address. One
-state of the largest parts is seen in `./dev test` too, and of a sign-in one of each route (`test_pages_access.py`).
+most three languages share a server, so that what is rejected again and again stays below the limits for one address.
+One state of the largest parts is seen in `./dev test` too, and of a sign-in one of each route (`test_pages_access.py`).
 """
 
 from __future__ import annotations

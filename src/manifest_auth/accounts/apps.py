@@ -38,7 +38,7 @@ Algorithm = Literal["RS256", "ES256"]
 #: Apps of one client, addresses of each list, and live secrets of an app.
 MOST, MOST_ADDRESSES, MOST_SECRETS = 100, 20, 2
 OIDC_SCOPES: Final = ("openid", "profile", "email", "roles", "offline_access")
-#: The scopes that apps may have, in the order in which they are stored: the product's permissions come last.
+#: The scopes that apps can have, in the order in which they are stored: the product's permissions come last.
 SCOPES: Final = (*OIDC_SCOPES, *(permission.value for permission in Permission))
 ACCESS_S, REFRESH_DAYS = (60, 3600), (1, 365)
 TOUCH_EVERY_MS: Final = 60_000
@@ -95,7 +95,7 @@ class App(NamedTuple):
         return any(hmac.compare_digest(hashed, one or "") for one in (self.secret_1, self.secret_2))
 
     def is_redirect(self, address: str) -> bool:
-        """Whether users may be sent back to this address: a listed one, exactly; of a native app also with another port
+        """Whether users can be sent back to this address: a listed one, exactly; of a native app also with another port
         on a loopback address (RFC 8252, section 7.3)."""
         listed = self.redirect_uris.split()
         if address in listed or self.kind != "native":
@@ -228,14 +228,14 @@ def changed(app: App, given: Mapping[str, Any]) -> App:
 
 
 def is_narrower(before: App, after: App) -> bool:
-    """Whether the app may ask for less than before, lets in fewer users, or asks for more of them."""
+    """Whether the app can ask for less than before, lets in fewer users, or asks for more of them."""
     lets_fewer_in = after.roles and (not before.roles or before.roles & ~after.roles)
     asks_more = after.second_factor > before.second_factor or after.consent > before.consent
     return bool(lets_fewer_in) or asks_more or not set(before.scopes.split()) <= set(after.scopes.split())
 
 
 def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mapping[str, Any]) -> App:
-    """Changes the ``given`` members. An app that may ask for less, lets in fewer users, or asks for more of them,
+    """Changes the ``given`` members. An app that can ask for less, lets in fewer users, or asks for more of them,
     loses its sessions; one that gets a JWKS keeps its
     secrets for as long as a rotated one lives. Raises as :func:`create_app`, and NotFound."""
     _check_manages(unit, who, app_id)
@@ -290,14 +290,14 @@ def _check_manages(unit: TenantUnit, who: Request, app_id: str = "") -> None:
 
 
 def _check_rank(unit: TenantUnit, who: Request, *scopes: str) -> None:
-    """Only an Admin manages an app that may ask for a permission by which access is given: its owner could use it
+    """Only an Admin manages an app that can ask for a permission by which access is given: its owner could use it
     with the rank of its users."""
     if any(_MANAGING.intersection(one.split()) for one in scopes):
         rank.check_is_admin(unit, who, "Only an Admin manages an app that may manage users or settings")
 
 
 def _check_called(unit: TenantUnit, who: AccountRequest, before: App, after: App) -> None:
-    """Only an Admin chooses an address that the server calls: it may be in a private network, if the server calls any
+    """Only an Admin chooses an address that the server calls: it can be in a private network, if the server calls any
     there."""
     if after.backchannel_uri is not None and after.backchannel_uri != before.backchannel_uri:
         rank.check_is_admin(unit, who, "Only an Admin sets the back-channel logout URI of an app")
@@ -520,7 +520,7 @@ def put_grant(unit: TenantUnit, grant: Grant) -> None:
 
 
 def list_grants(unit: TenantUnit, user_id: int) -> list[tuple[Grant, App]]:
-    """The apps with access to a user's account, with what each may do; the first one that got it first."""
+    """The apps with access to a user's account, with what each can do; the first one that got it first."""
     found = {app.id: app for app in unit.all(_LIST)}
     return [(one, found[one.app_id]) for one in unit.all(_GRANTS_OF_USER, of_user=user_id) if one.app_id in found]
 

@@ -165,7 +165,7 @@ class Pipeline:
             headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
         is_usual = answer.security is None and answer.policy is None
         constant = self._usual[varies] if is_usual else self._own(answer, varies=varies)
-        if trace is not None:  # the next request of the connection may begin while the answer is sent
+        if trace is not None:  # the next request of the connection can begin while the answer is sent
             tracing.CURRENT.set(None)
         whole = (scope.get("extensions") or {}).get(WHOLE)
         if whole is not None and answer.parts is None:

@@ -1,7 +1,7 @@
-"""One-time codes of an authenticator app (TOTP, RFC 6238), and random recovery codes: made, written, compared.
+"""One-time codes of an authenticator app (TOTP, RFC 6238), and random recovery codes: created, formatted, compared.
 
-SHA-1, six digits, steps of 30 seconds, as all apps know them. Clocks might differ by one step. Whether a step or a
-recovery code was used before is for the caller to store.
+SHA-1, six digits, steps of 30 seconds, as all apps know them. Clocks might differ by one step. The caller stores which
+steps and recovery codes were used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def new_secret(random: Random) -> str:
 
 def step_of(secret: str, text: str, now: int) -> int:
     """The time step of a code, used before or not; 0 for a wrong code. ``now``: milliseconds."""
-    import pyotp  # imported only where a second factor is used
+    import pyotp  # imported only if a second factor is used
 
     app, code, current = pyotp.TOTP(secret), normal(text), now // 1000 // STEP_S
     fits = [step for step in (current - 1, current, current + 1) if _same(app.generate_otp(step), code)]
@@ -31,8 +31,8 @@ def step_of(secret: str, text: str, now: int) -> int:
 
 
 def address(secret: str, name: str, issuer: str) -> str:
-    """The ``otpauth://`` address that apps read from a QR code. ``name``: of the account; ``issuer``: who asks for the
-    codes."""
+    """The ``otpauth://`` address that apps read from a QR code. ``name``: of the account; ``issuer``: the service that
+    asks for the codes."""
     import pyotp
 
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=issuer.replace(":", " "))
@@ -45,7 +45,7 @@ def new_codes(random: Random) -> tuple[str, ...]:
 
 
 def normal(code: str) -> str:
-    """A code as it was made, without the blanks and hyphens that people type."""
+    """A code in its original form, without the spaces and hyphens that people type."""
     return "".join(code.split()).replace("-", "").lower()
 
 

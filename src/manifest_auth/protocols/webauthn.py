@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn Level 3): options for browsers, and the verification of what they answer.
+"""Passkeys (WebAuthn Level 3): options for browsers, and the verification of their responses.
 
 The library ``webauthn`` verifies; :mod:`.verification` does the checks that it leaves to its caller. The library is
 loaded with the first passkey, by :func:`load` and off the event loop.
@@ -15,10 +15,9 @@ import msgspec
 
 from manifest_auth.text import base64url, strict_json
 
-# Reads a credential as a browser returns it, strictly (``PublicKeyCredential.toJSON()``, WebAuthn Level 3, 5.1).
-#
-# The library ignores characters that are not base64url, and members of the client data that are given twice; here both
-# are rejected, so that no two texts mean the same answer.
+# Reads a credential as a browser returns it, strictly (``PublicKeyCredential.toJSON()``, WebAuthn Level 3, 5.1). The
+# library ignores characters that are not base64url, and repeated members of the client data. Both are rejected here, so
+# that no two texts mean the same response.
 
 MOST_ID = 1023  # bytes of a credential id (section 4, Credential ID)
 _TRANSPORTS = frozenset({"usb", "nfc", "ble", "smart-card", "hybrid", "internal"})
@@ -29,7 +28,7 @@ class WebauthnRefused(Exception):
 
 
 class ClientData(NamedTuple):
-    """The members of ``clientDataJSON`` that count (section 5.8.1); ``challenge``: base64url."""
+    """The members of ``clientDataJSON`` that matter (section 5.8.1); ``challenge``: base64url."""
 
     type: str
     challenge: str
@@ -68,7 +67,7 @@ def read_credential(given: dict[str, Any]) -> Credential:
 
 
 def raw(text: str | None, name: str) -> bytes:
-    """The bytes of a member. Raises Rejected where there is none, or it is not base64url."""
+    """The bytes of a member. Raises Rejected if it is missing or isn't base64url."""
     if text is None:
         raise WebauthnRefused(f"{name}: missing")
     try:
@@ -98,7 +97,7 @@ def credential_id_of(given: dict[str, Any]) -> str:
 
 
 def challenge_of(given: dict[str, Any]) -> str:
-    """The challenge that is answered, which is not verified yet. Raises Rejected."""
+    """The challenge of the response, which is not verified yet. Raises Rejected."""
     return client_data(read_credential(given)).challenge
 
 
@@ -110,7 +109,7 @@ def transports_of(credential: Credential) -> tuple[str, ...]:
 
 # The library does not compare the user handle or the backup eligibility, ignores ``crossOrigin`` and ``topOrigin``, and
 # judges the counter before the signature. So it gets a current count of 0, and the rest is done here; the counter,
-# which needs the row, is the caller's. Attestation statements are ignored: none is asked for, and no policy hangs on
+# which needs the row, is the caller's. Attestation statements are ignored: none is requested, and no policy depends on
 # one.
 
 EDDSA, ES256, RS256 = -8, -7, -257
@@ -123,7 +122,7 @@ _FLAGS_AT = 32
 
 
 class Expected(NamedTuple):
-    """``challenge``: base64url; ``origins``: those at which the answer might have been given, exactly."""
+    """``challenge``: base64url; ``origins``: those from which the response is accepted, compared exactly."""
 
     challenge: str
     rp_id: str
@@ -132,7 +131,7 @@ class Expected(NamedTuple):
 
 class Known(NamedTuple):
     """The stored part of the credential. ``handle``: its owner's; ``needs_handle``: no credential was named, so the
-    answer has to say whose it is."""
+    response must identify the owner."""
 
     public_key: bytes
     handle: str
@@ -154,7 +153,7 @@ class Registered(NamedTuple):
 
 
 class Asserted(NamedTuple):
-    """A right answer, but for the counter, which has to be greater than the stored one unless both are 0."""
+    """A verified response, except for the counter, which must be greater than the stored one unless both are 0."""
 
     counter: int
     backup_state: bool
@@ -283,7 +282,7 @@ def _refuse(error: Exception) -> NoReturn:
     raise WebauthnRefused(f"{type(error).__name__}: {error}") from error
 
 
-# They are written without the library: a page that offers passkeys does not load 8 MB for a dictionary.
+# Built without the library, so that a page that offers passkeys doesn't load 8 MB for a dictionary.
 
 TIMEOUT_MS = 300_000  # the recommended one (section 15.1)
 
@@ -296,7 +295,7 @@ class Descriptor(NamedTuple):
 
 
 class Person(NamedTuple):
-    """The owner of a new credential. ``handle``: base64url of 64 random bytes; the names are for the person's own
+    """The owner of a new credential. ``handle``: base64url of 64 random bytes; the names appear in the person's own
     list of credentials."""
 
     handle: str
@@ -305,8 +304,8 @@ class Person(NamedTuple):
 
 
 def creation(rp_id: str, challenge: str, person: Person, existing: list[Descriptor]) -> dict[str, Any]:
-    """For ``navigator.credentials.create``. ``challenge``: base64url; ``existing``: on whose authenticators no other
-    one is made."""
+    """For ``navigator.credentials.create``. ``challenge``: base64url; ``existing``: credentials on whose authenticators
+    no other one is created."""
     return {
         "rp": {"id": rp_id, "name": rp_id},
         "user": {"id": person.handle, "name": person.name, "displayName": person.display_name},
@@ -324,7 +323,7 @@ def creation(rp_id: str, challenge: str, person: Person, existing: list[Descript
 
 
 def request(rp_id: str, challenge: str, allowed: list[Descriptor]) -> dict[str, Any]:
-    """For ``navigator.credentials.get``. ``allowed``: empty, where the browser is to offer what it has."""
+    """For ``navigator.credentials.get``. ``allowed``: empty if the browser should offer any credential that it has."""
     return {
         "challenge": challenge,
         "timeout": TIMEOUT_MS,
@@ -335,8 +334,8 @@ def request(rp_id: str, challenge: str, allowed: list[Descriptor]) -> dict[str, 
 
 
 def accepted(rp_id: str, handle: str, ids: list[str]) -> dict[str, Any]:
-    """For ``PublicKeyCredential.signalAllAcceptedCredentials`` (section 5.1.10): the browser's credential managers then
-    offer no others of this person. ``handle``: as in :class:`Person`; ``ids``: base64url."""
+    """For ``PublicKeyCredential.signalAllAcceptedCredentials`` (section 5.1.10): credential managers then no longer
+    offer others of this person. ``handle``: as in :class:`Person`; ``ids``: base64url."""
     return {"rpId": rp_id, "userId": handle, "allAcceptedCredentialIds": ids}
 
 
@@ -347,10 +346,9 @@ def _named(found: list[Descriptor]) -> list[dict[str, Any]]:
     ]
 
 
-# Names of authenticators by their AAGUID, for a first name of a new passkey.
-#
-# From the community's list of passkey providers (github.com/passkeydeveloper/passkey-authenticator-aaguids). An AAGUID
-# without an attestation is a claim of the browser: it is shown, and nothing is decided by it.
+# Names of authenticators by their AAGUID, for a first name of a new passkey. From the community's list of passkey
+# providers (github.com/passkeydeveloper/passkey-authenticator-aaguids). An AAGUID without an attestation is a claim of
+# the browser: it is only shown, and no decision depends on it.
 
 _NAMES = {
     "08987058-cadc-4b81-b6e1-30de50dcbe96": "Windows Hello",

@@ -1,4 +1,4 @@
-"""Identities: rows that link (provider, subject) to a user, and what stays of them after they are unlinked."""
+"""Identities: rows that link (provider, subject) to a user, and what remains of them after they are unlinked."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from manifest_auth.text.models import Time, Wire
 
 
 class LinkedBy(enum.Enum):
-    """The way in which an identity was linked to its user."""
+    """How an identity was linked to its user."""
 
-    CREATED = "created"  # account created just in time, with an address that the provider vouched for
+    CREATED = "created"  # account created just in time, with an address that the provider confirmed
     CREATED_UNVOUCHED = "created-unvouched"  # account created just in time, with an unverified address
     INVITATION = "invitation"
     CONSENT = "consent"  # the signed-in user requested it
@@ -26,8 +26,8 @@ class LinkedBy(enum.Enum):
 
 
 class ProviderEmail(NamedTuple):
-    """A person's email address as the provider sends it now; can be empty. ``vouched``: it is verified, and of a
-    domain that the provider lists."""
+    """A person's email address from the provider, can be empty. ``vouched``: it is verified and in a domain that the
+    provider lists."""
 
     email: str
     vouched: bool
@@ -45,7 +45,7 @@ class Identity(NamedTuple):
 
 class IdentityData(Wire, frozen=True):
     """``vouched``: at the last sign-in, the provider sent ``email`` as verified and listed its domain. ``confirmedBy``:
-    the Admin who confirmed that the identity is the user's, as in the audit trail."""
+    the Admin who confirmed that the identity belongs to the user, as in the audit trail."""
 
     id: int
     provider: str
@@ -62,7 +62,7 @@ class IdentityData(Wire, frozen=True):
 
     @property
     def title(self) -> str:
-        """The provider, as people call it."""
+        """The provider's display name."""
         return self.display_name or self.provider
 
 
@@ -217,7 +217,7 @@ def granting_identities(unit: TenantUnit, provider_id: int, limit: int, mask: in
 
 def reset_verification(unit: TenantUnit, provider_id: int, *, by_admin: bool) -> None:
     """Removes all verifications and confirmations of a provider's identities, after its issuer or attributes changed.
-    The next sign-in of each person sets them again, and tells them unless it was ``by_admin``."""
+    The next sign-in of each person sets them again, and notifies the person unless it was ``by_admin``."""
     unit.change(_RESET_VERIFICATION, of_provider=provider_id, new=None if by_admin else 1)
 
 
@@ -226,8 +226,8 @@ def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityData]:
     return unit.all(_LIST, of_user=user_id)
 
 
-# An address passes to other people, so a provider that is made again must not give an account to another subject than
-# before. It knows the subjects again by their issuer.
+# An address can pass to other people, so a recreated provider must not link an account to a different subject than
+# before. The issuer identifies the subjects again.
 
 
 class Unlinked(NamedTuple):
@@ -263,8 +263,8 @@ _UNLINK_ALIASES = tenant_scoped(
     delete(identities).where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), IS_ALIAS)
 )
 _FORGET = tenant_scoped(delete(identities).where(_C.provider_id == bindparam("of_provider")))
-# The mark belongs to the account, not to the identity: it stays in its former ones. The remaining ones get it too, for
-# programs of the release before, which know no other mark.
+# The mark belongs to the account, not to the identity: it stays after they are unlinked. The remaining identities get
+# it too, for the previous release, which reads it only there.
 _MARK = tenant_scoped(update(identities).where(_C.user_id == bindparam("of_user")).values(how=_UNVOUCHED))
 _ADD_MARK = tenant_scoped(
     insert(former_identities).values(
@@ -349,7 +349,7 @@ def forget_all(unit: TenantUnit, provider_id: int, issuer: Issuer) -> None:
 
 
 def was_created_unvouched(unit: TenantUnit, user_id: int) -> bool:
-    """Whether the account was created with an unverified address, whose owner can be another person."""
+    """Whether the account was created with an unverified address, whose owner might be another person."""
     return bool(unit.one(_MARKED, of_user=user_id) or unit.one(_WAS_MARKED, of_user=user_id))
 
 

@@ -1,9 +1,7 @@
-"""Identities that are proved to be the user's: they stay when the others are unlinked.
-
-An identity is proved when its provider is enabled, was saved last by an Admin, and vouched for the user's present
-address in a domain that counts for the client; or when an Admin confirmed it instead. A used invitation or a consent
-proves nothing: an attacker might have used the link or the session.
-"""
+"""Verified identities of a user, which stay when the others are unlinked. An identity is verified if its provider is
+enabled, was last saved by an Admin, and confirmed the user's current address in a domain that the client verified, or
+if an Admin confirmed the identity. A used invitation or consent verifies nothing, because an attacker might have used
+the link or the session."""
 
 from __future__ import annotations
 
@@ -63,7 +61,7 @@ _CONFIRM = tenant_scoped(
 def is_proved(
     unit: TenantUnit, provider: Provider, identity: Identity, address: ProviderEmail, email: str, counts: DomainCounts
 ) -> bool:
-    """Whether an identity is proved, by what its provider says now. ``email``: the user's address here."""
+    """Whether an identity is verified, based on its provider's current data. ``email``: the user's address here."""
     facts = _IdentityFacts(
         id=identity.id,
         email=address.email,
@@ -78,7 +76,7 @@ def is_proved(
 
 
 def has_proved(unit: TenantUnit, user_id: int, email: str, counts: DomainCounts) -> bool:
-    """Whether a provider vouches that the address is that of its person, who has this account. ``email``: the user's
+    """Whether a provider confirms that the address belongs to its person, who has this account. ``email``: the user's
     address here."""
     return any(_is_proved(unit, facts, email, counts) for facts in unit.all(_OF_USER, of_user=user_id))
 
@@ -86,9 +84,10 @@ def has_proved(unit: TenantUnit, user_id: int, email: str, counts: DomainCounts)
 def unlink_unproved(
     unit: TenantUnit, user_id: int, email: str, counts: DomainCounts, *, but: int = 0, since: int = 0
 ) -> tuple[list[int], int, int]:
-    """Unlinks the user's identities that are not proved, except ``but``, with their stored Microsoft tokens. ``since``:
-    only those that were linked since then (milliseconds) to an account that was there before. Returns the ids of those
-    that stay, how many are gone, and the bit mask of the roles that only groups of the latter had added."""
+    """Unlinks the user's identities that are not verified, except ``but``, with their stored Microsoft tokens.
+    ``since``: only those that were linked since then (milliseconds) to an account that was there before. Returns the
+    ids of those that stay, how many are gone, and the bit mask of the roles that only groups of the latter had
+    added."""
     kept, gone, stay, go = list[int](), 0, 0, 0
     unit.announce("user", user_id)  # callers with their providers' tokens are verified again
     for facts in unit.all(_OF_USER, of_user=user_id):

@@ -1,4 +1,5 @@
-"""Identity providers of a tenant: created, looked up by name, domain or directory, changed, switched, deleted."""
+"""Identity providers of a tenant: created, looked up by name, domain or directory, changed, turned on or off,
+deleted."""
 
 from __future__ import annotations
 
@@ -132,7 +133,7 @@ def find_by_id(unit: TenantUnit, provider_id: int, *, shared: bool = False, lock
 
 
 def get_by_id(unit: TenantUnit, provider_id: int) -> Provider:
-    """Raises NotFound."""
+    """The provider with that ID. Raises NotFound."""
     return existing(find_by_id(unit, provider_id))
 
 
@@ -191,9 +192,9 @@ def change(
 ) -> Provider:
     """Replaces the settings.
 
-    Who changes a provider decides which users its people are. So a provider whose settings a User Admin changed signs
-    no Admin in until an Admin saves it (``docs/decisions/0018-providers-and-rank.md``). Raises ValidationError,
-    Forbidden.
+    Anyone who changes a provider decides which people it matches to users. So a provider that a User Admin changed
+    can't sign in Admins until an Admin saves it (``docs/decisions/0018-providers-and-rank.md``). Raises
+    ValidationError, Forbidden.
     """
     settings.check()
     own, before = settings.own, settings_of(provider.settings, type(settings))
@@ -226,7 +227,7 @@ def change(
 
 
 def replace_secrets(unit: TenantUnit, sealer: Sealer, provider: Provider, secrets: Secrets) -> Provider:
-    """Stores the secrets, encrypted for this row alone."""
+    """Stores the secrets, encrypted for this row only."""
     sealed = sealer.seal(msgspec.json.encode(secrets), _row(unit.tenant_id, provider.id))
     unit.change(_SET_SECRETS, id=provider.id, new_secrets=sealed)
     return provider._replace(secrets=sealed)
@@ -241,7 +242,7 @@ def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
 
 
 def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, now: int) -> Provider:
-    """Switches a provider on or off; the caller ends its sessions. ``by_admin``: as for :func:`create`; only an Admin
+    """Turns a provider on or off. The caller ends its sessions. ``by_admin``: as for :func:`create`; only an Admin
     turns on what an Admin turned off. Raises Forbidden."""
     if on and provider.disabled_by_admin and not by_admin:
         raise Forbidden(_("Only an Admin can turn on what an Admin turned off"))
@@ -252,8 +253,8 @@ def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, no
 
 
 def remove(unit: TenantUnit, provider: Provider, issuer: Issuer) -> None:
-    """Deletes the provider with its flows, codes, tokens and identities. ``issuer``: by which their subjects are
-    remembered."""
+    """Deletes the provider with its flows, codes, tokens and identities. ``issuer``: identifies their subjects
+    later."""
     for statement in _CLEAR:
         unit.change(statement, of_provider=provider.id)
     forget_all(unit, provider.id, issuer)
@@ -262,7 +263,7 @@ def remove(unit: TenantUnit, provider: Provider, issuer: Issuer) -> None:
 
 
 def _check_unique(unit: TenantUnit, own: KindSettings, own_id: int | None) -> None:
-    """Raises Conflict where another provider of the client has the same unique identifier."""
+    """Raises Conflict if another provider of the client has the same unique identifier."""
     others = unit.all(_SAME_ISSUER, issuer=own.identifier, kind=own.kind) if own.unique else []
     for other in others:
         if other.id != own_id:
@@ -324,7 +325,7 @@ def find_by_directory(unit: SystemUnit, kind: str, directory: str, limit: int) -
     return unit.all(_BY_DIRECTORY, kind=kind, directory=directory, limit=limit)
 
 
-# They are stored only where the provider's settings ask for it.
+# They are stored only if the provider's settings require it.
 
 _KEPT = kept_tokens.c
 _KEEP = tenant_scoped(

@@ -22,7 +22,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import RETURN_ADDRESS, ErrorCollector, matching
 
 PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
-_RESERVED = frozenset({"new"})  # stands in place of a name where one is made
+_RESERVED = frozenset({"new"})  # used instead of a name in the path that creates one
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000, extra_json_schema=RETURN_ADDRESS)]
 GroupClaim = Annotated[str, Meta(max_length=256, description="Claim that contains the groups.")]
@@ -54,7 +54,8 @@ class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def subjects_in(self) -> str:
-        """Within what a subject is one person: the issuer, unless it names a person to each application differently."""
+        """The scope in which a subject identifies one person: the issuer, unless it uses a different subject for each
+        application."""
         return self.identifier
 
     @property
@@ -157,7 +158,7 @@ class Settings(Rules, frozen=True, rename="camel"):
         return next(iter(self._own_settings()))
 
     def check(self) -> None:
-        """Checks what types cannot express. Raises ValidationError that names all members that are wrong."""
+        """Checks what types cannot express. Raises ValidationError that names all invalid members."""
         with ErrorCollector() as each:
             with each:
                 wrong = [*self._wrong()]
@@ -229,7 +230,7 @@ def settings_of(text: str, model: type[R]) -> R:
 
 
 def own_settings_of(text: str, kind: str, model: type[S]) -> S:
-    """The settings of the kind. Raises SsoFailed where the stored ``kind`` is another one."""
+    """The settings of the kind. Raises SsoFailed if the stored ``kind`` is a different one."""
     if kind != model.kind:
         raise SsoFailed(reason=_OTHER_KIND)
     return cast("S", _read(text, _stored_model(model)).own)

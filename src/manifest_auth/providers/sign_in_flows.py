@@ -21,16 +21,16 @@ from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_sco
 from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_in_flows
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
-_USED = ""  # in place of the hash of a browser's cookie
-#: The response of a sign-in that only tries a provider: it opens no session and changes nothing but its own row.
+_USED = ""  # instead of the hash of a browser's cookie
+#: The response of a sign-in that only tests a provider: it opens no session and changes nothing but its own row.
 TRY = "try"
-#: The response of a sign-in by which the user of a session proves again who they are.
+#: The response of a sign-in with which the user of a session re-authenticates.
 REAUTHENTICATE = "reauthenticate"
 
 
 class FlowRequest(NamedTuple):
-    """Options of a sign-in. ``link_session_id``: the session that links an identity to its user, tries the
-    provider, or is proved again; ``devices``: the markers of the device."""
+    """Options of a sign-in. ``link_session_id``: the session that links an identity to its user, tests the provider, or
+    re-authenticates; ``devices``: the markers of the device."""
 
     return_to: str
     response: str = "cookie"
@@ -45,7 +45,7 @@ class FlowRequest(NamedTuple):
 
     @property
     def is_reauthentication(self) -> bool:
-        """Whether the user of a session proves again who they are."""
+        """Whether the user of a session re-authenticates."""
         return self.response == REAUTHENTICATE
 
 
@@ -73,12 +73,12 @@ class Flow(NamedTuple):
 
     @property
     def is_try(self) -> bool:
-        """Whether it only tries the provider."""
+        """Whether it only tests the provider."""
         return self.response == TRY
 
     @property
     def is_reauthentication(self) -> bool:
-        """Whether the user of a session proves again who they are."""
+        """Whether the user of a session re-authenticates."""
         return self.response == REAUTHENTICATE
 
     @property
@@ -243,17 +243,17 @@ def take(unit: TenantUnit, flow: Flow) -> bool:
 
 
 def close_try(unit: TenantUnit, sealer: Sealer, flow: Flow, result: bytes, now: int) -> None:
-    """Marks the row of a try as used, and stores the result in place of its secrets."""
+    """Marks the row of a test as used, and stores the result in place of its secrets."""
     unit.change(_CLOSE_TRY, of_key=flow.key, result=sealer.seal(result, _row(flow.key)), until=now + FLOW_LIFE_S * 1000)
 
 
 def delete_try(unit: TenantUnit, provider_id: int, session_id: str) -> None:
-    """Deletes a session's try of a provider: it has one at a time."""
+    """Deletes a session's test of a provider, because it has one at a time."""
     unit.change(_DELETE_TRY, of_provider=provider_id, session=session_id)
 
 
 def result_of_try(unit: TenantUnit, sealer: Sealer, provider_id: int, session_id: str, now: int) -> bytes | None:
-    """The result that :func:`close_try` stored for that session; None: none. Raises CannotOpen."""
+    """The result that :func:`close_try` stored for that session; None if there is none. Raises CannotOpen."""
     flow = unit.first(_FIND_TRY, of_provider=provider_id, session=session_id, now=now)
     return None if flow is None else sealer.open(flow.secrets, _row(flow.key))
 

@@ -2,7 +2,7 @@
 
 Work runs in order; few tasks can wait.
 
-A second thread would not help: the global lock makes the event loop wait for both.
+A second thread would not help, because the global lock makes the event loop wait for both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BoundedThread:
             self._inside -= 1
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Runs ``work``, a part of a task with a slot, in the thread; its result."""
+        """Runs ``work``, a part of a task with a slot, in the thread. Returns its result."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:

@@ -44,6 +44,6 @@ class Random:
         ready = self._texts.setdefault(count, [])
         try:
             return ready.pop()
-        except IndexError:  # also where other threads took the last ones
+        except IndexError:  # also if other threads took the last ones
             ready += [encode(self.bytes(count)) for _ in range(_TEXTS)]
             return encode(self.bytes(count))

@@ -25,7 +25,7 @@ class FilesUnavailable(Exception):
 
 
 class FileStorage(ABC):
-    """File storage. The server makes the keys, of random letters; a caller never chooses one."""
+    """File storage. The server creates the keys from random letters. Callers never choose one."""
 
     @abstractmethod
     async def store(self, source: Path, key: str) -> None:
@@ -41,8 +41,8 @@ class FileStorage(ABC):
 
     @abstractmethod
     async def tidy(self, before: float) -> None:
-        """Deletes what was started before that time (seconds since 1970) and not finished, since the process was
-        killed. Raises :class:`FilesUnavailable`."""
+        """Deletes uploads that were started before that time (seconds since 1970) and not finished, because the process
+        was killed. Raises :class:`FilesUnavailable`."""
 
     @abstractmethod
     async def check(self) -> str:
@@ -81,7 +81,7 @@ def _at(offset: int, *words: bytes) -> Callable[[bytes], bool]:
 
 
 def _is_text(start: bytes) -> bool:
-    """UTF-8 without control characters but tabs and line ends. The last character can be cut where more follows."""
+    """UTF-8 without control characters except tabs and line ends. The last character can be cut off if more follows."""
     try:
         text = start.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -104,7 +104,7 @@ KINDS: dict[str, Callable[[bytes], bool]] = {
     "text/plain": _is_text,
     "text/csv": _is_text,
 }
-START = 512  # bytes that are checked
+START = 512  # number of bytes to check
 
 
 def check_start(media_type: str, start: bytes) -> None:
@@ -159,7 +159,7 @@ class FolderStorage(FileStorage):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _store(self, source: Path, key: str) -> None:
-        """Copies, syncs, then renames: under its key there is a complete file or none."""
+        """Copies, syncs, then renames: a key always has a complete file or none."""
         path = self._path(key)
         self._make(self._folder)
         self._make(path.parent)
@@ -190,9 +190,9 @@ class FolderStorage(FileStorage):
 # empty, from boto3's own sources: the machine's role, environment variables and files.
 
 
-#: Threads of their own: where the service hangs, work that needs the event loop's goes on.
+#: Separate threads, so that work on the event loop's threads continues if the service hangs.
 _THREADS = 16
-#: A service that hangs is given up within 10 s: a turn, and two attempts with a pause between.
+#: Calls to a service that hangs end within 10 s: waiting for a turn, and two attempts with a pause.
 _TURN_S, _CONNECT_S, _READ_S, _ATTEMPTS = 1.0, 2.0, 3.5, 2
 
 

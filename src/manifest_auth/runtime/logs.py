@@ -19,7 +19,7 @@ import orjson
 
 from manifest_auth.runtime import tracing
 
-# structlog's console renderer loads rich where that is installed: 5 MB for a format that is never written here.
+# structlog's console renderer loads rich if it is installed: 5 MB for a format that is never used here.
 _hidden = "rich" not in sys.modules
 if _hidden:
     sys.modules["rich"] = cast(ModuleType, None)
@@ -30,15 +30,15 @@ if _hidden:
     del sys.modules["rich"]
 
 MOST_WAITING = 10_000
-_LAST_WORDS_S = 1.0  # of a process that ends while lines wait
+_LAST_WORDS_S = 1.0  # for a process that ends while lines wait
 
 
 class Lines:
-    """Writes lines to standard error without ever waiting for what reads it.
+    """Writes lines to standard error without ever waiting for the reader.
 
-    ``descriptor``: a pipe, a terminal or a file. A line is written at once where it cannot block: a pipe that is
-    ready takes ``PIPE_BUF`` bytes. Else it waits for a thread, in order, with at most :data:`MOST_WAITING` others; what
-    is over is dropped, counted, and told in one line afterward."""
+    ``descriptor``: a pipe, a terminal or a file. A line is written immediately if it can't block: a pipe that is ready
+    takes ``PIPE_BUF`` bytes. Otherwise, it waits for a thread, in order, with at most :data:`MOST_WAITING` others.
+    Additional lines are dropped, counted, and reported in one line afterward."""
 
     def __init__(self, descriptor: int, told: Callable[[int], bytes]) -> None:
         """``told``: the line that says how many were dropped."""
@@ -69,7 +69,7 @@ class Lines:
     debug = info = warning = error = critical = exception = log = msg
 
     def finish(self) -> None:
-        """Gives lines that wait a last moment. Blocks, at most a second."""
+        """Gives waiting lines a last chance. Blocks for at most a second."""
         until = monotonic() + _LAST_WORDS_S
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, max(0.0, until - monotonic()))
@@ -99,7 +99,7 @@ def lines_of(descriptor: int, told: Callable[[int], bytes]) -> Lines:
 
 
 def _write(descriptor: int, line: bytes) -> None:
-    with contextlib.suppress(OSError):  # no one reads it, or the disk is full: a request does not fail for that
+    with contextlib.suppress(OSError):  # nobody reads it, or the disk is full: a request must not fail because of that
         while line:
             line = line[os.write(descriptor, line) :]
 
@@ -168,14 +168,14 @@ class ForwardToLog(logging.Handler):
         self._log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
 
 
-AGAIN_S = 60.0  # what fails now and then, always with the same error, is told once in so many seconds
+AGAIN_S = 60.0  # an occasional failure with the same error is logged once in this many seconds
 
 
 class Outages:
     """Logs when something that the server needs stops working and when it works again: once each, not for every
     request.
 
-    ``name``: of what might be lost, like ``store``: the events are ``store_lost`` and ``store_back``. Nothing is
+    ``name``: of the thing that might fail, like ``store``: the events are ``store_lost`` and ``store_back``. Nothing is
     logged without ``log``."""
 
     def __init__(self, name: str, log: FilteringBoundLogger | None = None) -> None:
@@ -185,10 +185,10 @@ class Outages:
         self.failing: set[str] = set()
         self._since = 0.0
         self._is_told = False
-        self._last = ("", float("-inf"))  # error and time of the last one that was told
+        self._last = ("", float("-inf"))  # error and time of the last logged one
 
     def failed(self, kind: str, error: str) -> None:
-        """A use of this kind, like ``write``, failed."""
+        """Records that a use of this kind, like ``write``, failed."""
         now = monotonic()
         if not self.failing:
             self._since, self._is_told = now, False
@@ -200,7 +200,7 @@ class Outages:
                 self.log.error(f"{self._name}_lost", use=kind, error=error)
 
     def worked(self, *kinds: str) -> None:
-        """Uses of these kinds work."""
+        """Records that uses of these kinds work."""
         if not self.failing:
             return
         self.failing.difference_update(kinds)

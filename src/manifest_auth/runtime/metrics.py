@@ -1,6 +1,6 @@
 """Metrics for Prometheus, with labels from closed lists, never from a caller's input.
 
-Owns the names of all metrics. Never asks the store.
+Owns the names of all metrics. Never reads the store.
 """
 
 from __future__ import annotations
@@ -128,11 +128,11 @@ def _is_alive(pid: int) -> bool:
 # :class:`HotPath` creates these counters and flushes them all; callers only count.
 
 
-EVERY_S = 0.5  # how old the numbers are that another process sees, and how much `kill -9` can lose
+EVERY_S = 0.5  # the maximum age of the numbers that another process sees, and how much `kill -9` can lose
 
 
 class Tally:
-    """Counts events. Only the event loop counts, and only upwards, so other threads can read without a lock."""
+    """Counts events. Only the event loop counts, and only upward, so other threads can read without a lock."""
 
     __slots__ = ("_count", "_flushed", "_metric")
 
@@ -193,7 +193,7 @@ class Family(Collector, Generic[Part]):
         self._make: Callable[[Any], Part] = make
 
     def labels(self, *words: str) -> Part:
-        """The counter for these labels. Callers ask once and keep it."""
+        """The counter for these labels. Callers get it once and keep it."""
         part: Part = self._make(self._metric.labels(*words))
         self._hot.parts.append(part)
         return part
@@ -258,12 +258,11 @@ class HotPath:
 # the start: for a series that appears with its first event, Prometheus sees no increase.
 
 
-#: Ways to sign in, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
+#: Sign-in methods, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
 Method = Literal["password", "passkey", "link", "code", "device", "badge", "admin"]
 #: Results of an attempt; docs/operations/watch.md explains them.
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
-#: Entry points that the throttle limits, as its counters name them; and which of its three counters rejected an
-#: attempt.
+#: Rate-limited entry points, by the names of their counters; and which of the three counters rejected an attempt.
 EntryPoint = Literal[
     "client",
     "forgot",
@@ -287,8 +286,9 @@ Unit = Literal["write", "read", "look_up"]
 Failure = Literal["busy", "unavailable"]
 #: Kinds of announcements between processes; the key of ``installation`` names what changed.
 Announced = Literal["session", "user", "tenant", "installation"]
-#: Why a process dropped all that it remembered: its first beat; the last good one is too old; ``nodes`` had no row of
-#: the process; too many announcements at once; transactions with lower numbers than before, so another server.
+#: Why a process cleared its caches: its first heartbeat; the last successful one is too old; ``nodes`` had no row of
+#: the process; too many announcements at the same time; lower transaction numbers than before, which means another
+#: server.
 Reset = Literal["start", "gap", "row", "many", "server"]
 #: Caches of a process that requests use.
 Cache = Literal["access_tokens", "principals", "discovery", "provider_keys", "directory_keys", "entra", "documents"]
@@ -296,7 +296,7 @@ CacheResult = Literal["hit", "miss", "stale"]
 #: Purposes of calls to a provider, and their results.
 Call = Literal["discovery", "keys", "token", "userinfo", "metadata", "graph", "dataverse", "other"]
 CallResult = Literal["ok", "refused", "unreachable"]
-#: Results of an attempt to send an email. ``refused``: for good.
+#: Results of an attempt to send an email. ``refused``: permanently rejected.
 MailResult = Literal["ok", "failed", "refused"]
 #: Kinds of rows that are deleted after their expiry.
 Swept = Literal[
@@ -310,7 +310,7 @@ LicenceState = Literal["missing", "valid", "grace", "expired"]
 
 
 class BeatMetrics:
-    """Registered when the process begins to beat: on SQLite none of them is shown."""
+    """Registered when the process starts its heartbeat, so SQLite shows none of them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.current = Gauge(
@@ -346,7 +346,7 @@ class BeatMetrics:
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # an extra line for each series, which is not needed
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-#: From a key read in memory to one that waited for a lock as long as SQLite does.
+#: From a key read in memory to one that waited for SQLite's maximum lock time.
 _STORE_SECONDS = (0.0001, 0.0005, *_SECONDS, 10.0)
 #: For values that all processes read from one store or compute equally: the newest value counts.
 _NEWEST: Literal["mostrecent"] = "mostrecent"
@@ -357,7 +357,7 @@ _SAMPLES = 720
 
 
 class LoadSample(NamedTuple):
-    """The work of this process by then. ``at``: milliseconds; ``answered``: requests, by the buckets of
+    """The work of this process up to that time. ``at``: milliseconds; ``answered``: requests, by the buckets of
     :data:`LATENCY_BOUNDS`; ``hashes``, ``mails``: how many wait."""
 
     at: int
@@ -433,7 +433,8 @@ class Metrics:
             "Time of calls to identity providers, by purpose and result",
             ["call", "result"],
         )
-        self._calls: dict[tuple[Call, CallResult], Histogram] = {}  # created on demand: each is a dozen lines
+        # created on demand, because each is a dozen lines of output
+        self._calls: dict[tuple[Call, CallResult], Histogram] = {}
         self._mails = self._counters("manifest_mails", "Emails, by result", result=MailResult)
         self._swept = self._counters("manifest_swept_rows", "Expired rows that were deleted", what=Swept)
         self._build = self._gauge(
@@ -458,12 +459,12 @@ class Metrics:
         child.observe(seconds)
 
     def signed_in(self, method: str, result: Result) -> None:
-        """Counts one attempt to sign in."""
+        """Counts one sign-in attempt."""
         self._sign_ins[method, result].inc()
         self._attempts[result == "ok"] += 1
 
     def sample(self, now: int, mails: int) -> None:
-        """Keeps what the process has done so far, for charts. ``now``: milliseconds; ``mails``: how many wait."""
+        """Stores a sample of the process's work so far, for charts. ``now``: milliseconds; ``mails``: how many wait."""
         totals = [0] * (len(LATENCY_BOUNDS) + 1)
         for timing in self._answered.values():
             for bucket, number in enumerate(timing.counts):
@@ -485,7 +486,7 @@ class Metrics:
         self._replays[what,].inc()
 
     def throttled(self, entry_point: EntryPoint, limit: Limit) -> None:
-        """Counts one attempt that the throttle rejected. ``limit``: the counter with the longest wait."""
+        """Counts one attempt that a rate limit rejected. ``limit``: the counter with the longest wait."""
         self._throttled[entry_point, limit].inc()
 
     def cache(self, cache: Cache, result: CacheResult) -> Tally:

@@ -21,15 +21,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-#: A process can be interrupted by one whose turn is shorter; usual are some milliseconds.
+#: A process can be interrupted by one with a shorter turn. Normal turns last some milliseconds.
 TURN_NS = 100_000
-_SET_ATTRIBUTES = {"x86_64": 314, "aarch64": 274}  # ``sched_setattr``, which libraries of C have since 2025 alone
+_SET_ATTRIBUTES = {"x86_64": 314, "aarch64": 274}  # ``sched_setattr``, which C libraries provide only since 2025
 _ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # sched_setattr(2): size, policy, flags, nice, priority, three times
 _RESET_ON_FORK = 1
 
 
 def take_short_turns() -> bool:
-    """Gives the calling thread, and so an event loop, short turns on the processor; what it starts has the usual ones.
+    """Gives the calling thread, and so an event loop, short turns on the processor; threads and processes that it
+    starts have normal ones.
 
     Its share of the processor stays the same. Linux from 6.12 on lets a thread that wakes interrupt one whose turn is
     longer; older ones take the value and ignore it. Returns whether the system took it.
@@ -43,14 +44,14 @@ def take_short_turns() -> bool:
 
 
 def freeze_garbage() -> None:
-    """Excludes what a start has made from garbage collection: it lives as long as the process. To look through it again
-    and again would take 80 ms each time, and find nothing."""
+    """Excludes objects created during the start from garbage collection, because they live as long as the process.
+    Scanning them would take 80 ms each time and find nothing."""
     gc.collect()
     gc.freeze()
 
 
 def user_name(uid: int) -> str:
-    """The user's name, or the number where there is none, as in a container."""
+    """The user's name, or the number if there is none, as in a container."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -60,18 +61,18 @@ def user_name(uid: int) -> str:
 def who_runs_this() -> dict[str, str]:
     """The user of this process, and the one who became that user by sudo, for the audit trail."""
     users = {"os_user": user_name(os.getuid()), "sudo_user": os.environ.get("SUDO_USER", "")}
-    # The environment can hold any bytes.
+    # The environment can contain any bytes.
     return {name: user.encode("utf-8", "replace").decode()[:100] for name, user in users.items() if user}
 
 
-# State of the server for systemd (``sd_notify(3)``, ``sd_watchdog_enabled(3)``). Elsewhere nothing of it happens.
+# State of the server for systemd (``sd_notify(3)``, ``sd_watchdog_enabled(3)``). Has no effect elsewhere.
 
 
 READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
 
 
 def notify(state: str) -> None:
-    """Tells a state of the server, with several web processes by the one above them. Never waits."""
+    """Reports the server's state. With several web processes, their parent reports it. Never waits."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address or multiprocessing.parent_process() is not None:
         return
@@ -81,8 +82,8 @@ def notify(state: str) -> None:
 
 
 async def watched() -> None:
-    """Shows that the event loop turns, for as long as it does. Where it stands still systemd ends the server; one of
-    several web processes ends itself, with the stacks of its threads on standard error, and is replaced."""
+    """Reports that the event loop is running. If it stops, systemd ends the server. One of several web processes ends
+    itself, with the stacks of its threads on standard error, and is replaced."""
     seconds = _watchdog_seconds()
     if not seconds:
         return
@@ -100,7 +101,7 @@ async def watched() -> None:
 
 
 def _watchdog_seconds() -> float:
-    """After how long systemd takes this server for hung; 0: never."""
+    """The time after which systemd considers this server hung; 0: never."""
     if os.environ.get("WATCHDOG_PID") not in (str(os.getpid()), str(os.getppid())):
         return 0
     with contextlib.suppress(ValueError):
@@ -163,12 +164,12 @@ def sync(folder: Path) -> None:
 
 
 def drain_first(seconds: int, drain: Callable[[], None]) -> None:
-    """Puts ``drain`` and so many seconds before what SIGTERM does so far. Called in the main thread, in the event loop,
-    once the web server has its own handler."""
+    """Makes SIGTERM call ``drain`` and wait that many seconds before its previous handler. Called in the main thread,
+    in the event loop, once the web server has its own handler."""
     loop, end = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
 
     def told() -> None:
-        loop.add_signal_handler(signal.SIGTERM, lambda: None)  # once is enough
+        loop.add_signal_handler(signal.SIGTERM, lambda: None)  # a second signal has no further effect
         drain()
         if callable(end):
             loop.call_later(seconds, end, signal.SIGTERM, None)

@@ -49,8 +49,8 @@ MOST_AT_ONCE = 6  # calls of a client to one host: a provider that hangs must no
 #: Simultaneous calls: guaranteed for a client, maximum for a client, and total above which a client has only its
 #: guaranteed number.
 OWN, MOST, COMMON = 2, 8, 64
-#: How long a call waits for its turn, as a share of the time for all calls of a sign-in: of many sign-ins at once most
-#: get one, and where a provider hangs the others are rejected soon.
+#: How long a call waits for its turn, as a share of the time for all calls of a sign-in: of many simultaneous sign-ins,
+#: most get one, and if a provider hangs, the others are soon rejected.
 TURN = 0.2
 _USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
 
@@ -79,7 +79,7 @@ class Outgoing:
         self._host_limits: WeakValueDictionary[tuple[int, str], asyncio.Semaphore] = WeakValueDictionary()
 
     def deadline(self, tenant_id: int) -> Deadline:
-        """The deadline for calls that start now for a client; together they have the time budget of one sign-in. They
+        """The deadline for calls that start now for a client; together, they have the time budget of one sign-in. They
         count against the client's own share, so slow providers do not delay other clients."""
         return Deadline(tenant_id, asyncio.get_running_loop().time() + self.seconds)
 
@@ -98,7 +98,7 @@ class Outgoing:
         return await self._ask("GET", url, headers or {}, None, deadline, call)
 
     async def get_with_redirects(self, url: str, *, deadline: Deadline, call: Call = "other") -> Reply:
-        """As :meth:`get`, but returns redirects too. They are not followed."""
+        """Like :meth:`get`, but returns redirects too. They are not followed."""
         return await self._ask("GET", url, {}, None, deadline, call, redirects=True)
 
     async def post_form(
@@ -111,7 +111,8 @@ class Outgoing:
         headers: Mapping[str, str] | None = None,
         call: Call = "other",
     ) -> Reply:
-        """As :meth:`get`, with a form. ``basic``: client id and secret for ``client_secret_basic``. Never retried."""
+        """Like :meth:`get`, but posts a form. ``basic``: client id and secret for ``client_secret_basic``. Never
+        retried."""
         sent = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
         if basic is not None:  # RFC 6749, section 2.3.1: both are form-encoded before they are joined
             pair = ":".join(quote_plus(part) for part in basic)
@@ -194,8 +195,8 @@ class NoPublicAddress(Exception):
 
 
 class LimitedOutgoing(Outgoing):
-    """As ``inner`` for public addresses. All others are never called, so a caller learns nothing of them, not even by
-    the time that it takes: every call raises :class:`NoPublicAddress`.
+    """Like ``inner`` for public addresses. All others are never called and raise :class:`NoPublicAddress`, so a caller
+    learns nothing about them, not even from timing.
 
     Its connections are its own and reach public addresses only, so a name that resolves to a private address at the
     second lookup reveals nothing either.

@@ -20,7 +20,7 @@ from manifest_auth.text import strict_json
 from manifest_auth.text.languages import marked as _
 
 MAX_LENGTH = 2048
-_ADDRESS = re.compile(r"[!-~]+\Z")  # RFC 3986 knows printable ASCII only
+_ADDRESS = re.compile(r"[!-~]+\Z")  # RFC 3986 allows only printable ASCII
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\.?\Z")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _IETF_ASSIGNMENTS = ipaddress.ip_network("2001::/23")
@@ -87,7 +87,7 @@ def refusal(host: str, address: str, private: PrivateTargets) -> str:
 
 
 def literal_refusal(host: str, private: PrivateTargets) -> str:
-    """Why a host must not be called, as far as is known before the DNS lookup: for IP addresses and loopback names;
+    """Why a host must not be called, as far as it is known before the DNS lookup: for IP addresses and loopback names;
     else empty."""
     try:
         return refusal(host, host, private)
@@ -127,7 +127,7 @@ class NotPublic(Unreachable):
 
 
 class TooManyCalls(Unreachable):
-    """Other calls of the client used up its share all the time. Nothing was called."""
+    """Other calls of the client used up its share for the whole time. Nothing was called."""
 
 
 class Reply(NamedTuple):
@@ -252,7 +252,7 @@ class Resolver:
     async def resolve(self, host: str, port: int, tenant_id: int) -> list[str]:
         """The addresses of a host, the best first. Raises OSError (socket.gaierror) without any; UnicodeError for an
         invalid name."""
-        if (host, port) not in self._under_way:  # while it waits for a slot, no other call waits with it
+        if (host, port) not in self._under_way:  # while it waits for a slot, no other call shares its wait
             await self._shares.acquire(tenant_id)
             if (host, port) in self._under_way:
                 self._shares.release(tenant_id)

@@ -149,7 +149,7 @@ def _joined_headers(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _without_query(location: str) -> str:
-    """The target of a redirect, for the log, without its query, which can contain a code."""
+    """The target of a redirect, for the log, without its query, which might contain a code."""
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -178,7 +178,7 @@ def _as_unreachable() -> Iterator[None]:
 
 
 def _plain(error: BaseException) -> str:
-    """Why the system could not do it, without its numbers."""
+    """The system's error message, without its numbers."""
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, socket.gaierror):
         return _NAMES.get(number or 0) or error.strerror or str(error)

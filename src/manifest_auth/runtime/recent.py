@@ -1,4 +1,4 @@
-"""A cache that keeps what was used last, and is bounded in bytes."""
+"""A cache of recently used values with a limit in bytes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from typing import Generic, TypeVar
 
 V = TypeVar("V")
 
-#: Of an entry beside its text: the dictionary's slot, the text's header, and a value of some small objects.
+#: Overhead of an entry besides its text: the dictionary's slot, the text's header, and a value of some small objects.
 ENTRY_BYTES = 400
 
 
 class Recent(Generic[V]):
-    """Values by text. ``most_bytes``: about what they take in memory at most.
-
-    When it is full, an eighth goes: of what was not used since that happened last, the entries that were added first.
-    They go at once, since finding the oldest entry of a dictionary takes longer with each that was deleted.
-    """
+    """Values by text. ``most_bytes``: approximate maximum of their memory. When the cache is full, it drops an eighth:
+    the oldest entries that were not used since it last did so. It drops them together, because finding the oldest entry
+    of a dictionary takes longer with each deleted one."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._taken = 0
         self._values: dict[str, V] = {}
-        self._used: set[str] | None = None  # noted from the first time on that it is full
+        self._used: set[str] | None = None  # tracked from the first time that the cache is full
 
     def __contains__(self, text: str) -> bool:
         return text in self._values
 
     def get(self, text: str) -> V | None:
-        """The value, which then counts as used now."""
+        """The value, which is marked as used."""
         found = self._values.get(text)
         if self._used is not None and found is not None:
             self._used.add(text)
@@ -50,6 +48,6 @@ class Recent(Generic[V]):
     def _make_place(self) -> None:
         used, self._used = self._used or set(), set()
         unused = (text for text in self._values if text not in used)
-        in_order = itertools.chain(unused, self._values)  # what was used goes only where all else is gone
+        in_order = itertools.chain(unused, self._values)  # used entries are dropped only after all others
         for text in list(itertools.islice(in_order, len(self._values) // 8 + 1)):
             self.drop(text)

@@ -1,7 +1,5 @@
-"""Notes of the settings that servers of a data folder run with, so that ``doctor`` can tell where its own differ.
-
-A server keeps a note for as long as it lives, with a MAC of each setting: no value can be read from it.
-"""
+"""Notes of the settings of running servers with a data folder, so that ``doctor`` can report differences. A server
+keeps a note while it runs, with a MAC of each setting, from which nobody can read the value."""
 
 from __future__ import annotations
 
@@ -22,8 +20,8 @@ _KEY = "secret_key"
 
 @contextlib.contextmanager
 def noted(settings: Settings, elsewhere: Collection[str]) -> Iterator[None]:
-    """Keeps the note. ``elsewhere``: settings that this server has from its command line or from systemd. Where the
-    folder cannot be written there is none."""
+    """Keeps the note. ``elsewhere``: settings from the command line or from systemd. If the folder can't be written,
+    there is no note."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             folder = stack.enter_context(own_folder(_PREFIX, Path(settings.data_dir)))
@@ -47,10 +45,10 @@ def differing(settings: Settings) -> list[list[str]]:
 
 
 def _differing(settings: Settings, told: dict[str, str]) -> list[str] | None:
-    """None: the MACs are of a key that this process does not have."""
+    """None if the MACs were made with a key that this process doesn't have."""
     key, macs = told.pop(_KEY, None), _macs(settings)
     if (key is None) != (settings.secret_key is None) or (key and not macs.is_valid(_KEY.encode(), key)):
-        return [variable(_KEY)]  # without it the others cannot be compared
+        return [variable(_KEY)]  # without it, the others can't be compared
     known = [field for field in settings.__struct_fields__ if field in told]
     same = [field for field in known if macs.is_valid(_message(settings, field), told[field])]
     return [variable(field) for field in known if field not in same] if same else None

@@ -71,8 +71,8 @@ class SecretKeys:
         return [key.hex() for key in self._keys]
 
     def reload(self) -> bool:
-        """Reads the key file again if it was replaced. True when it has other keys now. A file that cannot be read
-        changes nothing, is logged, and tried again."""
+        """Reads the key file again if it was replaced. True if it has other keys now. A file that can't be read changes
+        nothing, is logged, and is tried again."""
         found = _state(self.path)
         if self.path is None or found in (None, self._file_state):
             return False
@@ -119,7 +119,7 @@ class Sealer:
         return opened
 
     def renew(self, sealed: bytes, row: str) -> bytes | None:
-        """The value sealed with the newest key; None when it is already. Raises :class:`CannotOpen`."""
+        """The value sealed with the newest key; None if it already is. Raises :class:`CannotOpen`."""
         if self._open([self.keys.newest()], sealed, row) is not None:
             return None
         return self.seal(self.open(sealed, row), row)
@@ -165,7 +165,7 @@ def _mac(key: bytes, message: bytes) -> str:
 def secret_keys(settings: Settings) -> SecretKeys:
     """The keys of ``MANIFEST_SECRET_KEY``, of the file that contains it, or of the one in the data folder.
 
-    Raises :class:`SettingsError` for a missing file, and for a short, malformed or placeholder-like key.
+    Raises :class:`SettingsError` for a missing file, or for a short, malformed or placeholder-like key.
     """
     if settings.secret_key is not None:
         path = settings.secret_key.path
@@ -183,7 +183,7 @@ def secret_keys(settings: Settings) -> SecretKeys:
 
 
 def keys_of_a_start(settings: Settings, random: Random, is_new: Callable[[], bool]) -> SecretKeys:
-    """As :func:`secret_keys`; a missing file is made for a store that ``is_new``, and for no other (SQLite only)."""
+    """Like :func:`secret_keys`, but creates a missing file for a store that ``is_new`` (only SQLite)."""
     path = Path(settings.data_dir) / KEY_FILE
     if settings.secret_key is None and not path.exists() and is_new():
         try:
@@ -223,8 +223,8 @@ def add_newest_key(path: Path, random: Random) -> None:
 
 
 def _make(path: Path, random: Random) -> None:
-    """Creates the key file atomically: of processes that start together, the first creates it and all read the same
-    key."""
+    """Creates the key file atomically: if several processes start at the same time, the first creates it and all read
+    the same key."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{KEY_FILE}-") as file:  # mode 0600
         file.write(random.bytes(32).hex() + "\n")
         file.flush()

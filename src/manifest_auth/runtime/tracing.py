@@ -41,7 +41,7 @@ CURRENT: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 def continued(header: str, random: Random, *, trusted: bool) -> Trace | None:
     """The trace that a request's header names; None for an invalid header, or several. ``trusted``: whether the caller
-    may say that it is sampled, since recording costs."""
+    can say that it is sampled, since recording costs."""
     found = _HEADER.match(header)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Sessions that an app holds: ended with the app, or with what a user lets it do."""
+"""Sessions of apps, which end with the app or with the user's grant."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _END_OF_USER = tenant_scoped(_END.where(_S.user_id == bindparam("of_user")), str
 
 
 def scopes_of(unit: TenantUnit, session_id: str) -> str | None:
-    """The scopes that the app was granted, separated by blanks; None where no app holds the session."""
+    """The scopes that the app was granted, separated by spaces; None if the session isn't an app's."""
     return unit.first(_SCOPES, sid=session_id)
 
 
@@ -43,7 +43,7 @@ def origin_of(unit: TenantUnit, session_id: str) -> tuple[str, str] | None:
 
 
 def ends_at_of(unit: TenantUnit, session_id: str, now: int) -> int | None:
-    """When an open session ends, in milliseconds; None if it is over."""
+    """When an open session ends, in milliseconds; None if it has ended."""
     return unit.first(_ENDS_AT_OF, sid=session_id, now=now)
 
 
@@ -53,7 +53,7 @@ def count_of_app(unit: TenantUnit, app_id: str, now: int) -> int:
 
 
 def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int, *, of_user: int | None = None) -> int:
-    """Ends the open sessions that an app holds, of all users or of one; how many there were."""
+    """Ends an app's open sessions, of all users or of one. Returns how many there were."""
     ending = _END_ALL if of_user is None else _END_OF_USER
     found = unit.all(ending, of_app=app_id, reason=reason, now=now, of_user=of_user)
     for session_id in found:
@@ -62,6 +62,6 @@ def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int, *, of_user:
 
 
 def end_without_role(unit: TenantUnit, user_id: int, roles: int, now: int) -> None:
-    """Ends a user's sessions of apps that none of these ``roles`` (bit mask) lets in."""
+    """Ends a user's sessions of apps that none of these ``roles`` (bit mask) can use."""
     unit.announce("user", user_id)
     unit.change(_END_FOR_OTHERS, of_user=user_id, roles=roles, now=now)

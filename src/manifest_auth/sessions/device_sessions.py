@@ -1,7 +1,5 @@
-"""Sessions that a device holds: capped roles, an end that nothing moves, and no cookie that is given to anyone.
-
-A program that does not know the cap reads their end from another column, where they are over.
-"""
+"""Sessions of devices: with limited roles, a fixed end, and no cookie. Programs that don't know the limit read the end
+from another column, in which these sessions have ended."""
 
 from __future__ import annotations
 
@@ -23,9 +21,8 @@ _S = sessions.c
 
 class Hold(NamedTuple):
     """The session of a device. ``method``: `device` or `badge`; ``role_cap``: bit mask; ``ends_at``: milliseconds;
-    ``app_id``: of the app, ``device_id``: of the enrolled device; ``label``: the device's name; ``idle_s``: the end
-    after so many seconds without use, under all keys; ``provider_id``: that opened the session by which it was let
-    in."""
+    ``app_id``: of the app, ``device_id``: of the enrolled device; ``label``: the device's name; ``idle_s``: ends after
+    this many seconds without use of any key; ``provider_id``: the provider of the session that approved it."""
 
     method: str
     role_cap: int
@@ -82,7 +79,7 @@ def open_held(
 
 
 def app_of(unit: TenantUnit, session_id: str) -> str | None:
-    """The app that holds the session; None: no app does."""
+    """The app of the session, or None."""
     return unit.first(_APP, sid=session_id)
 
 
@@ -92,7 +89,7 @@ def count_of(unit: TenantUnit, user_id: int, now: int) -> int:
 
 
 def end_of_device(unit: TenantUnit, device_id: str, reason: str, now: int) -> int:
-    """Ends the open sessions that an enrolled device holds; how many there were."""
+    """Ends the open sessions of an enrolled device. Returns how many there were."""
     found = unit.all(_END_OF_DEVICE, holder=device_id, reason=reason, now=now, since=now - LONGEST_MS - 1)
     for session_id in found:
         unit.announce("session", session_id)
@@ -100,6 +97,6 @@ def end_of_device(unit: TenantUnit, device_id: str, reason: str, now: int) -> in
 
 
 def end_by_badge(unit: TenantUnit, user_id: int, reason: str, now: int) -> int:
-    """Ends the open sessions of a user that a badge opened; how many there were."""
+    """Ends a user's open badge sessions. Returns how many there were."""
     unit.announce("user", user_id)
     return len(unit.all(_END_BY_BADGE, of_user=user_id, reason=reason, now=now))

@@ -1,8 +1,8 @@
-"""Principals: who calls, read by one statement, and remembered where that is safe.
+"""Principals: the callers, read with one statement, and cached when that is safe.
 
 One is read by a session, a machine's secret or token, or another system's token. A principal is cached while the store
 can tell that it is current. Every change to a principal is announced in its transaction. SQLite: all is dropped when
-another process has committed, which is noticed at once. PostgreSQL: while this node cannot prove that it receives
+another process has committed, which is noticed immediately. PostgreSQL: while this node cannot prove that it receives
 announcements, it reads the store (``docs/decisions/0005-revocation.md``).
 """
 

@@ -103,7 +103,7 @@ def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
     """The key that signed it. Raises NoKey."""
     usable = [key for key in keys if key.fits(signed.algorithm)]
     fitting = [key for key in usable if signed.kid in (None, key.kid)]
-    fitting = fitting or [key for key in usable if key.kid is None]  # keys can lack a kid (RFC 7517, 4.5)
+    fitting = fitting or [key for key in usable if key.kid is None]  # keys might not have a kid (RFC 7517, 4.5)
     if not fitting:
         raise NoKey(_ID_TOKEN.with_("its key is not among the provider's"))
     for key in fitting[:_MOST_TRIED]:
@@ -186,7 +186,7 @@ def _half_hash(algorithm: str, key: Key, text: bytes) -> str:
 # Userinfo (OpenID Connect Core, section 5.3): claims that the ID token lacks, as JSON or as a signed JWT.
 
 
-#: How and when the user authenticated: the ID token alone says so, since it alone is about this authentication.
+#: How and when the user authenticated: only the ID token states it, because only it is about this authentication.
 _OF_AUTHENTICATION = frozenset({"amr", "acr", "acrs", "auth_time"})
 
 

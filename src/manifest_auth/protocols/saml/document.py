@@ -23,7 +23,7 @@ RESPONSE = Reason(
 
 
 class SamlRefused(Exception):
-    """A response is rejected. The text is that of the reason, without its prefix; the sender never sees it."""
+    """A response is rejected. The text is the reason without its prefix, and the sender never sees it."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.text.removeprefix(_PREFIX))
@@ -38,7 +38,7 @@ class InvalidSaml(SamlRefused):
 
     def __init__(self, text: str) -> None:
         super().__init__(RESPONSE.with_(text))
-        self.args = (text,)  # as it is marked
+        self.args = (text,)  # the marked text
 
 
 class NotBase64(InvalidSaml):
@@ -167,7 +167,7 @@ _FORBIDDEN = {XINCLUDE, XSLT}
 
 
 def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) -> etree._Element:
-    """The root element. Raises :class:`SamlRefused` for anything but plain, small, shallow XML in UTF-8.
+    """The root element. Raises :class:`SamlRefused` for anything other than plain, small, shallow XML in UTF-8.
 
     ``comments``: whether comments are allowed between elements; a text with a comment inside is rejected, see
     :func:`text_of`.
@@ -178,7 +178,7 @@ def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) ->
 
 
 def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._Element:
-    """One element as its own document. ``declared``: prefixes from the elements around it."""
+    """An element as a separate document. ``declared``: prefixes from the surrounding elements."""
     clear = fragment.removeprefix(_BOM)
     start = _DECLARATION.match(clear)
     clear = clear[start.end() if start else 0 :].strip(b" \t\r\n")
@@ -194,12 +194,12 @@ def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._
 
 
 def standalone(element: etree._Element) -> etree._Element:
-    """An element as the root of its own document, with the prefixes of its old place."""
+    """An element as the root of a separate document, with the prefixes of its old position."""
     return _parsed(etree.tostring(element, with_tail=False))
 
 
 def text_of(element: etree._Element) -> str:
-    """The text of an element that has one text node and nothing else. Raises :class:`SamlRefused`."""
+    """The text of an element that has exactly one text node and no other content. Raises :class:`SamlRefused`."""
     if len(element):
         raise InvalidSaml(f"{quoted(local(element))} holds more than text")
     return element.text or ""

@@ -1,4 +1,5 @@
-"""SAML metadata and X.509 certificates of providers, and what we send them: our metadata, and AuthnRequests."""
+"""SAML metadata and X.509 certificates of providers, and what this server sends them: its metadata, and
+AuthnRequests."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CertificateFacts(NamedTuple):
-    """Facts by which an administrator recognises a certificate. Times in milliseconds; SHA-256 in hexadecimal
+    """Properties by which an administrator recognizes a certificate. Times in milliseconds; SHA-256 in hexadecimal
     digits."""
 
     subject: str
@@ -102,7 +103,7 @@ def read_certificate(text: str) -> bytes:
 
 
 def certificate_facts(der: bytes) -> CertificateFacts:
-    """The facts of a certificate that :func:`read_certificate` accepted."""
+    """The properties of a certificate that :func:`read_certificate` accepted."""
     certificate = x509.load_der_x509_certificate(der)
     return CertificateFacts(
         subject=certificate.subject.rfc4514_string(),
@@ -163,8 +164,8 @@ class Metadata(NamedTuple):
 def read_metadata(content: bytes) -> Metadata:
     """The one identity provider of a metadata document.
 
-    A signature of the document is not checked: the administrator who imports it is responsible. Nothing in it disables
-    a check. Raises :class:`SamlRefused` with a sentence for the administrator.
+    The document's signature isn't checked, because the administrator who imports it is responsible. Nothing in it can
+    disable a check. Raises :class:`SamlRefused` with a sentence for the administrator.
     """
     try:
         return _read(document.parse(content, largest=_LARGEST, comments=True))
@@ -355,6 +356,6 @@ def _signed(request: bytes, key: rsa.RSAPrivateKey, certificate: bytes | None) -
 
 
 def _private(pem: bytes) -> rsa.RSAPrivateKey:
-    key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)  # make_key made it
+    key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)  # make_key created it
     assert isinstance(key, rsa.RSAPrivateKey)
     return key

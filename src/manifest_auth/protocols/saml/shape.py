@@ -218,8 +218,8 @@ def _kind(certificate: x509.Certificate) -> str:
     return "ec" if isinstance(key, ec.EllipticCurvePublicKey) else ""
 
 
-# Signature wrapping (XSW) moves the signed element and puts a forged one where a program searches for it. Here nothing
-# is searched: a document with an element in another place is rejected before a signature is read.
+# Signature wrapping (XSW) moves the signed element and puts a forged one where a program searches for it. This code
+# never searches: a document with an element in another place is rejected before a signature is read.
 
 _ID = re.compile(r"[\w.\-:]{1,256}")
 
@@ -303,7 +303,7 @@ def check_response(root: etree._Element) -> None:
 
 
 def check_assertion(root: etree._Element) -> None:
-    """As :func:`check_response`, for an assertion as its own document: a decrypted or verified one."""
+    """Like :func:`check_response`, for an assertion as a separate document: a decrypted or verified one."""
     if root.tag != assertion("Assertion"):
         raise InvalidSaml(f"not a SAML 2.0 assertion but {quoted(str(root.tag))}")
     if sum(1 for _ in root.iter(*_ASSERTIONS)) != 1:
@@ -323,7 +323,7 @@ def the_assertion(response: etree._Element) -> etree._Element:
 
 
 def only_child(parent: etree._Element, name: str) -> etree._Element:
-    """The one child of that qualified name. Raises :class:`InvalidSaml` for none and for several."""
+    """The one child of that qualified name. Raises :class:`InvalidSaml` if there is none or more than one."""
     found = parent.findall(name)
     if len(found) != 1:
         raise InvalidSaml(f"{len(found)} of {quoted(name.rpartition('}')[2])} in {quoted(local(parent))}")

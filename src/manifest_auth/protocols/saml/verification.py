@@ -158,7 +158,7 @@ def _named(
 def _clear(
     private: rsa.RSAPrivateKey, oaep: padding.OAEP, wrapped: bytes, size: int, mode: str, value: bytes
 ) -> bytes | None:
-    """The clear text; None when the key is not for us or GCM detects a change."""
+    """The clear text; None if the key isn't for this server or GCM detects a change."""
     try:
         key = private.decrypt(wrapped, oaep)
         if len(key) != size:
@@ -238,8 +238,8 @@ def check_status(response: etree._Element) -> None:
 def check_envelope(response: etree._Element, expected: Expected, is_signed: bool) -> None:
     """Checks version, time, destination, issuer and InResponseTo of the Response. Raises :class:`SamlRefused`.
 
-    A signed message must name its destination (SAML bindings 3.5.5.2). An unsigned one can leave it out: the Recipient
-    of the confirmation is always required and always signed.
+    A signed message must name its destination (SAML bindings 3.5.5.2). An unsigned one can omit it: the Recipient of
+    the confirmation is always required and always signed.
     """
     check_version_and_time(response, expected.now_ms)
     destination = response.get("Destination")
@@ -267,7 +267,7 @@ def check_issuer(element: etree._Element, issuer: str) -> None:
 
 
 def check_answers(element: etree._Element, request_id: str | None) -> None:
-    """Checks that InResponseTo is the open request, or absent without one: a captured answer must not pass as
+    """Checks that InResponseTo is the open request, or absent without one: a captured response must not pass as
     unsolicited."""
     if element.get("InResponseTo") != request_id:
         raise SamlRefused(_IN_RESPONSE_TO.with_(f"{quoted(element.get('InResponseTo'))}, not {quoted(request_id)}"))
@@ -312,8 +312,8 @@ class Assertion(NamedTuple):
     """The content of a verified assertion. ``name_id`` is empty when there is none (ADFS sends none by default),
     ``name_id_format`` when it has none.
 
-    ``attributes``: by Name, and by FriendlyName where no attribute has that Name. ``remember_until``: how long ``id``
-    must be remembered, milliseconds, so that an assertion is not used twice.
+    ``attributes``: by Name, and by FriendlyName if no attribute has that Name. ``remember_until``: how long ``id`` must
+    be remembered, milliseconds, so that an assertion is not used twice.
     """
 
     id: str
@@ -348,7 +348,8 @@ def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
 
 
 def _check_conditions(conditions: etree._Element, expected: Expected) -> list[int]:
-    """Checks times and audiences. Every AudienceRestriction must contain our entity id. The end of validity, if any.
+    """Checks times and audiences. Every AudienceRestriction must contain this server's entity ID. Returns the end of
+    validity, if any.
 
     An unknown condition makes the assertion invalid (SAML core 2.5.1.1).
     """
@@ -369,7 +370,7 @@ def _check_conditions(conditions: etree._Element, expected: Expected) -> list[in
 
 
 def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
-    """One valid bearer confirmation is sufficient. The latest end of the valid ones."""
+    """One valid bearer confirmation is sufficient. Returns the latest end of the valid ones."""
     ends, reasons = [], []
     for confirmation in subject.findall(assertion("SubjectConfirmation")):
         for data in confirmation.iter(f"{{{ASSERTION}}}SubjectConfirmationData"):
@@ -447,8 +448,8 @@ def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, st
 class Policy(NamedTuple):
     """The pinned values of one provider.
 
-    ``issuer``: its entity id. ``audience``: our entity id for this tenant. ``acs``: our assertion consumer address.
-    ``certificates``: DER; any of them can sign. ``decryption_keys``: private keys in PEM, newest first.
+    ``issuer``: its entity id. ``audience``: this server's entity ID for the tenant. ``acs``: its assertion consumer
+    address. ``certificates``: DER; any of them can sign. ``decryption_keys``: private keys in PEM, newest first.
     """
 
     issuer: str

@@ -44,8 +44,8 @@ def candidates() -> list[Build]:
 
 
 def works(build: Build) -> bool:
-    """Whether the build computes the known answer. Takes some 50 ms; one that did is not asked again in this process
-    while its files are the same."""
+    """Whether the build computes the known answer. Takes some 50 ms; a build that did isn't tried again in this process
+    while its files are unchanged."""
     files = tuple((folder, 0) for folder in build.folders)
     files += tuple((str(file), file.stat().st_mtime_ns) for folder in build.folders for file in _libraries(folder))
     if files not in _working and _computes(build):

@@ -1,4 +1,5 @@
-"""``python -m manifest_auth.runtime.hashing.compile``: makes an Argon2 build for this processor, beside the wheel.
+"""``python -m manifest_auth.runtime.hashing.compile``: creates an Argon2 build for this processor, in addition to the
+wheel.
 
 The wheel from PyPI is made for any x86-64 and does not use wide registers; the same source compiled here computes about
 twice as many hashes a second. It needs a C compiler and Python's headers; with ``--zig`` a compiler comes from PyPI
@@ -22,7 +23,7 @@ PACKAGE = "argon2-cffi-bindings"
 
 
 def main() -> int:
-    """Exit status 0: the fast build is installed. 1: it could not be made; the wheel stays in use."""
+    """Exit status 0: the fast build is installed. 1: the build failed, and the wheel stays in use."""
     parser = argparse.ArgumentParser(prog="python -m manifest_auth.runtime.hashing.compile", description=__doc__)
     parser.add_argument("--march", default="native", help="processor to build for (default: this one)")
     parser.add_argument("--zig", action="store_true", help="if there is no C compiler, use ziglang from PyPI")

@@ -30,11 +30,10 @@ from manifest_auth.runtime.hashing.worker import HEADER
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.settings import Settings
 
-# The pool of hash workers: a bounded FIFO queue; as many workers as are needed at once; those that die are replaced.
-#
-# Each worker has one running job and one in its pipe, so it never waits for the event loop between two hashes. That,
-# more than the workers' lower priority, prevents that many sign-ins delay reads: the scheduler does not prefer a worker
-# that never sleeps (measurements: ``docs/decisions/0004-hashing.md``).
+# The pool of hash workers: a bounded FIFO queue; as many workers as are needed at the same time; dead ones are
+# replaced. Each worker has one running job and one in its pipe, so it never waits for the event loop between two
+# hashes. That, more than the workers' lower priority, prevents that many sign-ins delay reads: the scheduler does not
+# prefer a worker that never sleeps (measurements: ``docs/decisions/0004-hashing.md``).
 
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -62,7 +61,7 @@ class _Worker:
 
 class HashPool:
     """``folders``: of the Argon2 build; ``limit``: jobs that can wait; ``buffer_kib``: the usual memory of a job;
-    ``in_vain``: whether those that wait are rejected instead."""
+    ``in_vain``: whether waiting jobs are rejected instead."""
 
     def __init__(
         self, folders: list[str], in_vain: Callable[[], bool], *, workers: int, limit: int, buffer_kib: int
@@ -70,7 +69,7 @@ class HashPool:
         self._folders, self._limit, self._buffer_kib = folders, limit, buffer_kib
         self._in_vain = in_vain
         self._count = workers or len(os.sched_getaffinity(0))
-        self._wanted = 1  # a worker more when all have a job, since each takes four megabytes
+        self._wanted = 1  # one more worker if all are busy, because each takes four megabytes
         self._queue: deque[_Job] = deque()
         self._workers: list[_Worker] = []
         self._closing = False
@@ -82,7 +81,7 @@ class HashPool:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many jobs wait as can."""
+        """Whether the queue is full."""
         return len(self._queue) >= self._limit
 
     async def start(self) -> None:
@@ -194,13 +193,13 @@ SALT, TAG = 16, 32
 _PHC = re.compile(
     r"\$argon2id\$v=19\$m=(?P<m>\d{1,8}),t=(?P<t>\d{1,4}),p=(?P<p>\d{1,3})\$(?P<salt>[A-Za-z0-9+/]+)\$(?P<tag>[A-Za-z0-9+/]+)\Z"
 )
-#: The most that an imported Argon2id hash can cost: MiB, and MiB times passes.
+#: Maximum cost of an imported Argon2id hash: MiB, and MiB times passes.
 MOST_MEMORY: Final = 256
 MOST_WORK: Final = 512
 
 
 class HashProof(NamedTuple):
-    """``matches``: the password fits the hash. ``outdated``: the hash should be replaced by one with the current
+    """``matches``: the password matches the hash. ``outdated``: the hash should be replaced by one with the current
     settings."""
 
     matches: bool
@@ -214,8 +213,8 @@ class _Parameters(NamedTuple):
 
 
 class Hasher:
-    """One object per process. Call :meth:`start` before use. ``in_vain``: whether no hash can be of use now, since the
-    store is gone; none is computed then."""
+    """One object per process. Call :meth:`start` before use. ``in_vain``: whether hashes are useless at the moment
+    because the database is unavailable; then none is computed."""
 
     def __init__(self, settings: Settings, random: Random, metrics: Metrics, in_vain: Callable[[], bool]) -> None:
         self._today = _Parameters(settings.argon2_memory, settings.argon2_passes, settings.argon2_lanes)
@@ -322,14 +321,14 @@ class Hasher:
 
 
 def why_refused(stored: str) -> str:
-    """Why a hash of another system cannot be imported; empty if it can."""
+    """Why a hash of another system can't be imported. Empty if it can."""
     found = _PHC.match(stored)
     why = imported_hashes.why_refused(stored) if found is None else _why_not_argon2(found)
     return "Not a supported hash format" if why is None else why
 
 
 def _why_not_argon2(found: re.Match[str]) -> str | None:
-    """As :func:`imported_hashes.why_refused`."""
+    """See :func:`imported_hashes.why_refused`."""
     memory, passes, lanes = int(found["m"]), int(found["t"]), int(found["p"])
     try:
         sizes = 8 <= len(_unb64(found["salt"])) <= 64 and 16 <= len(_unb64(found["tag"])) <= 64

@@ -3,9 +3,9 @@
 The first sign-in replaces them by Argon2id.
 
 Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``, Werkzeug's ``pbkdf2:sha256:``, passlib's
-``$pbkdf2-sha256$`` and -sha512), scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). What is
-imported can cost some ten times as much as a hash of ours: each attempt to sign in computes it. A hash that is stored
-already was let in with more, and is still computed.
+``$pbkdf2-sha256$`` and -sha512), scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). An
+imported hash can cost about ten times as much as one of this server, and each sign-in attempt computes it. Hashes that
+an earlier release accepted with a higher cost are still computed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _B64, _OWN = r"[A-Za-z0-9+/=]+", r"[./A-Za-z0-9]+"  # of Django, of passlib
 # Of stored hashes.
 _MAX_BCRYPT, _MAX_ITERATIONS = 16, 10_000_000
 _MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
-#: The most that an imported hash can cost: of bcrypt the cost, of PBKDF2 the iterations, of scrypt N x r x p.
+#: Maximum costs of imported hashes: bcrypt's cost, PBKDF2's iterations, scrypt's N x r x p.
 MOST_BCRYPT: Final = 13
 MOST_PBKDF2: Final = 2_000_000
 MOST_SCRYPT: Final = 2**20
 
-#: Whether a password fits the hash.
+#: Whether a password matches the hash.
 Check = Callable[[bytes], bool]
 
 
-#: The check, and what is wrong with the hash's cost where it is imported; empty for nothing.
+#: The check, and the fault in the hash's cost when it is imported (empty: none).
 _Hash = tuple[Check, str]
 _Decode = Callable[[str], bytes]
 
@@ -86,7 +86,7 @@ def _bcrypt(found: Match[str]) -> _Hash:
 
 
 _BCRYPT = re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}")
-#: How these write salt and hash.
+#: How these formats encode salt and hash.
 _DJANGO, _WERKZEUG = (str.encode, base64.b64decode), (str.encode, bytes.fromhex)
 _PASSLIB = (_passlib_base64, _passlib_base64)
 _FORMATS: tuple[tuple[Callable[[Match[str], bytes, bytes], _Hash], tuple[_Decode, _Decode], str], ...] = (
@@ -121,18 +121,19 @@ def _read(stored: str) -> _Hash | None:
 
 
 def is_known(stored: str) -> bool:
-    """Whether the text is a hash in one of these formats, with a cost that is computed."""
+    """Whether the text is a hash in one of these formats, with an accepted cost."""
     return _read(stored) is not None
 
 
 def why_refused(stored: str) -> str | None:
-    """The fault in the cost of an imported hash, empty for none; None for no hash in these formats."""
+    """The fault in the cost of an imported hash, empty if there is none; None if the text isn't a hash in these
+    formats."""
     found = _read(stored)
     return None if found is None else found[1]
 
 
 def verify(stored: str, password: bytes) -> bool:
-    """Whether the password fits the hash. False also for an invalid hash or a cost out of bounds."""
+    """Whether the password matches the hash. False also for an invalid hash or a cost out of bounds."""
     found = _read(stored)
     try:
         return found is not None and found[0](password)

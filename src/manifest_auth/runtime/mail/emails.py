@@ -1,11 +1,9 @@
 """Emails to users about their accounts and second factors, and to Admins and the operator: a function for each.
 
-No input or output. The only variable parts are the client's name, the link and its lifetime. No email has a text that a
-person wrote, and one about two addresses names neither: otherwise a user who can invite could send texts of their
-choice in the name of this server. Of the person who invites it has the address, and a name of letters
-(:func:`inviter`). An email to a client never names another one.
-
-``address``: the network address that an act came from.
+No input or output. The only variable parts are the client's name, the link and its lifetime. No email contains text
+that a person wrote, and one about two addresses names neither. Otherwise, a user who can invite could send arbitrary
+text in this server's name. An invitation contains the inviter's address, and the name if it consists of letters
+(:func:`inviter`). An email to a client never names another client. ``address``: the network address of the action.
 """
 
 from __future__ import annotations
@@ -43,15 +41,15 @@ _IN_NAMES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc"})  # letters and
 def inviter(name: str, email: str) -> str:
     """Return how an email names a person: by name and address, or by the address if the name could be anything else.
 
-    People choose their own names. One of letters, spaces, hyphens, and apostrophes has no web address and no phone
-    number.
+    People choose their own names. A name of letters, spaces, hyphens, and apostrophes can't contain a web address or a
+    phone number.
     """
     is_name = all(c in " -'’" or unicodedata.category(c) in _IN_NAMES for c in name)
     return f"{name} ({email})" if name and is_name and len(name) <= _LONGEST_NAME else email
 
 
 def invitation(to: Reader, link: Link, by: str = "") -> Email:
-    """To a new user who has no password yet. ``by``: the person who invites, from :func:`inviter`; empty for none."""
+    """To a new user who has no password yet. ``by``: the person who invites, from :func:`inviter`; or empty."""
     made = _("You have a new account at %(client)s. To choose your password and sign in, open this link:")
     named = _("%(inviter)s invited you to %(client)s. To choose your password and sign in, open this link:", inviter=by)
     return write(
@@ -78,7 +76,7 @@ def reset(to: Reader, link: Link) -> Email:
 
 
 def access_link(to: Reader, link: Link) -> Email:
-    """To a user who became an Admin, whose sessions and password ended with that."""
+    """To a user who became an Admin, which ended their sessions and password."""
     return write(
         to,
         _("%(client)s: sign in again"),
@@ -104,7 +102,7 @@ def email_confirm(to: Reader, link: Link) -> Email:
 
 
 def email_taken(to: Reader) -> Email:
-    """To an address that a user requested and that another account has."""
+    """To an address that a user requested although another account has it."""
     return write(
         to,
         _("%(client)s: this address already has an account"),
@@ -135,7 +133,7 @@ def email_asked(to: Reader) -> Email:
 
 
 def email_changed(to: Reader, link: Link) -> Email:
-    """To the former address of a user."""
+    """To the previous address of a user."""
     return write(
         to,
         _("%(client)s: your email address was changed"),
@@ -171,7 +169,7 @@ _NOT_ASKED = _("If you didn't ask for this, tell an administrator of your organi
 
 
 def app_added(to: Reader, address: str) -> Email:
-    """To a user who has an authenticator app from now on. ``address``: from which network address."""
+    """To a user who added an authenticator app. ``address``: from which network address."""
     return write(
         to,
         _("%(client)s: a second factor was set up"),
@@ -186,7 +184,7 @@ def app_added(to: Reader, address: str) -> Email:
 
 
 def recovery_code_used(to: Reader, address: str, left: int) -> Email:
-    """To a user with one of whose recovery codes someone proved who they are. ``left``: how many there are still."""
+    """To a user after one of their recovery codes was used. ``left``: how many are left."""
     return write(
         to,
         _("%(client)s: a recovery code was used"),
@@ -198,7 +196,7 @@ def recovery_code_used(to: Reader, address: str, left: int) -> Email:
 
 
 def wrong_codes(to: Reader, address: str) -> Email:
-    """To a user for whose right password several wrong codes of the second factor came within a day."""
+    """To a user after several incorrect second-factor codes with the correct password within a day."""
     return write(
         to,
         _("%(client)s: someone may know your password"),
@@ -267,7 +265,7 @@ def passkey_added(to: Reader, address: str) -> Email:
 
 
 def passkey_removed(to: Reader, address: str) -> Email:
-    """To a user one of whose passkeys was removed. ``address``: the IP address that asked for it."""
+    """To a user after a passkey was removed. ``address``: the IP address of the request."""
     return write(
         to,
         _("%(client)s: a passkey was removed"),
@@ -281,7 +279,7 @@ def passkey_removed(to: Reader, address: str) -> Email:
 
 
 def device_paired(to: Reader, address: str, until: str) -> Email:
-    """To a user who let a device in. ``address``: the IP address of the device; ``until``: its end, as RFC 3339."""
+    """To a user who approved a device. ``address``: the IP address of the device; ``until``: its end, as RFC 3339."""
     return write(
         to,
         _("%(client)s: a device was signed in"),
@@ -320,7 +318,7 @@ def pin_reset(to: Reader) -> Email:
 
 
 def pin_set(to: Reader, address: str) -> Email:
-    """To a user for whose badge a PIN was set. ``address``: the IP address that it was set from."""
+    """To a user after a PIN for their badge was set. ``address``: the IP address that it was set from."""
     return write(
         to,
         _("%(client)s: a PIN was set"),
@@ -331,7 +329,8 @@ def pin_set(to: Reader, address: str) -> Email:
 
 
 def passkey_copied(to: Reader, address: str) -> Email:
-    """To a user whose passkey answered with a counter that did not go on. ``address``: the IP address it came from."""
+    """To a user after a passkey responded with a counter that didn't increase. ``address``: the IP address it came
+    from."""
     return write(
         to,
         _("%(client)s: a sign-in with your passkey was rejected"),
@@ -346,7 +345,7 @@ def passkey_copied(to: Reader, address: str) -> Email:
 
 
 def identity_linked(to: Reader, address: str) -> Email:
-    """To a user to whose account an identity at a provider was linked. ``address``: from which network address."""
+    """To a user after an account at a provider was linked. ``address``: from which network address."""
     return write(
         to,
         _("%(client)s: a provider account was linked"),
@@ -361,8 +360,8 @@ def identity_linked(to: Reader, address: str) -> Email:
 
 
 def changed_provider_used(to: Reader, address: str) -> Email:
-    """To a user whose identity signed in for the first time since a User Admin changed who vouches for it.
-    ``address``: from which network address."""
+    """To a user whose linked account signed in for the first time after a User Admin changed its provider. ``address``:
+    from which network address."""
     return write(
         to,
         _("%(client)s: a sign-in through a changed provider"),
@@ -382,7 +381,7 @@ def _record(name: str, value: str) -> tuple[Part, ...]:
 
 
 def domain_failing(to: Reader, domain: str, name: str, value: str, day: str) -> Email:
-    """To an Admin of the client that owns a domain whose DNS record is missing. ``name``, ``value``: of the record;
+    """To an Admin of a client that owns a domain with a missing DNS record. ``name``, ``value``: of the record;
     ``day``: in UTC, as ISO 8601, when the claim lapses."""
     return write(
         to,
@@ -400,7 +399,7 @@ def domain_failing(to: Reader, domain: str, name: str, value: str, day: str) -> 
 
 
 def domain_lapsed(to: Reader, domain: str, name: str, value: str, days: int) -> Email:
-    """To an Admin of the client that owned a domain, whose record was not found for so many days."""
+    """To an Admin of a client that lost a domain, because its record wasn't found for that many days."""
     return write(
         to,
         _("%(client)s: %(domain)s is no longer verified", domain=domain),
@@ -439,8 +438,8 @@ def domain_held(to: Reader, domain: str) -> Email:
 
 
 def domain_contested(to: Reader, domain: str, days: int) -> Email:
-    """To an Admin of the client that has shown a record of a domain that another client owns. ``days``: without a
-    record after which the owner loses it."""
+    """To an Admin of the client that has shown a record of a domain that another client owns. ``days``: how long the
+    record must be missing before the owner loses the domain."""
     return write(
         to,
         _("%(client)s: two clients claim %(domain)s", domain=domain),
@@ -480,7 +479,7 @@ def domain_contested_between(to: Reader, domain: str, owner: str, contester: str
 
 
 def machine_secret_ends(to: Reader, account: str, hint: str, day: str, days: int) -> Email:
-    """To an Admin of the client, some days before an API key or a client secret ends. ``account``: the name of the
+    """To an Admin of the client, some days before an API key or a client secret expires. ``account``: the name of the
     service account; ``hint``: the last characters of the secret; ``day``: in UTC, as ISO 8601."""
     return write(
         to,

@@ -1,7 +1,7 @@
 """Writes an email's text again as HTML, with the name, colors, and logo of its client.
 
-It is made when the email is sent, so the queue stores only the text. The HTML loads nothing from elsewhere: the logo is
-a part of the message, and the only address in it is that of the one-time link. Everything else is escaped text.
+It is created when the email is sent, so the queue stores only the text. The HTML loads nothing from elsewhere: the logo
+is a part of the message, and the only address in it is that of the one-time link. Everything else is escaped text.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from manifest_auth.text.languages import catalogue
 LOGO = "logo@manifest-auth"
 _HIGHEST, _WIDEST = 40, 200
 _OPEN = _("Open link")
-#: A paragraph that is nothing but an address with a token, as `opened` of `writing` makes it.
+#: A paragraph that consists only of an address with a token, as `opened` of `writing` creates it.
 _LINK = re.compile(r"https?://\S+#(\S+)")
 
 
 class Look(NamedTuple):
-    """``name``: shown where there is no logo. Colors as ``#rrggbb``: of a button, of its text, of links on light and on
+    """``name``: shown if there is no logo. Colors as ``#rrggbb``: of a button, of its text, of links on light and on
     dark backgrounds. ``logo``: a PNG with its size in the header; empty for none."""
 
     name: str
@@ -79,7 +79,8 @@ _CODE = (
 
 
 def html_of(email: Email, look: Look) -> str:
-    """The document. Each paragraph of the text is one of it; a one-time link gets a button, and its code a frame."""
+    """The HTML document. Each paragraph of the text becomes a paragraph; a one-time link gets a button, and its code a
+    frame."""
     paragraphs, token = [], ""
     for text in email.text.rstrip("\n").split("\n\n"):
         if found := _LINK.fullmatch(text):
@@ -102,7 +103,7 @@ def html_of(email: Email, look: Look) -> str:
 
 
 def _head(look: Look) -> str:
-    """The logo on a light background, since it can be dark; without one, the name."""
+    """The logo on a light background, because it might be dark; without one, the name."""
     if not look.logo:
         return escape(look.name)
     width, height = (int.from_bytes(look.logo[at : at + 4], "big") for at in (16, 20))  # of the header (PNG, 11.2.2)

@@ -60,8 +60,8 @@ class Mail:
     async def send(
         self, email: Email, deadline: float, request_id: str, message: str = "", look: Look = PRODUCT
     ) -> NotSent | None:
-        """Why the mail server did not accept the email in time; None: it did. The log has it too, with the request's
-        id. ``message``: a random name of the email, the same for each attempt, so that mailboxes recognise a second
+        """Why the mail server didn't accept the email in time, or None if it did. The log has it too, with the request
+        ID. ``message``: a random name of the email, the same for each attempt, so that mailboxes recognise a second
         copy. ``deadline``: from :meth:`deadline`, seconds of the event loop's clock. ``look``: of its HTML."""
         if self._server is None:
             return NotSent("no mail server is set up")
@@ -140,7 +140,7 @@ class Mail:
             self._log.error("internal_error", exc_info=error)
 
     async def close(self) -> None:
-        """Finishes emails under way, within the budget of a request. The rest stays in the mail queue."""
+        """Finishes emails in progress, within the budget of a request. The rest stays in the mail queue."""
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=BUDGET_S)
             for task in left:

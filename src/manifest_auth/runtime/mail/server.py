@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 class NotSent(Exception):
     """The email was not sent; the text says why, for the log. ``refused``: the reply code with which the mail server
-    rejected this recipient or this email for good (RFC 5321, section 4.2.1): another try is in vain. 0: it did not."""
+    permanently rejected this recipient or this email (RFC 5321, section 4.2.1), so that retrying is useless. 0: it
+    didn't."""
 
     def __init__(self, reason: str, refused: int = 0) -> None:
         super().__init__(reason)

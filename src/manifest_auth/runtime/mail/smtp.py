@@ -70,8 +70,8 @@ def _encrypt(smtp: smtplib.SMTP, server: Server) -> None:
 
 
 def _refused(error: Exception) -> int:
-    """The reply code by which an email with one recipient is rejected for good; 0 for any other error, which can be of
-    the server, of the sender or of the moment."""
+    """The reply code by which an email with one recipient is permanently rejected; 0 for any other error, which might
+    concern the server or the sender, or be temporary."""
     code = error.smtp_code if isinstance(error, smtplib.SMTPDataError) else 0
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         [(code, _)] = error.recipients.values()
@@ -87,17 +87,16 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-# Headers of emails with text from others, written as they are sent.
-#
-# The library would read such a text first: it takes parts that look like encoded words (RFC 2047) for encoded, even
-# line breaks (CVE-2024-6923, up to Python 3.11.9 and 3.12.4), and loses or doubles spaces where it folds.
+# Headers of emails with text from others, written as they are sent. The library would read such a text first: it takes
+# parts that look like encoded words (RFC 2047) for encoded, even line breaks (CVE-2024-6923, up to Python 3.11.9 and
+# 3.12.4), and loses or doubles spaces when it folds lines.
 
 
 _LONGEST = 76  # characters of a line with an encoded word (RFC 2047)
 
 
 def recipient(email: str) -> str:
-    """The address of an email, for its envelope and ``To``. Raises ValueError for what is not one address."""
+    """The address of an email, for its envelope and ``To``. Raises ValueError for anything other than one address."""
     if not EMAIL_SHAPE.fullmatch(email):
         raise ValueError("not an email address")
     return mailbox(email)

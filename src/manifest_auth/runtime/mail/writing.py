@@ -1,8 +1,8 @@
 """Writes an email in its reader's language: plain text, a greeting and paragraphs.
 
-A part is a sentence of the catalogues, or the same in every language. What a sentence says of this case is put into it
-by name, so that each language has it where it belongs. A paragraph is one line: programs wrap it, and Japanese has no
-spaces to wrap at.
+A part is a sentence from the catalogues, or the same in every language. Values are inserted by name, so that each
+language can place them where they belong. A paragraph is one line: programs wrap it, and Japanese has no spaces to wrap
+at.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from manifest_auth.text.models import Wire
 
 
 class Email(NamedTuple):
-    """As it is sent. ``language``: the tag (RFC 5646) of its texts."""
+    """An email as it is sent. ``language``: the tag (RFC 5646) of its texts."""
 
     to: str
     subject: str
@@ -24,7 +24,7 @@ class Email(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """The recipient of an email. ``client``: its name, which any sentence can say as ``%(client)s``."""
+    """The recipient of an email. ``client``: its name, which any sentence can contain as ``%(client)s``."""
 
     email: str
     language: str
@@ -39,14 +39,14 @@ class Link(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """A message of the catalogues, or its plural by ``values["num"]``, with what is put into it."""
+    """A message of the catalogues, or its plural by ``values["num"]``, with the values to insert."""
 
     one: str
     many: str
     values: dict[str, str | int]
 
     def said(self, words: Words, client: str) -> str:
-        """In the language of the words."""
+        """In the reader's language."""
         text = words.ngettext(self.one, self.many, int(self.values["num"])) if self.many else words.gettext(self.one)
         return text % {"client": client, **self.values}
 
@@ -57,12 +57,12 @@ Part = Sentence | Verbatim
 
 
 def sentence(text: str, **values: str) -> Sentence:
-    """Marks a text for the catalogues, under the name ``_``. ``values``: what it names as ``%(name)s``."""
+    """Marks a text for the catalogues, under the name ``_``. ``values``: replace ``%(name)s`` in the text."""
     return Sentence(text, "", {**values})
 
 
 def several(one: str, many: str, num: int, **values: str) -> Sentence:
-    """As :func:`sentence`, for a text with a number, which it names ``%(num)s``."""
+    """Like :func:`sentence`, for a text with a number, which it contains as ``%(num)s``."""
     return Sentence(one, many, {"num": num, **values})
 
 

@@ -1,7 +1,7 @@
-"""Loads the settings; a wrong or unknown one stops the start with one line.
+"""Loads the settings; an invalid or unknown one stops the start with one line.
 
 They come from the command line, then ``MANIFEST_…`` environment variables, then an optional TOML file that
-``MANIFEST_CONFIG`` names, then defaults. Secrets and addresses of databases may be files of their own.
+``MANIFEST_CONFIG`` names, then defaults. Secrets and addresses of databases can be files of their own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def public_origin(settings: Settings) -> str:
 
 
 def why_no_passkeys(settings: Settings) -> str:
-    """Why browsers make no passkey at the public address; empty if they do (WebAuthn Level 3, section 5.1.3: a
+    """Why browsers don't create passkeys at the public address; empty if they do (WebAuthn Level 3, section 5.1.3: a
     secure context, and a domain)."""
     host = public_host(settings)
     if _is_address(host):
@@ -65,7 +65,7 @@ def passkey_origins(settings: Settings) -> tuple[str, ...]:
 
 
 def check_passkeys(settings: Settings) -> None:
-    """Raises ValueError with a line for the operator where the RP ID is no parent of the public host."""
+    """Raises ValueError with a line for the operator if the RP ID isn't a parent of the public host."""
     rp_id = settings.passkey_rp_id
     if rp_id and not (DOMAIN.match(rp_id) and is_below(public_host(settings), rp_id) and not _is_address(rp_id)):
         raise ValueError("must be the host of the public address, or a parent domain of it, in lowercase")
@@ -119,8 +119,8 @@ _QUOTED = re.compile(r"'([^']*)'|\"([^\"\\]*)\"")
 def adopt(path: str, environ: MutableMapping[str, str] | None = None) -> None:
     """Puts the variables of the file into the environment, which the web processes inherit.
 
-    Raises :class:`SettingsError` for a file that cannot be read, and for a setting to which the environment gives
-    another value: neither of the two could win without a surprise.
+    Raises :class:`SettingsError` for a file that cannot be read, and for a setting that has another value in the
+    environment, because either choice would be surprising.
     """
     environ = os.environ if environ is None else environ
     found = read_variables(path)
@@ -192,8 +192,8 @@ def _server(text: str) -> tuple[str, int]:
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Loads the settings. ``overrides``: from the command line; they win over ``environ``, then the TOML file, then
-    defaults.
+    """Loads the settings. ``overrides``: from the command line; they take precedence over ``environ``, then the TOML
+    file, then defaults.
 
     Raises :class:`SettingsError` with one line for the operator.
     """
@@ -304,8 +304,8 @@ def _is_encoded(url: str) -> bool:
 
 
 def _has_several_hosts(url: str) -> bool:
-    """Whether a PostgreSQL address names hosts to try one after the other: a silent one would use up the time of a
-    login."""
+    """Whether a PostgreSQL address names hosts to try one after the other: a silent one would use up the time limit of
+    a login."""
     parts = urlsplit(url)
     hosts = [parts.netloc.rpartition("@")[2], *parse_qs(parts.query).get("host", ())]
     return parts.scheme == "postgresql" and any("," in host for host in hosts)

@@ -481,7 +481,7 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-#: Addresses that may contain a password.
+#: Addresses that can contain a password.
 ADDRESSES = ("database_url", "database_direct_url")
 #: Settings whose value can be the content of a file: those, and secrets, which alone have the default None.
 FILE_FIELDS = frozenset(ADDRESSES) | {
