@@ -4,5 +4,5 @@ Start reading at ``docs/how-sign-in-works.md``; the packages and their layers ar
 """
 
 __version__ = "0.1.0"
-#: The commit that a release was built from, 12 hexadecimal digits, with ``-dirty`` where files differed from it.
+#: The commit that a release was built from, 12 hexadecimal digits, with ``-dirty`` if files differed from it.
 __commit__ = "unbuilt"

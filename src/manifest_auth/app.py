@@ -77,14 +77,15 @@ ROUTES = (
 
 
 async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:
-    """The answer to an address or a method that nothing serves: below ``/oauth2`` in the shape of its errors."""
+    """The response for an unknown path or method; below ``/oauth2``, in the format of OAuth errors."""
     if path.startswith(PREFIX):
         return await oauth.refused(ctx, refusal, head)
     return await errors.where_no_route_is(ctx, refusal, head, path)
 
 
 def page_routes() -> tuple[Route, ...]:
-    """The routes of pages, which are imported with the first of them: a start costs less time and memory."""
+    """The routes of pages, which are imported with the first request for one, so that a start needs less time and
+    memory."""
     from manifest_auth.pages.all_pages import ROUTES as PAGES
 
     return PAGES
@@ -118,7 +119,7 @@ class Application:
             except Exception as error:  # noqa: BLE001 - reported to the server, which stops
                 self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
                 if multiprocessing.parent_process() is not None:
-                    os._exit(1)  # it is started again; by its own status uvicorn would end all processes
+                    os._exit(1)  # it is restarted; uvicorn's own status would end all processes
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             if seconds := self.services.settings.shutdown_drain:

@@ -68,7 +68,7 @@ async def ids(app: App) -> dict[str, int]:
 
 @matrix("operation", OPERATIONS)
 @matrix("who", ["was_clerk", "asleep"])
-async def test_who_may_manage_no_one_any_more_does_nothing(
+async def test_a_user_who_lost_the_permission_cannot_manage_anyone(
     app: App, ids: dict[str, int], operation: str, who: str
 ) -> None:
     ctx = request_of(app, ids["tenant"], ids[who], Role.ADMIN)
@@ -78,14 +78,14 @@ async def test_who_may_manage_no_one_any_more_does_nothing(
 
 @rule("RANK")
 @matrix("operation", [operation for operation in OPERATIONS if operation != "add"])
-async def test_who_is_no_admin_any_more_touches_no_admin(app: App, ids: dict[str, int], operation: str) -> None:
+async def test_a_former_admin_cannot_change_admins(app: App, ids: dict[str, int], operation: str) -> None:
     ctx = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN)
     with pytest.raises(Forbidden, match="Admin's account"):
         await app.services.store.of(ids["tenant"]).write(lambda unit: OPERATIONS[operation](unit, ctx, ids["admin"]))
 
 
 @rule("DEVICE-ROLES")
-async def test_a_managers_cap_counts_when_rank_reads_anew(app: App, ids: dict[str, int]) -> None:
+async def test_a_managers_role_cap_applies_when_rank_is_read_again(app: App, ids: dict[str, int]) -> None:
     ctx, store = request_of(app, ids["tenant"], ids["admin"], Role.ADMIN), app.services.store.of(ids["tenant"])
     assert (await store.read(lambda unit: rank.manager(unit, ctx))).is_admin
     ctx.caller = ctx.user._replace(role_cap=VIEWER | Role.OPERATOR.bit)
@@ -96,7 +96,7 @@ async def test_a_managers_cap_counts_when_rank_reads_anew(app: App, ids: dict[st
         await store.read(lambda unit: rank.manager(unit, ctx))
 
 
-async def test_who_is_no_admin_any_more_makes_none(app: App, ids: dict[str, int]) -> None:
+async def test_a_former_admin_cannot_create_admins(app: App, ids: dict[str, int]) -> None:
     ctx, store = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN), app.services.store.of(ids["tenant"])
     draft = Draft("boss-2@engines.example", Role.ADMIN.bit)
     with pytest.raises(Forbidden, match="Admin role"):
@@ -106,9 +106,7 @@ async def test_who_is_no_admin_any_more_makes_none(app: App, ids: dict[str, int]
     assert await store.read(lambda unit: users.find_by_email(unit, draft.email)) is None
 
 
-async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is_asked(
-    app: App, ids: dict[str, int]
-) -> None:
+async def test_only_an_admin_grants_or_removes_the_admin_role(app: App, ids: dict[str, int]) -> None:
     ctx, store = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN), app.services.store.of(ids["tenant"])
     admin = Role.ADMIN.bit
     for before, after in ((0, admin), (admin, 0), (admin | VIEWER, VIEWER), (VIEWER, admin | VIEWER)):
@@ -118,7 +116,7 @@ async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is
         await store.read(lambda unit: rank.check_grants(unit, ctx, before, after))  # noqa: B023 - awaited at once
 
 
-async def test_system_admins_and_the_command_line_stand_above(app: App, ids: dict[str, int]) -> None:
+async def test_system_admins_and_the_command_line_outrank_everyone(app: App, ids: dict[str, int]) -> None:
     store = app.services.store.of(ids["tenant"])
     root = AdminCaller("s", 1, "root", proved_at=app.clock.now_ms())
     services = dataclasses.replace(app.services, seats=UNCOUNTED)

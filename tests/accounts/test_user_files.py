@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_store
 
 
 @matrix("at_once", [1, 2, 5, 6, 7])
-async def test_each_user_is_in_it_once(app: App, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+async def test_the_file_has_each_user_once(app: App, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     monkeypatch.setattr(user_files, "_AT_ONCE", at_once)
     client = await new_client(app)
     visitor = await browser_of(await person(app, client, "Admin"))

@@ -61,7 +61,7 @@ async def _both(base: str, method: str, path: str, lines: Any, content: bytes | 
 
 
 @matrix("base", _BASES)
-async def test_the_request_is_that_of_a_client(base: str) -> None:
+async def test_the_request_is_the_same_as_a_clients(base: str) -> None:
     for method, path, lines, content in _REQUESTS:
         ours, theirs = await _both(base, method, path, lines, content)
         assert (ours.scope, ours.body) == (theirs.scope, theirs.body), (method, path, lines)
@@ -77,7 +77,7 @@ async def test_the_request_is_that_of_a_client(base: str) -> None:
     ([(b"content-type", b"text/plain; charset=iso-8859-1")], ["é".encode("latin-1")]),
     ([(b"content-encoding", b"gzip"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")], [gzip.compress(b"text")]),
 ])  # fmt: skip
-async def test_the_answer_is_read_as_by_a_client(
+async def test_the_response_is_read_like_a_client_does(
     method: str, headers: list[tuple[bytes, bytes]], parts: list[bytes]
 ) -> None:
     application = _Noting(headers, *parts)

@@ -57,7 +57,7 @@ def _name(path: Path) -> str:
 
 
 @matrix("path", FILES, ids=_name)
-def test_time_and_chance_come_from_the_clock_alone(path: Path) -> None:
+def test_time_and_randomness_come_only_from_the_clock(path: Path) -> None:
     assert banned(path.read_text("utf-8")) <= _EXCEPTIONS.get(_name(path), set())
 
 
@@ -84,7 +84,7 @@ def test_no_exception_outlives_its_reason() -> None:
         assert banned((SOURCE / name).read_text("utf-8")) == allowed
 
 
-def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+def test_no_file_is_too_long() -> None:
     folders = ("src", "sdk", "tests", "bench")
     long = {
         path.relative_to(ROOT).as_posix(): count
@@ -95,7 +95,7 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     assert not long
 
 
-def test_every_package_and_file_says_what_it_is_for() -> None:
+def test_every_package_and_file_describes_its_purpose() -> None:
     silent = [
         _name(path)
         for path in FILES
@@ -115,7 +115,7 @@ def _written(path: Path) -> set[str]:
     return found
 
 
-def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account() -> None:
+def test_only_one_place_makes_active_admins_and_it_voids_credentials() -> None:
     """No other code gives the role Admin to an existing user, so every path drops what others might have planted."""
     writers = {_name(path) for path in FILES if _written(path) & {"roles", "deactivated_at"}}
     # A service account can't be an Admin: its statements reach no person.
@@ -140,7 +140,7 @@ def _records(source: str) -> Iterator[str]:
                 yield node.name
 
 
-def test_members_are_told_apart_by_name_where_there_are_many() -> None:
+def test_tuples_with_many_members_are_built_by_keyword() -> None:
     sources = {_name(path): path.read_text("utf-8") for path in FILES}
     records = {name for source in sources.values() for name in _records(source)} - {"Route"}
     assert "Principal" in records

@@ -49,7 +49,7 @@ def test_its_commands_are_those_of_dev() -> None:
         if not re.search(r"example\.py|test_file_limit\.py|contact\.py|v0014", name)
     ],
 )
-def test_a_file_that_it_names_is_there(name: str) -> None:
+def test_every_named_file_exists(name: str) -> None:
     assert (ROOT / name).exists()
 
 
@@ -142,7 +142,7 @@ def _ruff(name: str, text: str, *arguments: str) -> str:
 
 @pytest.mark.processes
 @matrix("recipe", _PLACES)
-def test_the_examples_of_a_recipe_are_clean_where_they_belong(recipe: str) -> None:
+def test_the_examples_of_a_recipe_pass_the_checks(recipe: str) -> None:
     for name, text in _with_examples(recipe).items():
         if not name.endswith(".py"):
             continue
@@ -152,7 +152,7 @@ def test_the_examples_of_a_recipe_are_clean_where_they_belong(recipe: str) -> No
         assert _ruff(name, text, "format", "--check") == ""
 
 
-def test_the_example_of_a_kind_is_one() -> None:
+def test_the_example_kind_is_valid() -> None:
     [module, *_] = _blocks("Add a kind of provider")
     made: dict[str, Any] = {"__name__": "example"}
     exec(
@@ -251,7 +251,7 @@ def test_the_workflow_calls_the_one_script() -> None:
     assert found["permissions"] == {"contents": "read"}
 
 
-def test_hooks_are_the_tools_of_dev_and_fetch_nothing() -> None:
+def test_hooks_use_the_tools_of_dev_and_download_nothing() -> None:
     found = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     assert [group["repo"] for group in found["repos"]] == ["local"]
     hooks = [hook for group in found["repos"] for hook in group["hooks"]]
@@ -261,7 +261,7 @@ def test_hooks_are_the_tools_of_dev_and_fetch_nothing() -> None:
 
 
 @matrix("name", ["bug.yml", "idea.yml"])
-def test_a_form_asks_for_something(name: str) -> None:
+def test_issue_forms_have_fields(name: str) -> None:
     found = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE" / name).read_text("utf-8"))
     assert found["name"]
     assert found["description"]

@@ -24,7 +24,7 @@ def test_no_link_in_the_docs_is_dead() -> None:
     assert not {page.name: found for page in links.pages() if (found := list(links.dead(page)))}
 
 
-def test_a_dead_link_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "ROOT", tmp_path)
     (tmp_path / "other.md").write_text("# One heading, `with code`\n")
     page = tmp_path / "page.md"
@@ -48,11 +48,11 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
                 width = 0
 
 
-def test_the_generated_pages_are_as_the_code_is() -> None:
+def test_the_generated_pages_match_the_code() -> None:
     assert not stale(DOCS)
 
 
-def test_every_setting_says_what_it_does() -> None:
+def test_every_setting_has_a_description() -> None:
     found = inspect.type_info(Settings)
     assert isinstance(found, inspect.StructType)
     for field in found.fields:
@@ -74,7 +74,7 @@ def test_the_list_of_refusals_is_closed_and_every_one_is_explained() -> None:
         assert refusal.when.endswith(".")
 
 
-def test_no_refusal_is_made_outside_the_closed_list() -> None:
+def test_no_error_is_defined_outside_the_closed_list() -> None:
     assert set(Refusal.__subclasses__()) == set(REFUSALS)
 
 
@@ -106,7 +106,7 @@ def test_every_file_and_folder_of_the_source_that_the_pages_name_exists() -> Non
     assert missing == set()
 
 
-def test_every_symbol_that_the_sign_in_page_names_stands_in_its_file() -> None:
+def test_every_symbol_on_the_sign_in_page_is_in_its_file() -> None:
     rows = re.findall(
         r"^\| `([\w.]+)` \| `([a-z_/]+\.py)` \|", (DOCS / "how-sign-in-works.md").read_text(), re.MULTILINE
     )
@@ -133,7 +133,7 @@ def test_the_readme_names_the_two_commands() -> None:
     assert "./dev test" in text
 
 
-def test_no_absolute_path_of_a_machine_stands_in_the_docs() -> None:
+def test_the_docs_contain_no_absolute_paths_of_a_machine() -> None:
     for page in links.pages():
         assert not re.search(r"(?<![\w./])/(home|root|Users|work)/", page.read_text("utf-8")), page.name
 
@@ -160,7 +160,7 @@ def test_every_file_of_tests_that_the_pages_name_exists() -> None:
     assert missing == {}
 
 
-def test_the_limits_of_graphql_are_told_as_they_are() -> None:
+def test_the_documented_graphql_limits_are_correct() -> None:
     told = (DOCS / "decisions" / "0014-graphql.md").read_text("utf-8")
     found = {name: value for name, value in vars(graphql_limits).items() if name.startswith("MAX_")}
     assert found

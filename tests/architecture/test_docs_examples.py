@@ -41,7 +41,7 @@ MICROSOFT = {"dynamics.md": "dynamics", "power-apps.md": "entra"}
 DIRECTORY = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
 
 
-def test_the_bodies_on_the_pages_of_providers_are_what_the_server_takes() -> None:
+def test_the_bodies_on_provider_pages_are_valid() -> None:
     seen = set()
     for page, body in docs_pages.provider_bodies():
         settings = merged(None, draft_of(convert(body, ProviderBody)))
@@ -56,7 +56,7 @@ def test_the_bodies_on_the_pages_of_providers_are_what_the_server_takes() -> Non
     assert seen == OPENID | MICROSOFT.keys()
 
 
-def test_the_commands_on_the_pages_are_commands() -> None:
+def test_the_commands_on_the_pages_exist() -> None:
     names, others = set(), ("journalctl", "#", "install", "mv")  # where it is a user's name
     for page, block in docs_pages.blocks("sh"):
         for command in docs_pages.commands(block):
@@ -73,7 +73,7 @@ def test_the_commands_on_the_pages_are_commands() -> None:
     assert {"provider create", "provider test", "admin create", "client create", "serve", "license issue"} <= names
 
 
-def test_the_calls_on_the_pages_are_routes_and_their_bodies_fit() -> None:
+def test_the_calls_on_the_pages_are_routes_with_valid_bodies() -> None:
     table, seen = RouteTable((*ROUTES, *page_routes())), set()
     for call in docs_pages.requests():
         route, _ = table.find(call.method, call.path)  # raises for what is no route
@@ -115,13 +115,13 @@ def test_the_answers_on_the_pages_have_every_member_that_the_server_sends() -> N
 
 
 @matrix(("heading", "model"), [("The sign-in page", SignInQuery), ("A web application", StartQuery)])
-def test_every_parameter_of_a_start_of_a_sign_in_is_told(heading: str, model: type[msgspec.Struct]) -> None:
+def test_every_parameter_of_a_sign_in_start_is_documented(heading: str, model: type[msgspec.Struct]) -> None:
     section = docs_pages.text_of("integrators.md").partition(f"# {heading}\n")[2].partition("\n#")[0]
     told = {name for row in docs_pages.rows(section) for name in re.findall(r"`(\w+)`", row[0])}
     assert told == {field.encode_name for field in msgspec.structs.fields(model)} - {"s"}  # ours alone
 
 
-def test_a_page_says_what_the_variables_of_its_commands_are() -> None:
+def test_a_page_defines_the_variables_of_its_commands() -> None:
     assert [*docs_pages.unexplained_variables()] == []
 
 
@@ -139,7 +139,7 @@ def _left_out(value: Any, kind: inspect.Type) -> Iterator[str]:
                 yield field.encode_name
 
 
-def test_every_call_of_the_admin_plane_stands_on_its_page() -> None:
+def test_every_admin_call_is_on_its_page() -> None:
     table = RouteTable(ROUTES)
     told = {table.find(call.method, call.path)[0] for call in docs_pages.requests() if call.page == "admin.md"}
     plane = {(route.method, route.path) for route in ROUTES if route.path.startswith("/api/admin/")}
@@ -164,7 +164,7 @@ def test_the_formulas_for_power_apps_call_what_the_connector_has() -> None:
     assert definition["info"]["title"] == "Manifest"  # what its data source is called in formulas
 
 
-def test_the_scope_to_expose_is_the_one_that_the_connector_asks_for() -> None:
+def test_the_documented_scope_is_the_one_that_the_connector_requests() -> None:
     definition = power_apps_connector.build(ROUTES, "https://auth.example.com", CLOUDS["global"])
     [scope] = definition["securityDefinitions"]["entra"]["scopes"]
     bodies = [body for page, body in docs_pages.provider_bodies() if page == "power-apps.md"]
@@ -172,14 +172,14 @@ def test_the_scope_to_expose_is_the_one_that_the_connector_asks_for() -> None:
     assert f"*Scope name* `{scope.rpartition('/')[2]}`" in docs_pages.text_of("providers/power-apps.md")
 
 
-def test_the_address_to_register_for_dynamics_is_ours() -> None:
+def test_the_documented_dynamics_redirect_uri_is_correct() -> None:
     assert f"`https://auth.example.com{dynamics.CALLBACK}`" in docs_pages.text_of("providers/dynamics.md")
 
 
 @matrix(("page", "kind", "model"), [
     ("dynamics.md", "dynamics", DynamicsSettings), ("power-apps.md", "entra", EntraSettings),
 ])  # fmt: skip
-def test_every_setting_of_microsofts_kinds_is_told_with_its_default(page: str, kind: str, model: Any) -> None:
+def test_every_microsoft_setting_is_documented_with_its_default(page: str, kind: str, model: Any) -> None:
     told = {
         row[0].strip("`"): row[1] for row in docs_pages.rows(docs_pages.text_of(f"providers/{page}")) if len(row) == 3
     }
@@ -193,7 +193,7 @@ def test_every_setting_of_microsofts_kinds_is_told_with_its_default(page: str, k
     assert {name: default for name, default in told.items() if name.startswith(f"{kind}.")} == expected
 
 
-def test_every_setting_of_the_other_kinds_is_told() -> None:
+def test_every_setting_of_the_other_kinds_is_documented() -> None:
     table = docs_pages.text_of("providers/README.md").partition("## Every setting")[2].partition("\n## ")[0]
     told = {name for row in docs_pages.rows(table) for name in re.findall(r"`([\w.]+)`", row[0])}
     for kind in ("oidc", "saml"):
@@ -205,7 +205,7 @@ def test_every_setting_of_the_other_kinds_is_told() -> None:
     assert shared - KINDS.keys() <= told
 
 
-def test_the_clouds_are_told_as_they_are() -> None:
+def test_the_clouds_are_documented_correctly() -> None:
     told = {row[0].strip("`"): row for row in docs_pages.rows(docs_pages.text_of("providers/microsoft-clouds.md"))}
     assert told.keys() >= {*CLOUDS, "custom"}
     for name, cloud in CLOUDS.items():
@@ -237,7 +237,7 @@ def source() -> str:
     return "".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
 
 
-def test_every_reason_that_microsofts_pages_explain_is_one_that_the_code_gives(source: str) -> None:
+def test_every_reason_on_microsofts_pages_exists_in_the_code(source: str) -> None:
     for page, column in (("dynamics.md", 0), ("power-apps.md", 1)):
         reasons = _reasons(docs_pages.text_of(f"providers/{page}").partition("## Troubleshoot")[2], column)
         assert len(reasons) > 8

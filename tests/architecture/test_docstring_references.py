@@ -56,12 +56,12 @@ def stale(source: str, module: str) -> set[str]:
     return found
 
 
-def test_what_the_source_points_at_is_there() -> None:
+def test_every_reference_in_the_source_exists() -> None:
     found = {_module(path): stale(path.read_text("utf-8"), _module(path)) for path in FILES}
     assert {name: missing for name, missing in found.items() if missing} == {}
 
 
-def test_a_stale_reference_is_seen() -> None:
+def test_a_stale_reference_is_found() -> None:
     here = ".manifest_auth.sessions.sessions"
     assert stale(":func:`reed` :mod:`.sesions` ``principals.py`` ``foreign.py`` :func:`.users.absent`", here) == {
         "reed",

@@ -48,5 +48,5 @@ def test_tests_over_http_name_no_module_of_the_product() -> None:
         "app.services.store",
     ],
 )
-def test_every_spelling_is_seen(source: str) -> None:
+def test_every_spelling_is_found(source: str) -> None:
     assert list(named(source))

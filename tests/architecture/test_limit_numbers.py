@@ -52,6 +52,6 @@ LIMITS = {
 
 
 @matrix("module", LIMITS)
-def test_the_limits_of_a_part_are_these(module: str) -> None:
+def test_the_limits_are_unchanged(module: str) -> None:
     found = importlib.import_module(f"manifest_auth.{module}")
     assert {name: getattr(found, name) for name in LIMITS[module]} == LIMITS[module]

@@ -82,7 +82,7 @@ def _loaded(program: str, folder: Path) -> set[str]:
     return set(done.stdout.split())
 
 
-async def test_a_server_loads_no_more_than_each_of_its_kind_needs(tmp_path: Path) -> None:
+async def test_a_server_loads_only_what_its_kind_needs(tmp_path: Path) -> None:
     await upgrade(f"sqlite:///{tmp_path / 'manifest-auth.db'}", the_keys)
     _loaded(_SERVE, tmp_path)  # the first start makes the keys, one of them for ES256
     found = _loaded(_SERVE, tmp_path)
@@ -90,7 +90,7 @@ async def test_a_server_loads_no_more_than_each_of_its_kind_needs(tmp_path: Path
     assert {name: why for name, why in ON_DEMAND.items() if name in found} == {}
 
 
-def test_a_hash_worker_loads_nothing_but_what_hashes() -> None:
+def test_a_hash_worker_loads_only_what_it_needs() -> None:
     """One starts for each core: it loads the interpreter's own modules, the binding of Argon2 and what that needs."""
     command = [sys.executable, "-I", "-S", "-X", "importtime", worker.__file__, "0", "64", *builds.choose().folders]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

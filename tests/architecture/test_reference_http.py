@@ -44,7 +44,7 @@ def test_every_route_has_one_entry_and_every_entry_a_route() -> None:
     assert _entries().keys() == {(route.method, route.path) for route in ROUTES}
 
 
-def test_an_entry_says_who_may_call_and_what_is_refused() -> None:
+def test_an_entry_lists_callers_and_errors() -> None:
     document, entries = openapi.build(ROUTES), _entries()
     words: dict[Who, str] = {
         Access.OPEN: "anyone",
@@ -62,7 +62,7 @@ def test_an_entry_says_who_may_call_and_what_is_refused() -> None:
         assert told == known & set(re.findall(r"`([A-Z_]+)`", str(responses))), route.path
 
 
-def test_an_entry_shows_body_answer_and_limit() -> None:
+def test_an_entry_shows_body_response_and_limit() -> None:
     entries = _entries()
     sizes = {AUTH_LIMIT: "64 KiB", SAML_LIMIT: "512 KiB", BODY_LIMIT: "1 MiB"}
     for route in ROUTES:
@@ -78,7 +78,7 @@ def test_an_entry_shows_body_answer_and_limit() -> None:
             assert f"\n{route.status}   " in entry, route.path
 
 
-def test_a_route_without_a_place_is_seen() -> None:
+def test_a_route_without_an_entry_is_found() -> None:
     with pytest.raises(MisplacedRoute, match="POST /api/client/auth/refresh"):
         fill(PROSE.replace("<!-- routes: POST /api/client/auth/refresh -->", ""))
     with pytest.raises(MisplacedRoute, match="GET /healthz"):
@@ -120,6 +120,6 @@ _DAY, _HOUR, _MINUTE = 86_400, 3600, 60
         f"{_DEFAULTS.argon2_lanes} lane by default)",
     ],
 )
-def test_a_number_in_the_text_is_that_of_the_code(sentence: str) -> None:
+def test_numbers_in_the_text_match_the_code(sentence: str) -> None:
     assert sentence
     assert sentence in " ".join(PROSE.split())

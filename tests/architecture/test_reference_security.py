@@ -51,7 +51,7 @@ def test_every_rule_has_a_test_and_every_mark_names_a_rule() -> None:
     assert _marked() == _rules().keys()
 
 
-def test_every_file_that_is_named_exists() -> None:
+def test_every_named_file_exists() -> None:
     kept = re.findall(r"^- Enforced in: (.+?)\.$", text_of(PAGE), re.MULTILINE | re.DOTALL)
     named = {name for line in kept for name in re.findall(r"`([\w./]+)`", " ".join(line.split()))}
     assert len(named) > 40
@@ -59,7 +59,7 @@ def test_every_file_that_is_named_exists() -> None:
     assert sorted(name for name in named if not any((place / name).exists() for place in places)) == []
 
 
-def test_every_rule_that_is_named_elsewhere_exists() -> None:
+def test_every_rule_named_elsewhere_exists() -> None:
     """By the page's name and its own: ``docs/reference/security.md, SAML-SHAPE``."""
     rules, files = _rules(), [path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
     for path in (*files, *links.pages()):

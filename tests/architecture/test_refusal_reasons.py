@@ -11,7 +11,7 @@ from manifest_auth.sign_in import refusal_reasons
 SRC = Path("src/manifest_auth")
 
 
-def test_every_reason_is_on_the_page_with_its_cause_and_its_cure() -> None:
+def test_every_reason_is_on_the_page_with_cause_and_fix() -> None:
     rows = refusal_reasons.reasons_page().splitlines()
     found = set(refusal_reasons.declared())
     assert len(found) > 90
@@ -31,7 +31,7 @@ def test_reasons_are_constants_of_modules_that_the_page_reads() -> None:
         assert not declarations or package in (*refusal_reasons.PACKAGES, "errors.py"), path
 
 
-def test_a_value_takes_the_place_of_the_dots_once() -> None:
+def test_a_value_replaces_the_dots_once() -> None:
     reason = Reason("redirect: …", cause="cause", cure="cure")
     assert reason.with_("a … b") == Reason("redirect: a … b", cause="cause", cure="cure")
     assert f"{reason.also('other')}" == "other"

@@ -74,7 +74,7 @@ def test_the_last(of_the_session):
 
 
 @pytest.mark.processes
-def test_a_worker_that_crashes_ends_the_run_and_its_test_is_named(tmp_path: Path) -> None:
+def test_a_crashed_worker_ends_the_run_and_names_its_test(tmp_path: Path) -> None:
     status, said = said_by_a_run(tmp_path, _FAILING, "-n", "1")
     assert status == pytest.ExitCode.TESTS_FAILED
     before, _, _ = said.partition("FAILURES")
@@ -84,7 +84,7 @@ def test_a_worker_that_crashes_ends_the_run_and_its_test_is_named(tmp_path: Path
 
 
 @pytest.mark.processes
-def test_workers_report_what_fails(tmp_path: Path) -> None:
+def test_workers_report_failures(tmp_path: Path) -> None:
     status, said = said_by_a_run(tmp_path, _FAILING.replace("number == 1", "number == 9"), "-n", "1")
     assert status == pytest.ExitCode.TESTS_FAILED
     assert "assert 2 != 2" in said
@@ -115,7 +115,7 @@ def test_that_passes():
 
 @pytest.mark.processes
 @matrix("workers", [(), ("-n", "1")])
-def test_a_test_that_is_skipped_fails_the_run(workers: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_skipped_test_fails_the_run(workers: tuple[str, ...], tmp_path: Path) -> None:
     status, said = said_by_a_run(tmp_path, _SKIPPING, *workers)
     assert status == pytest.ExitCode.TESTS_FAILED
     assert "2 tests did not run\ntest_it.py::test_cells\ntest_it.py::test_it\n" in said
@@ -181,7 +181,7 @@ def test_programs_are_those_of_the_tests_at_a_path() -> None:
         (("rounds",), "sqlite", {"test", "endurance", "ci", "release"}),
     ],
 )
-def test_no_test_is_left_out_of_all_commands(marks: tuple[str, ...], store: str, kinds: set[str]) -> None:
+def test_every_test_belongs_to_a_command(marks: tuple[str, ...], store: str, kinds: set[str]) -> None:
     item = marked("tests/text/test_invisible.py", marks, store)
     found = {kind for kind in ("test", "endurance", "ci") if run_order.is_of(kind, item, 5)}
     if run_order.is_of("endurance", item, 50):
@@ -211,7 +211,7 @@ def collected(*arguments: str) -> list[str]:
 
 
 @pytest.mark.processes
-def test_files_that_take_longer_are_begun_first() -> None:
+def test_slow_files_start_first() -> None:
     short, long = "tests/text/test_invisible.py", "tests/processes/test_shutdown.py"
     files = dict.fromkeys(line.partition(":")[0] for line in collected("--kind", "all", short, long))
     assert list(files) == [long, short]
@@ -220,7 +220,7 @@ def test_files_that_take_longer_are_begun_first() -> None:
 @pytest.mark.processes
 @pytest.mark.endurance
 @pytest.mark.timeout(600)
-def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
+def test_the_quick_run_has_one_provider_of_each_kind() -> None:
     def methods(kind: str) -> str:
         return "\n".join(collected("--kind", kind, "tests/interop/test_sign_in.py"))
 

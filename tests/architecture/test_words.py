@@ -43,6 +43,6 @@ def test_a_long_sentence_is_found_outside_tables(tmp_path: Path, monkeypatch: py
     assert [*words.long_sentences(page)] == [f"page.md:9: 26 words: {long[:60]}…"]
 
 
-def test_an_opening_like_a_question_is_found() -> None:
+def test_a_docstring_that_opens_like_a_question_is_found() -> None:
     opens = ['"""What it is."""', 'def f():\n    """Whose it is."""', '"""Whatever."""', '"""A noun.\nWhat it is."""']
     assert [words.OPENING.search(text) is not None for text in opens] == [True, True, False, False]

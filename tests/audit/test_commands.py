@@ -50,7 +50,7 @@ async def by_hand(settings: dict[str, str], statement: str) -> None:
 
 
 @rule("AUDIT-TRAIL")
-def test_the_trail_names_who_ran_a_command(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_the_trail_names_the_user_of_a_command(tmp_path: Path, settings: dict[str, str]) -> None:
     by_sudo = {"SUDO_USER": "ada\udcff", **settings}
     done(tmp_path, "client", "create", "initech", **by_sudo)
     done(tmp_path, "keys", "rotate", **by_sudo)
@@ -68,7 +68,7 @@ def test_the_trail_names_who_ran_a_command(tmp_path: Path, settings: dict[str, s
     assert "sudo_user" not in vouched
 
 
-async def test_verify_names_what_is_wrong_and_its_status_tells(tmp_path: Path, settings: dict[str, str]) -> None:
+async def test_verify_reports_faults_with_an_exit_status(tmp_path: Path, settings: dict[str, str]) -> None:
     assert done(tmp_path, "audit", "verify", **settings) == "4 events in 3 chains: all intact.\n"
     noted = done(tmp_path, "audit", "verify", "--json", **settings)
     found = json.loads(noted)
@@ -102,7 +102,7 @@ async def test_verify_names_what_is_wrong_and_its_status_tells(tmp_path: Path, s
     )
 
 
-def test_an_export_is_whole_private_and_can_be_proved_by_itself(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_an_export_is_complete_private_and_verifiable_on_its_own(tmp_path: Path, settings: dict[str, str]) -> None:
     lines = done(tmp_path, "audit", "export", **settings).splitlines()
     events = [json.loads(line) for line in lines]
     assert [(e["client"], e["sequence"], e["event"]) for e in events] == [

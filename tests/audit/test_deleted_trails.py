@@ -72,12 +72,12 @@ async def wipe(chain: Chain, *more: str) -> None:
     await chain.by_hand(*(f"DELETE FROM {table} WHERE tenant_id = {{c}}" for table in EVERYTHING), *more)
 
 
-async def test_nothing_is_missed_where_nothing_is_gone(store: Store, chains: list[Chain]) -> None:
+async def test_no_chain_is_reported_missing_if_none_was_deleted(store: Store, chains: list[Chain]) -> None:
     assert await found(store) == {}
 
 
 @matrix("which", range(3), ids=NAMES)
-async def test_the_trail_of_a_client_that_is_there_is_missed_by_itself(chains: list[Chain], which: int) -> None:
+async def test_the_missing_trail_of_an_existing_client_is_reported(chains: list[Chain], which: int) -> None:
     """When that client's alone is proved."""
     await wipe(chains[which])
     verdict = await chains[which].verdict()
@@ -86,7 +86,7 @@ async def test_the_trail_of_a_client_that_is_there_is_missed_by_itself(chains: l
 
 @rule("AUDIT-TRAIL")
 @matrix("which", range(3), ids=NAMES)
-async def test_it_is_missed_among_all_by_the_tie_that_leads_to_it(
+async def test_a_missing_trail_is_reported_by_the_chain_that_links_to_it(
     store: Store, chains: list[Chain], which: int
 ) -> None:
     await wipe(chains[which])
@@ -94,12 +94,12 @@ async def test_it_is_missed_among_all_by_the_tie_that_leads_to_it(
 
 
 @matrix("which", range(3), ids=NAMES)
-async def test_so_it_is_when_the_client_is_gone_too(store: Store, chains: list[Chain], which: int) -> None:
+async def test_a_missing_trail_of_a_deleted_client_is_reported(store: Store, chains: list[Chain], which: int) -> None:
     await wipe(chains[which], "DELETE FROM tenants WHERE id = {c}")
     assert await found(store) == {chains[which].number: [GONE_WHOLE]}
 
 
-async def test_of_several_that_are_gone_each_is_missed_by_its_client(store: Store, chains: list[Chain]) -> None:
+async def test_each_of_several_missing_trails_is_reported(store: Store, chains: list[Chain]) -> None:
     """The link to the first was recorded in the second, and was deleted with it."""
     await wipe(chains[0])
     await wipe(chains[1])
@@ -115,13 +115,13 @@ _PUT_IN = (
 BY_HAND = "doesn't match any secret key"
 
 
-async def test_a_chain_that_was_put_in_lacks_the_key(store: Store, chains: list[Chain]) -> None:
+async def test_an_inserted_chain_lacks_the_key(store: Store, chains: list[Chain]) -> None:
     await chains[0].by_hand(_PUT_IN)
     [told] = (await found(store))[99]
     assert BY_HAND in told
 
 
-async def test_one_that_was_put_in_takes_no_missing_ones_place(store: Store, chains: list[Chain]) -> None:
+async def test_an_inserted_chain_does_not_replace_a_missing_one(store: Store, chains: list[Chain]) -> None:
     await chains[0].by_hand(_PUT_IN)
     await wipe(chains[1], "DELETE FROM tenants WHERE id = {c}")
     faults = await found(store)
@@ -129,7 +129,7 @@ async def test_one_that_was_put_in_takes_no_missing_ones_place(store: Store, cha
     assert BY_HAND in faults[99][0]
 
 
-async def test_a_tie_that_was_mended_by_hand_lacks_the_key(store: Store, chains: list[Chain]) -> None:
+async def test_a_link_that_was_repaired_by_hand_lacks_the_key(store: Store, chains: list[Chain]) -> None:
     await wipe(chains[1], "DELETE FROM tenants WHERE id = {c}")
     mend = f"UPDATE audit_heads SET previous_chain = {chains[0].number} WHERE tenant_id = {{c}}"
     await chains[2].by_hand(mend)
@@ -138,14 +138,14 @@ async def test_a_tie_that_was_mended_by_hand_lacks_the_key(store: Store, chains:
     assert BY_HAND in faults[chains[2].number][0]
 
 
-async def test_what_is_recorded_afterwards_does_not_make_good_of_it(store: Store, chains: list[Chain]) -> None:
+async def test_later_events_do_not_hide_a_missing_chain(store: Store, chains: list[Chain]) -> None:
     await wipe(chains[0])
     await chains[0].grow(3, at=9_000)
     assert [(fault.sequence, fault.kind) for fault in (await chains[0].verdict()).faults] == [(1, "missing")]
     assert chains[0].number in await found(store)
 
 
-async def test_an_end_that_was_noted_earlier_is_missed(store: Store, chains: list[Chain]) -> None:
+async def test_a_missing_recorded_tip_is_reported(store: Store, chains: list[Chain]) -> None:
     noted = {chain.number: (await chain.verdict()).end for chain in chains}
     assert [end.sequence for end in noted.values()] == [6, 6, 6]
     await wipe(chains[2], "DELETE FROM tenants WHERE id = {c}", "DELETE FROM audit_heads WHERE tenant_id = 0")

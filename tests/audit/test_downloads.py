@@ -50,7 +50,7 @@ class Counting:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-async def test_it_comes_in_parts_each_of_which_is_asked_for(full: TenantStore, form: Any) -> None:
+async def test_a_download_is_sent_in_parts_on_demand(full: TenantStore, form: Any) -> None:
     store: Any = Counting(full)
     sizes, reads = [], []
     async for part in download(store, EventFilter(), form):
@@ -69,7 +69,7 @@ async def test_a_rare_event_is_found_among_many(full: TenantStore, monkeypatch: 
     assert found.count(b"\n") == MANY // 100
 
 
-async def test_a_client_without_events_gives_an_empty_file(store: Store) -> None:
+async def test_a_client_without_events_gets_an_empty_file(store: Store) -> None:
     bound = store.of(987654)
     assert [part async for part in download(bound, EventFilter(), "jsonl")] == []
     assert [part.count(b"\n") async for part in download(bound, EventFilter(), "csv")] == [1]

@@ -52,13 +52,13 @@ ACTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], list[tuple[int, str]
 
 
 @matrix("act", ACTS)
-async def test_what_was_done_to_its_lines_is_named(chain: Chain, act: str) -> None:
+async def test_changed_lines_are_reported(chain: Chain, act: str) -> None:
     alter, expected = ACTS[act]
     assert proved(alter(await exported(chain))) == expected
 
 
 @matrix("lines", [[], [b"[]\n"], [b'{"chain":1}\n'], [b"\xff\n"]])
-def test_what_is_no_export_proves_nothing(lines: list[bytes]) -> None:
+def test_an_invalid_export_is_rejected(lines: list[bytes]) -> None:
     with pytest.raises(ValueError, match=r"contains no events|line 1: not an event"):
         trail.verify_export(lines, lambda _: None, {})
 
@@ -76,7 +76,7 @@ async def _times(chain: Chain) -> list[int]:
     return [at for (at,) in rows]
 
 
-async def test_the_order_of_times_is_that_of_the_numbers_on_nodes_whose_clocks_differ(chain: Chain) -> None:
+async def test_times_follow_the_numbers_even_if_clocks_differ(chain: Chain) -> None:
     await _record(chain, 100_000, 99_000, 100_000 - MOST_SKEW_MS, 100_500)
     assert (await _times(chain))[-4:] == [100_000, 100_000, 100_000, 100_500]
 
@@ -89,7 +89,7 @@ async def test_a_clock_that_was_far_ahead_does_not_stop_time(chain: Chain) -> No
     assert proved(lines) == []
 
 
-async def test_an_export_by_time_of_what_many_recorded_at_once_has_no_gap(store: Store, chain: Chain) -> None:
+async def test_an_export_by_time_of_concurrent_events_has_no_gap(store: Store, chain: Chain) -> None:
     """Each reads the clock before it waits for the others."""
     clock = iter(range(20_000, 30_000))
 

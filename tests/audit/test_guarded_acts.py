@@ -63,7 +63,7 @@ def app_origin(app: App) -> Origin:
      (ROOT, Event.DOMAIN_VOUCHED, "domain:x.example", Act.DOMAINS),
      (ROOT, Event.SIGNED_OUT_ALL, "admin:1", Act.SESSIONS)],
 )  # fmt: skip
-async def test_an_act_that_does_not_ask_is_rolled_back(
+async def test_an_action_without_the_reauthentication_check_is_rolled_back(
     app: App, caller: Caller, event: Event, subject: str, act: Act
 ) -> None:
     with pytest.raises(NotAsked):
@@ -73,7 +73,7 @@ async def test_an_act_that_does_not_ask_is_rolled_back(
     assert await do(app, request(app, caller), event, subject, asks=act) == 2
 
 
-async def test_others_are_not_asked(app: App) -> None:
+async def test_other_actions_need_no_check(app: App) -> None:
     assert await do(app, request(app, ADA), Event.IDENTITY_UNLINKED) == 2  # of another user
     assert await do(app, request(app, ROOT), Event.SIGNED_OUT_ALL, "client:7") == 2
     assert await do(app, request(app, ANONYMOUS), Event.USER_CREATED) == 2  # a first sign-in at a provider

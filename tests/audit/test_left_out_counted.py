@@ -8,7 +8,7 @@ from manifest_auth.audit import Event
 from manifest_auth.clients import daily_figures
 
 
-def test_events_that_were_left_out_count_once() -> None:
+def test_skipped_events_count_once() -> None:
     """They are told at the 1st, 2nd, 4th, and 8th, with their number so far."""
     told = [json.dumps({"last": Event.SIGN_IN_FAILED.value, "events": number}) for number in (1, 2, 4, 8)]
     found = [daily_figures._Found(0, Event.EVENTS_LEFT_OUT.value, detail) for detail in told]

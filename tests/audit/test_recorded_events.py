@@ -18,7 +18,7 @@ GOOD = "granite-otter-47-lantern"
 
 
 @rule("AUDIT-TRAIL")
-async def test_a_wrong_current_password_and_the_throttle_on_it(app: App) -> None:
+async def test_an_incorrect_current_password_and_its_rate_limit(app: App) -> None:
     client = await new_client(app)
     user_id, email = await new_user(app, client, password=GOOD)
     token = (await app.sign_in(email, GOOD, client)).data["token"]
@@ -37,7 +37,7 @@ async def _last(team: Team) -> tuple[str, str, str]:
 
 
 @rule("AUDIT-TRAIL")
-async def test_a_link_shown_again_is_its_owners_and_a_made_up_one_is_no_ones(app: App) -> None:
+async def test_a_reused_link_names_its_owner_and_an_invented_one_nobody(app: App) -> None:
     team = await new_team(app)
     user_id, token = await invited(team)
     assert (await accept(app, token)).status == 200
@@ -50,7 +50,7 @@ async def test_a_link_shown_again_is_its_owners_and_a_made_up_one_is_no_ones(app
     assert why.startswith("link: used up")
 
 
-async def test_tries_with_a_link_that_are_throttled(app: App) -> None:
+async def test_rate_limited_attempts_with_a_link(app: App) -> None:
     team = await new_team(app)
     user_id, _ = await new_user(app, team.client, password=GOOD)
     token = await started_reset(team, user_id)
@@ -59,7 +59,7 @@ async def test_tries_with_a_link_that_are_throttled(app: App) -> None:
     assert (await _last(team))[:2] == ("throttled", f"user:{user_id}")
 
 
-async def test_a_system_admins_wrong_password_and_the_throttle_on_it(app: App) -> None:
+async def test_a_system_admins_incorrect_password_and_its_rate_limit(app: App) -> None:
     token = await app.admin_token()
     for number in range(6):
         body = {"currentPassword": f"guess-number-{number}-x", "newPassword": NEW}
@@ -84,7 +84,7 @@ async def test_the_first_keys_of_an_installation(app: App) -> None:
 
 
 @matrix("event", [event for event in Event if event.about.of_installation])
-async def test_an_event_of_the_installation_comes_into_no_clients_chain(app: App, event: Event) -> None:
+async def test_an_event_of_the_installation_is_in_no_clients_chain(app: App, event: Event) -> None:
     client, origin = await new_client(app), Origin(app.clock.now_ms(), "system", "", "a test")
     before = await trail(app, client)
     number = int((before[0].subject).partition(":")[2])

@@ -29,9 +29,7 @@ async def refused(app: App, client: str) -> list[Recorded]:
     return [event for event in await trail(app, client) if event.event == "access_refused"]
 
 
-async def test_a_permission_that_is_missing_is_one_event_a_minute_with_a_count(
-    app: App, viewer: tuple[str, int, str]
-) -> None:
+async def test_a_missing_permission_is_one_event_a_minute_with_a_count(app: App, viewer: tuple[str, int, str]) -> None:
     client, user_id, token = viewer
     for _ in range(5):
         assert (await app.get("/api/client/audit", token=token)).status == 403
@@ -61,7 +59,7 @@ async def test_a_client_that_the_credential_does_not_belong_to(app: App, viewer:
     assert (event.actor, event.members["why"]) == (f"user:{user_id}", "X-Client-ID disagrees with the credential")
 
 
-async def test_good_tokens_at_the_other_routes(app: App, viewer: tuple[str, int, str]) -> None:
+async def test_valid_tokens_on_the_wrong_routes(app: App, viewer: tuple[str, int, str]) -> None:
     client, user_id, token = viewer
     root = await signed_in_admin(app)
     assert (await app.get("/api/admin/clients", token=token)).status == 401
@@ -99,7 +97,7 @@ async def me(app: App) -> SystemAdmin:
     return await another(await signed_in_admin(app))
 
 
-async def test_a_code_that_was_shown_before_is_told_from_a_wrong_one(app: App, me: SystemAdmin) -> None:
+async def test_a_reused_code_is_distinguished_from_an_incorrect_one(app: App, me: SystemAdmin) -> None:
     phone = await enrolled(me)
     for otp in (phone.code(), phone.code(), phone.wrong(), None):
         await sign_in(app, me.username, otp=otp)
@@ -108,7 +106,7 @@ async def test_a_code_that_was_shown_before_is_told_from_a_wrong_one(app: App, m
     assert failed == ["code used before", "wrong code", "no code"]
 
 
-def test_what_is_remembered_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_for_callers_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("manifest_auth.audit.events.MOST_REMEMBERED", 3)
     clock = FrozenClock()
     told = Refusals(clock, cast(Store, None))

@@ -21,7 +21,7 @@ from tests.support.rules import rule
 DAY = 86_400
 
 
-async def test_old_events_go_and_the_rest_is_whole(store: Store, chain: Chain) -> None:
+async def test_old_events_are_removed_and_the_rest_verifies(store: Store, chain: Chain) -> None:
     # nine events, a second apart, the first at 1,000
     assert (await audit.sweep(store, before=6_000, now=50_000)).removed >= 5
     verdict = await chain.verdict()
@@ -31,7 +31,7 @@ async def test_old_events_go_and_the_rest_is_whole(store: Store, chain: Chain) -
     assert (await chain.verdict()).faults == []
 
 
-async def test_it_is_an_event_itself(store: Store, chain: Chain) -> None:
+async def test_retention_records_an_event(store: Store, chain: Chain) -> None:
     noted = await chain.verdict()
     await audit.sweep(store, before=6_000, now=50_000)
     lines = [line async for some in audit.export(store, [chain.number]) for line in some.lines]
@@ -41,7 +41,7 @@ async def test_it_is_an_event_itself(store: Store, chain: Chain) -> None:
     assert (await chain.verdict(noted.end)).faults == []
 
 
-async def test_what_is_younger_stays_and_nothing_is_swept_twice(store: Store, chain: Chain) -> None:
+async def test_newer_events_stay_and_nothing_is_swept_twice(store: Store, chain: Chain) -> None:
     assert (await audit.sweep(store, before=1_000, now=50_000)).removed == 0
     assert (await chain.verdict()).events == 9
     await audit.sweep(store, before=6_000, now=50_000)
@@ -50,7 +50,7 @@ async def test_what_is_younger_stays_and_nothing_is_swept_twice(store: Store, ch
     assert (await chain.verdict()).end == end
 
 
-async def test_all_of_it_may_go_and_what_tells_of_that_stays(store: Store, chain: Chain) -> None:
+async def test_all_events_can_be_removed_except_the_record_of_it(store: Store, chain: Chain) -> None:
     for now in (10_000_000, 20_000_000, 30_000_000):
         await audit.sweep(store, before=now - 1, now=now)
     verdict = await chain.verdict()
@@ -61,7 +61,9 @@ async def test_all_of_it_may_go_and_what_tells_of_that_stays(store: Store, chain
 
 
 @matrix("batch", [1, 2, 4])
-async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+async def test_retention_works_in_steps(
+    store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
     monkeypatch.setattr(upkeep, "STEP", batch)
     await audit.sweep(store, before=9_000, now=50_000)
     verdict = await chain.verdict()
@@ -80,7 +82,7 @@ async def test_a_round_ends_in_time_and_the_next_goes_on(
     assert (await chain.verdict()).faults == []
 
 
-async def test_others_have_four_times_as_long_as_each_step(
+async def test_pauses_are_four_times_as_long_as_each_step(
     store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock moves by a tenth of a second whenever it is read."""
@@ -130,14 +132,16 @@ ACTS = {
 
 @rule("AUDIT-TRAIL")
 @matrix("act", ACTS)
-async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act: str) -> None:
+async def test_tampering_is_found_after_retention_too(store: Store, chain: Chain, act: str) -> None:
     await audit.sweep(store, before=6_000, now=50_000)
     statements, expected = ACTS[act]
     await chain.by_hand(*statements.split(";"))
     assert await chain.faults() == expected
 
 
-async def test_a_chain_is_proved_while_it_is_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_chain_is_verified_while_it_is_swept(
+    store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Retention deletes events that a reader has not reached yet: the reader goes on behind the anchor."""
     monkeypatch.setattr("manifest_auth.audit.chains.BATCH", 2)
     reads = 0
@@ -157,7 +161,7 @@ async def test_a_chain_is_proved_while_it_is_swept(store: Store, chain: Chain, m
     assert (verdict.start.sequence, verdict.end.sequence, verdict.faults) == (7, 10, [])
 
 
-async def test_the_setting_says_how_long_and_the_default_is_for_ever(database_url: str) -> None:
+async def test_the_setting_limits_retention_and_the_default_is_forever(database_url: str) -> None:
     async with running(database_url) as app:
         client = await new_client(app)
         app.clock.advance(3650 * DAY)

@@ -31,7 +31,7 @@ def _copied(of: int, to: int) -> str:
     return _COPY.replace("{of}", str(of)).replace("{to}", str(to))
 
 
-async def test_a_chain_as_it_was_recorded_has_no_fault(chain: Chain) -> None:
+async def test_an_unchanged_chain_has_no_fault(chain: Chain) -> None:
     verdict = await chain.verdict()
     assert verdict.faults == []
     assert (verdict.events, verdict.start.sequence, verdict.end.sequence) == (9, 0, 9)
@@ -124,9 +124,7 @@ ACTS: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
 @rule("AUDIT-TRAIL")
 @matrix("act", ACTS)
 @matrix("batch", [2, 2000])
-async def test_what_was_done_by_hand_is_named(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch, act: str, batch: int
-) -> None:
+async def test_manual_changes_are_reported(chain: Chain, monkeypatch: pytest.MonkeyPatch, act: str, batch: int) -> None:
     monkeypatch.setattr(chains, "BATCH", batch)
     statements, expected = ACTS[act]
     await chain.by_hand(*statements)
@@ -134,13 +132,13 @@ async def test_what_was_done_by_hand_is_named(
     assert all(fault.what for fault in (await chain.verdict()).faults)
 
 
-async def test_an_event_whose_hash_was_made_anew_is_named(chain: Chain) -> None:
+async def test_an_event_with_a_recomputed_hash_is_reported(chain: Chain) -> None:
     """By the event behind it, which names another."""
     await _rehash(chain, 5, actor="user:99")
     assert await chain.faults() == [(6, "broken")]
 
 
-async def test_so_is_the_last_one(chain: Chain) -> None:
+async def test_a_recomputed_last_event_is_reported(chain: Chain) -> None:
     await _rehash(chain, 9, actor="user:99")
     assert await chain.faults() == [(9, "broken")]
 
@@ -157,14 +155,14 @@ async def _rewrite(chain: Chain, first: int, actor: str) -> None:
 
 
 @rule("AUDIT-TRAIL")
-async def test_what_was_rewritten_with_its_head_lacks_the_key(chain: Chain) -> None:
+async def test_a_rewritten_chain_and_head_lack_the_key(chain: Chain) -> None:
     noted = (await chain.verdict()).end
     await _rewrite(chain, 5, "user:99")
     assert await chain.faults() == [(9, "head")]
     assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(8, "head"), (9, "broken")]
 
 
-async def test_the_next_event_makes_no_good_of_it(chain: Chain) -> None:
+async def test_the_next_event_does_not_hide_a_fault(chain: Chain) -> None:
     """A server that goes on recording signs its own events, and never what was put before them."""
     await _rewrite(chain, 5, "user:99")
     await chain.grow(2, at=20_000)
@@ -174,7 +172,7 @@ async def test_the_next_event_makes_no_good_of_it(chain: Chain) -> None:
     assert await chain.faults() == [(11, "head")]
 
 
-async def test_so_does_an_end_that_was_cut_off_with_its_record(chain: Chain) -> None:
+async def test_a_truncated_chain_with_its_head_lacks_the_key(chain: Chain) -> None:
     noted = (await chain.verdict()).end
     await chain.by_hand(
         f"DELETE FROM {_EVENTS} AND sequence > 7",
@@ -187,7 +185,7 @@ async def test_so_does_an_end_that_was_cut_off_with_its_record(chain: Chain) -> 
     assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(7, "head"), (9, "broken")]
 
 
-async def test_a_chain_that_is_set_back_to_an_older_end_contradicts_what_was_noted_later(chain: Chain) -> None:
+async def test_a_chain_reset_to_an_older_tip_contradicts_a_later_record(chain: Chain) -> None:
     """The limit of a MAC: an old state that an attacker kept is still signed. A tip noted elsewhere shows it."""
     names = ("sequence", "hash", "at", "previous_chain", "doubts", "mac")
     [row] = await chain.rows(f"SELECT {', '.join(names)} FROM audit_heads WHERE tenant_id = {{c}}")
@@ -201,7 +199,7 @@ async def test_a_chain_that_is_set_back_to_an_older_end_contradicts_what_was_not
     assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(10, "broken")]
 
 
-async def test_of_many_faults_the_first_is_named(chain: Chain) -> None:
+async def test_the_first_of_many_faults_is_reported(chain: Chain) -> None:
     await chain.grow(150, at=20_000)
     await chain.by_hand("UPDATE audit_events SET actor = 'nobody' WHERE tenant_id = {c}")
     verdict = await chain.verdict()
@@ -209,7 +207,7 @@ async def test_of_many_faults_the_first_is_named(chain: Chain) -> None:
     assert verdict.events == 0
 
 
-async def test_chains_are_apart(store: Store, chain: Chain) -> None:
+async def test_chains_are_independent(store: Store, chain: Chain) -> None:
     """An event of one chain does not pass in another."""
     other = await begun(store, chain.url, chain.number + 100_000)
     await chain.by_hand(
@@ -220,7 +218,7 @@ async def test_chains_are_apart(store: Store, chain: Chain) -> None:
     assert await other.faults() == [(9, "broken")]
 
 
-async def test_all_chains_are_looked_at_whatever_is_left_of_them(store: Store, chain: Chain) -> None:
+async def test_all_chains_are_checked_even_if_incomplete(store: Store, chain: Chain) -> None:
     headless = Chain(store, chain.url, chain.number + 200_000)
     await headless.grow(1)
     await headless.by_hand("DELETE FROM audit_heads WHERE tenant_id = {c}")
@@ -230,7 +228,7 @@ async def test_all_chains_are_looked_at_whatever_is_left_of_them(store: Store, c
     assert {0, chain.number, headless.number, eventless.number} <= set(await trail.all_chains(store))
 
 
-async def test_those_who_record_at_once_make_one_chain(store: Store, database_url: str, chain: Chain) -> None:
+async def test_concurrent_events_form_one_chain(store: Store, database_url: str, chain: Chain) -> None:
     """The very first events of a chain as well, when no one has begun it yet."""
     for number in range(chain.number + 400_000, chain.number + 400_005):
         together = Chain(store, database_url, number)
@@ -240,7 +238,7 @@ async def test_those_who_record_at_once_make_one_chain(store: Store, database_ur
         assert [fault.kind for fault in verdict.faults if fault.kind != "missing"] == []
 
 
-async def test_a_chain_is_proved_while_others_record(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_chain_is_verified_while_others_record(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chains, "BATCH", 3)
 
     async def recording() -> None:

@@ -29,7 +29,7 @@ async def faults(chain: Chain, *keys: bytes) -> list[tuple[int, str]]:
         return await seen.faults()
 
 
-async def test_of_several_doubts_each_is_settled_by_its_own_key(chain: Chain) -> None:
+async def test_each_of_several_doubts_is_settled_by_its_own_key(chain: Chain) -> None:
     """Three nodes whose keys are not one another's record in turn."""
     usual = bytes.fromhex(SECRET_KEY)
     for key in ((ONE,), (OTHER,), ()):

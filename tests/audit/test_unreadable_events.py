@@ -53,7 +53,7 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
 
 
 @matrix("what", [*BOTH, *SQLITE])
-async def test_it_is_named_shown_and_in_no_ones_way(store: Store, chain: Chain, what: str) -> None:
+async def test_an_unreadable_event_is_reported_and_blocks_nothing(store: Store, chain: Chain, what: str) -> None:
     if what in SQLITE and not chain.url.startswith("sqlite"):
         return  # PostgreSQL holds no such value
     given, marked = {**BOTH, **SQLITE}[what]
@@ -76,7 +76,7 @@ async def test_it_is_named_shown_and_in_no_ones_way(store: Store, chain: Chain, 
 
 
 @matrix("what", REFUSED)
-async def test_what_is_of_another_type_cannot_be_written(chain: Chain, what: str) -> None:
+async def test_a_value_of_another_type_cannot_be_written(chain: Chain, what: str) -> None:
     if not chain.url.startswith("sqlite"):
         return  # its columns have types
     with pytest.raises(sqlite3.IntegrityError, match="cannot store"):
@@ -84,7 +84,7 @@ async def test_what_is_of_another_type_cannot_be_written(chain: Chain, what: str
     assert await chain.faults() == []
 
 
-async def test_chains_that_no_one_can_have_are_named(store: Store, chain: Chain) -> None:
+async def test_impossible_chains_are_reported(store: Store, chain: Chain) -> None:
     """A trail whose last event was hidden by restoring an older tip."""
     await chain.by_hand("UPDATE audit_events SET tenant_id = -1 WHERE tenant_id = {c} AND sequence = 9")
     verdicts = {v.chain: v for v in await audit.verify_all(store, lambda _: None, {})}
@@ -93,7 +93,7 @@ async def test_chains_that_no_one_can_have_are_named(store: Store, chain: Chain)
     await chain.by_hand("DELETE FROM audit_events WHERE tenant_id = -1")
 
 
-async def test_lists_answer_and_mark_it(app: App) -> None:
+async def test_lists_show_and_mark_an_unreadable_event(app: App) -> None:
     """Over HTTP, for system admins, people of the client, and GraphQL."""
     acme, token = app.ids["acme"], (await app.sign_in("admin@acme.example")).data["token"]
     hand = Chain(app.services.store, app.services.settings.database, acme)

@@ -46,7 +46,7 @@ def from_menu(browser: Chromium, path: str) -> None:
     press(browser, f".menu a[href='{path}']")
 
 
-def test_one_changes_the_password_and_ends_another_session(setup: Setup, browser: Chromium, ada: str) -> None:
+def test_a_user_changes_the_password_and_ends_another_session(setup: Setup, browser: Chromium, ada: str) -> None:
     elsewhere(setup, ada)
     from_menu(browser, "/account/sessions")
     browser.shows("Other sessions")
@@ -65,7 +65,7 @@ def test_one_changes_the_password_and_ends_another_session(setup: Setup, browser
 
 
 @pytest.mark.endurance
-def test_one_saves_the_profile(setup: Setup, browser: Chromium, ada: str) -> None:
+def test_a_user_saves_the_profile(setup: Setup, browser: Chromium, ada: str) -> None:
     at(setup, browser, "/account/profile")
     for field, text in (("firstName", "Ada"), ("lastName", "Byron"), ("title", "Head of maintenance")):
         browser.type(f"#{field}", text)
@@ -77,7 +77,7 @@ def test_one_saves_the_profile(setup: Setup, browser: Chromium, ada: str) -> Non
 
 
 @pytest.mark.endurance
-def test_one_asks_for_another_address(setup: Setup, browser: Chromium, ada: str) -> None:
+def test_a_user_requests_a_new_address(setup: Setup, browser: Chromium, ada: str) -> None:
     at(setup, browser, "/account/email")
     browser.type("#newEmail", "ada")
     browser.type("#currentPassword", DEMO_PASSWORD)
@@ -91,7 +91,7 @@ def test_one_asks_for_another_address(setup: Setup, browser: Chromium, ada: str)
 
 
 @pytest.mark.endurance
-def test_one_chooses_a_language_for_every_browser(setup: Setup, browser: Chromium, ada: str) -> None:
+def test_a_user_chooses_a_language_for_every_browser(setup: Setup, browser: Chromium, ada: str) -> None:
     at(setup, browser, "/account/language")
     browser.press("#language-fr")
     press(browser)
@@ -102,7 +102,7 @@ def test_one_chooses_a_language_for_every_browser(setup: Setup, browser: Chromiu
 
 
 @pytest.mark.endurance
-def test_one_links_an_identity_and_unlinks_it(setup: Setup, browser: Chromium, ada: str) -> None:
+def test_a_user_links_an_account_and_unlinks_it(setup: Setup, browser: Chromium, ada: str) -> None:
     with linked(setup, browser) as issuer:
         assert browser.value("location.pathname") == "/account/identities"
         assert [address for address in browser.requests if address.startswith(issuer)]

@@ -27,7 +27,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 @pytest.mark.endurance
 @matrix("bit", ["isBogusSignature", "isBadUV", "isBadUP"])
-def test_an_answer_that_lies_is_refused_and_a_right_one_gets_in(setup: Setup, browser: Chromium, bit: str) -> None:
+def test_a_forged_response_is_rejected_and_a_valid_one_signs_in(setup: Setup, browser: Chromium, bit: str) -> None:
     key = authenticator(browser)
     one = made(setup, browser)
     press(browser)
@@ -62,7 +62,7 @@ def _shown(browser: Chromium, key: str) -> None:
     ],
     ids=["usb", "synced", "could be synced"],
 )
-def test_a_passkey_of_each_kind_is_made_and_listed(
+def test_a_passkey_of_each_kind_is_created_and_listed(
     setup: Setup, browser: Chromium, different: dict[str, Any], badge: str
 ) -> None:
     key = authenticator(browser, **different)
@@ -76,7 +76,9 @@ def test_a_passkey_of_each_kind_is_made_and_listed(
 
 @pytest.mark.endurance
 @matrix("lacks", ["hasResidentKey", "hasUserVerification"])
-def test_one_that_keeps_none_or_verifies_no_one_makes_none(setup: Setup, browser: Chromium, lacks: str) -> None:
+def test_authenticators_without_storage_or_user_verification_create_no_passkey(
+    setup: Setup, browser: Chromium, lacks: str
+) -> None:
     given: dict[str, Any] = {lacks: False, **({"isUserVerified": False} if lacks == "hasUserVerification" else {})}
     key = authenticator(browser, transport="usb", **given)
     password_typed(setup, browser, new_one(setup, **REQUIRED))

@@ -92,7 +92,7 @@ def test_the_description_of_the_api_is_readable_on_a_phone(setup: Setup, browser
     assert not browser.value("document.documentElement.scrollWidth > document.documentElement.clientWidth")
 
 
-def test_a_card_begins_at_one_height_and_stays_as_it_is(setup: Setup, browser: Chromium) -> None:
+def test_a_card_keeps_its_position_and_size(setup: Setup, browser: Chromium) -> None:
     """``layout-shift``: how far what was shown moved afterward, such as when a module shows a button."""
     forget(browser)
     browser.size(1280)
@@ -112,7 +112,7 @@ def test_each_copy_button_is_named_with_its_value(setup: Setup, browser: Chromiu
     assert all(name.startswith("Copy ") for name in names)
 
 
-def test_fields_of_a_row_are_equally_high(setup: Setup, browser: Chromium) -> None:
+def test_fields_in_a_row_have_the_same_height(setup: Setup, browser: Chromium) -> None:
     """A browser draws a text, a choice, and a day differently."""
     at("/audit")(setup, browser)
     fields = "[...document.querySelectorAll('.filters :is(input, select)')].map(each => [each.type, each.offsetHeight])"

@@ -39,7 +39,7 @@ def scripted(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield opened
 
 
-def test_a_refused_form_has_the_focus_on_what_is_wrong(setup: Setup, browser: Chromium) -> None:
+def test_a_rejected_form_focuses_the_invalid_field(setup: Setup, browser: Chromium) -> None:
     wrong_rule(setup, browser)
     browser.until("document.activeElement.getAttribute('role') === 'alert'")
     assert str(browser.value("document.title")).startswith("Error: ")
@@ -65,7 +65,7 @@ def test_an_admin_invites_sets_roles_and_ends_a_session(setup: Setup, browser: C
 
 
 @pytest.mark.endurance
-def test_a_change_of_rules_is_shown_and_saved(setup: Setup, browser: Chromium) -> None:
+def test_a_change_of_rules_is_previewed_and_saved(setup: Setup, browser: Chromium) -> None:
     contact = f"Ask number {next(_numbers)}"
     console(setup, browser, "/rules?page=apps")
     fill(browser, contact=contact)
@@ -108,7 +108,7 @@ def test_a_logo_is_chosen_from_the_disk(
 _FILL = "getComputedStyle(document.querySelector('[data-scheme={}] .sample-{}')).fill"
 
 
-def test_a_colour_is_shown_while_it_is_chosen(setup: Setup, scripted: Chromium) -> None:
+def test_a_color_is_previewed_while_it_is_chosen(setup: Setup, scripted: Chromium) -> None:
     browser = scripted
     console(setup, browser, "/branding")
     browser.complaints.clear()
@@ -127,7 +127,7 @@ def test_a_colour_is_shown_while_it_is_chosen(setup: Setup, scripted: Chromium) 
 
 
 @pytest.mark.endurance
-def test_without_scripts_a_colour_is_shown_by_a_button(setup: Setup, scripted: Chromium) -> None:
+def test_without_scripts_a_button_previews_a_color(setup: Setup, scripted: Chromium) -> None:
     browser = scripted
     browser.scripts(on=False)
     try:

@@ -198,7 +198,7 @@ def expected(page: str, kind: str, status: int) -> int | str:
 @rule("CORS-LISTED")
 @matrix("kind", ["cookie", "bearer"])
 @matrix("page", PAGES)
-def test_every_act_with_every_credential(browser: Chromium, there: Site, page: str, kind: str) -> None:
+def test_every_request_with_every_credential(browser: Chromium, there: Site, page: str, kind: str) -> None:
     if kind == "cookie":
         sign_in_by_cookie(browser, there)
     visit(browser, there, page)
@@ -218,7 +218,7 @@ def test_every_act_with_every_credential(browser: Chromium, there: Site, page: s
 
 @rule("CORS-LISTED")
 @matrix("page", PAGES)
-def test_what_is_refused_without_a_user(browser: Chromium, there: Site, page: str) -> None:
+def test_rejected_requests_without_a_user(browser: Chromium, there: Site, page: str) -> None:
     visit(browser, there, page)
     reads = not page.endswith("unlisted")
     for options in ({"credentials": "omit"}, {"headers": {"Authorization": "Bearer nonsense"}}):

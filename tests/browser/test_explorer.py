@@ -52,7 +52,7 @@ def answers(browser: Chromium, text: str) -> None:
     browser.until(f"{ANSWER}.includes({json.dumps(text)})")
 
 
-def test_one_signs_in_asks_and_reads_the_schema(server: Server, browser: Chromium) -> None:
+def test_a_user_signs_in_sends_a_query_and_reads_the_schema(server: Server, browser: Chromium) -> None:
     sign_in(browser)
     browser.shows("Signed in as admin@acme.example")
     assert browser.value("document.querySelector('#password').value") == ""
@@ -97,7 +97,7 @@ def test_mistakes_are_shown(browser: Chromium) -> None:
 
 
 @pytest.mark.endurance
-def test_what_others_wrote_is_text(browser: Chromium) -> None:
+def test_content_from_others_is_shown_as_text(browser: Chromium) -> None:
     sign_in(browser)
     browser.shows("Signed in as")
     markup = "<img src=x onerror=alert(1)>"
@@ -111,7 +111,7 @@ def test_what_others_wrote_is_text(browser: Chromium) -> None:
 
 
 @pytest.mark.endurance
-def test_the_session_cookie_counts_where_no_one_signed_in(server: Server, browser: Chromium) -> None:
+def test_the_session_cookie_is_used_without_a_sign_in(server: Server, browser: Chromium) -> None:
     body = json.dumps({"email": "viewer@acme.example", "password": DEMO_PASSWORD})
     sent = f"""fetch('/api/client/auth/sign-in', {{method: 'POST', body: {json.dumps(body)},
         headers: {{'Content-Type': 'application/json'}}}}).then(answer => answer.status)"""

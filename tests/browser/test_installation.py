@@ -14,7 +14,7 @@ pytestmark = pytest.mark.needs("node", "npm")
 
 
 @pytest.mark.endurance
-def test_first_run_is_done_without_scripts(browser: Chromium, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_first_run_works_without_scripts(browser: Chromium, tmp_path_factory: pytest.TempPathFactory) -> None:
     with first_run(tmp_path_factory.mktemp("first")) as run:
         forget(browser)
         browser.scripts(on=False)

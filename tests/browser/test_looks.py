@@ -47,7 +47,7 @@ def test_every_page_has_a_state() -> None:
     assert routes - {route_of(state) for state in STATES} == set()
 
 
-def test_every_state_is_there_once() -> None:
+def test_every_state_exists_once() -> None:
     seen = [visit for part in PARTS.values() for visit in once(part.states)]
     assert [visit.state for visit in seen] == STATES
     assert all(NARROW in visit.looks and {look.width for look in visit.looks} == set(WIDTHS) for visit in seen)
@@ -56,7 +56,7 @@ def test_every_state_is_there_once() -> None:
     assert in_the_dark == {route_of(state) for state in STATES}
 
 
-def test_every_pair_is_there_before_a_release() -> None:
+def test_every_pair_is_covered_before_a_release() -> None:
     seen = [visit for part in PARTS.values() for visit in every_pair(part.states)]
     assert {visit.state for visit in seen} == set(STATES)
     assert all(look.axe for visit in seen for look in visit.looks)

@@ -23,7 +23,7 @@ def test_a_page_in_each_state(place: Place, browser: Chromium, state: str) -> No
     assert place.faults(browser, state, "en", (NARROW,)) == []
 
 
-def test_a_page_takes_seven_requests_and_one_when_it_is_known(place: Place, browser: Chromium) -> None:
+def test_a_page_takes_seven_requests_and_one_when_cached(place: Place, browser: Chromium) -> None:
     """The browser writes its cache in its own time, so a page is known at one of the next openings."""
     forget(browser)
     browser._call("Network.clearBrowserCache")

@@ -38,7 +38,7 @@ def forgetful(browser: Chromium) -> None:
     forget(browser)
 
 
-def test_one_signs_in_with_the_address_first_and_out_again(setup: Setup, browser: Chromium) -> None:
+def test_a_user_enters_the_address_first_and_signs_in_and_out(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/")
     browser.type("#email", AUTHOR)
     press(browser)
@@ -57,7 +57,7 @@ def test_one_signs_in_with_the_address_first_and_out_again(setup: Setup, browser
 
 
 @pytest.mark.endurance
-def test_one_comes_back_to_the_page_that_was_asked_for(setup: Setup, browser: Chromium) -> None:
+def test_a_user_returns_to_the_requested_page(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/account?x=1")
     browser.type("#email", AUTHOR)
     press(browser)
@@ -67,7 +67,7 @@ def test_one_comes_back_to_the_page_that_was_asked_for(setup: Setup, browser: Ch
 
 
 @pytest.mark.endurance
-def test_one_chooses_a_password_with_the_code_that_was_mailed(setup: Setup, browser: Chromium) -> None:
+def test_a_user_chooses_a_password_with_the_emailed_code(setup: Setup, browser: Chromium) -> None:
     link = setup.invite(f"by-hand-{next(_numbers)}@acme.example")
     open_(browser, link.partition("#")[0])
     browser.type("#token", link.partition("#")[2])
@@ -81,7 +81,7 @@ def test_one_chooses_a_password_with_the_code_that_was_mailed(setup: Setup, brow
 
 
 @pytest.mark.endurance
-def test_one_asks_for_a_new_password(setup: Setup, browser: Chromium) -> None:
+def test_a_user_requests_a_new_password(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
     press(browser, ".links a")
     assert heading(browser) == "Forgot your password?"
@@ -89,7 +89,7 @@ def test_one_asks_for_a_new_password(setup: Setup, browser: Chromium) -> None:
 
 
 @pytest.mark.endurance
-def test_one_changes_the_language_and_goes_on(setup: Setup, browser: Chromium) -> None:
+def test_a_user_changes_the_language_and_continues(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme&loginHint={AUTHOR}")
     press(browser, "button[value=de]")
     assert heading(browser) == "Bei Acme Corporation anmelden"
@@ -99,7 +99,7 @@ def test_one_changes_the_language_and_goes_on(setup: Setup, browser: Chromium) -
     assert heading(browser) == "Ihr Konto"
 
 
-def test_it_works_by_keyboard_alone(setup: Setup, browser: Chromium) -> None:
+def test_pages_work_with_only_the_keyboard(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
     browser.until("document.activeElement.id === 'email'")  # it is focused at first
     browser.key("Tab", shift=True)
@@ -168,7 +168,7 @@ def test_a_sign_in_ends_at_another_origin_that_redirects_to_a_third(setup: Setup
             send(setup.server, "/api/admin/clients/acme", settings, admin["data"]["token"], "PATCH")
 
 
-def test_no_script_of_a_page_runs_that_is_not_ours(setup: Setup, browser: Chromium) -> None:
+def test_only_the_servers_own_scripts_run(setup: Setup, browser: Chromium) -> None:
     """The policy and Trusted Types hold in a real browser."""
     sign_in(setup, browser)
     browser.complaints.clear()

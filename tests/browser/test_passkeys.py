@@ -25,7 +25,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield set_up(server)
 
 
-def test_one_is_made_signs_in_alone_and_answers_the_second_step(setup: Setup, browser: Chromium) -> None:
+def test_a_passkey_is_created_and_signs_in_alone_and_as_second_factor(setup: Setup, browser: Chromium) -> None:
     key = authenticator(browser)
     one = made(setup, browser)
     assert heading(browser) == "Your recovery codes"
@@ -49,7 +49,7 @@ def test_one_is_made_signs_in_alone_and_answers_the_second_step(setup: Setup, br
     browser.until(f"location.pathname === '/account' && {LOADED}")
 
 
-def test_the_browser_offers_it_beside_the_address(setup: Setup, browser: Chromium) -> None:
+def test_the_browser_offers_it_in_the_address_field(setup: Setup, browser: Chromium) -> None:
     authenticator(browser)
     one = made(setup, browser)
     press(browser)
@@ -60,7 +60,7 @@ def test_the_browser_offers_it_beside_the_address(setup: Setup, browser: Chromiu
 
 
 @pytest.mark.endurance
-def test_one_that_is_not_used_is_said_and_nothing_is_posted(setup: Setup, browser: Chromium) -> None:
+def test_a_canceled_passkey_shows_a_message_and_posts_nothing(setup: Setup, browser: Chromium) -> None:
     key = authenticator(browser)
     browser._call("WebAuthn.setUserVerified", authenticatorId=key, isUserVerified=False)
     open_(browser, f"{setup.server.base}/sign-in?client=acme")

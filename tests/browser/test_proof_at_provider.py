@@ -46,7 +46,7 @@ def _asked(world: World, browser: Chromium) -> None:
     assert heading(browser) == "Confirm that it's you"
 
 
-def test_the_provider_proves_it_and_the_browser_is_back_at_the_page(world: World, browser: Chromium) -> None:
+def test_the_provider_reauthenticates_and_the_browser_returns_to_the_page(world: World, browser: Chromium) -> None:
     _signed_in(world, browser)
     _asked(world, browser)
     world.op.claims["auth_time"] = int(time.time())
@@ -57,7 +57,7 @@ def test_the_provider_proves_it_and_the_browser_is_back_at_the_page(world: World
 
 
 @pytest.mark.endurance
-def test_a_provider_that_lets_an_old_sign_in_pass_proves_nothing(world: World, browser: Chromium) -> None:
+def test_a_provider_that_reuses_an_old_sign_in_does_not_reauthenticate(world: World, browser: Chromium) -> None:
     _signed_in(world, browser)
     _asked(world, browser)
     browser.press("main .ways button")

@@ -23,7 +23,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 @pytest.mark.needs("zbarimg")
 @pytest.mark.parametrize(("scripts", "width"), [(True, 1280), (False, 320)], ids=["scripts", "no scripts"])
-def test_one_enrols_stores_the_codes_and_signs_in_with_one(
+def test_a_user_enrolls_saves_the_codes_and_signs_in_with_one(
     setup: Setup, browser: Chromium, scripts: bool, width: int
 ) -> None:
     browser.scripts(on=scripts)
@@ -62,7 +62,7 @@ def test_the_codes_are_saved_as_a_file(setup: Setup, browser: Chromium) -> None:
 
 
 @pytest.mark.endurance
-def test_it_works_by_keyboard_alone(setup: Setup, browser: Chromium) -> None:
+def test_pages_work_with_only_the_keyboard(setup: Setup, browser: Chromium) -> None:
     one = enrolled(setup)
     password_typed(setup, browser, one)
     browser.until("document.activeElement.id === 'otp'")

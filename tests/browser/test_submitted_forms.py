@@ -76,7 +76,7 @@ def test_a_button_says_that_it_is_working(setup: Setup, browser: Chromium, reque
         assert browser.value(SUBMITTED) is True
 
 
-def test_an_apps_question_takes_no_press_that_was_meant_for_another_page(
+def test_a_consent_page_ignores_a_click_meant_for_another_page(
     setup: Setup, browser: Chromium, request: pytest.FixtureRequest
 ) -> None:
     """Of another site, which went away between the two clicks of a double click."""
@@ -88,7 +88,7 @@ def test_an_apps_question_takes_no_press_that_was_meant_for_another_page(
         assert browser.value(SUBMITTED) is True
 
 
-def test_what_was_typed_is_there_after_the_session_has_ended(setup: Setup, browser: Chromium) -> None:
+def test_entered_text_survives_the_end_of_the_session(setup: Setup, browser: Chromium) -> None:
     sign_in(setup, browser, email=ADMIN)
     open_(browser, f"{setup.server.base}/account/profile")
     browser.type("#firstName", "Grace")
@@ -105,7 +105,7 @@ def test_what_was_typed_is_there_after_the_session_has_ended(setup: Setup, brows
     browser.shows("Profile saved.")
 
 
-def test_back_after_a_sign_in_leads_on(setup: Setup, browser: Chromium) -> None:
+def test_going_back_after_a_sign_in_continues(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in")
     token = browser.value("document.querySelector('main input[name=form]').value")
     sign_in(setup, browser)

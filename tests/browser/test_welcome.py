@@ -93,7 +93,7 @@ def refused(browser: Chromium, sentence: str) -> None:
 
 
 @rule("ONE-TIME-LINK")
-def test_an_invited_person_chooses_a_password_and_is_in(setup: Setup, browser: Chromium) -> None:
+def test_an_invited_user_sets_a_password_and_is_signed_in(setup: Setup, browser: Chromium) -> None:
     link = setup.invite("ada@page.example")
     token = link.partition("#")[2]
     browser.open(link)
@@ -140,14 +140,14 @@ def submit_when_ready(browser: Chromium, password: str) -> None:
 
 
 @matrix("fragment", ["#made-up", "#%", "#<script>alert(1)</script>", "#" + "x" * 3000])
-def test_a_link_that_does_not_work_says_so(setup: Setup, browser: Chromium, fragment: str) -> None:
+def test_an_invalid_link_says_so(setup: Setup, browser: Chromium, fragment: str) -> None:
     browser.open(f"{setup.server.base}/welcome{fragment}")
     refused(browser, "Too long" if len(fragment) > 100 else OVER)
     assert not browser.value("document.querySelector('#password')")
 
 
 @matrix("fragment", ["", "#"])
-def test_without_a_token_the_code_is_asked_for(setup: Setup, browser: Chromium, fragment: str) -> None:
+def test_without_a_token_the_page_asks_for_the_code(setup: Setup, browser: Chromium, fragment: str) -> None:
     browser.open(f"{setup.server.base}/welcome{fragment}")
     browser.shows("Enter your code")
     browser.type("#token", setup.invite(f"typed{len(fragment)}@page.example").partition("#")[2])
@@ -156,7 +156,7 @@ def test_without_a_token_the_code_is_asked_for(setup: Setup, browser: Chromium, 
 
 
 @pytest.mark.endurance
-def test_a_link_that_was_used_meanwhile_says_so(setup: Setup, browser: Chromium) -> None:
+def test_a_link_that_was_just_used_says_so(setup: Setup, browser: Chromium) -> None:
     link = setup.invite("late@page.example")
     browser.open(link)
     mailbox(browser, "late@page.example")
@@ -168,7 +168,7 @@ def test_a_link_that_was_used_meanwhile_says_so(setup: Setup, browser: Chromium)
 
 
 @pytest.mark.endurance
-def test_another_link_in_the_same_tab_is_that_other_link(setup: Setup, browser: Chromium) -> None:
+def test_another_link_in_the_same_tab_replaces_the_first(setup: Setup, browser: Chromium) -> None:
     browser.open(setup.invite("one@page.example"))
     mailbox(browser, "one@page.example")
     browser.value(f"location.hash = {json.dumps(setup.invite('other@page.example').partition('#')[2])}")
@@ -190,7 +190,7 @@ def test_it_fits_a_phone(setup: Setup, browser: Chromium) -> None:
 
 
 @pytest.mark.endurance
-def test_what_others_named_is_text(setup: Setup, browser: Chromium) -> None:
+def test_names_from_others_are_shown_as_text(setup: Setup, browser: Chromium) -> None:
     setup.send("PATCH", "/api/admin/clients/acme", {"name": MARKUP}, setup.admin)
     try:
         browser.open(setup.invite("markup@page.example"))
@@ -216,7 +216,7 @@ def test_the_clients_own_rule_is_shown_and_what_comes_next(setup: Setup, browser
 
 
 @pytest.mark.endurance
-def test_where_passwords_are_not_used_the_provider_is_the_way_in(setup: Setup, browser: Chromium) -> None:
+def test_without_passwords_the_provider_is_the_sign_in_method(setup: Setup, browser: Chromium) -> None:
     with provider(Clock()) as op:
         oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
         made = {"name": "company", "displayName": "The <b>Company</b>", "oidc": oidc}
@@ -243,7 +243,7 @@ def test_where_passwords_are_not_used_the_provider_is_the_way_in(setup: Setup, b
 
 
 @pytest.mark.endurance
-def test_a_provider_that_is_gone_is_said(setup: Setup, browser: Chromium) -> None:
+def test_a_missing_provider_is_reported(setup: Setup, browser: Chromium) -> None:
     oidc = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
     made = {"name": "gone", "displayName": "Gone", "oidc": oidc}
     assert setup.send("POST", "/api/admin/clients/acme/providers", made, setup.admin)["success"]

@@ -55,7 +55,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield Setup(server, mail_server)
 
 
-def test_a_new_address_is_confirmed_and_the_old_one_put_back(setup: Setup, browser: Chromium) -> None:
+def test_a_new_address_is_confirmed_and_the_old_one_restored(setup: Setup, browser: Chromium) -> None:
     old, new = "author@acme.example", "arthur@acme.example"
     setup.ask(old, new)
     link = setup.mailed_to(new, "confirm").link
@@ -91,7 +91,7 @@ def test_a_new_address_is_confirmed_and_the_old_one_put_back(setup: Setup, brows
 
 
 @pytest.mark.endurance
-def test_an_address_that_was_taken_meanwhile_is_said(setup: Setup, browser: Chromium) -> None:
+def test_an_address_that_was_just_taken_is_reported(setup: Setup, browser: Chromium) -> None:
     new = "soon-taken@acme.example"
     setup.ask("viewer@acme.example", new)
     browser.open(setup.mailed_to(new, "confirm").link)

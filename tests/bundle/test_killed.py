@@ -165,7 +165,7 @@ def test_settings_of_pip_and_python_change_nothing(scratch: Path) -> None:
     assert not (scratch / "else").exists()
 
 
-def test_another_build_of_an_installed_version_is_refused(scratch: Path) -> None:
+def test_another_build_of_an_installed_version_is_rejected(scratch: Path) -> None:
     bundle, prefix = _small(scratch / "bundle", "1.0"), scratch / "prefix"
     options = ("--prefix", str(prefix), "--unsigned")
     assert install(bundle, *options).returncode == 0
@@ -178,7 +178,7 @@ def test_another_build_of_an_installed_version_is_refused(scratch: Path) -> None
     assert _tree(prefix) == before
 
 
-def test_what_lost_its_python_is_installed_anew(scratch: Path) -> None:
+def test_an_installation_without_its_python_is_reinstalled(scratch: Path) -> None:
     """As after an upgrade of the system."""
     bundle, prefix = _small(scratch / "bundle", "1.0"), scratch / "prefix"
     options = ("--prefix", str(prefix), "--unsigned")

@@ -26,7 +26,7 @@ def test_the_lock_has_a_wheel_of_every_library_for_every_python() -> None:
         assert {each.name for each in lock.for_python(locked, python)} == names
 
 
-def test_it_has_what_the_project_needs_as_it_is_pinned() -> None:
+def test_it_has_the_pinned_versions_of_all_requirements() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = project["dependencies"] + project["optional-dependencies"]["s3"]
     locked = {(each.name, each.version) for each in lock.read()}
@@ -41,7 +41,7 @@ def test_it_names_no_host() -> None:
     assert "/" not in "".join(line for line in lock.LOCK.read_text().splitlines(keepends=True) if line[0] != "#")
 
 
-def test_a_python_without_a_wheel_stops_by_name() -> None:
+def test_a_python_without_a_wheel_is_named() -> None:
     locked = [each for each in lock.read() if not (each.name == "lxml" and "-cp312-" in each.file)]
     with pytest.raises(LockError, match=r"no wheel for Python 3\.12 of: lxml$"):
         lock.for_python(locked, "3.12")
@@ -49,7 +49,7 @@ def test_a_python_without_a_wheel_stops_by_name() -> None:
 
 
 @rule("BUNDLE")
-def test_a_file_with_another_hash_stops_by_name(tmp_path: Path) -> None:
+def test_a_file_with_another_hash_is_named(tmp_path: Path) -> None:
     good, bad = tmp_path / "good-1.0-py3-none-any.whl", tmp_path / "bad-1.0-py3-none-any.whl"
     files = []
     for path in (good, bad):
@@ -76,7 +76,7 @@ def _said(**fields: str) -> Message:
         ({"Name": "Jinja2"}, "BSD-3-Clause"),
     ],
 )
-def test_a_licence_of_the_list_is_found(fields: dict[str, str], expression: str) -> None:
+def test_a_license_of_the_list_is_found(fields: dict[str, str], expression: str) -> None:
     assert licences.expression(_said(**fields)) == expression
 
 
@@ -90,12 +90,12 @@ def test_a_licence_of_the_list_is_found(fields: dict[str, str], expression: str)
         {"License_Expression": "MIT OR GPL-2.0-only"},
     ],
 )
-def test_another_one_stops_by_name(fields: dict[str, str]) -> None:
+def test_another_license_is_named(fields: dict[str, str]) -> None:
     with pytest.raises(licences.LicenceRefused, match="some-library"):
         licences.expression(_said(**fields))
 
 
-def test_a_wheel_without_its_licence_stops(tmp_path: Path) -> None:
+def test_a_wheel_without_its_license_stops(tmp_path: Path) -> None:
     wheel = tmp_path / "some_library-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as made:
         made.writestr("some_library-1.0.dist-info/METADATA", "Name: some-library\n")

@@ -53,7 +53,7 @@ def test_there_is_a_case_for_each_kind_of_file() -> None:
 
 @rule("BUNDLE")
 @matrix("kind", KINDS)
-def test_one_bit_that_flips_is_refused(bundle: Path, kind: str) -> None:
+def test_a_single_flipped_bit_is_rejected(bundle: Path, kind: str) -> None:
     path = next(bundle.glob(kind))
     data = bytearray(path.read_bytes())
     data[len(data) // 2 if kind != "install" else data.index(b"#   --check") + 1] ^= 1
@@ -61,7 +61,7 @@ def test_one_bit_that_flips_is_refused(bundle: Path, kind: str) -> None:
     assert "nothing was installed" in _refused(bundle)
 
 
-def test_and_without_its_signature_too(bundle: Path) -> None:
+def test_a_flipped_bit_without_a_signature_is_rejected(bundle: Path) -> None:
     wheel = next((bundle / "wheels").glob("six-*.whl"))
     _put(wheel, wheel.read_bytes()[:-1] + b"x")
     assert "not the files of this release" in _refused(bundle, "--unsigned")
@@ -86,7 +86,7 @@ def _link(bundle: Path) -> None:
 @rule("BUNDLE")
 @matrix("spoil", [_line_less, _file_more, _file_less, _link])
 @matrix("options", [(), ("--unsigned",)], ids=["signed", "unsigned"])
-def test_what_does_not_fit_the_sums_is_refused(
+def test_a_file_with_a_wrong_checksum_is_rejected(
     bundle: Path, spoil: Callable[[Path], None], options: tuple[str, ...]
 ) -> None:
     spoil(bundle)
@@ -94,17 +94,17 @@ def test_what_does_not_fit_the_sums_is_refused(
 
 
 @rule("BUNDLE")
-def test_another_signature_is_refused(bundle: Path) -> None:
+def test_another_signature_is_rejected(bundle: Path) -> None:
     _put(bundle / "SHA256SUMS.sig", making.OTHER_KEY.sign((bundle / "SHA256SUMS").read_bytes()))
     assert "the signature is of no key" in _refused(bundle)
 
 
-def test_without_a_signature_it_is_refused(bundle: Path) -> None:
+def test_a_bundle_without_a_signature_is_rejected(bundle: Path) -> None:
     (bundle / "SHA256SUMS.sig").unlink()
     assert "not signed" in _refused(bundle)
 
 
-def test_another_key_is_refused(bundle: Path, tmp_path: Path) -> None:
+def test_another_key_is_rejected(bundle: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text(f"other {sign.public(making.OTHER_KEY)}\n")
     assert "the signature is of no key" in _refused(bundle, "--keys", str(keys))
@@ -159,7 +159,7 @@ def test_a_release_that_lists_no_key_checks_no_bundle(tmp_path: Path) -> None:
     assert "release.keys lists no key" in refused.stderr
 
 
-def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_bundle_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no archive")
     for given in (tmp_path, tmp_path / "file", tmp_path / "missing"):
         refused = install(making.signed().folder, "--from", str(given), "--check")
@@ -177,14 +177,14 @@ def test_without_openssl_it_stops_and_says_what_to_do(bundle: Path, tmp_path: Pa
     assert "--unsigned" in said
 
 
-def test_the_bundle_that_is_right_passes_every_check(bundle: Path) -> None:
+def test_a_valid_bundle_passes_every_check(bundle: Path) -> None:
     done = install(bundle, "--prefix", str(bundle.parent / "prefix"), "--check")
     assert done.returncode == 0, done.stderr
     assert "signature: good, of the key tests" in done.stdout
     assert not (bundle.parent / "prefix").exists()
 
 
-def test_it_is_signed_by_a_key_that_it_lists_alone(tmp_path: Path) -> None:
+def test_a_bundle_signed_only_by_its_own_key_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "bundle.tar"
     shutil.copy(making.signed().file, file)
     before = file.read_bytes()

@@ -100,12 +100,12 @@ CASES = {
 }  # fmt: skip
 
 
-def test_what_is_ready_is_not_refused(ready: Path) -> None:
+def test_a_ready_release_is_accepted(ready: Path) -> None:
     assert release.files_stand(ready, VERSION) == []
 
 
 @matrix("told", CASES)
-def test_what_is_not_ready_is_named(ready: Path, told: str) -> None:
+def test_missing_steps_are_named(ready: Path, told: str) -> None:
     CASES[told](ready)
     [refusal] = release.files_stand(ready, VERSION)
     assert told in refusal

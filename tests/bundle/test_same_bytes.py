@@ -23,7 +23,7 @@ _MB = 1e6
 
 
 @rule("BUNDLE")
-def test_two_builds_of_a_commit_are_equal_bit_by_bit(tmp_path: Path) -> None:
+def test_two_builds_of_a_commit_are_identical(tmp_path: Path) -> None:
     """In folders of other names, with other file modes, another home and another time zone."""
     first = making.signed().file
     mask = os.umask(0o077)
@@ -48,7 +48,7 @@ def _differing(*files: Path) -> list[str]:
     return sorted(name for name, _ in set(found[0].items()) ^ set(found[1].items()))
 
 
-def test_the_bundle_is_small_enough_and_says_what_it_is() -> None:
+def test_the_bundle_is_small_enough_and_describes_itself() -> None:
     bundle = making.signed()
     size = bundle.file.stat().st_size
     print(f"bundle: {size / _MB:.1f} MB")
@@ -88,7 +88,7 @@ def test_every_wheel_but_the_installer_has_its_hash_in_the_requirements() -> Non
     assert hashes <= wheels.keys()
 
 
-def test_a_change_that_is_not_committed_shows(tmp_path: Path) -> None:
+def test_an_uncommitted_change_shows(tmp_path: Path) -> None:
     from tools.bundle import source
 
     copy = making.repository(tmp_path / "copy")

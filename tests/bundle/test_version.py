@@ -15,14 +15,14 @@ from manifest_auth.runtime.revisions import HEAD
 from tests.architecture.links import ROOT
 
 
-def test_the_command_tells_version_commit_and_schema(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_version_commit_and_schema(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["--version"])
     told = capsys.readouterr().out
     assert re.fullmatch(rf"manifest-auth {re.escape(__version__)} \((unbuilt|[0-9a-f]{{12}}), schema {HEAD}\)\n", told)
 
 
-def test_the_metrics_tell_them_too() -> None:
+def test_the_metrics_contain_them_too() -> None:
     from prometheus_client import generate_latest
 
     metrics = Metrics()
@@ -33,7 +33,7 @@ def test_the_metrics_tell_them_too() -> None:
     }  # fmt: skip
 
 
-def test_no_answer_tells_the_commit() -> None:
+def test_no_response_reveals_the_commit() -> None:
     """The command and what sets the metrics know it, no other module."""
     package = ROOT / "src" / "manifest_auth"
     known = {str(path.relative_to(package)) for path in package.rglob("*.py") if _names_it(path)}

@@ -46,7 +46,7 @@ def sign_in(base: str, path: str, body: dict[str, str]) -> Any:
         return json.load(error)
 
 
-def test_accounts_made_from_standard_input_and_from_a_prompt_can_sign_in(
+def test_accounts_created_from_standard_input_and_from_a_prompt_can_sign_in(
     folder: Path, settings: dict[str, str], tmp_path: Path
 ) -> None:
     names = ("--first-name", "Ann", "--last-name", "Lee", "--title", "Fitter")

@@ -38,7 +38,7 @@ def _reset(folder: Path, database_url: str, *arguments: str) -> tuple[int, list[
 
 
 @rule("ADMIN-PLANE")
-def test_a_second_factor_or_password_that_is_lost_is_no_end(tmp_path: Path, database_url: str) -> None:
+def test_a_lost_second_factor_or_password_can_be_reset(tmp_path: Path, database_url: str) -> None:
     with served(tmp_path, database_url) as server:
         token = _sign_in(server)[1]["token"]
         secret = _call(server, "second-factor", {"password": DEMO_PASSWORD}, token)[1]["secret"]

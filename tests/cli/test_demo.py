@@ -73,7 +73,7 @@ def test_the_lines_that_it_prints_work_when_pasted(tmp_path: Path, database_url:
         assert not any(password in again for password in passwords.values())
 
 
-def test_its_address_is_a_name_since_passkeys_need_one(tmp_path: Path) -> None:
+def test_its_address_has_a_host_name_because_passkeys_need_one(tmp_path: Path) -> None:
     with served(tmp_path, MANIFEST_PUBLIC_URL="", **KEY) as server:
         address, text = f"http://localhost:{server.port}", server.output.read_text()
         assert address in text
@@ -87,7 +87,7 @@ def test_one_password_for_all_comes_from_the_environment(tmp_path: Path) -> None
 
 
 @matrix("kept", [(), ("manifest-auth.db",)])
-def test_only_a_folder_that_is_named_keeps_its_data(tmp_path: Path, kept: tuple[str, ...]) -> None:
+def test_only_a_named_folder_keeps_its_data(tmp_path: Path, kept: tuple[str, ...]) -> None:
     temporary, port = tmp_path / "temporary", free_port()
     temporary.mkdir()
     given = environment(tmp_path, MANIFEST_DATA_DIR="", MANIFEST_SECRET_KEY="", TMPDIR=str(temporary))
@@ -104,7 +104,7 @@ def test_only_a_folder_that_is_named_keeps_its_data(tmp_path: Path, kept: tuple[
     assert list(temporary.iterdir()) == []
 
 
-def test_it_refuses_a_store_that_others_filled(tmp_path: Path) -> None:
+def test_it_rejects_a_database_with_other_data(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "initech")
     result = run(tmp_path, "demo")
     assert (result.status, result.line) == (1, "demo: the database isn't empty, and the demo didn't fill it")
@@ -120,7 +120,7 @@ def test_it_refuses_a_store_that_others_filled(tmp_path: Path) -> None:
         ((), {"MANIFEST_HOST": "::"}),
     ],
 )
-def test_it_refuses_addresses_that_others_can_reach(
+def test_it_rejects_addresses_that_others_can_reach(
     tmp_path: Path, arguments: tuple[str, ...], settings: dict[str, str]
 ) -> None:
     result = run(tmp_path, "demo", *arguments, **settings)
@@ -139,7 +139,7 @@ def test_the_first_screen_says_what_to_open_before_anything_else(tmp_path: Path)
                 assert answer.status == 200
 
 
-def test_started_again_it_says_how_to_come_in_again(tmp_path: Path) -> None:
+def test_a_restart_says_how_to_sign_in_again(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         port = server.port
     first = server.output.read_text()
@@ -154,7 +154,7 @@ def test_started_again_it_says_how_to_come_in_again(tmp_path: Path) -> None:
             assert out.startswith((f"{server.base}/welcome", "System admin admin: set a new password"))
 
 
-def test_it_has_a_fortnight_of_work_with_a_genuine_audit_trail(tmp_path: Path) -> None:
+def test_it_has_two_weeks_of_work_with_a_genuine_audit_trail(tmp_path: Path) -> None:
     with served(tmp_path) as server:
         http = httpx2.Client(base_url=server.base, timeout=60)
         body = {"email": "admin@acme.example", "password": DEMO_PASSWORD}

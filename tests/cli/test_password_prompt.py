@@ -34,13 +34,13 @@ def test_standard_input_that_has_ended(folder: Path) -> None:
     assert "Traceback" not in result.err
 
 
-def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_are_not_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe zebra\n")))
     with pytest.raises(CommandRefused, match="the password must be in UTF-8"):
         commands._read_password(argparse.Namespace(password_stdin=True))
 
 
-def test_an_interrupt_at_the_prompt_ends_it_at_once(folder: Path) -> None:
+def test_an_interrupt_at_the_prompt_ends_it_immediately(folder: Path) -> None:
     process, ours = on_a_terminal(folder, CREATE, MANIFEST_SECRET_KEY=SECRET_KEY)
     shown = b""
     while not shown.endswith(b"Password: "):

@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_two_different_passwords_at_the_prompt_are_refused(folder: Path) -> None:
+def test_two_different_passwords_at_the_prompt_are_rejected(folder: Path) -> None:
     status, shown = typed(folder, ("admin", "create", "eve"), [PASSWORD, PASSWORD + "x"])
     assert status == 1
     assert shown.splitlines()[-1] == "manifest-auth: the passwords don't match"
@@ -33,7 +33,7 @@ WEAK = ["", "short", "password1234567", "initech-initech-1", "aaaaaaaaaaaaaaaaaa
 
 
 @matrix("password", WEAK)
-def test_a_weak_password_is_refused_in_one_line(folder: Path, password: str) -> None:
+def test_a_weak_password_is_rejected_in_one_line(folder: Path, password: str) -> None:
     command = (*USER[:2], "weak@initech.example", *USER[3:], "--role", "Viewer", "--password-stdin")
     result = run_here(folder, *command, given=f"{password}\n")
     assert (result.status, result.out) == (1, "")
@@ -41,7 +41,7 @@ def test_a_weak_password_is_refused_in_one_line(folder: Path, password: str) -> 
     assert len(password) < 10 or password not in result.err
 
 
-def test_an_admins_weak_password_is_refused_in_one_line(folder: Path) -> None:
+def test_an_admins_weak_password_is_rejected_in_one_line(folder: Path) -> None:
     result = run_here(folder, "admin", "create", "weak", "--password-stdin", given="password1234567\n")
     assert (result.status, result.out) == (1, "")
     assert result.line.startswith("password: ")
@@ -62,7 +62,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
 
 
 @matrix(("arguments", "said"), REFUSED, ids=lambda v: " ".join(v) if isinstance(v, tuple) else v)
-def test_what_cannot_be_is_refused_in_one_line(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_impossible_requests_are_rejected_in_one_line(folder: Path, arguments: tuple[str, ...], said: str) -> None:
     result = run_here(folder, *arguments, given=PASSWORD)
     assert result.status == 1
     assert said in result.line

@@ -44,7 +44,7 @@ def _tree(engine: Engine, image: str) -> dict[str, os.stat_result]:
     return found
 
 
-def test_the_image_says_how_it_is_run(engine: Engine) -> None:
+def test_the_image_declares_how_to_run_it(engine: Engine) -> None:
     described = engine.inspect(IMAGE)
     config: dict[str, Any] = described["Config"]
     assert config["User"] == "10001:10001"
@@ -56,7 +56,7 @@ def test_the_image_says_how_it_is_run(engine: Engine) -> None:
     assert not [line for line in config["Env"] if "SECRET" in line or "PASSWORD" in line or "TOKEN" in line]
 
 
-def test_the_image_holds_the_program_and_nothing_else(engine: Engine) -> None:
+def test_the_image_contains_only_the_program(engine: Engine) -> None:
     before, after = _tree(engine, BASE), _tree(engine, IMAGE)
     added = {name: found for name, found in after.items() if name not in before}
     ours = {name: found for name, found in added.items() if name.startswith("/opt/manifest-auth/")}
@@ -139,7 +139,7 @@ def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: En
     stop("second", running)
 
 
-def test_told_to_stop_while_it_starts_it_stops(engine: Engine, tmp_path: Path) -> None:
+def test_a_stop_signal_during_the_start_stops_it(engine: Engine, tmp_path: Path) -> None:
     """As the first process of the container, for which the kernel drops signals without a handler. The signal comes
     while it loads the program, which never ends here: one module waits for ever."""
     tmp_path.chmod(0o755)

@@ -86,7 +86,7 @@ def _family(name: str) -> str:
     return re.sub(r"_(total|created|bucket|count|sum)$", "", name)
 
 
-def test_the_values_that_are_looked_for_are_values_that_are_counted() -> None:
+def test_the_label_values_in_queries_exist() -> None:
     there, looked_for = exposed(), 0
     for text in expressions():
         for name, chosen in re.findall(r"\b(manifest_\w+)\{([^}]*)\}", text):
@@ -139,7 +139,7 @@ def _analyze() -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.processes
-def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
     text = (DEPLOY / "manifest-auth.service").read_text("utf-8")
     program = "/opt/manifest-auth/current/bin/manifest-auth"
     assert program in text
@@ -163,7 +163,7 @@ def test_the_unit_waits_longer_than_the_server_takes_to_stop() -> None:
     assert int(seconds) > Settings().shutdown_grace
 
 
-def test_what_the_container_file_names_is_there() -> None:
+def test_everything_in_the_container_file_exists() -> None:
     text = (DEPLOY / "Containerfile").read_text("utf-8")
     for line in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE):
         for name in line.split():
@@ -187,7 +187,7 @@ def test_every_setting_in_the_examples_is_one() -> None:
     assert {name for name in names if not name.startswith("auth_")} <= set(Settings.__struct_fields__)
 
 
-def test_the_proxies_pass_on_no_more_than_they_should() -> None:
+def test_the_proxies_forward_only_what_they_should() -> None:
     """The examples say the same of what is not published, and of how large a body can be."""
     nginx, caddy, haproxy = ((DEPLOY / name).read_text("utf-8") for name in ("nginx.conf", "Caddyfile", "haproxy.cfg"))
     assert "location = /metrics" in nginx
@@ -210,12 +210,12 @@ def test_no_example_publishes_the_plain_listener_to_a_network() -> None:
     assert {where for where in published if not where.startswith("127.0.0.1:")} == set()
 
 
-def test_the_proxies_take_a_node_that_is_well_where_there_is_one() -> None:
+def test_the_proxies_prefer_a_healthy_node() -> None:
     """Caddy's round_robin of requests at once can look at the same node twice; that is too rare to be waited for."""
     assert re.findall(r"lb_policy (\w+)", (DEPLOY / "Caddyfile").read_text("utf-8")) == ["least_conn"]
 
 
-def test_the_proxies_speak_of_an_outage_as_the_server_does() -> None:
+def test_the_proxies_report_an_outage_like_the_server() -> None:
     """In the envelope, with the code and the sentence of the refusal."""
     for name in ("nginx.conf", "Caddyfile", "haproxy.cfg"):
         told = re.findall(r"\{\"success.*?\}\}", (DEPLOY / name).read_text("utf-8"))

@@ -56,7 +56,7 @@ def caller(proxy: Proxy) -> httpx2.Client:
 
 
 @KINDS
-def test_what_may_have_reached_a_node_is_not_sent_to_another(kind: Any, tmp_path: Path) -> None:
+def test_a_request_that_might_have_reached_a_node_is_not_sent_to_another(kind: Any, tmp_path: Path) -> None:
     with stub_nodes.node(cuts=True) as bad, stub_nodes.node(cuts=True) as worse:
         ports = (bad.server_address[1], worse.server_address[1])
         with kind.running(tmp_path, *ports) as proxy, caller(proxy) as http:
@@ -71,7 +71,7 @@ def test_what_may_have_reached_a_node_is_not_sent_to_another(kind: Any, tmp_path
 
 
 @KINDS
-def test_a_node_that_is_away_costs_no_request(kind: Any, tmp_path: Path) -> None:
+def test_a_stopped_node_loses_no_request(kind: Any, tmp_path: Path) -> None:
     lost = 0
     with (
         stub_nodes.node(cuts=False) as good,
@@ -86,14 +86,14 @@ def test_a_node_that_is_away_costs_no_request(kind: Any, tmp_path: Path) -> None
 
 
 @KINDS
-def test_where_no_node_is_the_proxy_says_so_in_the_envelope(kind: Any, tmp_path: Path) -> None:
+def test_without_a_node_the_proxy_returns_an_error_in_the_envelope(kind: Any, tmp_path: Path) -> None:
     with kind.running(tmp_path, free_port(), free_port()) as proxy, caller(proxy) as http:
         for _ in range(3):
             assert away(http.get(f"{AUTH}/me"))
 
 
 @pytest.mark.parametrize("kind", [nginx, haproxy], ids=["nginx", "haproxy"])
-def test_nodes_that_are_all_slow_are_asked_all_the_same(kind: Any, tmp_path: Path) -> None:
+def test_requests_are_still_sent_if_all_nodes_are_slow(kind: Any, tmp_path: Path) -> None:
     """They answer each check after HAProxy has given it up, twice before the first request. Caddy rejects then."""
     with (
         stub_nodes.node(cuts=False, late_s=1.5) as slow,
@@ -189,7 +189,7 @@ async def two_nodes(folder: Path) -> AsyncIterator[list[Victim]]:
 
 @pytest.mark.processes
 @KINDS
-async def test_a_node_killed_again_and_again_loses_what_was_in_flight_on_it(kind: Any, tmp_path: Path) -> None:
+async def test_a_repeatedly_killed_node_loses_only_requests_in_flight(kind: Any, tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as nodes:
         with kind.running(tmp_path, *(node.port for node in nodes)) as proxy:
             load = Load(proxy)

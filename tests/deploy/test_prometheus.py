@@ -148,7 +148,7 @@ def test_every_panel_shows_something(seen: Prometheus) -> None:
     assert empty == []
 
 
-def test_every_rule_is_evaluated_and_finds_the_series_that_it_asks_for(seen: Prometheus) -> None:
+def test_every_rule_is_evaluated_and_finds_its_series(seen: Prometheus) -> None:
     states = seen.alerts()
     assert states["ManifestAuthTokenReused"] == "firing"
     assert {name for name, state in states.items() if state != "inactive"} <= {
@@ -162,7 +162,7 @@ def test_every_rule_is_evaluated_and_finds_the_series_that_it_asks_for(seen: Pro
     assert empty == set()
 
 
-def test_what_happened_is_counted_over_both_processes(seen: Prometheus) -> None:
+def test_counts_cover_both_processes(seen: Prometheus) -> None:
     def counts(name: str, *labels: str) -> dict[tuple[str, ...], float]:
         found = seen.query(f"sum by ({', '.join(labels)}) ({name}) > 0")
         return {tuple(one["metric"][label] for label in labels): float(one["value"][1]) for one in found}
@@ -182,6 +182,6 @@ def test_what_happened_is_counted_over_both_processes(seen: Prometheus) -> None:
     }  # fmt: skip
 
 
-def test_no_label_holds_what_a_caller_sent(seen: Prometheus) -> None:
+def test_no_label_contains_callers_input(seen: Prometheus) -> None:
     values = {value for sample in seen.query('{job="manifest-auth"}') for value in sample["metric"].values()}
     assert not [value for value in values if AUTHOR in value or "acme" in value or "@" in value]

@@ -63,20 +63,20 @@ def logged(server: Server, **wanted: str) -> list[dict[str, Any]]:
     return [line for line in lines if wanted.items() <= line.items()]
 
 
-def test_nginx_has_nothing_against_the_example(tmp_path: Path) -> None:
+def test_nginx_accepts_the_example(tmp_path: Path) -> None:
     said = nginx.tested(tmp_path)
     assert "test is successful" in said
     assert "[warn]" not in said
     assert "[emerg]" not in said
 
 
-def test_caddy_has_nothing_against_the_example(tmp_path: Path) -> None:
+def test_caddy_accepts_the_example(tmp_path: Path) -> None:
     said = caddy.tested(tmp_path)
     assert "Valid configuration" in said
     assert '"level":"error"' not in said
 
 
-def test_haproxy_has_nothing_against_the_example(tmp_path: Path) -> None:
+def test_haproxy_accepts_the_example(tmp_path: Path) -> None:
     said = haproxy.tested(tmp_path)
     assert "Configuration file is valid" in said
     assert "WARNING" not in said
@@ -84,7 +84,7 @@ def test_haproxy_has_nothing_against_the_example(tmp_path: Path) -> None:
 
 @rule("EXAMPLES")
 @pytest.mark.needs_root
-def test_haproxy_serves_as_a_user_without_rights(server: Server, tmp_path: Path) -> None:
+def test_haproxy_runs_as_an_unprivileged_user(server: Server, tmp_path: Path) -> None:
     with haproxy.running(tmp_path, server.port) as proxy:
         status = Path(f"/proc/{proxy.pid}/status").read_text()
     told = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -93,7 +93,7 @@ def test_haproxy_serves_as_a_user_without_rights(server: Server, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)
-def test_no_log_of_a_proxy_holds_an_invitation(kind: Any, server: Server, tmp_path: Path) -> None:
+def test_no_proxy_log_contains_an_invitation(kind: Any, server: Server, tmp_path: Path) -> None:
     invitation = "an-invitation-that-must-not-be-logged"
     with kind.running(tmp_path, server.port) as made:
         base = f"https://127.0.0.1:{made.port}"
@@ -114,14 +114,14 @@ def test_people_sign_in_and_their_cookies_are_secure(http: httpx2.Client) -> Non
     assert http.get(f"{AUTH}/me", headers={"Cookie": shown}).json()["data"]["user"]["email"] == AUTHOR
 
 
-def test_the_caller_is_who_calls_whatever_he_says(http: httpx2.Client, server: Server) -> None:
+def test_the_callers_address_cannot_be_forged(http: httpx2.Client, server: Server) -> None:
     forged = {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9", "Forwarded": "for=203.0.113.9"}
     assert sign_in(http, password="wrong-lantern-9-moss", headers=forged).status_code == 401
     assert logged(server, event="refused", address="127.0.0.2")
     assert "203.0.113.9" not in server.output.read_text()
 
 
-def test_clients_are_told_apart_by_subdomain(http: httpx2.Client, proxy: Proxy) -> None:
+def test_subdomains_identify_clients(http: httpx2.Client, proxy: Proxy) -> None:
     if proxy.name == "caddy":  # its example says what is needed for that
         assert http.get("/healthz", headers={"Host": f"acme.{NAME}"}).content == b""
         return
@@ -129,7 +129,7 @@ def test_clients_are_told_apart_by_subdomain(http: httpx2.Client, proxy: Proxy) 
     assert sign_in(http, headers={"Host": f"globex.{NAME}"}).status_code == 401
 
 
-def test_without_tls_one_is_sent_on(proxy: Proxy) -> None:
+def test_plain_http_redirects_to_https(proxy: Proxy) -> None:
     url = f"http://127.0.0.1:{proxy.plain_port}/welcome?x=1"
     answer = httpx2.get(url, headers={"Host": NAME}, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (308, f"https://{NAME}/welcome?x=1")
@@ -143,7 +143,7 @@ def test_metrics_are_not_published(http: httpx2.Client, path: str, server: Serve
     assert "manifest_" not in answer.text
 
 
-def test_bodies_that_are_too_large_are_refused_by_the_server(http: httpx2.Client) -> None:
+def test_bodies_that_are_too_large_are_rejected_by_the_server(http: httpx2.Client) -> None:
     answer = http.post(
         f"{AUTH}/sign-in", content=b'{"email":"' + b"a" * 100_000 + b'"}', headers={"Content-Type": "application/json"}
     )
@@ -158,7 +158,7 @@ def _upload(http: httpx2.Client, size: int) -> httpx2.Response:
     )
 
 
-def test_uploads_pass_up_to_the_servers_limit(http: httpx2.Client) -> None:
+def test_uploads_up_to_the_servers_limit_pass(http: httpx2.Client) -> None:
     made = _upload(http, LIMIT)
     assert made.status_code == 201, made.text
     back = http.get(made.json()["data"]["url"], headers=bearer(http))
@@ -168,7 +168,7 @@ def test_uploads_pass_up_to_the_servers_limit(http: httpx2.Client) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
-def test_uploads_over_the_proxys_limit_stop_there(http: httpx2.Client) -> None:
+def test_the_proxy_rejects_uploads_over_its_limit(http: httpx2.Client) -> None:
     assert _upload(http, 25 * 1024 * 1024).status_code == 413
 
 

@@ -86,7 +86,7 @@ async def rig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 
 @rule("EXAMPLES")
-async def test_who_only_reaches_a_member_changes_and_reads_nothing(rig: Failing) -> None:
+async def test_a_caller_that_reaches_only_a_member_cannot_read_or_change_anything(rig: Failing) -> None:
     primary = await rig.whole()
     given = json.dumps({"leader": primary.name}).encode()
     assert await asyncio.to_thread(primary.asked, "/switchover", given) == (401, None)
@@ -143,7 +143,7 @@ async def test_a_standby_of_three_is_killed_and_the_last_one_freezes(rig: Failin
             first.start()
 
 
-async def test_what_stands_before_postgresql_is_killed(rig: Failing) -> None:
+async def test_the_proxy_before_postgresql_is_killed(rig: Failing) -> None:
     for _ in range(FAILOVERS):
         await rig.fault("HAProxy killed", rig.ways[1].kill, lambda: True, 2)
         await rig.fault("HAProxy behind PgBouncer killed", rig.ways[0].kill, lambda: True, 2)

@@ -73,7 +73,7 @@ async def test_hash_workers_are_killed(rig: Rig) -> None:
     await rig.fault("hash workers killed", kill, most=NONE_S)
 
 
-async def test_a_node_stands_still_and_then_remembers_nothing(rig: Rig, postgres: Databases) -> None:
+async def test_a_paused_node_clears_its_caches(rig: Rig, postgres: Databases) -> None:
     """A session that was signed out elsewhere in the meantime is rejected by the first answer."""
     still, other = rig.nodes
     async with httpx2.AsyncClient(timeout=30) as http:
@@ -123,7 +123,7 @@ async def _signed_in(http: httpx2.AsyncClient, base: str) -> str:
     return str(answer.json()["data"]["token"])
 
 
-async def test_of_two_web_processes_one_is_killed(tmp_path: Path) -> None:
+async def test_one_of_two_web_processes_is_killed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'm.db'}"
     await filled(url)
     node = Victim(tmp_path, url, free_port(), {**GIVEN, "MANIFEST_WORKERS": "2"})
@@ -136,7 +136,7 @@ async def test_of_two_web_processes_one_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("strace")
-async def test_no_one_reads_standard_error(tmp_path: Path) -> None:
+async def test_nobody_reads_standard_error(tmp_path: Path) -> None:
     pipe, url = tmp_path / "errors", f"sqlite:///{tmp_path / 'm.db'}"
     os.mkfifo(pipe)
     await filled(url)

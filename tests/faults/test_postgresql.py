@@ -113,7 +113,7 @@ async def test_postgresql_is_killed(here: OneServer, what: str) -> None:
 
 
 @pytest.mark.parametrize("way", HEALED_S)
-async def test_a_node_is_cut_off_and_no_one_is_told(here: OneServer, way: str) -> None:
+async def test_a_node_is_silently_cut_off(here: OneServer, way: str) -> None:
     answered: list[float] = []
     most = {"reads": NONE_S, "sign-ins": NONE_S}
 
@@ -153,7 +153,7 @@ async def test_a_node_is_cut_off_and_no_one_is_told(here: OneServer, way: str) -
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.9])
-async def test_the_line_of_a_node_is_slow(here: OneServer, seconds: float) -> None:
+async def test_the_network_of_a_node_is_slow(here: OneServer, seconds: float) -> None:
     def slow() -> None:
         here.link.slow(seconds)
         time.sleep(SLOW_S)

@@ -160,7 +160,7 @@ async def test_the_mail_server_hangs(here: Calling) -> None:
         here.mail.heal()
 
 
-async def test_the_service_for_files_hangs(here: Calling) -> None:
+async def test_the_file_storage_hangs(here: Calling) -> None:
     token = await actors.surely_in(here.rig.crowd, "admin@acme.example")
 
     def upload() -> httpx2.Response:

@@ -41,7 +41,7 @@ async def setup(database_url: str, mail: MailServer) -> AsyncIterator[MicrosoftS
         yield found
 
 
-def test_there_are_forty_in_the_open() -> None:
+def test_there_are_forty_listed_attacks() -> None:
     assert len(ATTACKS) >= 40
     assert sum(not is_guard for _, is_guard in ATTACKS.values()) >= 30
 

@@ -19,7 +19,7 @@ on_both_openid_providers = on("oidc-provider ES256", "glewlwyd")
 
 
 @on_both_openid_providers
-def test_a_wrong_client_secret_lets_no_one_in(
+def test_a_wrong_client_secret_signs_no_one_in(
     method: OidcMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     """A page says that it failed, the JSON for programs says why."""
@@ -34,7 +34,7 @@ def test_a_wrong_client_secret_lets_no_one_in(
     assert service.reason(error).startswith("token endpoint answered 40")
 
 
-def test_a_provider_that_is_down_is_told_from_one_that_refuses(
+def test_a_provider_that_is_down_is_told_from_one_that_rejects(
     own_provider: OidcProvider, client: Client, browser: Browser
 ) -> None:
     node("RS256")(own_provider).join(client)

@@ -78,7 +78,7 @@ def test_oidc_provider_signs_a_person_in(node_provider: OidcProvider, callbacks:
     assert set(oidc_provider.ALGORITHMS) <= set(discovered(node_provider)["id_token_signing_alg_values_supported"])
 
 
-def test_oidc_provider_says_that_a_person_refused(
+def test_oidc_provider_says_that_a_person_rejected(
     node_provider: OidcProvider, callbacks: list[str], browser: Browser
 ) -> None:
     page = browser.walk(asked(node_provider, "RS256", callbacks[0]))
@@ -151,7 +151,7 @@ def test_djangosaml2idp_posts_a_signed_response(django_idp: DjangoSaml2Idp, brow
     assert method.get("Algorithm") == "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"
 
 
-def test_djangosaml2idp_lets_no_one_in_with_a_wrong_password(django_idp: DjangoSaml2Idp, browser: Browser) -> None:
+def test_djangosaml2idp_signs_no_one_in_with_a_wrong_password(django_idp: DjangoSaml2Idp, browser: Browser) -> None:
     django_idp.serve(ENTITY, METADATA)
     page = browser.walk(django_idp.idp_initiated(ENTITY))
     assert isinstance(page, Shown)

@@ -49,7 +49,7 @@ def test_someone_whom_the_provider_does_not_let_use_us(
 
 
 @on("oidc-provider ES256", "lemonldap, PS512")
-def test_someone_who_refuses_consent_is_told_so_and_can_try_again(
+def test_someone_who_rejects_consent_is_told_so_and_can_try_again(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     """A page says that it failed, the JSON for programs says why."""

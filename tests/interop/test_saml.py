@@ -51,7 +51,7 @@ def test_a_click_at_another_provider_signs_in(
     assert me(service, browser)["user"]["email"] == ALICE.email
 
 
-def test_a_click_at_the_provider_may_lead_to_any_listed_address(
+def test_a_click_at_the_provider_can_lead_to_any_listed_address(
     node_idp: SamlIdp, client: Client, browser: Browser
 ) -> None:
     SamlMethod(node_idp).join(client, returnAddresses=[RETURN_TO, OTHER_ADDRESS])
@@ -77,7 +77,7 @@ def test_where_the_client_does_not_allow_it_no_one_comes_unasked(
     arrived(SamlMethod(node_idp).sign_in(client, browser, ALICE))
 
 
-def test_an_unasked_response_that_claims_to_answer_is_refused(
+def test_an_unasked_response_that_claims_to_answer_is_rejected(
     django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser
 ) -> None:
     """``djangosaml2idp`` writes InResponseTo="IdP_Initiated_Login" there (SAML profiles, section 4.1.5, forbids it)."""

@@ -50,7 +50,7 @@ def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_rol
 
 @rule("SAML-CLIENT")
 @on_every_provider
-def test_no_one_gets_in_whose_groups_give_no_role(
+def test_no_one_can_sign_in_whose_groups_give_no_role(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
     method.join(client)
@@ -100,7 +100,7 @@ def test_an_app_gets_a_code_for_tokens(
 
 @pytest.mark.endurance
 @on_every_provider
-def test_a_provider_that_is_switched_off_lets_no_one_in(
+def test_a_provider_that_is_turned_off_signs_no_one_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
     """Neither a user who starts a sign-in, nor one who has started already."""

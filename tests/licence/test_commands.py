@@ -55,7 +55,7 @@ def test_a_wrong_private_key_is_one_line(tmp_path: Path, given: str) -> None:
 
 
 @matrix("more", [("--days", "0"), ("--days", "-1"), ("--full", "-1"), ("--grace-days", "9999")])
-def test_a_licence_that_no_server_would_accept_is_not_issued(
+def test_a_license_that_no_server_would_accept_is_not_issued(
     tmp_path: Path, pair: dict[str, str], more: tuple[str, str]
 ) -> None:
     result = run(tmp_path, *ISSUE, *more, given=pair["private"])
@@ -85,7 +85,7 @@ def test_install_and_status_show_what_is_in_force(tmp_path: Path, pair: dict[str
     assert json.loads(done(tmp_path, "license", "status", **settings)) == after
 
 
-def test_a_licence_that_revokes_others_is_issued_but_not_one_that_revokes_itself(
+def test_a_license_that_revokes_others_is_issued_but_not_one_that_revokes_itself(
     tmp_path: Path, pair: dict[str, str]
 ) -> None:
     text = done(tmp_path, *ISSUE, "--revoke", "L-5", "--revoke", "L-6", given=pair["private"]).strip()
@@ -100,7 +100,7 @@ def test_a_licence_that_revokes_others_is_issued_but_not_one_that_revokes_itself
         assert result.line.startswith(sentence)
 
 
-def test_doctor_says_what_to_do_about_the_licence(tmp_path: Path, pair: dict[str, str]) -> None:
+def test_doctor_says_what_to_do_about_the_license(tmp_path: Path, pair: dict[str, str]) -> None:
     settings = {"MANIFEST_DEPLOYMENT": "on-premise", "MANIFEST_LICENSE_PUBLIC_KEY": pair["public"]}
     done(tmp_path, "client", "create", "acme", **settings)
 

@@ -88,7 +88,7 @@ FORGERIES: dict[str, Callable[[App], str]] = {
 
 @rule("LICENCE")
 @matrix("name", FORGERIES)
-async def test_a_bad_key_is_refused_and_changes_nothing(premise: App, name: str) -> None:
+async def test_a_bad_key_is_rejected_and_changes_nothing(premise: App, name: str) -> None:
     constant = {"success": False, "error": {"message": "The license key is invalid", "code": "LICENSE_INVALID"}}
     for before in ("missing", "valid"):
         if before == "valid":

@@ -20,7 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 CLIENT = [route for route in ROUTES if route.path.startswith("/api/client/")]
 
 
-async def test_every_client_route_asks_for_a_licence(premise: App) -> None:
+async def test_every_client_route_asks_for_a_license(premise: App) -> None:
     assert len(CLIENT) > 8
     for route in CLIENT:
         reply = await premise.send(route.method, filled(route.path), {} if route.body else None)
@@ -45,7 +45,7 @@ async def test_health_and_the_admin_plane_work_without(premise: App) -> None:
     assert await state(premise) == "missing"
 
 
-async def test_a_licence_allows_sign_in_and_says_what_it_grants(premise: App) -> None:
+async def test_a_license_allows_sign_in_and_says_what_it_grants(premise: App) -> None:
     reply = await install(premise, key(premise))
     assert reply.status == 200
     data = reply.data
@@ -75,7 +75,7 @@ async def test_past_expiry_there_is_a_grace_time_and_then_an_end(premise: App) -
     assert (await premise.get("/healthz")).status == 200
 
 
-async def test_the_licence_may_name_another_grace_time(premise: App) -> None:
+async def test_the_license_can_name_another_grace_time(premise: App) -> None:
     await install(premise, key(premise, expires_at=premise.clock.ms // 1000 + DAY, grace_days=0))
     premise.clock.advance(DAY + 2)
     assert await state(premise) == "expired"
@@ -97,7 +97,7 @@ async def test_a_clock_set_back_does_not_revive_it(premise: App) -> None:
     assert (await premise.sign_in(client="acme")).code == "LICENSE_EXPIRED"
 
 
-async def test_a_new_licence_ends_the_expiry(premise: App) -> None:
+async def test_a_new_license_ends_the_expiry(premise: App) -> None:
     await install(premise, key(premise, expires_at=premise.clock.ms // 1000 + DAY, grace_days=0))
     premise.clock.advance(2 * DAY)
     assert (await premise.sign_in(client="acme")).code == "LICENSE_EXPIRED"
@@ -112,7 +112,7 @@ async def test_hosted_mode_asks_for_none(app: App) -> None:
 
 
 @matrix("token", [None, "x.y.z"])
-async def test_only_a_system_admin_may_install(premise: App, token: str | None) -> None:
+async def test_only_a_system_admin_can_install(premise: App, token: str | None) -> None:
     reply = await premise.post(PATH, {"licenseKey": key(premise)}, token=token)
     assert reply.status == 401
     assert await state(premise) == "missing"

@@ -50,7 +50,7 @@ async def test_the_grace_time_is_told_with_every_answer(premise: App) -> None:
     assert await told(premise, admin=True) == line.replace("ends", "ended")
 
 
-async def test_without_a_licence_system_admins_are_told(premise: App) -> None:
+async def test_without_a_license_system_admins_are_told(premise: App) -> None:
     assert await told(premise, admin=True) == "no license is installed"
     anonymous = await premise.get("/api/admin/clients")
     assert anonymous.headers.get(HEADER) is None

@@ -23,7 +23,7 @@ from tests.support.rules import rule
 
 
 @rule("LICENCE")
-async def test_a_licence_that_a_newer_one_revokes_does_not_come_back(premise: App) -> None:
+async def test_a_license_that_a_newer_one_revokes_does_not_come_back(premise: App) -> None:
     old, other = key(premise, id="L-1"), key(premise, id="L-3")
     assert (await install(premise, old)).status == 200
     assert (await install(premise, key(premise, id="L-2", revokes=("L-1", "L-0")))).status == 200
@@ -34,7 +34,7 @@ async def test_a_licence_that_a_newer_one_revokes_does_not_come_back(premise: Ap
     assert (await shown(premise))["licenseId"] == "L-3"
 
 
-async def test_a_key_that_is_refused_revokes_nothing(premise: App) -> None:
+async def test_a_key_that_is_rejected_revokes_nothing(premise: App) -> None:
     now = premise.clock.ms // 1000
     for bad in (
         key(premise, id="L-2", revokes=("L-1",), installation="elsewhere"),
@@ -45,14 +45,14 @@ async def test_a_key_that_is_refused_revokes_nothing(premise: App) -> None:
     assert (await install(premise, key(premise, id="L-1"))).status == 200
 
 
-async def test_revoking_and_installing_at_once_leaves_no_revoked_one_in_force(premise: App) -> None:
+async def test_revoking_and_installing_at_the_same_time_leaves_no_revoked_one_in_force(premise: App) -> None:
     for n in range(12):
         one, two = key(premise, id=f"old-{n}"), key(premise, id=f"new-{n}", revokes=(f"old-{n}",))
         await asyncio.gather(*(install(premise, text) for text in (one, two, one, one)))
         assert (await shown(premise))["licenseId"] == f"new-{n}"
 
 
-async def test_while_one_takes_the_place_of_another_no_one_is_refused(premise: App) -> None:
+async def test_while_one_takes_the_place_of_another_no_one_is_rejected(premise: App) -> None:
     await install(premise, key(premise, id="L-0"))
     token = (await premise.sign_in(client="acme")).data["token"]
 
@@ -88,7 +88,7 @@ async def test_every_install_is_in_the_trail_with_what_it_grants(premise: App) -
     assert not any(text in detail for text in ("MANIFEST1", "eyJ") for _, detail in rows)
 
 
-async def test_the_demo_fills_a_store_without_a_licence_and_counts_from_then_on(tmp_path: Path) -> None:
+async def test_the_demo_fills_a_store_without_a_license_and_counts_after_that(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'demo.db'}"
     settings = {**FAST, "MANIFEST_DATA_DIR": str(tmp_path), "MANIFEST_DATABASE_URL": url,
                 "MANIFEST_DEPLOYMENT": "on-premise", "MANIFEST_LICENSE_PUBLIC_KEY": PUBLIC}  # fmt: skip

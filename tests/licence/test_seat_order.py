@@ -29,7 +29,7 @@ def seated(granted: Seats, used: Seats) -> bool:
 
 
 @given(granted=NUMBERS, used=NUMBERS, place=st.integers(0, 2))
-def test_one_more_may_come_where_all_find_a_seat_then_and_nowhere_else(granted: Seats, used: Seats, place: int) -> None:
+def test_one_more_can_come_where_all_find_a_seat_then_and_nowhere_else(granted: Seats, used: Seats, place: int) -> None:
     if not seated(granted, used):
         return
     then = Seats(*(number + (place == n) for n, number in enumerate(_numbers(used))))
@@ -41,7 +41,7 @@ def test_one_more_may_come_where_all_find_a_seat_then_and_nowhere_else(granted: 
 
 
 @given(granted=NUMBERS, used=NUMBERS, before=st.integers(0, 2), after=st.integers(0, 2))
-def test_who_is_there_may_move_where_all_find_a_seat_then(granted: Seats, used: Seats, before: int, after: int) -> None:
+def test_who_is_there_can_move_where_all_find_a_seat_then(granted: Seats, used: Seats, before: int, after: int) -> None:
     if _numbers(used)[before] == 0 or after >= before or not seated(granted, used):
         return
     then = Seats(*(number - (before == n) + (after == n) for n, number in enumerate(_numbers(used))))

@@ -53,7 +53,7 @@ async def setup(shared: MicrosoftSetup) -> MicrosoftSetup:
 
 @rule("LICENCE")
 @matrix("name", WAYS)
-async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appear(
+async def test_a_user_above_the_number_of_seats_is_rejected_by_every_way_to_appear(
     setup: MicrosoftSetup, name: str
 ) -> None:
     app, client = setup.app, await new_client(setup.app)
@@ -75,7 +75,7 @@ async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appea
 
 @rule("LICENCE")
 @matrix("name", WAYS)
-async def test_twenty_at_once_do_not_get_past(setup: MicrosoftSetup, name: str) -> None:
+async def test_twenty_at_the_same_time_do_not_get_past(setup: MicrosoftSetup, name: str) -> None:
     app, client = setup.app, await new_client(setup.app)
     attempts = await WAYS[name](setup, client, 20)
     await fit(app, connect=3)
@@ -85,7 +85,7 @@ async def test_twenty_at_once_do_not_get_past(setup: MicrosoftSetup, name: str) 
     assert found["seatsUsed"] == found["seats"]
 
 
-async def test_all_ways_at_once_neither_get_past_nor_stop_one_another(setup: MicrosoftSetup) -> None:
+async def test_all_ways_at_the_same_time_neither_get_past_nor_stop_one_another(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     prepared = [await WAYS[name](setup, client, 4) for name in WAYS]
     attempts = [attempts[n] for n in range(4) for attempts in prepared]
@@ -131,7 +131,9 @@ async def test_twenty_whom_a_group_raises_do_not_get_past(setup: MicrosoftSetup)
     assert len(raised) == 3
 
 
-async def test_twenty_at_once_over_two_processes_do_not_get_past(setup: MicrosoftSetup, database_url: str) -> None:
+async def test_twenty_at_the_same_time_over_two_processes_do_not_get_past(
+    setup: MicrosoftSetup, database_url: str
+) -> None:
     """The operation of ``user create``, half of them on a second store, as a command beside the server has one."""
     app, client = setup.app, await new_client(setup.app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
@@ -173,7 +175,7 @@ async def test_graphql_restores_and_sets_roles_by_the_same_rule(setup: Microsoft
 
 
 @pytest.mark.processes
-async def test_the_command_line_is_refused_in_one_line(
+async def test_the_command_line_is_rejected_in_one_line(
     setup: MicrosoftSetup, database_url: str, tmp_path: Path
 ) -> None:
     app, client = setup.app, await new_client(setup.app)
@@ -210,7 +212,7 @@ async def test_groups_that_give_a_role_without_a_seat_change_nothing(setup: Micr
     assert (await user_of(app, client, user))["roles"] == ["Viewer"]
 
 
-async def test_a_person_who_is_refused_is_not_linked_to_the_account_of_the_address(setup: MicrosoftSetup) -> None:
+async def test_a_person_who_is_rejected_is_not_linked_to_the_account_of_the_address(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}],
                                domains=[f"{client}.example"])  # fmt: skip
@@ -224,7 +226,7 @@ async def test_a_person_who_is_refused_is_not_linked_to_the_account_of_the_addre
     assert (await okta.call(okta.response(email, **response))).data["user"]["id"] == user
 
 
-async def test_an_invitation_that_was_refused_for_a_seat_is_good_later(setup: MicrosoftSetup) -> None:
+async def test_an_invitation_that_was_rejected_for_a_seat_is_good_later(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     async with oidc_provider(app, client, groupRoles=[roles_line("ops", "Operator")]) as company:
         user, _ = await new_user(app, client)
@@ -256,7 +258,7 @@ async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(s
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
 
 
-async def test_a_smaller_licence_shuts_no_one_out(setup: MicrosoftSetup) -> None:
+async def test_a_smaller_license_shuts_no_one_out(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     client_admin = await member(app, client, "Admin")
     await grant(app, connect=1)
@@ -270,7 +272,7 @@ async def test_a_smaller_licence_shuts_no_one_out(setup: MicrosoftSetup) -> None
     assert (await app.send("PATCH", query, {"title": "Chief"}, token=await app.admin_token())).status == 200
 
 
-async def test_without_a_licence_in_force_no_one_is_added(setup: MicrosoftSetup) -> None:
+async def test_without_a_license_in_force_no_one_is_added(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     short: dict[str, Any] = {"id": "short", "expires_at": app.clock.ms // 1000 + 60, "grace_days": 0}
     assert (await install(app, key(app, seats=Seats(full=1000), **short))).status == 200

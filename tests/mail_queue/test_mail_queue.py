@@ -83,7 +83,7 @@ async def test_what_the_server_took_leaves_the_queue(team: Team, mail_server: Ma
     check_success(await accept(team.app, mail_server.mails[0].token))
 
 
-async def test_what_the_server_refused_is_tried_again_until_it_takes_it(team: Team, mail_server: MailServer) -> None:
+async def test_what_the_server_rejected_is_tried_again_until_it_takes_it(team: Team, mail_server: MailServer) -> None:
     mail_server.refuses = "451 try again later"
     handed = await invite(team)
     assert (handed["link"], handed["sent"]) == (None, False)
@@ -123,7 +123,7 @@ async def test_after_an_hour_it_is_given_up_and_the_trail_says_so(team: Team, ma
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["its recipient", "its text"])
-async def test_what_the_server_refuses_for_good_is_not_tried_again_and_the_trail_says_so(
+async def test_what_the_server_rejects_for_good_is_not_tried_again_and_the_trail_says_so(
     team: Team, mail_server: MailServer, late: bool
 ) -> None:
     mail_server.refuses, mail_server.refuses_late = "451 try again later", late
@@ -144,7 +144,7 @@ async def test_what_the_server_refuses_for_good_is_not_tried_again_and_the_trail
     assert len(failures(await trail(team.app, team.client))) == 2
 
 
-async def test_a_link_that_ran_out_is_not_sent_any_more(team: Team, mail_server: MailServer) -> None:
+async def test_a_link_that_ran_out_is_not_sent_any_longer(team: Team, mail_server: MailServer) -> None:
     user_id = (await invite(team))["user"]["id"]
     mail_server.mails.clear()
     mail_server.refuses = "451 try again later"
@@ -173,7 +173,7 @@ async def test_what_no_key_opens_keeps_no_other_waiting(team: Team, mail_server:
     assert [row.id for row in await waiting(team.app)] == [first.id]
 
 
-async def test_a_server_that_is_gone_costs_no_e_mail(team: Team, mail_server: MailServer) -> None:
+async def test_a_server_that_is_gone_costs_no_email(team: Team, mail_server: MailServer) -> None:
     mail = team.app.services.mail
     assert mail._server is not None
     mail._server = mail._server._replace(port=closed_port())
@@ -189,7 +189,7 @@ def closed_port() -> int:
         return int(listener.getsockname()[1])
 
 
-async def test_a_server_that_is_slow_gets_each_e_mail_once_and_no_one_waits_for_it(
+async def test_a_server_that_is_slow_gets_each_email_once_and_no_one_waits_for_it(
     team: Team, mail_server: MailServer
 ) -> None:
     await team.member("User Admin")
@@ -202,7 +202,7 @@ async def test_a_server_that_is_slow_gets_each_e_mail_once_and_no_one_waits_for_
     assert await waiting(team.app) == []  # taken after the answer, so it is not tried again
 
 
-async def test_each_e_mail_is_tried_by_one_process_at_a_time(
+async def test_each_email_is_tried_by_one_process_at_a_time(
     team: Team, mail_server: MailServer, database_url: str
 ) -> None:
     mail_server.refuses = "451 try again later"
@@ -220,7 +220,7 @@ async def test_each_e_mail_is_tried_by_one_process_at_a_time(
     ]
 
 
-async def test_a_client_whose_e_mails_fail_keeps_no_other_waiting(app: App, mail_server: MailServer) -> None:
+async def test_a_client_whose_emails_fail_keeps_no_other_waiting(app: App, mail_server: MailServer) -> None:
     loud, calm = await new_team(app), await new_team(app)
     mail_server.refuses = "451 try again later"
     for number in range(12):

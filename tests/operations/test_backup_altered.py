@@ -104,7 +104,7 @@ SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
 
 
 @matrix("name", SPOILT)
-def test_what_was_altered_is_refused_and_leaves_nothing(
+def test_what_was_altered_is_rejected_and_leaves_nothing(
     name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -167,7 +167,7 @@ def test_what_cannot_be_restored_is_not_backed_up(
 
 
 @matrix("share", [0.0, 0.3, 0.99])
-def test_what_was_cut_off_is_refused(share: float, saved: Path, tmp_path: Path) -> None:
+def test_what_was_cut_off_is_rejected(share: float, saved: Path, tmp_path: Path) -> None:
     archive = tmp_path / "saved.tar"
     data = saved.read_bytes()
     archive.write_bytes(data[: int(len(data.rstrip(b"\0")) * share)])

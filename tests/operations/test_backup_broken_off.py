@@ -133,7 +133,7 @@ def test_a_backup_that_is_ended_leaves_nothing_or_the_next_one_clears_it(
     assert names(tmp_path) == ["again.tar", "data"]
 
 
-def test_a_folder_of_its_own_takes_away_what_killed_processes_left_and_nothing_else(tmp_path: Path) -> None:
+def test_a_folder_of_its_own_removes_what_killed_processes_left_and_nothing_else(tmp_path: Path) -> None:
     """Of metrics of several web processes, too."""
     (tmp_path / "other").mkdir()
     (tmp_path / "mine-link").symlink_to(tmp_path / "other")

@@ -105,7 +105,7 @@ async def test_a_deleted_client_is_suspended_and_says_until_when(root: SystemAdm
     assert made["id"] in [found["id"] for found in listed]
 
 
-async def test_it_can_be_taken_back_until_the_last_moment(root: SystemAdmin) -> None:
+async def test_it_can_be_revoked_until_the_last_moment(root: SystemAdmin) -> None:
     made = await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     root.app.clock.advance(DAYS * 86_400 - 1)
@@ -162,7 +162,7 @@ async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: 
     check_success(await app.sign_in("ann@going.example", GOOD, made["identifier"]))
 
 
-async def test_a_mark_that_someone_made_by_hand_takes_no_client_away(root: SystemAdmin) -> None:
+async def test_a_mark_that_someone_made_by_hand_removes_no_client(root: SystemAdmin) -> None:
     """An attacker who can write the store, but has no key, cannot have a trail erased and signed as deleted."""
     made, marked = await client(root), await client(root)
     path = f"{BASE}/{marked['identifier']}"
@@ -232,7 +232,7 @@ async def test_its_trail_is_provable_while_it_goes(root: SystemAdmin, monkeypatc
     assert await left(app, made["id"]) == {}
 
 
-async def test_several_processes_may_do_it_at_once(root: SystemAdmin) -> None:
+async def test_several_processes_can_do_it_at_the_same_time(root: SystemAdmin) -> None:
     app, made = root.app, await client(root)
     await fill(app, made["id"])
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))

@@ -83,7 +83,7 @@ def test_another_secret_key_is_bad(folder: Path) -> None:
     assert findings[0].startswith("secret key: ")
 
 
-def test_a_secret_key_that_is_gone_is_not_promised_anew(folder: Path) -> None:
+def test_a_secret_key_that_is_gone_is_not_promised_again(folder: Path) -> None:
     key = folder / "data" / "secret.key"
     key.rename(folder / "kept.key")
     result = run_here(folder, "doctor")

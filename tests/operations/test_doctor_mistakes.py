@@ -155,7 +155,7 @@ async def test_what_answers_at_the_public_address(proxy: Socket, answer: Answer,
     assert said in found[1]
 
 
-async def test_a_public_address_whose_certificate_browsers_refuse(
+async def test_a_public_address_whose_certificate_browsers_reject(
     proxy: Socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")

@@ -104,7 +104,7 @@ async def test_a_provider_whose_secret_does_not_open(app: App, monkeypatch: pyte
 
 
 @pytest.mark.processes
-def test_a_key_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+def test_a_key_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
     done(tmp_path, "client", "create", "initech")
     key = tmp_path / "data" / "secret.key"
     key.unlink()

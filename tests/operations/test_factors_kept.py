@@ -44,7 +44,7 @@ async def old_key_again(app: App) -> AsyncIterator[None]:
 
 @rule("SECOND-FACTOR-CODES")
 @pytest.mark.usefixtures("old_key_again", "no_e_mail_is_sent")
-async def test_with_a_new_secret_key_everybody_still_gets_in(app: App) -> None:
+async def test_with_a_new_secret_key_everybody_still_can_sign_in(app: App) -> None:
     ada = await person(app)
     token = await ada.token()
     codes = await ada.enrol(token)

@@ -97,7 +97,9 @@ def test_a_backup_is_noted_once_it_is_whole(command: Command) -> None:
 
 
 @pytest.mark.parametrize("how", [[], ["--end-sessions"]])
-def test_a_restore_stands_in_the_trail_once(how: list[str], command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restore_is_in_the_audit_trail_once(
+    how: list[str], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command.done("backup", "saved.tar")
     command.done("restore", "saved.tar", "--data-dir", "new", *how)
     monkeypatch.setenv("MANIFEST_DATA_DIR", str(command.folder / "new"))
@@ -130,7 +132,7 @@ def test_a_note_alone_is_enough_and_an_old_one_is_told_of(command: Command) -> N
     assert command("backup", "--note", "x.tar")[0] == 2
 
 
-async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
+async def test_a_full_disk_rejects_the_note(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, MANIFEST_SECRET_KEY=SECRET_KEY)
     await upgrade(settings.database, the_keys)
     store = tmp_path / "data" / "manifest-auth.db"

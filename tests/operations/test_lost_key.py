@@ -37,7 +37,7 @@ def of_folder(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 @rule("KEY-STRENGTH")
 @matrix("command", [("serve",), ("client", "create", "globex"), ("db", "upgrade")])
-def test_a_start_without_the_key_is_refused_and_makes_none(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_a_start_without_the_key_is_rejected_and_makes_none(tmp_path: Path, command: tuple[str, ...]) -> None:
     done_here(tmp_path, "client", "create", "acme")
     data = tmp_path / "data"
     (data / "secret.key").unlink()

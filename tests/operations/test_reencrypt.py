@@ -120,7 +120,7 @@ def test_every_column_of_bytes_says_how_it_is_sealed() -> None:
     assert len(SEALED) >= 4
 
 
-async def test_all_is_sealed_anew_and_no_one_is_signed_out(app: App, sealed: list[Keys]) -> None:
+async def test_all_is_sealed_again_and_no_one_is_signed_out(app: App, sealed: list[Keys]) -> None:
     _set_keys(app, NEW, OLD)
     report = await reencrypt(app.services, quiet)
     assert (report.lost, report.is_unfinished) == ([], False)
@@ -138,7 +138,7 @@ async def test_all_is_sealed_anew_and_no_one_is_signed_out(app: App, sealed: lis
     assert await app.services.keys.refresh() is False
 
 
-async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: list[Keys]) -> None:
+async def test_the_ends_of_the_audit_trail_are_signed_again(app: App, sealed: list[Keys]) -> None:
     store, chains = app.services.store, [0, app.ids["acme"]]
     await swept(app)
     _set_keys(app, NEW, OLD)
@@ -149,7 +149,7 @@ async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: lis
         assert (await trail.verify(store, chain, lambda _: None)).faults == []
 
 
-async def test_an_older_key_that_was_taken_away_too_early_is_told_and_can_be_put_back(app: App) -> None:
+async def test_an_older_key_that_was_removed_too_early_is_told_and_can_be_put_back(app: App) -> None:
     """Events recorded in the meantime are marked as unchecked, until the key is there again."""
     acme, store = app.ids["acme"], app.services.store
 
@@ -256,7 +256,7 @@ async def test_a_server_that_goes_on_with_the_old_key_is_noticed(
     assert not (await reencrypt(app.services, quiet)).is_unfinished
 
 
-async def test_a_user_who_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
+async def test_a_user_who_changed_a_value_in_the_meantime_keeps_it(app: App, sealed: list[Keys]) -> None:
     """The change asks for the very value that was read."""
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
     row = (await app.services.store.read(lambda unit: part.read(unit, None)))[0]

@@ -36,7 +36,7 @@ def test_a_file_that_was_replaced_is_read_again_before_the_next_value_is_sealed(
     assert server.open(server.seal(b"still", "row"), "row") == b"still"
 
 
-def test_new_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
+def test_new_keys_that_are_made_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
     first = keys_of_a_start(settings, Random(), lambda: True).texts
     for _ in range(3):

@@ -33,7 +33,7 @@ async def test_the_first_session_has_nothing_to_tell(app: App) -> None:
     assert await look(app, own.client_admin.cookie) == SinceLastHere(None, [], is_all=True)
 
 
-async def test_it_tells_what_happened_to_the_own_account_and_not_this_sign_in(app: App) -> None:
+async def test_it_tells_what_happened_to_their_own_account_and_not_this_sign_in(app: App) -> None:
     own = await own_client(app)
     viewer = await member(app, own.identifier)
     began = app.clock.now_ms()
@@ -52,7 +52,7 @@ async def test_it_tells_what_happened_to_the_own_account_and_not_this_sign_in(ap
     assert found.events[1].address == "192.0.2.1"
 
 
-async def test_another_session_that_is_opened_meanwhile_is_told(app: App) -> None:
+async def test_another_session_that_is_opened_in_the_meantime_is_told(app: App) -> None:
     own = await own_client(app)
     app.clock.advance(60)
     mine = (await app.sign_in(own.client_admin.email, client=own.identifier)).cookie("session")

@@ -111,7 +111,7 @@ async def test_a_node_whose_clock_is_wrong_deletes_nothing_that_others_use(
     assert await left(app, mine) == [1, 1, 1]
 
 
-async def test_a_sign_in_comes_in_between_the_steps(app: App, steps: list[tuple[str, int]]) -> None:
+async def test_a_sign_in_can_sign_in_between_the_steps(app: App, steps: list[tuple[str, int]]) -> None:
     mine = await fill(app, 1000)
     sweeping_now = asyncio.create_task(sweep_expired(app.services))
     while not steps:
@@ -148,7 +148,7 @@ async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pyte
     assert slept == [background_jobs.EVERY_S, background_jobs.GO_ON_S, background_jobs.EVERY_S]
 
 
-async def test_nodes_that_sweep_at_once_wait_for_no_one_and_lose_nothing(
+async def test_nodes_that_sweep_at_the_same_time_wait_for_no_one_and_lose_nothing(
     app: App, steps: list[tuple[str, int]]
 ) -> None:
     mine = await fill(app)
@@ -159,7 +159,7 @@ async def test_nodes_that_sweep_at_once_wait_for_no_one_and_lose_nothing(
 
 
 @ONLY_POSTGRESQL
-async def test_a_counter_that_is_used_meanwhile_stays(app: App) -> None:
+async def test_a_counter_that_is_used_in_the_meantime_stays(app: App) -> None:
     """SQLite has one writer at a time."""
     mine = await fill(app, 3)
     other = open_store(app.services.settings.database, 1)

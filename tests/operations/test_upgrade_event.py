@@ -21,7 +21,7 @@ pytestmark = pytest.mark.processes
 KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
 
 
-async def test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one(tmp_path: Path) -> None:
+async def test_an_upgrade_is_in_the_audit_trail_and_no_proof_makes_one(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
     url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"
     old = old_stores.read("0.1.0")

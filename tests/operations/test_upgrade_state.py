@@ -112,7 +112,7 @@ async def test_living_processes_of_another_release_are_told(postgres: Databases,
 
 
 @pytest.mark.processes
-async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program_may_use_it(tmp_path: Path) -> None:
+async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program_can_use_it(tmp_path: Path) -> None:
     given = {"MANIFEST_SECRET_KEY": SECRET_KEY}
     done_here(tmp_path, "client", "create", "some-client", **given)
     url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"

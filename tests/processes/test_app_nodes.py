@@ -96,7 +96,9 @@ def at_once(nodes: Nodes, send: Callable[[Node], httpx2.Response]) -> list[httpx
         return list(pool.map(send, [*nodes] * 3))
 
 
-def test_a_code_that_comes_to_both_at_once_is_used_once_and_ends_its_session(nodes: Nodes, signed: Signed) -> None:
+def test_a_code_that_comes_to_both_at_the_same_time_is_used_once_and_ends_its_session(
+    nodes: Nodes, signed: Signed
+) -> None:
     code = signed.code(nodes[0])
     answers = at_once(nodes, lambda node: signed.redeem(node, code))
     [one] = [answer for answer in answers if answer.status_code == 200]
@@ -106,7 +108,7 @@ def test_a_code_that_comes_to_both_at_once_is_used_once_and_ends_its_session(nod
         assert signed.refresh(node, one.json()["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_a_refresh_token_that_comes_to_both_at_once_goes_on_as_one(nodes: Nodes, signed: Signed) -> None:
+def test_a_refresh_token_that_comes_to_both_at_the_same_time_goes_on_as_one(nodes: Nodes, signed: Signed) -> None:
     first = signed.tokens(*nodes)["refresh_token"]
     given = [answer.json()["refresh_token"] for answer in at_once(nodes, lambda node: signed.refresh(node, first))]
     taken = signed.refresh(nodes[1], given[0]).json()["refresh_token"]

@@ -110,7 +110,7 @@ def test_the_secret_key_is_made_for_the_owner_alone_and_kept(tmp_path: Path) -> 
 
 
 @pytest.mark.endurance
-def test_processes_that_start_at_once_make_one_key_and_one_schema(tmp_path: Path) -> None:
+def test_processes_that_start_at_the_same_time_make_one_key_and_one_schema(tmp_path: Path) -> None:
     commands = [("client", "create", f"client-{number}") for number in range(4)]
     started = [
         subprocess.Popen([*COMMAND, *command], env=environment(tmp_path), stderr=subprocess.PIPE, text=True)

@@ -19,7 +19,7 @@ def vouch(folder: Path, client: str = "acme", directory: str = DIRECTORY, *more:
     return result.status, result.out or result.line
 
 
-def test_the_directory_is_the_clients_from_then_on_and_no_other_ones(folder: Path) -> None:
+def test_the_directory_is_the_clients_after_that_and_no_other_ones(folder: Path) -> None:
     assert vouch(folder, "acme", DIRECTORY.upper()) == (0, f"Approved directory {DIRECTORY} for client acme.\n")
     assert vouch(folder) == (0, f"Approved directory {DIRECTORY} for client acme.\n")
     assert vouch(folder, "globex") == (1, "Another client of this installation has this directory")
@@ -42,11 +42,11 @@ def test_the_directory_is_the_clients_from_then_on_and_no_other_ones(folder: Pat
         ("acme", DIRECTORY, (*WHY, "--cloud", "mars"), "--cloud: unknown cloud 'mars'"),
     ],
 )  # fmt: skip
-def test_what_it_refuses(folder: Path, client: str, directory: str, more: tuple[str, ...], said: str) -> None:
+def test_what_it_rejects(folder: Path, client: str, directory: str, more: tuple[str, ...], said: str) -> None:
     assert vouch(folder, client, directory, *more) == (1, said)
 
 
-def test_what_is_released_another_client_may_have(folder: Path) -> None:
+def test_what_is_released_another_client_might_have(folder: Path) -> None:
     assert vouch(folder)[0] == 0
     release = ("directory", "release", DIRECTORY, "--client")
     assert done(folder, *release, "acme") == f"Released {DIRECTORY}. Client acme no longer claims it.\n"

@@ -64,7 +64,7 @@ def test_other_nodes_see_it_and_its_row_goes_with_it(postgres: Databases, tmp_pa
 @pytest.mark.parametrize(
     "server", ["1", pytest.param("2", marks=pytest.mark.endurance)], ids=["one process", "two processes"], indirect=True
 )
-def test_a_second_signal_of_the_terminal_ends_it_at_once(server: Server) -> None:
+def test_a_second_signal_of_the_terminal_ends_it_immediately(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(20) in (0, -signal.SIGINT, 130)

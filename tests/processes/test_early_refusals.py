@@ -58,7 +58,7 @@ def test_who_never_stops_sending_is_cut_off(server: Server) -> None:
         send_for_ever(link)
 
 
-def test_what_follows_the_refused_body_is_no_request(server: Server) -> None:
+def test_what_follows_the_rejected_body_is_no_request(server: Server) -> None:
     with connected(server, SIZE) as link:
         link.sendall(bytes(SIZE) + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n")
         answer = b""

@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @rule("FRAMING")
 @matrix("name", UNFINISHED)
-def test_what_does_not_end_is_refused(server: Server, name: str) -> None:
+def test_what_does_not_end_is_rejected(server: Server, name: str) -> None:
     answers, closed = talk(server, UNFINISHED[name] + b"a" * 34 * 1024, b"a" * 1024 * 1024)
     assert closed
     assert [a.status for a in answers] in ([400], [])  # a reset can overtake the answer

@@ -256,7 +256,7 @@ def test_a_claim_on_the_directory_that_stops_and_starts_to_count(setup: Setup, k
         setup.felt(lambda n=node: setup.unnamed(n, token) == 200)  # type: ignore[misc]
 
 
-def test_someone_new_at_both_at_once_is_one_user(setup: Setup) -> None:
+def test_someone_new_at_both_at_the_same_time_is_one_user(setup: Setup) -> None:
     setup.microsoft.delay["graph"] = 0.3  # so that all have asked before anybody is made
     made = [setup.microsoft.mint("graph") for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:

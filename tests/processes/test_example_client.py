@@ -107,7 +107,7 @@ def test_where_the_policy_asks_for_a_factor_the_refusal_says_so(node: Node) -> N
     assert said["body"]["errors"][0]["extensions"]["code"] == "INVALID_TOKEN"
 
 
-def test_an_act_that_wants_a_recent_proof_is_refused_once_and_refreshes_nothing(node: Node) -> None:
+def test_an_act_that_wants_a_recent_proof_is_rejected_once_and_refreshes_nothing(node: Node) -> None:
     """It is no 401, which this client takes for an expired token. A trusted browser is no proof."""
     email = person(node)
     phone = enrolled(node, email)

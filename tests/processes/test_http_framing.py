@@ -102,7 +102,7 @@ REFUSED = {
 
 @rule("FRAMING", "LAST-RESORT")
 @matrix("name", REFUSED)
-def test_what_is_no_plain_http_is_400_and_the_end_of_the_connection(server: Server, name: str) -> None:
+def test_an_invalid_plain_http_is_400_and_the_end_of_the_connection(server: Server, name: str) -> None:
     check_refused_and_closed(*talk(server, REFUSED[name]))
 
 
@@ -136,7 +136,7 @@ def test_nothing_behind_a_refusal_is_answered(server: Server) -> None:
 
 
 @rule("FRAMING")
-def test_two_hosts_are_refused(server: Server) -> None:
+def test_two_hosts_are_rejected(server: Server) -> None:
     for second in (b"Host: 127.0.0.1\r\n", b"HOST: evil.example\r\n", b"host:\r\n"):
         answers, _ = talk(server, LINE + HOST + second + b"\r\n")
         assert [a.status for a in answers] == [400]
@@ -148,7 +148,7 @@ def test_two_hosts_are_refused(server: Server) -> None:
     "host",
     ["a b", "a/b", "a@b", "a:b", "a:80:90", "[::1", "::1", "a\tb", "a,\xe4", "%4", 'a"b', "a,http://b", "a#", "a?b"],
 )
-def test_what_is_no_host_is_refused(server: Server, host: str) -> None:
+def test_an_invalid_host_is_rejected(server: Server, host: str) -> None:
     for version in (b"1.1", b"1.0"):
         answers, _ = talk(
             server, b"GET /healthz HTTP/" + version + b"\r\nHost: " + host.encode("latin-1") + b"\r\n\r\n"
@@ -165,7 +165,7 @@ def test_a_host_is_served(server: Server, host: str) -> None:
     assert [a.status for a in answers] == [200]
 
 
-def test_http_1_1_without_a_host_is_refused(server: Server) -> None:
+def test_http_1_1_without_a_host_is_rejected(server: Server) -> None:
     answers, _ = talk(server, LINE + b"\r\n")
     assert [a.status for a in answers] == [400]
     assert json.loads(answers[0].body)["error"]["details"][0]["field"] == "Host"

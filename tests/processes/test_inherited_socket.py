@@ -72,7 +72,7 @@ def answers(base: str) -> bool:
 @pytest.mark.rounds
 @pytest.mark.timeout(120 + 20 * RESTARTS)
 @pytest.mark.endurance
-async def test_restarts_refuse_no_one(parent: Parent) -> None:
+async def test_restarts_reject_no_one(parent: Parent) -> None:
     """Each request is a connection of its own, on a fixed schedule."""
     parent.start()
     await asyncio.to_thread(seconds_until, lambda: answers(parent.base), 60)
@@ -133,7 +133,7 @@ def test_a_socket_that_others_reach_is_judged_as_the_setting_is(tmp_path: Path) 
     parent.listener.close()
 
 
-def test_two_sockets_are_refused(tmp_path: Path) -> None:
+def test_two_sockets_are_rejected(tmp_path: Path) -> None:
     parent = Parent(tmp_path, LISTEN_FDS="2")
     assert parent.start().wait(60) == 2
     assert "LISTEN_FDS: expected exactly one socket" in parent.output.read_text()

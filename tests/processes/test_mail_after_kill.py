@@ -46,7 +46,7 @@ def _ignoring(server: Server, body: Any, token: str) -> None:
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
-def test_the_e_mail_is_sent_by_the_next_server(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_email_is_sent_by_the_next_server(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     database = ""
     if store == "postgresql":
         postgres: Databases = request.getfixturevalue("postgres")

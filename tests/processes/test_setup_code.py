@@ -47,7 +47,7 @@ def test_it_is_printed_once_on_a_terminal_and_not_logged(tmp_path: Path, workers
     assert not [line for line in printed.splitlines() if line.startswith("{") and code in line]
 
 
-def test_what_is_no_terminal_gets_the_name_of_the_command(tmp_path: Path) -> None:
+def test_an_invalid_terminal_gets_the_name_of_the_command(tmp_path: Path) -> None:
     """It is a journal or a container's log, which others can read, and keep."""
     printed = _served(tmp_path)
     assert _CODE.findall(printed) == []

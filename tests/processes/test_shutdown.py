@@ -63,7 +63,7 @@ async def test_what_is_under_way_is_answered_and_the_exit_status_is_0(server: Se
     assert "internal_error" not in log
 
 
-async def test_what_lasts_longer_than_the_grace_is_refused_as_anything_else(tmp_path: Path) -> None:
+async def test_what_lasts_longer_than_the_grace_is_rejected_as_anything_else(tmp_path: Path) -> None:
     given = {**NODE, "MANIFEST_HASH_WORKERS": "1", "MANIFEST_SHUTDOWN_GRACE": "1"}
     server = start(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **given)
     async with httpx2.AsyncClient(base_url=server.base, timeout=WAIT_S) as http:

@@ -122,7 +122,7 @@ def the_one(answers: list[httpx2.Response], status: int) -> httpx2.Response:
 
 
 @rule("SAML-CONDITIONS")
-def test_an_assertion_that_is_shown_to_both_at_once_opens_one_session(setup: Setup) -> None:
+def test_an_assertion_that_is_shown_to_both_at_the_same_time_opens_one_session(setup: Setup) -> None:
     for _ in range(ROUNDS):
         response = setup.response()
         data = the_one(at_once(setup.nodes, by_json(response)), 200).json()["data"]
@@ -153,7 +153,7 @@ def test_a_sign_in_begun_at_one_node_ends_at_the_other(setup: Setup) -> None:
 
 
 @rule("OIDC-FLOW")
-def test_a_callback_that_comes_to_both_at_once_opens_one_session(setup: Setup) -> None:
+def test_a_callback_that_comes_to_both_at_the_same_time_opens_one_session(setup: Setup) -> None:
     redeemed = setup.op.count("token")
     for node in setup.nodes * (ROUNDS // 2):
         path, cookies = setup.begun(node)
@@ -182,7 +182,7 @@ def exchanged(base: str, code: str) -> httpx2.Response:
     return httpx2.post(f"{base}{AUTH}/exchange", json={"code": code}, timeout=60)
 
 
-def test_someone_new_who_comes_to_both_at_once_is_one_user(setup: Setup) -> None:
+def test_someone_new_who_comes_to_both_at_the_same_time_is_one_user(setup: Setup) -> None:
     for number in range(ROUNDS):
         name = f"new-{number}@acme.example"
         responses = [setup.response(name) for _ in setup.nodes]
@@ -193,7 +193,7 @@ def test_someone_new_who_comes_to_both_at_once_is_one_user(setup: Setup) -> None
         assert len({answer.json()["data"]["user"]["id"] for answer in answers}) == 1
 
 
-def test_a_provider_that_one_node_switches_off_is_off_at_the_other(setup: Setup) -> None:
+def test_a_provider_that_one_node_turns_off_is_off_at_the_other(setup: Setup) -> None:
     first, second = setup.nodes
     data = by_json(setup.response())(second.server.base).json()["data"]
     assert second.me(data["token"]).status_code == 200

@@ -85,7 +85,7 @@ async def test_a_connection_that_rests_between_two_requests_is_kept(monkeypatch:
     protocol.connection_lost(None)
 
 
-async def test_a_connection_that_is_not_used_any_more_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_is_not_used_any_longer_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.2)
     protocol, transport = _connect(monkeypatch)
     protocol.data_received(REQUEST + b"abc")

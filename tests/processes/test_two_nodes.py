@@ -131,7 +131,7 @@ def test_a_change_of_roles(nodes: Nodes, warm: Callable[[str], dict[str, Any]], 
         felt_in_time(nodes, changed, database_url)
 
 
-def test_a_signing_key_that_is_retired_at_once(
+def test_a_signing_key_that_is_retired_immediately(
     nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str
 ) -> None:
     first, second = nodes

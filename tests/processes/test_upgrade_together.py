@@ -84,7 +84,7 @@ def test_servers_that_start_together_on_nothing_are_one_installation(fresh: str,
             stop(server)
 
 
-async def test_two_that_fill_an_empty_store_with_demo_data_at_once_fill_it_once(fresh: str) -> None:
+async def test_two_that_fill_an_empty_store_with_demo_data_at_the_same_time_fill_it_once(fresh: str) -> None:
     settings = load({**FAST, "MANIFEST_DATABASE_URL": fresh, "MANIFEST_DEMO_PASSWORD": DEMO_PASSWORD})
     async with opened(build_services(settings)) as first, opened(build_services(settings)) as second:
         for _ in range(5):
@@ -165,7 +165,7 @@ async def _make(url: str, schema: str) -> None:
     "arguments",
     some_of([("db", "upgrade"), SERVE, ("serve", "--demo", "--port", "PORT"), ("keys", "rotate")], SERVE),
 )
-async def test_a_newer_schema_is_refused_with_one_clear_line(
+async def test_a_newer_schema_is_rejected_with_one_clear_line(
     fresh: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     assert "9999" in (told := await _refusal(fresh, tmp_path, "9999", arguments))
@@ -176,7 +176,7 @@ async def test_a_newer_schema_is_refused_with_one_clear_line(
     "arguments",
     some_of([("db", "upgrade"), SERVE, ("keys", "rotate"), ("audit", "verify"), ("backup", "--note")], SERVE),
 )
-async def test_a_schema_that_is_too_old_is_refused_with_one_clear_line(
+async def test_a_schema_that_is_too_old_is_rejected_with_one_clear_line(
     fresh: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     told = await _refusal(fresh, tmp_path, "0011", arguments)

@@ -37,7 +37,7 @@ def read_until(reader: int, last: bytes) -> list[bytes]:
     return bytes(found).split(b"\n")[:-1]
 
 
-def test_a_line_is_written_at_once_where_it_can_be(pipe: Pipe) -> None:
+def test_a_line_is_written_immediately_where_it_can_be(pipe: Pipe) -> None:
     before = threading.active_count()
     lines = lines_of(pipe)
     lines.msg(b"a")

@@ -74,7 +74,7 @@ def test_its_modules_are_at_most_8_kib_gzipped(packed: dict[str, str]) -> None:
 
 
 @pytest.mark.endurance
-def test_a_program_in_strict_typescript_is_told_what_it_may_do(prefix: Path, tmp_path: Path) -> None:
+def test_a_program_in_strict_typescript_is_told_what_it_can_do(prefix: Path, tmp_path: Path) -> None:
     """The program above, and the examples of the client's page."""
     (tmp_path / "use.ts").write_text(_USE)
     given = "/** @type {string} */ let email = '', password = ''; export {};\n"

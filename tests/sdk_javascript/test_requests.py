@@ -21,7 +21,7 @@ def run(programs: Programs) -> Callable[[str], Any]:
     return one
 
 
-def test_tokens_go_to_the_own_and_listed_origins_alone_also_after_redirects(run: Callable[[str], Any]) -> None:
+def test_tokens_go_to_their_own_and_listed_origins_alone_also_after_redirects(run: Callable[[str], Any]) -> None:
     seen = run("origins")["seen"]
     assert len(seen) == 11
     with_token = {(one["at"], one["path"].partition("/to/")[0]) for one in seen if one["token"]}
@@ -78,7 +78,7 @@ def test_a_child_is_stored_before_it_is_used(run: Callable[[str], Any]) -> None:
     assert said["order"][3:] == [REFRESH]  # a child that could not be stored is not used
 
 
-def test_what_is_no_answer_of_the_server_is_said_to_be_none(run: Callable[[str], Any]) -> None:
+def test_an_invalid_answer_of_the_server_is_said_to_be_none(run: Callable[[str], Any]) -> None:
     said = run("not_an_answer")["result"]
     assert (said["page"]["code"], said["page"]["status"]) == ("INVALID_ANSWER", 502)
     assert (said["success"]["code"], said["success"]["status"]) == ("INVALID_ANSWER", 200)

@@ -141,7 +141,7 @@ async def test_a_cookie_that_came_along_is_not_adopted_and_its_session_ends(me: 
     assert await opened(me, shown="planted") != "planted"
 
 
-async def test_it_stands_in_the_trail_as_any_sign_in(me: SystemAdmin) -> None:
+async def test_it_is_in_the_audit_trail_as_any_sign_in(me: SystemAdmin) -> None:
     await opened(me)
     event, actor, subject, detail = (await events(me.app))[-1]
     assert (event, actor, subject) == ("signed_in", "anonymous", f"admin:{me.id}")
@@ -159,7 +159,7 @@ async def test_a_wrong_password_opens_nothing_and_is_counted(me: SystemAdmin) ->
         await admin_sign_in.sign_in(ctx, "nobody-at-all", PASSWORD, shown="")
 
 
-async def test_where_there_is_a_second_factor_a_code_is_needed_at_once_or_afterwards(me: SystemAdmin) -> None:
+async def test_where_there_is_a_second_factor_a_code_is_needed_immediately_or_afterward(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     with pytest.raises(MfaRequired) as due:
         await opened(me)

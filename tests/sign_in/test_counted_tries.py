@@ -24,7 +24,7 @@ async def test_five_answers_are_counted_and_none_after_its_use(app: App) -> None
     assert await app.services.store.write(work) == [[1, 2, 3, 4, 5, 0, 0], [0] * 7]
 
 
-async def test_ten_pins_are_counted_and_none_of_a_dead_or_former_pin(app: App) -> None:
+async def test_ten_pins_are_counted_and_none_of_a_dead_or_earlier_pin(app: App) -> None:
     factory = await badge_client(app)
     ada = await factory.person()
 

@@ -98,7 +98,7 @@ async def test_it_makes_the_first_admin_who_then_signs_in(services: Services) ->
         await admin_accounts.set_up(request(services), code, "Eve", PASSWORD)
 
 
-async def test_of_twenty_who_come_at_once_one_makes_an_admin(services: Services) -> None:
+async def test_of_twenty_who_come_at_the_same_time_one_makes_an_admin(services: Services) -> None:
     code = await code_of(services)
 
     async def attempt(number: int) -> Refusal | None:

@@ -76,7 +76,7 @@ async def test_an_admin_who_is_let_in_again_gains_the_role(store: Store, pair: P
     assert (after.deactivated_at, after.password_hash is None) == (None, gains)
 
 
-async def test_a_row_that_changed_meanwhile_is_not_written(store: Store, pair: Pair) -> None:
+async def test_a_row_that_changed_in_the_meantime_is_not_written(store: Store, pair: Pair) -> None:
     """Without this, a user who was read as deactivated, or as an Admin already, would gain the role unnoticed."""
     tenant, voids = store.of(pair[0]), Voided()
     asleep = await stored_user(store, pair, VIEWER, active=False)

@@ -62,7 +62,7 @@ async def test_a_read_of_a_view_sees_them(store: Store, pair: Pair, user_id: int
     assert await store.write(work) == 1
 
 
-async def test_they_are_taken_back_with_their_unit(store: Store, pair: Pair, user_id: int) -> None:
+async def test_they_are_revoked_with_their_unit(store: Store, pair: Pair, user_id: int) -> None:
     def work(unit: SystemUnit) -> None:
         wait(unit, pair[0], user_id, "a")
         raise NotFound()

@@ -112,7 +112,7 @@ async def test_a_caller_who_gives_up_ends_no_wait(
 
 @rule("COMMIT-KEPT")
 @WAYS
-async def test_after_its_time_a_unit_is_refused_and_goes_on_to_wait(
+async def test_after_its_time_a_unit_is_rejected_and_goes_on_to_wait(
     server: Postgres, opened: Store, address: str, tenant: int, write: Writing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "UNIT_S", 0.5)
@@ -139,7 +139,7 @@ async def test_a_wait_that_the_operator_ended_is_no_success(
         assert await added(server, address) == 1  # which is why it must not be called done
 
 
-async def test_what_may_have_been_committed_is_announced(server: Postgres, opened: Store, tenant: int) -> None:
+async def test_what_might_have_been_committed_is_announced(server: Postgres, opened: Store, tenant: int) -> None:
     said = list[Announcement]()
     opened.on_announcement(said.append)
     with awaited(server):

@@ -47,7 +47,7 @@ async def test_accounts_that_were_just_imported_are_not_all_read(raw: asyncpg.Co
     assert "Bitmap" not in plan
 
 
-async def test_it_is_not_planned_anew_at_every_sign_in(raw: asyncpg.Connection[Any], asked: str) -> None:
+async def test_it_is_not_planned_again_at_every_sign_in(raw: asyncpg.Connection[Any], asked: str) -> None:
     await raw.execute("ANALYZE users")
     for _ in range(8):  # the first five are, whatever they are
         await raw.execute(asked)

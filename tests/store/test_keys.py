@@ -74,7 +74,7 @@ async def test_a_table_of_the_installation_names_rows_with_their_tenant(store: S
 
 @rule("KEYS-BEGIN-WITH-THE-TENANT")
 @matrix(("table", "column", "to"), POINTERS, ids=[f"{t.name}.{c.name}" for t, c, _ in POINTERS])
-async def test_another_tenants_row_is_refused_by_the_database(
+async def test_another_tenants_row_is_rejected_by_the_database(
     store: Store, pair: Pair, table: Table, column: Column[Any], to: Table
 ) -> None:
     """Whatever the code does: the statement is bound to nothing. A row of its own is taken."""

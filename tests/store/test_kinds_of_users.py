@@ -76,7 +76,7 @@ async def test_reads_changes_and_counts_reach_people_alone(store: Store, pair: P
 
 
 @pytest.mark.parametrize("make", [tenant_scoped, lambda source: cross_tenant(source, because="test")])
-def test_a_sub_query_that_may_read_service_accounts_is_refused(make: Any) -> None:
+def test_a_sub_query_that_can_read_service_accounts_is_rejected(make: Any) -> None:
     inner = select(_U.id).where(_U.tenant_id == bindparam("_tenant"))
     with pytest.raises(UnscopedStatement, match="users may read rows of every kind"):
         make(select(sessions.c.id).where(sessions.c.user_id.in_(inner)))

@@ -28,6 +28,6 @@ async def test_an_address_once_a_day_and_a_device_each_time(store: Store, pair: 
     assert seen == [throttle.DAY_MS, throttle.DAY_MS, 2 * throttle.DAY_MS]
 
 
-async def test_what_is_no_address_is_not_remembered(store: Store, pair: Pair, user_id: int) -> None:
+async def test_an_invalid_address_is_not_remembered(store: Store, pair: Pair, user_id: int) -> None:
     await store.of(pair[0]).write(lambda unit: throttle.remember_origins(unit, user_id, DEVICE, "unknown", 1))
     assert len(await store.of(pair[0]).read(lambda unit: unit.all(SEEN))) == 1

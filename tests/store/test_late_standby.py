@@ -64,7 +64,7 @@ async def announced(store: Store, key: int) -> None:
     await store.write(lambda unit: unit.announce("session", key))
 
 
-async def test_fifty_at_once_take_no_turns(own_postgres: Postgres, tmp_path: Path) -> None:
+async def test_fifty_at_the_same_time_take_no_turns(own_postgres: Postgres, tmp_path: Path) -> None:
     url = own_postgres.fresh_database()
     async with serving(url, pool=52) as one, serving(url) as other:
         await asyncio.gather(*(announced(one, number) for number in range(50)))  # the connections are there

@@ -75,7 +75,7 @@ async def test_one_who_gives_up_stops_no_other(store: Store, values: LookUps[_Va
         await first
 
 
-async def test_a_store_that_fails_refuses_all_who_asked_and_the_next_are_answered(
+async def test_a_store_that_fails_rejects_all_who_asked_and_the_next_are_answered(
     store: Store, values: LookUps[_Value], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(statement: Any, **values: Any) -> Any:

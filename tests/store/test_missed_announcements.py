@@ -41,7 +41,7 @@ async def cut(app: App, database_url: str) -> None:
 
 
 @pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
-async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: str, purpose: Purpose) -> None:
+async def test_a_signing_key_that_was_retired_in_the_meantime(app: App, database_url: str, purpose: Purpose) -> None:
     """No request comes in between, which would look at the store on its own."""
     is_admins = purpose is Purpose.ADMIN_ACCESS
     token = await app.admin_token() if is_admins else (await keys_of(app)).token

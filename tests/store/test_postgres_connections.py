@@ -110,7 +110,7 @@ async def test_a_caller_who_gives_up_as_the_turn_comes_hands_it_on(server: Serve
 
 
 @matrix("error", [asyncio.CancelledError(), TimeoutError(), ConnectionResetError(), asyncpg.InterfaceError("busy")])
-async def test_one_whose_answer_may_still_come_is_closed(server: Server, error: BaseException) -> None:
+async def test_one_whose_answer_can_still_come_is_closed(server: Server, error: BaseException) -> None:
     connections = Connections(server.connect, 1)
     with pytest.raises(type(error)):
         async with connections.acquire(1):

@@ -92,7 +92,7 @@ async def opened(postgres: Databases) -> AsyncIterator[tuple[Store, str]]:
 
 
 @matrix("way", ["write", "read", "look_up"])
-async def test_a_column_whose_type_changed_is_read_anew(opened: tuple[Store, str], way: str) -> None:
+async def test_a_column_whose_type_changed_is_read_again(opened: tuple[Store, str], way: str) -> None:
     store, url = opened
 
     async def get() -> Any:

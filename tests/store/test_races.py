@@ -63,7 +63,7 @@ async def test_no_increment_is_lost_under_a_lock(store: Store) -> None:
     assert await store.read(lambda unit: unit.all(LIKE, pattern="counter")) == [Value("100")]
 
 
-async def test_attempts_on_one_account_are_counted_and_cleared_at_once(store: Store) -> None:
+async def test_attempts_on_one_account_are_counted_and_cleared_immediately(store: Store) -> None:
     """Attempts are counted and cleared in the same rows; both succeed, and the count is right."""
     for number in range(10):
         counters = throttle.counters("client", f"1:someone{number}@acme.example", f"192.0.2.{number}", None)

@@ -29,7 +29,7 @@ def test_the_first_one_is_that_of_the_first_release() -> None:
     assert migrate.SCHEMAS[0] == revision(listed.FIRST).READABLE_BY == listed.FIRST
 
 
-def test_programs_of_the_release_before_may_use_the_store() -> None:
+def test_programs_of_the_release_before_can_use_the_store() -> None:
     before = listed.FIRST
     for schema in _NEW:
         readable_by = revision(schema).READABLE_BY
@@ -88,7 +88,7 @@ RIGHT = (
 
 
 @matrix("statement", [*WRONG, *RIGHT])
-async def test_what_is_refused(statement: str, postgres: Databases) -> None:
+async def test_what_is_rejected(statement: str, postgres: Databases) -> None:
     def changed(connection: Connection) -> list[str]:
         for one in BEFORE:
             connection.execute(text(one))

@@ -83,11 +83,11 @@ async def test_an_upgraded_store_has_nothing_left_to_upgrade(store: Store, datab
     assert await migrate.upgrade(database_url, the_keys) is False
 
 
-async def test_a_schema_of_a_newer_release_is_refused_and_left_alone(database_url: str) -> None:
+async def test_a_schema_of_a_newer_release_is_rejected_and_left_alone(database_url: str) -> None:
     await _refused(database_url, "9999", rf"9999 is newer than {migrate.HEAD}, .*; upgrade the program")
 
 
-async def test_a_schema_older_than_the_first_revision_is_refused_and_left_alone(database_url: str) -> None:
+async def test_a_schema_older_than_the_first_revision_is_rejected_and_left_alone(database_url: str) -> None:
     """As development builds made them before the first release."""
     told = rf"0011 is older than {migrate.SCHEMAS[0]}, the first schema of a release; start with an empty database"
     await _refused(database_url, "0011", told)

@@ -38,14 +38,14 @@ async def test_an_upgrade_writes_what_its_revision_says(url: str) -> None:
     assert await migrate.find_schema(url) == migrate.head()
 
 
-async def test_a_newer_schema_that_this_program_may_use_is_used_as_it_is(url: str) -> None:
+async def test_a_newer_schema_that_this_program_can_use_is_used_as_it_is(url: str) -> None:
     await state(url, version_num=NEWER, schema=NEWER, readable_by=migrate.HEAD)
     assert await migrate.upgrade(url, the_keys) is False
     assert await migrate.find_schema(url) == (NEWER, migrate.HEAD)
 
 
 @pytest.mark.parametrize("of", ["this one", "another"])
-async def test_one_that_it_may_not_use_is_refused(url: str, of: str) -> None:
+async def test_one_that_it_must_not_use_is_rejected(url: str, of: str) -> None:
     """The row of another schema says nothing."""
     row = {"schema": NEWER, "readable_by": "9980"} if of == "this one" else {"schema": migrate.HEAD}
     await state(url, version_num=NEWER, **row)
@@ -55,7 +55,7 @@ async def test_one_that_it_may_not_use_is_refused(url: str, of: str) -> None:
         await migrate.upgrade(url, the_keys)
 
 
-async def test_so_is_one_that_another_process_made_meanwhile(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_so_is_one_that_another_process_made_in_the_meantime(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was empty when this process looked, and waited for the lock."""
 
     async def before(_url: str) -> None:

@@ -110,7 +110,7 @@ UNBINDABLE: dict[str, Any] = {
 
 
 @matrix("write_down", UNBINDABLE.values(), ids=UNBINDABLE.keys())
-def test_is_refused(write_down: Any) -> None:
+def test_is_rejected(write_down: Any) -> None:
     with pytest.raises(REFUSED):
         write_down()
 

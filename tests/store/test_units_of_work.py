@@ -162,7 +162,7 @@ async def _change_on_a_store_of_its_own(database_url: str) -> None:
     await own.close()
 
 
-async def test_many_units_at_once_stand_or_fall_each_for_itself(store: Store, write: Write) -> None:
+async def test_many_units_at_the_same_time_stand_or_fall_each_for_itself(store: Store, write: Write) -> None:
     """Group commit: what is rejected takes nothing of its neighbours with it, and nothing of them is lost."""
 
     def unit_of(number: int) -> asyncio.Future[int] | asyncio.Task[int]:

@@ -50,7 +50,7 @@ async def test_reading_changes_nothing_and_neither_do_own_commits(store: Store) 
         assert store.version() == before
 
 
-async def test_own_commits_of_both_connections_at_once_are_known(store: Store) -> None:
+async def test_own_commits_of_both_connections_at_the_same_time_are_known(store: Store) -> None:
     before = store.version()
     writes = (store.write, store.write_quickly)
     await asyncio.gather(*(writes[number % 2](partial(_add, f"m{number}")) for number in range(200)))
@@ -120,7 +120,7 @@ async def test_a_commit_of_another_process_is_seen_when_it_returns(store: Store,
     assert await store.look_up(FIND, name="other") == Value("v")
 
 
-async def test_a_checkpoint_that_starts_the_log_anew_is_seen_before_the_next_commit_is_missed(
+async def test_a_checkpoint_that_starts_the_log_again_is_seen_before_the_next_commit_is_missed(
     store: Store, path: Path
 ) -> None:
     await store.write(lambda unit: unit.change(ADD, name="a", value="1"))

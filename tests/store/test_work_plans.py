@@ -109,7 +109,7 @@ async def test_no_list_reads_a_table_from_end_to_end(planner: Planner, name: str
 
 
 @matrix("name", LISTINGS)
-async def test_a_list_without_conditions_comes_in_the_order_of_an_index(planner: Planner, name: str) -> None:
+async def test_a_list_without_conditions_can_sign_in_the_order_of_an_index(planner: Planner, name: str) -> None:
     listing, seen = LISTINGS[name], 0
     for conditions, sort, statement in pages(listing):
         if not conditions:

@@ -46,7 +46,7 @@ LIGHT, DARK = (
 )
 
 
-def test_all_three_pairs_can_be_read_for_every_colour() -> None:
+def test_all_three_pairs_can_be_read_for_every_color() -> None:
     assert len(EVERY) == 4096
     unread = []
     for accent in EVERY:
@@ -75,7 +75,7 @@ def test_what_is_written_on_it_is_black_or_white_whichever_contrasts_more() -> N
         assert look.on_accent == max("#000000", "#ffffff", key=lambda colour: contrast(accent, colour))
 
 
-def test_a_colour_that_can_be_read_stays_as_it_is_and_others_keep_their_hue() -> None:
+def test_a_color_that_can_be_read_stays_as_it_is_and_others_keep_their_hue() -> None:
     stayed = moved = 0
     for accent in EVERY:
         for link, ground in zip(palette_of(accent)[2:], (LIGHT, DARK), strict=True):

@@ -101,7 +101,7 @@ def test_ordinary_addresses_are_taken_as_given(address: str) -> None:
         "a@" + "b" * 190,
     ],
 )
-def test_what_is_no_address_or_could_be_taken_for_another_is_refused(address: str) -> None:
+def test_an_invalid_address_or_could_be_taken_for_another_is_rejected(address: str) -> None:
     with pytest.raises(ValidationError) as refused:
         check_email(address)
     assert refused.value.details[0][0] == "email"

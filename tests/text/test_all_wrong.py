@@ -12,7 +12,7 @@ def refuse(name: str) -> None:
     raise ValidationError(details=[(name, "wrong")], reason="of its own")
 
 
-def test_all_that_is_refused_is_told_in_one() -> None:
+def test_all_that_is_rejected_is_told_in_one() -> None:
     with pytest.raises(ValidationError) as caught, ErrorCollector() as each:  # noqa: PT012
         with each:
             refuse("a")
@@ -34,7 +34,7 @@ def test_a_refusal_alone_is_raised_as_it_is() -> None:
     assert caught.value.reason == "of its own"
 
 
-def test_another_exception_goes_through_at_once() -> None:
+def test_another_exception_goes_through_immediately() -> None:
     with pytest.raises(NotFound), ErrorCollector() as each:  # noqa: PT012
         with each:
             refuse("a")
@@ -50,7 +50,7 @@ def test_twenty_are_told_at_most_and_each_once() -> None:
     assert [name for name, _ in caught.value.details] == [f"{number}" for number in range(20)]
 
 
-def test_nothing_is_raised_where_nothing_is_refused() -> None:
+def test_nothing_is_raised_where_nothing_is_rejected() -> None:
     with ErrorCollector() as each:
         with each:
             pass

@@ -25,6 +25,6 @@ def test_written_in_many_ways(text: str, seconds: int) -> None:
 
 
 @matrix("text", ["5", "h", "1 week", "-1 h", "1.5 h", "1 h x", "\u0661 h", "1 h,", "1" * 10 + " h"])
-def test_what_is_no_length_is_refused(text: str) -> None:
+def test_an_invalid_length_is_rejected(text: str) -> None:
     with pytest.raises(ValidationError):
         duration_seconds(text, "x")

@@ -73,7 +73,7 @@ def test_honest_names_are_taken_as_they_are(what: str) -> None:
 
 
 @matrix("what", HIDDEN)
-def test_what_no_one_sees_is_refused_in_names_and_left_out_of_those_of_others(what: str) -> None:
+def test_what_no_one_sees_is_rejected_in_names_and_left_out_of_those_of_others(what: str) -> None:
     text = HIDDEN[what]
     with pytest.raises(ValidationError) as refused:
         check_name(text, "firstName")

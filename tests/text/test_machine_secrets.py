@@ -52,7 +52,7 @@ def test_another_text_is_none(text: str) -> None:
     assert kind_of(text) is None
 
 
-def test_no_character_may_change() -> None:
+def test_no_character_can_change() -> None:
     for place in range(len("mfst_key_"), len(VECTOR)):
         other = "z" if VECTOR[place] != "z" else "y"
         assert kind_of(VECTOR[:place] + other + VECTOR[place + 1 :]) is None

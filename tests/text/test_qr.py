@@ -52,6 +52,6 @@ async def test_it_is_made_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert at[0] is not threading.main_thread()
 
 
-async def test_what_does_not_fit_is_refused() -> None:
+async def test_what_does_not_fit_is_rejected() -> None:
     with pytest.raises(ValueError, match="too large"):
         await scan_codes.qr_svg("x" * 3000, "x")

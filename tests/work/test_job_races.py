@@ -21,7 +21,7 @@ async def test_a_step_is_completed_once(race: WorkRace) -> None:
         assert (await race.whole(job.id)).done == 1
 
 
-async def test_all_that_is_recorded_at_once_is_kept(race: WorkRace) -> None:
+async def test_all_that_is_recorded_immediately_is_kept(race: WorkRace) -> None:
     for many in (2, 2, 2, 6):
         job = await race.job(started=True)
         outcomes = await race.at_once(
@@ -116,7 +116,7 @@ async def test_starting_while_the_last_user_is_taken_off(race: WorkRace) -> None
         assert (await race.whole(job.id)).status == "IN_PROGRESS"
 
 
-async def test_changes_at_once_are_both_in_the_log(race: WorkRace) -> None:
+async def test_changes_at_the_same_time_are_both_in_the_log(race: WorkRace) -> None:
     for _ in range(ROUNDS):
         job = await race.job()
         outcomes = await race.at_once(

@@ -213,13 +213,13 @@ def test_exactly_one_value_and_a_unit_only_of_a_number(members: dict[str, Any]) 
         ("value", {"value": math.nan}),
     ],
 )
-def test_what_is_no_value(field: str, members: dict[str, Any]) -> None:
+def test_an_invalid_value(field: str, members: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refused:
         value_of(**members)
     assert [name for name, _ in refused.value.details] == [field]
 
 
-def test_the_longest_that_may_be() -> None:
+def test_the_longest_that_can_be() -> None:
     assert value_of(text="x\n" * 5000).text == "x\n" * 5000
     assert value_of(choice="x" * 200).text == "x" * 200
     assert value_of(value=-1.5, unit="x" * 40) == Value(RecordKind.NUMBER, value=-1.5, unit="x" * 40)

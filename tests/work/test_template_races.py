@@ -126,14 +126,16 @@ MET = [(status, one, two) for status, operations in ALLOWED.items() for one in o
 
 
 @matrix(("status", "one", "two"), MET, ids=[f"{s}-{a.__name__}-{b.__name__}" for s, a, b in MET])
-async def test_of_two_at_once_one_wins(race: TemplateRace, status: str, one: Operation, two: Operation) -> None:
+async def test_of_two_at_the_same_time_one_wins(
+    race: TemplateRace, status: str, one: Operation, two: Operation
+) -> None:
     for _ in range(ROUNDS):
         before = await race.template(status)
         outcomes = await race.at_once(before, one, two)
         await race.check(before, outcomes)
 
 
-async def test_of_many_at_once_one_wins(race: TemplateRace) -> None:
+async def test_of_many_at_the_same_time_one_wins(race: TemplateRace) -> None:
     before = await race.template("SUBMITTED")
     outcomes = await race.at_once(before, *[template_operations.approve, reject] * 3)
     winner, after = await race.check(before, outcomes)

@@ -55,7 +55,7 @@ def lived(word: str) -> VersionStatus | None:
 
 
 @given(st.text("ESARPT", max_size=14))
-def test_any_sequence_of_moves_is_a_life_or_is_refused(word: str) -> None:
+def test_any_sequence_of_moves_is_a_life_or_is_rejected(word: str) -> None:
     life = LIFE.fullmatch(word)
     assert lived(word) == (END[life["end"]] if life else None)
 

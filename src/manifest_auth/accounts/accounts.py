@@ -34,7 +34,7 @@ class Draft(NamedTuple):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that a password must not be made of."""
+        """Words that a password must not consist of."""
         return (self.email, self.given.get("first_name", ""), self.given.get("last_name", ""))
 
 
@@ -46,7 +46,7 @@ class UserWithAccessLink(NamedTuple):
 
     @property
     def link(self) -> str | None:
-        """The link to pass on; None if it was mailed, or none is needed."""
+        """The link to pass on. None if it was emailed or isn't needed."""
         return self.new_link.link if self.new_link is not None else None
 
 
@@ -58,7 +58,7 @@ def _gain_path(who: Request) -> str:
 
 
 def check(draft: Draft) -> None:
-    """Checks the data of a new user. Raises ValidationError that names all that are wrong."""
+    """Checks the data of a new user. Raises ValidationError that names all invalid members."""
     with ErrorCollector() as each:
         with each:
             check_roles(draft.roles)
@@ -92,10 +92,10 @@ def invite_new(unit: TenantUnit, who: AccountRequest, draft: Draft) -> NewLink:
 
 
 def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[str, str]) -> User:
-    """Changes the ``given`` members of :data:`users.FIELDS`. A new address takes effect when its mailbox confirms it;
-    where no mail is set up, at once: it is then not verified, and links that were sent to the old one close. Raises
-    NotFound, Forbidden, ValidationError, ReauthenticationRequired for an address, RateLimited, Conflict when it is
-    taken."""
+    """Changes the ``given`` members of :data:`users.FIELDS`. A new address takes effect when its mailbox confirms it.
+    If no mail is set up, it takes effect immediately but isn't verified, and links that were sent to the old address
+    close. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired for an address, RateLimited, Conflict
+    when it is taken."""
     user = rank.get_managed(unit, who, user_id)
     other = given.get("email", user.email)
     users.check({name: text for name, text in given.items() if text != getattr(user, name)})
@@ -108,7 +108,7 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
             started = email_changes.start(unit, who, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
     elif "email" in given and rank.manager(unit, who).is_admin:
-        email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the present address
+        email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the current address
     after = users.change(unit, user, who.now, **given)
     if after.email != user.email:
         one_time_links.close(unit, user.id, who.now)
@@ -120,9 +120,9 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
 
 
 def set_roles(unit: TenantUnit, who: AccountRequest, user_id: int, roles: int) -> UserWithAccessLink:
-    """Sets a user's roles, from the user's next request on. A user who gains the role Admin has to sign in again.
-    Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is left
-    for these roles."""
+    """Sets a user's roles, effective with the user's next request. A user who gains the role Admin has to sign in
+    again. Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is
+    left for these roles."""
     check_roles(roles)
     user = rank.get_managed(unit, who, user_id, admins=True, own="You can't change your own roles")
     rank.check_grants(unit, who, user.roles, roles)
@@ -141,7 +141,7 @@ def _with_access_link(
 
 
 def check_roles(roles: int) -> None:
-    """Raises ValidationError for no role."""
+    """Raises ValidationError if there is no role."""
     if not roles:
         raise ValidationError(details=[("roles", _("At least one role is required"))])
 
@@ -151,7 +151,7 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     user = rank.get_managed(unit, who, user_id, admins=True, own="You can't deactivate yourself")
     if not users.deactivate(unit, user, who.now):
         raise Conflict(_("The user is already deactivated"))
-    # One-time codes stay, so that their exchange answers that the account is disabled; a restore voids them.
+    # One-time codes stay, so that exchanging one reports the disabled account. Restoring the user voids them.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, pending=False)
     one_time_links.close(unit, user.id, who.now)
     email_changes.close_pending(unit, user.id, who.now)
@@ -177,7 +177,7 @@ def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAcce
 
 
 def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
-    """Ends all sessions of a user, and what they might have begun; how many there were. Raises NotFound, Forbidden."""
+    """Ends all sessions of a user and what they started. Returns how many there were. Raises NotFound, Forbidden."""
     user = rank.get_managed(unit, who, user_id)
     _check_own_sessions(who, user)
     ended = sessions.end_all(unit, user.id, "ended_by_admin", who.now)
@@ -196,7 +196,7 @@ def end_session(unit: TenantUnit, who: Request, user_id: int, session_id: str) -
 
 
 def _check_own_sessions(who: Request, user: User) -> None:
-    """Managers who end their own sessions are asked as everyone is. Raises ReauthenticationRequired."""
+    """Managers who end their own sessions must re-authenticate like everyone else. Raises ReauthenticationRequired."""
     step_up.check(who, Act.SESSIONS, needed=f"user:{user.id}" == who.caller.actor)
 
 
@@ -211,9 +211,9 @@ class FactorResetData(Wire, frozen=True):
 
 
 def reset_factors(unit: TenantUnit, who: AccountRequest, user_id: int, reason: str) -> FactorResetData:
-    """Takes authenticator app, passkeys, recovery codes and trusted browsers away, ends all sessions and the sign-ins
-    that wait for a factor, and closes open reset links and changes of the email address. ``reason``: for the audit
-    trail. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired."""
+    """Removes authenticator app, passkeys, recovery codes and trusted browsers, ends all sessions and the sign-ins that
+    wait for a factor, and closes open reset links and changes of the email address. ``reason``: for the audit trail.
+    Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_FACTORS)
     fields.REASON.check(reason, "reason")
     user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.now
@@ -228,8 +228,8 @@ def reset_factors(unit: TenantUnit, who: AccountRequest, user_id: int, reason: s
 def change_own(
     unit: TenantUnit, who: Request, given: Mapping[str, str], language: Language | UnsetType | None = UNSET
 ) -> User:
-    """Changes the ``given`` members of :data:`users.OWN`, and the ``language``; None: none is chosen. Returns the
-    caller's account afterward. Raises ValidationError, Forbidden for a device."""
+    """Changes the ``given`` members of :data:`users.OWN`, and the ``language`` (None: no choice). Returns the caller's
+    account afterward. Raises ValidationError, Forbidden for a device."""
     step_up.not_for_devices(who)
     user = users.get(unit, who.user.user_id, lock=True)
     after = users.change(unit, user, who.now, **{name: given[name] for name in users.OWN if name in given})

@@ -42,15 +42,15 @@ OIDC_SCOPES: Final = ("openid", "profile", "email", "roles", "offline_access")
 SCOPES: Final = (*OIDC_SCOPES, *(permission.value for permission in Permission))
 ACCESS_S, REFRESH_DAYS = (60, 3600), (1, 365)
 TOUCH_EVERY_MS: Final = 60_000
-# Every client has the app `manifest.IDENTIFIER` for its devices, which has no row and is never removed.
+# Every client has the built-in app `manifest.IDENTIFIER` for its devices. It has no row and can't be removed.
 OWN, MADE, _NAME_OF_OWN = "manifest.", "app_", "Manifest"
-#: With these an app gives access, or changes what protects Admins.
+#: Scopes with which an app can grant access or change what protects Admins.
 _MANAGING = frozenset({Permission.USERS_MANAGE.value, Permission.SETTINGS_MANAGE.value})
 _LOOPBACK = re.compile(r"(http://(?:127\.[0-9.]+|localhost|\[::1\]))(?::[0-9]{1,5})?(?=[/?]|\Z)")
 
 
 class App(NamedTuple):
-    """Lists are texts, separated by blanks. ``roles``: bit mask, 0: everyone; ``access_s``: seconds; ``jwks``: JSON;
+    """Lists are texts, separated by spaces. ``roles``: bit mask, 0: everyone; ``access_s``: seconds; ``jwks``: JSON;
     times in milliseconds, ``created_at`` None for the app that every client has. Of its client: ``tenant_id``,
     ``client`` (the identifier), ``settings``. ``secret_1``, ``secret_2``: hashes of its live secrets, only from
     :func:`find_app`."""
@@ -81,12 +81,12 @@ class App(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """As the audit trail names it."""
+        """The app's name in the audit trail."""
         return f"app:{self.id}"
 
     @property
     def named(self) -> dict[str, str]:
-        """As the detail of an event about a user names it."""
+        """The app's name in the detail of an event about a user."""
         return {"app": self.id, "name": self.name}
 
     def has_secret(self, secret: str) -> bool:
@@ -95,8 +95,8 @@ class App(NamedTuple):
         return any(hmac.compare_digest(hashed, one or "") for one in (self.secret_1, self.secret_2))
 
     def is_redirect(self, address: str) -> bool:
-        """Whether users can be sent back to this address: a listed one, exactly; of a native app also with another port
-        on a loopback address (RFC 8252, section 7.3)."""
+        """Whether users can be sent back to this address: a listed one, exactly; for a native app, any port on a
+        loopback address (RFC 8252, section 7.3)."""
         listed = self.redirect_uris.split()
         if address in listed or self.kind != "native":
             return address in listed
@@ -139,7 +139,7 @@ _THIS = update(apps).where(_A.id == _ID)
 _CHANGE = tenant_scoped(_THIS.values({name: bindparam(f"new_{name}") for name in GIVEN}))
 _REMOVE = tenant_scoped(_THIS.values(removed_at=_NOW))
 _FORGET = tenant_scoped(delete(apps).where(_A.removed_at < bindparam("before")))
-_KEPT_MS: Final = 86_400_000  # until no notice of the end of a session needs a removed app
+_KEPT_MS: Final = 86_400_000  # until no logout token for a removed app is pending
 _TOUCH = tenant_scoped(
     _THIS.where(or_(_A.last_used_at.is_(None), _A.last_used_at <= bindparam("before"))).values(last_used_at=_NOW)
 )
@@ -161,12 +161,12 @@ def in_order(scopes: Collection[str]) -> str:
 
 
 def is_app_id(client_id: str) -> bool:
-    """Whether a client id is that of an app, by its shape."""
+    """Whether a client ID has the format of an app's."""
     return client_id.startswith((OWN, MADE))
 
 
 async def find_app(store: Store, client_id: str, now: int) -> App | None:
-    """The app of a client id, of a client that is not suspended; in one statement and never from a cache."""
+    """The app of a client id, if its client isn't suspended. Read with one statement, never from a cache."""
     if not client_id.startswith(OWN):
         if not client_id.startswith(MADE):
             return None
@@ -178,12 +178,12 @@ async def find_app(store: Store, client_id: str, now: int) -> App | None:
 
 
 def own_app_id(client: str) -> str:
-    """The client id of the app that a tenant has from the start. ``client``: its identifier."""
+    """The client ID of a tenant's built-in app. ``client``: its identifier."""
     return OWN + client
 
 
 def list_apps(unit: TenantUnit) -> list[App]:
-    """All apps of the client, the one that it has from the start first, then the oldest."""
+    """All apps of the client: the built-in one first, then the oldest."""
     tenant = tenants.get(unit, unit.tenant_id)
     own = App(own_app_id(tenant.identifier), _NAME_OF_OWN, tenant_id=tenant.id, client=tenant.identifier)
     return [own, *unit.all(_LIST)]
@@ -195,8 +195,8 @@ def app_names(unit: TenantUnit) -> dict[str, str]:
 
 
 def get_app(unit: TenantUnit, app_id: str, *, lock: bool = False, shared: bool = False) -> App:
-    """An app that was created. ``lock``: until the transaction ends; ``shared``: keeps it from being changed or removed
-    until then, for a session that the app gets. Raises NotFound."""
+    """An app that was created. ``lock``: locks it until the transaction ends; ``shared``: prevents changes and removal
+    until then, while the app gets a session. Raises NotFound."""
     return existing(unit.first(_LOCK if lock else _SHARE if shared else _GET, of_id=app_id))
 
 
@@ -228,7 +228,7 @@ def changed(app: App, given: Mapping[str, Any]) -> App:
 
 
 def is_narrower(before: App, after: App) -> bool:
-    """Whether the app can ask for less than before, lets in fewer users, or asks for more of them."""
+    """Whether the change reduces the app's scopes or users, or requires more of its users."""
     lets_fewer_in = after.roles and (not before.roles or before.roles & ~after.roles)
     asks_more = after.second_factor > before.second_factor or after.consent > before.consent
     return bool(lets_fewer_in) or asks_more or not set(before.scopes.split()) <= set(after.scopes.split())
@@ -255,7 +255,7 @@ def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mappin
 
 
 def remove_app(unit: TenantUnit, who: Request, app_id: str) -> int:
-    """Removes an app and ends its sessions; how many there were. Raises Forbidden, ReauthenticationRequired,
+    """Removes an app and ends its sessions. Returns how many there were. Raises Forbidden, ReauthenticationRequired,
     NotFound."""
     _check_manages(unit, who, app_id)
     app = get_app(unit, app_id, lock=True)
@@ -290,15 +290,14 @@ def _check_manages(unit: TenantUnit, who: Request, app_id: str = "") -> None:
 
 
 def _check_rank(unit: TenantUnit, who: Request, *scopes: str) -> None:
-    """Only an Admin manages an app that can ask for a permission by which access is given: its owner could use it
-    with the rank of its users."""
+    """Only an Admin manages an app that can request a permission to grant access. Otherwise, its owner could act with
+    the rank of its users."""
     if any(_MANAGING.intersection(one.split()) for one in scopes):
         rank.check_is_admin(unit, who, "Only an Admin manages an app that may manage users or settings")
 
 
 def _check_called(unit: TenantUnit, who: AccountRequest, before: App, after: App) -> None:
-    """Only an Admin chooses an address that the server calls: it can be in a private network, if the server calls any
-    there."""
+    """Only an Admin can choose an address that the server calls, because it might be in a private network."""
     if after.backchannel_uri is not None and after.backchannel_uri != before.backchannel_uri:
         rank.check_is_admin(unit, who, "Only an Admin sets the back-channel logout URI of an app")
         try:
@@ -382,20 +381,20 @@ def _addresses(kind: str, listed: Iterable[str], member: str) -> str:
 
 
 def _shown(app: App) -> dict[str, Any]:
-    """As the audit trail shows it."""
+    """The app as the audit trail shows it."""
     if app.kind == "device":
         return {"name": app.name, "kind": app.kind}
     shown = {name: getattr(app, name) for name in ("kind", *GIVEN)}
     return shown | {"roles": role_names(app.roles), "jwks": key_ids(app.jwks)}
 
 
-# A secret has no end of its own: an app whose secret ran out would keep everyone out. Rotation gives the old one an
-# end, and revoking it ends it.
+# A secret doesn't expire on its own, because an expired one would block every sign-in to the app. Rotation sets an end
+# for the old secret, and revocation ends it immediately.
 
 
 class AppSecret(NamedTuple):
     """``hint``: its last four characters. Times in milliseconds; ``ends_at`` None: no end. ``text``: the secret itself,
-    of a new one, for the answer alone."""
+    only in the response that creates it."""
 
     id: str
     app_id: str
@@ -461,18 +460,18 @@ def revoke_secret(unit: TenantUnit, who: Request, app_id: str, secret_id: str) -
 
 
 def _end_secret(unit: TenantUnit, app: App, secret_id: str, now: int, ends_at: int) -> AppSecret:
-    """The live secret, as it was, which ends then, and not later than it would. Raises NotFound."""
+    """Sets an earlier end for a live secret, and returns it as it was before. Raises NotFound."""
     found = existing(next((one for one in list_secrets(unit, now, app.id) if one.id == secret_id), None))
     unit.change(_END_SECRET, of_id=found.id, new_ends_at=min(found.ends_at or ends_at, ends_at))
     return found
 
 
-# A grant is what a user lets an app do: by consent, or silently where the app asks for none.
+# A grant is what a user lets an app do: by consent, or silently if the app doesn't ask for it.
 
 
 class Grant(NamedTuple):
-    """``scopes``: separated by blanks; ``given_at``: when it was given first; ``consented_at``: when the user agreed to
-    the scopes, None: nobody asked; ``recorded_at``: when the trail last had it. Times in milliseconds."""
+    """``scopes``: separated by blanks; ``given_at``: when it was first granted; ``consented_at``: when the user agreed
+    to the scopes, None: nobody asked; ``recorded_at``: when the trail last had it. Times in milliseconds."""
 
     user_id: int
     app_id: str
@@ -507,7 +506,7 @@ _WITHDRAW = tenant_scoped(delete(app_grants).where(_OF_USER, _OF_APP))
 
 
 def find_grant(unit: TenantUnit, user_id: int, app_id: str, now: int) -> Grant:
-    """The grant of a user to an app; an empty one, given ``now``, where there is none."""
+    """The grant of a user to an app; an empty one, granted ``now``, if there is none."""
     fresh = Grant(
         user_id=user_id, app_id=app_id, scopes="", given_at=now, consented_at=None, last_used_at=now, recorded_at=None
     )
@@ -515,29 +514,29 @@ def find_grant(unit: TenantUnit, user_id: int, app_id: str, now: int) -> Grant:
 
 
 def put_grant(unit: TenantUnit, grant: Grant) -> None:
-    """Stores a grant, in place of the one that the user gave the app before; when it was given first stays."""
+    """Stores a grant in place of the user's previous one for the app. The time of the first grant stays."""
     unit.change_later(_GIVE, **grant._asdict())
 
 
 def list_grants(unit: TenantUnit, user_id: int) -> list[tuple[Grant, App]]:
-    """The apps with access to a user's account, with what each can do; the first one that got it first."""
+    """The apps with access to a user's account and what each can do, oldest access first."""
     found = {app.id: app for app in unit.all(_LIST)}
     return [(one, found[one.app_id]) for one in unit.all(_GRANTS_OF_USER, of_user=user_id) if one.app_id in found]
 
 
 def list_grants_of(unit: TenantUnit, app_id: str, most: int) -> list[Grant]:
-    """Grants of users to an app, at most so many, the one that was used last first."""
+    """Grants of users to an app, most recently used first, with a maximum number."""
     return unit.all(_GRANTS_OF_APP, of_id=app_id, most=most)
 
 
 def count_grants_of(unit: TenantUnit, app_id: str) -> int:
-    """The number of users who let an app in."""
+    """The number of users who granted an app access."""
     return unit.one(_COUNT_GRANTS, of_id=app_id)
 
 
 def withdraw(unit: TenantUnit, who: Request, user_id: int, app_id: str) -> int:
-    """Removes an app from a user's account: what the user let it do, its codes and its sessions of the user; how many
-    sessions ended. Raises NotFound."""
+    """Removes an app from a user's account: its grant, codes, and sessions of the user. Returns how many sessions
+    ended. Raises NotFound."""
     step_up.not_for_devices(who)
     app = get_app(unit, app_id)
     if not unit.change(_WITHDRAW, of_user=user_id, of_id=app_id):
@@ -563,6 +562,6 @@ _ORIGINS = cross_tenant(
 
 
 async def origins_of(store: Store, client: str) -> frozenset[str] | None:
-    """The origins that apps of a client list, of all of them; None for a client that has none, or is suspended."""
+    """The origins that a client's apps list. None if the client has no apps or is suspended."""
     found: list[str] = await store.read(lambda unit: unit.all(_ORIGINS, identifier=client))
     return frozenset(origin for listed in found for origin in listed.split()) if found else None

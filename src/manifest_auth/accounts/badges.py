@@ -39,16 +39,16 @@ from manifest_auth.text.scan_codes import ScanKind
 # none can be tried (NIST SP 800-63B-4, section 3.1.1.2).
 
 TEMPORARY_S: Final = 72 * HOUR
-#: So many wrong ones in a row kill a PIN.
+#: The number of incorrect entries in a row that block a PIN.
 MOST_WRONG: Final = 10
 _P = badge_pins.c
 
 
 class Pin(NamedTuple):
-    """``temporary_until``: when one ends that a manager gave, or that replaced such a one at a device; None for one
-    that its user set in the account, where nobody else can have chosen it. ``given``: as a manager gave it, so the next
-    sign-in replaces it; ``given_by``: that manager, as in the audit trail; ``wrong``: in a row. Times in
-    milliseconds."""
+    """``temporary_until``: when a PIN expires that a manager issued, or that replaced one on a device. None for a PIN
+    that its user set in the account, where nobody else can have chosen it. ``given``: issued by a manager, so the next
+    sign-in replaces it; ``given_by``: that manager, as in the audit trail; ``wrong``: incorrect entries in a row. Times
+    in milliseconds."""
 
     user_id: int
     hash: str
@@ -61,12 +61,12 @@ class Pin(NamedTuple):
     dead_at: int | None
 
     def is_usable(self, now: int) -> bool:
-        """Whether a right entry can sign in."""
+        """Whether the correct PIN can sign in."""
         return self.dead_at is None and (self.temporary_until is None or self.temporary_until > now)
 
 
 class BadgePinData(Wire, frozen=True):
-    """``temporaryUntil``: when a PIN ends that a manager gave, or that replaced such a PIN at a device; it works only
+    """``temporaryUntil``: when a PIN expires that a manager issued, or that replaced one on a device; it works only
     with a temporary badge. Null for a PIN that the user set in the account. ``deadAt``: since when it signs no one in,
     after ten wrong ones in a row."""
 
@@ -116,8 +116,8 @@ def prepare_pin(random: Random, pin: str) -> Prepared:
 
 
 def entered_pin(unit: TenantUnit, sealer: Sealer, found: Pin, pin: str) -> str | None:
-    """The text that the hasher compares with the stored hash. None where no secret key opens the PIN's own: none
-    matches."""
+    """The text that the hasher compares with the stored hash. None if no secret key decrypts the PIN's own key: then no
+    entry matches."""
     try:
         pepper = sealer.open(found.pepper, _row(unit, found.user_id))
     except CannotOpen:
@@ -137,42 +137,42 @@ def put_pin(
     *,
     given: bool = False,
 ) -> None:
-    """Stores a hashed PIN in place of the one before, dead or not. ``temporary_until``, ``given_by``, ``given``: see
-    :class:`Pin`."""
+    """Stores a hashed PIN in place of the previous one, blocked or not. ``temporary_until``, ``given_by``, ``given``:
+    see :class:`Pin`."""
     values = {"hash": hashed, "set_at": now, "temporary_until": temporary_until, "given_by": given_by}
     pepper = sealer.seal(prepared.pepper, _row(unit, user_id))
     unit.change(_PUT_PIN, user_id=user_id, pepper=pepper, given=int(given), **values)
 
 
 def show_pin(unit: TenantUnit, user_id: int) -> BadgePinData | None:
-    """The user's PIN, dead or not, as people see it."""
+    """The user's PIN, blocked or not, as the interface shows it."""
     pin = find_pin(unit, user_id)
     return None if pin is None else BadgePinData.of(pin)
 
 
 def find_pin(unit: TenantUnit, user_id: int, *, lock: bool = False) -> Pin | None:
-    """The user's PIN, dead or not; ``lock``: until the transaction ends."""
+    """The user's PIN, blocked or not. ``lock``: locks it until the transaction ends."""
     return unit.first(_LOCK if lock else _FIND, of_user=user_id)
 
 
 def count_pin_try(unit: TenantUnit, found: Pin, now: int) -> bool:
-    """Counts an entry as wrong before it is judged, so that parallel ones cannot outrun the count. False if none is
-    judged anymore: the PIN is dead, was replaced, or has had all its wrong ones."""
+    """Counts an entry as wrong before it is judged, so that parallel entries can't bypass the limit. False if no entry
+    is accepted: the PIN is blocked, was replaced, or has used up its attempts."""
     return unit.change(_COUNT_TRY, of_user=found.user_id, of_hash=found.hash, now=now) == 1
 
 
 def uncount_pin_try(unit: TenantUnit, user_id: int) -> None:
-    """Takes a counted entry back that was not judged."""
+    """Reverses the count of an entry that was not checked."""
     unit.change(_UNCOUNT_TRY, of_user=user_id)
 
 
 def pin_was_right(unit: TenantUnit, user_id: int) -> None:
-    """Forgets the wrong ones."""
+    """Resets the count of incorrect entries."""
     unit.change(_PIN_RIGHT, of_user=user_id)
 
 
 def kill_pin(unit: TenantUnit, found: Pin, now: int) -> bool:
-    """Ends the PIN after the last wrong one that it can have. False if it lives on, or was dead."""
+    """Blocks the PIN after the last incorrect entry that is allowed. False if it isn't blocked now, or already was."""
     return unit.change(_KILL_PIN, of_user=found.user_id, of_hash=found.hash, now=now) == 1
 
 
@@ -202,7 +202,7 @@ COMMON: Final = frozenset(_COMMON.split())
 
 LONGEST_PIN: Final = 32
 _YEARS = range(1900, 2100)
-#: Where day (d), month (m) and year (y) stand in a PIN that is a date.
+#: Positions of day (d), month (m) and year (y) in a PIN that is a date.
 _DATES: Final = ("ddmmyy", "mmddyy", "yymmdd", "mmyyyy", "yyyymm", "ddmmyyyy", "mmddyyyy", "yyyymmdd")
 
 
@@ -227,7 +227,7 @@ def is_guessable(pin: str) -> bool:
 
 
 def _is_run(pin: str) -> bool:
-    """Whether each digit is one more than the one before, or each is one less; 0 comes after 9."""
+    """Whether each digit is one more than the previous one, or one less. 0 comes after 9."""
     steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(pin)}
     return steps in ({1}, {9})
 
@@ -299,12 +299,12 @@ def add(unit: TenantUnit, badge: Badge, code_hash: str) -> None:
 
 
 def end(unit: TenantUnit, user_id: int, badge_id: str, now: int) -> bool:
-    """Ends a live badge of the user. False when there is no such one."""
+    """Ends a live badge of the user. False if there is none."""
     return unit.change(_END, of_user=user_id, of_id=badge_id, now=now, at=now) == 1
 
 
 def end_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> int:
-    """Ends the user's live badges that were issued ``since`` a time (milliseconds); how many there were."""
+    """Ends the user's live badges that were issued ``since`` a time (milliseconds). Returns how many there were."""
     return unit.change(_END_ALL, of_user=user_id, now=now, at=now, since=since)
 
 
@@ -313,11 +313,11 @@ def used(unit: TenantUnit, badge_id: str, now: int) -> None:
     unit.change_later(_USED, of_id=badge_id, now=now)
 
 
-# The rules of rank hold as for all else (:mod:`manifest_auth.accounts.rank`). A badge opens sessions with the roles
-# Operator and Viewer alone, so only users who hold one of them get one. The user is told by email of a badge and of a
-# PIN: who issues the one and gives the other could sign in as the user.
+# The rules of rank apply as usual (:mod:`manifest_auth.accounts.rank`). A badge opens sessions only with the roles
+# Operator and Viewer, so only users with one of them can get one. The user gets an email about each badge and PIN,
+# because a manager who issues both could sign in as the user.
 
-#: Of a user's roles, a session by badge has these.
+#: The only roles that a badge session can have.
 BADGE_ROLES: Final = Role.OPERATOR.bit | Role.VIEWER.bit
 
 
@@ -329,7 +329,7 @@ class NewBadge(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """A user's live ``badges`` and the ``pin``, dead or not. ``why_not``: why the user can have none, empty if they
+    """A user's live ``badges`` and the ``pin``, blocked or not. ``why_not``: why the user can't have one; empty if they
     can."""
 
     badges: list[Badge]
@@ -338,7 +338,7 @@ class Overview(NamedTuple):
 
 
 def check_on(settings: TenantSettings, user: User) -> None:
-    """Raises Conflict where the client lets no one sign in with a badge, or this user has no role for it."""
+    """Raises Conflict if the client doesn't allow badges, or the user has no role for them."""
     if why := _why_not(settings, user):
         raise Conflict(why)
 
@@ -361,7 +361,7 @@ def look(unit: TenantUnit, who: Request, user_id: int) -> Overview:
 
 
 def issue_badge(unit: TenantUnit, who: AccountRequest, user_id: int, kind: BadgeKind) -> NewBadge:
-    """A new badge of the user; one of the same kind that lives ends, and with it sessions by badge. Raises NotFound,
+    """Issues a new badge to the user. A live badge of the same kind ends, and so do sessions by badge. Raises NotFound,
     Forbidden, Conflict, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_PASSWORDS)
     user, now, random = rank.get_managed(unit, who, user_id), who.now, who.services.random
@@ -381,7 +381,7 @@ def issue_badge(unit: TenantUnit, who: AccountRequest, user_id: int, kind: Badge
 
 
 def end_badge(unit: TenantUnit, who: Request, user_id: int, badge_id: str) -> None:
-    """Ends a badge at once, and the user's sessions by badge. Raises NotFound, Forbidden."""
+    """Ends a badge and the user's badge sessions immediately. Raises NotFound, Forbidden."""
     user, now = rank.get_managed(unit, who, user_id), who.now
     if not end(unit, user.id, badge_id, now):
         raise NotFound()
@@ -390,13 +390,13 @@ def end_badge(unit: TenantUnit, who: Request, user_id: int, badge_id: str) -> No
 
 
 def drop_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> tuple[int, bool]:
-    """Ends the badges of a user that were issued ``since`` a time (milliseconds), and deletes the PIN where it was set
-    since then, but ends no session; how many badges there were, and whether there was a PIN."""
+    """Ends the badges of a user that were issued ``since`` a time (milliseconds), and deletes the PIN if it was set
+    since then, but ends no session. Returns the number of badges, and whether there was a PIN."""
     return end_all(unit, user_id, now, since=since), unit.change(_DROP_PIN, of_user=user_id, since=since) == 1
 
 
 def check_reset(unit: TenantUnit, who: Request, user_id: int) -> int:
-    """Checks that ``who`` can give the user a temporary PIN; the least number of its digits. Raises as
+    """Checks that ``who`` can give the user a temporary PIN; returns its minimum number of digits. Raises as
     :func:`reset_pin`."""
     step_up.check(who, Act.OTHERS_FACTORS)
     settings = _settings(unit)
@@ -405,8 +405,8 @@ def check_reset(unit: TenantUnit, who: Request, user_id: int) -> int:
 
 
 def reset_pin(unit: TenantUnit, who: AccountRequest, user_id: int, prepared: Prepared, hashed: str) -> int:
-    """Stores a temporary PIN in place of the one before, which also ends sessions by badge; when it ends, milliseconds.
-    Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
+    """Stores a temporary PIN in place of the previous one, and ends badge sessions. Returns when it expires, in
+    milliseconds. Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
     check_reset(unit, who, user_id)
     user, now = rank.get_managed(unit, who, user_id), who.now
     ends_at = now + TEMPORARY_S * 1000
@@ -417,7 +417,7 @@ def reset_pin(unit: TenantUnit, who: AccountRequest, user_id: int, prepared: Pre
 
 
 def givers_still_may(unit: TenantUnit, badge: Badge, pin: Pin) -> bool:
-    """Whether those who issued a temporary badge and gave a temporary PIN can still manage the user."""
+    """Whether the managers who issued a temporary badge and PIN can still manage the user."""
     givers = (badge.issued_by if badge.kind == "temporary" else None, pin.given_by)
     return all(
         rank.still_may(unit, one, Permission.USERS_MANAGE, users.get(unit, badge.user_id))
@@ -427,8 +427,8 @@ def givers_still_may(unit: TenantUnit, badge: Badge, pin: Pin) -> bool:
 
 
 def set_own_pin(unit: TenantUnit, who: AccountRequest, prepared: Prepared, hashed: str) -> None:
-    """Stores the caller's new PIN in place of the one before, which also ends the caller's sessions by badge.
-    Raises Conflict, ReauthenticationRequired."""
+    """Stores the caller's new PIN in place of the previous one, and ends the caller's badge sessions. Raises Conflict,
+    ReauthenticationRequired."""
     me = check_own(unit, who)
     put_pin(unit, who.services.sealer, me.id, prepared, hashed, who.now)
     ended = device_sessions.end_by_badge(unit, me.id, "pin_changed", who.now)
@@ -436,7 +436,7 @@ def set_own_pin(unit: TenantUnit, who: AccountRequest, prepared: Prepared, hashe
 
 
 def check_own(unit: TenantUnit, who: Request) -> User:
-    """The caller, locked, who can have a PIN. Raises Conflict, ReauthenticationRequired."""
+    """The caller, locked. Checks that they can have a PIN. Raises Conflict, ReauthenticationRequired."""
     step_up.check(who, Act.PIN)
     me = users.get(unit, who.user.user_id, lock=True)
     check_on(_settings(unit), me)

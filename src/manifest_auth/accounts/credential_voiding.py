@@ -3,7 +3,7 @@
 It runs before the account becomes an Admin's, before a provider's person is linked to it by address
 (docs/decisions/0034-gain-of-admin.md), and when the owner undoes a change of the address.
 
-All kinds of credentials are listed here once, so that a new kind joins all cases. The password is the exception:
+This module lists all kinds of credentials once, so a new kind is covered in every case. The password is the exception:
 ``users`` removes it together with the change of roles.
 """
 
@@ -44,9 +44,9 @@ class Voided(NamedTuple):
 def void(
     unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, undo_ends: bool = False, since: int = 0
 ) -> Voided:
-    """Ends all credentials of the account except the password, proved identities, and the identity ``but``. ``user``:
-    locked. ``reason``: why its sessions ended. ``undo_ends``: email changes in force can no longer be undone
-    either. ``since``: factors, identities, badges and the PIN stay that were added before that time (milliseconds)."""
+    """Ends all credentials of the account except the password, verified identities, and the identity ``but``. ``user``:
+    locked. ``reason``: why its sessions ended. ``undo_ends``: confirmed email changes can no longer be undone either.
+    ``since``: factors, identities, badges and a PIN that were added before that time (milliseconds) stay."""
     changes = email_changes
     kept, gone, granted = providers.unlink_unproved(
         unit, user.id, user.email, claims.domain_counts, but=but, since=since
@@ -80,7 +80,7 @@ def void(
 class AdminGain:
     """Voids an account that gains the role Admin, and records it; passed to :func:`users.set_roles` and
     :func:`users.restore`. ``path``: how the role is gained; ``by``: the granting actor, as in the audit trail; ``but``:
-    an identity that is proved. Raises Conflict where the address is in doubt."""
+    a verified identity. Raises Conflict if the address is in doubt."""
 
     who: Request
     path: str
@@ -99,13 +99,13 @@ class AdminGain:
 
     @property
     def leaves_no_access(self) -> bool:
-        """Whether the role was gained, and the account has no credential left."""
+        """Whether the user gained the role and has no credential left."""
         return self.voided is not None and not self.voided.kept
 
 
 def address_is_in_doubt(unit: TenantUnit, user: User, now: int) -> bool:
-    """Whether a user who is not an Admin changed the account's address within the last week: it can be that user's
-    mailbox. An Admin who sets the address, even to the same one, ends the doubt."""
+    """Whether a user who is not an Admin changed the account's address within the last week: the mailbox might be that
+    user's. An Admin who sets the address, even to the same one, ends the doubt."""
     change = email_changes.latest(unit, user.id, now)
     return change is not None and not is_admin_actor(unit, change.started_by)
 
@@ -119,7 +119,7 @@ def is_admin_actor(unit: TenantUnit, actor: str) -> bool:
 
 
 def no_gain(unit: TenantUnit, user: User) -> None:
-    """The ``gain`` of a change that only removes roles. Raises AssertionError: such a change gives no one Admin."""
+    """The ``gain`` of a change that only removes roles. Raises AssertionError: such a change makes nobody an Admin."""
     raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
 
 
@@ -130,7 +130,7 @@ def gain_by_groups(ctx: Request, provider: Provider, identity: Identity) -> Admi
 
 def drop_credentials(unit: TenantUnit, ctx: Request, provider: Provider, user: User) -> tuple[User, Voided]:
     """Runs before a person is linked to the account by address: a previous holder of the account keeps no credential. A
-    password that was set with a link mailed to that address stays."""
+    password that was set with a link emailed to that address stays."""
     drops = user.password_hash is not None and not users.password_is_proved(user)
     after = users.drop_password(unit, user) if drops else user
     voided = void(unit, user, "linked_by_domain", ctx.now)

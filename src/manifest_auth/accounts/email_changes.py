@@ -24,16 +24,16 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy
 
-# The key is the hash of the token that was mailed to the new address; ``undo_key`` that of another token, mailed to the
-# old one. Callers check whether client and user are still active.
+# The key is the hash of the token that was mailed to the new address; ``undo_key`` is the hash of another token, mailed
+# to the old one. Callers check whether client and user are still active.
 
 CONFIRM_S = DAY
 UNDO_S = 7 * DAY
 
 
 class EmailChange(NamedTuple):
-    """``started_by``: the actor, as in the audit trail. ``closed_at``: from then on it can be neither confirmed nor
-    undone."""
+    """``started_by``: the actor, as in the audit trail. ``closed_at``: when it stopped being possible to confirm or
+    undo it."""
 
     tenant_id: int
     key: str
@@ -124,25 +124,25 @@ def add(unit: TenantUnit, user: User, new_email: str, token: str, started_by: st
 
 
 def add_done(unit: TenantUnit, user: User, new_email: str, token: str, started_by: str, now: int) -> None:
-    """Stores a change that took effect at once, where no mail is set up; it has no link to undo it. ``user``: as
-    before. ``token``: random, sent to no one."""
+    """Stores a change that took effect immediately because no mail is set up. It can't be undone by a link. ``user``:
+    as before. ``token``: random, sent to no one."""
     add(unit, user, new_email, token, started_by, now)
     unit.change(_DONE, of_key=key_of(token), until=now + UNDO_S * 1000, now=now)
 
 
 def latest(unit: TenantUnit, user_id: int, now: int) -> EmailChange | None:
-    """The change that set the user's present address, if it is less than a week old and was not closed."""
+    """The change that set the user's current address, if it is less than a week old and was not closed."""
     return unit.first(_LATEST, of_user=user_id, now=now)
 
 
 def find_in_any_tenant(unit: SystemUnit, token: str) -> EmailChange | None:
-    """A change of any tenant, open or not, by the token that confirms it or by the one that undoes it; None: none has
-    it."""
+    """A change of any tenant, open or not, by the token that confirms it or by the one that undoes it; None if there is
+    none."""
     return unit.first(_ANYWHERE, key=key_of(token))
 
 
 def get(unit: TenantUnit, key: str) -> EmailChange:
-    """An existing change, as it is now."""
+    """The current state of an existing change."""
     found = unit.first(_BY_KEY, key=key)
     assert found is not None
     return found
@@ -164,12 +164,12 @@ def confirm(unit: TenantUnit, change: EmailChange, undo_token: str, now: int) ->
 
 
 def close_pending(unit: TenantUnit, user_id: int, now: int) -> int:
-    """Closes pending changes; those in force can still be undone. Returns how many there were."""
+    """Closes pending changes. Confirmed ones can still be undone. Returns how many there were."""
     return unit.change(_CLOSE_PENDING, of_user=user_id, now=now)
 
 
 def close_since(unit: TenantUnit, change: EmailChange, now: int) -> int:
-    """Closes a change in force, every later one, and pending ones: an attacker who set the first address can neither
+    """Closes a confirmed change, every later one, and pending ones. An attacker who set the first address can neither
     confirm nor undo any of the others."""
     return unit.change(_CLOSE_SINCE, of_user=change.user_id, since=change.confirmed_at, now=now)
 
@@ -180,7 +180,7 @@ def close_all(unit: TenantUnit, user_id: int, now: int) -> int:
 
 
 #: How many changes a day a client can start for one user, and for one address: a mailbox must not be flooded. Each
-#: client has its own counters, so that none uses up another's attempts.
+#: client has its own counters, so that no client can use up another's attempts.
 FLOOD = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY * 1000, ceiling=20)
 
 
@@ -192,8 +192,8 @@ class Started(NamedTuple):
 
 
 def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, own: bool = False) -> Started:
-    """Queues emails to both mailboxes; an earlier pending change closes. Only where mail is set up. ``user``: locked.
-    ``own``: requested by the user, whose answer does not reveal that the address is taken; its mailbox is told.
+    """Queues emails to both mailboxes; an earlier pending change closes. Requires mail. ``user``: locked. ``own``:
+    requested by the user; the response doesn't reveal that the address is taken, and its mailbox is notified.
 
     Raises ValidationError, RateLimited, Conflict for a deactivated user, and for a taken address that is not ``own``.
     """

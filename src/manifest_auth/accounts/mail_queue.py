@@ -1,8 +1,7 @@
 """Emails to users: recipient and language, notices about their factors, and the queue of all outgoing emails.
 
-Owns ``queued_mails``. An email is sent at once after the commit, and retried later where the mail server did not
-accept it; what it rejects for good is not retried. One process at a time tries a row: it advances the row's next
-attempt first.
+Owns ``queued_mails``. An email is sent immediately after the commit, and retried later if the mail server didn't accept
+it. Permanent rejections aren't retried. One process at a time tries a row: it advances the row's next attempt first.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from manifest_auth.throttle import Throttle
 LEASE_MS = 15_000  # for the first attempt, by the process that queued the email
 LIFE_MS = 3_600_000
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
-#: The purpose of an email that is not in the look of the client whose queue it is in.
+#: The purpose of an email that doesn't use the branding of the client in whose queue it is.
 TO_OPERATOR = "operator"
 _LARGEST_LOGO = 64 * 1024  # of an email, bytes; pages take four times as much
 _OF_ONE_CLIENT = 2  # in one batch, so that one client's failing emails do not delay others
@@ -114,12 +113,12 @@ def take(unit: TenantUnit, row: MailRow, now: int) -> bool:
 
 
 def refused(unit: TenantUnit, key: str, code: int, now: int) -> None:
-    """Deletes an email that the mail server rejected for good, and records that, with its reply code."""
+    """Deletes an email that the mail server permanently rejected, and records that, with its reply code."""
     _record(unit, unit.first(_END, of_id=key), now, refused=code)
 
 
 def _record(unit: TenantUnit, ended: MailRow | None, now: int, **more: int) -> None:
-    """``ended``: None if another process was first."""
+    """``ended``: None if another process sent it first."""
     if ended is not None:
         detail = {"purpose": ended.purpose, "tries": ended.tries, "since": when(ended.created_at), **more}
         audit.record(unit, Origin(now, "system", "", "mail-queue"), Event.MAIL_FAILED, ended.subject, **detail)
@@ -159,7 +158,7 @@ class MailQueue:
     ) -> None:
         self._mail, self._store, self._sealer = mail, store, sealer
         self._clock, self._random, self._log = clock, random, log
-        self._sending: dict[str, asyncio.Task[bool]] = {}  # by id, for as long as someone can wait for it
+        self._sending: dict[str, asyncio.Task[bool]] = {}  # by id, for as long as someone might wait for it
 
     @property
     def is_set_up(self) -> bool:
@@ -218,7 +217,7 @@ class MailQueue:
         store, deadline = self._store.of(mail.tenant_id), self._mail.deadline(seconds)
         look = PRODUCT
         if mail.purpose != TO_OPERATOR:
-            with contextlib.suppress(NotFound, StoreUnavailable):  # the email is more important than its look
+            with contextlib.suppress(NotFound, StoreUnavailable):  # the email matters more than its branding
                 look = await store.read(look_of)
         failed = await self._mail.send(mail.email, deadline, request_id, mail.id, look)
         now = self._clock.now_ms()
@@ -255,7 +254,7 @@ class MailQueue:
             await store.write(lambda unit: _record(unit, unit.first(_GIVE_UP, of_id=row.id, seen=seen), now))
             return
         if await store.write_quickly(lambda unit: take(unit, row, now)):
-            # Sealed with another secret key, which can be restored within the hour.
+            # Sealed with another secret key, which might be restored within the hour.
             with contextlib.suppress(CannotOpen):
                 await self._try(self._opened(row), BACKGROUND_BUDGET_S, "mail-queue")
 
@@ -284,8 +283,8 @@ class AccountRequest(Request):
 
 
 def reader(user: User, tenant: Tenant, email: str = "") -> Reader:
-    """The user, in the language that the user chose, else the client's default, else English. ``email``: another
-    address than the current one."""
+    """The recipient: a user, with the language that they chose, else the client's default, else English. ``email``: an
+    address other than the current one."""
     wanted = (user.language, tenants.settings_of(tenant.settings).language)
     return Reader(email or user.email, next((tag for tag in wanted if tag in LANGUAGES), "en"), tenant.name)
 
@@ -316,8 +315,8 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
 
 
 def tell(unit: TenantUnit, request: AccountRequest, user: User, event: Event, **detail: Any) -> None:
-    """Records one of the events above, and queues its email to the user's address: neither is left out. ``detail``: of
-    the event."""
+    """Records one of the events above, and queues its email to the user's address: neither happens without the other.
+    ``detail``: of the event."""
     subject, queue = f"user:{user.id}", request.services.mail_queue
     audit.record(unit, request, event, subject, **detail)
     if not queue.is_set_up:

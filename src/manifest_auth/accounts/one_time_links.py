@@ -44,7 +44,7 @@ LIFE_S = {Purpose.INVITATION: 72 * HOUR, Purpose.RESET: 30 * MINUTE}
 
 class Link(NamedTuple):
     """``invited_by``: the actor who made it, as in the audit trail (``user:5``, ``admin:1``); the user for "forgot
-    password". ``emailed``: 1 where it was only mailed to the user's address, so that using it proves the mailbox."""
+    password". ``emailed``: 1 if it was only emailed to the user's address, so that using it verifies the mailbox."""
 
     id: int
     tenant_id: int
@@ -94,8 +94,8 @@ def make(
     life_s: int | None = None,
 ) -> int:
     """Stores a link with a random token; earlier ones of the user for the same purpose close. ``emailed``: it is only
-    mailed to the user's own address. ``life_s``: lifetime in seconds, in place of the purpose's. Returns when it
-    expires, in milliseconds."""
+    emailed to the user's own address. ``life_s``: lifetime in seconds, instead of the purpose's default. Returns when
+    it expires, in milliseconds."""
     close(unit, user_id, now, purpose)
     expires_at = now + (life_s or LIFE_S[purpose]) * 1000
     unit.first(
@@ -117,7 +117,7 @@ def find(unit: TenantUnit, token: str) -> Link | None:
 
 
 def find_in_any_tenant(unit: SystemUnit, token: str) -> Link | None:
-    """A link of any tenant, open or not; None: no link has this token."""
+    """A link of any tenant, open or not; None if no link has this token."""
     return unit.first(_ANYWHERE, key=_key(token))
 
 
@@ -132,7 +132,7 @@ def use(unit: TenantUnit, link: Link, now: int) -> bool:
 
 
 def close(unit: TenantUnit, user_id: int, now: int, purpose: Purpose | None = None) -> int:
-    """Closes the open links of a user, of one purpose or of all; how many there were."""
+    """Closes the open links of a user, of one purpose or of all. Returns how many there were."""
     if purpose is None:
         return unit.change(_CLOSE_ALL, of_user=user_id, now=now)
     return unit.change(_CLOSE, of_user=user_id, of_purpose=purpose.value, now=now)
@@ -143,12 +143,11 @@ def address(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}{PAGE}#{token}"
 
 
-# A link is created in the transaction, and delivered after its commit.
-#
-# Where mail is set up, the link goes only to the user's own address, even if the mail server is down now. Only where no
-# mail is set up is it returned to the administrator.
+# A link is created in the transaction, and delivered after its commit. If mail is set up, the link goes only to the
+# user's own address, even if the mail server is down at the moment. It is returned to the administrator only if no mail
+# is set up.
 
-#: How many links a day one user can be sent before growing pauses.
+#: The number of links a day for one user before the waiting times grow.
 FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)
 
 
@@ -194,14 +193,14 @@ def make_link(
     is_only_access: bool = False,
 ) -> NewLink:
     """A link for a user whom ``who`` can manage; an earlier one for the same purpose closes. ``is_returned``: to the
-    caller, instead of an email; None: where no mail is set up. ``is_only_access``: the user has no other way to sign
-    in, so the link lives as long as an invitation. Raises Conflict for a deactivated user."""
+    caller, instead of an email; None: only if no mail is set up. ``is_only_access``: the user has no other way to sign
+    in, so the link is valid as long as an invitation. Raises Conflict for a deactivated user."""
     if user.deactivated_at is not None:
         raise Conflict(_("The user is deactivated"))
     services, actor, now = who.services, who.caller.actor, who.now
     shown = not services.mail_queue.is_set_up if is_returned is None else is_returned
     if shown:
-        step_up.not_for_machines(who)  # the link goes to the mailbox of the user alone
+        step_up.not_for_machines(who)  # the link goes only to the user's mailbox
     elif not is_only_access:
         key = throttle.span_key("links", unit.tenant_id, user.id, now=now, span_s=DAY)
         count_emails(unit, who, "link", [Counter(key, FLOOD)])
@@ -227,7 +226,7 @@ def make_link(
 
 
 def _inviter(caller: Caller) -> str:
-    """The person as the email names them; empty for a system admin, a command, and a machine."""
+    """The person's name for the email. Empty for a system admin, a command, and a machine."""
     if not isinstance(caller, Principal) or caller.is_service:
         return ""
     return emails.inviter(f"{caller.first_name} {caller.last_name}".strip(), caller.email)
@@ -240,7 +239,7 @@ def count_emails(unit: TenantUnit, request: AccountRequest, entry: EntryPoint, c
 
 
 def access_link(unit: TenantUnit, who: AccountRequest, user: User) -> NewLink:
-    """A link for a new Admin who has no other way to sign in: to set a new password or, where the client allows no
+    """A link for a new Admin who has no other way to sign in: to set a new password or, if the client allows no
     passwords, to sign in through a provider. Granting the role includes the right to do this."""
     return make_link(unit, who, user, Purpose.RESET if _by_password(unit) else Purpose.INVITATION, is_only_access=True)
 
@@ -250,5 +249,5 @@ def _by_password(unit: TenantUnit) -> bool:
 
 
 async def sent(request: AccountRequest, new_link: NewLink) -> NewLink:
-    """The link of a committed transaction, after some seconds at most for its email."""
+    """The link of a committed transaction. Waits a few seconds at most for its email."""
     return new_link._replace(sent=await request.services.mail_queue.delivered(request, new_link.queued))

@@ -61,7 +61,7 @@ def _has_little_beside(password: str, words: Sequence[str]) -> bool:
     """Whether the password consists of known words: zxcvbn accepts any three words in a row."""
     folded = [word.casefold() for word in words]
     parts = {part for word in folded for part in _SEPARATORS.split(word)}
-    whole = {_SEPARATORS.sub("", word) for word in folded}  # a name of short words, however it is written
+    whole = {_SEPARATORS.sub("", word) for word in folded}  # a name made of short words, in any spelling
     least = min(LEAST_BESIDE_WORDS, len(password))
     written, joined = password.casefold(), _SEPARATORS.sub("", password.casefold())
     left = _beside(joined, whole)

@@ -39,8 +39,8 @@ def manager(unit: TenantUnit, who: Request, permission: Permission = Permission.
 
 
 def still_may(unit: TenantUnit, actor: str, permission: Permission, over: User | None = None) -> bool:
-    """Whether an actor (as in the audit trail), who made something that works later, has the permission today, and
-    ranks high enough to use it on the user ``over``. System admins and the command line do."""
+    """Whether an actor (as in the audit trail), who created something that takes effect later, still has the permission
+    and ranks high enough to use it on the user ``over``. System admins and the command line always do."""
     kind, _, number = actor.partition(":")
     maker = users.find(unit, int(number)) if kind == "user" else None
     if maker is None:
@@ -51,8 +51,8 @@ def still_may(unit: TenantUnit, actor: str, permission: Permission, over: User |
 
 
 def get_managed(unit: TenantUnit, who: Request, user_id: int, *, admins: bool = False, own: str = "") -> User:
-    """The user, locked, whom ``who`` can manage. ``admins``: as for :func:`users.get`. ``own``: the message where users
-    must not do this to themselves. Raises NotFound, Forbidden."""
+    """The user, locked, whom ``who`` can manage. ``admins``: as for :func:`users.get`. ``own``: the error message if
+    users can't do this to themselves. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id, lock=True, admins=admins)
     if _checked(unit, who, user).user_id == user.id and own:
         raise Forbidden(own)

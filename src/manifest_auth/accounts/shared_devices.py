@@ -35,7 +35,7 @@ TOUCH_EVERY_MS: Final = 60_000
 
 
 class SharedDeviceData(Wire, frozen=True):
-    # ``enrolled_by``: the actor who made its code.
+    # ``enrolled_by``: the actor who created its code.
     id: str
     name: str
     place: str
@@ -85,7 +85,7 @@ LISTING = Listing(
 
 
 def seen_after(now: int) -> int:
-    """A device that was not seen after that is no longer known."""
+    """Devices that were last seen before this time are no longer known."""
     return now - UNUSED_MS
 
 
@@ -146,7 +146,7 @@ _DROP = tenant_scoped(delete(device_enrolments).where(_E.id == bindparam("of_id"
 
 
 def find_enrolment(unit: TenantUnit, now: int, *, code_hash: str = "", letters: str = "") -> EnrolmentData | None:
-    """The one with this code, or with these letters, where it still works."""
+    """The enrollment with this code or these letters, if it still works."""
     if code_hash:
         return unit.first(_BY_CODE, code=code_hash, now=now)
     return unit.first(_BY_LETTERS, typed=_mac(unit, letters), now=now)
@@ -157,14 +157,14 @@ def _mac(unit: TenantUnit, letters: str) -> str:
     return unit.macs.make(f"enrolment\0{unit.tenant_id}\0{letters}".encode("utf-8", "surrogatepass"))
 
 
-#: Devices of one client, those to come among them.
+#: Devices of one client, including pending enrollments.
 MOST: Final = 10_000
 LETTERS: Final = 10
 
 
 def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, place: str) -> NewEnrolment:
-    """A code that enrolls one device within ten minutes. ``place``: where it stands, can be empty. Raises Forbidden,
-    ValidationError, ReauthenticationRequired, Conflict where badges are turned off or there are too many devices."""
+    """A code that enrolls one device within ten minutes. ``place``: its location, can be empty. Raises Forbidden,
+    ValidationError, ReauthenticationRequired, Conflict if badges are turned off or there are too many devices."""
     step_up.check(who, Act.DEVICES)
     step_up.not_for_machines(who)
     name, place = fields.SHARED_DEVICE_NAME.check(name, "name"), fields.PLACE.check(place, "place")
@@ -195,7 +195,7 @@ def list_enrolments(unit: TenantUnit, now: int) -> list[EnrolmentData]:
 
 
 def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
-    """Takes a code back. Raises NotFound."""
+    """Revokes a code. Raises NotFound."""
     step_up.not_for_machines(who)
     if not unit.change(_DROP, of_id=enrolment_id, now=who.now):
         raise NotFound()
@@ -206,7 +206,7 @@ def enrol(
     unit: TenantUnit, acting: Acting, random: Random, found: EnrolmentData, token: str
 ) -> SharedDeviceData | None:
     """The device that a code was made for, with its new ``token``. None if the code was used in the meantime, or its
-    maker can make none anymore."""
+    creator is no longer allowed to create codes."""
     now = acting.origin.at
     if not rank.still_may(unit, found.created_by, Permission.SETTINGS_MANAGE):
         return None
@@ -228,7 +228,7 @@ def enrol(
 
 
 def remove(unit: TenantUnit, who: Request, device_id: str) -> None:
-    """Removes a device for good: its token and its session end at once. Raises NotFound, Forbidden."""
+    """Permanently removes a device. Its token and session end immediately. Raises NotFound, Forbidden."""
     step_up.not_for_machines(who)
     device = existing(lock_devices(unit, device_id, who.now))
     unit.change(_REMOVE, of_id=device.id, now=who.now)

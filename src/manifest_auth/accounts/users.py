@@ -46,7 +46,7 @@ class User(NamedTuple):
     id: int
     tenant_id: int
     email: Annotated[str, fields.EMAIL]
-    email_key: str  # lists are ordered by it
+    email_key: str  # lists use this order
     first_name: Annotated[str, fields.FIRST_NAME]
     last_name: Annotated[str, fields.LAST_NAME]
     title: Annotated[str, fields.TITLE]
@@ -58,9 +58,9 @@ class User(NamedTuple):
     last_sign_in_at: int | None
     description: Annotated[str, fields.DESCRIPTION]
     email_proved_at: int | None
-    language: str | None  # that the user chose
+    language: str | None  # the user's choice
     factors: int = 0  # bit mask of second factors, see accounts/factors
-    second_factor_due_at: int | None = None  # from when on sign-in asks to enroll one
+    second_factor_due_at: int | None = None  # when sign-in starts to require one
     kind: str = PERSON  # or SERVICE: of those only :func:`find_caller` and :func:`get_named` know
     profile_changed_at: int | None = None  # None: never since the user was created
 
@@ -89,8 +89,8 @@ _ALL = select(*(_C[name] for name in User._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User)
 _LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
 _AS_TYPED = bindparam("as_typed", type_=Text())
-#: The accounts of an address, by :func:`email_keys`. The one that was typed is the first: two of one mailbox, from when
-#: each spelling of a domain was an address of its own, stay two.
+#: The accounts of an address, by :func:`email_keys`. The one with the typed spelling comes first. Accounts that were
+#: created when each spelling of a domain counted as a separate address stay separate.
 IS_OF_EMAIL = _C.email_key.in_([bindparam("email_key"), _AS_TYPED, bindparam("in_ascii")])
 _BY_EMAIL = tenant_scoped(_ALL.where(IS_OF_EMAIL).order_by(case((_C.email_key == _AS_TYPED, 0), else_=1)), User)
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
@@ -133,9 +133,9 @@ OF_CONSOLE = Listing(
 )
 #: The members that people enter, and what they can be.
 FIELDS: Final = fields.declared_in(User)
-#: Those that follow no rule of their own: interfaces show and change them one like the other.
+#: Members without special rules: interfaces show and change them all in the same way.
 DETAILS: Final = {name: field for name, field in FIELDS.items() if name not in ("email", "description")}
-#: Of these, the ones that users enter about themselves.
+#: Of these, the ones that users can change themselves.
 OWN: Final = {name: DETAILS[name] for name in ("first_name", "last_name", "title")}
 _NEW = (*FIELDS, "email_key", "roles", "password_hash", "password_changed_at", "created_at")
 _ADD = tenant_scoped(insert(users).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
@@ -200,7 +200,7 @@ def find_caller(unit: TenantUnit, caller: Principal) -> User | None:
 
 
 def get_named(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
-    """As :func:`get_many`, with service accounts: those who did something, to be named."""
+    """Like :func:`get_many`, but includes service accounts, to name the actors of events."""
     return unit.all(_NAMED, ids=numbers(ids))
 
 
@@ -209,7 +209,7 @@ def find_by_email(unit: TenantUnit, email: str) -> User | None:
 
 
 def set_language(unit: TenantUnit, user_id: int, language: Language | None, now: int) -> None:
-    """The user's language of pages and emails; None: none is chosen."""
+    """The user's language of pages and emails; None: no choice."""
     unit.announce("user", user_id)
     unit.change(_SET_LANGUAGE, id=user_id, language=language, now=now)
 
@@ -251,18 +251,18 @@ def change(unit: TenantUnit, user: User, now: int, **given: str) -> User:
 
 
 def _check_free(unit: TenantUnit, email: str, but: int = 0) -> None:
-    """Raises Conflict where another account than ``but`` has the address, in any spelling."""
+    """Raises Conflict if an account other than ``but`` has the address, in any spelling."""
     if any(found.id != but for found in unit.all(_BY_EMAIL, **email_keys(email))):
         raise Conflict(_("A user with this email address already exists"))
 
 
 def without_factor(unit: TenantUnit, roles: int, *, but: int = 0) -> int:
-    """The number of active users who have one of these roles (bit masks), none of ``but``, and no second factor."""
+    """The number of active users who have one of the roles in the mask but none in ``but``, and no second factor."""
     return unit.one(_WITHOUT_FACTOR, roles=roles, but=but)
 
 
 def factor_due(unit: TenantUnit, user_id: int, due_at: int | None) -> None:
-    """Stores from when on sign-in asks to enroll a second factor, milliseconds; None: none is due."""
+    """Stores when sign-in starts to require a second factor, in milliseconds. None: no factor is required."""
     unit.change(_FACTOR_DUE, id=user_id, due_at=due_at)
 
 
@@ -271,7 +271,7 @@ def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
 
 
 def check(given: Mapping[str, str]) -> None:
-    """Checks members of an account, by their names. Raises ValidationError that names all that are wrong."""
+    """Checks members of an account, by their names. Raises ValidationError that names all invalid members."""
     with ErrorCollector() as each:
         for name, text in given.items():
             with each:
@@ -341,7 +341,7 @@ def _apart(now: int, other: int | None) -> int:
 
 
 def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, by_emailed_link: bool = False) -> None:
-    """Stores the new hash, and the old one for the history rule. ``by_emailed_link``: see
+    """Stores the new hash, and keeps the old one for the history rule. ``by_emailed_link``: see
     :func:`password_is_proved`."""
     _store_former_hash(unit, user, now)
     proved_at = now if by_emailed_link else user.email_proved_at
@@ -363,7 +363,8 @@ def drop_password(unit: TenantUnit, user: User) -> User:
 
 
 def _store(unit: TenantUnit, user: User, new_hash: str | None, changed_at: int | None, proved_at: int | None) -> None:
-    """The one place that replaces a password: browsers that were trusted behind the old one are asked again."""
+    """The one place that replaces a password: it also ends the trust in browsers, so they are asked for a second factor
+    again."""
     unit.change(_SET_PASSWORD, id=user.id, new_hash=new_hash, changed_at=changed_at, proved_at=proved_at)
     factors.trusted_browsers.end_all(unit, user.id)
 
@@ -416,7 +417,7 @@ def get_with_tenant(unit: TenantUnit, user_id: int) -> tuple[User, Tenant]:
 
 
 def find_without_client(unit: SystemUnit, email: str, devices: Iterable[str]) -> tuple[User, Tenant] | None:
-    """The account that a sign-in without a client means, across tenants.
+    """The account that a sign-in without a client refers to, across tenants.
 
     First, of the client where one of the ``devices`` (origins of the throttle) was used last; else, of the accounts
     with a verified address (by a link, or because the domain counts for the client), the one that signed in last; else
@@ -426,7 +427,7 @@ def find_without_client(unit: SystemUnit, email: str, devices: Iterable[str]) ->
     if found is None:
         return None
     user, tenant = _both(found)
-    if user.email_key != keys["as_typed"]:  # there can be two of one mailbox
+    if user.email_key != keys["as_typed"]:  # one mailbox can have two accounts
         user = find_by_email(unit.of(tenant.id), email) or user
     return user, tenant
 
@@ -460,9 +461,9 @@ VoidAccount = Callable[[TenantUnit, User], None]
 def set_roles(
     unit: TenantUnit, counter: SeatCounter, user: User, roles: int, void_account: VoidAccount, now: int
 ) -> User:
-    """Sets the roles, from the next request on, and ends sessions of apps that are for other roles. ``user``: locked.
-    ``void_account``: runs when the user becomes an active Admin. Raises Conflict when no active Admin would be left,
-    NoSeat when the license has no seat for these roles."""
+    """Sets the roles, effective with the next request, and ends sessions of apps that the new roles can't use.
+    ``user``: locked. ``void_account``: runs when the user becomes an active Admin. Raises Conflict when no active Admin
+    would be left, NoSeat when the license has no seat for these roles."""
     if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
         _check_not_last_admin(unit, user)
     if user.deactivated_at is None:
@@ -472,7 +473,8 @@ def set_roles(
 
 
 def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
-    """Deactivates a user. False when that was done already. Raises Conflict for the tenant's last active Admin."""
+    """Deactivates a user. False if the user was already deactivated. Raises Conflict for the tenant's last active
+    Admin."""
     if user.roles & Role.ADMIN.bit and user.deactivated_at is None:
         _check_not_last_admin(unit, user)
     unit.announce("user", user.id)

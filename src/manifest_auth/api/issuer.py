@@ -64,13 +64,14 @@ class UserInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """As OpenID Connect Discovery and RFC 8414 have it, with more members."""
+    """The metadata of OpenID Connect Discovery and RFC 8414, with more members."""
 
     issuer: str
 
 
 class ResourceMetadata(msgspec.Struct, frozen=True):
-    """As RFC 9728 has it. ``authorization_servers``: the issuer of the client that ``resource`` names; else none."""
+    """The metadata of RFC 9728. ``authorization_servers``: the issuer of the client that ``resource`` names; else
+    none."""
 
     resource: str
     authorization_servers: tuple[str, ...] | UnsetType = UNSET
@@ -132,7 +133,7 @@ async def _userinfo(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 async def _userinfo_refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """RFC 6750, section 3: a request without a token is told no error."""
+    """RFC 6750, section 3: a request without a token gets no error code."""
     if refusal.status not in (401, 403):
         return await refused(ctx, refusal, head)
     error = "insufficient_scope" if refusal.status == 403 else "invalid_token"

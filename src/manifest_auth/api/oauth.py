@@ -43,11 +43,11 @@ DEVICE_PAGE = "/device"
 _encode = msgspec.json.Encoder().encode
 
 
-# A default would stand in the description, and generators of types take a member with one for required: so UNSET.
+# UNSET instead of a default: generators of types treat a member with a default as required.
 
 
 class Authenticated(msgspec.Struct, frozen=True):
-    """Fields with which a caller authenticates who sends no Basic header."""
+    """Fields that authenticate a caller without a Basic header."""
 
     MORE_SCHEMA: ClassVar = {"maxProperties": _MOST_FIELDS}
 
@@ -68,8 +68,7 @@ class Authenticated(msgspec.Struct, frozen=True):
 
 
 class TokenForm(Authenticated, frozen=True, kw_only=True):
-    """A service account asks with ``client_credentials``, the app of a device with the other two and its
-    ``client_id``."""
+    """A service account uses ``client_credentials``, and a device's app uses the other two with its ``client_id``."""
 
     grant_type: Literal["client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
     device_code: Annotated[str | UnsetType, Meta(description="For that grant type.")] = UNSET
@@ -130,8 +129,8 @@ class PairingAnswer(msgspec.Struct, frozen=True):
 
 
 class IntrospectionAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Only ``active`` where it is false. ``client_id``: of a service account or an app; ``username``, ``roles``: of no
-    app."""
+    """Only ``active`` if it is false. ``client_id``: of a service account or an app; ``username``, ``roles``: not for
+    an app."""
 
     active: bool
     sub: str | UnsetType = UNSET
@@ -156,13 +155,13 @@ class OAuthFailure(msgspec.Struct, frozen=True):
 def answer_of(
     body: bytes, status: int = 200, headers: tuple[Header, ...] = (), *, stored: bool = False
 ) -> Answer[None]:
-    """An answer as the RFCs have it. ``stored``: caches can keep it, as the headers say."""
+    """A response in the format of the RFCs. ``stored``: whether caches can store it, according to the headers."""
     return Answer(status, body, (_JSON, *headers) if stored else (_JSON, NO_STORE, _PRAGMA, *headers))
 
 
 async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
-    """A refusal as RFC 6749, section 5.2, has it: 400, or 401 for a caller who is not authenticated. What HTTP itself
-    has a status for keeps it: 404, 405, 413, 429, 503."""
+    """An error in the format of RFC 6749, section 5.2: 400, or 401 for a caller who isn't authenticated. Errors with
+    their own HTTP status keep it: 404, 405, 413, 429, 503."""
     failure = _encode(OAuthFailure(oauth.error_of(refusal), str(refusal.message), ctx.request_id))
     if refusal.status == 401:
         return answer_of(failure, 401, (_BASIC,))
@@ -194,8 +193,8 @@ async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 async def _of_device(ctx: RequestContext, app: App, grant: str, fields: dict[str, str]) -> TokenAnswer:
-    """A poll, or a refresh, of a device's app. The answer names the scope, which is that of the session whatever was
-    asked for (RFC 6749, section 3.3)."""
+    """A poll, or a refresh, of a device's app. The response contains the scope, which is always the session's (RFC
+    6749, section 3.3)."""
     if grant == oauth.REFRESH_TOKEN:
         pair, roles = await device_grant.refresh(ctx, app, oauth.required(fields, "refresh_token"))
     else:
@@ -204,7 +203,7 @@ async def _of_device(ctx: RequestContext, app: App, grant: str, fields: dict[str
 
 
 async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, str]) -> App:
-    """The app of a device that asks to be let in. Raises InvalidClient, UnauthorizedClient, InvalidTarget."""
+    """The app of a device that requests a sign-in. Raises InvalidClient, UnauthorizedClient, InvalidTarget."""
     if not _is_device(call.head, fields):
         await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
         raise oauth.UnauthorizedClient("Only device apps can request approval")
@@ -231,7 +230,7 @@ async def _introspect(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 def introspected(found: Active | None) -> Answer[None]:
-    """The answer of an introspection. None: the caller is told nothing."""
+    """The answer of an introspection. None: the caller learns nothing."""
     return answer_of(_INACTIVE if found is None else _encode(_shown(found)))
 
 
@@ -244,7 +243,7 @@ def _shown(found: Active) -> IntrospectionAnswer:
         client_id=found.client_id or UNSET,
         username=UNSET if who.is_app else who.first_name if who.is_service else who.email,
         scope=found.scope or " ".join(permission_names(who.roles, who.scopes)),
-        roles=UNSET if who.is_app else role_names(who.roles),  # an app can do what its scope says, and no more
+        roles=UNSET if who.is_app else role_names(who.roles),  # an app can do only what its scope allows
         token_type="Bearer",  # noqa: S106 - a type, no secret
         iss=found.issuer,
         aud=found.audience,

@@ -30,7 +30,7 @@ class HealthData(Wire, frozen=True):
 
 
 class ReadyData(Wire, frozen=True):
-    """``warnings``: left out where there are none."""
+    """``warnings``: omitted if there are none."""
 
     status: str
     warnings: tuple[str, ...] | UnsetType = UNSET
@@ -41,11 +41,9 @@ async def _healthz(ctx: RequestContext, call: Call[None]) -> HealthData:
 
 
 async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
-    """Ready: the store answers, and the process was not told to end. Its schema is one that the start accepted.
-
-    What does not get better by asking another node is only a warning: a store that takes no writes still serves reads,
-    and with an unreadable key file the keys in memory open what they sealed.
-    """
+    """Ready: the database responds, and the process isn't shutting down. The start has already accepted the schema.
+    Problems that another node would share are only warnings: a database that rejects writes still serves reads, and if
+    the key file can't be read, the keys in memory still work."""
     if ctx.services.draining:
         raise Overloaded("The server is draining and will stop soon", retry_after=1, reason="draining")
     try:
@@ -89,8 +87,8 @@ async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 class _Descriptions:
-    """The description as it was made for the first who asked, in a thread, by what it depends on. Many processes never
-    show one, and each takes some megabytes and a tenth of a second."""
+    """The description, built for the first request in a thread and cached by what it depends on. Many processes never
+    need one, and each takes some megabytes and a tenth of a second."""
 
     def __init__(self) -> None:
         self.routes: Sequence[Route] = ()
@@ -102,7 +100,7 @@ class _Descriptions:
         return found if found is not None else await asyncio.to_thread(self._make, key, make)
 
     def _make(self, key: tuple[object, ...], make: Callable[[Sequence[Route]], bytes]) -> Document:
-        with self._lock:  # of many first callers one makes it
+        with self._lock:  # only one of many first callers builds it
             if key not in self._made:
                 self._made[key] = Document.of(make(self.routes))
             return self._made[key]
@@ -112,7 +110,7 @@ _descriptions = _Descriptions()
 
 
 def describe(routes: Sequence[Route]) -> None:
-    """Tells which routes are described."""
+    """Sets which routes are described."""
     _descriptions.routes = routes
 
 

@@ -17,7 +17,7 @@ from manifest_auth.protocols.microsoft import Cloud
 
 _SCOPE = "api://YOUR-APPLICATION-ID/access_as_user"
 _GRAPHQL = "/api/client/graphql"
-#: Parts of addresses where people change how they sign in.
+#: Parts of paths where users change how they sign in.
 _OF_ONE_PERSON = ("/identities", "/second-factors", "/passkeys", "/reauthenticate", "/devices", "/badge-pin")
 
 
@@ -56,7 +56,7 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
 
 
 def _is_for_apps(route: Route) -> bool:
-    """Excludes routes that need a browser or a password, files, whose media type Power Apps does not send, one's own
+    """Excludes routes that need a browser or a password, files, whose media type Power Apps does not send, the caller's
     profile, and a client's administration."""
     if route.access is not Access.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
         return False
@@ -69,7 +69,8 @@ def _is_for_apps(route: Route) -> bool:
 
 
 def _name(method: str, path: str) -> str:
-    """The name of an action, which apps use in their formulas: from method and path alone, so that it stays."""
+    """The name of an action, which apps use in their formulas. It depends only on method and path, so it stays
+    stable."""
     return "".join(word.capitalize() for word in re.split(r"[^a-z0-9]+", f"{method} {path}".lower()) if word)
 
 
@@ -132,7 +133,7 @@ def _schema(schema: Any) -> Any:
         elif name == "required":
             done |= {name: value} if value else {}  # OpenAPI 2.0 forbids an empty list
         elif name in _NOT_IN_2_0 or (name == "default" and value is None):
-            continue  # nor has it null
+            continue  # and it has no null
         elif name in ("enum", "default"):
             done[name] = value
         else:

@@ -1,4 +1,5 @@
-"""Catalogue of audit events: each is declared once, with all that trail, consoles, account pages and docs say of it."""
+"""Catalogue of audit events: each is declared once, with everything that the trail, consoles, account pages and docs
+need."""
 
 from __future__ import annotations
 
@@ -102,7 +103,7 @@ class Event(enum.Enum):
         made._value_, made.about = about.name, about
         return made
 
-    # One event after the other, as a table.
+    # A table with one event a line.
     # fmt: off
     SIGNED_IN = About("signed_in", SIGN_IN, _("%(whom)s signed in%(through)s"), account=_("Sign-in"),
         when="A sign-in succeeded, or a token of Entra ID was checked, which is repeated after five minutes. "
@@ -516,11 +517,11 @@ _BY_NAME = {event.value: event.about for event in Event}
 
 
 def about(name: str) -> About:
-    """The event of a row of the trail; one that no release here knows is told by its name."""
+    """The event of a row of the trail; an unknown one is shown by its name."""
     return _BY_NAME.get(name) or About(name, SERVER, name.replace("%", "%%").replace("_", " "), "")
 
 
-#: Names of events in lists, where the one of the trail is not plain.
+#: Names of events in lists, if the name in the trail isn't clear.
 _LABELS = {
     "admin_gained": _("Became an Admin"),
     "app_refused": _("App sign-in blocked"),

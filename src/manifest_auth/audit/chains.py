@@ -1,4 +1,4 @@
-"""Audit chains: whose they are, which should exist, their events in order, and the walk that verifies one.
+"""Audit chains: their owners, which should exist, their events in order, and the walk that verifies one.
 
 Each client has a chain, and the installation has number 0.
 """
@@ -38,7 +38,7 @@ from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables import tenants as tenants_table
 
 # An event's hash covers its number, its members and the previous hash. The walk stops at the first number whose event
-# is missing, altered, moved or inserted; events after it prove nothing.
+# is missing, altered, moved or inserted; later events prove nothing.
 
 
 class Link(NamedTuple):
@@ -66,7 +66,7 @@ class Fault(NamedTuple):
 
 class Walk:
     """Verifies a chain's events in order of their numbers, after ``start``. ``known``: a tip that was recorded earlier,
-    which must still exist. ``restarts``: the events from which on a new secret key proves the chain's end."""
+    which must still exist. ``restarts``: the events after which a new secret key authenticates the chain's end."""
 
     def __init__(self, chain: int, start: Point = BEGINNING, known: Point | None = None) -> None:
         self.start = self.last = start
@@ -156,7 +156,7 @@ _NAMES = global_(select(_T.id, _T.identifier).where(among(_T.id, "ids")))
 
 
 def chain_after(unit: SystemUnit, chain: int) -> int | None:
-    """The next chain after that one which has any row, or should; None: it was the last."""
+    """The next chain that has rows or should have them. None after the last."""
     rows = (*(unit.first(behind, after=chain) for behind in _IN), unit.first(_CLIENTS, after=chain))
     return min((row for row in rows if row is not None), default=None)
 
@@ -180,8 +180,8 @@ def names_of(unit: SystemUnit | TenantUnit, chains: Sequence[int]) -> dict[int, 
     return dict(unit.all(_NAMES, ids=numbers(set(chains))))
 
 
-# Each chain names the one that was created before it, and the installation's names the newest, so that a chain that
-# was deleted as a whole is noticed.
+# Each chain names the one that was created before it, and the installation's names the newest, so that the deletion of
+# a whole chain is noticed.
 
 _H = audit_heads.c
 _LINKS = cross_tenant(
@@ -190,7 +190,7 @@ _LINKS = cross_tenant(
 
 
 class Chains(NamedTuple):
-    """``chains``: that exist or should; ``missing``: those that other chains name and that have no head."""
+    """``chains``: those that exist or should; ``missing``: those that other chains name but that have no head."""
 
     chains: list[int]
     missing: dict[int, Fault]
@@ -202,7 +202,7 @@ async def all_chains(store: Store) -> list[int]:
 
 
 async def find_chains(store: Store) -> Chains:
-    """All chains, and those that are missing as a whole."""
+    """All chains, and those that are missing entirely."""
     missing, found, after = await store.read(_missing), [INSTALLATION], BEFORE_ALL
     while (chain := await store.read(lambda unit: chain_after(unit, after))) is not None:  # noqa: B023 - at once
         after = chain
@@ -223,8 +223,8 @@ _NO_KEY = "doesn't match any secret key: it was written by hand, or an older key
 
 
 class ChainTips(NamedTuple):
-    """``start``: the anchor that retention left. ``end``: the tip; None without a head, or with an invalid one:
-    ``wrong`` then says so. ``is_gone``: the events were deleted with their client. ``faults``: of earlier heads and the
+    """``start``: the anchor that retention left. ``end``: the tip; None without a head or with an invalid one, which
+    ``wrong`` explains. ``is_gone``: the events were deleted with their client. ``faults``: of earlier heads and the
     anchor."""
 
     start: Point
@@ -235,7 +235,7 @@ class ChainTips(NamedTuple):
 
 
 def read_tips(unit: TenantUnit) -> ChainTips:
-    """The anchor and the tip of a chain, of one moment."""
+    """The anchor and the tip of a chain, read at the same time."""
     start, faults = BEGINNING, []
     anchor = unit.first(_ANCHOR)
     if anchor is not None:

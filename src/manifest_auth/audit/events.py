@@ -66,7 +66,7 @@ def is_newest(macs: Macs, chain: int, head: Head) -> bool:
 
 
 def successor_of(macs: Macs, chain: int, head: Head, after: Head) -> Head:
-    """``after``, which follows ``head`` in the store, with its doubts and MAC."""
+    """``after``, the successor of ``head``, with its doubts and MAC."""
     if not has_valid_mac(macs, chain, head):
         doubts = _doubted(head)
     elif head.doubts and in_doubt(macs, chain, head):
@@ -77,7 +77,7 @@ def successor_of(macs: Macs, chain: int, head: Head, after: Head) -> Head:
 
 
 def in_doubt(macs: Macs, chain: int, head: Head) -> list[int]:
-    """The numbers of earlier heads, carried along by a valid one, that no key made; -1 where unknown."""
+    """The numbers of earlier heads, carried along by a valid one, whose MAC no key made; -1 if unknown."""
     found = []
     states = orjson.loads(head.doubts) if head.doubts else []
     for place, state in enumerate(states):
@@ -137,11 +137,11 @@ def _doubted(head: Head) -> str:
 
 
 class NotAsked(Exception):
-    """A bug: an act that needs a recent proof did not ask for it."""
+    """A bug: a sensitive action didn't require re-authentication."""
 
 
 def check_was_asked(acting: Acting, event: Event, subject: str) -> None:
-    """Raises NotAsked where the event's act was not asked about in this request."""
+    """Raises NotAsked if re-authentication wasn't checked for the event's action in this request."""
     if not isinstance(acting, Request):
         return
     caller = acting.caller
@@ -163,9 +163,9 @@ _ENDED_OF_ADMIN = global_(select(_A.id).where(_A.id == bindparam("sid"), _A.ende
 
 
 def check_is_open(unit: TenantUnit, acting: Acting, *, may_end: bool = False) -> None:
-    """Raises InvalidToken where the caller's session has ended since the caller was identified. Machines and other
-    systems' tokens have none. ``may_end``: the act can end that session itself, so no event of the request looks
-    again."""
+    """Raises InvalidToken if the caller's session has ended since the caller was identified. Machines and tokens of
+    other systems have no session. ``may_end``: the action itself can end that session, so later events of the request
+    skip the check."""
     if not isinstance(acting, Request):
         return
     caller, ended = acting.caller, None

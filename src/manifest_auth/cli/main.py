@@ -64,7 +64,7 @@ def everywhere() -> argparse.ArgumentParser:
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The whole grammar, or the arguments of ``command`` beside the names of the others."""
+    """The whole grammar, or the arguments of ``command`` and the names of the other commands."""
     top = argparse.ArgumentParser(
         prog="manifest-auth",
         description="Authentication server of the Manifest API. Settings are MANIFEST_… variables, see "
@@ -91,7 +91,8 @@ def _is_store_error(error: Exception) -> bool:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command. Exit status: 0 done, 1 rejected, 2 wrong usage or setting, 3 an older schema."""
     words = sys.argv[1:] if arguments is None else arguments
-    gc.disable()  # loaded modules live as long as the process: to look through them takes a sixth of a short command
+    # loaded modules live as long as the process, and scanning them takes a sixth of a short command's time
+    gc.disable()
     files, words = everywhere().parse_known_args(words)
     command = next((word for word in words if not word.startswith("-")), "")
     given = parser(command).parse_args(words, files)

@@ -26,8 +26,8 @@ from manifest_auth.tenants.claims import Claim, directories, domains
 
 
 class ProviderStanding(NamedTuple):
-    """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin
-    saved it last; ``check``: the server's own last one of its present settings."""
+    """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin saved it
+    last; ``check``: the server's last check of its current settings."""
 
     id: int
     name: str
@@ -106,9 +106,9 @@ _MOST = 1000  # clients that one process remembers
 
 
 class Usage(NamedTuple):
-    """``seats``: the client's active users by the license type that each needs. ``free``: what the installation's
-    license has left of each, None if none is needed. ``active_users``: of ``users``, those who signed in within 30
-    days. ``counted_at``: milliseconds."""
+    """``seats``: the client's active users by the license type that each needs. ``free``: the installation's free seats
+    of each type, None if no license is needed. ``active_users``: of ``users``, those who signed in within 30 days.
+    ``counted_at``: milliseconds."""
 
     users: int
     active_users: int
@@ -156,7 +156,7 @@ async def of_client(ctx: RequestContext) -> Usage:
 
 
 async def _granted(ctx: RequestContext) -> Seats | None:
-    """The seats of the license in force; None if none is needed."""
+    """The seats of the current license. None if no license is needed."""
     licence_gate = ctx.services.licence
     if not licence_gate.is_needed:
         return None

@@ -1,7 +1,7 @@
 """The sentence after a change, on the page to which the browser is redirected.
 
-It is shown once, by the page where the change was made, and by no link: another site cannot make a page say that a
-password was changed.
+It is shown once, only by the page where the change was made, and never through a link. So another site can't make a
+page claim that a password was changed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def cookie_name(ctx: RequestContext) -> str:
 
 
 def after(ctx: RequestContext, path: str, what: str, headers: tuple[Header, ...] = ()) -> Answer[None]:
-    """On to a page, which then says what was done. ``path``: with its query, if any; ``what``: a word of the page's
-    own, of letters, digits and hyphens."""
+    """Redirects to a page, which then shows what was done. ``path``: with its query, if any; ``what``: a keyword of
+    that page, of letters, digits and hyphens."""
     said = host_cookie(_COOKIE, f"{what}@{_page(path)}", _LIFE_S, ctx.services.settings)
     return see_other(path, (said, *headers))
 
 
 def word(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """The message about the last action on this page, to be shown now; empty for nothing."""
+    """The message about the last action on this page, to be shown now. Empty if there is none."""
     settings = ctx.services.settings
     what, _, where = (call.head.cookie(cookie_name(ctx)) or "").partition("@")
     if where != _page(call.here):
@@ -39,7 +39,7 @@ def word(ctx: RequestContext, call: PageCall[Any]) -> str:
 
 
 def sentence(ctx: RequestContext, call: PageCall[Any], sentences: Mapping[str, str]) -> str:
-    """The same in words. ``sentences``: of the page, by its words; empty for nothing, or for a word of none."""
+    """The same as a sentence. ``sentences``: of the page, by keyword. Empty if there is none."""
     return sentences.get(word(ctx, call), "")
 
 

@@ -105,7 +105,7 @@ def address_of(given: Mapping[str, str], twice: frozenset[str]) -> tuple[str, st
 
 
 def target_of(given: Mapping[str, str], twice: frozenset[str]) -> Target:
-    """How the response gets to the redirect address."""
+    """The path of the response to the redirect address."""
     state = given.get("state")
     usable = state is not None and "state" not in twice and len(state) <= _LONGEST["state"]
     form_post = given.get("response_mode") == "form_post" and "response_mode" not in twice and _takes_posts(given)

@@ -15,7 +15,7 @@ from manifest_auth.text.models import Time, Wire
 
 
 class LinkedBy(enum.Enum):
-    """How an identity was linked to its user."""
+    """The method that linked an identity to its user."""
 
     CREATED = "created"  # account created just in time, with an address that the provider confirmed
     CREATED_UNVOUCHED = "created-unvouched"  # account created just in time, with an unverified address

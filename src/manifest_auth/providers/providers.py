@@ -133,7 +133,7 @@ def find_by_id(unit: TenantUnit, provider_id: int, *, shared: bool = False, lock
 
 
 def get_by_id(unit: TenantUnit, provider_id: int) -> Provider:
-    """The provider with that ID. Raises NotFound."""
+    """The provider with that ID. The provider with that ID. Raises NotFound."""
     return existing(find_by_id(unit, provider_id))
 
 

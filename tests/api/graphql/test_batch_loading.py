@@ -38,7 +38,7 @@ async def settled(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_is_asked_for_in_one_turn_is_read_once() -> None:
+async def test_keys_requested_in_one_turn_are_read_once() -> None:
     store = Reading()
     loader: Loader[int, str] = Loader(store.numbers, missing="nothing")
     store.may_answer.set()
@@ -48,7 +48,7 @@ async def test_what_is_asked_for_in_one_turn_is_read_once() -> None:
     assert store.asked == [[1, 2, 11]]
 
 
-async def test_a_field_that_gives_up_takes_it_from_no_other() -> None:
+async def test_a_canceled_field_does_not_affect_others() -> None:
     """The executor cancels the fields beside one that failed; the same person can be asked for elsewhere."""
     store = Reading()
     loader: Loader[int, str] = Loader(store.numbers)
@@ -67,7 +67,7 @@ async def test_a_field_that_gives_up_takes_it_from_no_other() -> None:
     assert store.asked == [[1]]
 
 
-async def test_a_failure_is_told_to_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failure_reaches_all_waiting_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Reading()
 
     def broken(_unit: Any, _keys: Sequence[int]) -> dict[int, str]:
@@ -85,7 +85,7 @@ async def team(app: App) -> Team:
     return await new_team(app)
 
 
-async def test_a_field_that_fails_leaves_its_neighbours_whole(team: Team) -> None:
+async def test_a_failed_field_does_not_affect_its_siblings(team: Team) -> None:
     template = await add_template(team)
     email = (await team.member("Author")).email
     query = """query($id: Int!) {
@@ -98,7 +98,7 @@ async def test_a_field_that_fails_leaves_its_neighbours_whole(team: Team) -> Non
         assert reply.json["data"] == {"broken": None, "whole": {**author, "latestVersion": author}}
 
 
-async def test_an_error_that_no_one_is_left_to_read_is_not_complained_of() -> None:
+async def test_an_unread_error_causes_no_warning() -> None:
     store = Reading()
 
     def broken(_unit: Any, _keys: Sequence[int]) -> dict[int, str]:

@@ -51,7 +51,7 @@ def test_a_document_costs_its_fields_times_the_items(
         counted(text, variables, monkeypatch, expected - 1)
 
 
-def test_only_the_operation_that_is_asked_for_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_requested_operation_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_COST", 2)
     document = parse("query A { me { id } } query B { users { id } }")
     limits.check_cost(SCHEMA, document, "A", {})
@@ -62,7 +62,7 @@ def test_only_the_operation_that_is_asked_for_counts(monkeypatch: pytest.MonkeyP
 DEAR = """query($n: Int) { jobs(first: $n) { id steps { number title records { number text } } } }"""
 
 
-async def test_what_costs_too_much_is_refused_before_it_runs(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_too_expensive_query_is_rejected_before_it_runs(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
 
     def executing(*_arguments: Any, **_options: Any) -> Any:

@@ -32,7 +32,7 @@ def test_a_document_is_prepared_once(parsed: list[str]) -> None:
     assert parsed == ["{ me { id } }"]
 
 
-def test_documents_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_documents_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "MAX_CACHED", 10)
     known = Documents(introspects=False)
     for number in range(50):
@@ -41,7 +41,7 @@ def test_documents_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(known) == 10
 
 
-def test_documents_are_bounded_in_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_cached_documents_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "MAX_CACHED_TEXT", 1000)
     known = Documents(introspects=False)
     for number in range(100):
@@ -50,12 +50,12 @@ def test_documents_are_bounded_in_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(known) > 1
 
 
-def test_the_bounds_keep_a_process_small() -> None:
+def test_the_limits_keep_a_process_small() -> None:
     assert execution.MAX_CACHED_TEXT <= 256 * 1024
     assert execution.MAX_CACHED_LENGTH * 8 <= execution.MAX_CACHED_TEXT
 
 
-def test_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch, parsed: list[str]) -> None:
+def test_the_oldest_is_evicted_first(monkeypatch: pytest.MonkeyPatch, parsed: list[str]) -> None:
     monkeypatch.setattr(execution, "MAX_CACHED", 2)
     known = Documents(introspects=False)
     texts = [f"{{ a{n}: me {{ id }} }}" for n in range(3)]
@@ -70,13 +70,13 @@ def test_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch, parsed: list[str
 
 
 @matrix("query", ["{", "{ nothing }", "{ me }", "{ me { id } } #" + "x" * execution.MAX_CACHED_LENGTH])
-def test_rubbish_and_giants_are_not_remembered(query: str) -> None:
+def test_invalid_and_huge_documents_are_not_cached(query: str) -> None:
     known = Documents(introspects=False)
     known.prepare(query)
     assert (len(known), known.text) == (0, 0)
 
 
-def test_what_one_switch_allows_is_not_remembered_for_the_other() -> None:
+def test_a_cached_document_does_not_bypass_the_introspection_setting() -> None:
     query = "{ __schema { queryType { name } } }"
     assert not Documents(introspects=True).prepare(query).errors
     assert Documents(introspects=False).prepare(query).errors

@@ -66,7 +66,7 @@ class Log:
 
 
 @matrix(("refusal", "code"), [(NotFound(), "NOT_FOUND"), (Conflict(), "CONFLICT")])
-async def test_a_refusal_of_an_operation_is_named(
+async def test_a_rejected_operation_returns_its_error_code(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch, refusal: Exception, code: str
 ) -> None:
     monkeypatch.setattr(users.LISTING, "page", raising(refusal))
@@ -74,7 +74,7 @@ async def test_a_refusal_of_an_operation_is_named(
     assert (error["extensions"]["code"], error["path"]) == (code, ["users"])
 
 
-async def test_a_lost_store_is_said_to_be_overload_and_not_a_bug(
+async def test_an_unavailable_database_is_overloaded_and_not_a_bug(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: list[dict[str, Any]] = []

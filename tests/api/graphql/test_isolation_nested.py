@@ -65,7 +65,7 @@ async def everything_below(lived: tuple[Team, Things], way: str, monkeypatch: py
 
 
 @matrix("way", WAYS)
-async def test_everything_below_is_ones_own(
+async def test_nested_fields_return_only_the_callers_client(
     lived: tuple[Team, Things], theirs: Team, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reply = await everything_below(lived, way, monkeypatch)
@@ -130,7 +130,7 @@ async def id_of(team: Team) -> int:
 
 
 @matrix("pointer", _pointers())
-async def test_a_row_that_points_across_leads_nowhere(
+async def test_a_row_that_references_another_client_returns_nothing(
     lived: tuple[Team, Things], theirs: Team, pointer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a row is a bug or was written by hand; still nothing of the other client is shown."""
@@ -172,14 +172,12 @@ SEEN: dict[str, tuple[str, str, Any]] = {
 }
 
 
-def test_every_table_of_the_work_is_seen_somewhere() -> None:
+def test_every_work_table_is_covered() -> None:
     assert set(SEEN) == {table.name for table in TENANT_OWNED if table.name in vars(work)}
 
 
 @matrix("table", SEEN)
-async def test_rows_of_another_client_below_ones_own_are_not_seen(
-    lived: tuple[Team, Things], theirs: Team, table: str
-) -> None:
+async def test_rows_of_another_client_are_never_nested(lived: tuple[Team, Things], theirs: Team, table: str) -> None:
     team, have = lived
     operation, inner, expected = SEEN[table]
     variables = ARGUMENTS[operation](have)

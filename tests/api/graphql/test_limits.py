@@ -97,7 +97,7 @@ BEFORE_VALIDATION = {
 
 @rule("GRAPHQL-LIMITS")
 @matrix("name", BEFORE_VALIDATION)
-async def test_what_is_over_a_limit_is_neither_validated_nor_run(app: App, calls: Calls, name: str) -> None:
+async def test_a_document_over_a_limit_is_not_validated_or_run(app: App, calls: Calls, name: str) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     accept = {"Accept": "application/graphql-response+json"}
     reply = await app.graphql(BEFORE_VALIDATION[name], token, headers=accept)
@@ -120,7 +120,7 @@ CYCLES = {
 
 @rule("GRAPHQL-VALIDATION")
 @matrix("name", CYCLES)
-async def test_fragments_that_spread_themselves_are_refused(app: App, calls: Calls, name: str) -> None:
+async def test_fragments_that_spread_themselves_are_rejected(app: App, calls: Calls, name: str) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     reply = await app.graphql(CYCLES[name], token)
     assert set(reply.json) == {"errors"}
@@ -146,7 +146,7 @@ ALLOWED = {
 
 
 @matrix("name", ALLOWED)
-async def test_what_is_within_the_limits_runs(app: App, name: str) -> None:
+async def test_a_document_within_the_limits_runs(app: App, name: str) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
     reply = await app.graphql(ALLOWED[name], token)
     assert "errors" not in reply.json, reply.text

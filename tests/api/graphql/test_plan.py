@@ -46,7 +46,7 @@ NOT_PLANNED = [
 
 
 @matrix("text", PLANNED)
-def test_a_plan_answers_what_the_executor_answers(text: str) -> None:
+def test_a_plan_returns_the_same_as_the_executor(text: str) -> None:
     document = parse(text)
     made = plan.build(SCHEMA, document)
     assert made is not None
@@ -56,7 +56,7 @@ def test_a_plan_answers_what_the_executor_answers(text: str) -> None:
 
 
 @matrix("text", NOT_PLANNED)
-def test_what_needs_the_executor_gets_no_plan(text: str) -> None:
+def test_documents_that_need_the_executor_get_no_plan(text: str) -> None:
     assert plan.build(SCHEMA, parse(text)) is None
 
 

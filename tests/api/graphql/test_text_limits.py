@@ -61,7 +61,7 @@ async def test_no_number_is_too_long_to_be_read(app: App, document: str) -> None
     assert error["message"] == "A number of more than 400 characters"
 
 
-async def test_digits_in_texts_are_no_number_and_all_finite_numbers_fit(app: App) -> None:
+async def test_digits_in_strings_are_not_numbers_and_all_finite_numbers_fit(app: App) -> None:
     token = (await app.sign_in()).data["token"]
     digits = "9" * 150
     for text in (f'"{digits}"', f'"""{digits}"""'):
@@ -90,7 +90,7 @@ JSON = st.recursive(
 
 @given(JSON, st.booleans())
 @example(["\\", ",\\", '"', {"[": [1, {}]}], False)
-def test_values_are_counted_by_what_parts_them(value: Any, is_ascii: bool) -> None:
+def test_values_are_counted_by_their_separators(value: Any, is_ascii: bool) -> None:
     body = json.dumps({"variables": value}, ensure_ascii=is_ascii).encode()
     expected = signs({"variables": value})
     with pytest.MonkeyPatch.context() as patched:
@@ -107,9 +107,7 @@ NEWER = ("directive_is_repeatable", "specified_by_url", "schema_description", "i
 
 
 @matrix("options", [{}, {"descriptions": False}, dict.fromkeys(NEWER, True)])
-async def test_the_query_by_which_tools_learn_the_schema_is_within_the_limits(
-    app: App, options: dict[str, bool]
-) -> None:
+async def test_the_introspection_query_of_tools_is_within_the_limits(app: App, options: dict[str, bool]) -> None:
     query = get_introspection_query(**options)
     reply = await app.graphql(query, (await app.sign_in()).data["token"])
     assert "errors" not in reply.json, reply.text
@@ -117,7 +115,7 @@ async def test_the_query_by_which_tools_learn_the_schema_is_within_the_limits(
     assert {"Query", "Mutation", "Job", "AddJobInput"} <= names
 
 
-def test_the_bounds_of_introspection_are_its_own() -> None:
+def test_introspection_has_its_own_limits() -> None:
     known = Documents(introspects=True)
     deep = "{ __schema { types { fields { type { " + "ofType { " * 20 + "name" + " }" * 20 + " } } } } }"
     for text in (

@@ -48,9 +48,7 @@ async def gets_in(planted: PlantedAccount, path: str) -> bool:
 
 @rule("RANK")
 @EVERY_PATH
-async def test_nothing_planted_opens_the_account_and_the_person_gets_in_at_once(
-    app: App, path: str, tmp_path: Path
-) -> None:
+async def test_no_planted_credential_works_and_the_new_admin_can_sign_in(app: App, path: str, tmp_path: Path) -> None:
     async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
         clerk = await team.member("User Admin")
         with provider(app.clock, alg="ES256") as op:
@@ -73,7 +71,7 @@ THINGS = [
 
 
 @matrix("thing", THINGS)
-async def test_what_is_planted_opens_the_account_before(app: App, thing: str) -> None:
+async def test_planted_credentials_work_before_the_promotion(app: App, thing: str) -> None:
     """Without this the test above would prove nothing."""
     async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
         clerk = await team.member("User Admin")
@@ -86,7 +84,7 @@ async def test_what_is_planted_opens_the_account_before(app: App, thing: str) ->
 
 
 @EVERY_PATH
-async def test_the_gain_stands_in_the_trail_with_what_was_void(app: App, path: str, tmp_path: Path) -> None:
+async def test_the_audit_trail_lists_the_promotion_and_voided_credentials(app: App, path: str, tmp_path: Path) -> None:
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
         await reset(app, await planted.link("User Admin", RESET), CHOSEN)
@@ -104,7 +102,7 @@ async def test_the_gain_stands_in_the_trail_with_what_was_void(app: App, path: s
 
 
 @WITHOUT_GROUPS
-async def test_where_no_identity_is_kept_the_user_who_gives_the_role_sees_a_link_once(
+async def test_without_a_verified_identity_the_granting_user_sees_a_link_once(
     app: App, path: str, tmp_path: Path
 ) -> None:
     async with company_of(app) as (team, _company), oidc_provider(app, team.client) as public:
@@ -119,7 +117,7 @@ async def test_where_no_identity_is_kept_the_user_who_gives_the_role_sees_a_link
             assert "Admin" in (await user_of(app, team.client, user_id))["roles"]
 
 
-async def test_where_passwords_are_not_used_the_link_leads_to_a_provider(app: App, tmp_path: Path) -> None:
+async def test_without_passwords_the_link_leads_to_a_provider(app: App, tmp_path: Path) -> None:
     client = await new_client(app, passwordSignIn=False)
     async with oidc_provider(app, client) as public:
         planted = PlantedAccount(Team(app, client), public, *await new_user(app, client))
@@ -142,7 +140,7 @@ async def _with_password(team: Team) -> tuple[int, str]:
     return await new_user(team.app, team.client, password=CHOSEN)
 
 
-async def test_who_comes_for_the_first_time_with_the_group_is_linked_and_gains_in_one_try(app: App) -> None:
+async def test_a_first_sign_in_with_the_group_links_and_promotes_in_one_step(app: App) -> None:
     async with company_of(app) as (team, company):
         user_id, email = await _with_password(team)
         browser = await company.sign_in("rising", email, groups=["bosses"])
@@ -153,7 +151,7 @@ async def test_who_comes_for_the_first_time_with_the_group_is_linked_and_gains_i
         assert names.index("credentials_dropped") < names.index("identity_linked") < names.index("admin_gained")
 
 
-async def test_who_is_made_with_the_role_gains_nothing(app: App) -> None:
+async def test_a_user_created_as_admin_is_not_promoted(app: App) -> None:
     async with company_of(app) as (team, company):
         _, email = await new_user(app, team.client, roles=["Admin"], password=CHOSEN)
         assert (await app.sign_in(email, CHOSEN, team.client)).status == 200
@@ -161,7 +159,7 @@ async def test_who_is_made_with_the_role_gains_nothing(app: App) -> None:
         assert await events(team, "admin_gained") == []
 
 
-async def test_who_is_an_admin_already_keeps_everything(app: App, tmp_path: Path) -> None:
+async def test_an_existing_admin_keeps_everything(app: App, tmp_path: Path) -> None:
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company, roles=["Admin"])
         await reset(app, await planted.link("Admin", RESET), CHOSEN)
@@ -172,7 +170,7 @@ async def test_who_is_an_admin_already_keeps_everything(app: App, tmp_path: Path
 
 
 @rule("RANK")
-async def test_of_fifty_sign_ins_that_race_with_the_gain_no_session_is_from_before(app: App) -> None:
+async def test_no_session_from_before_survives_fifty_concurrent_sign_ins(app: App) -> None:
     """By the password and by an identity that a planter linked; both know the account until the gain."""
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)

@@ -24,7 +24,9 @@ pytestmark = [pytest.mark.processes, pytest.mark.mail, pytest.mark.one_store]
 
 
 @matrix("path", ["set_user_roles", "admin_plane", "restored"])
-async def test_the_link_is_mailed_and_never_shown(app: App, mail_server: MailServer, path: str, tmp_path: Path) -> None:
+async def test_the_link_is_emailed_and_never_shown(
+    app: App, mail_server: MailServer, path: str, tmp_path: Path
+) -> None:
     mail_server.mails.clear()
     client = await new_client(app)
     async with oidc_provider(app, client) as public:
@@ -36,7 +38,7 @@ async def test_the_link_is_mailed_and_never_shown(app: App, mail_server: MailSer
         assert await planted.is_theirs(await reset(app, received.token, CHOSEN))
 
 
-async def test_who_keeps_an_identity_is_sent_no_link(app: App, mail_server: MailServer, tmp_path: Path) -> None:
+async def test_a_user_with_a_verified_identity_gets_no_link(app: App, mail_server: MailServer, tmp_path: Path) -> None:
     mail_server.mails.clear()
     client = await new_client(app)
     await domain_counts(app, client)
@@ -60,7 +62,7 @@ async def test_the_command_sets_all_roles(app: App, tmp_path: Path) -> None:
     assert (await user_of(app, client, user_id))["roles"] == ["Author", "Operator"]
 
 
-async def test_the_command_refuses_in_one_line(app: App, tmp_path: Path) -> None:
+async def test_the_command_rejects_in_one_line(app: App, tmp_path: Path) -> None:
     client = await new_client(app)
     _, only = await new_user(app, client, roles=["Admin"])
     refusals = [

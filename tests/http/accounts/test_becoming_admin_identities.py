@@ -63,12 +63,12 @@ async def confirm(planted: PlantedAccount, by: str, which: int = 0) -> Any:
     return await planted.app.post(path, token=(await planted.team.member(by)).token)
 
 
-async def test_one_that_vouches_for_the_present_address_in_a_domain_that_counts_stays(app: App) -> None:
+async def test_an_identity_with_the_current_address_in_a_verified_domain_stays(app: App) -> None:
     async with company_of(app) as (team, company):
         assert await rise(await planted_account(team, company)) == ["rising"]
 
 
-async def test_where_the_domain_does_not_count_it_goes(app: App) -> None:
+async def test_an_identity_in_an_unverified_domain_is_unlinked(app: App) -> None:
     async with company_of(app, counts=False) as (team, company):
         planted = await planted_account(team, company)
         await _release(app, team.client)
@@ -80,7 +80,7 @@ async def _release(app: App, client: str) -> None:
     assert await delete_rows(app, "domain_owners", tenant_id=await number_of(app, client))
 
 
-async def test_where_the_domain_counts_for_another_client_it_goes(app: App) -> None:
+async def test_an_identity_in_another_clients_domain_is_unlinked(app: App) -> None:
     async with company_of(app, counts=False) as (team, company):
         planted = await planted_account(team, company)
         await _release(app, team.client)
@@ -89,14 +89,14 @@ async def test_where_the_domain_counts_for_another_client_it_goes(app: App) -> N
 
 
 @matrix("claims", [{"verified": False}, {"verified": None}, {"email": "ada@mail.example"}], ids=repr)
-async def test_what_the_provider_said_last_counts(app: App, claims: dict[str, Any]) -> None:
+async def test_the_providers_latest_claims_count(app: App, claims: dict[str, Any]) -> None:
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
         await company.sign_in("rising", **{"email": planted.email, **claims})
         assert await rise(planted) == []
 
 
-async def test_an_address_that_was_changed_here_is_not_vouched_for(app: App) -> None:
+async def test_an_address_that_was_changed_here_is_not_confirmed(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
         body, token = {"email": f"new-{planted.email}"}, await app.admin_token()
@@ -111,7 +111,7 @@ async def test_case_of_the_address_does_not_matter(app: App) -> None:
         assert await rise(planted) == ["rising"]
 
 
-async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_no_one(app: App) -> None:
+async def test_identities_of_a_disabled_or_unconfirmed_provider_are_unlinked(app: App) -> None:
     for how in ("off", "user admin"):
         async with company_of(app) as (team, company):
             planted = await planted_account(team, company)
@@ -123,7 +123,7 @@ async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_no_one(app: App)
             assert await rise(planted) == []
 
 
-async def test_what_a_provider_says_while_a_user_admin_saved_it_last_is_not_vouched_for_later(app: App) -> None:
+async def test_claims_from_before_an_admin_saved_the_provider_do_not_count_later(app: App) -> None:
     """A User Admin can choose what it says of people. An Admin who saves it afterward approves none of that."""
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
@@ -139,7 +139,7 @@ async def test_what_a_provider_says_while_a_user_admin_saved_it_last_is_not_vouc
 
 
 @matrix("by", ["Admin", "system admin"])
-async def test_one_that_an_admin_confirmed_stays(app: App, by: str) -> None:
+async def test_an_identity_confirmed_by_an_admin_stays(app: App, by: str) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company)
         check_success(await confirm(planted, by))
@@ -154,14 +154,14 @@ async def test_one_that_an_admin_confirmed_stays(app: App, by: str) -> None:
 
 
 @matrix("by", ["User Admin", "Viewer"])
-async def test_no_one_else_confirms(app: App, by: str) -> None:
+async def test_only_admins_can_confirm_an_identity(app: App, by: str) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company)
         check_refusal(await confirm(planted, by), 403, "FORBIDDEN")
         assert await rise(planted) == []
 
 
-async def test_no_one_confirms_an_identity_of_their_own(app: App) -> None:
+async def test_nobody_can_confirm_their_own_identity(app: App) -> None:
     async with company_of(app) as (team, company):
         client_admin = await team.member("Admin")
         token = (await company.invite(client_admin.id, client_admin.token)).data["token"]
@@ -170,7 +170,7 @@ async def test_no_one_confirms_an_identity_of_their_own(app: App) -> None:
         check_refusal(await confirm(mine, "Admin"), 403, "FORBIDDEN")
 
 
-async def test_an_identity_is_confirmed_for_its_own_user_alone(app: App) -> None:
+async def test_an_identity_is_confirmed_only_for_its_own_user(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company)
         other, _ = await new_user(app, team.client)
@@ -181,7 +181,7 @@ async def test_an_identity_is_confirmed_for_its_own_user_alone(app: App) -> None
         assert await rise(planted) == []
 
 
-async def test_as_many_as_there_are_go(app: App) -> None:
+async def test_all_unverified_identities_are_unlinked(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company, "guest-0")
         for number in range(1, 4):
@@ -190,7 +190,7 @@ async def test_as_many_as_there_are_go(app: App) -> None:
         assert await rise(planted) == []
 
 
-async def test_groups_give_admin_to_no_one_whose_identity_is_not_proved(app: App) -> None:
+async def test_groups_do_not_grant_admin_to_an_unverified_identity(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company)
         browser = await company.sign_in("guest", "else@mail.example", groups=["bosses", "ops"])
@@ -206,7 +206,7 @@ async def test_groups_give_admin_to_no_one_whose_identity_is_not_proved(app: App
         assert await planted.identities() == ["guest"]
 
 
-async def test_groups_give_admin_to_no_one_whose_domain_does_not_count(app: App) -> None:
+async def test_groups_do_not_grant_admin_in_an_unverified_domain(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
         await _release(app, team.client)
@@ -219,7 +219,7 @@ async def test_groups_give_admin_to_no_one_whose_domain_does_not_count(app: App)
 
 
 @rule("RANK")
-async def test_groups_give_admin_to_no_one_whose_address_a_user_admin_gave(app: App) -> None:
+async def test_groups_do_not_grant_admin_if_a_user_admin_set_the_address(app: App) -> None:
     """The person gets in all the same, and is an Admin once an Admin has set the address."""
     async with company_of(app) as (team, company):
         user_id, _ = await new_user(app, team.client)
@@ -232,7 +232,7 @@ async def test_groups_give_admin_to_no_one_whose_address_a_user_admin_gave(app: 
         assert len(await events(team, "admin_role_withheld")) == 1
 
 
-async def test_who_would_be_nothing_but_admin_is_refused(app: App) -> None:
+async def test_a_user_whose_only_role_would_be_admin_is_rejected(app: App) -> None:
     async with company_of(app, defaultRoles=[]) as (team, company):
         user_id, _ = await new_user(app, team.client)
         assert await change_rows(app, "users", {"id": user_id}, roles=0) == 1
@@ -244,7 +244,7 @@ async def test_who_would_be_nothing_but_admin_is_refused(app: App) -> None:
         assert (await user_of(app, team.client, user_id))["roles"] == []
 
 
-async def test_a_consent_is_no_confirmation(app: App) -> None:
+async def test_consent_does_not_confirm_an_identity(app: App) -> None:
     async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
         planted = await planted_account(team, company)
         browser = await company.sign_in("rising", planted.email)

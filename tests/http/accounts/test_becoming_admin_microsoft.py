@@ -45,7 +45,7 @@ async def planted(setup: MicrosoftSetup, team: Team, company: Provider, user_id:
 
 
 @matrix("kind", ["graph", "api"])
-async def test_a_planters_token_that_was_let_in_is_refused_at_once(setup: MicrosoftSetup, kind: str) -> None:
+async def test_an_attackers_accepted_token_is_rejected_immediately(setup: MicrosoftSetup, kind: str) -> None:
     team, company = await own_directory(setup)
     user_id, _ = await new_user(setup.app, team.client, ALICE)
     own = setup.microsoft.mint(kind)
@@ -57,7 +57,7 @@ async def test_a_planters_token_that_was_let_in_is_refused_at_once(setup: Micros
     assert (await setup.me(setup.microsoft.mint(kind)))["roles"] == ["Admin", "Viewer"]
 
 
-async def test_groups_that_a_planters_token_tells_make_no_admin(setup: MicrosoftSetup) -> None:
+async def test_groups_in_an_attackers_token_do_not_grant_admin(setup: MicrosoftSetup) -> None:
     team, company = await own_directory(setup)
     user_id, _ = await new_user(setup.app, team.client, ALICE)
     await setup.me(setup.microsoft.mint("graph"))
@@ -73,7 +73,7 @@ async def test_groups_that_a_planters_token_tells_make_no_admin(setup: Microsoft
     await setup.refused(theirs, code="SSO_FAILED")
 
 
-async def test_the_tokens_that_are_kept_of_a_planters_identity_go_with_it(setup: MicrosoftSetup) -> None:
+async def test_stored_tokens_of_an_attackers_identity_are_deleted(setup: MicrosoftSetup) -> None:
     client = await new_client(setup.app)
     team = Team(setup.app, client)
     public = await setup.dynamics(client, KEPT)

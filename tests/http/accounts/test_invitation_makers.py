@@ -52,7 +52,7 @@ async def begins(company: OidcProvider, team: Team, token: str) -> tuple[Browser
 
 
 @LOSES
-async def test_an_invitation_of_an_admin_who_is_none_any_more_chooses_no_password(team: Team, loses: Loses) -> None:
+async def test_an_invitation_by_a_former_admin_sets_no_password(team: Team, loses: Loses) -> None:
     maker = await team.member("Admin")
     _, token = await invited(team, "", "Admin")
     assert (await team.app.post(LOOK, {"token": token})).status == 200
@@ -63,7 +63,7 @@ async def test_an_invitation_of_an_admin_who_is_none_any_more_chooses_no_passwor
 
 
 @LOSES
-async def test_nor_does_a_reset_that_such_an_admin_started(team: Team, loses: Loses) -> None:
+async def test_a_reset_by_a_earlier_admin_sets_no_password(team: Team, loses: Loses) -> None:
     maker, other = await team.member("Admin"), await member(team.app, team.client, "Admin")
     token = await started_reset(team, other.id)
     await loses(team, maker.id)
@@ -72,7 +72,7 @@ async def test_nor_does_a_reset_that_such_an_admin_started(team: Team, loses: Lo
 
 @rule("RANK")
 @LOSES
-async def test_nor_does_such_an_invitation_link_a_providers_person(team: Team, loses: Loses) -> None:
+async def test_an_invitation_by_a_earlier_admin_links_no_identity(team: Team, loses: Loses) -> None:
     """The browser set out while its maker was an Admin, and comes back afterward."""
     maker = await team.member("Admin")
     invitee, token = await invited(team, "", "Admin")
@@ -91,7 +91,7 @@ async def test_nor_does_such_an_invitation_link_a_providers_person(team: Team, l
 
 
 @rule("RANK")
-async def test_a_provider_that_reaches_no_admins_uses_no_invitation_up(team: Team) -> None:
+async def test_a_provider_that_cannot_sign_in_admins_uses_up_no_invitation(team: Team) -> None:
     _, token = await invited(team, "", "Admin")
     async with oidc_provider(team.app, team.client, createUsers=False) as company:
         clerk = await team.member("User Admin")
@@ -102,21 +102,21 @@ async def test_a_provider_that_reaches_no_admins_uses_no_invitation_up(team: Tea
     assert (await accept(team.app, token)).status == 200
 
 
-async def test_while_its_maker_is_an_admin_it_opens_the_account(team: Team) -> None:
+async def test_it_works_while_its_creator_is_an_admin(team: Team) -> None:
     await team.member("Admin")
     _, token = await invited(team, "", "Admin")
     assert (await accept(team.app, token)).status == 200
 
 
 @LOSES
-async def test_what_was_made_for_a_user_who_is_no_admin_goes_on_to_count(team: Team, loses: Loses) -> None:
+async def test_a_link_for_a_non_admin_stays_valid(team: Team, loses: Loses) -> None:
     maker = await team.member("Admin")
     _, token = await invited(team, "", "Viewer")
     await loses(team, maker.id)
     assert (await accept(team.app, token)).status == 200
 
 
-async def test_an_account_that_is_an_admins_is_refused_whatever_was_closed_before(team: Team) -> None:
+async def test_an_admins_account_is_rejected_regardless_of_closed_links(team: Team) -> None:
     """A link that a User Admin made before the account became an Admin's, were it open still: roles as the store has
     them decide, and not what the change of roles closed."""
     rising, token = await invited(team, by="User Admin")

@@ -51,7 +51,7 @@ async def test_the_last_admin_keeps_role_and_account(app: App, admin: str, only:
     assert more["roles"] == ["Admin", "Viewer"]
 
 
-async def test_neither_a_deactivated_one_nor_another_clients_counts(app: App, admin: str, only: str) -> None:
+async def test_deactivated_admins_and_other_clients_admins_do_not_count(app: App, admin: str, only: str) -> None:
     second = await another(app, admin, "asleep@globex.example", ["Admin"])
     check_success(await app.post(f"{second}/deactivate", token=admin))
     check_refusal(await app.post(f"{only}/deactivate", token=admin), 409, "CONFLICT")
@@ -72,7 +72,7 @@ async def test_a_client_without_an_admin_can_be_given_one(app: App, admin: str) 
 
 
 @matrix("act", ["deactivate", "roles"])
-async def test_of_two_admins_who_are_removed_at_once_one_stays(app: App, admin: str, only: str, act: str) -> None:
+async def test_one_of_two_concurrently_removed_admins_stays(app: App, admin: str, only: str, act: str) -> None:
     async def remove(path: str) -> Any:
         if act == "deactivate":
             return await app.post(f"{path}/deactivate", token=admin)

@@ -88,7 +88,7 @@ async def test_a_reset_by_an_admin_is_in_the_language_of_the_user(app: App, mail
     assert said(await mail_server.mail_to(email)) == ("es", f"{team.client}: elija una contraseña nueva")
 
 
-async def test_all_about_another_address_is_in_one_language(app: App, mail_server: MailServer) -> None:
+async def test_all_emails_about_an_address_change_use_one_language(app: App, mail_server: MailServer) -> None:
     team = await client_of(app, "ja")
     _, old, token = await person(team)
     await chooses(app, token, "pt")
@@ -107,7 +107,9 @@ async def test_all_about_another_address_is_in_one_language(app: App, mail_serve
     assert (last.recipients, said(last)) == ([old], ("pt", f"{team.client}: escolha uma nova palavra-passe"))
 
 
-async def test_who_has_the_address_already_reads_of_it_in_the_own_language(app: App, mail_server: MailServer) -> None:
+async def test_the_current_owner_of_the_address_is_notified_in_their_language(
+    app: App, mail_server: MailServer
+) -> None:
     team = await client_of(app, "en")
     _, own, token = await person(team)
     _, taken, other = await person(team)
@@ -119,7 +121,7 @@ async def test_who_has_the_address_already_reads_of_it_in_the_own_language(app: 
     assert said(mails[taken]) == ("de", f"{team.client}: Diese Adresse hat bereits ein Konto")
 
 
-async def test_a_new_admin_reads_in_the_own_language_how_to_come_in(app: App, mail_server: MailServer) -> None:
+async def test_a_new_admin_gets_instructions_in_their_language(app: App, mail_server: MailServer) -> None:
     team = await client_of(app, "es")
     user_id, email, token = await person(team)
     await chooses(app, token, "ja")
@@ -129,7 +131,7 @@ async def test_a_new_admin_reads_in_the_own_language_how_to_come_in(app: App, ma
     assert "管理者の役割が付与されました" in received.text
 
 
-async def test_a_change_of_the_default_counts_from_the_next_e_mail_on(app: App, mail_server: MailServer) -> None:
+async def test_a_new_default_applies_to_the_next_email(app: App, mail_server: MailServer) -> None:
     team = await client_of(app, "de")
     _, email = await new_user(app, team.client, password=PASSWORD)
     await settle(app, team.client, language="es")

@@ -27,7 +27,7 @@ async def shown(app: App, who: Member) -> dict[str, Any]:
 
 
 @matrix("role", ["Admin", "User Admin", "Author", "Viewer"])
-async def test_anyone_changes_the_own_names_title_and_language(app: App, role: str) -> None:
+async def test_every_user_can_change_their_names_title_and_language(app: App, role: str) -> None:
     own = await own_client(app)
     who = await member(app, own.identifier, role)
     assert (await shown(app, who))["language"] is None
@@ -38,7 +38,7 @@ async def test_anyone_changes_the_own_names_title_and_language(app: App, role: s
     assert (now["email"], now["roles"]) == (who.email, [role])
 
 
-async def test_what_is_left_out_stays_and_null_takes_the_language_away(app: App) -> None:
+async def test_omitted_fields_stay_and_null_removes_the_language(app: App) -> None:
     own = await own_client(app)
     await change(app, own.client_admin, firstName="Ada", title="Dr", language="ja")
     kept = check_success(await change(app, own.client_admin, lastName="Lovelace"))
@@ -51,7 +51,7 @@ async def test_what_is_left_out_stays_and_null_takes_the_language_away(app: App)
     assert check_success(await change(app, own.client_admin))["language"] is None
 
 
-async def test_it_is_seen_by_every_session_at_once(app: App) -> None:
+async def test_every_session_sees_a_change_immediately(app: App) -> None:
     own = await own_client(app)
     other = (await app.sign_in(own.client_admin.email, client=own.identifier)).cookie("session")
     assert (await app.me(cookie=other)).data["user"]["language"] is None
@@ -66,7 +66,7 @@ async def test_it_is_seen_by_every_session_at_once(app: App) -> None:
      ({"firstName": "x" * 101}, "firstName"), ({"lastName": "two\nlines"}, "lastName"),
      ({"title": "unseen \u202e"}, "title"), ({"firstName": None}, "firstName")],
 )  # fmt: skip
-async def test_a_value_that_is_none_is_refused_by_its_name(app: App, members: dict[str, Any], field: str) -> None:
+async def test_an_invalid_value_is_rejected_by_name(app: App, members: dict[str, Any], field: str) -> None:
     own = await own_client(app)
     before = await shown(app, own.client_admin)
     error = check_refusal(await change(app, own.client_admin, **members), 400, "VALIDATION_ERROR")
@@ -74,7 +74,7 @@ async def test_a_value_that_is_none_is_refused_by_its_name(app: App, members: di
     assert await shown(app, own.client_admin) == before
 
 
-async def test_address_and_roles_are_not_changed_so(app: App) -> None:
+async def test_address_and_roles_cannot_be_changed_this_way(app: App) -> None:
     own = await own_client(app)
     reply = await change(app, own.clerk, email="boss@evil.example", roles=["Admin"], description="x", title="Boss")
     error = check_refusal(reply, 400, "VALIDATION_ERROR")
@@ -83,7 +83,7 @@ async def test_address_and_roles_are_not_changed_so(app: App) -> None:
     assert (now["email"], now["roles"], now["title"]) == (own.clerk.email, ["User Admin"], "")
 
 
-async def test_what_changed_stands_in_the_trail(app: App) -> None:
+async def test_changes_are_in_the_audit_trail(app: App) -> None:
     own = await own_client(app)
     await change(app, own.clerk, language="de", firstName="Eva", lastName="")
     event = (await trail(app, own.identifier))[-1]
@@ -97,5 +97,5 @@ async def test_what_changed_stands_in_the_trail(app: App) -> None:
     assert len(await trail(app, own.identifier)) == count
 
 
-async def test_without_a_session_it_is_refused(app: App) -> None:
+async def test_requests_without_a_session_are_rejected(app: App) -> None:
     check_refusal(await app.send("PATCH", ME, {"language": "de"}), 401, "UNAUTHENTICATED")

@@ -52,7 +52,7 @@ async def shared(app: App) -> Team:
 
 @rule("RANK")
 @matrix("name", ON_SOMEBODY)
-async def test_a_user_admin_does_nothing_to_an_admins_account(shared: Team, name: str) -> None:
+async def test_a_user_admin_cannot_change_an_admins_account(shared: Team, name: str) -> None:
     client_admin, before = await shared.member("Admin"), await directory(shared, (await shared.member("Admin")).id)
     document, arguments = ON_SOMEBODY[name]
     refused = await shared.refused("User Admin", document, id=client_admin.id, **arguments)
@@ -62,7 +62,7 @@ async def test_a_user_admin_does_nothing_to_an_admins_account(shared: Team, name
 
 
 @rule("RANK")
-async def test_a_user_admin_reaches_no_admins_account_by_rest_either(team: Team) -> None:
+async def test_a_user_admin_cannot_change_an_admins_account_over_rest(team: Team) -> None:
     """At each address below that of a user: reads at most which providers know the Admin, and changes nothing."""
     boss, bodies = await team.member("Admin"), {"/badges": {"kind": "standard"}, "/reset": {"reason": "Lost phone"}}
     described = (await team.app.get("/openapi.json")).json["paths"]
@@ -79,7 +79,7 @@ async def test_a_user_admin_reaches_no_admins_account_by_rest_either(team: Team)
 
 
 @matrix("name", ON_SOMEBODY)
-async def test_a_user_admin_does_nothing_to_an_admin_who_is_deactivated(team: Team, name: str) -> None:
+async def test_a_user_admin_cannot_change_a_deactivated_admin(team: Team, name: str) -> None:
     asleep, _ = await new_user(team.app, team.client, roles=["Admin", "Viewer"])
     await team.ask("Admin", DEACTIVATE, id=asleep)
     document, arguments = ON_SOMEBODY[name]
@@ -88,7 +88,7 @@ async def test_a_user_admin_does_nothing_to_an_admin_who_is_deactivated(team: Te
 
 @rule("RANK")
 @matrix("document", [INVITE, ADD])
-async def test_a_user_admin_makes_no_admin(shared: Team, document: str) -> None:
+async def test_a_user_admin_cannot_create_an_admin(shared: Team, document: str) -> None:
     body = {"email": "boss-to-be@engines.example", "roles": ["Viewer", "Admin"]}
     refused = await shared.refused("User Admin", document, input=body)
     assert (refused.code, refused.message) == ("FORBIDDEN", GRANTS)
@@ -96,20 +96,20 @@ async def test_a_user_admin_makes_no_admin(shared: Team, document: str) -> None:
 
 
 @rule("RANK")
-async def test_a_user_admin_promotes_no_one_to_admin(shared: Team) -> None:
+async def test_a_user_admin_cannot_promote_to_admin(shared: Team) -> None:
     viewer = await shared.member("Viewer")
     for roles in (["Admin"], ["Viewer", "Admin"]):
         assert (await shared.refused("User Admin", SET_ROLES, id=viewer.id, roles=roles)).message == GRANTS
     assert role_names_of(await directory(shared, viewer.id)) == ["Viewer"]
 
 
-async def test_a_user_admin_gives_every_other_role(team: Team) -> None:
+async def test_a_user_admin_can_grant_every_other_role(team: Team) -> None:
     user_id, _ = await new_user(team.app, team.client)
     others = [role for role in ROLES if role != "Admin"]
     assert role_names_of(await team.ask("User Admin", SET_ROLES, id=user_id, roles=others)) == others
 
 
-async def test_an_admin_does_all_of_it_to_another_admin(team: Team) -> None:
+async def test_an_admin_can_manage_another_admin(team: Team) -> None:
     body = {"email": "second@engines.example", "roles": ["Admin"]}
     second = (await team.ask("Admin", INVITE, input=body))["user"]["id"]
     for document, arguments in (
@@ -128,7 +128,7 @@ async def test_an_admin_does_all_of_it_to_another_admin(team: Team) -> None:
 
 @rule("RANK")
 @matrix("role", ["Admin", "User Admin"])
-async def test_no_one_changes_their_own_roles_or_deactivates_or_resets_themselves(shared: Team, role: str) -> None:
+async def test_nobody_can_change_their_own_roles_or_deactivate_or_reset_themselves(shared: Team, role: str) -> None:
     me, before = await shared.member(role), await directory(shared, (await shared.member(role)).id)
     for document, arguments, sentence in (
         (SET_ROLES, {"roles": [role, "Author"]}, "You can't change your own roles"),
@@ -142,7 +142,7 @@ async def test_no_one_changes_their_own_roles_or_deactivates_or_resets_themselve
     assert (await shared.app.me(me.token)).status == 200
 
 
-async def test_the_others_may_do_none_of_it(shared: Team) -> None:
+async def test_other_roles_cannot_manage_users(shared: Team) -> None:
     viewer = await shared.member("Viewer")
     body = {"email": "nobody@engines.example", "roles": ["Viewer"]}
     documents = [
@@ -157,13 +157,13 @@ async def test_the_others_may_do_none_of_it(shared: Team) -> None:
             assert (refused.code, refused.message) == ("FORBIDDEN", "Insufficient permissions")
 
 
-async def test_a_permission_is_asked_for_before_anybody_is_looked_up(shared: Team) -> None:
+async def test_the_permission_is_checked_before_any_lookup(shared: Team) -> None:
     for document, arguments in ON_SOMEBODY.values():
         assert (await shared.refused("Viewer", document, id=2**31 - 1, **arguments)).code == "FORBIDDEN"
 
 
 @rule("FOREIGN-IS-MISSING")
-async def test_another_clients_user_is_like_one_that_never_existed(shared: Team, team: Team) -> None:
+async def test_another_clients_user_looks_nonexistent(shared: Team, team: Team) -> None:
     foreign = await team.member("Viewer")
     before = await directory(team, foreign.id)
     for document, arguments in ON_SOMEBODY.values():
@@ -178,7 +178,7 @@ async def test_another_clients_user_is_like_one_that_never_existed(shared: Team,
     assert (await team.app.me(foreign.token)).status == 200
 
 
-async def test_a_system_admin_stands_above_ranks(team: Team) -> None:
+async def test_a_system_admin_is_exempt_from_ranks(team: Team) -> None:
     client_admin, admin = await team.member("Admin"), await team.app.admin_token()
     base = f"/api/admin/clients/{team.client}/users"
     assert (await team.app.post(f"{base}/{client_admin.id}/password-reset", token=admin)).status == 201
@@ -202,7 +202,7 @@ async def test_the_last_active_admin_stays(team: Team) -> None:
 @rule("RANK")
 @matrix("count", [2, 3])
 @matrix("act", ["deactivate", "demote"])
-async def test_of_admins_who_remove_each_other_at_once_one_stays(team: Team, act: str, count: int) -> None:
+async def test_one_of_two_admins_who_remove_each_other_stays(team: Team, act: str, count: int) -> None:
     """With three, the second is no Admin any more when the turn comes, though the third would be left."""
     client_admins = [await member(team.app, team.client, "Admin") for _ in range(count)]
 
@@ -217,7 +217,7 @@ async def test_of_admins_who_remove_each_other_at_once_one_stays(team: Team, act
 
 
 @rule("RANK")
-async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(team: Team) -> None:
+async def test_a_user_admins_link_does_not_open_an_admins_account(team: Team) -> None:
     app = team.app
     rising, invitation = await invited(team, by="User Admin")
     resetting = await started_reset(team, rising, "User Admin")
@@ -236,7 +236,7 @@ async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(tea
         check_refusal(reply, 401, "INVALID_TOKEN")
 
 
-async def test_no_link_outlives_the_promotion_no_matter_who_caused_it(team: Team) -> None:
+async def test_no_link_survives_a_promotion(team: Team) -> None:
     app = team.app
     by_admin, invitation = await invited(team, by="Admin")
     by_system_admin, _ = await invited(team, by="User Admin")
@@ -250,7 +250,7 @@ async def test_no_link_outlives_the_promotion_no_matter_who_caused_it(team: Team
     assert (await accept(app, anew)).status == 200  # a link that is made afterward works
 
 
-async def test_a_link_to_an_admins_account_counts_while_who_made_it_is_an_admin(team: Team) -> None:
+async def test_a_link_to_an_admins_account_works_while_its_creator_is_an_admin(team: Team) -> None:
     app = team.app
     client_admin = await member(app, team.client, "Admin")
     user_id, _ = await new_user(app, team.client, roles=["Admin"])

@@ -25,7 +25,7 @@ async def _listed(app: App, by: Member, of: Member, query: str = "") -> list[dic
 
 
 @matrix("who", ["client_admin", "clerk"])
-async def test_those_who_manage_users_see_their_sessions_and_nothing_that_opens_one(app: App, who: str) -> None:
+async def test_user_managers_see_sessions_but_no_credentials(app: App, who: str) -> None:
     own = await own_client(app)
     viewer = await member(app, own.identifier)
     keys = await _signed_in(own, viewer)
@@ -65,7 +65,7 @@ async def test_all_are_ended(app: App) -> None:
     assert (await app.me(own.clerk.token)).status == 200
 
 
-async def test_of_an_admin_only_an_admin(app: App) -> None:
+async def test_only_an_admin_can_end_an_admins_sessions(app: App) -> None:
     own = await own_client(app)
     other = await member(app, own.identifier, "Admin", "Viewer")
     [session] = await _listed(app, own.client_admin, other)
@@ -77,7 +77,7 @@ async def test_of_an_admin_only_an_admin(app: App) -> None:
     assert (await app.me(other.token)).status == 401
 
 
-async def test_no_session_is_ended_under_another_users_number(app: App) -> None:
+async def test_a_session_cannot_be_ended_under_another_users_id(app: App) -> None:
     """A User Admin tries to end an Admin's session by naming it in the path of a user of lower rank."""
     own = await own_client(app)
     viewer = await member(app, own.identifier)
@@ -95,7 +95,7 @@ async def test_other_roles_do_not_see_them(app: App, role: str) -> None:
     check_refusal(await app.send("DELETE", path_of(own.clerk), token=other.token), 403, "FORBIDDEN")
 
 
-async def test_another_clients_user_is_like_one_who_never_existed(app: App) -> None:
+async def test_another_clients_user_looks_nonexistent(app: App) -> None:
     own, other = await own_client(app), await own_client(app)
     viewer = await member(app, other.identifier)
     missing = await app.get("/api/client/users/999999999/sessions", token=own.client_admin.token)

@@ -37,7 +37,7 @@ async def statuses(app: App, client: str, *bodies: dict[str, Any]) -> list[int]:
 
 
 @rule("EMAIL-FORM")
-async def test_of_two_that_are_made_at_once_one_is_there_and_both_spellings_open_it(
+async def test_one_of_two_concurrent_accounts_is_created_and_both_spellings_open_it(
     app: App, spellings: tuple[str, str]
 ) -> None:
     client, (one, other) = await new_client(app), spellings
@@ -51,7 +51,7 @@ async def test_of_two_that_are_made_at_once_one_is_there_and_both_spellings_open
 
 
 @rule("EMAIL-FORM")
-async def test_an_account_from_before_is_found_by_both_spellings_and_is_no_second_one(
+async def test_an_older_account_is_found_by_both_spellings_and_not_duplicated(
     app: App, spellings: tuple[str, str]
 ) -> None:
     client, (one, other) = await new_client(app), spellings
@@ -69,7 +69,7 @@ async def test_an_account_from_before_is_found_by_both_spellings_and_is_no_secon
 
 
 @rule("EMAIL-FORM")
-async def test_two_accounts_of_one_mailbox_from_before_stay_two(app: App, spellings: tuple[str, str]) -> None:
+async def test_two_older_accounts_of_one_mailbox_stay_separate(app: App, spellings: tuple[str, str]) -> None:
     client = await new_client(app)
     passwords = dict(zip(spellings, (PASSWORD, OTHER_PASSWORD), strict=True))
     ids: dict[str, int] = {}

@@ -56,7 +56,7 @@ def millis(text: str) -> int:
     return (int(day[-2:]) * 24 + int(hours)) * HOUR_MS + int(minutes) * 60_000 + round(float(seconds) * 1000)
 
 
-async def test_an_invited_user_is_there_and_holds_a_link_for_72_hours(team: Team) -> None:
+async def test_an_invited_user_exists_and_has_a_link_for_72_hours(team: Team) -> None:
     handed = await team.ask("User Admin", INVITE, input=PERSON)
     user = handed["user"]
     told = {name: user[name] for name in PERSON} | {"roles": role_names_of(user)}
@@ -99,7 +99,7 @@ async def test_an_added_user_has_no_link_and_no_password(team: Team) -> None:
         ({"description": "x" * 2001}, "description"),
     ],
 )
-async def test_what_is_wrong_with_a_new_user_is_named_and_no_one_is_made(
+async def test_errors_in_a_new_user_are_named_and_nobody_is_created(
     shared: Team, document: str, wrong: dict[str, Any], field: str
 ) -> None:
     before = len(await events(shared, "user_created"))
@@ -115,7 +115,7 @@ async def test_what_is_wrong_with_a_new_user_is_named_and_no_one_is_made(
     assert (await shared.ask("Admin", '{ users(filter: {search: "wrong@"}) { id } }')) == []
 
 
-async def test_an_address_that_is_taken_is_a_conflict_and_no_link_is_made(team: Team) -> None:
+async def test_a_taken_address_is_a_conflict_and_creates_no_link(team: Team) -> None:
     await team.ask("Admin", ADD, input={"email": "taken@engines.example", "roles": ["Viewer"]})
     for document in (ADD, INVITE):
         body = {"email": "TAKEN@engines.example", "roles": ["Viewer"]}
@@ -124,7 +124,7 @@ async def test_an_address_that_is_taken_is_a_conflict_and_no_link_is_made(team: 
 
 
 @rule("RANK")
-async def test_a_change_keeps_what_it_does_not_name(team: Team) -> None:
+async def test_omitted_fields_do_not_change(team: Team) -> None:
     user_id, _ = await invited(team, "before@engines.example", "Viewer")
     before = await directory(team, user_id)
     for change in ({"firstName": "Grace"}, {"title": "", "lastName": None}, {"description": "a\nb"}, {}):
@@ -139,7 +139,7 @@ async def test_a_change_keeps_what_it_does_not_name(team: Team) -> None:
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["email"])
 
 
-async def test_roles_count_from_the_next_request_on(team: Team) -> None:
+async def test_roles_take_effect_with_the_next_request(team: Team) -> None:
     viewer = await team.member("Viewer")
     user = await team.ask("User Admin", SET_ROLES, id=viewer.id, roles=["Publisher", "Operator"])
     assert role_names_of(user) == ["Publisher", "Operator"]
@@ -149,7 +149,7 @@ async def test_roles_count_from_the_next_request_on(team: Team) -> None:
 
 
 @rule("SESSION-ENDED-BY-OTHERS")
-async def test_who_is_deactivated_is_out_at_once_and_restored_signs_in_anew(team: Team) -> None:
+async def test_a_deactivated_user_is_signed_out_and_signs_in_again_when_restored(team: Team) -> None:
     user_id, email = await new_user(team.app, team.client, password=PASSWORD)
     keys = [await keys_of(team.app, email, client=team.client) for _ in range(2)]
     gone = await team.ask("User Admin", DEACTIVATE, id=user_id)
@@ -175,7 +175,7 @@ async def test_all_sessions_of_a_user_are_ended(team: Team) -> None:
     assert await team.ask("User Admin", END, id=user_id) == 0
 
 
-async def test_where_passwords_are_not_used_none_is_reset(app: App) -> None:
+async def test_without_passwords_none_can_be_reset(app: App) -> None:
     team = await new_team(app)
     client_admin, viewer = await team.member("Admin"), await team.member("Viewer")
     await settle(app, team.client, passwordSignIn=False)
@@ -185,7 +185,7 @@ async def test_where_passwords_are_not_used_none_is_reset(app: App) -> None:
 
 
 @rule("AUDIT-TRAIL")
-async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret(team: Team) -> None:
+async def test_every_action_is_in_the_audit_trail_with_before_and_after_and_no_secret(team: Team) -> None:
     clerk = await team.member("User Admin")
     user_id, token = await invited(team, "trail@engines.example", "Viewer", by="User Admin")
     new = {"title": "T", "email": "trail-2@engines.example"}
@@ -214,7 +214,7 @@ async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret
     assert not [event for event in told for token in tokens if token in event.detail]
 
 
-async def test_no_name_holds_what_no_one_sees(app: App, shared: Team) -> None:
+async def test_names_contain_no_invisible_characters(app: App, shared: Team) -> None:
     """Nor can it read in another order than it is written. Each way to name a thing ends in one check of texts."""
     token, hidden = await app.admin_token(), "Ada\u202e\u200b"
     client = f"/api/admin/clients/{shared.client}"

@@ -39,7 +39,7 @@ def body(email: str = "ada@engines.example") -> dict[str, Any]:
 
 
 @rule("RESET-UNSEEN")
-async def test_an_invitation_goes_to_the_user_alone(team: Team, mail_server: MailServer) -> None:
+async def test_an_invitation_goes_only_to_the_user(team: Team, mail_server: MailServer) -> None:
     before = mails(team.app, "ok")
     reply = await team.send("User Admin", INVITE, input=body())
     handed = reply.json["data"]["inviteUser"]
@@ -55,7 +55,7 @@ async def test_an_invitation_goes_to_the_user_alone(team: Team, mail_server: Mai
     assert mails(team.app, "ok") == before + 1
 
 
-async def test_a_renewed_one_and_a_reset_are_mailed_too(team: Team, mail_server: MailServer) -> None:
+async def test_renewed_invitations_and_resets_are_emailed_too(team: Team, mail_server: MailServer) -> None:
     user_id = (await team.ask("Admin", INVITE, input=body()))["user"]["id"]
     first = await mail_server.mail_to(body()["email"])
     assert (await team.ask("Admin", RENEW, id=user_id))["link"] is None
@@ -91,9 +91,7 @@ async def test_mail_goes_to_the_domain_in_the_ascii_of_the_dns(team: Team, mail_
 
 
 @rule("RESET-UNSEEN")
-async def test_a_server_that_refuses_brings_no_link_into_any_answer(
-    app: App, team: Team, mail_server: MailServer
-) -> None:
+async def test_a_rejecting_mail_server_reveals_no_link(app: App, team: Team, mail_server: MailServer) -> None:
     """A caller who waits for a failure, or causes one, still does not see the link."""
     mail_server.refuses, before = "550 no such mailbox", mails(app, "refused")
     with random_texts(app) as texts:
@@ -140,7 +138,7 @@ async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_o
     check_success(await reset(team.app, link.token))
 
 
-async def test_a_mail_server_that_hangs_keeps_no_one_waiting(database_url: str, app: App) -> None:
+async def test_a_hanging_mail_server_delays_nobody(database_url: str, app: App) -> None:
     """All emails of one request share the time limit of one."""
     listener = socket.create_server(("127.0.0.1", 0))  # never greets
     address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"

@@ -28,7 +28,7 @@ async def root(app: App) -> AsyncIterator[SystemAdmin]:
             await root.post(f"{ADMINS}/{admin['id']}/disable")
 
 
-async def test_a_new_admin_gets_a_random_password_that_is_shown_once(root: SystemAdmin) -> None:
+async def test_a_new_admin_gets_a_random_password_shown_once(root: SystemAdmin) -> None:
     made = check_success(await root.post(ADMINS, {"username": "Grace"}), 201)
     assert set(made) == {"admin", "password"}
     assert len(made["password"]) >= 20
@@ -50,7 +50,7 @@ async def test_a_given_password_follows_the_rules_and_is_not_shown(root: SystemA
 
 
 @rule("SESSION-ENDED-BY-OTHERS")
-async def test_a_disabled_admin_is_out_at_once_and_signs_in_anew_when_enabled(root: SystemAdmin) -> None:
+async def test_a_disabled_admin_is_signed_out_and_signs_in_again_when_enabled(root: SystemAdmin) -> None:
     other = await another(root)
     data = check_success(await root.post(f"{ADMINS}/{other.id}/disable"))
     assert data["disabledAt"] is not None
@@ -73,7 +73,7 @@ async def test_the_last_active_admin_stays(root: SystemAdmin) -> None:
 
 
 @rule("RANK")
-async def test_of_two_who_disable_each_other_at_once_one_stays(root: SystemAdmin) -> None:
+async def test_one_of_two_admins_who_disable_each_other_stays(root: SystemAdmin) -> None:
     for _ in range(4):
         one, other = await another(root), await another(root)
         replies = await asyncio.gather(
@@ -84,7 +84,7 @@ async def test_of_two_who_disable_each_other_at_once_one_stays(root: SystemAdmin
         assert len({one.id, other.id} & {admin["id"] for admin in listed}) == 1
 
 
-async def test_of_two_who_are_the_last_and_disable_themselves_at_once_one_stays(root: SystemAdmin) -> None:
+async def test_one_of_the_last_two_admins_who_disable_themselves_stays(root: SystemAdmin) -> None:
     for _ in range(4):
         other = await another(root)
         replies = await asyncio.gather(*(me.post(f"{ADMINS}/{me.id}/disable") for me in (root, other)))
@@ -105,7 +105,7 @@ async def test_a_reset_gives_a_new_password_once_and_ends_the_sessions(root: Sys
     check_refusal(await root.post(f"{ADMINS}/{root.id}/reset-password"), 409, "CONFLICT")
 
 
-async def test_ones_own_password_is_changed_with_the_current_one(root: SystemAdmin) -> None:
+async def test_admins_change_their_password_with_the_current_one(root: SystemAdmin) -> None:
     me = await another(root)
     elsewhere = await me.again()
     wrong = {"currentPassword": "wrong", "newPassword": NEW}
@@ -120,7 +120,7 @@ async def test_ones_own_password_is_changed_with_the_current_one(root: SystemAdm
     check_success(await sign_in(root.app, me.username, NEW))
 
 
-async def test_guesses_of_ones_own_password_are_throttled(root: SystemAdmin) -> None:
+async def test_guesses_of_the_current_password_are_rate_limited(root: SystemAdmin) -> None:
     me = await another(root)
     body = {"currentPassword": "wrong", "newPassword": NEW}
     codes = [(await me.post(f"{AUTH}/password", body)).code for _ in range(8)]
@@ -154,13 +154,13 @@ async def test_the_list_is_paged_filtered_searched_and_sorted(root: SystemAdmin)
         check_refusal(await root.get(f"{ADMINS}?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_who_does_not_exist_is_not_found(root: SystemAdmin) -> None:
+async def test_an_unknown_admin_is_not_found(root: SystemAdmin) -> None:
     for method, action in (("GET", ""), ("POST", "/disable"), ("POST", "/enable"), ("POST", "/reset-password"),
                          ("POST", "/reset-second-factor"), ("DELETE", "/sessions")):  # fmt: skip
         check_refusal(await root.send(method, f"{ADMINS}/999999{action}"), 404, "NOT_FOUND")
 
 
-async def test_every_act_stands_in_the_installations_trail_without_a_secret(root: SystemAdmin) -> None:
+async def test_every_action_is_in_the_installations_audit_trail_without_secrets(root: SystemAdmin) -> None:
     other = await another(root)
     made = [check_success(await root.post(f"{ADMINS}/{other.id}/reset-password"))["password"]]
     for act in ("disable", "enable"):

@@ -37,7 +37,7 @@ async def held(root: SystemAdmin, query: str = "") -> list[dict[str, Any]]:
     return items
 
 
-async def test_callers_that_are_blocked_now_are_seen_as_a_counter(root: SystemAdmin) -> None:
+async def test_blocked_callers_are_listed_as_counters(root: SystemAdmin) -> None:
     assert await held(root) == []
     await root.app.sign_in("viewer@acme.example", "wrong", "acme")
     assert await held(root) == []  # counted, not held back
@@ -53,7 +53,7 @@ async def test_callers_that_are_blocked_now_are_seen_as_a_counter(root: SystemAd
 
 
 @matrix("body", [{**WHO, "address": HERE}, {"client": "acme", "email": "viewer@acme.example", "address": HERE}])
-async def test_an_account_as_it_was_tried_from_an_address_is_let_go(root: SystemAdmin, body: dict[str, str]) -> None:
+async def test_an_account_tried_from_an_address_is_unblocked(root: SystemAdmin, body: dict[str, str]) -> None:
     await hold_back(root.app)
     await hold_back(root.app, "author@acme.example")
     assert check_success(await root.post(f"{BASE}/clear", body))["cleared"] >= 1
@@ -61,7 +61,7 @@ async def test_an_account_as_it_was_tried_from_an_address_is_let_go(root: System
     check_refusal(await root.app.sign_in("author@acme.example", PASSWORD, "acme"), 429, "RATE_LIMITED")
 
 
-async def test_an_account_is_let_go_where_it_signed_in_before(root: SystemAdmin) -> None:
+async def test_an_account_is_unblocked_where_it_signed_in_before(root: SystemAdmin) -> None:
     check_success(await root.app.sign_in("publisher@acme.example", PASSWORD, "acme"))
     await hold_back(root.app, "publisher@acme.example")
     body = {"client": "acme", "email": "publisher@acme.example"}
@@ -69,7 +69,7 @@ async def test_an_account_is_let_go_where_it_signed_in_before(root: SystemAdmin)
     check_success(await root.app.sign_in("publisher@acme.example", PASSWORD, "acme"))
 
 
-async def test_an_account_is_let_go_as_it_was_tried_without_a_client(root: SystemAdmin) -> None:
+async def test_an_account_tried_without_a_client_is_unblocked(root: SystemAdmin) -> None:
     """No client has the address alone, so the attempts count for none."""
     email = "nobody@nowhere.example"
     for _ in range(7):
@@ -80,7 +80,7 @@ async def test_an_account_is_let_go_as_it_was_tried_without_a_client(root: Syste
     check_refusal(await root.app.sign_in(email, "wrong"), 401, "INVALID_CREDENTIALS")
 
 
-async def test_a_system_admin_is_let_go(root: SystemAdmin) -> None:
+async def test_a_system_admin_is_unblocked(root: SystemAdmin) -> None:
     for _ in range(7):
         await sign_in(root.app, "root", "wrong")
     check_refusal(await sign_in(root.app, "root"), 429, "RATE_LIMITED")
@@ -88,7 +88,7 @@ async def test_a_system_admin_is_let_go(root: SystemAdmin) -> None:
     check_success(await sign_in(root.app, "root"))
 
 
-async def test_an_address_is_let_go(root: SystemAdmin) -> None:
+async def test_an_address_is_unblocked(root: SystemAdmin) -> None:
     for number in range(51):
         await root.app.sign_in(f"nobody-{number}@acme.example", "wrong", "acme")
     check_refusal(await root.app.sign_in("nobody@acme.example", "wrong", "acme"), 429, "RATE_LIMITED")
@@ -96,7 +96,7 @@ async def test_an_address_is_let_go(root: SystemAdmin) -> None:
     check_refusal(await root.app.sign_in("nobody@acme.example", "wrong", "acme"), 401, "INVALID_CREDENTIALS")
 
 
-async def test_all_are_let_go(root: SystemAdmin) -> None:
+async def test_all_are_unblocked(root: SystemAdmin) -> None:
     await hold_back(root.app)
     await hold_back(root.app, "author@acme.example")
     assert check_success(await root.send("DELETE", BASE))["cleared"] >= 2
@@ -128,11 +128,11 @@ WRONG_BODIES: list[dict[str, Any]] = [
 
 
 @matrix("body", WRONG_BODIES)
-async def test_what_names_no_one_is_refused(root: SystemAdmin, body: dict[str, Any]) -> None:
+async def test_a_request_that_names_nobody_is_rejected(root: SystemAdmin, body: dict[str, Any]) -> None:
     check_refusal(await root.post(f"{BASE}/clear", body), 400, "VALIDATION_ERROR")
 
 
-async def test_who_is_let_go_stands_in_the_trail(root: SystemAdmin) -> None:
+async def test_cleared_limits_are_in_the_audit_trail(root: SystemAdmin) -> None:
     check_refusal(await root.post(f"{BASE}/clear", {**WHO, "client": "nowhere"}), 404, "NOT_FOUND")
     check_success(await root.post(f"{BASE}/clear", WHO))
     event, actor, subject, detail = (await events(root.app, root.app.ids["acme"]))[-1]

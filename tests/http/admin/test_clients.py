@@ -55,13 +55,13 @@ async def test_identifiers_are_lower_case_letters_digits_and_inner_hyphens(
     ["", "a", "x" * 64, "-ab", "ab-", "Acme", "ACME", "a b", "a_b", "a.b", "ab\n", " ab", "äb", "\u0430cme", "12",
      "007", "a/b", "a\x00b", None, 12, ["ab"]],
 )  # fmt: skip
-async def test_anything_else_is_no_identifier(app: App, admin: str, identifier: Any) -> None:
+async def test_other_identifiers_are_rejected(app: App, admin: str, identifier: Any) -> None:
     body = {"identifier": identifier, "name": "A client"}
     check_refusal(await app.post(BASE, body, token=admin), 400, "VALIDATION_ERROR")
 
 
 @matrix("name", ["", "x" * 201, "two\nlines", "tab\tbed", "bell\x07", "\x7f", 5, None])
-async def test_a_name_that_is_none_is_refused(app: App, admin: str, name: Any) -> None:
+async def test_an_invalid_name_is_rejected(app: App, admin: str, name: Any) -> None:
     check_refusal(await app.post(BASE, {"identifier": "nameless", "name": name}, token=admin), 400, "VALIDATION_ERROR")
     check_refusal(await app.send("PATCH", f"{BASE}/acme", {"name": name}, token=admin), 400, "VALIDATION_ERROR")
 
@@ -82,20 +82,20 @@ async def test_a_name_that_is_none_is_refused(app: App, admin: str, name: Any) -
      {"returnAddresses": ["https://x@a.example/in"]}, {"returnAddresses": ["javascript:alert(1)"]},
      {"returnAddresses": ["acme:/in"]}, {"returnAddresses": ["https://a.example/in"] * 51}],
 )  # fmt: skip
-async def test_settings_out_of_bounds_are_refused_and_nothing_changes(app: App, admin: str, settings: Any) -> None:
+async def test_settings_out_of_range_are_rejected_and_nothing_changes(app: App, admin: str, settings: Any) -> None:
     before = check_success(await app.get(f"{BASE}/acme", token=admin))
     reply = await app.send("PATCH", f"{BASE}/acme", {"name": "Changed", "settings": settings}, token=admin)
     check_refusal(reply, 400, "VALIDATION_ERROR")
     assert check_success(await app.get(f"{BASE}/acme", token=admin)) == before
 
 
-async def test_an_identifier_is_given_once(app: App, admin: str) -> None:
+async def test_an_identifier_is_unique(app: App, admin: str) -> None:
     await create(app, admin, "only-one")
     body = {"identifier": "only-one", "name": "Another"}
     check_refusal(await app.post(BASE, body, token=admin), 409, "CONFLICT")
 
 
-async def test_of_those_who_take_an_identifier_at_once_one_gets_it(app: App, admin: str) -> None:
+async def test_one_of_several_concurrent_requests_gets_an_identifier(app: App, admin: str) -> None:
     body = {"identifier": "contested", "name": "A client"}
     replies = await asyncio.gather(*(app.post(BASE, body, token=admin) for _ in range(6)))
     assert sorted(reply.status for reply in replies) == [201] + [409] * 5
@@ -104,7 +104,7 @@ async def test_of_those_who_take_an_identifier_at_once_one_gets_it(app: App, adm
             check_refusal(reply, 409, "CONFLICT")
 
 
-async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> None:
+async def test_omitted_fields_do_not_change(app: App, admin: str) -> None:
     made = await create(app, admin, "changing", "Before", settings={"refreshStrict": True})
     renamed = check_success(await app.send("PATCH", f"{BASE}/changing", {"name": "After"}, token=admin))
     assert renamed == {**made, "name": "After"}
@@ -150,7 +150,7 @@ async def test_suspend_and_restore_once_each(app: App, admin: str) -> None:
     check_refusal(await app.post(f"{BASE}/on-and-off/restore", token=admin), 409, "CONFLICT")
 
 
-async def test_of_two_changes_at_once_none_is_lost(app: App, admin: str) -> None:
+async def test_no_concurrent_change_is_lost(app: App, admin: str) -> None:
     for round_ in range(5):
         name = f"merged-{round_}"
         await create(app, admin, name)
@@ -175,7 +175,7 @@ async def test_a_client_that_does_not_exist_is_not_found_on_every_route(app: App
             check_refusal(reply, 404, "NOT_FOUND")
 
 
-async def test_a_list_is_paged_in_a_steady_order_and_complete(app: App, admin: str) -> None:
+async def test_pages_of_a_list_are_complete_and_in_a_stable_order(app: App, admin: str) -> None:
     made = [(await create(app, admin, f"paged-{n:02}", "Of the pages"))["id"] for n in range(7)]
     pages = await every_page(app, admin, BASE, 3, "paged-")
     assert [len(page) for page in pages] == [3, 3, 1]
@@ -186,7 +186,7 @@ async def test_a_list_is_paged_in_a_steady_order_and_complete(app: App, admin: s
     assert set(made) < set(whole)
 
 
-async def test_search_finds_by_identifier_and_name_whatever_the_case(app: App, admin: str) -> None:
+async def test_search_finds_by_identifier_and_name_in_any_case(app: App, admin: str) -> None:
     await create(app, admin, "umbrella", "Ümbrella Größe_50% AG")
     for q in ("umbrel", "UMBREL", "Ümbrella", "ümbrella", "gröSSe".replace("SS", "ß"), "GRÖ", "_50%25", "50%25 ag"):
         found = check_success(await app.get(f"{BASE}?q={q}", token=admin))["items"]

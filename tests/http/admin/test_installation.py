@@ -19,7 +19,7 @@ STATUS = "/api/admin/status"
 INSIDE, OUTSIDE = "203.0.113.9", "198.51.100.7"
 
 
-async def test_the_status_tells_release_store_and_counts(app: App, database_url: str) -> None:
+async def test_the_status_has_release_database_and_counts(app: App, database_url: str) -> None:
     root = await signed_in_admin(app)
     before = check_success(await root.get(STATUS))
     assert before["schema"] == NEWEST_SCHEMA
@@ -43,7 +43,7 @@ async def test_the_status_tells_release_store_and_counts(app: App, database_url:
     assert "secret" not in str(after).lower()
 
 
-async def test_what_is_not_named_in_a_change_stays(app: App) -> None:
+async def test_omitted_settings_do_not_change(app: App) -> None:
     root = await signed_in_admin(app)
     path = "/api/admin/settings"
     seen = check_success(await root.get(path))
@@ -75,7 +75,7 @@ async def fenced(database_url: str) -> AsyncIterator[App]:
      (f"{OUTSIDE}, {INSIDE}", True), ("unknown", False), (f"{INSIDE}:41000", True),
      (f"{INSIDE}, {OUTSIDE}:41000", False), ("[2001:db8::1]:41000", True)],
 )  # fmt: skip
-async def test_the_admin_plane_is_there_for_listed_addresses_alone(fenced: App, address: str, there: bool) -> None:
+async def test_the_admin_api_exists_only_for_listed_addresses(fenced: App, address: str, there: bool) -> None:
     headers = {"X-Forwarded-For": address}
     reply = await sign_in(fenced, "root", headers=headers)
     if there:
@@ -86,7 +86,7 @@ async def test_the_admin_plane_is_there_for_listed_addresses_alone(fenced: App, 
 
 
 @rule("ADMIN-PLANE")
-async def test_to_all_others_nothing_is_there_whatever_they_show(fenced: App) -> None:
+async def test_other_addresses_get_not_found_with_any_credential(fenced: App) -> None:
     inside, outside = {"X-Forwarded-For": INSIDE}, {"X-Forwarded-For": OUTSIDE}
     token = check_success(await sign_in(fenced, "root", headers=inside))["token"]
     unknown = await fenced.get("/api/nothing", headers=outside)

@@ -31,7 +31,7 @@ async def three(root: SystemAdmin) -> str:
     return begin
 
 
-async def test_a_row_that_was_renamed_meanwhile_takes_no_page_with_it(root: SystemAdmin) -> None:
+async def test_a_renamed_row_breaks_no_page(root: SystemAdmin) -> None:
     begin = await three(root)
     query = f"{CLIENTS}?q={begin}&first=2&sort=NAME"
     page = check_success(await root.get(query))
@@ -41,7 +41,7 @@ async def test_a_row_that_was_renamed_meanwhile_takes_no_page_with_it(root: Syst
     assert [one["identifier"] for one in rest["items"]] == [f"{begin}c", f"{begin}b"]
 
 
-async def test_a_row_that_is_gone_meanwhile_takes_no_page_with_it(root: SystemAdmin) -> None:
+async def test_a_deleted_row_breaks_no_page(root: SystemAdmin) -> None:
     for number in range(3):
         for _ in range(6 + number):
             await root.app.post("/api/admin/auth/sign-in", {"username": f"nobody-{number}", "password": "wrong"})
@@ -56,7 +56,7 @@ async def test_a_row_that_is_gone_meanwhile_takes_no_page_with_it(root: SystemAd
 
 
 @matrix("other", ["sort=NAME_DESC", "sort=ID", "sort=IDENTIFIER"])
-async def test_a_cursor_fits_its_own_list_and_order_alone(root: SystemAdmin, other: str) -> None:
+async def test_a_cursor_works_only_with_its_own_list_and_order(root: SystemAdmin, other: str) -> None:
     begin = await three(root)
     cursor = check_success(await root.get(f"{CLIENTS}?q={begin}&first=1&sort=NAME"))["nextCursor"]
     for path in (f"{CLIENTS}?{other}&after={cursor}", f"{CLIENTS}/acme/users?after={cursor}",
@@ -71,12 +71,12 @@ async def test_a_cursor_fits_its_own_list_and_order_alone(root: SystemAdmin, oth
      ("clients/acme/users?rôle=x", "rôle"), ("admins?first=1&=", "query"), ("clients/acme/sessions?usr=1", "usr"),
      ("clients/acme/providers?limit=1", "limit")],
 )  # fmt: skip
-async def test_a_parameter_that_is_unknown_is_named_not_ignored(root: SystemAdmin, path: str, unknown: str) -> None:
+async def test_an_unknown_parameter_is_named_not_ignored(root: SystemAdmin, path: str, unknown: str) -> None:
     error = check_refusal(await root.get(f"/api/admin/{path.replace('ô', '%C3%B4')}"), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == [unknown]
 
 
-async def test_what_browsers_and_providers_bring_along_is_left_alone(root: SystemAdmin) -> None:
+async def test_extra_parameters_of_browsers_and_providers_are_ignored(root: SystemAdmin) -> None:
     path = "/api/client/auth/oidc/callback?state=x&code=y"
     same_but_request_id(await root.app.get(f"{path}&session_state=z&utm_source=mail"), await root.app.get(path))
 
@@ -130,7 +130,7 @@ async def filled_client(app: App) -> tuple[BadgeClient, int]:
 
 
 @matrix("path", every_list())
-async def test_every_list_has_pages_and_refuses_what_it_does_not_know(
+async def test_every_list_has_pages_and_rejects_unknown_parameters(
     app: App, filled_client: tuple[BadgeClient, int], path: str
 ) -> None:
     made, user_id = filled_client

@@ -36,7 +36,7 @@ async def test_a_challenge_and_a_code_sign_in_once(me: SystemAdmin, recovers: bo
     check_refusal(await go_on(me, challenge, phone.code()), 401, "INVALID_TOKEN")
 
 
-async def test_a_wrong_code_leaves_the_challenge_as_it_is(me: SystemAdmin) -> None:
+async def test_an_incorrect_code_keeps_the_challenge_valid(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     challenge = (await due(me))["challenge"]
     again = check_refusal(await go_on(me, challenge, phone.wrong()), 401, "MFA_REQUIRED")
@@ -45,7 +45,7 @@ async def test_a_wrong_code_leaves_the_challenge_as_it_is(me: SystemAdmin) -> No
     check_success(await go_on(me, challenge, phone.code()))
 
 
-async def test_it_ends_after_five_minutes_and_with_the_password(me: SystemAdmin) -> None:
+async def test_it_expires_after_five_minutes_or_a_password_change(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     first = (await due(me))["challenge"]
     me.app.clock.advance(300)
@@ -57,7 +57,7 @@ async def test_it_ends_after_five_minutes_and_with_the_password(me: SystemAdmin)
     check_refusal(await go_on(me, second, phone.code()), 401, "INVALID_TOKEN")
 
 
-async def test_what_is_no_challenge_and_what_is_anothers_opens_nothing(me: SystemAdmin) -> None:
+async def test_an_invalid_challenge_or_another_admins_is_rejected(me: SystemAdmin) -> None:
     phone, other = await enrolled(me), await another(await signed_in_admin(me.app))
     theirs = await enrolled(other)
     challenge = (await due(other))["challenge"]
@@ -82,7 +82,7 @@ async def test_a_wrong_password_looks_the_same_with_and_without_a_second_factor(
         same_but_request_id(reply, replies[0])
 
 
-async def test_guesses_by_challenge_are_counted_where_passwords_are(me: SystemAdmin) -> None:
+async def test_guesses_with_a_challenge_count_like_passwords(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     challenge = (await due(me))["challenge"]
     codes = [(await go_on(me, challenge, phone.wrong())).code for _ in range(6)]
@@ -95,14 +95,14 @@ async def test_guesses_by_challenge_are_counted_where_passwords_are(me: SystemAd
     assert [detail["why"] for detail in mine] == ["no code", *["wrong code"] * 4]
 
 
-async def test_a_disabled_admin_is_told_after_the_password_and_gets_no_further(me: SystemAdmin) -> None:
+async def test_a_disabled_admin_gets_an_error_only_after_the_password(me: SystemAdmin) -> None:
     phone, root = await enrolled(me), await signed_in_admin(me.app)
     challenge = (await due(me))["challenge"]
     check_success(await root.post(f"/api/admin/admins/{me.id}/disable"))
     check_refusal(await go_on(me, challenge, phone.code()), 403, "ACCOUNT_DISABLED")
 
 
-async def test_enrolling_is_counted_and_recorded_like_a_password(me: SystemAdmin) -> None:
+async def test_enrollment_is_counted_and_recorded_like_a_password(me: SystemAdmin) -> None:
     """A copied token neither guesses the first code nor reads recovery codes."""
     made = check_success(await me.post(FACTOR, PROOF), 201)
     phone = Phone(me.app, made["secret"])

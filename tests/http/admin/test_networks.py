@@ -42,7 +42,7 @@ async def _status(app: App, address: str) -> int:
     return (await app.get(SETTINGS, headers={"X-Forwarded-For": address})).status
 
 
-async def test_the_plane_is_there_for_what_was_set_alone(fenced: App) -> None:
+async def test_the_admin_api_exists_only_for_the_set_networks(fenced: App) -> None:
     done = check_success(await _settle(fenced, " 203.0.113.15/29,::ffff:203.0.113.77 "))
     assert done["adminAddresses"] == "203.0.113.8/29, 203.0.113.77/32"
     assert done["environmentAdminAddresses"] == "203.0.113.0/24"
@@ -56,7 +56,7 @@ async def test_the_plane_is_there_for_what_was_set_alone(fenced: App) -> None:
     await _becomes(fenced, {HOME: 401, NEAR: 401, FAR: 404})
 
 
-async def test_no_one_shuts_themselves_out_or_widens_what_the_environment_says(fenced: App) -> None:
+async def test_nobody_can_lock_themselves_out_or_extend_the_environments_networks(fenced: App) -> None:
     refused = check_refusal(await _settle(fenced, "203.0.113.10"), 409, "CONFLICT")
     assert HOME in refused["message"]
     for wrong in ("10.0.0.0/33", " , ", "example.com", "::ffff:0:0/90", None, 7, ["10.0.0.0/8"], "1.1.1.1," * 300):
@@ -83,7 +83,7 @@ async def test_another_node_follows(fenced: App, database_url: str) -> None:
         await _becomes(other, {NEAR: 404})
 
 
-async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_setting_is_cached(fenced: App, monkeypatch: pytest.MonkeyPatch) -> None:
     check_success(await _settle(fenced, HOME))
     await _status(fenced, NEAR)
     asked = look_ups(monkeypatch, fenced)
@@ -96,12 +96,12 @@ async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.Monke
     assert asked == []
 
 
-async def test_what_was_broken_in_the_store_lets_no_one_in(fenced: App) -> None:
+async def test_an_invalid_stored_value_allows_nobody(fenced: App) -> None:
     await store_networks(fenced, "everywhere")
     assert [await _status(fenced, a) for a in (HOME, NEAR)] == [404, 404]
 
 
-async def test_a_command_opens_it_again(
+async def test_a_command_restores_access(
     fenced: App, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = {"DATABASE_URL": database_url, "SECRET_KEY": SECRET_KEY, "DATA_DIR": str(tmp_path), "LOG_LEVEL": "error"}

@@ -26,7 +26,7 @@ async def in_again(of: SystemAdmin, otp: str | None) -> int:
 
 
 @rule("ADMIN-PLANE")
-async def test_it_is_enrolled_by_a_first_code_and_asked_for_from_then_on(me: SystemAdmin) -> None:
+async def test_it_is_enrolled_with_a_first_code_and_then_required(me: SystemAdmin) -> None:
     made = check_success(await me.post(FACTOR, PROOF), 201)
     uri = urlsplit(made["uri"])
     assert (uri.scheme, uri.netloc) == ("otpauth", "totp")
@@ -44,7 +44,7 @@ async def test_it_is_enrolled_by_a_first_code_and_asked_for_from_then_on(me: Sys
     assert await in_again(me, phone.code()) == 200
 
 
-async def test_a_code_is_asked_for_after_the_right_password_only(me: SystemAdmin) -> None:
+async def test_a_code_is_required_only_after_the_correct_password(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     for otp in (None, phone.code(), phone.wrong()):
         error = check_refusal(await sign_in(me.app, me.username, "wrong", otp), 401, "INVALID_CREDENTIALS")
@@ -52,7 +52,7 @@ async def test_a_code_is_asked_for_after_the_right_password_only(me: SystemAdmin
 
 
 @rule("ADMIN-PLANE")
-async def test_a_code_works_once_and_no_earlier_one_after_it(me: SystemAdmin) -> None:
+async def test_a_code_works_once_and_earlier_ones_stop_working(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     assert await in_again(me, phone.code()) == 200
     assert await in_again(me, phone.code()) == 401
@@ -61,7 +61,7 @@ async def test_a_code_works_once_and_no_earlier_one_after_it(me: SystemAdmin) ->
     assert await in_again(me, phone.code()) == 200
 
 
-async def test_the_code_that_confirmed_does_not_sign_in(me: SystemAdmin) -> None:
+async def test_the_confirming_code_does_not_sign_in(me: SystemAdmin) -> None:
     made = check_success(await me.post(FACTOR, PROOF), 201)
     code = Phone(me.app, made["secret"]).code()
     check_success(await me.post(f"{FACTOR}/confirm", {**PROOF, "otp": code}))
@@ -69,7 +69,7 @@ async def test_the_code_that_confirmed_does_not_sign_in(me: SystemAdmin) -> None
 
 
 @rule("ADMIN-PLANE")
-async def test_of_those_who_show_one_code_at_once_one_is_in(me: SystemAdmin) -> None:
+async def test_one_of_several_concurrent_uses_of_a_code_succeeds(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     for otp in (phone.code(), phone.recovery_codes[0]):
         statuses = await asyncio.gather(*(in_again(me, otp) for _ in range(4)))
@@ -78,20 +78,20 @@ async def test_of_those_who_show_one_code_at_once_one_is_in(me: SystemAdmin) -> 
 
 
 @matrix(("steps", "status"), [(-2, 401), (-1, 200), (1, 200), (2, 401)])
-async def test_one_step_of_thirty_seconds_is_granted_to_clocks(me: SystemAdmin, steps: int, status: int) -> None:
+async def test_clocks_can_differ_by_one_step_of_thirty_seconds(me: SystemAdmin, steps: int, status: int) -> None:
     phone = await enrolled(me)
     me.app.clock.advance(90)
     assert await in_again(me, phone.code(steps)) == status
 
 
-async def test_spaces_are_for_reading(me: SystemAdmin) -> None:
+async def test_spaces_in_codes_are_ignored(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     code = phone.code()
     assert await in_again(me, f"{code[:3]} {code[3:]}") == 200
 
 
 @matrix("otp", ["", "x" * 41, 123456, True, None, ["123456"]])
-async def test_what_is_no_code_is_refused(app: App, otp: object) -> None:
+async def test_an_invalid_code_is_rejected(app: App, otp: object) -> None:
     body = {"username": "root", "password": PASSWORD, "otp": otp}
     check_refusal(await app.post(f"{AUTH}/sign-in", body), 400, "VALIDATION_ERROR")
 
@@ -108,13 +108,13 @@ async def test_a_recovery_code_signs_in_once(me: SystemAdmin) -> None:
     assert check_success(await again.get(FACTOR))["recoveryCodesLeft"] == 8
 
 
-async def test_an_admins_recovery_code_is_no_one_elses(root: SystemAdmin, me: SystemAdmin) -> None:
+async def test_a_recovery_code_works_only_for_its_admin(root: SystemAdmin, me: SystemAdmin) -> None:
     phone, other = await enrolled(me), await another(root)
     await enrolled(other)
     assert await in_again(other, phone.recovery_codes[0]) == 401
 
 
-async def test_new_recovery_codes_replace_those_before(me: SystemAdmin) -> None:
+async def test_new_recovery_codes_replace_the_previous_ones(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     check_refusal(await me.post(f"{FACTOR}/recovery-codes", PROOF), 401, "INVALID_CREDENTIALS")
     proof = {**PROOF, "otp": phone.code()}
@@ -124,7 +124,7 @@ async def test_new_recovery_codes_replace_those_before(me: SystemAdmin) -> None:
 
 
 @rule("ADMIN-PLANE")
-async def test_guesses_are_throttled_by_the_counters_of_the_sign_in(me: SystemAdmin) -> None:
+async def test_guesses_count_against_the_rate_limits_of_sign_ins(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     codes = [(await sign_in(me.app, me.username, otp=phone.wrong())).code for _ in range(8)]
     assert codes[0] == "MFA_REQUIRED"
@@ -132,7 +132,7 @@ async def test_guesses_are_throttled_by_the_counters_of_the_sign_in(me: SystemAd
     assert await in_again(me, phone.code()) == 429
 
 
-async def test_enrolling_asks_for_the_password_and_ends_the_sessions_that_no_code_opened(me: SystemAdmin) -> None:
+async def test_enrollment_requires_the_password_and_ends_other_sessions(me: SystemAdmin) -> None:
     elsewhere = await me.again()
     check_refusal(await me.post(FACTOR, {"password": "wrong"}), 401, "INVALID_CREDENTIALS")
     await enrolled(me)
@@ -140,7 +140,7 @@ async def test_enrolling_asks_for_the_password_and_ends_the_sessions_that_no_cod
     check_success(await me.get(FACTOR))
 
 
-async def test_one_that_is_in_force_is_not_replaced_but_removed_with_a_code(me: SystemAdmin) -> None:
+async def test_an_active_factor_is_removed_with_a_code_not_replaced(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     check_refusal(await me.post(FACTOR, {**PROOF, "otp": phone.code()}), 409, "CONFLICT")
     check_refusal(await me.post(f"{FACTOR}/remove", PROOF), 401, "INVALID_CREDENTIALS")
@@ -151,7 +151,7 @@ async def test_one_that_is_in_force_is_not_replaced_but_removed_with_a_code(me: 
     check_refusal(await me.post(f"{FACTOR}/confirm", {**PROOF, "otp": phone.code()}), 409, "CONFLICT")
 
 
-async def test_a_new_password_of_ones_own_asks_for_a_code_too(me: SystemAdmin) -> None:
+async def test_a_password_change_requires_a_code_too(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     body = {"currentPassword": PASSWORD, "newPassword": "granite-otter-47-lantern"}
     check_refusal(await me.post(f"{AUTH}/password", body), 401, "INVALID_CREDENTIALS")
@@ -171,7 +171,7 @@ async def test_another_admin_resets_it(root: SystemAdmin, me: SystemAdmin) -> No
 
 
 @rule("ADMIN-PLANE")
-async def test_where_it_is_required_admins_without_one_may_only_enrol(root: SystemAdmin, me: SystemAdmin) -> None:
+async def test_if_it_is_required_admins_without_one_can_only_enroll(root: SystemAdmin, me: SystemAdmin) -> None:
     check_refusal(await root.send("PATCH", SETTINGS, {"secondFactorRequired": True}), 409, "CONFLICT")
     phone = await enrolled(root)
     switched = check_success(await root.send("PATCH", SETTINGS, {"secondFactorRequired": True}))
@@ -203,7 +203,7 @@ async def another_while_required(root: SystemAdmin) -> SystemAdmin:
 
 
 @rule("ADMIN-PLANE")
-async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: App, me: SystemAdmin) -> None:
+async def test_no_secret_is_readable_in_the_database_or_in_the_audit_trail(app: App, me: SystemAdmin) -> None:
     phone = await enrolled(me)
     await in_again(me, phone.recovery_codes[0])
     stored = [*await rows(app, "admin_second_factors"), *await rows(app, "admin_recovery_codes")]
@@ -214,7 +214,7 @@ async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: 
 
 
 @rule("ADMIN-PLANE")
-async def test_a_secret_that_is_moved_to_another_admin_does_not_open(
+async def test_a_secret_that_is_moved_to_another_admin_cannot_be_decrypted(
     app: App, root: SystemAdmin, me: SystemAdmin
 ) -> None:
     phone, other = await enrolled(me), await another(root)
@@ -227,7 +227,7 @@ async def test_a_secret_that_is_moved_to_another_admin_does_not_open(
     assert await in_again(me, phone.code()) == 200
 
 
-async def test_what_happens_stands_in_the_trail(root: SystemAdmin, me: SystemAdmin) -> None:
+async def test_changes_are_in_the_audit_trail(root: SystemAdmin, me: SystemAdmin) -> None:
     phone = await enrolled(me)
     await in_again(me, None)
     await in_again(me, phone.wrong())

@@ -32,7 +32,7 @@ async def listed(root: SystemAdmin, path: str) -> list[dict[str, Any]]:
     return items
 
 
-async def test_a_clients_sessions_are_seen_and_nothing_that_opens_one(root: SystemAdmin) -> None:
+async def test_a_clients_sessions_are_listed_without_credentials(root: SystemAdmin) -> None:
     app = root.app
     one = await app.sign_in("viewer@acme.example", headers={"User-Agent": "Lynx"})
     await app.sign_in("viewer@globex.example")
@@ -58,7 +58,7 @@ async def test_one_session_is_ended_and_the_others_stay(root: SystemAdmin) -> No
 
 
 @rule("SESSION-ENDED-BY-OTHERS")
-async def test_all_of_a_client_are_ended_and_no_one_elses(root: SystemAdmin) -> None:
+async def test_all_sessions_of_a_client_end_and_no_others(root: SystemAdmin) -> None:
     app = root.app
     ours = [(await app.sign_in(f"{name}@acme.example")).data["token"] for name in ("viewer", "author")]
     theirs = (await app.sign_in("viewer@globex.example")).data["token"]
@@ -82,7 +82,7 @@ async def test_a_users_sessions(root: SystemAdmin) -> None:
     assert [row["email"] for row in await listed(root, f"{ACME}/sessions")] == ["author@acme.example"]
 
 
-async def test_another_clients_session_is_like_one_that_never_existed(root: SystemAdmin) -> None:
+async def test_another_clients_session_looks_nonexistent(root: SystemAdmin) -> None:
     app = root.app
     token = (await app.sign_in("viewer@globex.example")).data["token"]
     [foreign] = await listed(root, f"{GLOBEX}/sessions")

@@ -22,7 +22,7 @@ async def refresh(app: App, token: str) -> Reply:
     return await app.post(f"{BASE}/refresh", {"refreshToken": token})
 
 
-async def test_sign_in_gives_token_refresh_token_and_admin(app: App) -> None:
+async def test_sign_in_returns_token_refresh_token_and_admin(app: App) -> None:
     reply = await sign_in(app)
     data = check_success(reply)
     assert set(data) == {"token", "refreshToken", "expiresIn", "admin"}
@@ -41,7 +41,7 @@ async def test_the_name_is_compared_without_case_and_the_password_exactly(app: A
         check_success(await sign_in(app))
 
 
-async def test_an_unknown_admin_is_like_a_wrong_password(app: App) -> None:
+async def test_an_unknown_admin_looks_like_an_incorrect_password(app: App) -> None:
     wrong, unknown = await sign_in(app, password="wrong"), await sign_in(app, "nobody", "wrong")
     check_refusal(wrong, 401, "INVALID_CREDENTIALS")
     same_but_request_id(wrong, unknown)
@@ -63,11 +63,11 @@ ILL_FORMED: list[dict[str, object]] = [
 
 
 @matrix("body", ILL_FORMED)
-async def test_an_ill_formed_sign_in_is_refused(app: App, body: dict[str, object]) -> None:
+async def test_a_malformed_sign_in_is_rejected(app: App, body: dict[str, object]) -> None:
     check_refusal(await app.post(f"{BASE}/sign-in", body), 400, "VALIDATION_ERROR")
 
 
-async def test_refresh_gives_new_keys_and_the_two_members_beside_data(app: App) -> None:
+async def test_refresh_returns_new_tokens_also_beside_data(app: App) -> None:
     first = (await sign_in(app)).data
     app.clock.advance(15 * 60)
     check_refusal(await app.get(f"{BASE}/me", token=first["token"]), 401, "TOKEN_EXPIRED")
@@ -100,7 +100,7 @@ async def test_sign_out_ends_both_keys_of_this_session_only(app: App) -> None:
     check_success(await app.get(f"{BASE}/me", token=other["token"]))
 
 
-async def test_a_session_ends_after_twelve_hours_whatever_its_use(app: App) -> None:
+async def test_a_session_ends_after_twelve_hours_regardless_of_use(app: App) -> None:
     data = (await sign_in(app)).data
     for _ in range(11):
         app.clock.advance(3600)

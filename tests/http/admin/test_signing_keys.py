@@ -68,7 +68,7 @@ async def test_after_a_rotation_old_keys_verify_and_no_one_is_signed_out(root: S
 
 
 @rule("KEY-ROTATION")
-async def test_a_key_that_is_retired_signs_nothing_more(root: SystemAdmin) -> None:
+async def test_a_retired_key_no_longer_signs(root: SystemAdmin) -> None:
     user = (await root.app.sign_in("viewer@acme.example")).data
     old = await signing(root, "access")
     data = check_success(await root.post(f"{KEYS}/{old}/retire", {}))
@@ -80,7 +80,7 @@ async def test_a_key_that_is_retired_signs_nothing_more(root: SystemAdmin) -> No
 
 @rule("KEY-ROTATION")
 @matrix("retired_before", [False, True])
-async def test_at_once_what_it_signed_is_void(root: SystemAdmin, retired_before: bool) -> None:
+async def test_with_at_once_everything_it_signed_is_void(root: SystemAdmin, retired_before: bool) -> None:
     signed_in = await root.app.sign_in("viewer@acme.example")
     old = await signing(root, "access")
     check_success(await root.app.me(signed_in.data["token"]))
@@ -95,7 +95,7 @@ async def test_at_once_what_it_signed_is_void(root: SystemAdmin, retired_before:
     check_refusal(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}), 409, "CONFLICT")
 
 
-async def test_of_those_who_retire_a_key_at_once_one_does(root: SystemAdmin) -> None:
+async def test_one_of_several_concurrent_retirements_succeeds(root: SystemAdmin) -> None:
     old = await signing(root, "refresh")
     replies = await asyncio.gather(*(root.post(f"{KEYS}/{old}/retire", {}) for _ in range(3)))
     assert sorted(reply.status for reply in replies) == [200, 409, 409]
@@ -120,7 +120,7 @@ async def test_the_list_is_paged_and_sorted(root: SystemAdmin) -> None:
         check_refusal(await root.get(f"{KEYS}?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_what_is_no_key_or_purpose_is_refused(root: SystemAdmin) -> None:
+async def test_an_invalid_key_or_purpose_is_rejected(root: SystemAdmin) -> None:
     kinds = {
         key["purpose"]: key["algorithm"] for key in check_success(await root.get(f"{KEYS}?state=signing"))["items"]
     }
@@ -132,7 +132,7 @@ async def test_what_is_no_key_or_purpose_is_refused(root: SystemAdmin) -> None:
     check_refusal(await root.post(f"{KEYS}/rotate", {"purpose": "licence"}), 400, "VALIDATION_ERROR")
 
 
-async def test_every_act_stands_in_the_trail(root: SystemAdmin) -> None:
+async def test_every_act_is_in_the_audit_trail(root: SystemAdmin) -> None:
     old = await signing(root, "refresh")
     check_success(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}))
     check_success(await root.post(f"{KEYS}/rotate", {"purpose": "refresh"}))

@@ -24,7 +24,7 @@ async def _sign_in(app: App, password: str, address: str) -> Reply:
     return await app.post("/api/admin/auth/sign-in", body, headers={"X-Forwarded-For": address})
 
 
-async def test_the_admin_gets_in_from_a_known_address_while_anonymous_callers_wait(proxied: App) -> None:
+async def test_an_admin_can_sign_in_from_a_known_address_while_others_are_blocked(proxied: App) -> None:
     assert (await _sign_in(proxied, PASSWORD, HOME)).status == 200
     codes = [(await _sign_in(proxied, "wrong", ELSEWHERE)).code for _ in range(12)]
     assert "RATE_LIMITED" in codes

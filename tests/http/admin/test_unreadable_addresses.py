@@ -23,7 +23,7 @@ async def proxied(database_url: str) -> AsyncIterator[App]:
         yield app
 
 
-async def test_a_proxy_in_the_range_lets_no_one_in_by_what_cannot_be_read(proxied: App) -> None:
+async def test_an_allowed_proxy_admits_nobody_with_an_unreadable_address(proxied: App) -> None:
     for written in ("unknown", f"{OUT}:x", ""):
         check_refusal(await sign_in(proxied, "root", headers={"X-Forwarded-For": written}), 404, "NOT_FOUND")
     check_success(await sign_in(proxied, "root", headers={"X-Forwarded-For": "192.0.2.9:4711"}))
@@ -34,12 +34,12 @@ async def _guess(proxied: App, address: str, password: str = "wrong") -> int:
     return (await proxied.sign_in("viewer@acme.example", password, "acme", headers=lines)).status
 
 
-async def test_all_whose_address_cannot_be_read_are_throttled_together(proxied: App) -> None:
+async def test_callers_with_unreadable_addresses_share_one_rate_limit(proxied: App) -> None:
     assert [await _guess(proxied, f"host-{n}") for n in range(ORIGIN.free + 1)] == [401] * ORIGIN.free + [429]
     assert await _guess(proxied, "198.51.100.3", PASSWORD) == 200
 
 
-async def test_an_unreadable_address_is_no_known_address(proxied: App) -> None:
+async def test_an_unreadable_address_is_never_a_known_address(proxied: App) -> None:
     proxied.clock.advance(86_400)
     assert [await _guess(proxied, address, PASSWORD) for address in ("host", "198.51.100.3")] == [200, 200]
     assert [await _guess(proxied, f"203.0.113.{n}") for n in range(ACCOUNT.free)] == [401] * ACCOUNT.free

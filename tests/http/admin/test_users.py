@@ -55,7 +55,7 @@ async def test_a_user_without_a_password_cannot_sign_in(app: App, admin: str) ->
         check_refusal(await app.sign_in("none@acme.example", guess), 401, "INVALID_CREDENTIALS")
 
 
-async def test_no_answer_ever_holds_a_hash_or_a_password(app: App, admin: str) -> None:
+async def test_no_response_contains_a_hash_or_a_password(app: App, admin: str) -> None:
     reply = await app.post(BASE, {"email": "hush@acme.example", "roles": ["Viewer"], "password": GOOD}, token=admin)
     replies = [reply, await app.get(BASE, token=admin), await app.get(f"{BASE}/{reply.data['id']}", token=admin)]
     for seen in replies:
@@ -75,7 +75,7 @@ NO_ADDRESS = [
 
 
 @matrix("email", NO_ADDRESS)
-async def test_what_is_no_address_is_refused(app: App, admin: str, email: Any) -> None:
+async def test_an_invalid_address_is_rejected(app: App, admin: str, email: Any) -> None:
     body = {"email": email, "roles": ["Viewer"]}
     error = check_refusal(await app.post(BASE, body, token=admin), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == ["email"]
@@ -88,7 +88,7 @@ async def test_what_is_no_address_is_refused(app: App, admin: str, email: Any) -
     [[], ["admin"], ["ADMIN"], ["Owner"], ["Admin", "x"], "Admin", [1], [None], None, {"Admin": True}, [["Admin"]],
      ["System Admin"], ["Viewer"] * 8],
 )  # fmt: skip
-async def test_what_is_no_list_of_roles_is_refused(app: App, admin: str, roles: Any) -> None:
+async def test_an_invalid_list_of_roles_is_rejected(app: App, admin: str, roles: Any) -> None:
     body = {"email": "roles@acme.example", "roles": roles}
     check_refusal(await app.post(BASE, body, token=admin), 400, "VALIDATION_ERROR")
     user = f"{BASE}/{app.ids['viewer@acme.example']}/roles"
@@ -107,7 +107,7 @@ async def test_a_first_password_follows_the_rules(app: App, admin: str, password
     assert check_success(await app.get(f"{BASE}?q=weak@", token=admin))["items"] == []
 
 
-async def test_password_and_hash_exclude_each_other_and_a_hash_must_be_one(app: App, admin: str) -> None:
+async def test_password_and_hash_are_exclusive_and_a_hash_must_be_valid(app: App, admin: str) -> None:
     body = {"email": "either@acme.example", "roles": ["Viewer"]}
     refused = [
         {"password": GOOD, "passwordHash": "$2b$10$" + "a" * 53},
@@ -119,7 +119,7 @@ async def test_password_and_hash_exclude_each_other_and_a_hash_must_be_one(app: 
         check_refusal(await app.post(BASE, {**body, **more}, token=admin), 400, "VALIDATION_ERROR")
 
 
-async def test_an_address_is_unique_in_its_client_whatever_the_case(app: App, admin: str) -> None:
+async def test_an_address_is_unique_in_its_client_in_any_case(app: App, admin: str) -> None:
     made = await create(app, admin, "Unique@Acme.Example")
     assert made["email"] == "Unique@Acme.Example"
     for email in ("Unique@Acme.Example", "unique@acme.example", "UNIQUE@ACME.EXAMPLE"):
@@ -131,14 +131,14 @@ async def test_an_address_is_unique_in_its_client_whatever_the_case(app: App, ad
     await create(app, admin, "unique@acme.example", BASE.replace("acme", "globex"))
 
 
-async def test_of_those_who_take_an_address_at_once_one_gets_it(app: App, admin: str) -> None:
+async def test_one_of_several_concurrent_requests_gets_an_address(app: App, admin: str) -> None:
     body = {"email": "contested@acme.example", "roles": ["Viewer"]}
     replies = await asyncio.gather(*(app.post(BASE, body, token=admin) for _ in range(6)))
     assert sorted(reply.status for reply in replies) == [201] + [409] * 5
 
 
 @rule("RANK")
-async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> None:
+async def test_omitted_fields_do_not_change(app: App, admin: str) -> None:
     made = await create(app, admin, "change@acme.example", firstName="First", lastName="Last", title="Title")
     user = f"{BASE}/{made['id']}"
     changed = check_success(await app.send("PATCH", user, {"lastName": "", "title": "New"}, token=admin))
@@ -156,7 +156,7 @@ async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> Non
             check_refusal(await app.send("PATCH", user, {name: value}, token=admin), 400, "VALIDATION_ERROR")
 
 
-async def test_a_change_of_roles_counts_from_the_next_request_on(app: App, admin: str) -> None:
+async def test_a_change_of_roles_takes_effect_with_the_next_request(app: App, admin: str) -> None:
     made = await create(app, admin, "promoted@acme.example")
     token = check_success(await app.sign_in("promoted@acme.example", GOOD))["token"]
     assert check_success(await app.me(token))["roles"] == ["Viewer"]
@@ -169,7 +169,7 @@ async def test_a_change_of_roles_counts_from_the_next_request_on(app: App, admin
 
 
 @rule("SESSION-ENDED-BY-OTHERS")
-async def test_deactivation_ends_every_key_at_once_and_a_restored_user_signs_in_anew(app: App, admin: str) -> None:
+async def test_deactivation_ends_all_sessions_and_a_restored_user_signs_in_again(app: App, admin: str) -> None:
     made = await create(app, admin, "leaving@acme.example")
     user = f"{BASE}/{made['id']}"
     first, second = [await app.sign_in("leaving@acme.example", GOOD) for _ in range(2)]
@@ -199,7 +199,7 @@ async def test_a_users_sessions_can_be_ended(app: App, admin: str) -> None:
 
 
 @rule("FOREIGN-IS-MISSING")
-async def test_a_foreign_id_is_like_one_that_never_existed(app: App, admin: str) -> None:
+async def test_another_clients_id_looks_nonexistent(app: App, admin: str) -> None:
     foreign, missing = app.ids["author@globex.example"], 999_999
     acts: list[tuple[str, str, Any]] = [
         ("GET", "", None),
@@ -218,7 +218,7 @@ async def test_a_foreign_id_is_like_one_that_never_existed(app: App, admin: str)
     assert after == before
 
 
-async def test_a_list_is_paged_searched_and_holds_one_clients_users_only(app: App, admin: str) -> None:
+async def test_a_list_has_pages_and_search_and_only_one_clients_users(app: App, admin: str) -> None:
     made = [(await create(app, admin, f"paged-{n}@acme.example", lastName="Ångström"))["id"] for n in range(5)]
     found: list[int] = []
     cursor = ""

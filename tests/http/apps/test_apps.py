@@ -88,7 +88,7 @@ ADDRESSES = {
 
 
 @rule("APP-REDIRECTS")
-async def test_where_users_may_be_sent_back_to(app: App) -> None:
+async def test_where_users_can_be_sent_back_to(app: App) -> None:
     _, token = await admin_of(app)
     at = {kind: f"{APPS}/{(await make(app, token, WEB | {'kind': kind}))['id']}" for kind in KINDS}
     found = {}
@@ -128,7 +128,7 @@ WRONG = [
 
 
 @matrix(("members", "field"), WRONG)
-async def test_what_is_refused(app: App, members: dict[str, Any], field: str) -> None:
+async def test_what_is_rejected(app: App, members: dict[str, Any], field: str) -> None:
     error = check_refusal(await app.post(APPS, WEB | members, token=(await admin_of(app))[1]), 400, "VALIDATION_ERROR")
     assert [one["field"] for one in error["details"]] == [field]
 

@@ -202,7 +202,7 @@ async def test_a_wrong_request_is_told_to_the_app_with_the_issuer(
 
 @rule("APP-REQUESTS")
 @matrix("name", ["client_id", "redirect_uri", "state", "scope", "nonce", "code_challenge", "prompt", "response_mode"])
-async def test_a_parameter_that_is_there_twice_is_refused(app: App, web: Relying, name: str) -> None:
+async def test_a_parameter_that_is_there_twice_is_rejected(app: App, web: Relying, name: str) -> None:
     path = (await web.authorize(Visitor(app))).location
     assert path.startswith("/sign-in")
     pairs = [*web.request().items(), (name, web.request().get(name, "query"))]
@@ -465,7 +465,7 @@ async def test_a_session_of_a_device_or_of_a_session_gives_no_code(
 
 
 @matrix("make", [*BROKEN.values()], ids=[*BROKEN])
-async def test_a_wrong_assertion_is_refused(app: App, keyed: Relying, make: Callable[[Maker], str]) -> None:
+async def test_a_wrong_assertion_is_rejected(app: App, keyed: Relying, make: Callable[[Maker], str]) -> None:
     maker = Maker(keyed.id, keyed.issuer, app.clock.ms // 1000, ec_key())
     assertion = make(maker)
     fields = {"grant_type": "refresh_token", "refresh_token": "x", "client_assertion_type": ASSERTION_TYPE}

@@ -138,7 +138,7 @@ async def test_a_hint_counts_for_its_user_and_its_app(app: App, client: str) -> 
 
 
 @rule("APP-CODES")
-async def test_of_two_that_redeem_a_code_at_once_nobody_keeps_a_session(app: App, client: str) -> None:
+async def test_of_two_that_redeem_a_code_at_the_same_time_nobody_keeps_a_session(app: App, client: str) -> None:
     web, person, visitor = await relying(app, client), await member(app, client), Visitor(app)
     code = told(await web.sign_in(visitor, person.email))
     replies = await asyncio.gather(*(web.redeem(code) for _ in range(4)))

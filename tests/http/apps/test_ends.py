@@ -63,7 +63,7 @@ async def test_a_code_gives_nothing_after_the_app_or_the_role_changes(
         ({"roles": ["Viewer"]}, True), ({"name": "Other"}, False), ({"scopes": [*SCOPES, "email"]}, False),
     ],
 )  # fmt: skip
-async def test_an_app_that_asks_for_more_of_its_users_begins_anew(
+async def test_an_app_that_asks_for_more_of_its_users_begins_again(
     app: App, client: str, change: dict[str, object], ends: bool
 ) -> None:
     web = await relying(app, client, scopes=SCOPES)

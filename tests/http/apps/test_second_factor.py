@@ -73,7 +73,7 @@ async def test_who_comes_through_a_provider_goes_on_to_the_app(app: App, client:
     assert later["auth_time"] == claims["auth_time"]
 
 
-async def test_an_app_that_asks_for_two_by_now_refuses_a_code_of_before(app: App, client: str) -> None:
+async def test_an_app_that_asks_for_two_by_now_rejects_a_code_of_before(app: App, client: str) -> None:
     web: Relying = await relying(app, client)
     person, visitor = await member(app, client), Visitor(app)
     await web.sign_in(visitor, person.email)

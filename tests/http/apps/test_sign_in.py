@@ -345,7 +345,7 @@ async def _as_another_person(visitor: Visitor) -> None:
 
 @rule("APP-CODES")
 @matrix("ends", [_by_page, _by_api, _as_another_person])
-async def test_nobody_gets_in_to_apps_as_the_person_before(
+async def test_nobody_can_sign_in_to_apps_as_the_person_before(
     app: App, client: str, ends: Callable[[Visitor], Awaitable[None]]
 ) -> None:
     """Of two clients, on a browser that several people use."""
@@ -462,7 +462,7 @@ async def test_a_saml_provider_is_asked_for_a_new_proof(app: App, client: str) -
         assert request.get("ForceAuthn") == forced, asked
 
 
-async def test_only_users_with_a_role_get_in(app: App, client: str) -> None:
+async def test_only_users_with_a_role_can_sign_in(app: App, client: str) -> None:
     web = await relying(app, client, roles=["Publisher"])
     person, visitor = await member(app, client, "Viewer"), Visitor(app)
     page = await web.sign_in(visitor, person.email)

@@ -158,7 +158,7 @@ async def test_the_plain_list_goes_on_after_the_number_of_its_last_event(app: Ap
     )
 
 
-async def test_only_roles_with_audit_read_may(app: App, team: Team) -> None:
+async def test_only_roles_with_audit_read_can(app: App, team: Team) -> None:
     for role in ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"):
         member = await team.member(role)
         reply, page = await app.get(MINE, token=member.token), await team.send(role, PAGE)
@@ -216,7 +216,7 @@ async def test_system_admins_read_across_clients_and_the_installations_own(app: 
     ["first=0", "first=101", "first=x", "order=random", "event=no_such", "from=yesterday", "to=2026-13-01",
      "after=x", "after=WzFd", "after=" + "A" * 201, "from=2026-01-01&from=2026-01-02"],
 )  # fmt: skip
-async def test_what_is_no_filter_is_a_validation_error(app: App, team: Team, query: str) -> None:
+async def test_an_invalid_filter_is_a_validation_error(app: App, team: Team, query: str) -> None:
     check_refusal(await app.get(f"{ALL}?{query}", token=await app.admin_token()), 400, "VALIDATION_ERROR")
     token = (await team.member("Admin")).token
     check_refusal(await app.get(f"{MINE}?{query}", token=token), 400, "VALIDATION_ERROR")
@@ -244,7 +244,7 @@ async def test_graphql_has_the_same_pages(app: App, team: Team) -> None:
     assert (await team.refused("Admin", PAGE, after="x")).fields == ["after"]
 
 
-async def test_an_admins_acts_stand_in_the_clients_own_trail(app: App) -> None:
+async def test_an_admins_acts_are_in_the_clients_own_audit_trail(app: App) -> None:
     client = await new_client(app)
     user_id, _ = await new_user(app, client)
     found = await read(app, ALL, await app.admin_token(), client=client, event="user_created")

@@ -117,7 +117,7 @@ async def test_no_cell_is_a_formula(own: OwnClient, start: str) -> None:
     assert (f"'{number}" if number.startswith(("=", "+", "-", "@")) else number) in cells
 
 
-async def test_each_export_stands_in_the_trail_with_its_filters(own: OwnClient) -> None:
+async def test_each_export_is_in_the_audit_trail_with_its_filters(own: OwnClient) -> None:
     await _export(own, "format=csv&event=signed_in&user=3&from=2026-01-01", by="clerk")
     event = (await trail(own.app, own.identifier))[-1]
     assert (event.event, event.actor) == ("audit_exported", f"user:{own.clerk.id}")
@@ -132,14 +132,14 @@ async def test_each_export_stands_in_the_trail_with_its_filters(own: OwnClient) 
     ["", "format=xml", "format=", "format=csv&format=csv", "format=csv&event=nothing", "format=csv&from=yesterday",
      "format=csv&first=3", "format=csv&after=x", "format=csv&sort=TIME&order=oldest"],
 )  # fmt: skip
-async def test_what_is_no_filter_is_refused_and_no_event(own: OwnClient, query: str) -> None:
+async def test_an_invalid_filter_is_rejected_and_no_event(own: OwnClient, query: str) -> None:
     before = len(await trail(own.app, own.identifier))
     check_refusal(await _export(own, query), 400, "VALIDATION_ERROR")
     assert len(await trail(own.app, own.identifier)) == before
 
 
 @matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
-async def test_only_roles_with_audit_read_may(own: OwnClient, role: str) -> None:
+async def test_only_roles_with_audit_read_can(own: OwnClient, role: str) -> None:
     other = await member(own.app, own.identifier, role)
     check_refusal(await own.app.get(f"{EXPORT}?format=csv", token=other.token), 403, "FORBIDDEN")
 
@@ -151,7 +151,7 @@ async def test_it_holds_nothing_of_another_client(own: OwnClient) -> None:
     assert own.clerk.email not in reply.text
 
 
-async def test_a_row_names_who_it_is_about_by_e_mail(own: OwnClient) -> None:
+async def test_a_row_names_who_it_is_about_by_email(own: OwnClient) -> None:
     heading, *rows = _rows(await _export(own, "format=csv&event=client_changed"))
     actor = heading.index("actorEmail")
     assert {row[actor] for row in rows} == {own.clerk.email}

@@ -69,7 +69,7 @@ async def test_a_start_at_a_provider_that_is_not_there_is_shown_where_the_client
 
 
 @matrix("kind", ["oidc", "okta-saml"])
-async def test_a_provider_that_is_switched_off_is_shown_where_a_sign_in_begins(app: App, kind: str) -> None:
+async def test_a_provider_that_is_turned_off_is_shown_where_a_sign_in_begins(app: App, kind: str) -> None:
     async with oidc_provider(app) as company:
         okta = await saml_provider(app, company.client)
         name = company.name if kind == "oidc" else okta.name

@@ -110,7 +110,7 @@ async def test_the_next_one_on_the_device_ends_it(app: App) -> None:
 
 
 @rule("BADGE-END")
-async def test_a_removed_device_is_over_at_once(app: App) -> None:
+async def test_a_removed_device_is_over_immediately(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     token = (await kiosk.sign_in(ada.badge)).data["token"]
@@ -167,7 +167,7 @@ async def test_badge_and_pin_fit_no_password_route(app: App) -> None:
         check_refusal(await app.sign_in(ada.email, typed, factory.client), 401, "INVALID_CREDENTIALS")
 
 
-async def test_a_deactivated_user_does_not_come_in(app: App) -> None:
+async def test_a_deactivated_user_cannot_sign_in(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     token = (await kiosk.sign_in(ada.badge)).data["token"]

@@ -125,7 +125,7 @@ async def test_what_is_temporary_ends_with_the_right_of_who_gave_it(app: App, ga
     check_refusal(await kiosk.sign_in(badge), 401, "INVALID_CREDENTIALS")
 
 
-async def test_a_scanner_may_end_with_enter(app: App) -> None:
+async def test_a_scanner_can_end_with_enter(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     check_success(await kiosk.sign_in(f" {ada.badge}\r\n"))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1")
 
 
 @rule("BADGE-SECRETS")
-async def test_a_code_enrols_one_device(app: App) -> None:
+async def test_a_code_enrolls_one_device(app: App) -> None:
     factory = await badge_client(app)
     code = await factory.code("Kiosk 4", "Hall B")
     assert re.fullmatch(rf"MD1:{factory.client}:[A-Z2-7]{{26}}", code["code"])
@@ -86,7 +86,7 @@ async def test_wrong_codes_are_counted_by_address(app: App) -> None:
     check_success(await app.post(ENROL, right, headers={"X-Forwarded-For": "203.0.113.9"}))
 
 
-async def test_who_may(app: App) -> None:
+async def test_who_can(app: App) -> None:
     factory, stranger = await badge_client(app), await badge_client(app)
     kiosk, viewer = await factory.device(), await member(app, factory.client, "Viewer")
     body = {"name": "Kiosk", "place": ""}

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.one_store
 BRANDING = "/api/client/branding"
 
 
-async def test_without_a_colour_there_is_no_stylesheet(app: App) -> None:
+async def test_without_a_color_there_is_no_stylesheet(app: App) -> None:
     own = await own_client(app)
     shown = check_success(await app.get(BRANDING, token=own.client_admin.token))
     assert shown == {"name": own.identifier, "logo": None, "width": 0, "height": 0, "stylesheet": None}
@@ -23,7 +23,7 @@ async def test_without_a_colour_there_is_no_stylesheet(app: App) -> None:
     check_refusal(reply, 404, "NOT_FOUND")
 
 
-async def test_the_stylesheet_says_the_colours_of_both_schemes(app: App) -> None:
+async def test_the_stylesheet_says_the_colors_of_both_schemes(app: App) -> None:
     own = await own_client(app)
     await own.changed(own.clerk, branding={"accent": "#ffe600", "name": "Acme & Co"})
     shown = check_success(await app.get(BRANDING, token=own.client_admin.token))
@@ -38,7 +38,7 @@ async def test_the_stylesheet_says_the_colours_of_both_schemes(app: App) -> None
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_new_colour_has_a_new_address_and_the_old_one_leads_to_it_for_a_minute(app: App) -> None:
+async def test_a_new_color_has_a_new_address_and_the_old_one_leads_to_it_for_a_minute(app: App) -> None:
     own = await own_client(app)
     addresses = []
     for accent in ("#112233", "#aabbcc"):

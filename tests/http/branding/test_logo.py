@@ -146,7 +146,7 @@ HOSTILE = _hostile()
 
 
 @matrix("name", HOSTILE)
-async def test_what_is_no_such_picture_is_refused_and_the_logo_stays(app: App, own: OwnClient, name: str) -> None:
+async def test_an_invalid_picture_is_rejected_and_the_logo_stays(app: App, own: OwnClient, name: str) -> None:
     before = check_success(await put(app, GOOD.encoded(), own.client_admin.token))
     error = check_refusal(await put(app, HOSTILE[name], own.client_admin.token), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == ["logo"]
@@ -185,7 +185,7 @@ async def test_under_an_older_hash_it_is_served_for_a_minute(app: App, own: OwnC
     assert (reply.content, reply.headers["cache-control"]) == (PALETTE.encoded(), "public, max-age=60")
 
 
-async def test_a_logo_is_taken_away(app: App) -> None:
+async def test_a_logo_is_removed(app: App) -> None:
     own = await own_client(app)
     logo = f"{BRANDING}/logo"
     check_refusal(await app.send("DELETE", logo, token=own.client_admin.token), 404, "NOT_FOUND")
@@ -205,7 +205,7 @@ async def test_there_is_no_other_file(app: App, own: OwnClient, path: str) -> No
     check_refusal(await app.get(f"/assets/brand/{path.replace('{client}', own.identifier)}"), 404, "NOT_FOUND")
 
 
-async def test_each_change_stands_in_the_trail(app: App) -> None:
+async def test_each_change_is_in_the_audit_trail(app: App) -> None:
     own = await own_client(app)
     await put(app, GOOD.encoded(), own.clerk.token)
     await app.send("DELETE", f"{BRANDING}/logo", token=own.client_admin.token)

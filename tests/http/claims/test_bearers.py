@@ -111,7 +111,7 @@ async def test_from_when_a_claim_counts_the_token_need_name_no_one_and_from_when
 
 
 @KINDS
-async def test_a_grant_makes_remembered_tokens_ambiguous_at_once_and_its_end_makes_them_clear(
+async def test_a_grant_makes_remembered_tokens_ambiguous_immediately_and_its_end_makes_them_clear(
     setup: MicrosoftSetup, kind: str
 ) -> None:
     owner, other = await setup.entra_of_ours(), await squatter(setup)

@@ -16,7 +16,7 @@ CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
 OWN = "/api/client/directories"
 
 
-async def test_a_claim_gives_nothing_yet_and_can_be_taken_back(app: App) -> None:
+async def test_a_claim_gives_nothing_yet_and_can_be_revoked(app: App) -> None:
     client, which = await client_of(app), directory()
     made = check_success(await client.own("POST", "", {"directory": which.upper()}), 201)
     claimed_at = made["claimedAt"]
@@ -53,7 +53,7 @@ async def test_a_system_admin_does_the_same_for_a_client(app: App) -> None:
     [{}, {"directory": "contoso.example"}, {"directory": "x" * 36}, {"directory": CONSUMERS},
      {"directory": CONSUMERS.upper()}, {"directory": f"{{{CONSUMERS}}}"}],
 )  # fmt: skip
-async def test_what_is_no_organisations_directory_is_not_claimed(app: App, body: dict[str, str]) -> None:
+async def test_an_invalid_organizations_directory_is_not_claimed(app: App, body: dict[str, str]) -> None:
     client = await client_of(app)
     for send in (client.own, client.admin):
         check_refusal(await send("POST", "", body), 400, "VALIDATION_ERROR")
@@ -95,7 +95,7 @@ async def test_a_client_claims_a_hundred_at_most(app: App) -> None:
     check_refusal(await client.own("POST", "", {"directory": directory()}), 409, "CONFLICT")
 
 
-async def test_only_who_may_settle_things_sees_or_claims_them(app: App) -> None:
+async def test_only_who_can_settle_things_sees_or_claims_them(app: App) -> None:
     client, which = await client_of(app), directory()
     await client.own("POST", "", {"directory": which})
     viewer = await member(app, client.name, "Viewer")
@@ -154,7 +154,7 @@ async def test_a_directory_has_one_owner_whom_no_one_names(app: App) -> None:
     assert check_success(await other.vouch(which))["proof"] == "vouched"
 
 
-async def test_it_is_granted_to_others_and_taken_back(app: App) -> None:
+async def test_it_is_granted_to_others_and_revoked(app: App) -> None:
     one, other, which = await client_of(app), await client_of(app), directory()
     check_refusal(await other.grant(which), 409, "CONFLICT")  # no one holds it yet
     await one.own("POST", "", {"directory": which, "cloud": "china"})

@@ -81,7 +81,7 @@ async def test_a_second_client_is_told_that_the_directory_is_held(prover: Prover
 
 
 @rule("MICROSOFT-DIRECTORY")
-async def test_of_two_that_prove_at_once_one_is_the_owner(prover: Prover) -> None:
+async def test_of_two_that_prove_at_the_same_time_one_is_the_owner(prover: Prover) -> None:
     setup = prover.setup
     provers = [prover, *[await prover_of(setup) for _ in range(3)]]
     setup.microsoft.delay = {"token": 0.2}
@@ -91,7 +91,7 @@ async def test_of_two_that_prove_at_once_one_is_the_owner(prover: Prover) -> Non
     assert sorted(states) == ["pending", "pending", "pending", "proved"]
 
 
-async def test_it_may_be_proved_again_and_after_it_was_vouched_for(prover: Prover) -> None:
+async def test_it_can_be_proved_again_and_after_it_was_vouched_for(prover: Prover) -> None:
     await directory_counts(prover.app, prover.client, prover.directory)
     assert (await prover.claim())["proof"] == "vouched"
     for user in ("alice", "bob"):
@@ -140,7 +140,7 @@ async def test_while_microsoft_is_away(prover: Prover) -> None:
     assert (await prover.claim())["state"] == "pending"
 
 
-async def test_a_provider_that_is_switched_off_lends_no_application(prover: Prover) -> None:
+async def test_a_provider_that_is_turned_off_lends_no_application(prover: Prover) -> None:
     started = check_success(await prover.begin())
     await prover.setup.providers[-1].act("switch-off")
     check_no_one_got_in(await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"])))

@@ -35,12 +35,12 @@ async def test_with_other_roles_it_says_who_must_sign_in(prover: Prover) -> None
 
 
 @matrix("tid", ["fafafafa-2222-4222-8222-222222222222", None, "contoso.example"])
-async def test_an_administrator_of_another_directory_proves_nothing(prover: Prover, tid: str | None) -> None:
+async def test_an_administrator_of_another_directory_verifies_nothing(prover: Prover, tid: str | None) -> None:
     prover.setup.microsoft.id_claims = {"wids": [GLOBAL], "tid": tid}
     await prover.refused("a different directory")
 
 
-async def test_an_id_token_of_another_directory_or_key_proves_nothing(prover: Prover) -> None:
+async def test_an_id_token_of_another_directory_or_key_verifies_nothing(prover: Prover) -> None:
     microsoft = prover.setup.microsoft
     fabrikam = microsoft.named("fabrikam").id
     for claims in (
@@ -62,7 +62,7 @@ def access_token(prover: Prover, **claims: Any) -> dict[str, Any]:
     return {"access_token": prover.setup.microsoft.mint("api", app=OURS, claims=usual)}
 
 
-async def test_the_roles_may_stand_in_the_access_token_alone(prover: Prover) -> None:
+async def test_the_roles_can_stand_in_the_access_token_alone(prover: Prover) -> None:
     microsoft = prover.setup.microsoft
     microsoft.id_claims, microsoft.token = {}, access_token(prover)
     assert (await prover.prove()).status == 302
@@ -89,7 +89,7 @@ async def test_an_access_token_that_is_not_ours_or_not_theirs_says_nothing(prove
 
 
 @rule("MICROSOFT-DIRECTORY")
-async def test_consent_alone_proves_nothing(prover: Prover) -> None:
+async def test_consent_alone_verifies_nothing(prover: Prover) -> None:
     """Microsoft's page for consent redirects with text that anyone can write."""
     for query in (
         f"admin_consent=True&tenant={prover.directory}",
@@ -105,13 +105,13 @@ async def test_consent_alone_proves_nothing(prover: Prover) -> None:
 
 
 @rule("MICROSOFT-DIRECTORY")
-async def test_an_administrator_who_was_sent_the_address_proves_nothing(prover: Prover) -> None:
+async def test_an_administrator_who_was_sent_the_address_verifies_nothing(prover: Prover) -> None:
     """Their browser has no cookie of ours."""
     check_no_one_got_in(await prover.prove(browser=Browser(prover.app)))
     assert (await prover.claim())["state"] == "pending"
 
 
-async def test_a_cookie_of_another_browser_proves_nothing(prover: Prover) -> None:
+async def test_a_cookie_of_another_browser_verifies_nothing(prover: Prover) -> None:
     """A cookie of the same name, which everyone knows who saw the address."""
     started = check_success(await prover.begin())
     outsider = Browser(prover.app)
@@ -140,12 +140,12 @@ async def test_an_answer_that_comes_too_late(prover: Prover) -> None:
     assert (await prover.claim())["state"] == "pending"
 
 
-async def test_who_declines_proves_nothing(prover: Prover) -> None:
+async def test_who_declines_verifies_nothing(prover: Prover) -> None:
     prover.setup.microsoft.refuses = "access_denied"
     await prover.refused()
 
 
-async def test_the_answer_of_another_flow_proves_nothing(prover: Prover) -> None:
+async def test_the_answer_of_another_flow_verifies_nothing(prover: Prover) -> None:
     """A code that was given for another redirect address is not redeemed, and a sign-in is no proof."""
     started = check_success(await prover.begin())
     ours = await prover.asked()
@@ -157,7 +157,7 @@ async def test_the_answer_of_another_flow_proves_nothing(prover: Prover) -> None
 
 
 @matrix("what", ["signed out", "Viewer by now", "deactivated", "suspended", "released"])
-async def test_what_changes_meanwhile(prover: Prover, what: str) -> None:
+async def test_what_changes_in_the_meantime(prover: Prover, what: str) -> None:
     started = check_success(await prover.begin())
     app, me = prover.app, prover.admin
     if what == "signed out":

@@ -54,7 +54,7 @@ async def test_the_right_record_proves_the_claim(app: App, zone: NameServer) -> 
 
 
 @pytest.mark.usefixtures("asked")
-async def test_a_client_may_look_as_often_as_it_likes_one_after_the_other(app: App, zone: NameServer) -> None:
+async def test_a_client_can_look_as_often_as_it_likes_one_after_the_other(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish()
     for _ in range(6):
@@ -87,7 +87,7 @@ async def test_the_right_record_among_twenty_proves(app: App, zone: NameServer) 
 
 @pytest.mark.usefixtures("asked")
 @matrix("change", ["shorter", "longer", "upper", "prefix", "elsewhere", "nothing"])
-async def test_a_wrong_value_or_place_proves_nothing(app: App, zone: NameServer, change: str) -> None:
+async def test_a_wrong_value_or_place_verifies_nothing(app: App, zone: NameServer, change: str) -> None:
     claim = await claimed(app)
     value = await claim.value()
     lines = {
@@ -106,7 +106,7 @@ async def test_a_wrong_value_or_place_proves_nothing(app: App, zone: NameServer,
 
 
 @pytest.mark.usefixtures("asked")
-async def test_the_value_of_another_client_proves_nothing(app: App, zone: NameServer) -> None:
+async def test_the_value_of_another_client_verifies_nothing(app: App, zone: NameServer) -> None:
     other = await claimed(app)
     mine = await claimed(app, domain=other.domain)
     assert await mine.value() != await other.value()
@@ -118,7 +118,7 @@ async def test_the_value_of_another_client_proves_nothing(app: App, zone: NameSe
 @rule("EMAIL-LINKS")
 @pytest.mark.usefixtures("asked")
 @matrix("alias", ["{name}. IN CNAME holder.{domain}.", "*.{domain}. IN CNAME holder.other.example.", "DNAME"])
-async def test_an_alias_proves_nothing_though_its_target_is_right(app: App, zone: NameServer, alias: str) -> None:
+async def test_an_alias_verifies_nothing_though_its_target_is_right(app: App, zone: NameServer, alias: str) -> None:
     """Others can control the target of a forgotten alias."""
     claim = await claimed(app)
     value = await claim.value()
@@ -134,7 +134,7 @@ async def test_an_alias_proves_nothing_though_its_target_is_right(app: App, zone
 
 
 @pytest.mark.usefixtures("asked")
-async def test_a_bogus_signature_proves_nothing_and_a_good_one_does(app: App, zone: NameServer) -> None:
+async def test_a_bogus_signature_verifies_nothing_and_a_good_one_does(app: App, zone: NameServer) -> None:
     claim = await claimed(app, domain=SIGNED)
     value = await claim.value()
     changed = altered(value, -2)
@@ -151,7 +151,7 @@ async def test_a_bogus_signature_proves_nothing_and_a_good_one_does(app: App, zo
 
 
 @matrix("kind", ["refuses", "silent", "closes", "junk"])
-async def test_a_dead_server_proves_nothing_and_delays_no_one(app: App, kind: str, zone: NameServer) -> None:
+async def test_a_dead_server_verifies_nothing_and_delays_no_one(app: App, kind: str, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish(txt(claim.name, await claim.value()))
 
@@ -185,7 +185,7 @@ async def test_a_dead_server_proves_nothing_and_delays_no_one(app: App, kind: st
 
 
 @pytest.mark.usefixtures("asked")
-async def test_sixty_records_prove_nothing_though_the_right_one_is_among_them(app: App, zone: NameServer) -> None:
+async def test_sixty_records_verify_nothing_though_the_right_one_is_among_them(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish(*(txt(claim.name, f"x={number}") for number in range(59)), txt(claim.name, await claim.value()))
     assert await looks(claim) == ("pending", "There are more than 50 records")
@@ -200,7 +200,7 @@ async def test_an_answer_beyond_sixteen_kilobytes_is_not_read(app: App, zone: Na
     assert await looks(claim) == ("pending", "The response is longer than 16384 bytes")
 
 
-async def test_two_servers_that_disagree_prove_nothing(app: App, zone: NameServer) -> None:
+async def test_two_servers_that_disagree_verify_nothing(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish(txt(claim.name, await claim.value()))
     with NameServer() as other:

@@ -88,7 +88,7 @@ async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServe
     assert [(await claim.shown())["contested"] for claim in (first, second)] == [False, False]
 
 
-async def test_no_one_comes_in_by_a_domain_that_another_client_holds(app: App, zone: NameServer) -> None:
+async def test_no_one_can_sign_in_by_a_domain_that_another_client_holds(app: App, zone: NameServer) -> None:
     """The squatter lists the domain and even vouches for the address: its own client's accounts stay closed to it."""
     first = await proved(app, zone)
     async with oidc_provider(app, domains=[first.domain], vouch=False) as squatter:

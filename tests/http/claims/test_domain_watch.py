@@ -96,7 +96,7 @@ async def test_a_record_that_comes_back_is_as_if_it_had_never_been_away(app: App
 
 
 @rule("EMAIL-LINKS")
-async def test_when_it_lapsed_linked_people_come_in_and_new_ones_do_not(app: App, zone: NameServer) -> None:
+async def test_when_it_lapsed_linked_people_can_sign_in_and_new_ones_do_not(app: App, zone: NameServer) -> None:
     client = await new_client(app)
     async with oidc_provider(app, client, domains=[f"{client}.example"], vouch=False) as company:
         claim = Claimed(app, client, f"{client}.example")

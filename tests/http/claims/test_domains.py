@@ -76,7 +76,7 @@ async def test_the_operator_has_the_same_routes(app: App, team: Team) -> None:
 
 
 @matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
-async def test_those_who_may_not_settle_things_claim_nothing(app: App, team: Team, role: str) -> None:
+async def test_those_who_must_not_settle_things_claim_nothing(app: App, team: Team, role: str) -> None:
     token, claim = await token_of(team, role), await claimed(app, team.client)
     for method, path, body in (
         ("POST", OWN, {"domain": "other.example"}),
@@ -120,7 +120,7 @@ NO_DOMAINS = ["example", "Acme.example", "acme.example.", ".example", "a b.examp
 
 
 @matrix("domain", [*SUFFIXES, *NO_DOMAINS, "ümlaut.example", "1.2.3.4 ", f"{'a' * 64}.b"])
-async def test_what_belongs_to_many_or_is_no_domain_is_refused(app: App, team: Team, domain: str) -> None:
+async def test_what_belongs_to_many_or_is_no_domain_is_rejected(app: App, team: Team, domain: str) -> None:
     error = check_refusal(
         await app.post(OWN, {"domain": domain}, token=await token_of(team, "Admin")), 400, "VALIDATION_ERROR"
     )
@@ -175,7 +175,7 @@ async def test_a_client_claims_a_hundred_domains_and_no_more(app: App, team: Tea
     assert [item["domain"] for item in found] == [f"d3.{team.client}.example"]
 
 
-async def test_naming_a_domain_in_a_provider_claims_it_and_proves_nothing(app: App, team: Team) -> None:
+async def test_naming_a_domain_in_a_provider_claims_it_and_verifies_nothing(app: App, team: Team) -> None:
     one, two = (f"{name}.{team.client}.example" for name in ("one", "two"))
     new = {"name": "okta", "domains": [one, one], "oidc": OIDC}
     assert (await app.post("/api/client/providers", new, token=await token_of(team, "Admin"))).status == 201
@@ -224,7 +224,7 @@ async def test_of_two_clients_one_alone_is_vouched_for(app: App) -> None:
     assert await second.state() == "proved"
 
 
-async def test_of_those_who_are_vouched_for_at_once_one_is_the_owner(app: App) -> None:
+async def test_of_those_who_are_vouched_for_at_the_same_time_one_is_the_owner(app: App) -> None:
     claims = [await claimed(app)]
     claims += [await claimed(app, domain=claims[0].domain) for _ in range(4)]
     body = {"reason": "a test says so"}

@@ -90,7 +90,7 @@ FORGED = [_other_id, _other_question, _no_response, _cut_off, _failed, _other_na
 
 
 @matrix("change", [None, *FORGED], ids=lambda change: change.__name__ if change else "right")
-async def test_an_answer_that_does_not_fit_the_question_proves_nothing(
+async def test_an_answer_that_does_not_fit_the_question_verifies_nothing(
     app: App, change: Callable[[dns.message.Message], None] | None
 ) -> None:
     claim = await claimed(app)

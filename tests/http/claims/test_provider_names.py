@@ -37,7 +37,7 @@ async def admin(app: App, method: str, path: str = "", body: Any = None) -> Repl
     return await app.send(method, f"{NAMES}{path}", body, token=await app.admin_token())
 
 
-async def test_a_pin_is_set_moved_listed_and_taken_away(setup: MicrosoftSetup) -> None:
+async def test_a_pin_is_set_moved_listed_and_removed(setup: MicrosoftSetup) -> None:
     app = setup.app
     one, other = await new_client(app), await new_client(app)
     assert check_success(await admin(app, "PUT", "/pin-b", {"client": one})) == {"name": "pin-b", "client": one}

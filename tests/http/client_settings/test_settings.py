@@ -93,7 +93,7 @@ async def test_a_change_keeps_what_it_does_not_name(app: App) -> None:
     assert await own.changed(own.client_admin) == after
 
 
-async def test_what_was_read_may_be_sent_back(app: App) -> None:
+async def test_what_was_read_can_be_sent_back(app: App) -> None:
     own = await own_client(app, allowedOrigins=["https://app.example"])
     assert await own.changed(own.client_admin, **await own.shown()) == await own.shown()
 
@@ -138,7 +138,7 @@ async def test_what_was_read_may_be_sent_back(app: App) -> None:
         ({"badge": {"pinLength": 5}}, "badge.pinLength"),
     ],
 )
-async def test_a_value_that_is_none_is_refused_by_its_name_and_nothing_changes(
+async def test_a_value_that_is_none_is_rejected_by_its_name_and_nothing_changes(
     app: App, members: dict[str, Any], field: str
 ) -> None:
     own = await own_client(app)
@@ -161,7 +161,7 @@ async def test_other_roles_neither_read_nor_change_them(app: App, role: str) -> 
     assert await own.shown() == DEFAULTS
 
 
-async def test_without_a_session_they_are_refused(app: App) -> None:
+async def test_without_a_session_they_are_rejected(app: App) -> None:
     check_refusal(await app.get(SETTINGS), 401, "UNAUTHENTICATED")
     check_refusal(await app.get(SETTINGS, token=await app.admin_token()), 401, "INVALID_TOKEN")
 
@@ -237,7 +237,7 @@ def leaves(members: dict[str, Any]) -> set[str]:
 
 
 @rule("RANK")
-def test_of_every_member_it_is_known_who_may_make_it_weaker() -> None:
+def test_of_every_member_it_is_known_who_can_make_it_weaker() -> None:
     lowered = {name for members in LOWERED for name in leaves(members)}
     assert lowered | FREE == leaves(ALL) == leaves(DEFAULTS) - leaves({"unconfirmed": DEFAULTS["unconfirmed"]})
     assert not lowered & FREE
@@ -279,7 +279,7 @@ async def test_no_one_turns_passwords_off_for_admins_but_an_admin(app: App) -> N
     assert (await own.changed(own.client_admin, passwordSignIn=False))["passwordSignIn"] is False
 
 
-async def test_a_change_stands_in_the_trail_with_before_and_after(app: App) -> None:
+async def test_a_change_is_in_the_audit_trail_with_before_and_after(app: App) -> None:
     own = await own_client(app)
     await own.changed(own.clerk, contact="Ask the clerk")
     event = (await trail(app, own.identifier))[-1]
@@ -297,7 +297,7 @@ async def test_new_branding_is_an_event_of_its_own(app: App) -> None:
     assert [one.event for one in (await trail(app, own.identifier))[-2:]] == ["branding_changed", "client_changed"]
 
 
-async def test_who_lost_the_role_meanwhile_changes_nothing(app: App) -> None:
+async def test_who_lost_the_role_in_the_meantime_changes_nothing(app: App) -> None:
     own = await own_client(app)
     path = f"/api/admin/clients/{own.identifier}/users/{own.clerk.id}/roles"
     await app.send("PUT", path, {"roles": ["Viewer"]}, token=await app.admin_token())

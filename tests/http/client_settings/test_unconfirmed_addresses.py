@@ -109,7 +109,7 @@ async def test_no_sign_in_of_an_admin_ends_at_a_user_admins_address(app: App, op
     assert reply.headers["location"].partition("?")[0] == query["returnTo"]
 
 
-async def test_an_admin_who_links_an_identity_is_refused_at_once(app: App, op: Op) -> None:
+async def test_an_admin_who_links_an_identity_is_rejected_immediately(app: App, op: Op) -> None:
     own = await own_client(app)
     provider = await _at_provider(app, op, own)
     await own.changed(own.clerk, returnAddresses=[BACK])

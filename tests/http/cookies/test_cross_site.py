@@ -89,7 +89,7 @@ async def test_one_header_that_says_foreign_is_enough(app: App, site: str | None
 @rule("CSRF")
 @matrix("origin", FOREIGN)
 @matrix("site", VERDICTS)
-async def test_from_foreign_sites_it_is_refused_and_nothing_happens(app: App, site: str | None, origin: str) -> None:
+async def test_from_foreign_sites_it_is_rejected_and_nothing_happens(app: App, site: str | None, origin: str) -> None:
     keys = await keys_of(app)
     reply = await change(app, keys.cookie, browser(site, origin))
     assert (reply.status, reply.code) == (403, "FORBIDDEN")
@@ -154,7 +154,7 @@ async def test_what_one_client_lists_does_not_count_for_another(app: App) -> Non
     assert (await change(app, keys.cookie, browser("same-site", "https://globex.auth.example.com"))).status == 200
 
 
-async def test_a_site_that_is_taken_off_the_list_is_foreign_at_once(app: App) -> None:
+async def test_a_site_that_is_taken_off_the_list_is_foreign_immediately(app: App) -> None:
     keys = await keys_of(app)
     await settle(app, "acme", allowedOrigins=[LISTED_PORT])
     try:
@@ -165,7 +165,9 @@ async def test_a_site_that_is_taken_off_the_list_is_foreign_at_once(app: App) ->
 
 
 @matrix("public", ["https://Auth.Example.com", "https://auth.example.com:443", "https://auth.example.com/"])
-async def test_ones_own_origin_is_known_however_the_public_address_is_written(database_url: str, public: str) -> None:
+async def test_the_callers_own_origin_is_known_however_the_public_address_is_written(
+    database_url: str, public: str
+) -> None:
     async with running(database_url, MANIFEST_PUBLIC_URL=public) as node:
         node.clock.advance(90 * 86_400)
         for origin in (OWN, TENANT):

@@ -85,7 +85,7 @@ async def test_seven_days_without_use_end_it(app: App) -> None:
 
 
 @rule("SESSION-END")
-async def test_each_use_starts_the_seven_days_anew_until_the_session_ends(app: App) -> None:
+async def test_each_use_starts_the_seven_days_again_until_the_session_ends(app: App) -> None:
     keys = await keys_of(app)
     for _ in range(4):
         app.clock.advance(WEEK - 1)
@@ -203,7 +203,7 @@ async def test_two_different_session_cookies_are_none(app: App) -> None:
 
 
 @matrix("value", ["", '""', "A" * 43, "A" * 300, "A" * 5000, "%00", "null", "../..", "' OR 1=1 --"])
-async def test_what_is_no_session_is_refused(app: App, value: str) -> None:
+async def test_an_invalid_session_is_rejected(app: App, value: str) -> None:
     reply = await app.me(cookie=value)
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 

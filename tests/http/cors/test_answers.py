@@ -144,7 +144,7 @@ async def test_a_sign_in_is_read_by_the_origins_of_the_users_client(app: App) ->
 
 
 @rule("CORS-LISTED")
-async def test_a_refused_sign_in_does_not_tell_where_the_address_is(app: App) -> None:
+async def test_a_rejected_sign_in_does_not_tell_where_the_address_is(app: App) -> None:
     for email in ("author@acme.example", GLOBEX, "no@one.example"):
         reply, found = await readers(app, "POST", SIGN_IN, {"email": email, "password": "wrong-wrong-wrong"})
         assert (reply.code, found) == ("INVALID_CREDENTIALS", [LISTED, THEIRS])

@@ -66,13 +66,13 @@ async def test_any_other_origin_gets_the_405_of_before(app: App, origin: str) ->
     assert reply.headers["vary"] == VARY
 
 
-async def test_a_method_that_the_route_lacks_is_refused(app: App) -> None:
+async def test_a_method_that_the_route_lacks_is_rejected(app: App) -> None:
     for method in ("GET", "DELETE", "post", "", "*", "POST, GET"):
         reply = await asked(app, SIGN_IN, method, LISTED)
         assert (reply.status, cors_headers(reply)) == (405, {})
 
 
-async def test_an_options_request_that_is_no_preflight_is_refused(app: App) -> None:
+async def test_an_options_request_that_is_no_preflight_is_rejected(app: App) -> None:
     for headers in ({"Origin": LISTED}, {"Access-Control-Request-Method": "POST"}, {}):
         reply = await app.send("OPTIONS", SIGN_IN, headers=headers)
         assert (reply.status, cors_headers(reply)) == (405, {})
@@ -119,7 +119,7 @@ async def test_a_list_counts_from_its_change_on(app: App) -> None:
     assert (await asked(app, ME, "GET", origin)).status == 405
 
 
-async def test_a_client_may_list_origins_from_its_first_moment(app: App) -> None:
+async def test_a_client_can_list_origins_from_its_first_moment(app: App) -> None:
     await new_client(app, allowedOrigins=["https://first.example"])
     assert (await asked(app, ME, "GET", "https://first.example")).status == 204
 
@@ -141,7 +141,7 @@ async def test_another_process_follows(app: App) -> None:
             assert (await asked(other, ME, "GET", origin)).status == status
 
 
-async def test_it_needs_no_licence_and_reads_no_credential(app: App) -> None:
+async def test_it_needs_no_license_and_reads_no_credential(app: App) -> None:
     async with on_premise(app.database) as node:
         nothing: dict[str, str] = {}
         for headers in (nothing, {"Authorization": "Bearer nonsense"}, {"Cookie": "session=nonsense"}):

@@ -74,7 +74,7 @@ async def test_it_is_off_unless_the_client_wants_it(app: App) -> None:
     check_refusal(await ada.by_code("lookup", "WDJB-MJHT"), 409, "CONFLICT")
 
 
-async def test_switched_off_meanwhile_nothing_is_approved(app: App) -> None:
+async def test_turned_off_in_the_meantime_nothing_is_approved(app: App) -> None:
     ada = await by_code(app)
     headset = ada.headset()
     asked = await headset.ask()
@@ -169,7 +169,7 @@ async def test_a_lost_answer_is_given_again_for_ten_seconds_and_then_the_session
 
 
 @rule("DEVICE-CODES")
-async def test_fifty_polls_at_once_on_two_nodes_name_one_session(app: App, database_url: str) -> None:
+async def test_fifty_polls_at_the_same_time_on_two_nodes_name_one_session(app: App, database_url: str) -> None:
     ada = await by_code(app)
     headset = ada.headset()
     await approved(ada, headset)
@@ -210,7 +210,7 @@ async def test_what_happens_between_approval_and_the_next_poll_counts(app: App, 
         ({"device_name": "x" * 41}, 400, "invalid_request"),
     ],
 )
-async def test_what_a_device_may_not_send(app: App, fields: dict[str, str], status: int, error: str) -> None:
+async def test_what_a_device_must_not_send(app: App, fields: dict[str, str], status: int, error: str) -> None:
     headset = (await by_code(app)).headset()
     refused = await headset.post("/oauth2/device_authorization", **fields)
     assert (refused.status, refused.json["error"]) == (status, error)

@@ -66,7 +66,7 @@ async def test_typed_letters_do_in_any_spelling_and_with_no_other_client(app: Ap
 
 
 @matrix("spoilt", ["unknown", "used", "over", "renewed", "another client's", "closed"])
-async def test_a_code_that_is_not_good_any_more_is_refused_like_any_other(app: App, spoilt: str) -> None:
+async def test_a_code_that_is_not_good_any_longer_is_rejected_like_any_other(app: App, spoilt: str) -> None:
     ada = await wearer(app)
     pairing, headset = await ada.begin(), ada.headset()
     code = pairing["qr"]
@@ -103,7 +103,7 @@ async def test_a_wrong_number_denies_for_good(app: App) -> None:
 
 
 @rule("DEVICE-APPROVAL")
-async def test_one_that_was_let_in_may_be_refused_until_it_comes(app: App) -> None:
+async def test_one_that_was_let_in_can_be_rejected_until_it_comes(app: App) -> None:
     ada = await wearer(app)
     pairing, headset = await ada.begin(), ada.headset()
     shown = await headset.scan(pairing["qr"])
@@ -113,7 +113,7 @@ async def test_one_that_was_let_in_may_be_refused_until_it_comes(app: App) -> No
     assert await headset.polled(2) == "access_denied"
 
 
-async def test_from_another_network_it_is_refused_with_the_reason_unless_the_client_allows_it(app: App) -> None:
+async def test_from_another_network_it_is_rejected_with_the_reason_unless_the_client_allows_it(app: App) -> None:
     ada = await wearer(app)
     pairing, far = await ada.begin(), ada.headset(ELSEWHERE)
     shown = await far.scan(pairing["qr"])
@@ -180,7 +180,7 @@ async def test_it_wants_a_recent_proof_and_the_same_session(app: App) -> None:
     check_success(await ada.approve(late, shown["match"]))
 
 
-async def test_switched_off_neither_side_begins(app: App) -> None:
+async def test_turned_off_neither_side_begins(app: App) -> None:
     ada = await wearer(app, scan=False)
     check_refusal(await ada.send("POST", "/pairings"), 409, "CONFLICT")
     refused = await ada.headset().post("/oauth2/pairing", pairing_code="x")
@@ -201,7 +201,7 @@ async def test_of_four_open_ones_the_oldest_ends(app: App) -> None:
 
 
 @rule("DEVICE-GUESSES")
-async def test_an_eleventh_device_is_refused(app: App) -> None:
+async def test_an_eleventh_device_is_rejected(app: App) -> None:
     ada = await wearer(app)
     headsets = [(await ada.paired())[0] for _ in range(9)]
     pairings = [await ada.begin() for _ in range(2)]
@@ -217,7 +217,7 @@ async def test_an_eleventh_device_is_refused(app: App) -> None:
 
 
 @rule("DEVICE-APPROVAL")
-async def test_of_fifty_claims_at_once_on_two_nodes_one_holds(app: App, database_url: str) -> None:
+async def test_of_fifty_claims_at_the_same_time_on_two_nodes_one_holds(app: App, database_url: str) -> None:
     ada = await wearer(app)
     pairing = await ada.begin()
     settings = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1", "MANIFEST_RATE_LIMITS": "off"}

@@ -170,7 +170,7 @@ async def test_no_answer_and_no_event_holds_a_token(team: Team, mail_server: Mai
     await until_idle(team.app)
 
 
-async def test_without_mail_those_who_manage_change_it_at_once_and_it_is_not_proved(
+async def test_without_mail_those_who_manage_change_it_immediately_and_it_is_not_proved(
     database_url: str, app: App, team: Team, mail_server: MailServer
 ) -> None:
     user_id, old, token = await person(team)

@@ -43,7 +43,7 @@ async def test_the_current_password_is_asked_for_and_throttled(team: Team, mail_
     assert await mails_by_recipient(team.app, mail_server) == {}
 
 
-async def test_a_password_that_was_replaced_meanwhile_starts_nothing(team: Team, mail_server: MailServer) -> None:
+async def test_a_password_that_was_replaced_in_the_meantime_starts_nothing(team: Team, mail_server: MailServer) -> None:
     _, _, token = await person(team)
     body = {"currentPassword": PASSWORD, "newPassword": NEW}
     with meanwhile(team.app, lambda: team.app.post("/api/client/auth/password", body, token=token)):
@@ -52,7 +52,7 @@ async def test_a_password_that_was_replaced_meanwhile_starts_nothing(team: Team,
     assert f"other@{team.client}.example" not in await mails_by_recipient(team.app, mail_server)
 
 
-async def test_what_is_no_address_or_ones_own_is_refused(team: Team) -> None:
+async def test_an_invalid_address_or_the_callers_own_is_rejected(team: Team) -> None:
     _, old, token = await person(team)
     for new in (old, "not an address", "@x.example"):
         error = check_refusal(await ask_own(team.app, token, new), 400, "VALIDATION_ERROR")
@@ -173,7 +173,7 @@ async def test_a_token_is_good_for_its_own_purpose_and_client(team: Team, mail_s
     check_refusal(await undo(team.app, "made-up"), 401, "INVALID_TOKEN")
 
 
-async def test_of_many_who_confirm_at_once_one_does(team: Team, mail_server: MailServer) -> None:
+async def test_of_many_who_confirm_at_the_same_time_one_does(team: Team, mail_server: MailServer) -> None:
     _, _, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
@@ -184,7 +184,7 @@ async def test_of_many_who_confirm_at_once_one_does(team: Team, mail_server: Mai
     assert len(await mails_by_recipient(team.app, mail_server)) == 1
 
 
-async def test_an_address_that_was_taken_meanwhile_stays_whose_it_is(team: Team, mail_server: MailServer) -> None:
+async def test_an_address_that_was_taken_in_the_meantime_stays_whose_it_is(team: Team, mail_server: MailServer) -> None:
     user_id, old, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
@@ -194,7 +194,9 @@ async def test_an_address_that_was_taken_meanwhile_stays_whose_it_is(team: Team,
     assert (await stored(team, user_id)).email == old
 
 
-async def test_of_two_users_who_confirm_one_address_at_once_one_gets_it(team: Team, mail_server: MailServer) -> None:
+async def test_of_two_users_who_confirm_one_address_at_the_same_time_one_gets_it(
+    team: Team, mail_server: MailServer
+) -> None:
     new, links = f"other@{team.client}.example", []
     for _ in range(2):
         _, _, token = await person(team)
@@ -204,7 +206,7 @@ async def test_of_two_users_who_confirm_one_address_at_once_one_gets_it(team: Te
     assert sorted(reply.status for reply in replies) == [200, 409]
 
 
-async def test_who_undoes_a_change_twice_at_once_undoes_it_once(team: Team, mail_server: MailServer) -> None:
+async def test_who_undoes_a_change_twice_at_the_same_time_undoes_it_once(team: Team, mail_server: MailServer) -> None:
     user_id, _, token = await person(team)
     back = await changed(team, mail_server, token, f"other@{team.client}.example")
     replies = await asyncio.gather(*(undo(team.app, back) for _ in range(5)))

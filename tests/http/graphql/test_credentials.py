@@ -41,7 +41,7 @@ async def test_a_bad_token_is_invalid(app: App, token: str) -> None:
 
 
 @rule("BEARER-ALONE")
-async def test_a_bad_token_is_refused_whatever_the_document_and_the_cookie(app: App) -> None:
+async def test_a_bad_token_is_rejected_whatever_the_document_and_the_cookie(app: App) -> None:
     cookie = (await app.sign_in()).cookie("session")
     for body in (QUERY, {"query": "{ nonsense"}, [1], {}):
         refused(await app.post(PATH, body, token="x.y.z", cookie=cookie), 401, "INVALID_TOKEN")

@@ -14,7 +14,7 @@ from tests.support.matrix import matrix
 pytestmark = pytest.mark.one_store
 
 
-async def test_the_page_and_what_it_may_load(app: App) -> None:
+async def test_the_page_and_what_it_can_load(app: App) -> None:
     reply = await app.get("/explorer")
     assert reply.status == 200
     assert reply.headers["content-type"] == "text/html; charset=utf-8"

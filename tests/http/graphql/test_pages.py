@@ -159,7 +159,7 @@ GARBAGE: list[Any] = [
 
 
 @matrix("name", KINDS)
-async def test_what_is_no_cursor_is_refused(listed: ListedClient, name: str) -> None:
+async def test_an_invalid_cursor_is_rejected(listed: ListedClient, name: str) -> None:
     for garbage in GARBAGE:
         for order in ("ID", orders(name)[2]):
             text = garbage

@@ -61,7 +61,7 @@ WRONG_BODIES: list[Any] = [
 @rule("GRAPHQL-LIMITS")
 @matrix("body", WRONG_BODIES)
 @matrix("accept", ["application/json", GRAPHQL])
-async def test_what_is_no_request_is_400(app: App, token: str, body: Any, accept: str) -> None:
+async def test_an_invalid_request_is_400(app: App, token: str, body: Any, accept: str) -> None:
     reply = await app.post(PATH, content=json.dumps(body).encode(), token=token, headers={"Accept": accept})
     assert (reply.status, code_of(reply)) == (400, "BAD_USER_INPUT")
     assert reply.headers["content-type"] == f"{accept}; charset=utf-8"
@@ -135,7 +135,7 @@ async def test_a_document_that_cannot_run_is_400_in_the_new_media_type_alone(app
 
 
 @matrix("value", ["x", 1.5, True, [], {}, 2**40, None])
-async def test_variables_that_do_not_fit_are_refused_before_anything_runs(app: App, token: str, value: Any) -> None:
+async def test_variables_that_do_not_fit_are_rejected_before_anything_runs(app: App, token: str, value: Any) -> None:
     body = {"query": "query Q($n: Int!) { users(first: $n) { id } }", "variables": {"n": value}}
     reply = await app.post(PATH, body, token=token, headers={"Accept": GRAPHQL})
     assert (reply.status, code_of(reply)) == (400, "BAD_USER_INPUT")

@@ -51,7 +51,7 @@ async def test_hosted_needs_none(app: App) -> None:
     check_success(await app.sign_in())
 
 
-async def test_without_a_licence_every_client_route_is_closed_and_the_rest_is_open(premises: App) -> None:
+async def test_without_a_license_every_client_route_is_closed_and_the_rest_is_open(premises: App) -> None:
     app = premises
     for route in ROUTES:
         path = filled(route.path)
@@ -85,7 +85,7 @@ async def test_a_good_key_opens_and_says_what_it_grants(premises: App) -> None:
     check_success(await app.sign_in())
 
 
-async def test_white_space_around_a_pasted_key_does_no_harm(premises: App) -> None:
+async def test_white_space_around_a_pasted_key_is_harmless(premises: App) -> None:
     check_success(await install(premises, f"\n  {key(premises)} \r\n"))
 
 
@@ -147,7 +147,7 @@ async def test_a_key_bound_to_this_installation_is_good_here(premises: App) -> N
     check_success(await install(premises, key(premises, installation=own)))
 
 
-async def test_past_expiry_there_is_a_grace_time_and_then_sign_in_is_refused(premises: App) -> None:
+async def test_past_expiry_there_is_a_grace_time_and_then_sign_in_is_rejected(premises: App) -> None:
     app = premises
     check_success(await install(app, key(app)))
     app.clock.advance(100 * DAY - 1)
@@ -172,7 +172,7 @@ async def test_the_grace_time_is_the_keys_own(premises: App) -> None:
     check_refusal(await app.sign_in(), 403, "LICENSE_EXPIRED")
 
 
-async def test_a_clock_set_back_does_not_revive_a_licence(premises: App) -> None:
+async def test_a_clock_set_back_does_not_revive_a_license(premises: App) -> None:
     app = premises
     check_success(await install(app, key(app)))
     app.clock.advance(120 * DAY)
@@ -192,7 +192,7 @@ async def test_a_new_key_takes_the_place_of_the_old_one_and_outlives_a_restart(u
         check_success(await app.sign_in())
 
 
-async def test_another_public_key_does_not_honour_it_and_several_may_be_set(url: str) -> None:
+async def test_another_public_key_does_not_honor_it_and_several_can_be_set(url: str) -> None:
     async with on_premise(url) as app:
         check_success(await install(app, key(app)))
     async with on_premise(url, OTHER_PUBLIC) as app:

@@ -54,7 +54,7 @@ async def test_scopes_hold_for_rest_and_graphql(app: App) -> None:
 
 
 @rule("MACHINE-REVOCATION")
-async def test_roles_and_scopes_count_from_the_next_request_on(app: App) -> None:
+async def test_roles_and_scopes_count_from_the_next_request(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client, "Viewer")
     token = await app.admin_token()
@@ -151,7 +151,7 @@ async def test_the_client_that_is_named_must_be_its_own(app: App) -> None:
 
 
 @rule("MACHINE-APART")
-async def test_a_person_may_not_have_the_domain_of_machines(app: App) -> None:
+async def test_a_person_must_not_have_the_domain_of_machines(app: App) -> None:
     client, token = await new_client(app), await app.admin_token()
     users = f"/api/admin/clients/{client}/users"
     for email in ("ada@service.invalid", "ada@SERVICE.invalid"):

@@ -77,7 +77,7 @@ async def test_a_key_that_was_right_passes_while_its_address_waits(app: App) -> 
 
 
 @rule("MACHINE-ADDRESSES")
-async def test_only_listed_addresses_get_in(app: App) -> None:
+async def test_only_listed_addresses_can_sign_in(app: App) -> None:
     it = await machine(app, await new_client(app), addresses=["198.51.100.0/24", "2001:db8:1::/48"])
     for address, status in (
         ("198.51.100.77", 200), ("198.51.101.1", 403), ("2001:db8:1::9", 200), ("2001:db8:2::9", 403),

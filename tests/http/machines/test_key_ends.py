@@ -66,7 +66,7 @@ async def test_one_that_was_rotated_is_not_spoken_of_and_a_disabled_account_neit
     assert await _told(app, mail_server) == []
 
 
-async def test_the_end_stands_in_the_trail_once(app: App, mail_server: MailServer) -> None:
+async def test_the_end_is_in_the_audit_trail_once(app: App, mail_server: MailServer) -> None:
     client = await new_client(app)
     it = await machine(app, client)
     revoked = await new_key(app, client, it.id)

@@ -73,7 +73,7 @@ async def test_rotation_gives_a_new_one_and_ends_the_old_one_later(app: App) -> 
 
 @rule("MACHINE-SECRETS")
 @matrix(("kind", "most"), [("keys", 10), ("secrets", 2)])
-async def test_so_many_live_at_once(app: App, kind: str, most: int) -> None:
+async def test_so_many_live_at_the_same_time(app: App, kind: str, most: int) -> None:
     client, token = await new_client(app), await app.admin_token()
     it = await machine(app, client)
     check_success(await app.send("DELETE", f"{it.base}/keys/{it.key.id}", token=token))
@@ -117,7 +117,7 @@ async def test_the_last_use_is_stored_once_a_minute(app: App) -> None:
     assert key["lastAddress"] == "192.0.2.1"
 
 
-async def test_its_use_stands_in_the_trail_once_an_hour_with_how_many_were_left_out(app: App) -> None:
+async def test_its_use_is_in_the_audit_trail_once_an_hour_with_how_many_were_left_out(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client)
     for _ in range(61):
@@ -140,7 +140,7 @@ async def test_reads_ask_no_store_between_two_commits(app: App, monkeypatch: pyt
 
 
 @rule("MACHINE-REVOCATION")
-async def test_another_node_refuses_what_ended_here(app: App, database_url: str) -> None:
+async def test_another_node_rejects_what_ended_here(app: App, database_url: str) -> None:
     client, token = await new_client(app), await app.admin_token()
     async with running(database_url) as other:
         other.goes_by_the_clock_of(app)

@@ -49,7 +49,7 @@ async def test_a_new_one_has_what_was_asked_for_and_nothing_else(app: App) -> No
     assert twin.data["items"] == [made]
 
 
-async def test_every_member_can_be_given_and_changed_and_null_takes_it_away(app: App) -> None:
+async def test_every_member_can_be_given_and_changed_and_null_removes_it(app: App) -> None:
     _, admin = await _client(app)
     full = {
         "name": "loader", "roles": ["Author", "Operator"], "description": "Loads jobs.", "scopes": ["jobs:execute"],
@@ -99,7 +99,7 @@ async def test_every_member_can_be_given_and_changed_and_null_takes_it_away(app:
         ({"email": "a@b.example"}, "email"),
     ],
 )
-async def test_what_is_wrong_is_refused_by_name(app: App, members: dict[str, Any], field: str) -> None:
+async def test_what_is_wrong_is_rejected_by_name(app: App, members: dict[str, Any], field: str) -> None:
     _, admin = await _client(app)
     error = check_refusal(await app.post(OWN, {**NEW, **members}, token=admin.token), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == [field]

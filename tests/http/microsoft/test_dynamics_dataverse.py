@@ -24,7 +24,7 @@ UNAVAILABLE = "The identity provider can't be reached, try again later"
 GOOD = {"UserId": "5a5a5a5a-0000-4000-8000-000000000001", "OrganizationId": "883278f5-07af-45eb-a0bc-3fea67caa544"}
 
 
-async def test_someone_of_the_directory_who_is_no_user_of_the_environment_does_not_get_in(
+async def test_someone_of_the_directory_who_is_no_user_of_the_environment_cannot_sign_in(
     setup: MicrosoftSetup,
 ) -> None:
     provider = await setup.dynamics()
@@ -37,7 +37,7 @@ async def test_someone_of_the_directory_who_is_no_user_of_the_environment_does_n
     assert (await browser.me()).status == 401
 
 
-async def test_someone_who_was_taken_out_of_the_environment_does_not_get_in_again(setup: MicrosoftSetup) -> None:
+async def test_someone_who_was_taken_out_of_the_environment_cannot_sign_in_again(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     assert (await provider.sign_in("alice"))[1].status == 302
     setup.microsoft.answers["dataverse"] = error_bodies.dataverse("0x80040225", "The specified user is disabled.")
@@ -68,7 +68,7 @@ REFUSALS: dict[str, tuple[Answer, str, str]] = {
 
 
 @matrix("case", REFUSALS)
-async def test_what_dataverse_refuses(setup: MicrosoftSetup, case: str) -> None:
+async def test_what_dataverse_rejects(setup: MicrosoftSetup, case: str) -> None:
     answer, sentence, why = REFUSALS[case]
     provider = await setup.dynamics()
     setup.microsoft.answers["dataverse"] = answer
@@ -149,7 +149,7 @@ async def test_the_environment_is_asked_with_the_token_that_came_with_the_code(s
 
 
 @matrix("token", [None, "", 7, "with space", "é", "a\r\nX: y", "a" * 20_000])
-async def test_what_is_no_access_token_is_shown_to_no_one(setup: MicrosoftSetup, token: Any) -> None:
+async def test_an_invalid_access_token_is_shown_to_no_one(setup: MicrosoftSetup, token: Any) -> None:
     provider = await setup.dynamics()
     setup.microsoft.token["access_token"] = token
     check_no_one_got_in((await provider.sign_in())[1])

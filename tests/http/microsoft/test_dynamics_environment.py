@@ -61,7 +61,7 @@ async def test_an_invitation_is_not_used_up_by_an_environments_user_who_is_someo
     assert (await signed_in(provider, "bob", invitation=token))["id"] == user_id
 
 
-async def test_an_environment_that_was_made_anew_changes_no_one(setup: MicrosoftSetup) -> None:
+async def test_an_environment_that_was_made_again_changes_no_one(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     alice = await signed_in(provider)
     fresh = "11111111-2222-4333-8444-555555555555"
@@ -92,7 +92,7 @@ async def test_one_identity_is_listed_and_both_subjects_are_unlinked(setup: Micr
     assert (await signed_in(provider, invitation=token))["id"] == other.id
 
 
-async def test_a_guest_of_the_directory_who_is_a_user_of_the_environment_gets_in(setup: MicrosoftSetup) -> None:
+async def test_a_guest_of_the_directory_who_is_a_user_of_the_environment_can_sign_in(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     assert (await signed_in(provider, "gina"))["email"] == "gina@partner.example"
     _, reply = await provider.sign_in("pat")  # a guest, too, and no user of the environment
@@ -117,7 +117,7 @@ async def test_roles_come_from_the_groups_of_the_id_token(
         assert set((await session_of(browser))["roles"]) == roles
 
 
-async def test_ten_browsers_of_someone_new_at_once_are_one_user(setup: MicrosoftSetup) -> None:
+async def test_ten_browsers_of_someone_new_at_the_same_time_are_one_user(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     ended = await asyncio.gather(*(provider.sign_in() for _ in range(10)))
     assert {reply.status for _, reply in ended} == {302}

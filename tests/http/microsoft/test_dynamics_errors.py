@@ -36,7 +36,7 @@ REDIRECTS = {
 
 
 @matrix("case", REDIRECTS)
-async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_for_the_trail(
+async def test_what_microsoft_rejects_is_a_sentence_for_the_person_and_a_number_for_the_trail(
     setup: MicrosoftSetup, case: str
 ) -> None:
     error, number, part = REDIRECTS[case]
@@ -171,7 +171,7 @@ async def test_an_error_for_another_browser_uses_nothing_up(setup: MicrosoftSetu
     assert flow_cookies(browser) == {}
 
 
-async def test_what_is_no_answer_of_microsofts(setup: MicrosoftSetup) -> None:
+async def test_an_invalid_answer_of_microsofts(setup: MicrosoftSetup) -> None:
     callback = "/api/client/auth/ms-dynamics/callback"
     for query in ("", "?", "?code=x", "?state=x", f"?state={'A' * 32}&code=x", "?error=access_denied"):
         check_no_one_got_in(await setup.app.get(f"{callback}{query}"))

@@ -134,7 +134,7 @@ async def test_an_access_token_is_no_id_token(setup: MicrosoftSetup, kind: str) 
 
 
 @matrix("token", [None, "", "x", "a.b.c", 7, "eyJhbGciOiJub25lIn0.e30.", "." * 3, "a" * 20_000])
-async def test_what_is_no_id_token(setup: MicrosoftSetup, token: Any) -> None:
+async def test_an_invalid_id_token(setup: MicrosoftSetup, token: Any) -> None:
     provider = await setup.dynamics()
     setup.microsoft.token["id_token"] = token
     assert "ID token" in await refused(setup, provider)

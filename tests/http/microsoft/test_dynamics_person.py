@@ -58,7 +58,7 @@ async def test_someone_new_gets_an_account_and_is_the_same_user_again(setup: Mic
     assert (other["email"], other["firstName"], other["lastName"]) == ("bob@contoso.example", "Bob", "Builder")
 
 
-async def test_where_no_one_is_created_only_those_who_are_known_get_in(setup: MicrosoftSetup) -> None:
+async def test_where_no_one_is_created_only_those_who_are_known_can_sign_in(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     alice = await signed_in(provider)
     await provider.change(createUsers=False)
@@ -108,7 +108,7 @@ async def test_an_invitation_links_the_person_who_holds_it(setup: MicrosoftSetup
     assert set((await kept(setup, provider.client)).values()) == {user_id}
 
 
-async def test_the_signed_in_user_links_the_own_identity(setup: MicrosoftSetup) -> None:
+async def test_the_signed_in_user_links_their_own_identity(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics(createUsers=False)
     own = await member(setup.app, provider.client)
     browser = Browser(setup.app, {"session": own.cookie})

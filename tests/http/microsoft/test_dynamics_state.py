@@ -83,7 +83,7 @@ async def test_a_callback_that_is_replayed_opens_nothing(setup: MicrosoftSetup) 
 
 
 @rule("OIDC-FLOW")
-async def test_twenty_answers_at_once_open_one_session(setup: MicrosoftSetup) -> None:
+async def test_twenty_answers_at_the_same_time_open_one_session(setup: MicrosoftSetup) -> None:
     browser, address = await begun(setup, await setup.dynamics())
     kept = dict(browser.cookies)
 
@@ -142,7 +142,7 @@ async def test_a_sign_in_ends_at_its_own_callback_alone(setup: MicrosoftSetup) -
 
 
 @matrix("what", ["switch-off", "delete", "the client", "the directory", "the return address"])
-async def test_what_is_shut_meanwhile_is_shut(setup: MicrosoftSetup, what: str) -> None:
+async def test_what_is_shut_in_the_meantime_is_shut(setup: MicrosoftSetup, what: str) -> None:
     provider = await setup.dynamics(returnAddresses=[])
     await settle(setup.app, provider.client, returnAddresses=[RETURN_TO])
     browser, address = await begun(setup, provider, returnTo=RETURN_TO)
@@ -161,7 +161,7 @@ async def test_what_is_shut_meanwhile_is_shut(setup: MicrosoftSetup, what: str) 
         assert await users_of(setup.app, provider.client) == {}
 
 
-async def test_a_provider_that_is_switched_off_is_no_way_in(setup: MicrosoftSetup) -> None:
+async def test_a_provider_that_is_turned_off_is_no_way_in(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     await provider.act("switch-off")
     reply = await Browser(setup.app).start("ms-dynamics", client=provider.client, provider=provider.name)
@@ -177,7 +177,7 @@ async def test_switching_it_off_ends_its_sessions(setup: MicrosoftSetup) -> None
     assert (await browser.me()).status == 401
 
 
-async def test_a_deactivated_user_does_not_get_in(setup: MicrosoftSetup) -> None:
+async def test_a_deactivated_user_cannot_sign_in(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     browser, _ = await provider.sign_in()
     user_id = (await browser.me()).data["user"]["id"]

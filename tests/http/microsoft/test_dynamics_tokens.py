@@ -117,7 +117,7 @@ async def test_an_app_that_never_comes_for_its_code_changes_nothing_about_that(s
     assert len(await rows(setup)) == 1
 
 
-async def test_nothing_is_kept_of_someone_who_does_not_get_in(setup: MicrosoftSetup) -> None:
+async def test_nothing_is_kept_of_someone_who_cannot_sign_in(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics(dynamics=KEPT, createUsers=False)
     assert (await provider.sign_in())[1].status == 401
     await provider.change(createUsers=True)

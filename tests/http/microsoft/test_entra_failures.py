@@ -39,7 +39,7 @@ async def test_three_hundred_of_them_one_by_one_cost_few_calls_to_graph(setup: M
 
 
 @rule("MICROSOFT-AUDIENCE")
-async def test_three_hundred_at_once_cost_few_calls_to_graph(setup: MicrosoftSetup) -> None:
+async def test_three_hundred_at_the_same_time_cost_few_calls_to_graph(setup: MicrosoftSetup) -> None:
     await setup.entra()
     setup.microsoft.delay = {"graph": 0.05}
     replies = await asyncio.gather(*[setup.app.me(junk(setup, number)) for number in range(300)])
@@ -131,7 +131,7 @@ async def test_the_same_token_is_asked_about_once_in_a_minute_on_every_route(set
     assert setup.microsoft.count("graph") == 2
 
 
-async def test_what_is_remembered_of_refused_tokens_is_bounded(
+async def test_what_is_remembered_of_rejected_tokens_is_bounded(
     setup: MicrosoftSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_refusals_remembered(monkeypatch, 5)

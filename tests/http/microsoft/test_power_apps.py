@@ -143,7 +143,7 @@ async def test_the_header_alone_is_judged(setup: MicrosoftSetup) -> None:
     await setup.refused(setup.microsoft.mint("graph", app=OTHER_APP), cookie=cookie)
 
 
-async def test_it_is_written_down_once_for_each_judgement(setup: MicrosoftSetup) -> None:
+async def test_it_is_recorded_once_for_each_judgment(setup: MicrosoftSetup) -> None:
     provider = await setup.entra()
     before = sign_ins(setup.app, "entra", "ok")
     token = setup.microsoft.mint("graph")

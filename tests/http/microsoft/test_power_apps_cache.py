@@ -37,7 +37,7 @@ async def test_a_second_request_makes_no_call(setup: MicrosoftSetup) -> None:
 
 @rule("MICROSOFT-VERDICT")
 @matrix("kind", ["graph", "api"])
-async def test_two_hundred_first_requests_at_once_make_one(setup: MicrosoftSetup, kind: str) -> None:
+async def test_two_hundred_first_requests_at_the_same_time_make_one(setup: MicrosoftSetup, kind: str) -> None:
     setup.app.clock.advance(3601)  # nothing is remembered of the directory's keys either
     await setup.entra_of_ours(entra=ASK_GRAPH)
     token = setup.microsoft.mint(kind)
@@ -51,7 +51,7 @@ async def test_two_hundred_first_requests_at_once_make_one(setup: MicrosoftSetup
     assert sign_ins(setup.app, "entra", "ok") == before + 1
 
 
-async def test_a_token_that_is_refused_is_refused_to_all_who_show_it_at_once(setup: MicrosoftSetup) -> None:
+async def test_a_token_that_is_rejected_is_refused_to_all_who_show_it_at_the_same_time(setup: MicrosoftSetup) -> None:
     await setup.entra()
     token = setup.microsoft.mint("graph", key_of="fabrikam")
     setup.microsoft.delay = {"graph": 0.2}
@@ -129,7 +129,7 @@ CHANGES: dict[str, tuple[Change, int, str]] = {
 @rule("MICROSOFT-VERDICT")
 @KINDS
 @matrix("what", CHANGES)
-async def test_dropped_at_once_when(setup: MicrosoftSetup, kind: str, what: str) -> None:
+async def test_dropped_immediately_when(setup: MicrosoftSetup, kind: str, what: str) -> None:
     provider = await setup.entra_of_ours()
     token = setup.microsoft.mint(kind)
     user_id = (await setup.me(token))["user"]["id"]
@@ -150,7 +150,7 @@ async def test_roles_count_with_the_next_request(setup: MicrosoftSetup) -> None:
     assert setup.microsoft.count("graph") == 1
 
 
-async def test_a_change_that_still_lets_the_token_in_has_it_judged_anew(setup: MicrosoftSetup) -> None:
+async def test_a_change_that_still_lets_the_token_in_has_it_judged_again(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours()
     token = setup.microsoft.mint("graph")
     await setup.me(token)
@@ -223,7 +223,7 @@ async def test_one_who_does_not_wait_for_the_answer_spoils_it_for_no_one(setup: 
 
 
 @matrix("kind", ["graph", "api"])
-async def test_that_a_person_was_refused_is_not_remembered(setup: MicrosoftSetup, kind: str) -> None:
+async def test_that_a_person_was_rejected_is_not_remembered(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.entra_of_ours(createUsers=False, entra=ASK_GRAPH)
     token = setup.microsoft.mint(kind)
     await setup.refused(token, code="SSO_FAILED")

@@ -59,7 +59,7 @@ async def test_a_client_that_is_named_learns_nothing_from_a_token_that_is_no_goo
         await setup.refused(forged, headers=naming(named))
 
 
-async def test_a_second_header_is_refused(setup: MicrosoftSetup) -> None:
+async def test_a_second_header_is_rejected(setup: MicrosoftSetup) -> None:
     provider = await setup.entra()
     for twice in (
         [("X-Client-ID", provider.client)] * 2,
@@ -198,7 +198,7 @@ async def test_a_client_that_is_suspended(setup: MicrosoftSetup, kind: str) -> N
 
 
 @KINDS
-async def test_a_provider_that_is_switched_off(setup: MicrosoftSetup, kind: str) -> None:
+async def test_a_provider_that_is_turned_off(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.entra_of_ours()
     await provider.act("switch-off")
     await setup.refused(setup.microsoft.mint(kind))

@@ -94,7 +94,7 @@ async def test_it_holds_every_route_that_an_app_calls_and_no_other(app: App) -> 
     assert ("GET", "/api/client/auth/me") in found
 
 
-async def test_an_app_gets_in_by_every_one_of_them_with_its_token(setup: MicrosoftSetup) -> None:
+async def test_an_app_can_sign_in_by_every_one_of_them_with_its_token(setup: MicrosoftSetup) -> None:
     await setup.entra()
     token = setup.microsoft.mint("graph")
     found = operations(await definition(setup.app))

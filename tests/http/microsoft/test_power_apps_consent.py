@@ -36,7 +36,7 @@ async def both(setup: MicrosoftSetup, **members: Any) -> tuple[Provider, Member]
 
 
 @KINDS
-async def test_the_caller_is_the_user_from_then_on(setup: MicrosoftSetup, kind: str) -> None:
+async def test_the_caller_is_the_user_after_that(setup: MicrosoftSetup, kind: str) -> None:
     provider, owner = await both(setup)
     token = setup.microsoft.mint(kind)
     await setup.refused(token, code="SSO_FAILED")
@@ -60,7 +60,7 @@ async def test_by_the_cookie_on_a_page_of_ours_and_on_no_other(setup: MicrosoftS
     await setup.me(token)
 
 
-async def test_groups_count_at_once(setup: MicrosoftSetup) -> None:
+async def test_groups_count_immediately(setup: MicrosoftSetup) -> None:
     provider, owner = await both(setup, groupRoles=[roles_line("ops", "Publisher")], defaultRoles=[])
     check_success(await link(setup, provider, owner, setup.microsoft.mint("api", claims={"groups": ["ops"]})))
     assert (await setup.me(owner.token))["roles"] == ["Author", "Publisher"]
@@ -88,7 +88,7 @@ async def test_a_person_who_is_linked_already_stays(setup: MicrosoftSetup) -> No
 
 @rule("MICROSOFT-LINK")
 @KINDS
-async def test_a_token_that_lets_no_one_in_links_no_one(setup: MicrosoftSetup, kind: str) -> None:
+async def test_a_token_that_signs_no_one_in_links_no_one(setup: MicrosoftSetup, kind: str) -> None:
     provider, owner = await both(setup)
     for token in (
         setup.microsoft.mint(kind, app=OTHER_APP),

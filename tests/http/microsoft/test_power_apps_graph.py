@@ -195,7 +195,7 @@ async def test_a_hanging_graph_delays_no_one(setup: MicrosoftSetup) -> None:
 
 
 @rule("MICROSOFT-DOWN")
-async def test_all_calls_of_one_judgement_share_its_time(setup: MicrosoftSetup) -> None:
+async def test_all_calls_of_one_judgment_share_its_time(setup: MicrosoftSetup) -> None:
     """However slowly each of them, or a byte of one now and then, comes."""
     setup.app.clock.advance(3601)
     await setup.entra_of_ours(entra=ASK_GRAPH)

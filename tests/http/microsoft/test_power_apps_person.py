@@ -126,7 +126,7 @@ async def test_an_account_that_is_gone_from_the_directory(setup: MicrosoftSetup)
 @rule("MICROSOFT-USERS-ONLY")
 @KINDS
 @matrix("guest", ["gina", "pat"])  # of another organization, and with a personal account
-async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, kind: str, guest: str) -> None:
+async def test_guests_can_sign_in_where_the_client_wants_them(setup: MicrosoftSetup, kind: str, guest: str) -> None:
     provider = await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind, user=guest))
     assert await users_of(setup.app, provider.client) == {}
@@ -211,7 +211,7 @@ class TestOnBehalf:
         setup.microsoft.token = given
         await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
 
-    async def test_graph_refuses_what_was_given(self, setup: MicrosoftSetup, provider: Provider) -> None:
+    async def test_graph_rejects_what_was_given(self, setup: MicrosoftSetup, provider: Provider) -> None:
         setup.microsoft.answers["graph"] = error_bodies.graph("Authorization_RequestDenied", "Insufficient", 0, 403)
         await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
         assert "Authorization_RequestDenied" in await last_reason(setup.app, provider.client)

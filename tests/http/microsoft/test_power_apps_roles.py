@@ -41,7 +41,7 @@ async def test_groups_are_roles_as_long_as_the_token_tells_them(setup: Microsoft
     assert len(changes) == 3
 
 
-async def test_they_count_at_once_for_the_tokens_that_came_before(setup: MicrosoftSetup) -> None:
+async def test_they_count_immediately_for_the_tokens_that_came_before(setup: MicrosoftSetup) -> None:
     """One user has one set of roles, whichever token shows who it is."""
     await setup.entra_of_ours(groupRoles=TABLE, defaultRoles=["Viewer"])
     before = setup.microsoft.mint("api")

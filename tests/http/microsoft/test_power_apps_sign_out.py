@@ -104,7 +104,7 @@ async def test_while_graph_is_asked_about_another_text_of_it(setup: MicrosoftSet
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
-async def test_many_who_sign_out_at_once(setup: MicrosoftSetup) -> None:
+async def test_many_who_sign_out_at_the_same_time(setup: MicrosoftSetup) -> None:
     provider = await setup.entra()
     token = setup.microsoft.mint("graph")
     await setup.me(token)

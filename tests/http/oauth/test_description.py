@@ -30,7 +30,7 @@ async def test_it_names_the_endpoints_and_what_they_take(app: App) -> None:
     assert found["jwks_uri"] in there
 
 
-async def test_no_other_method_is_taken_and_is_refused_in_the_shape_of_oauth(app: App) -> None:
+async def test_no_other_method_is_taken_and_is_rejected_in_the_shape_of_oauth(app: App) -> None:
     for path, status in (("/oauth2/token", 405), ("/oauth2/revoke", 405), ("/oauth2/authorize", 404)):
         reply = await app.get(path, headers={"Accept": "text/html"})
         assert (reply.status, reply.json["error"]) == (status, "invalid_request")

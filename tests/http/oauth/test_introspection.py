@@ -61,7 +61,7 @@ async def test_nothing_of_another_client_is_told(app: App, ours: Machine, theirs
             assert (await theirs.introspect(token))["active"] is True
 
 
-async def test_what_is_no_token_here_is_not_active(app: App, ours: Machine) -> None:
+async def test_an_invalid_token_here_is_not_active(app: App, ours: Machine) -> None:
     keys = await keys_of(app)
     admin, own = await app.admin_token(), await ours.token()
     junk = ("x", own[:-4] + "AAAA", own.rpartition(".")[0] + ".", admin, keys.refresh_token, keys.cookie, ours.secret,
@@ -86,7 +86,7 @@ async def test_what_is_over_is_not_active(app: App, ours: Machine, client: str) 
 
 
 @rule("OAUTH-INTROSPECTION")
-async def test_an_account_that_may_not_introspect_is_told_nothing(app: App, client: str) -> None:
+async def test_an_account_that_must_not_introspect_is_told_nothing(app: App, client: str) -> None:
     plain = await machine(app, client, "plain")
     assert await plain.introspect(await plain.token()) == INACTIVE
 

@@ -30,7 +30,7 @@ def check_done(reply: Reply) -> None:
 
 
 @rule("OAUTH-REVOCATION")
-async def test_a_token_of_ones_own_ends_on_every_node(app: App, other_node: App, ours: Machine) -> None:
+async def test_a_token_of_the_callers_own_ends_on_every_node(app: App, other_node: App, ours: Machine) -> None:
     token, other = await ours.token(), await ours.token()
     assert await works(app, token)
     assert await works(other_node, token)

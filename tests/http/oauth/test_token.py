@@ -69,7 +69,7 @@ async def test_an_assertion_need_not_name_its_key(app: App, ours: Machine) -> No
     check_error(await form(app, TOKEN, {**GRANT, **shown}), 401, "invalid_client")
 
 
-async def test_the_resource_may_be_named_twice(app: App, ours: Machine) -> None:
+async def test_the_resource_can_be_named_twice(app: App, ours: Machine) -> None:
     one = f"grant_type=client_credentials&resource={app.public_url}"
     assert (await form(app, TOKEN, f"{one}&resource={app.public_url}", ours.basic)).status == 200
     check_error(await form(app, TOKEN, f"{one}&resource=https://other.example", ours.basic), 400, "invalid_target")
@@ -90,7 +90,9 @@ async def test_a_grant_of_another_kind_of_client_is_told_to_those_who_proved_who
         check_error(await form(app, path, {**device, "resource": "https://x.example"}), 400, "invalid_target")
 
 
-async def test_of_twenty_at_once_on_two_nodes_one_gets_in(app: App, ours: Machine, database_url: str) -> None:
+async def test_of_twenty_at_the_same_time_on_two_nodes_one_can_sign_in(
+    app: App, ours: Machine, database_url: str
+) -> None:
     fields = {**GRANT, **ours.signed()}
     async with running(database_url) as other:
         other.goes_by_the_clock_of(app)
@@ -134,7 +136,7 @@ async def test_what_is_wrong_with_a_request_has_its_error(
     check_error(await form(app, TOKEN, fields, ours.basic), 400, error)
 
 
-async def test_a_body_that_is_no_form_is_refused(app: App, ours: Machine) -> None:
+async def test_a_body_that_is_no_form_is_rejected(app: App, ours: Machine) -> None:
     headers = {**ours.basic, "Content-Type": "application/json"}
     check_error(await app.send("POST", TOKEN, content=b"{}", headers=headers), 400, "invalid_request")
     packed = {**ours.basic, "Content-Encoding": "gzip"}
@@ -142,7 +144,7 @@ async def test_a_body_that_is_no_form_is_refused(app: App, ours: Machine) -> Non
     check_error(await form(app, TOKEN, "a=" + "x" * 70_000, ours.basic), 413, "invalid_request")
 
 
-async def test_a_form_anywhere_else_is_refused(app: App, ours: Machine) -> None:
+async def test_a_form_anywhere_else_is_rejected(app: App, ours: Machine) -> None:
     reply = await form(app, "/api/client/auth/sign-in", GRANT)
     assert (reply.status, reply.code) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
@@ -160,7 +162,7 @@ async def test_a_secret_is_taken_in_the_body_and_never_in_the_address(app: App, 
 
 
 @rule("OAUTH-CLIENT-AUTHENTICATION")
-async def test_two_ways_at_once_are_refused(app: App, ours: Machine) -> None:
+async def test_two_ways_at_the_same_time_are_rejected(app: App, ours: Machine) -> None:
     check_error(await form(app, TOKEN, {**GRANT, **ours.signed()}, ours.basic), 400, "invalid_request")
     check_error(await form(app, TOKEN, {**GRANT, "client_secret": "x"}, ours.basic), 400, "invalid_request")
 
@@ -182,7 +184,7 @@ async def test_every_wrong_secret_is_answered_alike(app: App, ours: Machine, the
     assert told == {"Client authentication failed"}
 
 
-async def test_who_shows_the_accounts_own_credential_learns_which_rule_refuses(app: App, ours: Machine) -> None:
+async def test_who_shows_the_accounts_own_credential_learns_which_rule_rejects(app: App, ours: Machine) -> None:
     """And of the same account, who shows a wrong one learns nothing."""
     made, client = await ours.send("POST", "/secrets", {"expiresInDays": 90}), f"/api/admin/clients/{ours.client}"
     revoked, at = str(made["secret"]), f"{client}/service-accounts/{ours.id}/secrets/{made['id']}"
@@ -225,7 +227,7 @@ async def test_a_broken_assertion_gets_no_token(app: App, ours: Machine, what: s
 
 
 @rule("OAUTH-ASSERTION")
-async def test_an_assertion_of_another_accounts_key_is_refused(app: App, ours: Machine, client: str) -> None:
+async def test_an_assertion_of_another_accounts_key_is_rejected(app: App, ours: Machine, client: str) -> None:
     other = await machine(app, client, "other")
     await other.send("PATCH", "", {"jwks": None})
     shown = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": other.maker.right()}
@@ -248,7 +250,7 @@ async def test_a_network_that_does_not_fit_gets_none(app: App, client: str) -> N
     assert (await form(app, TOKEN, GRANT, near.basic)).status == 200
 
 
-async def test_a_scope_is_within_what_the_account_may_do(app: App, client: str) -> None:
+async def test_a_scope_is_within_what_the_account_can_do(app: App, client: str) -> None:
     narrow = await machine(app, client, "narrow", roles=("Author",), scopes=("jobs:read", "jobs:execute"))
     reply = await form(app, TOKEN, GRANT, narrow.basic)
     assert reply.json["scope"] == "jobs:read"
@@ -268,7 +270,7 @@ async def test_after_thirty_wrong_ones_the_next_waits_and_a_known_one_does_not(a
 
 
 @rule("OAUTH-CLIENT-AUTHENTICATION")
-async def test_what_is_no_secret_by_its_checksum_costs_the_store_nothing(app: App, ours: Machine) -> None:
+async def test_an_invalid_secret_by_its_checksum_costs_the_store_nothing(app: App, ours: Machine) -> None:
     junk = ours.secret[:-1] + ("0" if ours.secret[-1] != "0" else "1")
     for _ in range(60):  # so it is not counted either
         check_error(await form(app, TOKEN, GRANT, basic(ours.client_id, junk)), 401, "invalid_client")

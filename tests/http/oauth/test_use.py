@@ -48,7 +48,7 @@ async def test_it_opens_what_its_scope_and_the_account_allow(app: App, client: s
 
 
 @rule("SERVICE-TOKEN-SCOPE")
-async def test_what_the_account_may_do_counts_at_the_moment_of_use(app: App, ours: Machine) -> None:
+async def test_what_the_account_can_do_counts_at_the_moment_of_use(app: App, ours: Machine) -> None:
     token = await ours.token()
     assert await opens(app, TEMPLATES, token) == "ok"
     await ours.send("PATCH", "", {"scopes": ["jobs:read"]})
@@ -81,7 +81,7 @@ async def test_it_ends(app: App, ours: Machine) -> None:
 
 @rule("SERVICE-TOKEN-SCOPE")
 @matrix("what", [("POST", "/disable"), ("DELETE", "")])
-async def test_a_disabled_account_is_refused_on_every_node(
+async def test_a_disabled_account_is_rejected_on_every_node(
     app: App, other_node: App, ours: Machine, what: tuple[str, str]
 ) -> None:
     token = await ours.token()
@@ -96,7 +96,7 @@ async def test_a_disabled_account_is_refused_on_every_node(
         assert (refused.status, refused.json["error"]) == (401, "invalid_client")
 
 
-async def test_a_suspended_client_is_refused(app: App, ours: Machine) -> None:
+async def test_a_suspended_client_is_rejected(app: App, ours: Machine) -> None:
     token, admin = await ours.token(), await app.admin_token()
     assert (await app.post(f"/api/admin/clients/{ours.client}/suspend", token=admin)).status == 200
     assert await opens(app, JOBS, token) == "INVALID_TOKEN"
@@ -114,7 +114,7 @@ async def test_x_client_id_must_agree(app: App, ours: Machine, theirs: Machine) 
         assert (errors[0]["extensions"]["code"] if errors else "ok") == expected
 
 
-async def test_a_network_that_does_not_fit_is_refused(app: App, client: str) -> None:
+async def test_a_network_that_does_not_fit_is_rejected(app: App, client: str) -> None:
     moved = await machine(app, client, "moved", addresses=("192.0.2.0/24",))
     token = await moved.token()
     assert await opens(app, JOBS, token) == "ok"
@@ -153,7 +153,7 @@ async def test_neither_verifier_takes_the_others_token(app: App, ours: Machine) 
         {"scope": None}, {"jti": 1},
     ],
 )  # fmt: skip
-async def test_wrong_claims_under_the_right_key_are_refused(
+async def test_wrong_claims_under_the_right_key_are_rejected(
     app: App, ours: Machine, changes: dict[str, object]
 ) -> None:
     head, claims, _ = (await ours.token()).split(".")

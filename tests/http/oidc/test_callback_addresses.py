@@ -171,7 +171,7 @@ async def test_an_iss_that_was_not_announced_is_compared_all_the_same(app: App, 
 
 @rule("OIDC-MIX-UP")
 @matrix("announced_later", [True, False])
-async def test_a_provider_that_changes_its_description_meanwhile_gains_nothing(
+async def test_a_provider_that_changes_its_description_in_the_meantime_gains_nothing(
     app: App, op: Op, announced_later: bool
 ) -> None:
     """The rule is the one that the sign-in began with, also for what the token endpoint is told."""

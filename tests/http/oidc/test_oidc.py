@@ -11,7 +11,7 @@ from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc
 pytestmark = pytest.mark.one_store
 
 
-async def test_a_person_of_the_provider_gets_in_and_is_the_same_user_again(app: App) -> None:
+async def test_a_person_of_the_provider_can_sign_in_and_is_the_same_user_again(app: App) -> None:
     with provider(app.clock) as op:
         op.user |= {"email": "ada@oidc.example", "given_name": "Ada", "family_name": "Lovelace", "groups": ["ops"]}
         made = await add_oidc(app, op, groupRoles=[{"group": "ops", "roles": ["Operator"]}])

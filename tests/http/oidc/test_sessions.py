@@ -126,7 +126,7 @@ async def test_a_sign_in_that_fails_ends_nothing(app: App, op: Op, client: str) 
     assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
 
 
-async def test_a_sign_in_is_written_down_with_method_and_provider_and_counted(app: App, op: Op, client: str) -> None:
+async def test_a_sign_in_is_recorded_with_method_and_provider_and_counted(app: App, op: Op, client: str) -> None:
     before = sign_ins(app, "oidc", "ok")
     browser = await signed_in(app, op, client)
     me = (await browser.me()).data
@@ -140,7 +140,7 @@ async def test_a_sign_in_is_written_down_with_method_and_provider_and_counted(ap
 
 
 @matrix("response", ["cookie", "code"])
-async def test_a_sign_in_that_fails_is_written_down_and_counted(app: App, op: Op, response: str) -> None:
+async def test_a_sign_in_that_fails_is_recorded_and_counted(app: App, op: Op, response: str) -> None:
     client = await new_client(app)
     made = await add_oidc(app, op, client, createUsers=False)
     before = sign_ins(app, "oidc", "failed")
@@ -161,7 +161,7 @@ async def test_a_sign_in_that_fails_is_written_down_and_counted(app: App, op: Op
 
 
 @matrix("response", ["cookie", "code"])
-async def test_someone_who_is_deactivated_does_not_get_in_and_it_is_written_down(
+async def test_someone_who_is_deactivated_cannot_sign_in_and_it_is_recorded(
     app: App, op: Op, client: str, response: str
 ) -> None:
     me = (await (await signed_in(app, op, client)).me()).data
@@ -177,7 +177,7 @@ async def test_someone_who_is_deactivated_does_not_get_in_and_it_is_written_down
 
 
 @matrix("response", ["cookie", "code"])
-async def test_someone_of_a_suspended_client_does_not_get_in_and_it_is_written_down(
+async def test_someone_of_a_suspended_client_cannot_sign_in_and_it_is_recorded(
     app: App, op: Op, client: str, response: str
 ) -> None:
     await signed_in(app, op, client)
@@ -190,7 +190,7 @@ async def test_someone_of_a_suspended_client_does_not_get_in_and_it_is_written_d
 
 
 @matrix("act", ["switch-off", "delete"])
-async def test_a_provider_that_is_switched_off_or_deleted_ends_what_it_began(
+async def test_a_provider_that_is_turned_off_or_deleted_ends_what_it_began(
     app: App, op: Op, client: str, act: str
 ) -> None:
     _, email = await new_user(app, client, password=PASSWORD)
@@ -216,7 +216,7 @@ async def test_a_provider_that_is_switched_off_or_deleted_ends_what_it_began(
         await signed_in(app, op, client)
 
 
-async def test_someone_who_is_new_and_comes_twice_at_once_is_one_user(app: App, op: Op, client: str) -> None:
+async def test_someone_who_is_new_and_comes_twice_at_the_same_time_is_one_user(app: App, op: Op, client: str) -> None:
     coming = [await begun(app, op, client) for _ in range(4)]
     replies = await asyncio.gather(*(browser.send("GET", address) for browser, address in coming))
     assert [reply.status for reply in replies] == [302] * 4, [reply.text for reply in replies]
@@ -226,7 +226,7 @@ async def test_someone_who_is_new_and_comes_twice_at_once_is_one_user(app: App, 
     assert (events.count("user_created"), events.count("identity_linked"), events.count("signed_in")) == (1, 1, 4)
 
 
-async def test_two_who_claim_one_address_at_once_are_not_one_user(app: App, op: Op, client: str) -> None:
+async def test_two_who_claim_one_address_at_the_same_time_are_not_one_user(app: App, op: Op, client: str) -> None:
     with provider(app.clock) as second:
         await add_oidc(app, second, client, name="second")
         one, other = await begun(app, op, client, provider="idp"), await begun(app, second, client, provider="second")
@@ -245,7 +245,7 @@ async def test_a_session_knows_how_it_began_and_its_token_names_no_method(app: A
     assert "oidc" not in str(claims_of(data["token"]))
 
 
-async def test_where_passwords_are_switched_off_the_provider_is_still_a_way_in(app: App, op: Op, client: str) -> None:
+async def test_where_passwords_are_turned_off_the_provider_is_still_a_way_in(app: App, op: Op, client: str) -> None:
     await settle(app, client, passwordSignIn=False)
     with hashes_counted() as hashes:
         browser, address = await begun(app, op, client)

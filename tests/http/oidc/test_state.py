@@ -47,7 +47,7 @@ async def still_fine(browser: Browser, address: str) -> None:
 
 @rule("OIDC-STATE")
 @matrix("state", [None, "", "A" * 32, "0", "' OR 1=1 --", "state\r\nSet-Cookie: session=x", "é" * 20])
-async def test_a_state_that_no_one_knows_is_refused_and_no_one_is_asked(
+async def test_a_state_that_no_one_knows_is_rejected_and_no_one_is_asked(
     app: App, op: Op, client: str, state: str | None
 ) -> None:
     browser, address = await begun(app, op, client)
@@ -95,7 +95,7 @@ async def test_a_state_is_used_once_by_its_own_browser_too(app: App, op: Op, cli
     assert len(op.asked) == asked
 
 
-async def test_a_state_that_was_refused_is_used_up(app: App, op: Op, client: str) -> None:
+async def test_a_state_that_was_rejected_is_used_up(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     kept = dict(browser.cookies)
     check_no_one_got_in(await browser.send("GET", with_query(address, code="guessed")))
@@ -116,7 +116,7 @@ async def test_after_ten_minutes_it_is_over(app: App, op: Op, client: str) -> No
     assert op.count("token") == 1
 
 
-async def test_the_cookie_lives_as_long_and_is_gone_afterwards(app: App, op: Op, client: str) -> None:
+async def test_the_cookie_lives_as_long_and_is_gone_afterward(app: App, op: Op, client: str) -> None:
     browser = Browser(app)
     started = await browser.start("oidc", client=client)
     [line] = started.headers.get_list("set-cookie")
@@ -189,7 +189,7 @@ async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(
 
 
 @rule("OIDC-FLOW")
-async def test_a_nonce_of_another_sign_in_or_none_is_refused(app: App, op: Op, client: str) -> None:
+async def test_a_nonce_of_another_sign_in_or_none_is_rejected(app: App, op: Op, client: str) -> None:
     for nonce in ("A" * 32, None, "", 7):
         browser, address = await begun(app, op, client)
         op.claims["nonce"] = nonce
@@ -198,7 +198,7 @@ async def test_a_nonce_of_another_sign_in_or_none_is_refused(app: App, op: Op, c
 
 
 @rule("OIDC-FLOW")
-async def test_twenty_answers_at_once_open_one_session(app: App, op: Op, client: str) -> None:
+async def test_twenty_answers_at_the_same_time_open_one_session(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     kept = dict(browser.cookies)
 

@@ -52,7 +52,7 @@ async def test_with_dynamics(setup: MicrosoftSetup) -> None:
 
 
 @matrix("audiences", ["x", [""], [7], [None], ["x" * 257], ["x"] * 21, {}])
-async def test_what_is_no_list_of_audiences_is_not_stored(setup: MicrosoftSetup, audiences: Any) -> None:
+async def test_an_invalid_list_of_audiences_is_not_stored(setup: MicrosoftSetup, audiences: Any) -> None:
     app = setup.app
     client = await new_client(app)
     body = {"name": "idp", "oidc": {"issuer": "https://idp.example", "clientId": "m", "audiences": audiences}}

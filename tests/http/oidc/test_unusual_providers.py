@@ -105,7 +105,7 @@ async def test_every_algorithm_that_the_provider_announces_but_none_and_hmac(app
     await signed_in(app, op)
 
 
-async def test_an_algorithm_that_it_does_not_announce_is_refused(app: App, op: Op) -> None:
+async def test_an_algorithm_that_it_does_not_announce_is_rejected(app: App, op: Op) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client)
     op.announced["id_token_signing_alg_values_supported"] = ["RS256"]
@@ -128,7 +128,7 @@ async def test_keys_that_change_between_two_sign_ins(app: App, op: Op) -> None:
     assert op.count("keys") == asked
 
 
-async def test_a_key_that_was_taken_back_verifies_nothing_after_an_hour(app: App, op: Op) -> None:
+async def test_a_key_that_was_revoked_verifies_nothing_after_an_hour(app: App, op: Op) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client)
     await again(app, op, client)
@@ -191,7 +191,7 @@ async def test_several_keys_without_names(app: App, op: Op, kid: str | None) -> 
 
 
 @matrix("alg", ["RS512", "EdDSA"])
-async def test_everything_odd_at_once(app: App, op: Op, alg: str) -> None:
+async def test_everything_odd_at_the_same_time(app: App, op: Op, alg: str) -> None:
     op.alg, op.issuer, op.without_iss = alg, f"{op.base}/", True
     op.user, op.only_in_userinfo = {"sub": "Ada|1", "email": "ada@acme.example"}, {"email"}
     op.claims |= {"aud": [op.client_id], "auth_time": 1_800_000_000.25, "at_hash": None}
@@ -204,7 +204,7 @@ async def test_a_provider_without_userinfo(app: App, op: Op) -> None:
     await signed_in(app, op)
 
 
-async def test_discovery_that_says_as_little_as_it_may(app: App, op: Op) -> None:
+async def test_discovery_that_says_as_little_as_it_can(app: App, op: Op) -> None:
     for name in (
         *("token_endpoint_auth_methods_supported", "code_challenge_methods_supported", "userinfo_endpoint"),
         *("id_token_signing_alg_values_supported", "authorization_response_iss_parameter_supported"),

@@ -94,7 +94,7 @@ async def test_who_is_signed_in_presses_before_a_code_is_given(app: App) -> None
     assert (await app.me(cookie=visitor.cookies["session"])).status == 200
 
 
-async def test_a_session_that_ended_meanwhile_gives_none(app: App) -> None:
+async def test_a_session_that_ended_in_the_meantime_gives_none(app: App) -> None:
     visitor = await Visitor(app).signed_in()
     page = await visitor.get(start())
     await app.post("/api/client/auth/sign-out", cookie=visitor.cookies["session"])

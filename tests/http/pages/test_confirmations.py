@@ -149,7 +149,7 @@ async def test_a_recent_proof_does_not_ask_again(app: App) -> None:
     assert "admin_gained" in await one.events()
 
 
-async def test_an_admin_is_reactivated_after_a_question_and_others_are_at_once(app: App) -> None:
+async def test_an_admin_is_reactivated_after_a_question_and_others_are_immediately(app: App) -> None:
     one = await world(app)
     path, client = USER.format(**one.names), one.names["client"]
     for roles, asks in (["Viewer"], False), (["Admin"], True):
@@ -162,7 +162,7 @@ async def test_an_admin_is_reactivated_after_a_question_and_others_are_at_once(a
         assert (await app.get(user, token=await app.admin_token())).data["deactivatedAt"] is None
 
 
-async def test_who_may_not_do_it_learns_no_number(app: App) -> None:
+async def test_who_must_not_do_it_learns_no_number(app: App) -> None:
     one = await world(app)
     client, path = one.names["client"], USER.format(**one.names)
     _, email = await new_user(app, client, password=PASSWORD, roles=["User Admin"])

@@ -44,7 +44,7 @@ async def test_it_tells_nothing_and_differs_each_time(app: App) -> None:
 
 
 @matrix("at", [0, 5, 20, -1])
-async def test_a_changed_one_begins_anew(app: App, at: int) -> None:
+async def test_a_changed_one_begins_again(app: App, at: int) -> None:
     visitor = Visitor(app)
     s = await state(visitor)
     letter = "A" if s[at] != "A" else "B"
@@ -52,13 +52,13 @@ async def test_a_changed_one_begins_anew(app: App, at: int) -> None:
 
 
 @matrix("s", ["old", "A", "A" * 7000, "ä", "%00", "A.B"])
-async def test_what_is_none_begins_anew(app: App, s: str) -> None:
+async def test_an_invalid_one_begins_again(app: App, s: str) -> None:
     page = await Visitor(app).get(f"/sign-in?s={s}")
     assert page.status in (200, 400)
     assert AUTHOR not in page.text
 
 
-async def test_another_browsers_one_begins_anew(app: App) -> None:
+async def test_another_browsers_one_begins_again(app: App) -> None:
     s, other = await state(Visitor(app)), Visitor(app)
     await other.get("/sign-in")
     await begins_anew(other, s)

@@ -84,7 +84,7 @@ async def test_another_host_is_sent_to_the_public_one(app: App, route: Route, ho
 
 
 @matrix("route", POST)
-async def test_a_post_to_another_host_is_refused(app: App, route: Route) -> None:
+async def test_a_post_to_another_host_is_rejected(app: App, route: Route) -> None:
     page = await Visitor(app).post(filled(route.path), {}, Host="acme.127.0.0.1:8080")
     assert page.status == 400
     assert "set-cookie" not in page.reply.headers

@@ -45,7 +45,7 @@ async def test_a_reader_chooses_and_the_browser_remembers(app: App) -> None:
     assert await language(visitor) == "de"
 
 
-async def test_the_address_may_ask_for_a_language(app: App) -> None:
+async def test_the_address_can_ask_for_a_language(app: App) -> None:
     assert await language(Visitor(app), "/sign-out?lang=fr") == "fr"
     assert await language(Visitor(app), "/sign-out?lang=xx") == "en"
 
@@ -67,7 +67,7 @@ async def test_without_a_wish_the_users_own_choice_counts_and_then_the_clients(a
     assert [await language(visitor), await language(visitor, "/sign-out?lang=pt")] == ["es", "pt"]
 
 
-async def test_a_language_that_there_is_not_is_refused(app: App) -> None:
+async def test_a_language_that_there_is_not_is_rejected(app: App) -> None:
     visitor = Visitor(app)
     page = await visitor.submit(await visitor.get("/sign-out"), "/language", lang="tlh")
     assert page.status == 400

@@ -86,7 +86,7 @@ async def test_a_forgotten_password_is_answered_alike_and_replaced(team: Team, m
 
 
 @matrix("email", ["", "x", "no-at"])
-async def test_what_is_no_address_is_said(team: Team, email: str) -> None:
+async def test_an_invalid_address_is_said(team: Team, email: str) -> None:
     visitor = Visitor(team.app)
     page = await visitor.submit(await visitor.get("/forgot"), "/forgot", email=email)
     assert (page.status, page.problems) == (400, ["Enter a valid email address"])

@@ -146,7 +146,7 @@ async def test_a_posted_response_that_fails_is_a_page_too(app: App, client: str)
     assert (page.status, page.heading) == (401, "Sign-in failed")
 
 
-async def test_a_link_of_a_page_that_is_too_old_begins_anew(app: App, client: str) -> None:
+async def test_a_link_of_a_page_that_is_too_old_begins_again(app: App, client: str) -> None:
     visitor = Visitor(app)
     page = await visitor.get(f"/sign-in?client={client}")
     address = page.links()["Continue with Our Okta"].removeprefix(app.public_url)

@@ -81,7 +81,7 @@ async def test_the_next_page_depends_on_the_domain_alone(app: App) -> None:
 
 
 @matrix("email", ["", "x", "no-at", "a@", "@b.example", "a b@c.example", "<b>@c.example"])
-async def test_what_is_no_address_is_said_beside_the_field(app: App, email: str) -> None:
+async def test_an_invalid_address_is_reported_beside_the_field(app: App, email: str) -> None:
     visitor = Visitor(app)
     page = await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=email)
     assert page.status == 400
@@ -136,7 +136,7 @@ async def test_too_many_attempts_look_alike_and_say_when_to_try_again(app: App, 
     assert (await typed(visitor, email=email)).status == 303
 
 
-async def test_a_switched_off_account_is_said_after_the_proof_alone(app: App) -> None:
+async def test_a_turned_off_account_is_said_after_the_proof_alone(app: App) -> None:
     user, admin = app.ids["operator@globex.example"], await app.admin_token()
     await app.post(f"/api/admin/clients/globex/users/{user}/deactivate", {}, token=admin)
     wrong = await typed(Visitor(app), "/sign-in?client=globex", "operator@globex.example", "wrong")

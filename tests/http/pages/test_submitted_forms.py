@@ -305,7 +305,7 @@ async def test_it_is_carried_out_after_a_recent_proof(app: App, route: Route) ->
     assert answer(await one.visitor.get(proved.location, Sec_Fetch_Site="same-origin")) == answer(done)
 
 
-async def test_the_form_of_another_person_is_refused(app: App) -> None:
+async def test_the_form_of_another_person_is_rejected(app: App) -> None:
     one = await world(app)
     page = await one.visitor.get("/account/profile")
     fields = page.form("/account/profile").fields | {"firstName": "Eve"}
@@ -433,7 +433,7 @@ async def test_a_secret_in_it_is_entered_again_after_a_recent_proof(app: App) ->
     assert (fields["oidc.clientId"], fields["oidc.clientSecret"]) == ("d", "")
 
 
-async def test_after_cancel_it_is_not_carried_out_any_more(app: App) -> None:
+async def test_after_cancel_it_is_not_carried_out_any_longer(app: App) -> None:
     one, question, there = await waiting_for_proof(app, "/console/rules")
     before = await one.events()
     page = await one.visitor.get(question.links()["Back"])

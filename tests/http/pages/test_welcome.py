@@ -109,7 +109,7 @@ async def test_the_token_goes_into_no_address(team: Team) -> None:
     assert token not in page.location
 
 
-async def test_an_invited_person_may_go_on_at_a_provider(team: Team, op: Op) -> None:
+async def test_an_invited_person_can_go_on_at_a_provider(team: Team, op: Op) -> None:
     await add_oidc(team.app, op, team.client, name="okta", displayName="Our Okta", createUsers=False)
     _, token = await invited(team, "ada@acme.example")
     visitor = Visitor(team.app)

@@ -40,7 +40,7 @@ def test_there_are_sixty() -> None:
 
 
 @matrix("address", EVIL)
-async def test_another_address_is_refused_at_once(listing: App, address: str) -> None:
+async def test_another_address_is_rejected_immediately(listing: App, address: str) -> None:
     for visitor in (Visitor(listing), await Visitor(listing).signed_in()):
         page = await visitor.get(f"/sign-in?client=acme&returnTo={quote(address, safe='')}")
         assert page.status == 400

@@ -33,7 +33,7 @@ async def refused(app: App, start: str, email: str, password: str = PASSWORD) ->
 
 
 @matrix("start", ["/sign-in?client=acme", "/sign-in"])
-async def test_an_account_that_is_switched_off(app: App, contact: None, start: str) -> None:
+async def test_an_account_that_is_turned_off(app: App, contact: None, start: str) -> None:
     user_id, email = await new_user(app, "acme", password=PASSWORD)
     await act_on(app, f"acme/users/{user_id}/deactivate")
     page = await refused(app, start, email)
@@ -74,7 +74,7 @@ async def test_an_app_that_asks_wrongly(app: App, contact: None) -> None:
             assert (CONTACT in page.text) is has_contact, (endpoint, client)
 
 
-async def test_without_a_licence_it_is_said_to_those_who_are_signed_in(tmp_path: Path) -> None:
+async def test_without_a_license_it_is_said_to_those_who_are_signed_in(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     async with running(url) as app:
         await settle(app, "acme", contact=CONTACT)
@@ -90,7 +90,7 @@ async def test_without_a_licence_it_is_said_to_those_who_are_signed_in(tmp_path:
             assert CONTACT not in page.text
 
 
-async def test_who_is_refused_after_the_provider_proved_them_sees_address_and_contact(
+async def test_who_is_rejected_after_the_provider_proved_them_sees_address_and_contact(
     app: App, contact: None, op: Op
 ) -> None:
     await add_oidc(app, op, "acme", name="asked", displayName="Acme ID", createUsers=False)

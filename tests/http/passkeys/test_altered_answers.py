@@ -28,13 +28,13 @@ async def ada(app: App) -> Holder:
 
 @rule("PASSKEY-VERIFIED")
 @matrix("what", SIGNED)
-async def test_an_answer_that_was_made_wrong_is_refused(ada: Holder, what: str) -> None:
+async def test_an_answer_that_was_made_wrong_is_rejected(ada: Holder, what: str) -> None:
     await _refused(ada, ada.browser.get(await ada.options(), SIGNED[what]))
 
 
 @rule("PASSKEY-VERIFIED")
 @matrix("what", UNDERWAY)
-async def test_an_answer_that_was_altered_on_the_way_is_refused(ada: Holder, what: str) -> None:
+async def test_an_answer_that_was_altered_on_the_way_is_rejected(ada: Holder, what: str) -> None:
     credential = ada.browser.get(await ada.options())
     UNDERWAY[what](credential)
     await _refused(ada, credential)

@@ -49,7 +49,7 @@ async def test_no_user_handle_is_needed_where_the_passkeys_were_named(ada: Holde
 
 @rule("PASSKEY-VERIFIED")
 @matrix("what", [name for name in (*SIGNED, *UNDERWAY) if name != "no user handle"])
-async def test_an_answer_that_is_wrong_in_one_place_is_refused(app: App, ada: Holder, what: str) -> None:
+async def test_an_answer_that_is_wrong_in_one_place_is_rejected(app: App, ada: Holder, what: str) -> None:
     challenge = await _due(ada)
     options = await ada.options(challenge)
     answer = ada.browser.get(options, SIGNED.get(what, Altered()))
@@ -105,7 +105,7 @@ async def test_the_fifth_wrong_answer_ends_the_challenge(app: App, ada: Holder) 
     check_refusal(await ada.person.go_on(challenge, passkey=ada.browser.get(options)), 401, "INVALID_TOKEN")
 
 
-async def test_a_counter_that_stands_still_is_refused_here_as_well(app: App) -> None:
+async def test_a_counter_that_stands_still_is_rejected_here_as_well(app: App) -> None:
     ada = await with_passkey(app, counts=True)
     check_success(await ada.sign_in(Altered(counter=5)))
     challenge = await _due(ada)
@@ -153,7 +153,7 @@ async def test_a_new_passkey_that_is_wrong_in_one_place_is_not_enrolled(app: App
     check_success(await ada.go_on(challenge, newPasskey=browser.create(options)))
 
 
-async def test_a_challenge_that_asks_for_a_factor_enrols_none_and_the_reverse(app: App, ada: Holder) -> None:
+async def test_a_challenge_that_asks_for_a_factor_enrolls_none_and_the_reverse(app: App, ada: Holder) -> None:
     asks = await _due(ada)
     reply = await app.post(f"{SIGN_IN}/enrol", {"challenge": asks, "method": "passkey"})
     check_refusal(reply, 401, "INVALID_TOKEN")

@@ -125,7 +125,7 @@ async def test_where_no_one_signs_in_with_a_password_a_passkey_does_so_only_if_t
     check_success(await ada.sign_in())
 
 
-async def test_who_is_deactivated_does_not_get_in(app: App) -> None:
+async def test_who_is_deactivated_cannot_sign_in(app: App) -> None:
     ada = await with_passkey(app)
     await act_on(app, f"{ada.person.client}/users/{ada.person.id}/deactivate")
     check_refusal(await ada.sign_in(), 403, "ACCOUNT_DISABLED")

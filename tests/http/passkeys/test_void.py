@@ -98,7 +98,7 @@ async def test_without_codes_another_factor_is_enrolled_whatever_the_policy(
 
 
 @rule("SECOND-FACTOR-GATE")
-async def test_back_at_the_old_address_the_passkey_works_and_no_enrolment_goes_on(app: App, there: App) -> None:
+async def test_back_at_the_old_address_the_passkey_works_and_no_enrollment_goes_on(app: App, there: App) -> None:
     """An enrollment that was begun in the meantime is no way past it."""
     ada = await moved_holder(app, there)
     await change_rows(app, "recovery_codes", {"user_id": ada.person.id}, used_at=1)

@@ -173,7 +173,7 @@ async def test_the_client_is_named_as_for_a_sign_in_or_in_the_body(app: App, mai
     check_refusal(reply, 400, "VALIDATION_ERROR")
 
 
-async def test_an_admin_resets_the_own_password_by_mail(app: App, mail_server: MailServer) -> None:
+async def test_an_admin_resets_their_own_password_by_mail(app: App, mail_server: MailServer) -> None:
     client = await new_client(app)
     user_id, email = await new_user(app, client, password=PASSWORD)
     await forgot(app, email, client)
@@ -186,7 +186,7 @@ async def test_an_admin_resets_the_own_password_by_mail(app: App, mail_server: M
 
 
 @matrix("body", [{}, {"email": 5}, {"email": "x" * 255}, {"email": "a@b.example", "client": "x" * 64}])
-async def test_a_body_of_another_shape_is_refused(app: App, body: Any) -> None:
+async def test_a_body_of_another_shape_is_rejected(app: App, body: Any) -> None:
     check_refusal(await app.post(FORGOT, body), 400, "VALIDATION_ERROR")
 
 
@@ -203,7 +203,7 @@ async def test_without_a_mail_server_the_answer_is_the_same_and_no_link_is_made(
         assert len(after) == before
 
 
-async def test_a_setting_changed_meanwhile_counts(app: App, mail_server: MailServer) -> None:
+async def test_a_setting_changed_in_the_meantime_counts(app: App, mail_server: MailServer) -> None:
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)
     await forgot(app, email, client)

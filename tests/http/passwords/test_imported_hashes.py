@@ -69,7 +69,7 @@ async def test_higher_settings_replace_a_users_hash_at_the_next_sign_in(app: App
 
 
 @matrix("kind", REFUSED)
-async def test_what_is_no_hash_or_costs_too_much_is_not_imported(app: App, kind: str) -> None:
+async def test_an_invalid_hash_or_costs_too_much_is_not_imported(app: App, kind: str) -> None:
     body = {"email": f"{id(kind)}@acme.example", "roles": ["Viewer"], "passwordHash": REFUSED[kind]}
     reply = await app.post("/api/admin/clients/acme/users", body, token=await app.admin_token())
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")

@@ -100,7 +100,7 @@ async def test_a_cookie_that_comes_along_is_not_adopted_and_its_session_ends(tea
 
 @matrix("choose", [accept, reset])
 @matrix("password", ["fourteen-chars", "passwordpassword", "aaaaaaaaaaaaaaaaaaaa", "weak-engines.example", "x" * 257])
-async def test_the_clients_rules_count_and_a_password_they_refuse_leaves_the_link_open(
+async def test_the_clients_rules_count_and_a_password_they_reject_leaves_the_link_open(
     shared: Team, choose: Any, password: str
 ) -> None:
     user_id, token = await invited(shared, f"weak-{len(await events(shared, 'user_created'))}@engines.example")
@@ -126,7 +126,7 @@ async def test_a_client_that_asks_for_more_gets_it(team: Team) -> None:
     check_success(await accept(team.app, token, NEW + "Quartz 9 Meadow"))
 
 
-async def test_former_passwords_do_not_come_back_by_a_reset(team: Team) -> None:
+async def test_earlier_passwords_do_not_come_back_by_a_reset(team: Team) -> None:
     await settle(team.app, team.client, password={"history": 3})
     user_id, email = await user_with(team)
     check_success(await reset(team.app, await started_reset(team, user_id)))
@@ -155,7 +155,7 @@ async def test_it_works_until_its_time_is_over(team: Team, choose: Any, life: in
 
 @rule("ONE-TIME-LINK")
 @matrix("choose", [accept, reset])
-async def test_of_five_who_use_it_at_once_one_is_in(team: Team, choose: Any) -> None:
+async def test_of_five_who_use_it_at_the_same_time_one_is_in(team: Team, choose: Any) -> None:
     user_id, token = await invited(team)
     if choose is reset:
         token = await started_reset(team, user_id)
@@ -201,7 +201,7 @@ async def test_a_password_that_is_changed_closes_an_open_reset(team: Team) -> No
     check_refusal(await reset(team.app, token), 401, "INVALID_TOKEN")
 
 
-async def test_an_invited_person_may_come_in_through_a_provider_instead(app: App) -> None:
+async def test_an_invited_person_can_can_sign_in_through_a_provider_instead(app: App) -> None:
     async with oidc_provider(app, displayName="The company", createUsers=False) as company:
         team = Team(app, company.client)
         user_id, token = await invited(team)

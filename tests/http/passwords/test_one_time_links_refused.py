@@ -134,7 +134,7 @@ async def test_a_client_that_is_named_must_be_the_links_own(team: Team) -> None:
     [{}, {"token": 5, "password": NEW}, {"token": "", "password": NEW}, {"token": "x" * 101, "password": NEW},
      {"token": "x"}, {"token": "x", "password": ""}, {"token": "x", "password": ["a"]}],
 )  # fmt: skip
-async def test_a_body_of_another_shape_is_refused(team: Team, body: object) -> None:
+async def test_a_body_of_another_shape_is_rejected(team: Team, body: object) -> None:
     for path in (ACCEPT, RESET_PATH):
         check_refusal(await team.app.post(path, body), 400, "VALIDATION_ERROR")
 

@@ -45,7 +45,7 @@ def refused_field(reply: Reply) -> str:
         "\U0001f511" * 4 + "é" * 10,  # 14 characters, many more bytes
     ],
 )
-async def test_less_than_fifteen_characters_are_refused(app: App, client: str, password: str) -> None:
+async def test_less_than_fifteen_characters_are_rejected(app: App, client: str, password: str) -> None:
     assert len(password) < 15 <= len(password.encode()) or password.isascii()
     assert refused_field(await create(app, client, password)) == "password"
 
@@ -77,7 +77,7 @@ async def test_another_normal_form_is_another_password(app: App, client: str) ->
 
 
 @rule("PASSWORD-LENGTH")
-async def test_two_hundred_and_fifty_seven_characters_are_refused(app: App, client: str) -> None:
+async def test_two_hundred_and_fifty_seven_characters_are_rejected(app: App, client: str) -> None:
     reply = await create(app, client, "".join(chr(0x4E00 + 37 * i) for i in range(257)))
     assert refused_field(reply) == "password"
 
@@ -98,7 +98,7 @@ async def test_two_hundred_and_fifty_seven_characters_are_refused(app: App, clie
         "letmeinletmein123",
     ],
 )
-async def test_common_passwords_are_refused(app: App, client: str, password: str) -> None:
+async def test_common_passwords_are_rejected(app: App, client: str, password: str) -> None:
     assert refused_field(await create(app, client, password)) == "password"
 
 
@@ -132,7 +132,7 @@ async def test_the_display_name_of_a_client_is_no_password_anywhere(app: App) ->
 
 
 @rule("PASSWORD-LENGTH")
-async def test_a_client_sets_its_least_length_between_eight_and_sixty_four(app: App) -> None:
+async def test_a_client_sets_its_minimum_length_between_eight_and_sixty_four(app: App) -> None:
     client = await new_client(app, password={"minLength": 8})
     assert (await create(app, client, "Zq4!vK9w")).status == 201
     assert refused_field(await create(app, client, "Zq4!vK9")) == "password"
@@ -197,7 +197,7 @@ async def test_a_new_password_is_for_the_signed_in_only(app: App) -> None:
     assert (await app.post("/api/client/auth/password", body)).code == "UNAUTHENTICATED"
 
 
-async def test_former_passwords_do_not_come_back_while_history_remembers_them(app: App) -> None:
+async def test_earlier_passwords_do_not_come_back_while_history_remembers_them(app: App) -> None:
     client = await new_client(app, password={"history": 3})
     _, email = await new_user(app, client, password=GOOD)
     token = (await app.sign_in(email, GOOD, client)).data["token"]
@@ -210,7 +210,7 @@ async def test_former_passwords_do_not_come_back_while_history_remembers_them(ap
     assert (await change(app, token, third, GOOD)).status == 200  # the fourth back is forgotten
 
 
-async def test_without_the_history_rule_a_former_password_may_come_back(app: App, client: str) -> None:
+async def test_without_the_history_rule_a_earlier_password_can_come_back(app: App, client: str) -> None:
     _, email = await new_user(app, client, password=GOOD)
     token = (await app.sign_in(email, GOOD, client)).data["token"]
     assert (await change(app, token, GOOD, "ember-quartz-mosaic-19")).status == 200

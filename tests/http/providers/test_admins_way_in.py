@@ -73,7 +73,7 @@ async def test_a_user_admin_closes_no_last_way_of_admins(app: App, company: Oidc
 
 @pytest.mark.one_store
 @matrix("way", ["password", "another provider"])
-async def test_where_an_admin_has_another_way_a_user_admin_may(app: App, company: OidcProvider, way: str) -> None:
+async def test_where_an_admin_has_another_way_a_user_admin_can(app: App, company: OidcProvider, way: str) -> None:
     clerk, boss = await member(app, company.client, "User Admin"), await boss_of(company)
     if way == "password":
         await member(app, company.client, "Admin")
@@ -88,7 +88,9 @@ async def test_where_an_admin_has_another_way_a_user_admin_may(app: App, company
 
 @rule("PROVIDER-RANK")
 @pytest.mark.one_store
-async def test_a_secret_that_may_be_wrong_leaves_no_other_provider_to_rely_on(app: App, company: OidcProvider) -> None:
+async def test_a_secret_that_might_be_wrong_leaves_no_other_provider_to_rely_on(
+    app: App, company: OidcProvider
+) -> None:
     """A provider with a wrong secret still counts as one that reaches Admins: the other one could be closed."""
     clerk, boss = await member(app, company.client, "User Admin"), await boss_of(company)
     await settle(app, company.client, passwordSignIn=False)
@@ -103,7 +105,7 @@ async def test_a_secret_that_may_be_wrong_leaves_no_other_provider_to_rely_on(ap
 
 
 @rule("PROVIDER-RANK")
-async def test_of_two_last_ways_that_are_closed_at_once_one_stays(app: App, company: OidcProvider) -> None:
+async def test_of_two_last_ways_that_are_closed_at_the_same_time_one_stays(app: App, company: OidcProvider) -> None:
     clerk, boss = await member(app, company.client, "User Admin"), await boss_of(company)
     async with oidc_provider(app, company.client) as second:
         await links(boss, second)
@@ -113,7 +115,7 @@ async def test_of_two_last_ways_that_are_closed_at_once_one_stays(app: App, comp
 
 @rule("PROVIDER-RANK")
 @pytest.mark.one_store
-async def test_an_admin_does_not_close_it_either_and_a_system_admin_may(app: App, company: OidcProvider) -> None:
+async def test_an_admin_does_not_close_it_either_and_a_system_admin_can(app: App, company: OidcProvider) -> None:
     boss = await boss_of(company)
     for method, path, body in ACTS[-2:]:
         check_refusal(await by_cookie(company, boss, method, path, body), 409, "CONFLICT")

@@ -38,7 +38,7 @@ async def test_they_count_in_the_very_sign_in(app: App) -> None:
         assert "templates:approve" not in me["permissions"]
 
 
-async def test_they_are_added_and_taken_away_with_the_groups(app: App) -> None:
+async def test_they_are_added_and_removed_with_the_groups(app: App) -> None:
     async with oidc_provider(app, groupRoles=TABLE) as company:
         for groups, roles in (
             (["ops"], ["Operator", "Viewer"]),
@@ -65,7 +65,7 @@ async def test_a_claim_that_is_gone_or_makes_no_sense_gives_nothing(app: App, si
         assert me["roles"] == ["Viewer"]
 
 
-async def test_a_change_counts_at_once_in_sessions_that_are_open(app: App) -> None:
+async def test_a_change_counts_immediately_in_sessions_that_are_open(app: App) -> None:
     async with oidc_provider(app, groupRoles=TABLE) as company:
         first = await company.sign_in("ada", "ada@mail.example", groups=["ops"])
         assert "jobs:execute" in (await session_of(first))["permissions"]
@@ -103,7 +103,7 @@ async def test_a_role_that_was_taken_by_hand_comes_back_with_the_group(app: App)
         assert (await session_of(await company.sign_in("ada", groups=[])))["roles"] == ["Viewer"]
 
 
-async def test_of_two_providers_each_takes_away_what_it_gave(app: App) -> None:
+async def test_of_two_providers_each_removes_what_it_gave(app: App) -> None:
     async with (
         oidc_provider(app, vouches=True, groupRoles=TABLE, defaultRoles=[]) as one,
         oidc_provider(app, one.client, vouches=True, groupRoles=TABLE, defaultRoles=[]) as other,
@@ -125,7 +125,7 @@ async def test_of_two_providers_each_takes_away_what_it_gave(app: App) -> None:
             assert (me["user"]["id"], me["roles"]) == (user_id, roles), (company.name, groups)
 
 
-async def test_a_user_with_no_role_left_is_refused_and_has_none(app: App) -> None:
+async def test_a_user_with_no_role_left_is_rejected_and_has_none(app: App) -> None:
     async with oidc_provider(app, groupRoles=TABLE, defaultRoles=[]) as company:
         browser = await company.sign_in("ada", "ada@mail.example", groups=["ops"])
         user = (await session_of(browser))["user"]["id"]
@@ -186,7 +186,7 @@ async def test_how_groups_are_written(app: App, listed: str, separator: str, sen
         assert ("Operator" in me["roles"]) is counts
 
 
-async def test_another_claim_may_hold_them(app: App) -> None:
+async def test_another_claim_can_hold_them(app: App) -> None:
     claim = "https://acme.example/claims/roles"
     async with oidc_provider(app, oidc={"groupClaim": claim}, groupRoles=TABLE) as company:
         told: dict[str, Any] = {"groups": ["writers"], claim: ["ops"]}

@@ -72,7 +72,7 @@ async def test_other_roles_of_the_last_admin_go_all_the_same(app: App) -> None:
         assert (await session_of(await company.sign_in("ada", groups=[])))["roles"] == ["Admin"]
 
 
-async def test_of_two_admins_who_lose_the_group_at_once_one_stays(app: App) -> None:
+async def test_of_two_admins_who_lose_the_group_at_the_same_time_one_stays(app: App) -> None:
     client = await new_client(app)
     await domain_counts(app, client)  # else groups give Admin to no existing user
     okta = await saml_provider(app, client, groupRoles=ADMINS, domains=[f"{client}.example"])

@@ -56,7 +56,7 @@ async def test_what_groups_gave_goes_and_what_others_gave_stays(
         assert both["roles"] == ["Operator"]
 
 
-async def test_one_that_is_half_gone_lets_no_one_in_and_goes_on_where_it_was(
+async def test_one_that_is_half_gone_signs_no_one_in_and_goes_on_where_it_was(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider_deletion(monkeypatch, 1)
@@ -93,7 +93,7 @@ async def test_a_user_admin_deletes_one_whose_groups_made_no_admin(app: App) -> 
 
 
 @matrix("by", ["Admin", "system admin"])
-async def test_what_an_admin_switched_off_only_an_admin_switches_on(app: App, by: str) -> None:
+async def test_what_an_admin_turned_off_only_an_admin_turns_on(app: App, by: str) -> None:
     async with oidc_provider(app) as company:
         clerk, client_admin = (
             await member(app, company.client, "User Admin"),

@@ -89,7 +89,7 @@ async def test_it_makes_no_admin_of_an_existing_user(app: App) -> None:
         assert (await user_of(app, client, clerk.id))["roles"] == ["User Admin", "Viewer"]
 
 
-async def test_a_user_admin_who_links_the_own_account_does_not_become_admin(app: App) -> None:
+async def test_a_user_admin_who_links_their_own_account_does_not_become_admin(app: App) -> None:
     client = await new_client(app)
     clerk = await member(app, client, "User Admin")
     with provider(app.clock, alg="ES256") as op:
@@ -136,7 +136,7 @@ async def test_a_provider_that_a_user_admin_changed_opens_its_admins_no_more(app
         ] == client_admin.id
 
 
-async def test_deleting_and_making_it_anew_reaches_no_admin_either(app: App) -> None:
+async def test_deleting_and_making_it_again_reaches_no_admin_either(app: App) -> None:
     async with oidc_provider(app, name="mine", vouches=True) as company:
         client_admin, clerk = (
             await member(app, company.client, "Admin"),
@@ -221,7 +221,7 @@ async def test_a_user_who_signed_in_by_such_a_provider_is_out_when_the_account_b
         check_no_one_got_in(await app.post("/api/client/auth/exchange", code))
 
 
-async def test_the_reason_is_written_down_and_not_told(app: App) -> None:
+async def test_the_reason_is_recorded_and_not_told(app: App) -> None:
     client = await new_client(app)
     client_admin, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
     with provider(app.clock, alg="ES256") as op:

@@ -57,7 +57,7 @@ async def test_an_environment_is_of_the_providers_cloud_and_of_no_other(admin: E
 
 
 @matrix("cloud", ["", *ENVIRONMENTS])
-async def test_an_address_that_is_no_environment_is_refused_in_every_cloud(admin: Editor, cloud: str) -> None:
+async def test_an_address_that_is_no_environment_is_rejected_in_every_cloud(admin: Editor, cloud: str) -> None:
     for address in NOWHERE:
         reply = await admin.create("crm", dynamics={**DYNAMICS, "cloud": cloud, "organization": address})
         error = check_refusal(reply, 400, "VALIDATION_ERROR")
@@ -67,7 +67,7 @@ async def test_an_address_that_is_no_environment_is_refused_in_every_cloud(admin
     assert await admin.names() == []
 
 
-async def test_a_cloud_that_this_installation_does_not_have_is_refused(admin: Editor) -> None:
+async def test_a_cloud_that_this_installation_does_not_have_is_rejected(admin: Editor) -> None:
     for kind, settings in (("dynamics", DYNAMICS), ("entra", ENTRA)):
         for cloud in ("custom", "Global", "germany", "us", 7, None):
             error = check_refusal(

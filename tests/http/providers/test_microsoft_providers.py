@@ -66,7 +66,7 @@ GUIDS = ["", "contoso", "contoso.onmicrosoft.com", "common", "organizations", "c
 
 
 @matrix("guid", GUIDS)
-async def test_what_is_no_guid_is_refused_wherever_one_belongs(admin: Editor, guid: Any) -> None:
+async def test_an_invalid_guid_is_rejected_wherever_one_belongs(admin: Editor, guid: Any) -> None:
     for kind, settings, member in (
         ("dynamics", DYNAMICS, "directory"),
         ("dynamics", DYNAMICS, "clientId"),

@@ -107,7 +107,7 @@ async def test_no_secret_and_no_text_of_the_provider_is_shown(admin: Editor, op:
     assert "hush" not in (await admin.send("POST", "/idp/test")).text
 
 
-async def test_settings_that_let_no_one_in_are_said(admin: Editor, op: Op) -> None:
+async def test_settings_that_sign_no_one_in_are_said(admin: Editor, op: Op) -> None:
     await oidc(admin, op)
     check_success(await admin.send("PATCH", "/idp", {"defaultRoles": []}))
     assert (await findings_of(admin))[1]["bad"] == [

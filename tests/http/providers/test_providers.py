@@ -66,7 +66,7 @@ REQUESTS = [
 ]  # fmt: skip
 
 
-async def test_no_other_role_may_look_at_them_or_change_them(app: App, admin: Editor) -> None:
+async def test_no_other_role_can_look_at_them_or_change_them(app: App, admin: Editor) -> None:
     made = await admin.make(name="okta")
     someone = (await member(app, admin.client, *OTHERS)).token  # all of them together give no more
     for method, path in REQUESTS:
@@ -77,7 +77,7 @@ async def test_no_other_role_may_look_at_them_or_change_them(app: App, admin: Ed
 
 
 @matrix("who", WHO[1:])
-async def test_another_clients_provider_is_like_one_that_never_existed(app: App, admin: Editor, who: str) -> None:
+async def test_another_clients_provider_looks_nonexistent(app: App, admin: Editor, who: str) -> None:
     made = await admin.make(name="okta")
     outsider = await editor(app, who, await new_client(app))
     for method, path in REQUESTS:
@@ -107,7 +107,7 @@ async def test_the_secret_is_never_shown(caller: Editor) -> None:
     assert not any(SECRET in event.detail for event in await trail(caller.app, caller.client))
 
 
-async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, caller: Editor) -> None:
+async def test_a_secret_stays_until_it_is_changed_or_removed(app: App, caller: Editor) -> None:
     await caller.make(name="okta")
 
     async def secret() -> str | None:
@@ -237,7 +237,7 @@ async def test_the_list_is_sorted_and_filtered(caller: Editor) -> None:
         check_refusal(await caller.send("GET", f"?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_every_change_stands_in_the_clients_trail(app: App, caller: Editor) -> None:
+async def test_every_change_is_in_the_clients_audit_trail(app: App, caller: Editor) -> None:
     made = await caller.make(name="okta")
     await caller.send("PATCH", "/okta", {"domains": ["acme.example"], "oidc": {"clientSecret": "new"}})
     await caller.send("POST", "/okta/switch-off")

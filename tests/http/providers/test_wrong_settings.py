@@ -49,7 +49,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @matrix(("body", "field"), WRONG.values(), ids=WRONG)
-async def test_what_is_wrong_is_named_and_nothing_is_made(admin: Editor, body: dict[str, Any], field: str) -> None:
+async def test_errors_are_named_and_nothing_is_made(admin: Editor, body: dict[str, Any], field: str) -> None:
     error = check_refusal(await admin.send("POST", "", {"name": "wrong", **body}), 400, "VALIDATION_ERROR")
     assert error["details"][0]["field"] == field, error
     assert await admin.names() == []

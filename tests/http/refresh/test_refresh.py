@@ -205,7 +205,7 @@ async def test_a_user_of_a_suspended_client_cannot_refresh(app: App) -> None:
     assert await opened_by(app, keys) == []
 
 
-async def test_x_client_id_may_only_agree_on_refresh(app: App) -> None:
+async def test_x_client_id_can_only_agree_on_refresh(app: App) -> None:
     first = await first_of(app)
     for name in ("globex", str(app.ids["globex"]), "missing", "", "ACME", "acme,acme"):
         reply = await app.refresh(first, headers={"X-Client-ID": name})
@@ -242,7 +242,7 @@ async def hostile_refresh_tokens(app: App, keys: Keys) -> list[str]:
     ]  # fmt: skip
 
 
-async def test_what_is_no_refresh_token_is_refused_and_harms_no_one(app: App) -> None:
+async def test_an_invalid_refresh_token_is_rejected_and_harms_no_one(app: App) -> None:
     keys = await keys_of(app)
     for text in await hostile_refresh_tokens(app, keys):
         reply = await app.refresh(text)
@@ -251,7 +251,7 @@ async def test_what_is_no_refresh_token_is_refused_and_harms_no_one(app: App) ->
 
 
 @matrix("value", [None, 7, True, [], {}, "", "A" * 4097, "a\0b", "\ud800"])
-async def test_what_is_no_text_is_a_mistake(app: App, value: Any) -> None:
+async def test_an_invalid_text_is_a_mistake(app: App, value: Any) -> None:
     content = json.dumps({"refreshToken": value}).encode()
     reply = await app.send("POST", "/api/client/auth/refresh", content=content)
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")

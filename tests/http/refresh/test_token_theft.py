@@ -27,7 +27,7 @@ async def test_fifty_parallel_refreshes_of_one_token_are_all_answered(app: App) 
 
 
 @rule("DEVIATION-REFRESH-REUSE")
-async def test_of_fifty_children_shown_at_once_exactly_one_commits(app: App) -> None:
+async def test_of_fifty_children_shown_at_the_same_time_exactly_one_commits(app: App) -> None:
     keys = await keys_of(app)
     first = opened(app, keys.refresh_token)
     children = [await child_of(app, keys.refresh_token) for _ in range(50)]

@@ -75,7 +75,7 @@ NOT_JSON = {
 
 @rule("JSON-STRICT")
 @matrix("name", NOT_JSON)
-async def test_a_body_that_is_no_sound_json_object_is_refused(app: App, name: str) -> None:
+async def test_a_body_that_is_no_sound_json_object_is_rejected(app: App, name: str) -> None:
     check_refusal(await app.send("POST", SIGN_IN, content=NOT_JSON[name]), 400, "VALIDATION_ERROR")
 
 
@@ -139,7 +139,7 @@ async def test_100000_levels_do_not_reach_the_bottom_of_the_stack(
         b'{"email": "a@b.example", "password": "b", "extra": [[{"x": 1, "y": 2, "x": 3}]]}',
     ],
 )
-async def test_a_member_given_twice_is_refused_and_named(app: App, content: bytes) -> None:
+async def test_a_member_given_twice_is_rejected_and_named(app: App, content: bytes) -> None:
     error = check_refusal(await app.send("POST", SIGN_IN, content=content), 400, "VALIDATION_ERROR")
     assert error["details"][0]["field"] in ("email", "x")
 
@@ -150,14 +150,14 @@ WRONG_VALUES: tuple[Any, ...] = (None, True, False, 0, 1, 1.5, [], ["a"], {}, {"
 @rule("INPUT-TYPED")
 @matrix("value", WRONG_VALUES, ids=repr)
 @matrix("member", ["email", "password"])
-async def test_a_member_of_another_type_or_length_is_refused_and_named(app: App, member: str, value: Any) -> None:
+async def test_a_member_of_another_type_or_length_is_rejected_and_named(app: App, member: str, value: Any) -> None:
     error = check_refusal(await app.post(SIGN_IN, {**SIGN_IN_BODY, member: value}), 400, "VALIDATION_ERROR")
     assert [d["field"] for d in error["details"]] == [member]
 
 
 @rule("INPUT-TYPED")
 @matrix("member", ["email", "password"])
-async def test_a_missing_member_is_refused_and_named(app: App, member: str) -> None:
+async def test_a_missing_member_is_rejected_and_named(app: App, member: str) -> None:
     body = {name: value for name, value in SIGN_IN_BODY.items() if name != member}
     error = check_refusal(await app.post(SIGN_IN, body), 400, "VALIDATION_ERROR")
     assert error["details"] == [{"field": member, "message": "Required"}]
@@ -188,13 +188,13 @@ async def settled(app: App, written: str) -> Reply:
 
 
 @matrix("written", ["15", "15.0", "1.5e1", "15000E-3", "1500.00e-2"])
-async def test_an_integer_may_be_written_with_a_point_or_an_exponent(app: App, written: str) -> None:
+async def test_an_integer_can_be_written_with_a_point_or_an_exponent(app: App, written: str) -> None:
     reply = await settled(app, written)
     assert check_success(reply)["password"]["minLength"] == 15
     assert '"minLength":15,' in reply.text
 
 
 @matrix("written", ["15.5", "9007199254740993.0", "1e19", "-0.1"])
-async def test_a_number_that_is_no_integer_or_may_have_lost_digits_is_none(app: App, written: str) -> None:
+async def test_a_number_that_is_no_integer_or_might_have_lost_digits_is_none(app: App, written: str) -> None:
     error = check_refusal(await settled(app, written), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == ["password.minLength"]

@@ -93,12 +93,12 @@ async def test_saml_reads_512_kib_and_not_a_byte_more(app: App) -> None:
     check_refusal(await app.send("POST", SAML, content=as_form + b"A", headers=form), 413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_what_is_too_large_is_refused_before_it_is_parsed(app: App) -> None:
+async def test_what_is_too_large_is_rejected_before_it_is_parsed(app: App) -> None:
     for content in (b"[" * (64 * KIB + 1), b"\xff" * (70 * KIB), b"\0" * (2048 * KIB)):
         check_refusal(await app.send("POST", SIGN_IN, content=content), 413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_a_declared_length_over_the_limit_is_refused_without_reading(app: App) -> None:
+async def test_a_declared_length_over_the_limit_is_rejected_without_reading(app: App) -> None:
     for length in ("65537", "99999999999", "9" * 30):
         reply = await app.post(SIGN_IN, BODY, headers={"Content-Length": length})
         check_refusal(reply, 413, "PAYLOAD_TOO_LARGE")
@@ -143,7 +143,7 @@ MEDIA_TYPES = [
 
 @rule("JSON-ONLY")
 @matrix("media_type", MEDIA_TYPES)
-async def test_any_other_media_type_or_charset_is_refused(app: App, media_type: str) -> None:
+async def test_any_other_media_type_or_charset_is_rejected(app: App, media_type: str) -> None:
     reply = await app.post(SIGN_IN, BODY, headers={"Content-Type": media_type})
     check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
@@ -156,7 +156,7 @@ async def test_no_route_reads_a_form(app: App, path: str) -> None:
         check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-async def test_a_body_without_a_media_type_is_refused(app: App) -> None:
+async def test_a_body_without_a_media_type_is_rejected(app: App) -> None:
     answer = await app.client.post(SIGN_IN, content=json.dumps(BODY).encode())
     assert "content-type" not in answer.request.headers
     reply = Reply(answer.status_code, answer.headers, answer.json(), answer.text)
@@ -173,12 +173,12 @@ async def test_json_in_utf_8_is_read_however_it_is_spelt(app: App, media_type: s
 
 
 @matrix("coding", ["gzip", "deflate", "br", "zstd", "GZIP", "identity, gzip", "compress", "x"])
-async def test_a_compressed_body_is_refused(app: App, coding: str) -> None:
+async def test_a_compressed_body_is_rejected(app: App, coding: str) -> None:
     reply = await app.post(SIGN_IN, BODY, headers={"Content-Encoding": coding})
     check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-async def test_a_body_that_ends_early_is_refused(app: App) -> None:
+async def test_a_body_that_ends_early_is_rejected(app: App) -> None:
     messages: list[Any] = [
         {"type": "http.request", "body": b'{"email":', "more_body": True},
         {"type": "http.disconnect"},

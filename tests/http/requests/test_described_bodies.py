@@ -45,7 +45,7 @@ HERE = {"client": "acme", "directory": "aaaabbbb-0000-cccc-1111-dddd2222eeee", "
 
 @matrix("examples", few_and_many(4, repeated(40, 12)))
 @matrix("route", WITH_BODY)
-async def test_what_the_description_allows_is_not_refused_for_what_it_could_say(
+async def test_what_the_description_allows_is_not_rejected_for_what_it_could_say(
     app: App, route: Route, examples: int
 ) -> None:
     loop, schema = asyncio.get_running_loop(), body_of(route)

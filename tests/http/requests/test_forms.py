@@ -49,7 +49,7 @@ NO_FORM = {
 
 
 @matrix("name", NO_FORM)
-async def test_what_is_no_sound_form_is_refused(app: App, name: str) -> None:
+async def test_an_invalid_sound_form_is_rejected(app: App, name: str) -> None:
     check_refusal(await post(app, NO_FORM[name]), 400, "VALIDATION_ERROR")
 
 
@@ -58,11 +58,11 @@ async def test_no_other_media_type_is_read(app: App, media_type: str) -> None:
     check_refusal(await post(app, GOOD, media_type), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-async def test_a_compressed_form_is_refused(app: App) -> None:
+async def test_a_compressed_form_is_rejected(app: App) -> None:
     check_refusal(await post(app, GOOD, Content_Encoding="gzip"), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-async def test_a_foreign_page_may_post_it_since_providers_are_foreign_pages(app: App) -> None:
+async def test_a_foreign_page_can_post_it_since_providers_are_foreign_pages(app: App) -> None:
     reply = await post(app, GOOD, Origin="https://idp.example", Sec_Fetch_Site="cross-site")
     check_refusal(reply, 401, "SSO_FAILED")
 

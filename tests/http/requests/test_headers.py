@@ -144,7 +144,7 @@ async def test_the_scheme_is_case_insensitive(app: App) -> None:
 @rule("FRAMING")
 @matrix("same", [True, False])
 @matrix("path", [ME, "/api/client/auth/sessions", "/healthz", SIGN_IN])
-async def test_a_second_authorization_header_is_refused(app: App, path: str, same: bool) -> None:
+async def test_a_second_authorization_header_is_rejected(app: App, path: str, same: bool) -> None:
     token = (await app.sign_in()).data["token"]
     lines = [("Authorization", f"Bearer {token}"), ("authorization", f"Bearer {token}" if same else "Basic eDp5")]
     method, body = ("POST", CREDENTIALS) if path == SIGN_IN else ("GET", None)
@@ -155,7 +155,7 @@ async def test_a_second_authorization_header_is_refused(app: App, path: str, sam
 @rule("CLIENT-HEADER-NARROWS")
 @matrix("second", ["acme", "globex", ""])
 @matrix("path", [ME, SIGN_IN])
-async def test_a_second_x_client_id_is_refused(app: App, path: str, second: str) -> None:
+async def test_a_second_x_client_id_is_rejected(app: App, path: str, second: str) -> None:
     token = (await app.sign_in()).data["token"]
     lines = [("X-Client-ID", "acme"), ("x-client-id", second)]
     if path == ME:
@@ -168,7 +168,7 @@ async def test_a_second_x_client_id_is_refused(app: App, path: str, second: str)
 
 @rule("FRAMING")
 @matrix("second", ["application/json", "text/plain"])
-async def test_a_second_content_type_is_refused(app: App, second: str) -> None:
+async def test_a_second_content_type_is_rejected(app: App, second: str) -> None:
     lines = [("Content-Type", "application/json"), ("Content-Type", second)]
     error = check_refusal(await app.post(SIGN_IN, CREDENTIALS, headers=lines), 400, "VALIDATION_ERROR")
     assert [d["field"] for d in error["details"]] == ["Content-Type"]

@@ -66,7 +66,7 @@ def with_strange_member(path: str) -> dict[str, Any]:
 
 @rule("BODY-UNKNOWN")
 @matrix("route", WITH_BODY)
-async def test_a_closed_object_refuses_members_and_an_open_one_takes_them(
+async def test_a_closed_object_rejects_members_and_an_open_one_takes_them(
     app: App, tokens: dict[str, str | None], route: Route
 ) -> None:
     path = filled(route.path, client="acme", user=app.ids["author@acme.example"])
@@ -80,13 +80,13 @@ async def test_a_closed_object_refuses_members_and_an_open_one_takes_them(
             assert said[f"{at}{STRANGE}"] == UNKNOWN
 
 
-def test_answers_are_open_since_a_newer_server_may_answer_more() -> None:
+def test_answers_are_open_since_a_newer_server_can_answer_more() -> None:
     bodies = {id(schema) for route in WITH_BODY for _, schema in objects(body_of(route))}
     schemas = DOCUMENT["components"]["schemas"]
     assert [name for name, of in schemas.items() if id(of) not in bodies and "additionalProperties" in of] == []
 
 
-async def test_members_that_may_be_sent_back_are_read_only(app: App, tokens: dict[str, str | None]) -> None:
+async def test_members_that_can_be_sent_back_are_read_only(app: App, tokens: dict[str, str | None]) -> None:
     [settings] = [one for one in WITH_BODY if (one.method, one.path) == ("PATCH", "/api/client/settings")]
     read_only = [name for name, of in body_of(settings)["properties"].items() if of.get("readOnly")]
     assert read_only == ["unconfirmed"]

@@ -47,7 +47,7 @@ async def test_a_full_queue_is_overloaded_and_reads_go_on(slow: App) -> None:
     assert reads >= 2
 
 
-async def test_once_the_storm_is_over_everybody_gets_in(slow: App) -> None:
+async def test_once_the_storm_is_over_everybody_can_sign_in(slow: App) -> None:
     await asyncio.gather(*(slow.sign_in() for _ in range(20)))
     for _ in range(3):
         check_success(await slow.sign_in())

@@ -110,12 +110,12 @@ ODD_QUERIES = [
 
 @matrix("path", [LIST, f"{LIST}/acme/users"])
 @matrix("query", ODD_QUERIES)
-async def test_an_odd_query_string_is_refused(app: App, path: str, query: str) -> None:
+async def test_an_odd_query_string_is_rejected(app: App, path: str, query: str) -> None:
     status, body = await raw(app, "GET", path, query.encode(), await app.admin_token())
     assert (status, orjson.loads(body)["error"]["code"]) == (400, "VALIDATION_ERROR")
 
 
-async def test_query_bytes_outside_ascii_are_refused(app: App) -> None:
+async def test_query_bytes_outside_ascii_are_rejected(app: App) -> None:
     assert (await raw(app, "GET", LIST, "q=ü".encode(), await app.admin_token()))[0] == 400
 
 

@@ -51,7 +51,7 @@ async def test_every_redirect_of_a_saml_sign_in_is_in_the_envelope(app: App) -> 
     assert check_redirect(ended, 303) == RETURN_TO
 
 
-async def test_the_page_that_posts_to_a_provider_may_do_that_and_nothing_else(app: App) -> None:
+async def test_the_page_that_posts_to_a_provider_can_do_that_and_nothing_else(app: App) -> None:
     idp = Idp(issuer="http://www.okta.com/exkposts")
     binding = {"binding": "post", "postUrl": "https://idp.example/sso/post"}
     made = await add_saml(app, idp, saml=binding)

@@ -72,7 +72,7 @@ async def test_an_open_route_asks_for_no_caller(app: App, route: Route) -> None:
 
 @rule("DENY-BY-DEFAULT")
 @matrix("route", CLIENT + ADMIN)
-async def test_no_one_gets_in_without_a_key(app: App, route: Route) -> None:
+async def test_no_one_can_sign_in_without_a_key(app: App, route: Route) -> None:
     check_closed(route, await knock(app, route), "UNAUTHENTICATED")
 
 

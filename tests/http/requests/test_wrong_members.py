@@ -96,7 +96,7 @@ async def test_the_published_calls_ignore_what_they_do_not_know(app: App) -> Non
     assert (await app.post("/api/client/graphql", asked, token=again)).json["data"]["me"]["id"]
 
 
-async def test_everything_that_is_wrong_is_named_at_once(app: App, tokens: dict[str, str | None]) -> None:
+async def test_everything_that_is_wrong_is_named_at_the_same_time(app: App, tokens: dict[str, str | None]) -> None:
     settings = {
         "refreshStrict": "yes",
         "allowedOrigins": ["https://a.example", 1, {}],
@@ -170,7 +170,7 @@ async def test_an_empty_text_and_a_null_are_told(app: App) -> None:
     assert said == {"email": "Must be text, not null", "password": "Must have at least 1 character"}
 
 
-async def test_parameters_are_named_at_once_too(app: App, tokens: dict[str, str | None]) -> None:
+async def test_parameters_are_named_at_the_same_time_too(app: App, tokens: dict[str, str | None]) -> None:
     said = await wrong(app, "GET", f"{CLIENTS}?frist=1&zort=2", None, tokens["admin"])
     assert said == {"frist": "Unknown parameter", "zort": "Unknown parameter"}
     said = await wrong(app, "GET", f"{CLIENTS}?first=x&q={'y' * 201}", None, tokens["admin"])

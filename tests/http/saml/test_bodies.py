@@ -67,7 +67,7 @@ async def test_one_is_not_taken_for_the_other(okta: SamlProvider, write: Any, me
 
 @matrix("encoding", ["gzip", "deflate", "br", "identity, gzip"])
 @matrix("media_type", [JSON, FORM])
-async def test_a_compressed_body_is_refused_unread(okta: SamlProvider, media_type: str, encoding: str) -> None:
+async def test_a_compressed_body_is_rejected_unread(okta: SamlProvider, media_type: str, encoding: str) -> None:
     content = (as_json if media_type == JSON else as_form)(okta.response())
     for body in (gzip.compress(content), content):
         refused = await send(okta.app, body, media_type, Content_Encoding=encoding)
@@ -89,7 +89,7 @@ async def test_the_limit_is_512_kib_whatever_is_in_the_body(okta: SamlProvider) 
     assert (await send(okta.app, padded + b" " * (512 * 1024 - len(padded)))).status == 200
 
 
-async def test_a_response_over_its_own_limit_is_refused_like_any_other(okta: SamlProvider) -> None:
+async def test_a_response_over_its_own_limit_is_rejected_like_any_other(okta: SamlProvider) -> None:
     document = okta.response(attributes={"x": "y" * 300_000})
     assert len(document) < 480 * 1024
     check_no_one_got_in(await okta.call(document))
@@ -163,7 +163,7 @@ async def test_a_credential_beside_it_changes_nothing(okta: SamlProvider) -> Non
     check_refusal(await okta.call(okta.response(), headers=twice), 400, "VALIDATION_ERROR")
 
 
-async def test_the_form_is_a_foreign_sites_and_the_json_call_may_be_too(okta: SamlProvider) -> None:
+async def test_the_form_is_a_foreign_sites_and_the_json_call_can_be_too(okta: SamlProvider) -> None:
     """Opening the result needs the assertion; no cookie is a credential here, so nobody can act in another's name."""
     foreign = {"Origin": "https://idp.example", "Sec-Fetch-Site": "cross-site"}
     assert (await okta.call(okta.response(), headers=foreign)).status == 200

@@ -62,7 +62,7 @@ def with_both(idp: Idp, other: Idp) -> str:
     return text[:end] + second + text[end:]
 
 
-async def test_importing_the_metadata_anew_follows_the_provider(app: App) -> None:
+async def test_importing_the_metadata_again_follows_the_provider(app: App) -> None:
     old, new = Idp(ISSUER, number=0), Idp(ISSUER, number=1)
     okta = await saml_provider(app, await new_client(app), old)
     assert (await change(okta, metadata=with_both(old, new))).status == 200
@@ -98,7 +98,7 @@ async def test_metadata_can_ask_for_signed_requests(app: App) -> None:
 
 @rule("SAML-EXPIRED-CERTIFICATE")
 @matrix(("after_s", "status"), [(-1, 200), (1, 401), (400 * 86400, 401)])
-async def test_an_expired_certificate_is_refused_by_default(app: App, after_s: int, status: int) -> None:
+async def test_an_expired_certificate_is_rejected_by_default(app: App, after_s: int, status: int) -> None:
     end = app.clock.now_ms() // 1000 * 1000 - after_s * 1000
     idp = Idp(ISSUER, not_before_ms=end - 500 * DAY_MS, not_after_ms=end)
     okta = await saml_provider(app, await new_client(app), idp)
@@ -139,7 +139,7 @@ async def test_the_same_key_in_a_new_certificate_goes_on(app: App) -> None:
 
 
 @rule("SAML-REFERENCE")
-async def test_a_certificate_that_comes_along_proves_nothing(app: App) -> None:
+async def test_a_certificate_that_comes_along_verifies_nothing(app: App) -> None:
     idp, thief = Idp(ISSUER, number=0), Idp(ISSUER, number=1)
     okta = await saml_provider(app, await new_client(app), idp)
     thief.certificate_der = idp.certificate_der  # signs with its own key and shows ours

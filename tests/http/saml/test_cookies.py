@@ -94,7 +94,7 @@ async def test_a_session_cookie_that_comes_along_is_ended_and_never_adopted(plai
     assert await opened_by(plain.app, keys) == []
 
 
-async def test_the_json_call_ends_it_as_well_and_a_refused_response_does_not(plain: SamlProvider) -> None:
+async def test_the_json_call_ends_it_as_well_and_a_rejected_response_does_not(plain: SamlProvider) -> None:
     before = await plain.call(plain.response("before@acme.example"))
     keys = Keys(before.data["token"], before.data["refreshToken"], before.cookie("session"))
     check_no_one_got_in(await plain.call(plain.response(sign="none"), cookie=keys.cookie))
@@ -122,7 +122,7 @@ async def test_another_sign_ins_cookie_stays(plain: SamlProvider) -> None:
     assert list(flow_cookies(browser)) == [other]
 
 
-async def test_a_refusal_takes_no_cookie_away(plain: SamlProvider) -> None:
+async def test_a_refusal_removes_no_cookie(plain: SamlProvider) -> None:
     browser = Browser(plain.app)
     request_id, state = await plain.start(browser)
     reply = await plain.post(browser, plain.response(in_response_to=request_id, sign="none"), state)

@@ -50,7 +50,7 @@ async def test_what_is_encrypted_for_the_certificate_in_our_metadata_is_read(
     assert (await okta.call(response)).data["user"]["email"] == "sealed@acme.example"
 
 
-async def test_a_browser_that_asked_gets_in_by_an_encrypted_answer(okta: SamlProvider) -> None:
+async def test_a_browser_that_asked_can_sign_in_by_an_encrypted_answer(okta: SamlProvider) -> None:
     browser = Browser(okta.app)
     assert (await okta.sign_in(browser, "sealed@acme.example", encrypt_for=okta.certificate)).status == 303
     assert (await browser.me()).data["user"]["email"] == "sealed@acme.example"
@@ -156,7 +156,7 @@ async def test_the_old_key_reads_on_after_one_rotation_and_not_after_two(app: Ap
     assert not await reads(first)
 
 
-async def test_a_rotation_signs_no_one_out_and_stands_in_the_trail_without_the_key(app: App) -> None:
+async def test_a_rotation_signs_no_one_out_and_is_in_the_audit_trail_without_the_key(app: App) -> None:
     okta = await saml_provider(app, await new_client(app))
     token = (await okta.call(okta.response())).data["token"]
     rotated = await okta.admin("POST", "/rotate-key")

@@ -209,7 +209,7 @@ async def test_the_json_call_heeds_relay_state_too(okta: SamlProvider) -> None:
         check_no_one_got_in(await browser.send("POST", okta.acs, body=body))
 
 
-async def test_of_many_answers_to_one_request_at_once_one_counts(okta: SamlProvider) -> None:
+async def test_of_many_answers_to_one_request_at_the_same_time_one_counts(okta: SamlProvider) -> None:
     browser = Browser(okta.app)
     request_id, state = await okta.start(browser)
     cookies = dict(browser.cookies)
@@ -221,7 +221,7 @@ async def test_of_many_answers_to_one_request_at_once_one_counts(okta: SamlProvi
 
 
 @matrix("act", ["/switch-off", ""], ids=["switched off", "deleted"])
-async def test_a_provider_that_goes_while_the_browser_is_there_lets_no_one_in(app: App, act: str) -> None:
+async def test_a_provider_that_goes_while_the_browser_is_there_signs_no_one_in(app: App, act: str) -> None:
     okta = await saml_provider(app)
     browser = Browser(app)
     request_id, state = await okta.start(browser)

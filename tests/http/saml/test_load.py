@@ -85,7 +85,7 @@ async def test_junk_from_an_address_waits_and_is_not_read(
         assert (await junk(okta)).status == 401  # one for each pause, of 5 s at most
 
 
-async def test_what_is_no_xml_and_what_names_no_provider_is_counted_too(okta: SamlProvider, few: None) -> None:
+async def test_an_invalid_xml_and_what_names_no_provider_is_counted_too(okta: SamlProvider, few: None) -> None:
     for response in ("AAAA", "####", okta.response(issuer="https://nobody.example"), "AAAA", "AAAA"):
         assert (await okta.call(response, headers=at(HERE))).status in (400, 401)
     check_refusal(await okta.call("AAAA", headers=at(HERE)), 429, "RATE_LIMITED")
@@ -116,7 +116,7 @@ class Visitor(Browser):
         return await super().send(method, address, headers=headers, **options)
 
 
-async def test_who_began_at_the_server_gets_in_while_junk_comes_from_the_same_address(
+async def test_who_began_at_the_server_can_sign_in_while_junk_comes_from_the_same_address(
     app: App, okta: SamlProvider, few: None
 ) -> None:
     for _ in range(6):

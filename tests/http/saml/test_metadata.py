@@ -108,7 +108,7 @@ async def test_before_there_is_a_provider_names_and_addresses_are_there_to_type_
     assert certificates(root, "signing") == []
 
 
-async def test_the_client_may_be_named_by_header_or_number_and_its_name_is_always_the_same(app: App) -> None:
+async def test_the_client_can_be_named_by_header_or_number_and_its_name_is_always_the_same(app: App) -> None:
     client = await new_client(app)
     number = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     for query, headers in (

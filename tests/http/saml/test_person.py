@@ -197,7 +197,7 @@ async def test_a_name_id_for_once_names_no_one(app: App) -> None:
 
 
 @matrix("length", [513, 1025, 15_000])
-async def test_a_subject_without_end_is_refused_and_no_bug(app: App, length: int) -> None:
+async def test_a_subject_without_end_is_rejected_and_no_bug(app: App, length: int) -> None:
     """An index of PostgreSQL holds no text of this size."""
     okta = await provider(app, saml={"attributes": {"subject": "id"}})
     subject = long_text(length)
@@ -218,7 +218,7 @@ def long_text(count: int) -> str:
     return "".join(chr(0x10000 + (n * 7919) % 60_000) for n in range(count))
 
 
-async def test_names_are_kept_as_people_write_them_without_what_a_store_refuses(app: App) -> None:
+async def test_names_are_kept_as_people_write_them_without_what_a_store_rejects(app: App) -> None:
     okta = await provider(app)
     attributes = {
         "email": "ada@acme.example",

@@ -51,7 +51,7 @@ async def test_an_assertion_that_found_a_closed_account_is_used_up(app: App) -> 
     check_no_one_got_in(await okta.call(response))
 
 
-async def test_of_a_suspended_client_no_one_gets_in(app: App) -> None:
+async def test_of_a_suspended_client_no_one_can_sign_in(app: App) -> None:
     okta = await provider(app)
     keys = Keys.of(await okta.call(okta.response()))
     await act_on(app, f"{okta.client}/suspend")
@@ -64,7 +64,7 @@ async def test_of_a_suspended_client_no_one_gets_in(app: App) -> None:
 
 
 @pytest.mark.parametrize("act", ["/switch-off", ""], ids=["switched off", "deleted"])
-async def test_when_a_provider_goes_its_sessions_end_at_once_and_no_others(app: App, act: str) -> None:
+async def test_when_a_provider_goes_its_sessions_end_immediately_and_no_others(app: App, act: str) -> None:
     okta, other = await provider(app), await provider(app)
     beside = await saml_provider(app, okta.client)
     gone = [Keys.of(await okta.call(okta.response(f"p{n}@acme.example"))) for n in range(2)]
@@ -88,7 +88,7 @@ async def one_time_code(okta: SamlProvider) -> str:
     return str(ended.headers["location"].partition("code=")[2])
 
 
-async def test_switched_on_again_it_lets_people_in_and_old_sessions_stay_ended(app: App) -> None:
+async def test_turned_on_again_it_signs_people_in_and_old_sessions_stay_ended(app: App) -> None:
     okta = await provider(app)
     keys = Keys.of(await okta.call(okta.response()))
     await okta.admin("POST", "/switch-off")
@@ -110,13 +110,13 @@ async def test_a_deleted_providers_people_do_not_come_back_through_its_successor
     assert again.data["user"]["id"] != first
 
 
-async def test_where_passwords_are_switched_off_saml_goes_on(app: App) -> None:
+async def test_where_passwords_are_turned_off_saml_goes_on(app: App) -> None:
     okta = await provider(app)
     await settle(app, okta.client, passwordSignIn=False)
     assert (await okta.call(okta.response())).status == 200
 
 
-async def test_what_is_written_down_of_a_first_sign_in(app: App) -> None:
+async def test_what_is_recorded_of_a_first_sign_in(app: App) -> None:
     okta = await provider(app)
     before, counted = len(await trail(app, okta.client)), sign_ins(app, "saml", "ok")
     user_id = (await okta.call(okta.response("first@acme.example"))).data["user"]["id"]
@@ -155,7 +155,7 @@ async def test_a_person_who_is_not_known_is_turned_away_and_the_trail_says_why(a
     assert "no group gives a role" in (await failures(app, roleless.client))[0]["why"]
 
 
-async def test_without_a_licence_no_assertion_opens_anything_nor_is_it_used_up(app: App, database_url: str) -> None:
+async def test_without_a_license_no_assertion_opens_anything_nor_is_it_used_up(app: App, database_url: str) -> None:
     okta = await saml_provider(app, await new_client(app))
     response = okta.response()
     async with on_premise(database_url) as premises:

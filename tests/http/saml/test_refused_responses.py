@@ -205,7 +205,7 @@ class Log:
 
 @rule("SAML-ONE-ANSWER")
 @matrix("name", WRONG)
-async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okta: SamlProvider, name: str) -> None:
+async def test_it_is_rejected_like_everything_else_and_only_the_log_knows_why(okta: SamlProvider, name: str) -> None:
     make, part = WRONG[name]
     response, log = make(okta), Log()
     reference = await okta.call(okta.response(sign="none"))
@@ -242,7 +242,7 @@ async def test_the_skew_of_a_minute_is_granted(okta: SamlProvider) -> None:
         assert (await okta.call(response)).status == 200
 
 
-async def test_the_thief_gets_in_as_the_thief(okta: SamlProvider) -> None:
+async def test_the_thief_is_signed_in_as_the_thief(okta: SamlProvider) -> None:
     """The unforged response is valid, so the forging causes the errors above."""
     for sign in ("assertion", "response", "both"):
         assert (await okta.call(okta.response(THIEF, sign=sign))).data["user"]["email"] == THIEF

@@ -137,7 +137,7 @@ async def test_another_providers_addresses_are_foreign(app: App, okta: SamlProvi
     assert ended.headers["location"] == CLIENTS
 
 
-async def test_a_refused_address_does_not_use_the_assertion_up(okta: SamlProvider) -> None:
+async def test_a_rejected_address_does_not_use_the_assertion_up(okta: SamlProvider) -> None:
     response = okta.response()
     check_no_one_got_in(await okta.post(Browser(okta.app), response, "https://evil.example/"))
     assert (await okta.post(Browser(okta.app), response)).status == 303

@@ -104,7 +104,7 @@ async def test_an_answer_to_a_request_is_no_good_a_second_time_without_it(okta: 
     check_no_one_got_in(await okta.post(browser, response, state))
 
 
-async def test_of_twenty_at_once_one_gets_in(okta: SamlProvider) -> None:
+async def test_of_twenty_at_the_same_time_one_can_sign_in(okta: SamlProvider) -> None:
     response = okta.response("racer@acme.example")
     ways = [by_json, by_form] * 10
     before = sign_ins(okta.app, "saml", "ok")
@@ -117,7 +117,7 @@ async def test_of_twenty_at_once_one_gets_in(okta: SamlProvider) -> None:
 
 
 @rule("ASSERTION-ONCE")
-async def test_of_twenty_at_once_by_two_nodes_one_gets_in(okta: SamlProvider, second_node: App) -> None:
+async def test_of_twenty_at_the_same_time_by_two_nodes_one_can_sign_in(okta: SamlProvider, second_node: App) -> None:
     response = okta.response("two-nodes@acme.example")
     body = {"samlResponse": response}
     replies = await asyncio.gather(
@@ -134,7 +134,7 @@ async def test_another_node_knows_what_this_one_used(okta: SamlProvider, second_
 
 
 @rule("SAML-CONDITIONS")
-async def test_it_is_remembered_until_it_is_refused_as_expired(okta: SamlProvider) -> None:
+async def test_it_is_remembered_until_it_is_rejected_as_expired(okta: SamlProvider) -> None:
     """The last moment at which it would still be valid, the skew of a minute granted, and the first at which not."""
     response = okta.response()
     assert (await okta.call(response)).status == 200
@@ -182,7 +182,7 @@ async def test_the_same_id_from_another_issuer_or_for_another_client_is_another_
         check_no_one_got_in(await okta.call(response))
 
 
-async def test_a_replay_stands_in_the_audit_trail(app: App) -> None:
+async def test_a_replay_is_in_the_audit_trail(app: App) -> None:
     okta = await saml_provider(app, await new_client(app))
     response = okta.response()
     await okta.call(response)

@@ -169,7 +169,7 @@ async def test_the_post_binding_is_a_page_that_posts_by_itself_and_can_do_nothin
     assert request.get("Destination") == POST_URL
 
 
-async def test_a_browser_that_was_made_to_post_gets_in(app: App) -> None:
+async def test_a_browser_that_was_made_to_post_can_sign_in(app: App) -> None:
     okta = await saml_provider(app, saml={**BY_POST, **SIGNED})
     browser = Browser(app)
     page = await browser.start("okta-saml", client="acme", provider=okta.name)
@@ -247,7 +247,7 @@ async def test_which_provider_is_meant(app: App) -> None:
     assert (await asked(client=client, provider=one.name)).status == 302
 
 
-async def test_at_a_provider_that_is_switched_off_no_sign_in_begins(app: App) -> None:
+async def test_at_a_provider_that_is_turned_off_no_sign_in_begins(app: App) -> None:
     okta = await saml_provider(app)
     await okta.admin("POST", "/switch-off")
     error: dict[str, Any] = check_refusal(await start(okta), 401, "SSO_FAILED")

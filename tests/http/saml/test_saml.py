@@ -112,7 +112,7 @@ async def test_a_form_post_that_no_one_asked_for_ends_at_the_account(app: App, l
 
 
 @rule("DEVIATION-SAML-UNSOLICITED")
-async def test_where_a_provider_may_not_begin_no_one_gets_in_unasked(app: App) -> None:
+async def test_where_a_provider_must_not_begin_no_one_can_sign_in_unasked(app: App) -> None:
     okta = await saml_provider(app, saml={"allowIdpInitiated": False})
     check_no_one_got_in(await okta.call(okta.response()))
     browser = Browser(app)

@@ -81,7 +81,7 @@ async def moved(okta: SamlProvider, response: str, client: str) -> list[Reply]:
 
 
 @rule("SAML-CLIENT")
-async def test_moved_to_another_client_it_is_refused_like_everything_else(app: App, shared: Shared) -> None:
+async def test_moved_to_another_client_it_is_rejected_like_everything_else(app: App, shared: Shared) -> None:
     one, two = shared
     reference = await one.call(one.response(sign="none"))
     without = await new_client(app)
@@ -130,7 +130,7 @@ async def test_an_answer_to_one_clients_request_is_not_taken_at_another(shared: 
     assert (await one.post(browser, one.response(in_response_to=request_id), state)).status == 303
 
 
-async def test_for_two_clients_at_once_it_opens_the_one_that_is_named(shared: Shared) -> None:
+async def test_for_two_clients_at_the_same_time_it_opens_the_one_that_is_named(shared: Shared) -> None:
     one, two = shared
     both = [one.audience, two.audience]
     for okta in shared:

@@ -205,7 +205,7 @@ async def test_a_sign_in_with_a_factor_is_the_new_one_that_an_app_asked_for(app:
     assert "code" in told(await visitor.follow(page))
 
 
-async def test_a_provider_that_is_switched_off_meanwhile_ends_the_question(app: App, op: Op) -> None:
+async def test_a_provider_that_is_turned_off_in_the_meantime_ends_the_question(app: App, op: Op) -> None:
     company = await company_of(app, op, secondFactor="ask")
     phone = await enrolled(company)
     browser, ended = await company.sign_in(returnTo=RETURN_TO)
@@ -262,7 +262,7 @@ async def test_accepted_claims_prove_the_moment_that_the_provider_says(
 
 
 @matrix(("amr", "proved"), [(["mfa"], ["provider", "mfa"]), (["pwd"], ["provider"])])
-async def test_a_session_is_proved_anew_by_the_claims_that_arrive(
+async def test_a_session_is_proved_again_by_the_claims_that_arrive(
     app: App, op: Op, amr: list[str], proved: list[str]
 ) -> None:
     company = await company_of(app, op, **CLAIMS)
@@ -307,7 +307,7 @@ async def test_microsoft_is_asked_for_an_authentication_context(setup: Microsoft
         ({"acr": [f"level-{number}" for number in range(21)]}, "acr"),
     ],
 )
-async def test_a_wrong_rule_is_refused(app: App, op: Op, members: dict[str, Any], field: str) -> None:
+async def test_a_wrong_rule_is_rejected(app: App, op: Op, members: dict[str, Any], field: str) -> None:
     company = await company_of(app, op)
     refused = check_refusal(await company.change(**members), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in refused["details"]] == [field]

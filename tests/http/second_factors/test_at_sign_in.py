@@ -33,7 +33,7 @@ async def sessions_of(who: Person) -> int:
 
 
 @rule("SECOND-FACTOR-GATE")
-async def test_an_app_is_enrolled_at_the_sign_in_that_requires_it_and_asked_for_from_then_on(app: App) -> None:
+async def test_an_app_is_enrolled_at_the_sign_in_that_requires_it_and_asked_for_after_that(app: App) -> None:
     ada = await person(app, **REQUIRED)
     due = await ada.challenge()
     assert [detail["field"] for detail in due["details"]] == ["enrol"]
@@ -77,7 +77,7 @@ async def test_before_the_answer_there_is_no_session_no_token_and_no_cookie(ada:
     assert reply.json["error"]["challenge"] not in str(found)
 
 
-async def test_a_code_beside_the_password_signs_in_at_once(ada: Person) -> None:
+async def test_a_code_beside_the_password_signs_in_immediately(ada: Person) -> None:
     reply = await ada.sign_in(otp=ada.code())
     data = check_success(reply)
     assert set(data) == {"token", "refreshToken", "expiresIn", "user"}
@@ -87,7 +87,7 @@ async def test_a_code_beside_the_password_signs_in_at_once(ada: Person) -> None:
 
 
 @matrix(("steps", "is_right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
-async def test_a_clock_may_be_one_step_off_and_no_more(ada: Person, steps: int, is_right: bool) -> None:
+async def test_a_clock_can_be_one_step_off_and_no_more(ada: Person, steps: int, is_right: bool) -> None:
     assert ada.phone is not None
     ada.app.clock.advance(120)
     assert ((await ada.sign_in(otp=ada.phone.code(steps))).status == 200) == is_right
@@ -136,7 +136,7 @@ async def test_a_used_code_and_a_wrong_one_keep_the_challenge_and_the_fifth_wron
     assert len(await ada.events("second_factor_failed")) == 5
 
 
-async def test_the_fifth_wrong_code_ends_an_enrolment_too(app: App) -> None:
+async def test_the_fifth_wrong_code_ends_an_enrollment_too(app: App) -> None:
     ada = await person(app, **REQUIRED)
     body = {"challenge": (await ada.challenge())["challenge"], "method": "totp"}
     ada.phone = Phone(app, check_success(await app.post(f"{SIGN_IN}/enrol", body))["secret"])
@@ -162,7 +162,7 @@ async def test_exactly_one_answer_is_taken(ada: Person, answer: dict[str, Any]) 
     assert await ada.events("second_factor_failed") == []
 
 
-async def test_a_challenge_is_over_after_ten_minutes_and_an_enrolment_after_thirty(app: App, ada: Person) -> None:
+async def test_a_challenge_is_over_after_ten_minutes_and_an_enrollment_after_thirty(app: App, ada: Person) -> None:
     challenge = (await ada.challenge())["challenge"]
     app.clock.advance(599)
     check_refusal(await ada.go_on(challenge, otp=ada.wrong()), 401, "MFA_REQUIRED")
@@ -180,7 +180,7 @@ async def test_a_made_up_challenge_opens_nothing(ada: Person) -> None:
         check_refusal(await ada.go_on(text, otp=ada.code()), 401, "INVALID_TOKEN")
 
 
-async def test_a_challenge_of_another_client_is_refused_and_stays(app: App, ada: Person) -> None:
+async def test_a_challenge_of_another_client_is_rejected_and_stays(app: App, ada: Person) -> None:
     challenge, other = (await ada.challenge())["challenge"], await new_client(app)
     body = {"challenge": challenge, "otp": ada.code()}
     reply = await app.post(f"{SIGN_IN}/continue", body, headers={"x-client-id": other})
@@ -213,7 +213,7 @@ async def test_a_challenge_ends_with_a_deactivation_for_good(app: App, ada: Pers
     check_refusal(await ada.go_on(challenge, otp=ada.code()), 401, "INVALID_TOKEN")
 
 
-async def test_a_suspended_client_lets_no_answer_in_and_enrols_nothing(app: App) -> None:
+async def test_a_suspended_client_lets_no_answer_in_and_enrolls_nothing(app: App) -> None:
     ada = await person(app, **REQUIRED)
     challenge = (await ada.challenge())["challenge"]
     await act_on(app, f"{ada.client}/suspend")
@@ -229,7 +229,7 @@ async def test_a_challenge_ends_with_a_change_of_factors(app: App) -> None:
     check_refusal(await ada.go_on(older, otp=ada.code()), 401, "INVALID_TOKEN")
 
 
-async def test_of_fifty_answers_at_once_one_is_in(app: App, ada: Person) -> None:
+async def test_of_fifty_answers_at_the_same_time_one_is_in(app: App, ada: Person) -> None:
     before, otp = await sessions_of(ada), ada.code()
     challenge = (await ada.challenge())["challenge"]
     replies = await asyncio.gather(*(ada.go_on(challenge, otp=otp) for _ in range(50)))
@@ -238,7 +238,7 @@ async def test_of_fifty_answers_at_once_one_is_in(app: App, ada: Person) -> None
     assert await sessions_of(ada) == before + 1
 
 
-async def test_of_fifty_sign_ins_with_one_code_at_once_one_is_in(app: App) -> None:
+async def test_of_fifty_sign_ins_with_one_code_at_the_same_time_one_is_in(app: App) -> None:
     ada = await enrolled(app)
     challenges = []
     for _ in range(4):
@@ -249,7 +249,7 @@ async def test_of_fifty_sign_ins_with_one_code_at_once_one_is_in(app: App) -> No
     assert await sessions_of(ada) == before + 1
 
 
-async def test_of_fifty_enrolments_at_once_one_is_in(app: App) -> None:
+async def test_of_fifty_enrollments_at_the_same_time_one_is_in(app: App) -> None:
     ada = await person(app, **REQUIRED)
     challenge = (await ada.challenge())["challenge"]
     begun = check_success(await app.post(f"{SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"}))

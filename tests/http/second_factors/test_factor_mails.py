@@ -67,7 +67,7 @@ async def test_a_reset_is_told_without_the_words_of_the_one_who_did_it(app: App,
 
 @rule("EMAIL-UNDO")
 @matrix("by", ["consent", "a User Admin's provider", "an Admin's provider"])
-async def test_an_identity_is_told_to_the_user_who_may_not_expect_it(app: App, by: str) -> None:
+async def test_an_identity_is_told_to_the_user_who_must_not_expect_it(app: App, by: str) -> None:
     async with oidc_provider(app, vouches=True) as company:
         ada = await member(app, company.client)
         if by == "a User Admin's provider":
@@ -133,7 +133,7 @@ async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: Mai
         assert told in page.text
 
 
-async def test_a_recovery_code_that_proves_someone_anew_is_told(app: App) -> None:
+async def test_a_recovery_code_that_proves_someone_again_is_told(app: App) -> None:
     ada = await enrolled(app)
     token = check_success(await ada.answered())["token"]
     body = {"password": PASSWORD, "recoveryCode": ada.recovery_codes[0]}

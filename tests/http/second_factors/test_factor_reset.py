@@ -126,7 +126,7 @@ async def test_where_one_is_required_it_is_enrolled_at_the_next_sign_in_without_
 
 
 @rule("SECOND-FACTOR-RESET")
-async def test_rank_decides_who_may(team: Team) -> None:
+async def test_rank_decides_who_can(team: Team) -> None:
     admin, clerk = await team.member("Admin"), await team.member("User Admin")
     ada, token = await _with_an_app(team, "Admin", "Viewer")
     check_refusal(await _as(team, "User Admin", ada.id), 403, "FORBIDDEN")

@@ -59,7 +59,7 @@ async def test_an_account_under_attack_is_open_to_a_device_that_signed_in_before
     check_success(await ada.go_on(challenges[2], at="198.51.100.9", cookies=device, otp=otp))
 
 
-async def test_the_fifth_wrong_code_in_a_day_sends_one_e_mail(ada: Person, mail_server: MailServer) -> None:
+async def test_the_fifth_wrong_code_in_a_day_sends_one_email(ada: Person, mail_server: MailServer) -> None:
     with mails_queued(ada.app) as queued:
         await guess(ada, 4, pause=1000)
         assert queued == []

@@ -50,7 +50,7 @@ async def test_a_reset_waits_for_the_factor_and_changes_nothing_before(app: App,
 
 
 @rule("RECENT-PROOF")
-async def test_a_session_of_a_link_that_enrols_a_factor_has_proved_no_two(app: App) -> None:
+async def test_a_session_of_a_link_that_enrolls_a_factor_has_proved_no_two(app: App) -> None:
     """Else a mailbox would be enough for all that asks for a proof: an app of the thief's own would complete it."""
     ada = await person(app)
     token = check_success(await reset(app, await ada.reset_link()))["token"]
@@ -69,14 +69,14 @@ async def test_the_link_stays_open_while_the_answer_is_wrong(app: App, ada: Pers
     check_success(await ada.go_on((await waiting(ada, token))["challenge"], otp=ada.code()))
 
 
-async def test_a_link_that_was_closed_meanwhile_sets_no_password(app: App, ada: Person) -> None:
+async def test_a_link_that_was_closed_in_the_meantime_sets_no_password(app: App, ada: Person) -> None:
     error = await waiting(ada, await ada.reset_link())
     await ada.reset_link()  # a newer one closes it
     check_refusal(await ada.go_on(error["challenge"], otp=ada.code()), 401, "INVALID_TOKEN")
     check_success(await ada.sign_in(otp=ada.code()))
 
 
-async def test_a_link_that_ran_out_meanwhile_sets_no_password(app: App, ada: Person) -> None:
+async def test_a_link_that_ran_out_in_the_meantime_sets_no_password(app: App, ada: Person) -> None:
     token = await ada.reset_link()
     app.clock.advance(1795)
     error = await waiting(ada, token)
@@ -85,7 +85,7 @@ async def test_a_link_that_ran_out_meanwhile_sets_no_password(app: App, ada: Per
     check_success(await ada.sign_in(otp=ada.code()))
 
 
-async def test_where_passwords_were_switched_off_meanwhile_none_is_set(app: App, ada: Person) -> None:
+async def test_where_passwords_were_turned_off_in_the_meantime_none_is_set(app: App, ada: Person) -> None:
     error = await waiting(ada, await ada.reset_link())
     await settle(app, ada.client, passwordSignIn=False)
     code = ada.code()
@@ -101,7 +101,7 @@ async def test_two_answers_for_one_link_set_one_password(app: App, ada: Person) 
     check_refusal(await ada.go_on(second, otp=ada.code()), 401, "INVALID_TOKEN")
 
 
-async def test_an_invitation_enrols_the_factor_that_is_due(app: App) -> None:
+async def test_an_invitation_enrolls_the_factor_that_is_due(app: App) -> None:
     team: Team = await new_team(app)
     user_id, token = await invited(team, "new@engines.example", "Viewer")
     await settle(app, team.client, **REQUIRED)

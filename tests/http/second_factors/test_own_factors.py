@@ -151,7 +151,7 @@ async def test_what_the_client_does_not_allow_is_not_enrolled(secure: App, rules
 
 
 @rule("SECOND-FACTOR-CODES")
-async def test_new_recovery_codes_void_the_former_ones(app: App) -> None:
+async def test_new_recovery_codes_void_the_earlier_ones(app: App) -> None:
     ada = await person(app)
     token = await ada.token()
     check_refusal(await app.post(f"{OWN}/recovery-codes", token=token), 409, "CONFLICT")
@@ -166,7 +166,7 @@ async def test_new_recovery_codes_void_the_former_ones(app: App) -> None:
     assert (await _look(ada, token))["recoveryCodesLeft"] == 9
 
 
-async def test_trust_is_listed_and_ended_one_by_one_and_all_at_once(app: App) -> None:
+async def test_trust_is_listed_and_ended_one_by_one_and_all_at_the_same_time(app: App) -> None:
     ada = await person(app)
     eve = await person(app, ada.client)
     token = await ada.token()
@@ -186,7 +186,7 @@ async def test_trust_is_listed_and_ended_one_by_one_and_all_at_once(app: App) ->
 
 
 @rule("SECOND-FACTOR-CODES")
-async def test_each_act_stands_in_the_trail_without_a_secret(app: App) -> None:
+async def test_each_act_is_in_the_audit_trail_without_a_secret(app: App) -> None:
     ada = await person(app)
     token = await ada.token()
     codes = await ada.enrol(token)
@@ -208,7 +208,7 @@ async def test_each_act_stands_in_the_trail_without_a_secret(app: App) -> None:
 
 
 @rule("SECOND-FACTOR-CHANGES")
-async def test_another_persons_session_changes_nothing_of_ones_own(app: App) -> None:
+async def test_another_persons_session_changes_nothing_of_the_callers_own(app: App) -> None:
     ada = await person(app)
     eve = await person(app, ada.client)
     token = await ada.token()

@@ -25,12 +25,12 @@ async def length_of(app: App, client: str) -> int:
     return int(found.data["settings"]["password"]["minLength"])
 
 
-async def test_a_new_client_asks_no_one_to_enrol(app: App) -> None:
+async def test_a_new_client_asks_no_one_to_enroll(app: App) -> None:
     data = check_success(await (await person(app, "", "Admin")).sign_in())
     assert "secondFactorDue" not in data
 
 
-async def test_a_due_enrolment_waits_for_the_days_of_grace_and_says_until_when(app: App) -> None:
+async def test_a_due_enrollment_waits_for_the_days_of_grace_and_says_until_when(app: App) -> None:
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 2})
     first = check_success(await ada.sign_in())["secondFactorDue"]
     due = datetime.fromisoformat(first).timestamp()
@@ -55,7 +55,7 @@ async def test_who_begins_to_manage_users_has_none_left(app: App) -> None:
 
 
 @rule("SECOND-FACTOR-GATE")
-async def test_fewer_days_of_grace_count_at_once_and_more_do_not_come_later(app: App) -> None:
+async def test_fewer_days_of_grace_count_immediately_and_more_do_not_come_later(app: App) -> None:
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 5})
     check_success(await ada.sign_in())
     await settle(app, ada.client, secondFactor={"graceDays": 30})
@@ -100,14 +100,14 @@ async def test_a_method_that_is_not_allowed_cannot_be_enrolled(secure: App, app:
         check_refusal(reply, 400, "VALIDATION_ERROR")
 
 
-async def test_where_no_allowed_factor_can_be_made_an_app_may(app: App) -> None:
+async def test_where_no_allowed_factor_can_be_made_an_app_can(app: App) -> None:
     """Browsers make no passkeys at an IP address: a policy that allows nothing else would lock everybody out."""
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 0, "methods": ["passkey"]})
     assert (await ada.challenge())["methods"] == ["totp"]
     assert len((await ada.enrol_at_sign_in())["recoveryCodes"]) == 10
 
 
-async def test_where_enrolment_was_stopped_meanwhile_none_is_begun(app: App) -> None:
+async def test_where_enrollment_was_stopped_in_the_meantime_none_is_begun(app: App) -> None:
     ada = await person(app, **REQUIRED)
     challenge = (await ada.challenge())["challenge"]
     await settle(app, ada.client, secondFactor={"policy": "off"})
@@ -116,7 +116,7 @@ async def test_where_enrolment_was_stopped_meanwhile_none_is_begun(app: App) -> 
     check_success(await ada.sign_in())
 
 
-async def test_the_least_length_of_passwords_follows_unless_it_was_chosen(app: App) -> None:
+async def test_the_minimum_length_of_passwords_follows_unless_it_was_chosen(app: App) -> None:
     client = await new_client(app)
     assert await length_of(app, client) == 15
     await settle(app, client, secondFactor={"policy": "required"})
@@ -171,7 +171,7 @@ async def test_a_new_factor_does_not_make_the_password_new(app: App) -> None:
 
 
 @rule("PENDING-SIGN-INS")
-async def test_an_enrolment_begins_anew_for_an_hour_and_no_longer(app: App) -> None:
+async def test_an_enrollment_begins_again_for_an_hour_and_no_longer(app: App) -> None:
     """Else who has proved one factor once could wait for as long as they like."""
     ada = await person(app, **REQUIRED)
     challenge = (await ada.challenge())["challenge"]

@@ -176,7 +176,7 @@ async def test_behind_https_other_hosts_cannot_set_the_cookie(secure: App, app: 
     check_success(await ada.sign_in(cookies=f"__Host-trust={value}"))
 
 
-async def test_where_no_browser_may_be_trusted_a_row_that_is_left_spares_nothing(app: App, ada: Person) -> None:
+async def test_where_no_browser_can_be_trusted_a_row_that_is_left_spares_nothing(app: App, ada: Person) -> None:
     """As of a sign-in that ran while the client changed its rules."""
     cookie = await trusted(ada)
     await settle(app, ada.client, secondFactor={"trustedDays": 0})

@@ -37,20 +37,20 @@ async def test_an_account_that_was_made_is_not_proved(team: Team, mail_server: M
     assert await is_proved(team, user_id) == (False, False)
 
 
-async def test_a_first_password_by_an_e_mailed_invitation(team: Team, mail_server: MailServer) -> None:
+async def test_a_first_password_by_an_emailed_invitation(team: Team, mail_server: MailServer) -> None:
     user_id, token = await mailed_invitation(team, mail_server)
     check_success(await accept(team.app, token))
     assert await is_proved(team, user_id) == (True, True)
 
 
-async def test_a_new_password_by_an_e_mailed_link(team: Team, mail_server: MailServer) -> None:
+async def test_a_new_password_by_an_emailed_link(team: Team, mail_server: MailServer) -> None:
     user_id, email = await new_user(team.app, team.client, password=PASSWORD)
     await team.ask("User Admin", RESET, id=user_id)
     check_success(await reset(team.app, (await mail_server.mail_to(email)).token))
     assert await is_proved(team, user_id) == (True, True)
 
 
-async def test_a_provider_that_was_come_to_by_an_e_mailed_invitation_proves_no_password(
+async def test_a_provider_that_was_come_to_by_an_emailed_invitation_proves_no_password(
     team: Team, mail_server: MailServer
 ) -> None:
     async with oidc_provider(team.app, team.client, createUsers=False) as company:
@@ -89,7 +89,7 @@ async def test_another_address_is_proved_by_its_own_mailbox_and_the_password_is_
     assert await is_proved(team, user_id) == (True, False)
 
 
-async def test_a_link_that_was_shown_proves_nothing(database_url: str, app: App, team: Team) -> None:
+async def test_a_link_that_was_shown_verifies_nothing(database_url: str, app: App, team: Team) -> None:
     async with running(database_url) as other:
         other.clock.ms = app.clock.ms
         bare = Team(other, team.client)

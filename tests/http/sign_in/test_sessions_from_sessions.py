@@ -50,7 +50,7 @@ async def begins_anew(page: Page, visitor: Visitor) -> Page:
 
 
 @rule("SESSION-FROM-SESSION")
-async def test_an_old_cookie_enrols_nothing_where_a_factor_is_required_by_now(app: App) -> None:
+async def test_an_old_cookie_enrolls_nothing_where_a_factor_is_required_by_now(app: App) -> None:
     ada, _, thief = await signed_in(app)
     app.clock.advance(3 * DAY)
     await settle(app, ada.client, **REQUIRED, **LISTED)
@@ -88,7 +88,7 @@ async def test_a_badge_gives_an_app_nothing(app: App) -> None:
 
 
 @rule("SESSION-FROM-SESSION")
-async def test_a_session_of_days_ago_is_as_old_in_an_app_and_enrols_no_factor(app: App, op: Op) -> None:
+async def test_a_session_of_days_ago_is_as_old_in_an_app_and_enrolls_no_factor(app: App, op: Op) -> None:
     ada = await person(app, **LISTED)
     await add_oidc(app, op, ada.client, name="idp")
     op.claims = {"auth_time": None}
@@ -111,7 +111,7 @@ async def test_a_session_of_days_ago_is_as_old_in_an_app_and_enrols_no_factor(ap
 
 
 @rule("SESSION-FROM-SESSION")
-async def test_an_app_enrols_no_factor_however_new_the_proof_is(app: App) -> None:
+async def test_an_app_enrolls_no_factor_however_new_the_proof_is(app: App) -> None:
     ada, keys, visitor = await signed_in(app)
     child = await child_of(visitor, ada.client)
     check_success(await app.post(f"{AUTH}/reauthenticate", {"password": PASSWORD}, token=child["token"]))
@@ -269,7 +269,7 @@ async def test_the_exchange_touches_no_cookie(app: App) -> None:
 
 
 @rule("SESSION-FROM-SESSION")
-async def test_each_of_both_proves_anew_for_itself(app: App) -> None:
+async def test_each_of_both_proves_again_for_itself(app: App) -> None:
     ada, keys, visitor = await signed_in(app)
     child = await child_of(visitor, ada.client)
     before = (await app.me(child["token"])).data["session"]["authenticatedAt"]

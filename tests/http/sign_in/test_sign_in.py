@@ -145,7 +145,7 @@ async def test_exactly_one_hash_of_todays_cost_is_computed_whatever_is_found(
 
 
 @rule("AUDIT-TRAIL")
-async def test_sign_ins_and_failures_stand_in_the_audit_trail_without_the_password(app: App) -> None:
+async def test_sign_ins_and_failures_are_in_the_audit_trail_without_the_password(app: App) -> None:
     before = len(await trail(app, "acme"))
     await app.sign_in("viewer@acme.example", WRONG, "acme")
     await app.sign_in("viewer@acme.example", client="acme")
@@ -184,7 +184,7 @@ async def test_each_sign_in_has_keys_of_its_own(app: App) -> None:
         {"email": "author@acme.example", "password": "\ud800" * 20},
     ],
 )
-async def test_a_sign_in_that_is_no_sign_in_is_refused_before_any_hash(app: App, body: dict[str, Any]) -> None:
+async def test_a_sign_in_that_is_no_sign_in_is_rejected_before_any_hash(app: App, body: dict[str, Any]) -> None:
     with hashes_counted() as hashes:
         reply = await app.post("/api/client/auth/sign-in", body)
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")

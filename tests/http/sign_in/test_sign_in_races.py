@@ -15,7 +15,7 @@ NEW = "ember-quartz-mosaic-19"
 pytestmark = pytest.mark.usefixtures("another_day")
 
 
-async def test_a_password_that_was_replaced_meanwhile_opens_nothing(app: App) -> None:
+async def test_a_password_that_was_replaced_in_the_meantime_opens_nothing(app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
     token = (await keys_of(app, email)).token
     body = {"currentPassword": PASSWORD, "newPassword": NEW}
@@ -26,13 +26,13 @@ async def test_a_password_that_was_replaced_meanwhile_opens_nothing(app: App) ->
     assert (await app.sign_in(email, NEW)).status == 200
 
 
-async def test_a_user_who_was_deactivated_meanwhile_is_refused(app: App) -> None:
+async def test_a_user_who_was_deactivated_in_the_meantime_is_rejected(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     with meanwhile(app, lambda: act_on(app, f"acme/users/{user_id}/deactivate")):
         assert (await app.sign_in(email)).code == "ACCOUNT_DISABLED"
 
 
-async def test_a_user_whose_client_was_suspended_meanwhile_is_refused(app: App) -> None:
+async def test_a_user_whose_client_was_suspended_in_the_meantime_is_rejected(app: App) -> None:
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)
     with meanwhile(app, lambda: act_on(app, f"{client}/suspend")):
@@ -53,7 +53,7 @@ async def test_a_password_is_changed_once_of_two_changes_at_a_time(app: App) -> 
     assert (await app.sign_in(email, "tundra-velvet-signal-64")).status == 401
 
 
-async def test_the_same_password_hashed_anew_meanwhile_still_lets_in(app: App) -> None:
+async def test_the_same_password_hashed_again_in_the_meantime_still_lets_in(app: App) -> None:
     """Two devices sign in at once, and both find the hash outdated."""
     for _ in range(3):
         _, email = await new_user(app, passwordHash=bcrypt_hash(PASSWORD))

@@ -129,7 +129,7 @@ async def test_sign_out_all_ends_every_session_of_the_caller_only(app: App, emai
 
 
 @rule("AUDIT-TRAIL")
-async def test_ends_stand_in_the_audit_trail(app: App) -> None:
+async def test_ends_are_in_the_audit_trail(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     one, two, three = [await keys_of(app, email) for _ in range(3)]
     await app.post(SIGN_OUT, token=one.token)
@@ -259,7 +259,7 @@ async def test_me_adds_up_the_permissions_of_several_roles(app: App) -> None:
     assert {"templates:edit", "jobs:execute"} < set(me["permissions"])
 
 
-async def test_ending_the_session_that_asks_takes_its_cookie_away(app: App) -> None:
+async def test_ending_the_session_that_asks_removes_its_cookie(app: App) -> None:
     signed_in = await app.sign_in()
     cookie = signed_in.cookie("session")
     own = (await app.me(cookie=cookie)).data["session"]["id"]

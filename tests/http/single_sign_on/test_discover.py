@@ -139,7 +139,7 @@ async def test_a_domain_that_is_claimed_and_not_proved_is_no_ones(app: App) -> N
     assert names(await ways(app, f"ada@{client}.example", client)) == ["okta", "partner"]
 
 
-async def test_what_is_switched_off_or_suspended_is_no_way_in(app: App) -> None:
+async def test_what_is_turned_off_or_suspended_is_no_way_in(app: App) -> None:
     client = await new_client(app)
     made = await add_provider(app, client, domains=[f"{client}.example"], oidc=OIDC)
     address = f"ada@{client}.example"
@@ -154,7 +154,7 @@ async def test_what_is_switched_off_or_suspended_is_no_way_in(app: App) -> None:
     assert suspended.text.replace(client, "") == unknown.text.replace("no-such-client", "")
 
 
-async def test_where_passwords_are_switched_off_it_says_so(app: App) -> None:
+async def test_where_passwords_are_turned_off_it_says_so(app: App) -> None:
     client = await new_client(app, passwordSignIn=False)
     await add_provider(app, client, domains=[f"{client}.example"], oidc=OIDC)
     for address, named in ((f"ada@{client}.example", ""), ("ada@elsewhere.example", client)):
@@ -162,7 +162,7 @@ async def test_where_passwords_are_switched_off_it_says_so(app: App) -> None:
 
 
 @matrix("email", [None, 7, "", "ab", "a" * 255, ["a@b.c"], "a@b.c\0", "\ud800@b.c"])
-async def test_what_is_no_text_is_a_mistake(app: App, email: Any) -> None:
+async def test_an_invalid_text_is_a_mistake(app: App, email: Any) -> None:
     check_refusal(await app.post(PATH, {"email": email}), 400, "VALIDATION_ERROR")
 
 

@@ -123,7 +123,7 @@ async def test_a_code_that_is_shown_again_ends_the_session_that_it_began(app: Ap
     assert of_code(await exchange(app, code)) == OVER
 
 
-async def test_twenty_who_show_one_code_at_once_get_one_session_at_most(app: App, op: Op, client: str) -> None:
+async def test_twenty_who_show_one_code_at_the_same_time_get_one_session_at_most(app: App, op: Op, client: str) -> None:
     code = await code_of(app, op, client)
     replies = await asyncio.gather(*(exchange(app, code) for _ in range(20)))
     assert [reply.status for reply in replies].count(200) == 1
@@ -134,7 +134,7 @@ async def test_twenty_who_show_one_code_at_once_get_one_session_at_most(app: App
 
 
 @matrix("code", ["x", "A" * 43, "é", "' OR 1=1 --", " ", "\u2028"])
-async def test_what_is_no_code_is_refused(app: App, code: str) -> None:
+async def test_an_invalid_code_is_rejected(app: App, code: str) -> None:
     assert of_code(await exchange(app, code)) == OVER
 
 
@@ -157,7 +157,7 @@ async def test_nearly_the_code_is_not_the_code(app: App, op: Op, client: str) ->
         *([], "x", {"code": "\ud800"}),
     ],
 )
-async def test_what_is_no_exchange_is_a_mistake(app: App, body: Any) -> None:
+async def test_an_invalid_exchange_is_a_mistake(app: App, body: Any) -> None:
     check_refusal(await app.post(EXCHANGE, body), 400, "VALIDATION_ERROR")
 
 
@@ -190,7 +190,7 @@ async def test_without_the_verifier_a_code_is_worth_nothing_and_used_up(
     assert "signed_in" not in [event.event for event in await trail(app, client)]
 
 
-async def test_a_verifier_for_a_code_that_was_asked_for_without_a_challenge_is_refused(
+async def test_a_verifier_for_a_code_that_was_asked_for_without_a_challenge_is_rejected(
     app: App, op: Op, client: str
 ) -> None:
     """PKCE downgrade (RFC 9700, section 2.1.1): an attacker began that sign-in, and passes its code to the victim's

@@ -63,7 +63,7 @@ async def test_a_code_from_before_a_deactivation_is_void_after_the_restore(app: 
         check_success(await exchange(app, await code_of(company, "ada")))
 
 
-async def test_both_at_once_wait_for_each_other_and_not_in_a_circle(app: App) -> None:
+async def test_both_at_the_same_time_wait_for_each_other_and_not_in_a_circle(app: App) -> None:
     async with oidc_provider(app) as company:
         data = check_success(await exchange(app, await code_of(company, "ada")))
         admin, path = await app.admin_token(), f"/api/admin/clients/{company.client}/users/{data['user']['id']}"

@@ -89,7 +89,7 @@ async def test_an_account_that_an_admin_confirmed_for_another_person_is_not_link
         assert await planted.identities() == ["confirmed"]
 
 
-async def test_what_was_dropped_stands_in_the_trail(app: App) -> None:
+async def test_what_was_dropped_is_in_the_audit_trail(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await account(team, company)
         await app.sign_in(planted.email, PASSWORD, team.client)
@@ -111,7 +111,7 @@ async def chosen_by_mail(planted: PlantedAccount) -> None:
     assert (await reset(planted.app, token, CHOSEN)).status == 200
 
 
-async def test_a_password_stays_that_was_chosen_by_a_link_in_an_e_mail_to_the_address(app: App) -> None:
+async def test_a_password_stays_that_was_chosen_by_a_link_in_an_email_to_the_address(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await account(team, company)
         await chosen_by_mail(planted)

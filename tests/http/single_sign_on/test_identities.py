@@ -40,7 +40,7 @@ def base(company: OidcProvider, user_id: int, *, inside: bool) -> str:
     return f"{clients}/users/{user_id}/identities"
 
 
-async def test_ones_own_list(app: App) -> None:
+async def test_the_callers_own_list(app: App) -> None:
     async with oidc_provider(app, displayName="The company", vouches=True) as company:
         user_id, email = await new_user(app, company.client)
         _, address = await new_user(app, company.client)
@@ -61,7 +61,7 @@ async def test_ones_own_list(app: App) -> None:
         assert listed["items"] == [row]
 
 
-async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
+async def test_one_unlinks_their_own_and_stays_signed_in(app: App) -> None:
     async with (
         oidc_provider(app, vouches=True) as company,
         oidc_provider(app, company.client, vouches=True) as other,
@@ -100,7 +100,7 @@ async def test_the_last_way_in_stays(app: App) -> None:
         check_refusal(await unlink(browser, second["id"]), 409, "CONFLICT")
 
 
-async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) -> None:
+async def test_who_came_in_by_it_is_out_when_its_user_removes_it(app: App) -> None:
     """A user who sees a foreign identity in the list removes it, and the sessions that it opened."""
     async with oidc_provider(app) as company:
         ada, other = await member(app, company.client), await member(app, company.client)
@@ -157,7 +157,7 @@ async def test_an_admin_unlinks_and_every_session_ends(app: App) -> None:
         assert [event.members["sessions_ended"] for event in events] == [2, 2]
 
 
-async def test_who_may_unlink_whose(app: App) -> None:
+async def test_who_can_unlink_whose(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company:
         staff = {role: (await member(app, company.client, role)).token for role in ("Admin", "User Admin", "Viewer")}
         client_admin, clerk = (

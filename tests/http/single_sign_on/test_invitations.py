@@ -85,7 +85,7 @@ async def test_it_is_open_for_three_days(app: App) -> None:
         assert check_no_one_got_in(begun) == CLOSED
 
 
-async def test_it_may_not_run_out_on_the_way(app: App) -> None:
+async def test_it_must_not_run_out_on_the_way(app: App) -> None:
     async with oidc_provider(app, createUsers=False) as company:
         user_id, _ = await new_user(app, company.client)
         token = await token_for(company, user_id)
@@ -155,7 +155,7 @@ async def test_a_deactivated_user_is_not_invited_and_not_let_in(app: App) -> Non
         assert check_no_one_got_in(late) == CLOSED
 
 
-async def test_who_may_invite_whom(app: App) -> None:
+async def test_who_can_invite_whom(app: App) -> None:
     async with oidc_provider(app) as company:
         people = {role: await member(app, company.client, role) for role in ("Admin", "User Admin", "Author", "Viewer")}
         for inviter in people:

@@ -135,7 +135,7 @@ async def test_a_saml_provider_vouches_for_its_own_domains_and_for_no_other(app:
     assert (await none.call(none.response("id-8", attributes={"email": [email]}))).code == "SSO_FAILED"
 
 
-async def test_what_was_linked_stands_in_the_trail(app: App) -> None:
+async def test_what_was_linked_is_in_the_audit_trail(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company:
         user_id, email = await new_user(app, company.client)
         await company.sign_in("ada", email)

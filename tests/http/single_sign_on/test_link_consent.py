@@ -59,7 +59,7 @@ async def test_the_own_account_gets_another_key(app: App) -> None:
         assert (event.subject, event.members["how"]) == (f"user:{owner.id}", "consent")
 
 
-async def test_a_bearer_may_begin_it_in_the_browser_that_goes_there(app: App) -> None:
+async def test_a_bearer_can_begin_it_in_the_browser_that_goes_there(app: App) -> None:
     async with oidc_provider(app, createUsers=False) as company:
         owner = await member(app, company.client)
         browser = Browser(app)
@@ -71,7 +71,7 @@ async def test_a_bearer_may_begin_it_in_the_browser_that_goes_there(app: App) ->
         assert (await session_of(await company.sign_in("ada")))["user"]["id"] == owner.id
 
 
-async def test_groups_count_at_once(app: App) -> None:
+async def test_groups_count_immediately(app: App) -> None:
     async with oidc_provider(app, groupRoles=[roles_line("ops", "Operator")]) as company:
         browser = browser_of(app, await member(app, company.client))
         await linked(browser, company, "ada", groups=["ops"])
@@ -200,7 +200,7 @@ async def test_another_browser_does_not_end_it(app: App) -> None:
             assert (await browser.send("GET", IDENTITIES)).data["items"] == []
 
 
-async def test_a_browser_in_which_someone_else_signed_in_meanwhile_links_to_the_one_who_asked(app: App) -> None:
+async def test_a_browser_in_which_someone_else_signed_in_in_the_meantime_links_to_the_one_who_asked(app: App) -> None:
     """The consent is the session's that began, and only while that lives."""
     async with oidc_provider(app) as company:
         first, second = [await member(app, company.client) for _ in range(2)]
@@ -212,7 +212,7 @@ async def test_a_browser_in_which_someone_else_signed_in_meanwhile_links_to_the_
         assert (await session_of(await company.sign_in("ada")))["user"]["id"] == first.id
 
 
-async def test_only_a_provider_of_the_own_client_that_is_on(app: App) -> None:
+async def test_only_a_provider_of_their_own_client_that_is_on(app: App) -> None:
     async with oidc_provider(app) as company, oidc_provider(app) as foreign:
         browser = browser_of(app, await member(app, company.client))
         check_refusal(await begin(browser, foreign), 404, "NOT_FOUND")

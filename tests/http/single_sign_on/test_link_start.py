@@ -41,7 +41,7 @@ async def begin(browser: Browser, token: str, provider: str, **options: object) 
 
 
 @rule("ONE-TIME-LINK")
-async def test_an_invited_person_comes_in_through_an_openid_provider(app: App) -> None:
+async def test_an_invited_person_can_sign_in_through_an_openid_provider(app: App) -> None:
     async with oidc_provider(app, createUsers=False) as company:
         user_id, token = await invitation(app, company.client)
         looked = check_success(await app.post(LOOK, {"token": token}))
@@ -58,7 +58,7 @@ async def test_an_invited_person_comes_in_through_an_openid_provider(app: App) -
 
 
 @pytest.mark.parametrize("binding", ["redirect", "post"])
-async def test_an_invited_person_comes_in_through_a_saml_provider(app: App, binding: str) -> None:
+async def test_an_invited_person_can_sign_in_through_a_saml_provider(app: App, binding: str) -> None:
     client = await new_client(app)
     company = await saml_provider(app, client, saml=BY_POST if binding == "post" else None, createUsers=False)
     user_id, token = await invitation(app, client)
@@ -90,7 +90,7 @@ def posted(page: str) -> tuple[str, str]:
     return request_id, fields["RelayState"]
 
 
-async def test_who_is_refused(app: App) -> None:
+async def test_who_is_rejected(app: App) -> None:
     async with oidc_provider(app, createUsers=False) as company, oidc_provider(app) as other:
         user_id, token = await invitation(app, company.client)
         base = f"/api/admin/clients/{company.client}/users/{user_id}"

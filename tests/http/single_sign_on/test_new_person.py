@@ -32,7 +32,7 @@ async def test_an_account_is_made_with_name_address_and_roles(app: App) -> None:
         assert events[0].members["roles"] == me["roles"]
 
 
-async def test_it_is_signed_in_as_the_same_one_from_then_on(app: App) -> None:
+async def test_it_is_signed_in_as_the_same_one_after_that(app: App) -> None:
     async with oidc_provider(app) as company:
         first = await session_of(await company.sign_in("ada", "ada@mail.example", given_name="Ada"))
         again = await session_of(await company.sign_in("ada", "ada@mail.example", given_name="Augusta"))
@@ -43,7 +43,7 @@ async def test_it_is_signed_in_as_the_same_one_from_then_on(app: App) -> None:
         assert row["how"] == "created-unvouched"
 
 
-async def test_without_leave_to_make_accounts_no_one_new_gets_in(app: App) -> None:
+async def test_without_leave_to_make_accounts_no_one_new_can_sign_in(app: App) -> None:
     async with oidc_provider(app, vouches=True, createUsers=False) as company:
         assert "creates no users" in await company.refused("ada", f"ada@{company.client}.example")
         assert await users_of(app, company.client) == {}
@@ -124,7 +124,7 @@ NAMES: list[tuple[dict[str, Any], tuple[str, str]]] = [
 
 
 @matrix(("claims", "expected"), NAMES)
-async def test_whatever_a_name_looks_like_its_user_gets_in(
+async def test_whatever_a_name_looks_like_its_user_can_sign_in(
     app: App, claims: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     async with oidc_provider(app) as company:
@@ -132,7 +132,7 @@ async def test_whatever_a_name_looks_like_its_user_gets_in(
         assert (user["firstName"], user["lastName"]) == expected
 
 
-async def test_names_in_saml_attributes_may_be_written_on_several_lines(app: App) -> None:
+async def test_names_in_saml_attributes_can_be_written_on_several_lines(app: App) -> None:
     okta = await saml_provider(app)
     names = {"firstName": ["Ada\n   Augusta\t"], "lastName": ["Love\u0085lace" + "x" * 200]}
     user = (await okta.call(okta.response("lines@mail.example", attributes=names))).data["user"]
@@ -150,7 +150,7 @@ async def test_without_a_role_no_account_is_made(app: App) -> None:
 
 
 @matrix("length", [256, 512, 513, 4000])
-async def test_a_long_saml_subject_is_kept_whole_or_refused(app: App, length: int) -> None:
+async def test_a_long_saml_subject_is_kept_whole_or_rejected(app: App, length: int) -> None:
     okta = await saml_provider(app)
     subject = "".join(chr(0x4E00 + (7919 * n) % 20000) for n in range(length))
     mail = {"email": [f"long-{length}@mail.example"]}
@@ -164,7 +164,7 @@ async def test_a_long_saml_subject_is_kept_whole_or_refused(app: App, length: in
     assert again.data["user"]["id"] == reply.data["user"]["id"]
 
 
-async def test_someone_new_at_two_providers_at_once_is_one_user_and_sees_no_conflict(app: App) -> None:
+async def test_someone_new_at_two_providers_at_the_same_time_is_one_user_and_sees_no_conflict(app: App) -> None:
     async with oidc_provider(app, vouches=True) as one, oidc_provider(app, one.client, vouches=True) as other:
         for number in range(3):
             ways = []

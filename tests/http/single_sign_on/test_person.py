@@ -57,7 +57,7 @@ async def test_subjects_are_compared_character_by_character(app: App, sub: str) 
 
 
 @rule("IDENTITY-KEY")
-async def test_claims_that_people_may_edit_name_no_one(app: App) -> None:
+async def test_claims_that_people_can_edit_name_no_one(app: App) -> None:
     """nOAuth: the owner of an account at a provider can write any address and name there."""
     async with oidc_provider(app) as company:
         victim, email = await new_user(app, company.client)

@@ -63,7 +63,7 @@ async def test_nor_does_one_with_dynamics(app: App) -> None:
     check_challenge_is_asked_for(await app.get(path))
 
 
-async def test_a_web_address_may_do_without(app: App) -> None:
+async def test_a_web_address_can_do_without(app: App) -> None:
     with provider(app.clock) as op:
         client = await new_client(app)
         await add_oidc(app, op, client, returnAddresses=[APP, WEB])

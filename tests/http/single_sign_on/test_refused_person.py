@@ -50,7 +50,7 @@ async def test_a_deactivated_user_is_told_so_and_not_let_in(app: App) -> None:
         await company.sign_in("ada")
 
 
-async def test_of_a_suspended_client_no_one_gets_in(app: App) -> None:
+async def test_of_a_suspended_client_no_one_can_sign_in(app: App) -> None:
     async with oidc_provider(app) as company:
         okta = await saml_provider(app, company.client)
         ada = await company.sign_in("ada", "ada@mail.example")
@@ -66,14 +66,14 @@ async def test_of_a_suspended_client_no_one_gets_in(app: App) -> None:
         await company.sign_in("ada")
 
 
-async def test_a_client_that_is_suspended_on_the_way_lets_no_one_in(app: App) -> None:
+async def test_a_client_that_is_suspended_on_the_way_signs_no_one_in(app: App) -> None:
     async with oidc_provider(app) as company:
         browser, address = await begun(app, company.op, company.client)
         await act_on(app, f"{company.client}/suspend")
         check_no_one_got_in(await browser.send("GET", address), 403, "ACCOUNT_DISABLED")
 
 
-async def test_a_provider_that_is_switched_off_begins_nothing_and_its_sessions_end(app: App) -> None:
+async def test_a_provider_that_is_turned_off_begins_nothing_and_its_sessions_end(app: App) -> None:
     async with oidc_provider(app) as company, oidc_provider(app, company.client) as other:
         ada = await company.sign_in("ada", "ada@mail.example")
         bob = await other.sign_in("bob", "bob@mail.example")
@@ -112,7 +112,7 @@ async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> R
 
 
 @matrix("act", ["switch-off", "delete"])
-async def test_one_that_is_gone_while_someone_is_there_lets_no_one_in(app: App, act: str) -> None:
+async def test_one_that_is_gone_while_someone_is_there_signs_no_one_in(app: App, act: str) -> None:
     async with oidc_provider(app) as company:
         ended = await during(company, lambda: act_on_provider(app, company.client, company.name, act))
         check_no_one_got_in(ended)
@@ -120,7 +120,7 @@ async def test_one_that_is_gone_while_someone_is_there_lets_no_one_in(app: App, 
         assert await users_of(app, company.client) == {}
 
 
-async def test_of_one_that_was_switched_off_on_the_way_nothing_is_asked(app: App) -> None:
+async def test_of_one_that_was_turned_off_on_the_way_nothing_is_asked(app: App) -> None:
     async with oidc_provider(app) as company:
         browser, address = await begun(app, company.op, company.client)
         await act_on_provider(app, company.client, company.name, "switch-off")
@@ -139,7 +139,7 @@ CHANGES: list[dict[str, Any]] = [
 
 
 @matrix("members", CHANGES)
-async def test_one_that_changes_while_someone_is_there_lets_no_one_in(app: App, members: dict[str, Any]) -> None:
+async def test_one_that_changes_while_someone_is_there_signs_no_one_in(app: App, members: dict[str, Any]) -> None:
     """A sign-in that began under older settings is rejected."""
     async with oidc_provider(app) as company:
         check_no_one_got_in(await during(company, lambda: company.change(**members)))
@@ -159,7 +159,7 @@ async def test_what_changes_before_someone_is_back_counts_already(app: App) -> N
 
 
 @matrix("public", [False, True], ids=["", "public"])
-async def test_a_code_of_the_former_issuer_is_not_taken_to_another(app: App, public: bool) -> None:
+async def test_a_code_of_the_earlier_issuer_is_not_taken_to_another(app: App, public: bool) -> None:
     """Code and verifier together are a sign-in: the one whom a User Admin put in its place would have both."""
     async with oidc_provider(app) as company:
         with provider(app.clock, alg="ES256", without_iss=True) as evil:
@@ -170,7 +170,7 @@ async def test_a_code_of_the_former_issuer_is_not_taken_to_another(app: App, pub
             assert evil.asked == []
 
 
-async def test_a_request_that_went_to_the_former_address_is_not_answered_by_another_key(app: App) -> None:
+async def test_a_request_that_went_to_the_earlier_address_is_not_answered_by_another_key(app: App) -> None:
     okta, other = await saml_provider(app, await new_client(app)), Idp(number=1)
     browser = Browser(app)
     request_id, relay_state = await okta.start(browser)

@@ -115,7 +115,7 @@ async def start(app: App, client: str, address: str, more: str = "", path: str =
 
 @rule("RETURN-ADDRESS")
 @matrix("address", HOSTILE)
-async def test_what_is_not_listed_is_refused_at_the_start(app: App, op: Op, client: str, address: str) -> None:
+async def test_what_is_not_listed_is_rejected_at_the_start(app: App, op: Op, client: str, address: str) -> None:
     for more in ("", "&response=code"):
         reply = await start(app, client, address, more)
         error = check_refusal(reply, 400, "VALIDATION_ERROR")

@@ -137,7 +137,7 @@ async def test_on_https_the_callback_is_there_too(app: App, secure: App, op: Op,
         assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(line.split("; ")), line
 
 
-async def test_a_provider_that_is_switched_off_is_no_way_in(app: App, op: Op) -> None:
+async def test_a_provider_that_is_turned_off_is_no_way_in(app: App, op: Op) -> None:
     client = await new_client(app)
     made = await add_oidc(app, op, client)
     path = f"/api/admin/clients/{client}/providers/{made['name']}"
@@ -174,7 +174,7 @@ async def test_a_provider_that_describes_itself_wrongly_gets_no_browser(
     assert failed["method"] == "oidc"
 
 
-async def test_a_wrong_query_is_refused_and_the_provider_not_asked(app: App, op: Op, client: str) -> None:
+async def test_a_wrong_query_is_rejected_and_the_provider_not_asked(app: App, op: Op, client: str) -> None:
     for query in (
         "response=token",
         "response=",
@@ -202,7 +202,7 @@ async def test_it_begins_by_get_alone(app: App, client: str) -> None:
             assert reply.headers["allow"] == "GET, HEAD"
 
 
-async def test_without_a_licence_nothing_begins_or_ends(app: App, op: Op, client: str, database_url: str) -> None:
+async def test_without_a_license_nothing_begins_or_ends(app: App, op: Op, client: str, database_url: str) -> None:
     browser, address = await begun(app, op, client)
     asked = len(op.asked)
     async with on_premise(database_url) as node:

@@ -194,7 +194,7 @@ async def test_the_same_person_at_two_clients_is_two_users(app: App, op: Op, cli
     assert len(set(ids)) == 2
 
 
-async def test_a_suspended_clients_people_do_not_get_in(app: App, op: Op) -> None:
+async def test_a_suspended_clients_people_cannot_sign_in(app: App, op: Op) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client)
     browser = Browser(app)

@@ -71,7 +71,7 @@ async def test_a_sign_in_without_a_time_proves_no_moment(company: Company) -> No
     check_refusal(await browser.send("DELETE", "/api/client/auth/identities/999999"), 403, "REAUTHENTICATION_REQUIRED")
 
 
-async def test_the_provider_is_asked_to_authenticate_anew_and_that_opens_the_act(company: Company) -> None:
+async def test_the_provider_is_asked_to_authenticate_again_and_that_opens_the_act(company: Company) -> None:
     company.app.clock.advance(3600)
     before = (await company.browser.me()).data["session"]["id"]
     address = check_success(await company.begin())["location"]
@@ -101,7 +101,7 @@ async def test_a_proof_counts_from_the_time_that_the_provider_says(company: Comp
 
 
 @rule("RECENT-PROOF")
-async def test_another_person_of_the_provider_proves_nothing(company: Company) -> None:
+async def test_another_person_of_the_provider_verifies_nothing(company: Company) -> None:
     await Browser(company.app).sign_in_oidc(company.op, company.provider, company.client)
     company.app.clock.advance(3600)
     mine = company.op.user
@@ -115,7 +115,7 @@ async def test_another_person_of_the_provider_proves_nothing(company: Company) -
 
 @rule("RECENT-PROOF")
 @matrix("ago", [600, 3600, None, "now", True])
-async def test_an_old_time_and_none_at_all_are_refused(company: Company, ago: Any) -> None:
+async def test_an_old_time_and_none_at_all_are_rejected(company: Company, ago: Any) -> None:
     company.app.clock.advance(3600)
     company.op.claims["auth_time"] = company.seconds_ago(ago) if type(ago) is int else ago
     check_refusal(await company.again(), 401, "SSO_FAILED")
@@ -145,13 +145,13 @@ async def test_a_foreign_browser_cannot_finish_it_and_an_answer_counts_once(comp
     check_refusal(await company.browser.send("GET", callback), 401, "SSO_FAILED")
 
 
-async def test_a_session_that_ended_meanwhile_is_not_proved(company: Company) -> None:
+async def test_a_session_that_ended_in_the_meantime_is_not_proved(company: Company) -> None:
     address = check_success(await company.begin())["location"]
     check_success(await company.browser.send("POST", "/api/client/auth/sign-out"))
     check_refusal(await company.browser.send("GET", company.op.visit(address)), 401, "SSO_FAILED")
 
 
-async def test_a_foreign_return_address_and_a_provider_without_an_identity_are_refused(company: Company) -> None:
+async def test_a_foreign_return_address_and_a_provider_without_an_identity_are_rejected(company: Company) -> None:
     check_refusal(await company.begin(returnTo="https://evil.example/"), 400, "VALIDATION_ERROR")
     check_refusal(await company.begin(provider="another"), 404, "NOT_FOUND")
     address = check_success(await company.begin())["location"]

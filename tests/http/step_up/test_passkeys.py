@@ -38,7 +38,7 @@ async def test_an_answer_counts_once(app: App) -> None:
     assert [detail["field"] for detail in wrong["details"]] == ["credential"]
 
 
-async def test_anothers_passkey_and_anothers_challenge_are_refused(app: App) -> None:
+async def test_anothers_passkey_and_anothers_challenge_are_rejected(app: App) -> None:
     ada, eve = await with_passkey(app), await with_passkey(app)
     await later(app, ada)
     public = check_success(await app.post(f"{AGAIN}/options", token=ada.token))["publicKey"]

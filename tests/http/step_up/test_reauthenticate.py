@@ -58,7 +58,7 @@ async def test_ten_minutes_after_the_password_it_is_asked_for_again(app: App) ->
     check_refusal(await act(app, token), 404, "NOT_FOUND")
 
 
-async def test_a_session_that_ends_meanwhile_is_not_proved(app: App) -> None:
+async def test_a_session_that_ends_in_the_meantime_is_not_proved(app: App) -> None:
     token, _ = await signed_in(await person(app))
     ends = partial(app.post, "/api/client/auth/sign-out", token=token)
     late = await app.send("POST", AGAIN, {"password": PASSWORD}, token=token, meanwhile=ends)
@@ -75,7 +75,7 @@ async def test_refresh_never_moves_the_proof(app: App) -> None:
     assert check_asked(await act(app, fresh)) == ["password"]
 
 
-async def test_a_wrong_password_proves_nothing_and_is_recorded(app: App) -> None:
+async def test_a_wrong_password_verifies_nothing_and_is_recorded(app: App) -> None:
     ada = await person(app)
     token, _ = await signed_in(ada)
     app.clock.advance(10 * MINUTE)
@@ -120,7 +120,7 @@ async def test_a_recovery_code_proves_it_once(app: App) -> None:
     check_refusal(await app.post(AGAIN, body, token=token), 401, "INVALID_CREDENTIALS")
 
 
-async def test_a_trusted_browser_proves_nothing_until_its_code(app: App) -> None:
+async def test_a_trusted_browser_verifies_nothing_until_its_code(app: App) -> None:
     ada, _, _ = await with_a_factor(app)
     assert ada.phone is not None
     due = await ada.challenge()
@@ -146,7 +146,7 @@ async def test_what_proves_too_little_or_too_much_is_no_attempt(app: App, body: 
     assert check_asked(await act(app, token)) == ["password"]
 
 
-async def test_anothers_password_code_and_recovery_code_are_refused(app: App) -> None:
+async def test_anothers_password_code_and_recovery_code_are_rejected(app: App) -> None:
     _, token, _ = await with_a_factor(app)
     eve, _, codes = await with_a_factor(app)
     assert eve.phone is not None

@@ -136,7 +136,7 @@ def without_request_id(reply: Reply) -> Any:
 
 
 @matrix("place", PLACES)
-async def test_what_is_anothers_is_like_what_never_was(
+async def test_what_is_anothers_looks_nonexistent(
     ours: Team, theirs: Team, own: Things, foreign: Things, place: str
 ) -> None:
     """For a user with every permission in their own client: the very same answer, and as many statements."""
@@ -228,7 +228,7 @@ def never(route: Route) -> dict[str, Any]:
 
 
 @matrix("route", ADDRESSES)
-async def test_anothers_address_is_like_one_that_never_was(
+async def test_anothers_address_looks_nonexistent(
     ours: Team, theirs: Team, own: Things, addressed: dict[str, Any], route: Route
 ) -> None:
     there = named_by(route, addressed)

@@ -88,7 +88,7 @@ async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: st
 
 
 @matrix("page", NAMING, ids=" ".join)
-async def test_anothers_page_is_like_one_that_never_was(app: App, page: tuple[str, str]) -> None:
+async def test_anothers_page_looks_nonexistent(app: App, page: tuple[str, str]) -> None:
     ours, theirs = [await new_team(app) for _ in range(2)]
     own, foreign = [await named(team, page[1]) for team in (ours, theirs)]
     await refused(ours, *page, foreign)

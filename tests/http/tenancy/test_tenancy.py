@@ -53,7 +53,7 @@ async def test_a_client_id_that_disagrees_is_forbidden(app: App) -> None:
 
 @rule("CLIENT-HEADER-NARROWS")
 @matrix("named", ODD)
-async def test_odd_spellings_and_lists_are_refused(app: App, named: str) -> None:
+async def test_odd_spellings_and_lists_are_rejected(app: App, named: str) -> None:
     signed_in = await app.sign_in()
     headers = {"X-Client-ID": named}
     for reply in (
@@ -87,7 +87,7 @@ async def test_nothing_else_selects_a_tenant(app: App) -> None:
 
 
 @rule("FOREIGN-IS-MISSING")
-async def test_another_users_session_is_like_one_that_never_existed(app: App) -> None:
+async def test_another_users_session_looks_nonexistent(app: App) -> None:
     token = (await app.sign_in()).data["token"]
     missing = await app.send("DELETE", "/api/client/auth/sessions/AAAAAAAAAAAAAAAAAAAAAA", token=token)
     check_refusal(missing, 404, "NOT_FOUND")
@@ -106,7 +106,7 @@ async def doomed(app: App) -> AsyncIterator[str]:
     await app.post("/api/admin/clients/globex/restore", token=await app.admin_token())
 
 
-async def test_a_suspended_clients_users_are_refused_at_once_by_every_key(app: App, doomed: str) -> None:
+async def test_a_suspended_clients_users_are_rejected_immediately_by_every_key(app: App, doomed: str) -> None:
     signed_in = await app.sign_in("author@globex.example")
     token, cookie, refresh_token = signed_in.data["token"], signed_in.cookie("session"), signed_in.data["refreshToken"]
     other = (await app.sign_in()).data["token"]
@@ -125,7 +125,7 @@ async def test_a_suspended_clients_users_are_refused_at_once_by_every_key(app: A
     check_success(await app.me(other))  # no one else is touched
 
 
-async def test_a_refused_sign_in_sets_no_cookie_and_opens_nothing(app: App, doomed: str) -> None:
+async def test_a_rejected_sign_in_sets_no_cookie_and_opens_nothing(app: App, doomed: str) -> None:
     admin = await app.admin_token()
     check_success(await app.post(f"{doomed}/suspend", token=admin))
     refused: Reply = await app.sign_in("viewer@globex.example")

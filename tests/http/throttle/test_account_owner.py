@@ -20,14 +20,14 @@ async def device_of(app: App, email: str, address: str = "203.0.113.5") -> str:
 
 
 @rule("THROTTLE-OWNER")
-async def test_a_device_that_signed_in_before_gets_in_while_anonymous_callers_wait(app: App, email: str) -> None:
+async def test_a_device_that_signed_in_before_can_sign_in_while_anonymous_callers_wait(app: App, email: str) -> None:
     device = await device_of(app, email)
     assert (await besiege(app, email)).status == 429
     assert (await guess(app, email, "198.51.100.77", PASSWORD)).status == 429
     assert (await guess(app, email, "198.51.100.77", PASSWORD, device)).status == 200
 
 
-async def test_a_device_gets_in_when_the_attack_comes_from_its_own_address(app: App, email: str) -> None:
+async def test_a_device_can_sign_in_when_the_attack_comes_from_its_own_address(app: App, email: str) -> None:
     device = await device_of(app, email, "203.0.113.6")
     for i in range(ADDRESS.free):
         await guess(app, f"spray-{i}@acme.example", "203.0.113.6")
@@ -37,7 +37,7 @@ async def test_a_device_gets_in_when_the_attack_comes_from_its_own_address(app: 
     assert (await guess(app, email, "203.0.113.6", PASSWORD, device)).status == 200
 
 
-async def test_an_address_that_signed_in_before_gets_in_while_anonymous_callers_wait(app: App, email: str) -> None:
+async def test_an_address_that_signed_in_before_can_sign_in_while_anonymous_callers_wait(app: App, email: str) -> None:
     await device_of(app, email, "203.0.113.7")
     assert (await besiege(app, email)).status == 429
     assert (await guess(app, email, "203.0.113.7", PASSWORD)).status == 200

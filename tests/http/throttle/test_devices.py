@@ -28,7 +28,7 @@ async def after(app: App, email: str, device: str, client: str = "acme") -> str 
 
 @rule("THROTTLE-OWNER")
 @matrix("marker", [MADE_UP, "x", MADE_UP + "0" * 64, MADE_UP + ".", "A" * 200])
-async def test_a_made_up_marker_is_replaced_and_worth_nothing_afterwards(app: App, marker: str) -> None:
+async def test_a_made_up_marker_is_replaced_and_worth_nothing_afterward(app: App, marker: str) -> None:
     """An attacker puts a known value into a victim's browser and waits until the victim signs in."""
     _, email = await new_user(app, password=PASSWORD)
     given = await after(app, email, marker)

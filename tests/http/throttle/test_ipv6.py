@@ -74,7 +74,7 @@ async def test_wider_networks_wait_less(app: App) -> None:
     assert waits == 15
 
 
-async def test_a_device_that_signed_in_before_gets_in_from_a_network_that_waits(app: App) -> None:
+async def test_a_device_that_signed_in_before_can_sign_in_from_a_network_that_waits(app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
     device = (await guess(app, email, "2001:db8:6:1::1", PASSWORD)).cookie("device")
     await hashed(app, subnets(150, 6, 256))

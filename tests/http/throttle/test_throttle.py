@@ -212,7 +212,7 @@ async def test_two_nodes_share_the_count(app: App, database_url: str, email: str
 
 
 @rule("AUDIT-TRAIL")
-async def test_being_throttled_stands_in_the_audit_trail(app: App) -> None:
+async def test_being_throttled_is_in_the_audit_trail(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     for _ in range(ORIGIN.free + 1):
         await guess(app, email, "198.51.100.15")

@@ -105,7 +105,7 @@ async def test_a_token_in_the_address_is_none(app: App, where: str) -> None:
     assert (await app.get("/api/client/auth/me" + where.format(token))).code == "UNAUTHENTICATED"
 
 
-async def test_a_role_that_was_taken_away_counts_at_once(app: App) -> None:
+async def test_a_role_that_was_removed_counts_immediately(app: App) -> None:
     token = (await app.sign_in("publisher@acme.example")).data["token"]
     user = f"/api/admin/clients/acme/users/{app.ids['publisher@acme.example']}/roles"
     assert "roles" not in claims_of(token)
@@ -148,21 +148,21 @@ def changed(claims: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 @rule("TOKEN-CLAIMS", "TOKEN-TIMES")
 @matrix("name", CLAIMS)
-async def test_claims_that_are_not_ours_are_refused_though_the_signature_is_good(app: App, name: str) -> None:
+async def test_claims_that_are_not_ours_are_rejected_though_the_signature_is_good(app: App, name: str) -> None:
     claims = {**claims_of((await keys_of(app)).token)}
     assert (await app.me(minted(app, claims))).status == 200
     reply = await app.me(minted(app, changed(claims, CLAIMS[name])))
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
-async def test_another_users_id_on_a_session_is_refused(app: App) -> None:
+async def test_another_users_id_on_a_session_is_rejected(app: App) -> None:
     other = app.ids["admin@acme.example"]
     claims = {**claims_of((await keys_of(app)).token), "id": other, "sub": str(other)}
     assert (await app.me(minted(app, claims))).code == "INVALID_TOKEN"
 
 
 @rule("TOKEN-TIMES")
-async def test_an_issue_time_in_the_future_is_refused_beyond_a_minute(app: App) -> None:
+async def test_an_issue_time_in_the_future_is_rejected_beyond_a_minute(app: App) -> None:
     claims = claims_of((await keys_of(app)).token)
     for ahead, status in ((60, 200), (61, 401), (FAR, 401)):
         shifted = {**claims, "iat": claims["iat"] + ahead, "exp": claims["exp"] + ahead}
@@ -171,7 +171,7 @@ async def test_an_issue_time_in_the_future_is_refused_beyond_a_minute(app: App) 
 
 @rule("TOKEN-SIZE")
 @matrix("member", ["exp", "id", "sid", "client", "iss", "x"])
-async def test_a_claim_given_twice_is_refused(app: App, member: str) -> None:
+async def test_a_claim_given_twice_is_rejected(app: App, member: str) -> None:
     claims = {**claims_of((await keys_of(app)).token), "x": 1}
     value = json.dumps(claims[member])
     doubled = json.dumps(claims)[:-1] + f', "{member}": {value}}}'
@@ -195,11 +195,11 @@ async def test_a_claim_given_twice_is_refused(app: App, member: str) -> None:
         '{"exp":' + "9" * 400 + "}",
     ],
 )
-async def test_a_signed_payload_that_is_no_set_of_claims_is_refused(app: App, payload: str) -> None:
+async def test_a_signed_payload_that_is_no_set_of_claims_is_rejected(app: App, payload: str) -> None:
     assert (await app.me(minted(app, payload))).code == "INVALID_TOKEN"
 
 
 @rule("TOKEN-TIMES")
-async def test_an_end_beyond_all_numbers_is_refused_or_harmless(app: App) -> None:
+async def test_an_end_beyond_all_numbers_is_rejected_or_harmless(app: App) -> None:
     claims = {**claims_of((await keys_of(app)).token), "exp": 10**400}
     assert (await app.me(minted(app, claims))).status in (200, 401)

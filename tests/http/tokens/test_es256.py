@@ -124,13 +124,13 @@ async def test_no_public_key_is_taken_for_a_secret(app: App, modern: App) -> Non
 
 
 @matrix("signature", [bytes(64), b"\xff" * 64, bytes(32), b"", bytes(63) + b"\x01"])
-async def test_weak_es256_signatures_are_refused(app: App, modern: App, signature: bytes) -> None:
+async def test_weak_es256_signatures_are_rejected(app: App, modern: App, signature: bytes) -> None:
     head, payload, _ = (await keys_of(modern)).token.split(".")
     assert (await modern.me(f"{head}.{payload}.{b64(signature)}")).code == "INVALID_TOKEN"
 
 
 @rule("TOKEN-KEYS")
-async def test_an_attackers_own_ec_key_is_refused(app: App, modern: App) -> None:
+async def test_an_attackers_own_ec_key_is_rejected(app: App, modern: App) -> None:
     fresh = await keys_of(modern)
     header = json.loads(unb64(fresh.token.split(".")[0]))
     mine = ECKey.generate_key("P-256")

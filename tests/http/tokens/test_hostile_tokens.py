@@ -68,7 +68,7 @@ async def test_with_hs256_the_header_is_these_bytes(app: App) -> None:
 
 @rule("TOKEN-ALGORITHM", "TOKEN-KEYS", "TOKEN-FORM", "TOKEN-NO-SECRET")
 @matrix("name", HEADERS)
-async def test_a_header_that_differs_by_a_byte_is_refused_though_the_key_is_ours(app: App, name: str) -> None:
+async def test_a_header_that_differs_by_a_byte_is_rejected_though_the_key_is_ours(app: App, name: str) -> None:
     claims = claims_of((await keys_of(app)).token)
     reply = await app.me(minted(app, claims, header=HEADERS[name]))
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
@@ -177,7 +177,7 @@ async def test_users_tokens_open_no_admin_route(app: App) -> None:
 
 
 @rule("TOKEN-PURPOSE")
-async def test_another_admins_id_on_a_session_is_refused(app: App) -> None:
+async def test_another_admins_id_on_a_session_is_rejected(app: App) -> None:
     admin = (await app.post("/api/admin/auth/sign-in", {"username": "root", "password": PASSWORD})).data
     own = claims_of(admin["token"])
     for number, status in ((own["id"], 200), (own["id"] + 1, 401)):

@@ -57,7 +57,7 @@ async def test_names_of_sessions_and_tokens_have_at_least_96_random_bits(app: Ap
         assert len({s[position] for s in sids}) > 1  # no part of it stands still
 
 
-async def test_deactivation_ends_all_sessions_of_a_user_at_once(app: App) -> None:
+async def test_deactivation_ends_all_sessions_of_a_user_immediately(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     sessions, other = [await keys_of(app, email) for _ in range(3)], await keys_of(app)
     await act_on(app, f"acme/users/{user_id}/deactivate")
@@ -67,7 +67,7 @@ async def test_deactivation_ends_all_sessions_of_a_user_at_once(app: App) -> Non
     assert await opened_by(app, other) == ["token", "cookie", "refresh token"]
 
 
-async def test_suspension_ends_all_sessions_of_a_client_at_once(app: App) -> None:
+async def test_suspension_ends_all_sessions_of_a_client_immediately(app: App) -> None:
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)
     keys, other = await keys_of(app, email, client=client), await keys_of(app)

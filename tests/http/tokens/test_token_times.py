@@ -59,7 +59,7 @@ async def test_a_token_is_good_from_its_nbf_on_give_or_take_a_minute(
 @PURPOSES
 @matrix("claim", ["nbf", "iat", "exp"])
 @matrix("value", WRONG, ids=repr)
-async def test_a_time_that_is_no_whole_number_is_refused(app: App, purpose: Purpose, claim: str, value: Any) -> None:
+async def test_a_time_that_is_no_whole_number_is_rejected(app: App, purpose: Purpose, claim: str, value: Any) -> None:
     reply = await shown(app, purpose, **{claim: value})
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
@@ -72,7 +72,7 @@ async def test_a_token_that_waits_for_its_time_becomes_good(app: App) -> None:
     assert (await app.me(token)).status == 200
 
 
-async def test_a_time_that_is_given_twice_is_refused(app: App) -> None:
+async def test_a_time_that_is_given_twice_is_rejected(app: App) -> None:
     claims = claims_of((await keys_of(app)).token)
     doubled = json.dumps({**claims, "nbf": 0})[:-1] + f', "nbf": {claims["iat"] + 3600}}}'
     assert (await app.me(minted(app, doubled))).code == "INVALID_TOKEN"

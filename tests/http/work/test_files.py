@@ -156,19 +156,19 @@ async def test_a_short_text_is_utf_8_to_its_end(app: App, data: bytes) -> None:
     check_refusal(await upload(app, await token_of(app), data, "text/plain", "a.txt"), 400, "VALIDATION_ERROR")
 
 
-async def test_a_text_may_be_cut_where_it_is_looked_at(app: App) -> None:
+async def test_a_text_can_be_cut_where_it_is_looked_at(app: App) -> None:
     data = b"a" * 511 + "ö".encode()
     assert (await upload(app, await token_of(app), data, "text/plain", "a.txt")).status == 201
 
 
-async def test_a_compressed_body_is_refused_for_that(app: App) -> None:
+async def test_a_compressed_body_is_rejected_for_that(app: App) -> None:
     headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
     reply = await app.send("POST", f"{PATH}?name=a", token=await token_of(app), content=PNG, headers=headers)
     check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
     assert "Content-Encoding" in reply.json["error"]["message"]
 
 
-async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_over_the_limit_is_rejected_and_leaves_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     narrow_files(monkeypatch, app, 2048)
     token = await token_of(app)
     assert (await upload(app, token, PNG[:2048])).status == 201
@@ -185,7 +185,7 @@ async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(app: App, mon
 
 
 @matrix("role", list(Role))
-async def test_who_may_upload_and_fetch(app: App, role: Role) -> None:
+async def test_who_can_upload_and_fetch(app: App, role: Role) -> None:
     token = await token_of(app, f"{SLUGS[role]}@acme.example")
     reply = await upload(app, token)
     if role in HOLDERS[Permission.JOBS_EXECUTE]:

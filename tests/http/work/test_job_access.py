@@ -54,7 +54,7 @@ async def variables_of(team: Team, act: str) -> dict[str, Any]:
 
 
 @matrix("act", ACTS)
-async def test_another_clients_job_is_like_one_that_never_was(ours: Team, theirs: Team, act: str) -> None:
+async def test_another_clients_job_looks_nonexistent(ours: Team, theirs: Team, act: str) -> None:
     job = await target(theirs, act)
     history = await log(theirs, job["id"])
     document, variables = ACTS[act][0], await variables_of(ours, act)

@@ -116,7 +116,7 @@ async def test_a_job_has_so_many_users_and_no_more(team: Team, template_id: int)
 
 
 @matrix("condition", [{"search": "x" * 201}, {"assetId": "x" * 201}, {"assetId": "a\x07"}])
-async def test_conditions_outside_the_limits_are_refused(team: Team, condition: dict[str, Any]) -> None:
+async def test_conditions_outside_the_limits_are_rejected(team: Team, condition: dict[str, Any]) -> None:
     for field, inner in (("jobs", "id"), ("jobsPage", "total")):
         document = f"query($filter: JobFilter) {{ {field}(filter: $filter) {{ {inner} }} }}"
         refused = await team.refused("Viewer", document, filter=condition)
@@ -124,7 +124,7 @@ async def test_conditions_outside_the_limits_are_refused(team: Team, condition: 
 
 
 @matrix("field", ["search", "assetId"])
-async def test_nul_in_a_condition_is_refused(team: Team, field: str) -> None:
+async def test_nul_in_a_condition_is_rejected(team: Team, field: str) -> None:
     document = f'{{ jobs(filter: {{{field}: "a\\u0000"}}) {{ id }} }}'
     refused = await team.refused("Viewer", document)
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", [field])

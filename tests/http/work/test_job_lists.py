@@ -218,7 +218,7 @@ async def test_records_and_history_go_on_from_a_number(full_team: Team) -> None:
 
 
 @matrix(("field", "have"), [("history", 5), ("records", 2)], ids=["history-table0", "records-table1"])
-async def test_what_is_too_much_at_once_is_refused(app: App, field: str, have: int) -> None:
+async def test_what_is_too_much_at_the_same_time_is_rejected(app: App, field: str, have: int) -> None:
     team = await new_team(app)
     await many_jobs(team, 51)
     await lengthen(team, field, have)

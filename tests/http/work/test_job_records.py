@@ -77,7 +77,7 @@ async def test_every_kind_comes_back_as_it_was_given(
 
 
 @matrix(("given", "field"), BAD.values(), ids=BAD.keys())
-async def test_what_is_no_value_is_refused_and_nothing_is_recorded(
+async def test_an_invalid_value_is_rejected_and_nothing_is_recorded(
     team: Team, job: dict[str, Any], given: dict[str, Any], field: str
 ) -> None:
     before = await read(team, job["id"])
@@ -87,7 +87,7 @@ async def test_what_is_no_value_is_refused_and_nothing_is_recorded(
 
 
 @matrix("value", ["1e400", "-1e999", "NaN", "Infinity", '"4"', "true", "1" + "0" * 400])
-async def test_what_is_no_finite_number_is_refused(team: Team, job: dict[str, Any], value: str) -> None:
+async def test_an_invalid_finite_number_is_rejected(team: Team, job: dict[str, Any], value: str) -> None:
     document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {{value: {value}}}) {{ number }} }}"
     before = await read(team, job["id"])
     assert (await team.refused("Operator", document)).code == "BAD_USER_INPUT"
@@ -100,14 +100,14 @@ async def test_what_is_no_finite_number_is_refused(team: Team, job: dict[str, An
 
 
 @matrix("field", ["text", "choice"])
-async def test_nul_is_refused_in_text(team: Team, job: dict[str, Any], field: str) -> None:
+async def test_nul_is_rejected_in_text(team: Team, job: dict[str, Any], field: str) -> None:
     given = f'{{{field}: "a\\u0000b"}}'
     document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {given}) {{ number }} }}"
     refused = await team.refused("Operator", document)
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", [field])
 
 
-async def test_a_file_is_evidence_and_stays_from_then_on(team: Team) -> None:
+async def test_a_file_is_evidence_and_stays_after_that(team: Team) -> None:
     job = await job_at(team, "IN_PROGRESS", done=1)
     file_id = await a_file(team)
 
@@ -140,7 +140,7 @@ async def test_a_file_that_is_not_there(team: Team, job: dict[str, Any], file_id
     assert await read(team, job["id"]) == before
 
 
-async def test_a_refused_record_leaves_its_file_unused(team: Team) -> None:
+async def test_a_rejected_record_leaves_its_file_unused(team: Team) -> None:
     job = await job_at(team, "IN_PROGRESS")
     file_id = await a_file(team)
     refused = await team.refused("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})

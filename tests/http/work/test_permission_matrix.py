@@ -103,7 +103,7 @@ def test_the_schema_says_for_each_operation_what_it_needs() -> None:
         assert str(field.description).endswith("Any role." if permission == ANYONE else f"Needs `{permission}`."), name
 
 
-def test_no_change_is_for_all_who_may_read() -> None:
+def test_no_change_is_for_all_who_can_read() -> None:
     """A call that needs no permission names nothing, so it is only about the caller."""
     needs = [(name, NEEDED_BY[name]) for name, (word, _) in operations().items() if word == "mutation"]
     needs += [(str(route), needed(route)) for route in WITH_PERMISSION if route.method != "GET"]
@@ -189,7 +189,7 @@ async def knock(team: Team, route: Route, have: Things, token: str) -> Reply:
     return await send(team.app, route, token, **named)
 
 
-async def test_files_reach_those_who_may_read_jobs(team: Team) -> None:
+async def test_files_reach_those_who_can_read_jobs(team: Team) -> None:
     number = await upload(team.app, (await team.member("Operator")).token)
     for role in HOLDERS["jobs:read"]:
         headers = {"Authorization": f"Bearer {(await team.member(role)).token}"}

@@ -62,7 +62,7 @@ async def target(team: Team, act: str) -> tuple[dict[str, Any], int]:
 
 @rule("FOREIGN-IS-MISSING")
 @matrix("act", ACTS)
-async def test_another_clients_thing_is_like_one_that_never_was(ours: Team, theirs: Team, act: str) -> None:
+async def test_another_clients_thing_looks_nonexistent(ours: Team, theirs: Team, act: str) -> None:
     template, foreign = await target(theirs, act)
     log = await moves(theirs, template["id"])
     document, _, _, variables = ACTS[act]

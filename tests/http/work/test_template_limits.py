@@ -72,7 +72,7 @@ async def test_what_is_within_the_limits_comes_back_as_it_was_given(team: Team, 
 
 
 @matrix(("given", "field"), BAD.values(), ids=BAD.keys())
-async def test_a_new_template_outside_the_limits_is_refused(team: Team, given: dict[str, Any], field: str) -> None:
+async def test_a_new_template_outside_the_limits_is_rejected(team: Team, given: dict[str, Any], field: str) -> None:
     before = await count(team)
     refused = await team.refused("Author", t.ADD, input=given)
     assert (refused.code, refused.fields, refused.path) == ("BAD_USER_INPUT", [field], ["addTemplate"])
@@ -80,7 +80,7 @@ async def test_a_new_template_outside_the_limits_is_refused(team: Team, given: d
 
 
 @matrix(("given", "field"), BAD.values(), ids=BAD.keys())
-async def test_a_change_outside_the_limits_is_refused(team: Team, given: dict[str, Any], field: str) -> None:
+async def test_a_change_outside_the_limits_is_rejected(team: Team, given: dict[str, Any], field: str) -> None:
     template = await add_template(team)
     version_id = template["latestVersion"]["id"]
     if field.startswith("steps"):
@@ -135,13 +135,13 @@ async def test_a_rejection_without_a_comment_is_no_valid_request(team: Team, var
 
 @matrix("field", ["templates { id }", "templatesPage { total }"])
 @matrix("search", ["x" * 201, "\\u0000"])
-async def test_a_search_outside_the_limits_is_refused(team: Team, search: str, field: str) -> None:
+async def test_a_search_outside_the_limits_is_rejected(team: Team, search: str, field: str) -> None:
     document = f'{{ {field.replace(" ", f"""(filter: {{search: "{search}"}}) """, 1)} }}'
     refused = await team.refused("Viewer", document)
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["search"])
 
 
-async def test_a_nul_that_a_document_spells_out_is_refused(team: Team) -> None:
+async def test_a_nul_that_a_document_spells_out_is_rejected(team: Team) -> None:
     """In the body's JSON no one gets one through; GraphQL has an escape of its own."""
     before = await count(team)
     for given, field in (

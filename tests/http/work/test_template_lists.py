@@ -89,7 +89,7 @@ async def test_a_cursor_belongs_to_its_order(sorted_team: Team) -> None:
 
 @matrix("value", [-(2**63), -(2**31) - 1, 2**31, 2**63 - 1, 2**63, 2**64, 2**70, 1.5, None, "x"])
 @matrix("sort", ["ID", "CHANGED_AT", "NAME"])
-async def test_a_cursor_that_someone_made_up_is_read_or_refused(sorted_team: Team, sort: str, value: Any) -> None:
+async def test_a_cursor_that_someone_made_up_is_read_or_rejected(sorted_team: Team, sort: str, value: Any) -> None:
     made_up = base64.urlsafe_b64encode(json.dumps(["templates", sort, value, 1]).encode()).decode().rstrip("=")
     reply = await sorted_team.send("Viewer", PLAIN, after=made_up, sort=sort)
     codes = [error["extensions"]["code"] for error in reply.json.get("errors", [])]
@@ -189,7 +189,7 @@ async def test_versions_and_history_go_on_from_a_number(app: App) -> None:
         assert (reply.json["data"], set(details)) == ({"template": None}, {field})
 
 
-async def test_what_is_too_much_at_once_is_refused(app: App) -> None:
+async def test_what_is_too_much_at_the_same_time_is_rejected(app: App) -> None:
     team = await new_team(app)
     await long_templates(team, 26, steps=200)
     document = "query($first: Int) { templates(first: $first) { latestVersion { steps { number } } } }"

@@ -67,7 +67,7 @@ async def test_two_different_acts_leave_what_the_log_says(team: Team, status: st
         assert (await read(team, template["id"]))["latestVersion"]["status"] == leads.get(done[-1], "SUBMITTED")
 
 
-async def test_a_name_that_two_give_at_once_is_one_of_theirs(team: Team) -> None:
+async def test_a_name_that_two_give_at_the_same_time_is_one_of_theirs(team: Team) -> None:
     template = await template_at(team, "DRAFT")
     names = [f"Name {number}" for number in range(6)]
     won = await at_once(team, *[("Author", t.UPDATE, {"id": template["id"], "input": {"name": n}}) for n in names])

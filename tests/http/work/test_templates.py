@@ -185,7 +185,7 @@ async def test_an_edit_replaces_all_steps_of_the_revision_that_it_was_made_from(
 
 
 @matrix("act", ["submit", "approve", "reject", "publish"])
-async def test_a_move_that_names_its_revision_is_refused_after_an_edit(team: Team, act: str) -> None:
+async def test_a_move_that_names_its_revision_is_rejected_after_an_edit(team: Team, act: str) -> None:
     """An approval is for the text that was read: if it was edited in the meantime, the approval does not count."""
     status = next(status for status, name in LEADS if name == act)
     draft = (await add_template(team))["latestVersion"]

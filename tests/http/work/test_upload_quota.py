@@ -52,7 +52,7 @@ def on_its_way(
     return slow_bodies.on_its_way(app, f"{PATH}?name=a.pdf", lines, PDF, bytes(size - SIZE))
 
 
-async def test_the_last_byte_fits_and_the_one_after_it_is_refused(narrow: App) -> None:
+async def test_the_last_byte_fits_and_the_one_after_it_is_rejected(narrow: App) -> None:
     token = await token_of(narrow)
     for _ in range(4):
         assert (await upload(narrow, token)).status == 201
@@ -98,7 +98,7 @@ async def test_what_was_broken_off_is_free_again(narrow: App) -> None:
 
 
 @rule("UPLOADS")
-async def test_a_user_uploads_four_at_once_and_a_client_sixteen(app: App) -> None:
+async def test_a_user_uploads_four_at_the_same_time_and_a_client_sixteen(app: App) -> None:
     first, *others, last = await operators(app, 5)
     async with contextlib.AsyncExitStack() as stack:
         of_first = [await stack.enter_async_context(on_its_way(app, first, 2 * SIZE)) for _ in range(4)]
@@ -146,7 +146,7 @@ async def test_one_client_takes_no_quota_of_another(narrow: App) -> None:
     assert (await upload(narrow, await token_of(narrow, "admin@globex.example"))).status == 201
 
 
-async def test_what_is_dropped_frees_quota_and_what_is_refused_takes_none(narrow: App) -> None:
+async def test_what_is_dropped_frees_quota_and_what_is_rejected_takes_none(narrow: App) -> None:
     token = await token_of(narrow)
     check_refusal(await upload(narrow, token, PDF * 6), 413, "PAYLOAD_TOO_LARGE")
     for _ in range(5):
@@ -159,7 +159,7 @@ async def test_what_is_dropped_frees_quota_and_what_is_refused_takes_none(narrow
     check_refusal(await upload(narrow, token), 413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_a_body_that_does_not_fit_is_refused_before_it_is_read(narrow: App) -> None:
+async def test_a_body_that_does_not_fit_is_rejected_before_it_is_read(narrow: App) -> None:
     token = await token_of(narrow)
     for _ in range(4):
         assert (await upload(narrow, token)).status == 201

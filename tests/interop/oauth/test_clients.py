@@ -148,7 +148,7 @@ async def test_authlib_with_a_secret(server: Server, node: App) -> None:
 
 
 @rule("SERVICE-TOKEN-SCOPE")
-async def test_a_disabled_account_is_refused_at_the_other_process_within_a_second(server: Server, node: App) -> None:
+async def test_a_disabled_account_is_rejected_at_the_other_process_within_a_second(server: Server, node: App) -> None:
     who = await new(node, "disabled")
     session = OAuth2Session(who.client_id, who.secret, token_endpoint_auth_method="client_secret_basic")
     token = session.fetch_token(f"{server.base}/oauth2/token", grant_type="client_credentials")["access_token"]

@@ -99,7 +99,7 @@ def test_no_host_of_one_is_another_ones(one: str, other: str) -> None:
     ],
     ids=range(19),
 )
-def test_what_is_no_environments_address(name: str, change: object) -> None:
+def test_an_invalid_environments_address(name: str, change: object) -> None:
     assert callable(change)
     assert not CLOUDS[name].is_organization(change(KNOWN[name][2]))
 
@@ -208,11 +208,11 @@ class TestOfOnesOwn:
             (f"{OWN} sts=https://x.example?y", "sts must be a URL"),
         ],
     )
-    def test_what_is_wrong_is_said(self, text: str, words: str) -> None:
+    def test_errors_are_named(self, text: str, words: str) -> None:
         with pytest.raises(ValueError, match=re.escape(words)):
             read_custom(text)
 
-    def test_on_this_machine_it_may_be_plain_http(self) -> None:
+    def test_on_this_machine_it_can_be_plain_http(self) -> None:
         text = "login=http://127.0.0.1:1 graph=http://localhost:2 dataverse=http://[::1]:3"
         assert read_custom(text).graph == "http://localhost:2"
 
@@ -229,7 +229,7 @@ class TestOfOnesOwn:
             assert clouds.discovery_of(issuer) is None
 
 
-def test_an_environments_pattern_of_ones_own_is_a_host() -> None:
+def test_an_environments_pattern_of_the_callers_own_is_a_host() -> None:
     cloud: Cloud = read_custom(OWN)
     assert cloud.is_organization("https://contoso.crm.dynamics.com")
     for address in (

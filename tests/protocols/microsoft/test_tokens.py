@@ -124,7 +124,7 @@ TABLE: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
 
 
 @matrix(("check_", "claims", "kinds"), TABLE)
-def test_what_is_refused_and_by_which_check(check_: str, claims: dict[str, Any], kinds: tuple[str, ...]) -> None:
+def test_what_is_rejected_and_by_which_check(check_: str, claims: dict[str, Any], kinds: tuple[str, ...]) -> None:
     for kind in kinds:
         assert why_not(good(kind, **claims)) == check_
 
@@ -162,14 +162,14 @@ def test_personal_accounts_never() -> None:
     assert why_not(payload, directory=CONSUMERS, guests=True) == "tid"
 
 
-def test_graph_tokens_and_tokens_of_ones_own_are_let_in_apart() -> None:
+def test_graph_tokens_and_tokens_of_the_callers_own_are_let_in_apart() -> None:
     assert why_not(good("graph"), graph_tokens=False) == "aud"
     assert why_not(good("api"), graph_tokens=False) == ""
     assert why_not(good("graph"), audiences=frozenset()) == ""
     assert why_not(good("api"), audiences=frozenset()) == "aud"
 
 
-def test_scopes_are_asked_of_tokens_of_ones_own_alone() -> None:
+def test_scopes_are_asked_of_tokens_of_the_callers_own_alone() -> None:
     assert why_not(good("api", scp="anything"), scopes=frozenset()) == ""
     assert why_not(good("graph", scp="User.Read")) == ""
     assert why_not(good("api", scp="b"), scopes=frozenset({"a", "b"})) == ""

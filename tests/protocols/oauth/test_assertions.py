@@ -28,7 +28,7 @@ def test_an_assertion_of_the_account_is_accepted(algorithm: str) -> None:
 
 
 @matrix("kind", ["JWT", "jwt", "client-authentication+jwt"])
-def test_its_type_may_be_named(kind: str) -> None:
+def test_its_type_can_be_named(kind: str) -> None:
     assert judged(MAKER.sign(MAKER.claims(), MAKER.header(typ=kind)))[0] == 7
 
 
@@ -39,7 +39,7 @@ def test_it_ends_within_five_minutes(exp: float) -> None:
 
 @rule("OAUTH-ASSERTION")
 @matrix("what", BROKEN)
-def test_a_broken_assertion_is_refused(what: str) -> None:
+def test_a_broken_assertion_is_rejected(what: str) -> None:
     with pytest.raises(InvalidClient) as refused:
         judged(BROKEN[what](MAKER))
     assert error_of(refused.value) == "invalid_client"
@@ -50,6 +50,6 @@ def test_there_are_enough_broken_ones() -> None:
     assert len(BROKEN) >= 20
 
 
-def test_the_request_may_not_name_another_client() -> None:
+def test_the_request_must_not_name_another_client() -> None:
     with pytest.raises(InvalidClient):
         judged(MAKER.right(), client_id="svc_8")

@@ -76,12 +76,12 @@ def test_a_colon_and_a_blank_in_a_secret_are_coded() -> None:
     assert read_authentication(basic("svc_7:a%3Ab+c"), {}) == ClientSecret("svc_7", "a:b c", "client_secret_basic")
 
 
-def test_a_secret_comes_in_the_form_as_it_is() -> None:
+def test_a_secret_can_sign_in_the_form_as_it_is() -> None:
     fields = {"client_id": "svc_7", "client_secret": "a%3Ab+c"}  # the form was decoded
     assert read_authentication(None, fields) == ClientSecret("svc_7", "a%3Ab+c", "client_secret_post")
 
 
-def test_an_assertion_comes_in_the_form() -> None:
+def test_an_assertion_can_sign_in_the_form() -> None:
     fields = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": "a.b.c"}
     assert read_authentication(None, fields) == ClientAssertion("", "a.b.c")
 

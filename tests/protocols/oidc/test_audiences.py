@@ -31,7 +31,7 @@ FOREIGN = [["manifest", "other"], ["other", "manifest"], ["manifest", ""], ["man
 @rule("OIDC-ID-TOKEN")
 @matrix("aud", [*FOREIGN, ["manifest", "manifest", "x"]])
 @matrix("azp", [{}, {"azp": "manifest"}])
-async def test_one_audience_more_is_refused_and_named(rp: RelyingParty, aud: list[str], azp: dict[str, str]) -> None:
+async def test_one_audience_more_is_rejected_and_named(rp: RelyingParty, aud: list[str], azp: dict[str, str]) -> None:
     [foreign] = set(aud) - {"manifest"}
     for audiences in ((), TRUSTED):
         reason = await outcome(rp, audiences, aud=aud, **azp)
@@ -39,7 +39,7 @@ async def test_one_audience_more_is_refused_and_named(rp: RelyingParty, aud: lis
         assert repr(foreign) in reason
 
 
-async def test_audiences_that_are_configured_are_no_reason_to_refuse(rp: RelyingParty) -> None:
+async def test_audiences_that_are_configured_are_no_reason_to_reject(rp: RelyingParty) -> None:
     for aud in (["manifest", *TRUSTED], [*TRUSTED, "manifest"], ["manifest", TRUSTED[0]], ["manifest"], "manifest"):
         assert await outcome(rp, TRUSTED, aud=aud) == ""
     assert await outcome(rp, TRUSTED, aud=["manifest", TRUSTED[0]], azp="manifest") == ""

@@ -46,7 +46,7 @@ async def test_a_wrong_secret_is_told_where_it_has_another_code(rp: RelyingParty
     assert (await found(rp))["bad"] == ["The client ID or the client secret is incorrect."]
 
 
-async def test_a_client_that_may_not_use_codes_is_told(rp: RelyingParty) -> None:
+async def test_a_client_that_must_not_use_codes_is_told(rp: RelyingParty) -> None:
     rp.op.token_error = "unauthorized_client"
     assert "authorization code flow" in (await found(rp))["bad"][0]
 
@@ -92,7 +92,7 @@ async def test_a_description_that_cannot_be_fetched_is_told(rp: RelyingParty, an
 
 
 @matrix("issuer", ["http://idp.example.com", "idp.example.com", "https://a b/", "https://u:p@idp.example"])
-async def test_an_issuer_that_may_not_be_called_is_told(rp: RelyingParty, issuer: str) -> None:
+async def test_an_issuer_that_must_not_be_called_is_told(rp: RelyingParty, issuer: str) -> None:
     (text,) = (await found(rp, issuer=issuer))["bad"]
     assert " must " in text
 

@@ -53,7 +53,7 @@ async def test_the_document_is_below_the_issuer(rp: RelyingParty, suffix: str, p
 
 @rule("OIDC-DISCOVERY")
 @matrix("named", ["{}/", "{} ", "{}?", "https://evil.example", "", None, 1, ["{}"]])
-async def test_a_document_of_another_issuer_is_refused(rp: RelyingParty, named: Any) -> None:
+async def test_a_document_of_another_issuer_is_rejected(rp: RelyingParty, named: Any) -> None:
     document = {"issuer": named.format(rp.op.issuer) if isinstance(named, str) else named}
     rp.op.answers["discovery"] = Answer.json({**(await _document(rp)), **document})
     with pytest.raises(OidcRefused, match="the issuer is"):
@@ -73,7 +73,7 @@ async def _document(rp: RelyingParty) -> dict[str, Any]:
     "address",
     [None, 1, "", "http://idp.example.com/x", "javascript:alert(1)", "https://a@b.example/", "//x", "https://"],
 )
-async def test_an_endpoint_that_may_not_be_used_is_refused(rp: RelyingParty, name: str, address: Any) -> None:
+async def test_an_endpoint_that_must_not_be_used_is_rejected(rp: RelyingParty, name: str, address: Any) -> None:
     rp.op.announced[name] = address
     with pytest.raises(OidcRefused, match=name):
         await rp.discover(rp.op.issuer)
@@ -88,7 +88,7 @@ async def test_a_hosted_installation_is_not_sent_into_its_own_network(rp: Relyin
     assert rp.op.asked == []
 
 
-async def test_an_endpoint_that_no_one_needs_is_left_out_when_it_may_not_be_used(rp: RelyingParty) -> None:
+async def test_an_endpoint_that_no_one_needs_is_left_out_when_it_must_not_be_used(rp: RelyingParty) -> None:
     rp.op.announced |= {"userinfo_endpoint": "http://idp.example.com/", "end_session_endpoint": "x:y"}
     found = await rp.discover(rp.op.issuer)
     assert (found.userinfo_endpoint, found.end_session_endpoint) == (None, None)

@@ -42,7 +42,7 @@ UNREADABLE = {repr(10**30): "claims: A number is out of range"}
 
 @rule("OIDC-ID-TOKEN")
 @matrix(("claim", "claims"), WRONG_CLAIMS)
-async def test_a_claim_that_is_not_as_it_must_be_is_refused(
+async def test_a_claim_that_is_not_as_it_must_be_is_rejected(
     rp: RelyingParty, claim: str, claims: dict[str, Any]
 ) -> None:
     why = UNREADABLE.get(repr(claims[claim]), claim)
@@ -57,7 +57,7 @@ async def test_the_trailing_slash_of_an_issuer_counts(rp: RelyingParty) -> None:
 
 @rule("OIDC-ID-TOKEN")
 @matrix("alg", ["none", "None", "NONE", "nOnE", "", "HS256", "HS512", "ES256K", "RSA1_5", "dir", "es256"])
-async def test_an_algorithm_that_proves_nothing_is_refused_though_discovery_lists_it(
+async def test_an_algorithm_that_verifies_nothing_is_rejected_though_discovery_lists_it(
     rp: RelyingParty, alg: str
 ) -> None:
     rp.op.announced["id_token_signing_alg_values_supported"] = ["ES256", alg]
@@ -71,12 +71,12 @@ async def test_an_algorithm_that_proves_nothing_is_refused_though_discovery_list
 
 
 @matrix("alg", [None, 1, True, [], ["ES256"], {"ES256": 1}])
-async def test_an_algorithm_that_is_no_text_is_refused(rp: RelyingParty, alg: Any) -> None:
+async def test_an_algorithm_that_is_no_text_is_rejected(rp: RelyingParty, alg: Any) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(alg=alg)))
     assert "signed with" in reason
 
 
-async def test_an_algorithm_that_discovery_does_not_list_is_refused_but_for_rs256(rp: RelyingParty) -> None:
+async def test_an_algorithm_that_discovery_does_not_list_is_rejected_but_for_rs256(rp: RelyingParty) -> None:
     rp.op.announced["id_token_signing_alg_values_supported"] = ["RS256"]
     assert "signed with" in await rp.refused_claims()
     rp.op.alg, rp.op.issuer = "RS256", rp.op.issuer + "/2"
@@ -114,7 +114,7 @@ async def test_a_key_is_used_for_its_own_algorithm_alone(rp: RelyingParty) -> No
 
 
 @rule("OIDC-ID-TOKEN")
-async def test_a_foreign_key_is_refused_under_any_name(rp: RelyingParty) -> None:
+async def test_a_foreign_key_is_rejected_under_any_name(rp: RelyingParty) -> None:
     foreign = new_key("ES256", kid=rp.op.key.kid)
     for header in (rp.header(), {"alg": "ES256"}):
 
@@ -135,7 +135,7 @@ async def test_a_kid_is_a_name_and_nothing_else(rp: RelyingParty, kid: str) -> N
 
 
 @matrix("kid", [None, 1, True, [], {}])
-async def test_a_kid_that_is_no_text_is_refused(rp: RelyingParty, kid: Any) -> None:
+async def test_a_kid_that_is_no_text_is_rejected(rp: RelyingParty, kid: Any) -> None:
     assert "kid" in await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(kid=kid)))
 
 
@@ -164,13 +164,13 @@ async def test_keys_that_a_token_brings_along_are_not_looked_at(rp: RelyingParty
     "member",
     [{"crit": ["exp"]}, {"crit": []}, {"crit": None}, {"b64": False}, {"b64": True}, {"crit": ["b64"], "b64": False}],
 )
-async def test_critical_and_unencoded_headers_are_refused(rp: RelyingParty, member: dict[str, Any]) -> None:
+async def test_critical_and_unencoded_headers_are_rejected(rp: RelyingParty, member: dict[str, Any]) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(**member)))
     assert reason == "ID token: header"
 
 
 @matrix("typ", ["at+jwt", "application/at+jwt", "logout+jwt", "LOGOUT+JWT", "secevent+jwt", "JWE", "", 1, None])
-async def test_another_kind_of_token_is_refused(rp: RelyingParty, typ: Any) -> None:
+async def test_another_kind_of_token_is_rejected(rp: RelyingParty, typ: Any) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(typ=typ)))
     assert "of type" in reason
 
@@ -225,13 +225,13 @@ SHAPES = {
 
 
 @matrix("change", SHAPES.values(), ids=SHAPES.keys())
-async def test_a_token_that_is_not_shaped_like_one_is_refused(rp: RelyingParty, change: Any) -> None:
+async def test_a_token_that_is_not_shaped_like_one_is_rejected(rp: RelyingParty, change: Any) -> None:
     reason = await rp.refused(lambda nonce: str(change(rp.token(rp.good(nonce)))))
     assert "three segments" in reason or "base64url" in reason
 
 
 @matrix("token", [None, 1, [], {}, True])
-async def test_a_token_that_is_no_text_is_refused(rp: RelyingParty, token: Any) -> None:
+async def test_a_token_that_is_no_text_is_rejected(rp: RelyingParty, token: Any) -> None:
     rp.op.token["id_token"] = token
     assert "three segments" in (await rp.refusal()).reason.text
 
@@ -249,25 +249,25 @@ TEXTS = {
 
 
 @matrix("text", TEXTS.values(), ids=TEXTS.keys())
-async def test_claims_that_two_readers_would_read_differently_are_refused(rp: RelyingParty, text: str) -> None:
+async def test_claims_that_two_readers_would_read_differently_are_rejected(rp: RelyingParty, text: str) -> None:
     reason = await rp.refused(lambda nonce: rp.token(text % json.dumps(rp.good(nonce))[1:-1]))
     assert reason.startswith("ID token: claims: ")
 
 
 @matrix("text", ['{"alg": "none", %s}', "[%s]", '{"x": NaN, %s}', '{"x": ' + "[" * 3000 + "]" * 3000 + ", %s}"])
-async def test_a_header_that_two_readers_would_read_differently_is_refused(rp: RelyingParty, text: str) -> None:
+async def test_a_header_that_two_readers_would_read_differently_is_rejected(rp: RelyingParty, text: str) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), text % json.dumps(rp.header())[1:-1]))
     assert reason.startswith("ID token: ")
     assert "signature" not in reason
 
 
 @rule("OIDC-ID-TOKEN")
-async def test_an_access_token_that_was_not_issued_with_it_is_refused(rp: RelyingParty) -> None:
+async def test_an_access_token_that_was_not_issued_with_it_is_rejected(rp: RelyingParty) -> None:
     for wrong in ("x", "", None, 1, "A" * 22):
         assert await rp.refused_claims(at_hash=wrong) == "ID token: at_hash"
 
 
-async def test_a_token_of_another_sign_in_is_refused(rp: RelyingParty) -> None:
+async def test_a_token_of_another_sign_in_is_rejected(rp: RelyingParty) -> None:
     first = await rp.begin()
     kept = rp.token(rp.good(first.nonce))
     assert await rp.refused(lambda nonce: kept) == "ID token: nonce"

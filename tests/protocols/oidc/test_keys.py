@@ -29,14 +29,14 @@ def public(key: Any, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not ...}
 
 
-async def test_a_new_key_is_found_at_once(rp: RelyingParty) -> None:
+async def test_a_new_key_is_found_immediately(rp: RelyingParty) -> None:
     await rp.sign_in()
     rp.op.rotate()
     await rp.sign_in()
     assert rp.op.count("keys") == 2
 
 
-async def test_a_new_key_of_the_same_name_is_found_at_once(rp: RelyingParty) -> None:
+async def test_a_new_key_of_the_same_name_is_found_immediately(rp: RelyingParty) -> None:
     rp.op.keys = [new_key("ES256", "one")]
     await rp.sign_in()
     rp.op.keys = [new_key("ES256", "one")]
@@ -62,7 +62,7 @@ async def test_unknown_keys_are_looked_for_once_a_minute(rp: RelyingParty) -> No
 
 @rule("JWKS-CACHE")
 @pytest.mark.usefixtures("patience")
-async def test_a_hundred_unknown_keys_at_once_are_one_fetch(rp: RelyingParty) -> None:
+async def test_a_hundred_unknown_keys_at_the_same_time_are_one_fetch(rp: RelyingParty) -> None:
     await rp.sign_in()
     answers = [await rp.begin() for _ in range(100)]
     foreign = new_key("ES256")
@@ -73,14 +73,14 @@ async def test_a_hundred_unknown_keys_at_once_are_one_fetch(rp: RelyingParty) ->
 
 
 @pytest.mark.usefixtures("patience")
-async def test_a_hundred_first_sign_ins_at_once_are_one_fetch_of_everything(rp: RelyingParty) -> None:
+async def test_a_hundred_first_sign_ins_at_the_same_time_are_one_fetch_of_everything(rp: RelyingParty) -> None:
     rp.op.delay = {"discovery": 0.05, "keys": 0.05}
     await asyncio.gather(*(rp.sign_in() for _ in range(100)))
     assert (rp.op.count("discovery"), rp.op.count("keys")) == (1, 1)
 
 
 @rule("JWKS-CACHE")
-async def test_a_key_that_was_taken_back_verifies_for_an_hour_at_most(rp: RelyingParty) -> None:
+async def test_a_key_that_was_revoked_verifies_for_an_hour_at_most(rp: RelyingParty) -> None:
     await rp.sign_in()
     old = rp.op.key
     rp.op.rotate()
@@ -151,7 +151,7 @@ async def test_a_kid_that_two_keys_share_is_told_apart_by_algorithm(rp: RelyingP
         {"ext": True, "d": "AA"},
     ],
 )
-async def test_a_key_may_say_less_or_more_than_it_must(rp: RelyingParty, changes: dict[str, Any]) -> None:
+async def test_a_key_can_say_less_or_more_than_it_must(rp: RelyingParty, changes: dict[str, Any]) -> None:
     key = rp.op.key
     unknown = [{"kty": "AKP", "kid": "pq", "pub": "x"}, {"kty": "oct", "k": "c2VjcmV0"}, {"kid": "nothing"}, 17, None]
     rp.op.published = {"keys": [*unknown, public(key, **changes)], "more": 1}

@@ -67,24 +67,24 @@ async def test_every_asymmetric_algorithm_is_verified_with_its_at_hash(rp: Relyi
         assert (await rp.sign_in())["at_hash"]
 
 
-async def test_eddsa_may_be_ed448(rp: RelyingParty) -> None:
+async def test_eddsa_can_be_ed448(rp: RelyingParty) -> None:
     rp.op.alg = "EdDSA"
     rp.op.keys = [new_key("EdDSA", curve="Ed448")]
     assert (await rp.sign_in())["at_hash"]
 
 
 @matrix("suffix", ["/", "/realms/acme", "/oauth2/default/", "/a/b"])
-async def test_an_issuer_may_have_a_path_and_end_in_a_slash(rp: RelyingParty, suffix: str) -> None:
+async def test_an_issuer_might_have_a_path_and_end_in_a_slash(rp: RelyingParty, suffix: str) -> None:
     rp.op.issuer += suffix
     assert (await rp.sign_in())["iss"] == rp.op.base + suffix
 
 
-async def test_a_provider_may_leave_iss_out_of_its_redirect(rp: RelyingParty) -> None:
+async def test_a_provider_can_leave_iss_out_of_its_redirect(rp: RelyingParty) -> None:
     rp.op.without_iss = True
     await rp.sign_in()
 
 
-async def test_a_provider_may_send_iss_without_announcing_it(rp: RelyingParty) -> None:
+async def test_a_provider_can_send_iss_without_announcing_it(rp: RelyingParty) -> None:
     rp.op.announced["authorization_response_iss_parameter_supported"] = None
     await rp.sign_in()
 

@@ -69,7 +69,7 @@ async def test_a_provider_that_takes_less_than_it_announces_is_understood_and_re
 
 
 @matrix(("status", "error"), [(401, "unauthorized_client"), (403, "unauthorized_client"), (403, "")])
-async def test_a_refusal_that_may_be_about_the_client_is_tried_in_the_other_way(
+async def test_a_refusal_that_can_be_about_the_client_is_tried_in_the_other_way(
     rp: RelyingParty, status: int, error: str
 ) -> None:
     rp.op.answers["token"] = Answer.json({"error": error}, status)
@@ -97,7 +97,7 @@ async def test_any_secret_arrives_as_it_is(rp: RelyingParty, secret: str) -> Non
         await rp.sign_in(authentication=method)
 
 
-async def test_a_wrong_secret_is_refused_with_a_sentence_about_the_set_up(rp: RelyingParty) -> None:
+async def test_a_wrong_secret_is_rejected_with_a_sentence_about_the_set_up(rp: RelyingParty) -> None:
     refused = await rp.refusal(client_secret="wrong")
     assert "invalid_client" in refused.reason.text
     assert "isn't set up correctly" in (refused.sentence or "")
@@ -147,7 +147,7 @@ async def test_an_error_with_status_200_is_an_error(rp: RelyingParty) -> None:
     ],
     ids=["500", "503", "429", "html", "nothing", "list", "twice", "redirect"],
 )
-async def test_what_is_no_answer_is_the_providers_fault(rp: RelyingParty, answer: Answer) -> None:
+async def test_an_invalid_answer_is_the_providers_fault(rp: RelyingParty, answer: Answer) -> None:
     rp.op.answers["token"] = answer
     with pytest.raises(Unreachable):
         await rp.sign_in()
@@ -155,17 +155,17 @@ async def test_what_is_no_answer_is_the_providers_fault(rp: RelyingParty, answer
 
 
 @matrix("kind", [None, "", "DPoP", "mac", 1, ["bearer"]])
-async def test_a_token_that_is_no_bearer_token_is_refused(rp: RelyingParty, kind: Any) -> None:
+async def test_a_token_that_is_no_bearer_token_is_rejected(rp: RelyingParty, kind: Any) -> None:
     rp.op.token["token_type"] = kind
     assert "token_type" in (await rp.refusal()).reason.text
 
 
 @matrix("token", [None, "", 1, "a b", "a\r\nX: y", "ü", "a" * 20_000])
-async def test_an_access_token_that_no_header_can_carry_is_refused(rp: RelyingParty, token: Any) -> None:
+async def test_an_access_token_that_no_header_can_carry_is_rejected(rp: RelyingParty, token: Any) -> None:
     rp.op.token["access_token"] = token
     assert "access token" in (await rp.refusal(frozenset({"groups"}))).reason.text
 
 
-async def test_tokens_without_an_id_token_are_refused(rp: RelyingParty) -> None:
+async def test_tokens_without_an_id_token_are_rejected(rp: RelyingParty) -> None:
     rp.op.token["id_token"] = None
     assert "ID token" in (await rp.refusal()).reason.text

@@ -18,7 +18,7 @@ async def test_an_id_token_of_16_kib_is_read(rp: RelyingParty) -> None:
     assert claims["sub"] == "subject-1"
 
 
-async def test_one_character_more_is_refused(rp: RelyingParty) -> None:
+async def test_one_character_more_is_rejected(rp: RelyingParty) -> None:
     assert "three segments" in await rp.refused(lambda nonce: _made(rp, nonce, 16_385))
 
 

@@ -30,7 +30,7 @@ async def test_all_calls_of_a_sign_in_share_one_budget(rp: RelyingParty) -> None
         await rp.redeem(answer, MUCH)
 
 
-async def test_a_provider_that_is_gone_is_told_at_once(rp: RelyingParty) -> None:
+async def test_a_provider_that_is_gone_is_told_immediately(rp: RelyingParty) -> None:
     with provider(rp.clock) as other:
         issuer = other.issuer
     with pytest.raises(Unreachable, match="cannot connect"):

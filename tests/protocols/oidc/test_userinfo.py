@@ -81,7 +81,7 @@ async def test_a_provider_without_userinfo_has_nothing_to_add(rp: RelyingParty) 
 
 
 @matrix("sub", ["admin", "SUBJECT-1", "subject-1 ", "", None, 1, ["subject-1"]])
-async def test_userinfo_about_someone_else_is_refused(rp: RelyingParty, sub: Any) -> None:
+async def test_userinfo_about_someone_else_is_rejected(rp: RelyingParty, sub: Any) -> None:
     rp.op.userinfo = {"sub": sub, "email": "eve@evil.example"}
     rp.op.only_in_userinfo = {"email"}
     assert "another user" in (await rp.refusal(EMAIL)).reason.text
@@ -102,7 +102,7 @@ REFUSED = {
 
 
 @matrix(("answer", "reason"), REFUSED.values(), ids=REFUSED.keys())
-async def test_userinfo_that_cannot_be_used_is_refused(rp: RelyingParty, answer: Answer, reason: str) -> None:
+async def test_userinfo_that_cannot_be_used_is_rejected(rp: RelyingParty, answer: Answer, reason: str) -> None:
     rp.op.answers["userinfo"] = answer
     assert reason in (await rp.refusal(frozenset({"groups"}))).reason.text
     await rp.sign_in(EMAIL)  # a person who needs nothing of it is not rejected
@@ -115,7 +115,7 @@ async def test_userinfo_with_a_fault_is_the_providers(rp: RelyingParty, answer: 
         await rp.sign_in(frozenset({"groups"}))
 
 
-async def test_a_forged_token_is_refused_before_userinfo_is_asked(rp: RelyingParty) -> None:
+async def test_a_forged_token_is_rejected_before_userinfo_is_asked(rp: RelyingParty) -> None:
     await rp.refused_claims(aud="other")
     assert rp.op.count("userinfo") == 0
 
@@ -129,7 +129,7 @@ def as_jwt(rp: RelyingParty, key: Any = None, *, header: dict[str, Any] | None =
 
 
 @matrix("aud", ["manifest", ["manifest"]])
-async def test_userinfo_may_be_signed(rp: RelyingParty, aud: Any) -> None:
+async def test_userinfo_can_be_signed(rp: RelyingParty, aud: Any) -> None:
     rp.op.only_in_userinfo = {"email"}
     rp.op.answers["userinfo"] = as_jwt(rp, aud=aud)
     assert (await rp.sign_in(EMAIL))["email"] == "eve@acme.example"
@@ -167,7 +167,7 @@ async def test_signed_userinfo_must_be_by_the_provider_for_us_about_the_person(
 
 
 @matrix("how", ["foreign key", "none", "HS256", "another algorithm"])
-async def test_userinfo_that_the_provider_did_not_sign_is_refused(rp: RelyingParty, how: str) -> None:
+async def test_userinfo_that_the_provider_did_not_sign_is_rejected(rp: RelyingParty, how: str) -> None:
     rp.op.only_in_userinfo = {"email"}
     if how == "foreign key":
         rp.op.answers["userinfo"] = as_jwt(rp, new_key("ES256"))

@@ -124,7 +124,7 @@ def test_an_answer_to_our_request() -> None:
     assert verdict(response(in_response_to="_r1"), no_unsolicited, "_r1").name_id == "alice@acme.example"
 
 
-def test_an_unsigned_envelope_may_leave_out_destination_and_issuer() -> None:
+def test_an_unsigned_envelope_can_leave_out_destination_and_issuer() -> None:
     text = response(destination=None, after=lambda tree: tree.remove(tree[0]))
     assert verdict(text).name_id == "alice@acme.example"
     refuse(response(destination=None, sign="response"), "Destination is none")

@@ -74,7 +74,7 @@ def test_members_that_do_not_fit(sign: str, members: dict[str, str | None], reas
         {"name_id_format": None},
     ],
 )
-def test_a_minute_of_skew_and_members_that_may_be_missing(members: dict[str, str | None]) -> None:
+def test_a_minute_of_skew_and_members_that_can_be_missing(members: dict[str, str | None]) -> None:
     assert verdict(response(IDP, **members)).name_id == "alice@acme.example"
 
 
@@ -143,7 +143,7 @@ def test_parts_that_are_missing_or_given_twice(edit: Callable[[Element], None], 
     refuse(response(before=edit, sign="response"), reason)
 
 
-def test_not_before_in_a_confirmation_is_kept_rather_than_refused() -> None:
+def test_not_before_in_a_confirmation_is_kept_rather_than_rejected() -> None:
     """SAML profiles forbid it, providers send it."""
     edit = change(f".//{A}SubjectConfirmationData", lambda found: found.set("NotBefore", at(-300)))
     assert verdict(response(before=edit)).name_id == "alice@acme.example"

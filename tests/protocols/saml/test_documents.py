@@ -60,7 +60,7 @@ def test_anything_but_elements_and_text(old: str, new: str, reason: str) -> None
 
 
 @matrix("content", [b"", b"no xml", b'{"saml": "json"}', b"<"])
-def test_what_is_no_xml(content: bytes) -> None:
+def test_an_invalid_xml(content: bytes) -> None:
     refuse(encode(content), "not well-formed")
 
 
@@ -117,7 +117,7 @@ def test_namespaces_that_make_canonical_forms_differ(xml: str, reason: str) -> N
     refuse(in_extensions(xml), reason)
 
 
-def test_prefixes_may_be_used_again_for_what_means_nothing_here() -> None:
+def test_prefixes_can_be_used_again_for_what_means_nothing_here() -> None:
     assert verdict(in_extensions('<a:x xmlns:a="urn:one"><a:y xmlns:a="urn:two"/></a:x>'))
 
 

@@ -80,7 +80,7 @@ def test_an_older_key_of_ours_still_reads() -> None:
     refuse(sealed(), "has no decryption key", POLICY._replace(decryption_keys=()))
 
 
-def test_the_old_padding_of_keys_is_refused_before_any_key_is_used() -> None:
+def test_the_old_padding_of_keys_is_rejected_before_any_key_is_used() -> None:
     refuse(sealed(Encryption(transport="rsa-1_5")), "key transport .*rsa-1_5.* is not allowed")
 
 

@@ -29,7 +29,7 @@ def numbered(tree: Element, number: int) -> Element:
 
 @rule("SAML-SHAPE")
 @matrix("sign", ["assertion", "response", "both"])
-def test_a_forged_element_is_refused_in_every_place_of_a_genuine_response(sign: str) -> None:
+def test_a_forged_element_is_rejected_in_every_place_of_a_genuine_response(sign: str) -> None:
     document = decode(response(sign=sign))
     genuine = etree.fromstring(document)
     tried = 0
@@ -51,7 +51,7 @@ def test_a_forged_element_is_refused_in_every_place_of_a_genuine_response(sign: 
 
 @rule("SAML-SHAPE")
 @matrix("sign", ["assertion", "response", "both"])
-def test_the_signature_is_refused_in_every_place_but_its_own(sign: str) -> None:
+def test_the_signature_is_rejected_in_every_place_but_its_own(sign: str) -> None:
     document = decode(response(sign=sign))
     genuine = etree.fromstring(document)
     signed = P + "Response" if sign == "response" else A + "Assertion"

@@ -68,7 +68,7 @@ def test_the_request() -> None:
     assert root[0].text == AUDIENCE
 
 
-def test_a_request_to_prove_anew() -> None:
+def test_a_request_to_prove_again() -> None:
     root = etree.fromstring(saml.authn_request("_r1", NOW_MS, SSO, 'a"<&b', ACS, force=True))
     assert root.get("ForceAuthn") == "true"
     assert root[0].text == 'a"<&b'

@@ -48,7 +48,7 @@ def test_each_format_can_be_imported(kind: str) -> None:
 
 
 @matrix("kind", REFUSED)
-def test_what_is_no_hash_or_costs_too_much_is_neither_imported_nor_computed(kind: str) -> None:
+def test_an_invalid_hash_or_costs_too_much_is_neither_imported_nor_computed(kind: str) -> None:
     assert why_refused(REFUSED[kind])
     assert not imported_hashes.verify(REFUSED[kind], b"x")
 

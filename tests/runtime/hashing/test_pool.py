@@ -46,7 +46,7 @@ async def test_hashes_are_made_in_other_processes_of_lower_priority(pool: HashPo
     assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids] == [min(19, here + NICE)] * 2
 
 
-async def test_there_are_as_many_workers_as_were_needed_at_once(pool: HashPool) -> None:
+async def test_there_are_as_many_workers_as_were_needed_at_the_same_time(pool: HashPool) -> None:
     counts = [len(pool._workers)]
     for at_once in (1, 1, 2, 6, 1):
         await asyncio.gather(*(tag(pool) for _ in range(at_once)))
@@ -65,7 +65,7 @@ async def test_more_than_the_queue_holds_is_overloaded_and_the_rest_is_answered(
     assert await tag(pool)
 
 
-async def test_what_waits_is_refused_once_it_is_in_vain_and_taken_again_later() -> None:
+async def test_what_waits_is_rejected_once_it_is_in_vain_and_taken_again_later() -> None:
     is_in_vain = False
     pool = HashPool(builds.choose().folders, lambda: is_in_vain, workers=1, limit=10, buffer_kib=64)
     await pool.start()
@@ -101,7 +101,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_job_answered(pool: Ha
     assert killed not in {w.process.pid for w in pool._workers}
 
 
-async def test_parameters_that_argon2_refuses_fail_that_job_alone(pool: HashPool) -> None:
+async def test_parameters_that_argon2_rejects_fail_that_job_alone(pool: HashPool) -> None:
     with pytest.raises(HashFailed):
         await pool.tag(b"password", SALT, memory=8, passes=1, lanes=16, length=32)
     assert await tag(pool)
@@ -158,7 +158,7 @@ def test_a_build_that_does_not_work_is_passed_over(monkeypatch: pytest.MonkeyPat
         builds.choose()
 
 
-async def test_a_job_that_kills_its_workers_is_refused_after_the_second(
+async def test_a_job_that_kills_its_workers_is_rejected_after_the_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise, it would restart workers without end, and others would wait."""

@@ -55,7 +55,7 @@ def made(name: str, language: str) -> Email:
     return MADE[name](READER._replace(language=language))
 
 
-def test_every_e_mail_is_among_them() -> None:
+def test_every_email_is_among_them() -> None:
     written = {
         name
         for module in (emails, emails)

@@ -178,7 +178,7 @@ async def test_tls_from_the_start(tls: ssl.SSLContext, trusted: None) -> None:
 
 @rule("OUTGOING")
 @matrix("from_the_start", [False, True])
-async def test_a_certificate_that_no_one_vouches_for_is_refused(
+async def test_a_certificate_that_no_one_vouches_for_is_rejected(
     tls: ssl.SSLContext, log: Log, from_the_start: bool
 ) -> None:
     with MailServer(tls=tls, is_tls_from_the_start=from_the_start, users=USER) as server:
@@ -187,7 +187,7 @@ async def test_a_certificate_that_no_one_vouches_for_is_refused(
     assert "CERTIFICATE_VERIFY_FAILED" in log.lines[0]["reason"]
 
 
-async def test_a_certificate_of_another_name_is_refused(tls: ssl.SSLContext, trusted: None, log: Log) -> None:
+async def test_a_certificate_of_another_name_is_rejected(tls: ssl.SSLContext, trusted: None, log: Log) -> None:
     with MailServer(tls=tls, is_tls_from_the_start=True) as server:
         assert not await sent(mail_of(server.settings, log))
     assert "IP address mismatch" in log.lines[0]["reason"]
@@ -201,7 +201,7 @@ async def test_a_wrong_password_is_told_without_it(log: Log) -> None:
     assert "wrong-one" not in str(log.lines)
 
 
-async def test_a_recipient_that_is_refused_is_told_without_the_address(log: Log) -> None:
+async def test_a_recipient_that_is_rejected_is_told_without_the_address(log: Log) -> None:
     with MailServer(refuses="550 no such mailbox ada@engines.example") as server:
         assert not await sent(mail_of(server.settings, log))
     assert log.lines[0]["reason"] == "SMTPRecipientsRefused: 550"

@@ -133,7 +133,7 @@ async def test_a_hostile_answer_is_unreachable(
         await get(calls, site.url())
 
 
-async def test_an_answer_may_come_in_some_pieces(site: Site, outgoing: Outgoing) -> None:
+async def test_an_answer_can_can_sign_in_some_pieces(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(chunks=(b"x", FEW, 0))
     assert (await get(outgoing, site.url())).body == b"x" * FEW
 
@@ -223,7 +223,7 @@ async def test_a_request_that_changes_something_is_sent_once(site: Site, outgoin
     assert len(site.asked) == 1
 
 
-async def test_a_connection_that_was_closed_meanwhile_costs_a_get_nothing(site: Site, outgoing: Outgoing) -> None:
+async def test_a_connection_that_was_closed_in_the_meantime_costs_a_get_nothing(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(body=b"{}")
     site.first = Answer(raw=b"")
     assert (await get(outgoing, site.url())).status == 200
@@ -243,7 +243,7 @@ async def test_a_slow_provider_does_not_keep_the_others_waiting(site: Site, outg
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_a_client_whose_calls_are_not_answered_is_refused_soon(site: Site, outgoing: Outgoing) -> None:
+async def test_a_client_whose_calls_are_not_answered_is_rejected_soon(site: Site, outgoing: Outgoing) -> None:
     site.answers["/wait"] = Answer(body=b"{}")
     waiting = [asyncio.create_task(get(outgoing, site.url("/wait"))) for _ in range(MOST_AT_ONCE)]
     await asyncio.sleep(0)
@@ -255,7 +255,7 @@ async def test_a_client_whose_calls_are_not_answered_is_refused_soon(site: Site,
     assert {(await task).status for task in waiting} == {200}
 
 
-async def test_of_many_calls_at_once_each_gets_its_turn(site: Site, outgoing: Outgoing) -> None:
+async def test_of_many_calls_at_the_same_time_each_gets_its_turn(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(body=b"{}")
     replies = await asyncio.gather(*(get(outgoing, site.url()) for _ in range(3 * MOST_AT_ONCE)))
     assert {reply.status for reply in replies} == {200}

@@ -120,7 +120,7 @@ async def test_a_name_that_leads_into_our_own_network_is_not_called(secure: Secu
     assert asked == []
 
 
-async def test_a_name_that_changes_its_mind_is_checked_anew_for_each_connection(
+async def test_a_name_that_changes_its_mind_is_checked_again_for_each_connection(
     secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     socket, asked, shown = secure
@@ -136,7 +136,7 @@ async def test_a_name_that_changes_its_mind_is_checked_anew_for_each_connection(
     assert len(asked) == 2
 
 
-async def test_of_several_addresses_only_those_that_may_be_called_are_tried(
+async def test_of_several_addresses_only_those_that_can_be_called_are_tried(
     secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     socket, asked, shown = secure
@@ -155,7 +155,7 @@ async def test_localhost_is_this_machine_whatever_its_name_server_says() -> None
 
 
 @rule("OUTGOING")
-async def test_a_certificate_that_no_one_vouches_for_is_refused(secure: Secure) -> None:
+async def test_a_certificate_that_no_one_vouches_for_is_rejected(secure: Secure) -> None:
     socket, asked, _ = secure
     outgoing = Outgoing(PRIVATE, resolve=Names(["127.0.0.1"]))
     with pytest.raises(Unreachable, match=r"TLS: .*self-signed"):
@@ -165,7 +165,7 @@ async def test_a_certificate_that_no_one_vouches_for_is_refused(secure: Secure) 
 
 
 @rule("OUTGOING")
-async def test_a_certificate_for_another_name_is_refused(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_certificate_for_another_name_is_rejected(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
     outgoing = Outgoing(PRIVATE, resolve=Names(["127.0.0.1"]))

@@ -54,7 +54,7 @@ def test_a_mark_at_the_beginning_of_an_answer_is_overlooked() -> None:
         b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
     ],
 )
-def test_anything_else_is_refused(raw: bytes) -> None:
+def test_anything_else_is_rejected(raw: bytes) -> None:
     with pytest.raises(ValueError):
         parse(raw)
 

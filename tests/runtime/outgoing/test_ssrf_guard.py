@@ -89,7 +89,7 @@ def test_the_host_header_names_host_and_port_as_given() -> None:
         "https://login.example.com/" + "a" * 2048,
     ],
 )
-def test_what_is_no_address_of_a_provider_is_refused(url: str) -> None:
+def test_an_invalid_address_of_a_provider_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match=r"must|[Pp]ort|IP"):
         split(url)
 
@@ -131,16 +131,16 @@ def test_an_address_that_is_not_public_needs_leave(address: str) -> None:
 
 @matrix("address", NEVER)
 @matrix("allowed", [EVERYWHERE, NOWHERE])
-def test_what_is_no_server_at_all_is_never_called(address: str, allowed: PrivateTargets) -> None:
+def test_an_invalid_server_at_all_is_never_called(address: str, allowed: PrivateTargets) -> None:
     assert refusal("idp.example", address, allowed)
 
 
 @matrix("address", PUBLIC)
-def test_a_public_address_may_be_called(address: str) -> None:
+def test_a_public_address_can_be_called(address: str) -> None:
     assert not refusal("idp.example", address, NOWHERE)
 
 
-def test_a_name_of_this_machine_that_leads_elsewhere_is_refused() -> None:
+def test_a_name_of_this_machine_that_leads_elsewhere_is_rejected() -> None:
     assert refusal("localhost", "10.0.0.1", EVERYWHERE)
     assert refusal("x.localhost", "8.8.8.8", EVERYWHERE)
     assert not refusal("localhost", "::1", EVERYWHERE)
@@ -157,7 +157,7 @@ def test_a_name_of_this_machine_that_leads_elsewhere_is_refused() -> None:
         ({"MANIFEST_OUTGOING_PRIVATE": "off"}, False),
     ],
 )
-def test_who_may_name_private_addresses(environment: dict[str, str], allowed: bool) -> None:
+def test_who_can_name_private_addresses(environment: dict[str, str], allowed: bool) -> None:
     assert load(environment).private_targets == PrivateTargets(allowed)
 
 
@@ -204,7 +204,7 @@ def test_a_list_that_is_none_stops_the_start(text: str) -> None:
 
 
 @matrix("url", ["https://10.0.0.1/", "https://[::1]/", "http://localhost:1/", "https://x.localhost/"])
-def test_a_provider_at_such_an_address_is_refused_when_it_is_configured(url: str) -> None:
+def test_a_provider_at_such_an_address_is_rejected_when_it_is_configured(url: str) -> None:
     with pytest.raises(ValueError, match="MANIFEST_OUTGOING_PRIVATE"):
         Outgoing(load(HOSTED)).check(url)
     Outgoing(Settings()).check(url)

@@ -58,7 +58,7 @@ def test_a_value_is_what_stands_there(tmp_path: Path) -> None:
 
 @rule("SETTINGS-SAFE")
 @matrix(("text", "why"), REFUSED)
-def test_what_another_reader_would_take_differently_is_refused(tmp_path: Path, text: str, why: str) -> None:
+def test_what_another_reader_would_take_differently_is_rejected(tmp_path: Path, text: str, why: str) -> None:
     path, environ = _file(tmp_path, f"MANIFEST_PORT_=1\n{text}\n"), dict[str, str]()
     with pytest.raises(SettingsError, match=why) as refused:
         adopt(path, environ)
@@ -80,7 +80,7 @@ def test_a_command_runs_nothing_of_it(tmp_path: Path) -> None:
 
 @pytest.mark.processes
 @rule("SETTINGS-SAFE")
-def test_a_setting_that_the_environment_gives_differently_is_refused(tmp_path: Path) -> None:
+def test_a_setting_that_the_environment_gives_differently_is_rejected(tmp_path: Path) -> None:
     path = _file(tmp_path, "MANIFEST_TOKEN_ISSUER=secret-1\n")
     refused = run(tmp_path, "--env-file", path, "doctor", MANIFEST_TOKEN_ISSUER="secret-2")
     assert refused.status == 2

@@ -30,7 +30,7 @@ REACHABLE = ["0.0.0.0", "::", "", "192.0.2.7", "auth.example.com", "::ffff:0.0.0
 @rule("DEVIATION-COOKIE-NAME")
 @matrix("host", REACHABLE)
 @matrix("url", INSECURE)
-def test_an_insecure_public_address_is_refused_where_others_reach_the_listener(host: str, url: str) -> None:
+def test_an_insecure_public_address_is_rejected_where_others_reach_the_listener(host: str, url: str) -> None:
     given = {"MANIFEST_HOST": host, "MANIFEST_PUBLIC_URL": url}
     with pytest.raises(SettingsError) as refused:
         check_listener(load(given))
@@ -44,7 +44,7 @@ def test_an_insecure_public_address_is_refused_where_others_reach_the_listener(h
 
 @matrix("host", ["127.0.0.1", "::1", "localhost", "127.0.0.9"])
 @matrix("url", INSECURE)
-def test_a_loopback_listener_may_have_any_public_address(host: str, url: str) -> None:
+def test_a_loopback_listener_might_have_any_public_address(host: str, url: str) -> None:
     check_listener(load({"MANIFEST_HOST": host, "MANIFEST_PUBLIC_URL": url}))
 
 
@@ -88,7 +88,7 @@ def test_a_cookie_is_secure_unless_the_address_is_plain_http_however_it_is_spell
         ((), {"MANIFEST_HOST": "0.0.0.0", "MANIFEST_WORKERS": "2"}),
     ],
 )
-def test_such_a_start_is_refused_with_one_line_and_leaves_nothing(
+def test_such_a_start_is_rejected_with_one_line_and_leaves_nothing(
     tmp_path: Path, arguments: tuple[str, ...], settings: dict[str, str]
 ) -> None:
     result = run(tmp_path, "serve", *arguments, **settings)
@@ -98,7 +98,7 @@ def test_such_a_start_is_refused_with_one_line_and_leaves_nothing(
     assert not (tmp_path / "data").exists()
 
 
-def test_the_only_function_that_listens_refuses_too() -> None:
+def test_the_only_function_that_listens_rejects_too() -> None:
     with pytest.raises(SettingsError, match="MANIFEST_INSECURE_PUBLIC_URL"):
         uvicorn_server.run(load({"MANIFEST_HOST": "0.0.0.0"}))
 

@@ -141,7 +141,7 @@ def test_every_setting_with_bounds_is_in_the_table_or_free() -> None:
 
 
 @matrix("addresses", ["login=x", "login=https://login.example", "mars=https://mars.example", "https://x"])
-def test_a_wrong_cloud_of_ones_own_stops_the_start_too(addresses: str, tmp_path: Path) -> None:
+def test_a_wrong_cloud_of_the_callers_own_stops_the_start_too(addresses: str, tmp_path: Path) -> None:
     cloud = {"MANIFEST_MICROSOFT_CLOUD": "custom", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": addresses}
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path), **cloud})
     with pytest.raises(SettingsError, match=r"^MANIFEST_MICROSOFT_CUSTOM_CLOUD: .+$"):

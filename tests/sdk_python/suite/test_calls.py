@@ -39,7 +39,7 @@ def test_a_backend_passes_on_the_address_of_its_user_with_sign_ins_alone() -> No
     assert "mfst_key_x" not in seen[1][1]
 
 
-def test_me_tells_what_the_user_may_do(auth: ManifestAuth) -> None:
+def test_me_tells_what_the_user_can_do(auth: ManifestAuth) -> None:
     me = auth.me()
     assert me["user"]["email"] == EMAIL
     assert me["client"]["identifier"] == "acme"
@@ -53,7 +53,7 @@ def test_graphql_gives_data(auth: ManifestAuth) -> None:
     assert auth.graphql("{ me { email } }")["me"] == {"email": EMAIL}
 
 
-def test_a_wrong_password_is_refused_by_its_class(server: Server) -> None:
+def test_a_wrong_password_is_rejected_by_its_class(server: Server) -> None:
     with ManifestAuth(server.base_url, client="acme") as auth, pytest.raises(errors.InvalidCredentials) as refused:
         auth.sign_in(EMAIL, "not the password")
     assert (refused.value.code, refused.value.status) == ("INVALID_CREDENTIALS", 401)

@@ -84,7 +84,7 @@ def token(fake: FakeManifestAuth, name: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {auth.sign_in(f'{name}@acme.example', 'secret').tokens.access_token}"}
 
 
-async def test_who_may_is_let_in_and_others_are_refused(app: Any, fake: FakeManifestAuth) -> None:
+async def test_who_can_is_let_in_and_others_are_rejected(app: Any, fake: FakeManifestAuth) -> None:
     olga, vic = token(fake, "olga"), token(fake, "vic")
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://api.example") as http:
@@ -101,7 +101,7 @@ async def test_who_may_is_let_in_and_others_are_refused(app: Any, fake: FakeMani
         assert (await http.get("/who", headers=vic)).status_code == 401
 
 
-async def test_fastapi_refuses_in_the_servers_envelope(verifier: TokenVerifier, fake: FakeManifestAuth) -> None:
+async def test_fastapi_rejects_in_the_servers_envelope(verifier: TokenVerifier, fake: FakeManifestAuth) -> None:
     app = FastAPI()
     require = Guard(app, verifier)
 

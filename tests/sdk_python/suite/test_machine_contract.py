@@ -42,7 +42,7 @@ def test_a_key_calls_as_its_machine(server: Server, machine: Machine) -> None:
             auth.call("POST", "/api/client/auth/sign-out")
 
 
-def test_a_key_that_is_not_right_is_refused(server: Server) -> None:
+def test_a_key_that_is_not_right_is_rejected(server: Server) -> None:
     with ManifestAuth(server.base_url, auth=ApiKeyAuth(server.base_url, "mfst_key_no")) as auth:
         with pytest.raises(errors.InvalidToken):
             auth.me()
@@ -63,7 +63,7 @@ def test_a_token_calls_as_its_machine_within_its_scope(server: Server, machine: 
     assert token.expires_at - token.renew_at == pytest.approx(180)
 
 
-def test_a_token_that_is_refused_is_renewed_once(server: Server, machine: Machine) -> None:
+def test_a_token_that_is_rejected_is_renewed_once(server: Server, machine: Machine) -> None:
     credentials = by_secret(server, machine)
     first = credentials.token()
     credentials._held.put(replace(first, access_token=f"{first.access_token[:-8]}AAAAAAAA"))

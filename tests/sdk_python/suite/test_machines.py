@@ -64,7 +64,7 @@ def test_what_a_disabled_account_holds_is_dead(fake: Counting, service: FakeServ
             auth.me()
 
 
-def test_a_key_that_is_not_right_is_refused(fake: Counting) -> None:
+def test_a_key_that_is_not_right_is_rejected(fake: Counting) -> None:
     with ManifestAuth(fake.base_url, auth=ApiKeyAuth(fake.base_url, "mfst_key_no"), transport=fake.transport) as auth:
         with pytest.raises(errors.InvalidToken):
             auth.me()

@@ -85,7 +85,7 @@ def test_a_session_outlives_a_server_that_never_answers(
         assert http.get(f"{proxy.base_url}{ME}").status_code == 200
 
 
-def test_a_server_that_is_not_there_is_told_at_once_and_costs_no_session(server: Server) -> None:
+def test_a_server_that_is_not_there_is_told_immediately_and_costs_no_session(server: Server) -> None:
     gone = Proxy(server.base_url)
     gone.close()
     session = SessionAuth(replace(server.expired_tokens(), base_url=gone.base_url))

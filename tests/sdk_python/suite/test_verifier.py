@@ -79,7 +79,7 @@ def test_it_tells_of_keys_and_service_tokens_too(asked: Asked) -> None:
         assert (caller.client_id, caller.permissions) == (service.client_id, frozenset({"users:read"}))
 
 
-async def test_a_sign_out_is_seen_at_once(asked: Asked) -> None:
+async def test_a_sign_out_is_seen_immediately(asked: Asked) -> None:
     verifier = asked.verifier()
     assert (await verifier.averify(asked.token)).username == "ada@acme.example"
     asked.auth.sign_out()
@@ -131,7 +131,7 @@ def test_tokens_for_others_do_not_count(asked: Asked) -> None:
 @pytest.mark.parametrize("options", [
     {"cache_seconds": 61}, {"cache_seconds": -1}, {"mode": "both"}, {"mode": "jwks"}, {"credentials": None},
 ])  # fmt: skip
-def test_what_does_not_go_together_is_refused(asked: Asked, options: dict[str, Any]) -> None:
+def test_what_does_not_go_together_is_rejected(asked: Asked, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"cache_seconds|mode|introspection"):
         asked.verifier(**options)
 
@@ -174,7 +174,7 @@ async def test_keys_verify_without_a_call_for_each_token() -> None:
     assert keys.fetches == 1
 
 
-def test_what_the_keys_did_not_sign_is_refused() -> None:
+def test_what_the_keys_did_not_sign_is_rejected() -> None:
     keys, stranger = Keys(), ECKey.generate_key("P-256", {"kid": "one"})
     good = keys.sign()
     head, body, signature = good.split(".")

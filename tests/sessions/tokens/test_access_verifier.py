@@ -65,7 +65,7 @@ async def test_ours_is_told_by_the_header_alone(app: App) -> None:
     assert not verified.is_ours("mak_x")
 
 
-async def test_what_was_refused_is_not_remembered(app: App) -> None:
+async def test_what_was_rejected_is_not_remembered(app: App) -> None:
     claims = claims_of((await keys_of(app)).token)
     forged = minted(app, {**claims, "aud": "another"})
     for _ in range(2):
@@ -100,7 +100,7 @@ async def test_what_was_verified_for_one_purpose_is_not_remembered_for_another(a
 
 
 @matrix("value", ["NaN", "Infinity", "-Infinity"])
-async def test_what_is_no_json_is_refused_in_a_claim_that_no_one_reads_too(app: App, value: str) -> None:
+async def test_an_invalid_json_is_rejected_in_a_claim_that_no_one_reads_too(app: App, value: str) -> None:
     payload = json.dumps(claims_of((await keys_of(app)).token))
     assert (await app.me(minted(app, payload[:-1] + ', "x": 1}'))).status == 200
     check_refusal(await app.me(minted(app, payload[:-1] + f', "x": {value}}}')), 401, "INVALID_TOKEN")

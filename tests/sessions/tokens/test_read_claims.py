@@ -58,7 +58,7 @@ def _strictly(payload: bytes) -> Claims | None:
 
 
 @matrix("payload", [USUAL, *OTHERS], ids=lambda payload: repr(payload[-60:]))
-def test_it_reads_what_the_strict_parser_reads_and_refuses_what_that_refuses(payload: bytes) -> None:
+def test_it_reads_what_the_strict_parser_reads_and_rejects_what_that_rejects(payload: bytes) -> None:
     try:
         found: Claims | None = read_claims(payload)
     except ValueError:
@@ -66,7 +66,7 @@ def test_it_reads_what_the_strict_parser_reads_and_refuses_what_that_refuses(pay
     assert found == _strictly(payload)
 
 
-def test_a_member_that_is_given_twice_is_refused() -> None:
+def test_a_member_that_is_given_twice_is_rejected() -> None:
     for payload in _doubled():
         with pytest.raises(strict_json.DuplicateMember):
             read_claims(payload)

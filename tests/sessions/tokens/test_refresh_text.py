@@ -42,7 +42,7 @@ def test_any_of_the_keys_will_do_and_none_will_not() -> None:
             verify_refresh(keys, TOKEN, 0)
 
 
-def test_a_version_that_we_do_not_know_is_refused_though_the_code_is_right() -> None:
+def test_a_version_that_we_do_not_know_is_rejected_though_the_code_is_right() -> None:
     """Signed with the key as tokens are, by what a later release might mean something else with."""
     raw = base64.urlsafe_b64decode(TOKEN.removeprefix("mrt_"))
     body, mac = raw[:-32], raw[-32:]

@@ -21,8 +21,8 @@ from manifest_auth.text.canonical import check_name
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 
-# An attacker who finds a new server first cannot do that. There is one code at a time, valid for an hour, void once
-# there is an admin.
+# An attacker who finds a new server first can't create an admin without it. There is one code at a time, valid for an
+# hour, void once there is an admin.
 
 LENGTH, LIFE_S = 16, HOUR  # 69 bits
 _NAME = "setup_code"
@@ -42,7 +42,7 @@ def is_first_needed(unit: SystemUnit) -> bool:
 
 
 def find_setup_code(unit: SystemUnit, now: int) -> SetupCode | None:
-    """The code that is valid now; else None."""
+    """The current valid code, or None."""
     return _read(installation_values.get(unit, _NAME), now)
 
 
@@ -59,7 +59,8 @@ def is_setup_code(stored: SetupCode | None, shown: str) -> bool:
 
 
 def lock_setup_code(unit: SystemUnit, now: int) -> SetupCode | None:
-    """As :func:`find_setup_code`, locked: no other transaction uses it, or creates an admin, until this one ends."""
+    """Like :func:`find_setup_code`, but locked: no other transaction uses it, or creates an admin, until this one
+    ends."""
     return _read(installation_values.lock(unit, _NAME), now)
 
 
@@ -78,7 +79,7 @@ def _hash(code: str) -> str:
 
 
 # System admins run the installation and belong to no tenant. Their tokens have separate keys, audience and tables, so
-# they open no route for users, nor the reverse.
+# they don't open routes for users, and users' tokens don't open theirs.
 
 _A, _S = system_admins.c, admin_sessions.c
 
@@ -182,7 +183,7 @@ def check_username(username: str) -> None:
 
 
 def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
-    """The new admin's id; a setup code is void from then on. Raises ValidationError, Conflict when the name is
+    """Creates an admin, which voids the setup code. Returns the id. Raises ValidationError, Conflict when the name is
     taken."""
     void_setup_code(unit)
     check_username(username)
@@ -229,12 +230,12 @@ def read(unit: SystemUnit, session_id: str) -> AdminSession | None:
 
 
 def proved(unit: SystemUnit, session_id: str, now: int) -> None:
-    """Records that password and code were verified now, of a session with tokens or with a cookie."""
+    """Records that password and code were verified now, for a session with tokens or with a cookie."""
     unit.change(_PROVED, sid=session_id, now=now)
 
 
 def advance(unit: SystemUnit, session_id: str, before: str, after: str, now: int) -> bool:
-    """As :func:`manifest_auth.sessions.advance`."""
+    """Like :func:`manifest_auth.sessions.advance`."""
     return unit.change(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
 
 

@@ -1,4 +1,4 @@
-"""Management of system admins by other system admins, of the networks that can call, and of their console sessions."""
+"""Management of system admins by other system admins, of the allowed networks, and of their console sessions."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 
-# The transaction locks all active admins and reads the acting one again: of two admins who disable each other at once,
-# the second one is rejected. The last active admin cannot be disabled.
+# The transaction locks all active admins and reads the acting one again: if two admins disable each other at the same
+# time, the second one is rejected. The last active admin cannot be disabled.
 
 _A, _S = system_admins.c, admin_sessions.c
 
@@ -91,7 +91,7 @@ _OPEN = global_(
 
 
 def open_sessions(unit: SystemUnit, admin_id: int, now: int) -> list[OwnSession]:
-    """The open sessions of an admin, at most 100, the one used last first."""
+    """The open sessions of an admin, at most 100, most recently used first."""
     return unit.all(_OPEN, of_id=admin_id, now=now)
 
 
@@ -107,12 +107,12 @@ def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:
         session = read(unit, ctx.admin.session_id)
         if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):
             raise InvalidToken(reason="the acting admin was disabled meanwhile")
-        ctx.may_end = True  # one who disables the own account, or ends all sessions
+        ctx.may_end = True  # an admin can disable their own account or end all sessions
     return active
 
 
 def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
-    """The admin, locked. ``own``: the message where an admin must not do this to the own account.
+    """The admin, locked. ``own``: the error message if admins can't do this to their own account.
 
     Raises NotFound, InvalidToken, Conflict, ReauthenticationRequired.
     """
@@ -175,7 +175,7 @@ def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
 
 
 def sign_out_all(unit: SystemUnit, ctx: Request, admin_id: int) -> int:
-    """Ends all sessions of an admin; how many there were. Raises NotFound, InvalidToken."""
+    """Ends all sessions of an admin. Returns how many there were. Raises NotFound, InvalidToken."""
     get_managed(unit, ctx, admin_id)
     ended = end_all(unit, admin_id, "ended", ctx.now)
     audit.record_installation(unit, ctx, Event.SIGNED_OUT_ALL, f"admin:{admin_id}", sessions=ended)
@@ -187,14 +187,13 @@ def set_password(unit: SystemUnit, admin_id: int, password_hash: str) -> None:
 
 
 def end_all(unit: SystemUnit, admin_id: int, reason: str, now: int, *, but: str = "") -> int:
-    """Ends the open sessions of an admin, except ``but``; how many there were."""
+    """Ends the open sessions of an admin, except ``but``. Returns how many there were."""
     return unit.change(_END_ALL, of_id=admin_id, but=but, reason=reason, now=now)
 
 
-# Where both are set, an address must be in both, so no request can lift the environment's limit.
-#
-# The setting is cached like a principal (``sessions/principals.py``): with SQLite until the next commit, with
-# PostgreSQL until a change is announced, and not at all while announcements might be lost.
+# Where both are set, an address must be in both, so no request can remove the environment's limit. The setting is
+# cached like a principal (``sessions/principals.py``): with SQLite until the next commit, with PostgreSQL until a
+# change is announced, and not at all while announcements might be lost.
 
 _NAME = "admin_addresses"
 _CHANGED = Announcement("installation", _NAME)
@@ -212,8 +211,8 @@ def normalised(text: str) -> str:
 
 
 def set_addresses(unit: SystemUnit, text: str) -> None:
-    """Limits the admin routes to the networks (as from :func:`normalised`), from the commit on; other nodes follow
-    within a second. Empty: only the environment's limit."""
+    """Limits the admin routes to the networks (as from :func:`normalised`), effective with the commit, and within a
+    second on other nodes. Empty: only the environment's limit."""
     if text:
         installation_values.put(unit, _NAME, text)
     else:
@@ -339,12 +338,13 @@ def begin(unit: SystemUnit, session_id: str, cookie: str, now: int, until: int) 
 
 
 async def look_up(store: Store, cookie: str) -> ConsoleSession | None:
-    """The session of a cookie, alive or not, by a key read of the store, never from a cache; None: there is none."""
+    """The session of a cookie, alive or not, read from the database by its key, never from a cache. None if there is
+    none."""
     return await store.look_up(_BY_COOKIE, cookie_hash=cookie_hash(cookie))
 
 
 def find(unit: SystemUnit, cookie: str) -> ConsoleSession | None:
-    """As :func:`look_up`, inside a unit of work."""
+    """Like :func:`look_up`, but inside a unit of work."""
     return unit.first(_BY_COOKIE, cookie_hash=cookie_hash(cookie))
 
 

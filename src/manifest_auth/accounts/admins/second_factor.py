@@ -75,7 +75,7 @@ _CODES_LEFT = global_(
     select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
     int,
 )
-#: Conditions for statements on admins: which ones have a factor, and whether all must.
+#: Conditions for statements on admins: which ones have a factor, and whether everyone must have one.
 HAS_ONE = select(_F.admin_id).where(_F.confirmed_at.is_not(None))
 IS_REQUIRED = (
     select(installation.c.name).where(installation.c.name == _SWITCH, installation.c.value == _REQUIRED).exists()
@@ -83,8 +83,8 @@ IS_REQUIRED = (
 
 
 def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: int) -> str:
-    """A new secret in base32, to be text once; it takes effect with :func:`confirm`. Replaces an unconfirmed one.
-    Raises Conflict when there is a confirmed one."""
+    """A new secret in base32, shown once; it takes effect with :func:`confirm`. Replaces an unconfirmed one. Raises
+    Conflict when there is a confirmed one."""
     if has_one(unit, admin_id):
         raise Conflict(_("You already have a second factor. Remove it first"))
     remove(unit, admin_id)
@@ -95,8 +95,8 @@ def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: 
 
 
 def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, code: str, now: int) -> tuple[str, ...]:
-    """Puts the factor in force; the recovery codes, to be text once. Raises Conflict when there is none to confirm,
-    ValidationError for a wrong code."""
+    """Activates the factor. Returns the recovery codes, which are shown once. Raises Conflict when there is none to
+    confirm, ValidationError for a wrong code."""
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is not None:
         raise Conflict(_("No second factor is waiting for its first code"))
@@ -127,12 +127,12 @@ def has_one(unit: SystemUnit, admin_id: int) -> bool:
 
 
 def is_enrolled(unit: SystemUnit, admin_id: int) -> bool:
-    """As :func:`has_one`, without a lock."""
+    """Like :func:`has_one`, but without a lock."""
     return unit.first(_ENROLLED, of=admin_id) == 1
 
 
 def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...]:
-    """Ten new recovery codes, to be text once, which replace all previous ones."""
+    """Ten new recovery codes, shown once, which replace all previous ones."""
     unit.change(_DROP_CODES, of=admin_id)
     codes = totp.new_codes(random)
     for code in codes:

@@ -1,8 +1,8 @@
-"""Sign-ins that wait for their second factor: what was proved, and what a right answer leads to.
+"""Sign-ins that wait for their second factor: which step was completed, and what a correct response leads to.
 
 A challenge is 256 random bits, of which only a hash is stored. It opens nothing on its own. It is used in the unit of
-work that opens the session, and ends after five answers, with its time, a new password, or what else voids what becomes
-a session later (:mod:`manifest_auth.sessions.sessions`).
+work that opens the session, and ends after five attempts, when it expires, with a new password, or with anything else
+that would end the later session (:mod:`manifest_auth.sessions.sessions`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from manifest_auth.store.tables import sealed_for, sign_in_challenges
 
 Purpose = Literal["session", "code", "link"]
 ANSWER_S, ENROL_S = 600, 1800
-ENROL_MOST_S = 3600  # however often the enrollment begins again
+ENROL_MOST_S = 3600  # no matter how often the enrollment restarts
 MOST_TRIES = 5
 
 
@@ -50,8 +50,8 @@ OPENS_SESSION = Pending()
 
 
 class Challenge(NamedTuple):
-    """``amr``: methods proved so far, separated by blanks; ``proof``: see :func:`hash_of`; ``enrols``: whether a factor
-    has to be enrolled."""
+    """``amr``: methods completed so far, separated by spaces; ``proof``: see :func:`hash_of`; ``enrols``: whether a
+    factor must be enrolled."""
 
     key: str
     tenant_id: int
@@ -71,7 +71,8 @@ class Challenge(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Of whom a challenge asks a factor, and after what. ``password_hash``: the user's at this time."""
+    """The user whom a challenge asks for a factor, and the completed first step. ``password_hash``: the user's current
+    one."""
 
     user_id: int
     password_hash: str | None
@@ -133,12 +134,12 @@ def add(unit: TenantUnit, random: Random, sealer: Sealer, asked: Asked, pending:
 
 
 def find(unit: SystemUnit, text: str) -> Challenge | None:
-    """The challenge, used or over too; None if there is no such one."""
+    """The challenge, even if it is used or expired. None if it doesn't exist."""
     return unit.first(_FIND, of_key=key_of(text))
 
 
 def count_try(unit: TenantUnit, challenge: Challenge) -> int:
-    """Counts an answer before it is judged; its number, 0 if no more are taken."""
+    """Counts a response before it is checked. Returns its number, or 0 if the limit is reached."""
     return unit.first(_TRY, of_key=challenge.key) or 0
 
 
@@ -153,19 +154,19 @@ def pending_of(sealer: Sealer, challenge: Challenge) -> Pending:
 
 
 def keep(unit: TenantUnit, sealer: Sealer, challenge: Challenge, pending: Pending, now: int) -> None:
-    """Stores a secret of a factor that is being enrolled or asked for; an enrollment gets its time again, up to
-    :data:`ENROL_MOST_S` in all."""
+    """Stores a secret of a factor that is being enrolled or asked for; an enrollment restarts its lifetime, up to
+    :data:`ENROL_MOST_S` in total."""
     until = max(challenge.expires_at, min(now + ENROL_S * 1000, pending.latest_end))
     unit.change(_KEEP, of_key=challenge.key, new=_sealed(sealer, challenge.key, pending), until=until)
 
 
 def rehashed(unit: TenantUnit, user_id: int, before: str, after: str) -> None:
-    """The same password has another hash now, so the user's open challenges go on."""
+    """Keeps the user's open challenges valid after the same password got a new hash."""
     unit.change(_REHASHED, of_user=user_id, before=hash_of(before), after=hash_of(after))
 
 
 def hash_of(password_hash: str | None) -> str:
-    """Of the user's password hash: a challenge ends with a new password."""
+    """Hash of the user's password hash, so that a new password ends a challenge."""
     return hashlib.sha256(password_hash.encode()).hexdigest() if password_hash else ""
 
 

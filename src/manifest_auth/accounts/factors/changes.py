@@ -1,6 +1,6 @@
 """Consequences of a change of a user's factors, for every kind: the mark in the user's row, and what ends.
 
-The mark is read with every user, so a sign-in without a factor costs no statement more.
+The mark is read with every user, so a sign-in without a factor needs no extra statement.
 """
 
 from __future__ import annotations
@@ -54,21 +54,22 @@ _MARK = tenant_scoped(
 def added(
     unit: TenantUnit, random: Random, user_id: int, before: int, kind: Kind, now: int, *, but: str = ""
 ) -> tuple[str, ...]:
-    """After a factor was added to a locked user: its other sessions and all trust end. Ten recovery codes if it is the
-    first one, else none. ``before``: the user's mark until now; ``but``: the session that stays."""
+    """After a factor was added to a locked user: its other sessions and all trust end. Returns ten recovery codes for
+    the first factor, else none. ``before``: the user's mark until now; ``but``: the session to keep."""
     _changed(unit, user_id, before | kind, "second_factor_enrolled", now, but=but)
     return one_time_codes.make_codes(unit, random, user_id, now) if not before else ()
 
 
 def check_removable(left: Kind, roles: int, settings: TenantSettings) -> None:
-    """Raises Conflict where the last factor of a user with these ``roles`` would go, and the client's policy requires
-    one. ``left``: the factors that stay, and work."""
+    """Raises Conflict if this would remove the last factor of a user with these ``roles`` and the client's policy
+    requires one. ``left``: the working factors that stay."""
     if not left and tenants.is_required(settings, roles):
         raise Conflict(_("Your organization requires a second factor. Add another one first"))
 
 
 def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str = "") -> int:
-    """After a factor was removed; the new mark. Without any factor the recovery codes go too. As :func:`added`."""
+    """Like :func:`added`, after a factor was removed. Returns the new mark. Without any factor, the recovery codes are
+    deleted too."""
     mask = _mark_of(unit, user_id)
     if not mask:
         one_time_codes.drop_codes(unit, user_id)
@@ -78,9 +79,9 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
 
 
 def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: int = 0) -> Dropped:
-    """Takes the factors and codes of a locked user away that were added ``since`` a time (milliseconds), and all trust,
-    and ends all sessions and challenges. Where none is left and one is required, the next sign-in enrolls one, without
-    another time of grace."""
+    """Removes a locked user's factors and codes that were added ``since`` a time (milliseconds), and all trusted
+    browsers, and ends all sessions and challenges. If no factor is left and one is required, the next sign-in enrolls
+    one, without another grace period."""
     app = one_time_codes.drop_totp_since(unit, user_id, since)
     passkeys = passkey_rows.drop_all(unit, user_id, since=since)
     mask = _mark_of(unit, user_id)
@@ -90,7 +91,7 @@ def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: in
 
 
 def _mark_of(unit: TenantUnit, user_id: int) -> Kind:
-    """The new mark of the user, by the factors that there are."""
+    """The user's new mark, based on the existing factors."""
     found = Kind.TOTP if one_time_codes.find_totp(unit, user_id) else Kind(0)
     return found | Kind.PASSKEY if passkey_rows.count(unit, user_id) else found
 

@@ -22,8 +22,8 @@ _F = user_totps.c
 
 
 class Totp(NamedTuple):
-    """``secret``: None until a first code was right; ``next_secret``: waits for its first code, in the session
-    ``next_session_id``; ``created_at``: of the one that counts; ``last_used_at``: None until a sign-in."""
+    """``secret``: None until a first code was correct; ``next_secret``: waits for its first code, in the session
+    ``next_session_id``; ``created_at``: of the active one; ``last_used_at``: None until a sign-in."""
 
     user_id: int
     secret: bytes | None
@@ -35,7 +35,7 @@ class Totp(NamedTuple):
 
 
 class CodeCheck(NamedTuple):
-    """``replay``: the code was right, and used before."""
+    """``replay``: the code was correct, but used before."""
 
     is_right: bool
     replay: Replay | None = None
@@ -75,14 +75,14 @@ _DROP_NEW = tenant_scoped(
 
 
 def find_totp(unit: TenantUnit, user_id: int) -> Totp | None:
-    """The app that counts; None if there is none, or none that a code has confirmed."""
+    """The active app. None if there is none that a code has confirmed."""
     found = unit.first(_FIND, of_user=user_id)
     return found if found is not None and found.secret is not None else None
 
 
 def begin_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, secret: str, now: int) -> None:
-    """Stores a new secret, in base32, that counts from its first right code in that session on; the app that counts
-    until then still does. One that waits already is replaced."""
+    """Stores a new secret, in base32. Its first correct code in that session activates it, and the current app works
+    until then. Replaces a pending secret."""
     sealed = _sealed(unit, sealer, _F.next_secret, user_id, secret)
     if not unit.change(_BEGIN, of_user=user_id, new=sealed, session=session_id):
         values = {"secret": None, "next_secret": sealed, "next_session_id": session_id}
@@ -90,8 +90,8 @@ def begin_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, 
 
 
 def waiting_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str) -> str:
-    """The secret, in base32, that the session made and that waits for its first code; empty for none, and where no key
-    opens it."""
+    """The secret, in base32, that the session created and that waits for its first code. Empty if there is none or no
+    key decrypts it."""
     found = unit.first(_FIND, of_user=user_id)
     if found is None or found.next_secret is None or found.next_session_id != session_id:
         return ""
@@ -99,8 +99,8 @@ def waiting_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str
 
 
 def confirm_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, code: str, now: int) -> bool:
-    """Whether the code is the first right one of a secret that the session made, which counts from then on, in place of
-    the one before. The user is locked. Raises Conflict where none waits."""
+    """Whether the code is the first correct one of a secret that the session created. If so, the secret becomes active
+    and replaces the previous one. The user is locked. Raises Conflict if no secret is pending."""
     found = unit.first(_FIND, of_user=user_id)
     if found is None or found.next_secret is None or found.next_session_id != session_id:
         raise Conflict(_("No authenticator app is waiting for its first code"))
@@ -113,7 +113,7 @@ def confirm_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str
 
 
 def add_totp(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: str, now: int) -> bool:
-    """Stores a secret that its first code confirms at once. False for a wrong code; then nothing is stored."""
+    """Stores a secret together with its first code. False for an incorrect code; then nothing is stored."""
     step = protocol.step_of(secret, code, now)
     if step:
         drop_totp(unit, user_id)
@@ -125,7 +125,7 @@ def add_totp(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: 
 
 
 def use_totp(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> CodeCheck:
-    """Checks a code and marks its time step as used: of concurrent uses of one code, one is right."""
+    """Checks a code and marks its time step as used: of concurrent uses of one code, only one succeeds."""
     found = find_totp(unit, user_id)
     if found is None or found.secret is None:
         return CodeCheck(False)
@@ -143,8 +143,8 @@ def drop_totp(unit: TenantUnit, user_id: int) -> bool:
 
 
 def drop_totp_since(unit: TenantUnit, user_id: int, since: int) -> bool:
-    """Removes the app where it counts ``since`` a time (milliseconds) or later, and a secret that waits for its first
-    code. False when no app was removed that counted."""
+    """Removes the app if it became active ``since`` a time (milliseconds), and a pending secret. False if no active app
+    was removed."""
     before = find_totp(unit, user_id)
     unit.change(_BEGIN, of_user=user_id, new=None, session=None)
     unit.change(_DROP_NEW, of_user=user_id, since=since)
@@ -156,7 +156,7 @@ def _sealed(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int,
 
 
 def _opened(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int, sealed: bytes) -> str:
-    """The secret; empty where no key opens it: no code can match, but recovery codes and a reset by others still
+    """The secret. Empty if no key decrypts it: then no code can match, but recovery codes and a reset by others still
     help."""
     try:
         return sealer.open(sealed, sealed_for(column, tenant_id=unit.tenant_id, user_id=user_id)).decode()
@@ -164,8 +164,8 @@ def _opened(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int,
         return ""
 
 
-# A code has 120 random bits, more than the 112 from which on NIST SP 800-63B-4 (section 3.1.2.2) asks for no slow
-# hash: a plain SHA-256 protects it, and no key has to be kept for it (docs/decisions/0041-second-factors.md).
+# A code has 120 random bits, more than the 112 above which NIST SP 800-63B-4 (section 3.1.2.2) requires no slow hash. A
+# plain SHA-256 protects it, and no key is needed (docs/decisions/0041-second-factors.md).
 
 _R = recovery_codes.c
 _OWN = _R.user_id == bindparam("of_user")
@@ -183,7 +183,7 @@ _DROP_CODES = tenant_scoped(delete(recovery_codes).where(_OWN, _R.created_at >= 
 
 
 def make_codes(unit: TenantUnit, random: Random, user_id: int, now: int) -> tuple[str, ...]:
-    """Ten new codes, to be shown once, which void all former ones."""
+    """Ten new codes, shown once, which void all previous ones."""
     drop_codes(unit, user_id)
     codes = protocol.new_codes(random)
     for code in codes:
@@ -192,7 +192,7 @@ def make_codes(unit: TenantUnit, random: Random, user_id: int, now: int) -> tupl
 
 
 def use_code(unit: TenantUnit, user_id: int, code: str, now: int) -> CodeCheck:
-    """Checks a code and marks it as used: of concurrent uses, one is right."""
+    """Checks a code and marks it as used: of concurrent uses, only one succeeds."""
     key = _key(unit, user_id, code)
     if unit.change(_USE_CODE, of_user=user_id, of_key=key, now=now) == 1:
         return CodeCheck(True)

@@ -81,7 +81,7 @@ def count(unit: TenantUnit, user_id: int) -> int:
 
 
 def count_of(unit: TenantUnit, user_id: int, rp_id: str) -> int:
-    """The number of them that were made for this RP ID."""
+    """The number of passkeys that were created for this RP ID."""
     return unit.one(_COUNT_OF, of_user=user_id, of_rp=rp_id)
 
 
@@ -91,16 +91,16 @@ def find(unit: SystemUnit, credential_id: str) -> Passkey | None:
 
 
 def add(unit: TenantUnit, passkey: Passkey) -> None:
-    """Stores a new one. ``tenant_id`` and ``last_used_at`` are not read. Raises Conflict where any account of the
+    """Stores a new passkey. ``tenant_id`` and ``last_used_at`` are not read. Raises Conflict where any account of the
     installation has the credential."""
     unit.change(_ADD, **{name: getattr(passkey, name) for name in _NEW})
     unit.change(_ADD_OWNER, credential_id=passkey.credential_id, owner=unit.tenant_id)
 
 
 def use(unit: TenantUnit, passkey: Passkey, counter: int, backup_state: int, now: int) -> bool:
-    """Stores the counter and the backup state of a verified answer, and the time. False, and nothing is stored, where
-    the counter is not greater than the stored one though either is not 0 (WebAuthn Level 3, section 7.2, step 22), or
-    the passkey is gone."""
+    """Stores the counter and the backup state of a verified response, and the time. False, and nothing is stored, if
+    the counter isn't greater than the stored one although one of them isn't 0 (WebAuthn Level 3, section 7.2, step 22),
+    or the passkey is gone."""
     values = {"counter": counter, "state": backup_state, "now": now}
     return unit.change(_USED, of_user=passkey.user_id, of_id=passkey.id, **values) == 1
 
@@ -136,14 +136,14 @@ def count_foreign(unit: SystemUnit, rp_id: str) -> int:
 
 
 def handle(unit: TenantUnit, user_id: int, fresh: str) -> str:
-    """The user's handle, made of ``fresh`` (64 random bytes in base64url) where there is none yet."""
+    """The user's handle, made of ``fresh`` (64 random bytes in base64url) if there is none yet."""
     found = unit.first(_HANDLE, of_user=user_id)
     if found is None:
         unit.change(_ADD_HANDLE, user_id=user_id, handle=fresh)
     return found or fresh
 
 
-# Only challenges that carry their own end stand here; they are stored with the right answer, not before.
+# Contains only challenges that include their own expiry. They are stored with the correct response, not before.
 
 _U = used_passkey_challenges
 _USE_UP = global_(

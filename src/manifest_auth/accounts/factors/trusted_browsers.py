@@ -1,7 +1,7 @@
 """Browsers in which a user asked not to be asked for the second factor for a while.
 
-The cookie has 256 random bits and counts for its user alone, so a planted one is worth nothing. It is no factor: it
-never counts as a recent proof.
+The cookie has 256 random bits and works only for its user, so a planted cookie is worthless. It isn't a factor and
+never counts as re-authentication.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TrustedData(Wire, frozen=True):
 
 
 _OWN = _T.user_id == bindparam("of_user")
-#: ``since``: older ones are over by the client's rule of today, whatever it was when they were trusted.
+#: ``since``: older ones are expired under the client's current rule, whatever it was when they were trusted.
 _HOLDS = (_T.ends_at > bindparam("now"), _T.created_at > bindparam("since"))
 _ADD = tenant_scoped(insert(trusted_browsers).values({name: bindparam(name) for name in _NEW}))
 _FIND = tenant_scoped(select(_T.id).where(_OWN, _T.key == bindparam("key"), *_HOLDS), str)
@@ -50,7 +50,7 @@ _DROP_OLDER = tenant_scoped(delete(trusted_browsers).where(_T.created_at <= bind
 
 
 def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days: int, before: str | None) -> str:
-    """Trusts the request's browser; the cookie's value. ``before``: the value that the browser had, of any user: it
+    """Trusts the request's browser; the cookie's value. ``before``: the browser's previous value, of any user, which
     ends."""
     if before:
         unit.change(_DROP_KEY, key=_key(before))
@@ -69,14 +69,14 @@ def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days
 
 
 def is_trusted(unit: TenantUnit, user_id: int, cookie: str | None, days: int, now: int) -> bool:
-    """Whether the browser with this cookie spares the user the question. ``days``: as the client's rule is today."""
+    """Whether the browser with this cookie can skip the second factor. ``days``: the client's current rule."""
     if not cookie:
         return False
     return unit.first(_FIND, of_user=user_id, key=_key(cookie), now=now, since=now - _span(days)) is not None
 
 
 def list_all(unit: TenantUnit, user_id: int, days: int, now: int) -> list[TrustedData]:
-    """A user's trusted browsers, newest first, each with the end that it has by the rule of today."""
+    """A user's trusted browsers, newest first, each with its end under the current rule."""
     found = unit.all(_LIST, of_user=user_id, now=now, since=now - _span(days))
     return [
         TrustedData(one, agent, address, when(since), when(min(ends, since + _span(days))))
@@ -95,15 +95,15 @@ def end_all(unit: TenantUnit, user_id: int) -> int:
 
 
 def ending(unit: TenantUnit, days: int, days_then: int, now: int) -> int:
-    """The number of browsers, of all users of the tenant, that :func:`end_older` would end. ``days``: as the rule is
-    today; ``days_then``: as it will be."""
+    """The number of browsers, of all users of the tenant, that :func:`end_older` would end. ``days``: under the current
+    rule; ``days_then``: under the new one."""
     trusted, left = (unit.one(_COUNT, now=now, since=now - _span(each)) for each in (days, days_then))
     return trusted - left
 
 
 def end_older(unit: TenantUnit, days: int, now: int) -> int:
-    """Ends the trust of all browsers of the tenant that is over by a new rule, so that no later one revives it; how
-    many there were."""
+    """Ends the trust of all browsers of the tenant that a new rule expires, so that no later rule revives it. Returns
+    how many there were."""
     return unit.change(_DROP_OLDER, since=now - _span(days))
 
 

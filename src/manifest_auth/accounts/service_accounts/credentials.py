@@ -22,16 +22,16 @@ from manifest_auth.text.models import Time, Wire, one_of_texts
 MOST_OF: Final = {SecretKind.API_KEY: 10, SecretKind.CLIENT_SECRET: 2}
 
 
-#: So many days before a secret ends, emails say so.
+#: Emails are sent this many days before a secret expires.
 NOTICE_DAYS: Final = (14, 3)
-#: ``notices`` once the end was recorded.
+#: Value of ``notices`` after the end was recorded.
 ENDED: Final = len(NOTICE_DAYS) + 1
 _DAY_MS = 86_400_000
 
 
 class Secret(NamedTuple):
-    """``kind``: of :class:`SecretKind`; ``days``: how long it was made for; ``rotated_to``: the id of the one that
-    takes its place; ``notices``: emails that said that it ends. Times in milliseconds."""
+    """``kind``: of :class:`SecretKind`; ``days``: its lifetime; ``rotated_to``: the ID of its replacement; ``notices``:
+    the number of emails about its expiry. Times in milliseconds."""
 
     id: str
     user_id: int
@@ -50,13 +50,13 @@ class Secret(NamedTuple):
 
     @property
     def session_id(self) -> str:
-        """Under which callers with it are remembered, and forgotten (``sessions/principals.py``)."""
+        """The key under which callers with this secret are cached (``sessions/principals.py``)."""
         return f"key:{self.id}"
 
 
 class LiveSecretData(Wire, frozen=True):
-    """A live API key or client secret, without the secret. ``hint``: its last four characters; ``rotatedTo``: the id of
-    the one that takes its place."""
+    """A live API key or client secret, without the secret. ``hint``: its last four characters; ``rotatedTo``: the ID of
+    its replacement."""
 
     id: str
     label: str
@@ -95,7 +95,7 @@ _END_ALL = tenant_scoped(
     .where(_S.user_id == bindparam("of_user"), *_LIVES)
     .values(ended_at=bindparam("new_ended_at"), ends_at=bindparam("new_ended_at"))
 )
-_ROTATE = tenant_scoped(  # no email says any more that it ends: another has its place
+_ROTATE = tenant_scoped(  # no email announces its end anymore, because it has a replacement
     update(service_secrets)
     .where(_S.id == bindparam("of_id"))
     .values(ends_at=bindparam("new_ends_at"), rotated_to=bindparam("new_id"), notices=len(NOTICE_DAYS))
@@ -132,13 +132,13 @@ def add(unit: TenantUnit, **values: Any) -> None:
 
 
 def end(unit: TenantUnit, secret: Secret, now: int) -> bool:
-    """Ends a secret at once, on every node. False when it had ended."""
+    """Ends a secret immediately, on every node. False when it had ended."""
     unit.announce("session", secret.session_id)
     return unit.change(_END, of_id=secret.id, new_ended_at=now, new_ends_at=min(secret.ends_at, now)) == 1
 
 
 def end_all(unit: TenantUnit, account_id: int, now: int) -> int:
-    """Ends all secrets of an account; how many there were. The account's change is announced by the caller."""
+    """Ends all secrets of an account. Returns how many there were. The caller announces the account's change."""
     return unit.change(_END_ALL, of_user=account_id, new_ended_at=now, now=now)
 
 
@@ -148,7 +148,8 @@ def notices_at(ends_at: int, now: int) -> int:
 
 
 def noticed(unit: TenantUnit, secret: Secret, now: int) -> bool:
-    """Marks the emails that are due as sent, and the end as recorded where it came. False when that was done."""
+    """Marks the emails that are due as sent, and the end as recorded if it has passed. False if that was already
+    done."""
     after = ENDED if secret.ends_at <= now else notices_at(secret.ends_at, now)
     if after <= secret.notices:
         return False
@@ -156,7 +157,7 @@ def noticed(unit: TenantUnit, secret: Secret, now: int) -> bool:
 
 
 def rotated(unit: TenantUnit, secret: Secret, new_id: str, ends_at: int) -> None:
-    """Stores that another takes the secret's place, and when it ends."""
+    """Stores that another secret replaces this one, and when it ends."""
     unit.announce("session", secret.session_id)
     unit.change(_ROTATE, of_id=secret.id, new_id=new_id, new_ends_at=ends_at)
 
@@ -194,7 +195,7 @@ class Jwks(msgspec.Struct, frozen=True):
 
 def checked_key_set(jwks: Mapping[str, Any] | None) -> str | None:
     """The key set as it is stored, with the members that verify a signature and no others. Raises ValidationError for
-    anything else than 1 to :data:`MOST` public keys of the three algorithms, each with its own ``kid``."""
+    anything other than 1 to :data:`MOST` public keys of the three algorithms, each with its own ``kid``."""
     if jwks is None:
         return None
     keys = jwks.get("keys")
@@ -207,7 +208,7 @@ def checked_key_set(jwks: Mapping[str, Any] | None) -> str | None:
 
 
 def key_set_in(text: str) -> Mapping[str, Any] | None:
-    """The key set in a JSON text, unchecked; None for a blank one. Raises ValidationError for no JSON object."""
+    """The key set in a JSON text, unchecked; None for a blank one. Raises ValidationError if it isn't a JSON object."""
     if not text.strip():
         return None
     try:
@@ -245,7 +246,7 @@ def _checked(key: Any) -> dict[str, str]:
 
 def _check_numbers(kind: str, numbers: dict[str, Any]) -> None:
     """Raises ValueError."""
-    # Loaded here: most installations have no service account with a key of its own.
+    # Imported here because most installations have no service account with its own key.
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     if kind == "EC":
@@ -276,6 +277,6 @@ _ADD_ASSERTION = tenant_scoped(
 
 def use_assertion(unit: TenantUnit, client_id: str, jti: str, expires_at: int) -> bool:
     """Marks an assertion as used until it expires (milliseconds). False when it was used before."""
-    owner = client_id.removeprefix("svc_")  # as programs of the release before have it
+    owner = client_id.removeprefix("svc_")  # for compatibility with the previous release
     key = hashlib.sha256(f"{owner}:{jti}".encode("utf-8", "surrogatepass")).hexdigest()
     return unit.change(_ADD_ASSERTION, key=key, expires_at=expires_at) == 1

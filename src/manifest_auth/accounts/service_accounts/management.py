@@ -23,8 +23,8 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.machine_secrets import SecretKind
 
-# The rules of rank: a service account is never an Admin; only an Admin makes, changes or enables one that is a User
-# Admin. Taking away (disable, delete) needs no more than ``users:manage``. No machine manages machines.
+# The rules of rank: a service account is never an Admin; only an Admin can create, change, or enable one that is a User
+# Admin. Disabling and deleting need only ``users:manage``. Machines can't manage machines.
 
 _MOST_NETWORKS: Final = 50
 Given = Mapping[str, Any]
@@ -69,7 +69,7 @@ def disable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
 
 
 def enable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
-    """Lets a disabled account in again. Raises NotFound, Forbidden, ReauthenticationRequired, Conflict."""
+    """Enables a disabled account. Raises NotFound, Forbidden, ReauthenticationRequired, Conflict."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account = rows.get(unit, account_id, lock=True)
     check_may_give(unit, who, account.roles)
@@ -81,8 +81,8 @@ def enable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
 
 
 def delete(unit: TenantUnit, who: Request, account_id: int) -> None:
-    """Ends an account for good, with all its secrets. What it did stays under its name; the name is free again. Raises
-    NotFound, Forbidden, ReauthenticationRequired."""
+    """Permanently ends an account with all its secrets. Its actions keep its name in the audit trail, and the name can
+    be used again. Raises NotFound, Forbidden, ReauthenticationRequired."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     check_manages(unit, who)
     account, now = rows.get(unit, account_id, lock=True), who.now
@@ -100,8 +100,8 @@ def check_manages(unit: TenantUnit, who: Request) -> rank.Manager:
 
 
 def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool = False) -> None:
-    """Checks that ``who`` can let a machine have these roles (bit masks). ``forwards``: and lets it pass on addresses,
-    which weakens a limit for Admins too. Raises Forbidden, ValidationError."""
+    """Checks that ``who`` can give a machine these roles (bit masks). ``forwards``: the machine also forwards users'
+    addresses, which weakens a limit for Admins too. Raises Forbidden, ValidationError."""
     by = check_manages(unit, who)
     if forwards and not by.is_admin:
         raise Forbidden(_("Only an Admin can allow a service account to pass on addresses"))
@@ -156,22 +156,22 @@ def _shown(account: ServiceAccount) -> dict[str, Any]:
     }
 
 
-# Both kinds have the same life; a secret is shown in the answer to the act that makes it, and never again.
+# Both kinds have the same lifecycle. A secret is shown only in the response that creates it.
 
 DEFAULT_DAYS: Final = 90
-MOST_DAYS: Final = 366  # no secret is without an end
+MOST_DAYS: Final = 366  # every secret expires
 DEFAULT_OVERLAP_H: Final = 24
 MOST_OVERLAP_H: Final = 168
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _MADE = {SecretKind.API_KEY: Event.API_KEY_CREATED, SecretKind.CLIENT_SECRET: Event.CLIENT_SECRET_CREATED}
-# A client secret that is rotated is made again.
+# Rotating a client secret creates a new one.
 _ROTATED = {SecretKind.API_KEY: Event.API_KEY_ROTATED, SecretKind.CLIENT_SECRET: Event.CLIENT_SECRET_CREATED}
 _REVOKED = {SecretKind.API_KEY: Event.API_KEY_REVOKED, SecretKind.CLIENT_SECRET: Event.CLIENT_SECRET_REVOKED}
 _NAMES = {SecretKind.API_KEY: _("API keys"), SecretKind.CLIENT_SECRET: _("client secrets")}
 
 
 class NewSecret(NamedTuple):
-    """``text``: the secret itself, for the answer alone."""
+    """``text``: the secret itself, only in the response that creates it."""
 
     secret: Secret
     text: str
@@ -180,7 +180,7 @@ class NewSecret(NamedTuple):
 def make_secret(
     unit: TenantUnit, who: AccountRequest, account_id: int, kind: SecretKind, label: str, days: int
 ) -> NewSecret:
-    """Makes a secret, good for ``days`` (1 to :data:`MOST_DAYS`). Raises NotFound, Forbidden, ValidationError,
+    """Creates a secret, valid for ``days`` (1 to :data:`MOST_DAYS`). Raises NotFound, Forbidden, ValidationError,
     ReauthenticationRequired, Conflict when the account has too many."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account = rows.get(unit, account_id, lock=True)
@@ -195,8 +195,8 @@ def make_secret(
 def rotate_secret(
     unit: TenantUnit, who: AccountRequest, account_id: int, kind: SecretKind, secret_id: str, overlap_h: int
 ) -> NewSecret:
-    """Makes a secret in place of another, which ends after ``overlap_h`` hours (0 to :data:`MOST_OVERLAP_H`), and not
-    later than it would. The new one is good for as many days as the old one was made for. Raises as
+    """Creates a secret that replaces another one, which then ends within ``overlap_h`` hours (0 to
+    :data:`MOST_OVERLAP_H`). The new secret has the same lifetime as the old one. Raises the same errors as
     :func:`make_secret`."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account, now = rows.get(unit, account_id, lock=True), who.now
@@ -215,7 +215,7 @@ def rotate_secret(
 
 
 def revoke_secret(unit: TenantUnit, who: Request, account_id: int, kind: SecretKind, secret_id: str) -> None:
-    """Ends a secret at once. Raises NotFound, Forbidden."""
+    """Ends a secret immediately. Raises NotFound, Forbidden."""
     check_manages(unit, who)
     account, now = rows.get(unit, account_id, lock=True), who.now
     secret = credentials.get(unit, account.id, kind, secret_id, now)
@@ -224,7 +224,8 @@ def revoke_secret(unit: TenantUnit, who: Request, account_id: int, kind: SecretK
 
 
 def end_leaked(unit: TenantUnit, who: Request, secret_id: str) -> bool:
-    """Ends a secret that its holder showed in order to end it; asks no permission. False when it had ended."""
+    """Ends a secret that its holder presents in order to revoke it. Needs no permission. False if it had already
+    ended."""
     secret = credentials.find(unit, secret_id)
     if secret is None or not credentials.end(unit, secret, who.now):
         return False
@@ -264,5 +265,5 @@ def _add(
 
 
 def _shown_secret(secret: Secret) -> dict[str, str]:
-    """As the audit trail shows it."""
+    """The secret as the audit trail shows it."""
     return {"key": secret.id, "label": secret.label, "hint": secret.hint, "ends": when(secret.ends_at)}

@@ -23,7 +23,7 @@ from manifest_auth.text.models import Time, Wire
 
 # An account is a row of ``users`` of kind ``service``, and one of ``service_accounts``.
 
-MOST: Final = 50  # of one client, deleted ones apart
+MOST: Final = 50  # of one client, not counting deleted ones
 
 
 class ServiceAccount(NamedTuple):
@@ -47,12 +47,12 @@ class ServiceAccount(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """As the audit trail names it."""
+        """The account's name in the audit trail."""
         return f"service:{self.id}"
 
 
 class ServiceAccountData(Wire, frozen=True):
-    """``oauthClientId``: its name at `/oauth2/token`; ``createdBy``: who made it, which changes nothing for it."""
+    """``oauthClientId``: its name at `/oauth2/token`; ``createdBy``: its creator, which has no effect on it."""
 
     id: int
     oauth_client_id: str
@@ -178,8 +178,8 @@ def add(unit: TenantUnit, account: ServiceAccount) -> ServiceAccount:
 
 
 def put(unit: TenantUnit, before: ServiceAccount, after: ServiceAccount) -> None:
-    """Stores name, roles and own members of a locked account. A deleted one gives its name free. Raises Conflict when
-    the name is taken."""
+    """Stores name, roles and own members of a locked account. Deleting it frees its name. Raises Conflict when the name
+    is taken."""
     if after.name != before.name:
         _check_free(unit, after.name)
     email = _address(after.name if after.deleted_at is None else f"{after.name}.{after.id}")
@@ -190,7 +190,7 @@ def put(unit: TenantUnit, before: ServiceAccount, after: ServiceAccount) -> None
 
 
 def switch(unit: TenantUnit, account_id: int, deactivated_at: int | None) -> None:
-    """Disables an account as of then (milliseconds), or enables it (None), at once on every node."""
+    """Disables an account as of a time (milliseconds), or enables it (None), immediately on every node."""
     unit.announce("user", account_id)
     unit.change(_SWITCH, of_id=account_id, deactivated_at=deactivated_at)
 
@@ -258,7 +258,7 @@ _BY_CLIENT_ID = cross_tenant(
 
 
 async def find_oauth_account(store: Store, account_id: int) -> OAuthAccount | None:
-    """The account, also one that must not come in, in one statement and never from a cache."""
+    """The account, even if it isn't allowed to sign in. Read with one statement, never from a cache."""
     return await store.look_up(_BY_CLIENT_ID, id=account_id)
 
 
@@ -274,7 +274,7 @@ _TOUCH = tenant_scoped(
 
 
 class _Hourly:
-    """The statements of one event, of which an account has one an hour."""
+    """The statements of an event that is recorded at most once an hour for each account."""
 
     def __init__(self, at: str, kept_back: str) -> None:
         one = _A.user_id == bindparam("of_id")
@@ -301,14 +301,14 @@ def touch_secret(unit: TenantUnit, who: Acting, secret_id: str) -> bool:
 
 
 def touch(unit: TenantUnit, who: Acting, account_id: int, secret_id: str) -> None:
-    """As :func:`touch_secret`, for a key that a request was made with: the trail has that once an hour."""
+    """Like :func:`touch_secret`, for a request with an API key, which is recorded in the audit trail once an hour."""
     if touch_secret(unit, who, secret_id):
         record_hourly(unit, who, account_id, Event.SERVICE_SIGNED_IN, key=secret_id)
 
 
 def record_hourly(unit: TenantUnit, who: Acting, account_id: int, event: Event, **detail: Any) -> None:
-    """Records the event, unless one of the account was recorded within the hour. ``kept_back`` of the next one says how
-    many were not."""
+    """Records the event, unless one was recorded for the account within the hour. ``kept_back`` of the next event is
+    the number of skipped ones."""
     statements, now = _HOURLY[event], who.origin.at
     left_out = unit.first(statements.left_out, of_id=account_id) or 0
     if unit.change(statements.begin, of_id=account_id, now=now, before=now - RECORD_EVERY_MS):

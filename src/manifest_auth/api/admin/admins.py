@@ -39,7 +39,7 @@ Otp = Annotated[
 
 
 class AdminSignInBody(msgspec.Struct, frozen=True):
-    """``otp``: for admins with a second factor. A right password with a missing or wrong code is answered
+    """``otp``: for admins with a second factor. A correct password with a missing or incorrect code returns
     `MFA_REQUIRED`."""
 
     username: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -48,7 +48,7 @@ class AdminSignInBody(msgspec.Struct, frozen=True):
 
 
 class AdminChallengeBody(msgspec.Struct, frozen=True):
-    """``challenge``: of the answer `MFA_REQUIRED`."""
+    """``challenge``: from the `MFA_REQUIRED` response."""
 
     challenge: Annotated[str, Meta(min_length=1, max_length=1024)]
     otp: Otp
@@ -126,7 +126,7 @@ SESSION_ROUTES = (
 
 
 class ProofBody(msgspec.Struct, frozen=True):
-    """``otp``: required where the admin has a second factor."""
+    """``otp``: required if the admin has a second factor."""
 
     password: fields.Password
     otp: Otp | UnsetType = UNSET
@@ -160,13 +160,13 @@ class SecretData(Wire, frozen=True):
 
 
 class RecoveryCodesData(Wire, frozen=True):
-    """Returned once. Each signs in once, in place of the app's code."""
+    """Returned once. Each code can be used once, instead of the app's code."""
 
     recovery_codes: tuple[str, ...]
 
 
 class ProvedData(Wire, frozen=True):
-    """``authenticatedAt``: acts that need a recent proof are open for ten minutes from then on."""
+    """``authenticatedAt``: sensitive actions are allowed for ten minutes after this."""
 
     authenticated_at: Time
 
@@ -244,7 +244,7 @@ async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
 def _changes(
     act: Callable[[SystemUnit, RequestContext, int], None],
 ) -> Callable[[RequestContext, Call[None]], Awaitable[AdminData]]:
-    """The handler that runs ``act`` on the admin of the path, and answers the admin afterward."""
+    """The handler that runs ``act`` on the admin of the path, and returns the admin as changed."""
 
     async def handler(ctx: RequestContext, call: Call[None]) -> AdminData:
         admin_id = call.id("admin")

@@ -64,7 +64,8 @@ class AppChange(msgspec.Struct, frozen=True, rename=apps.wire_name):
 
 
 class AppBody(AppChange, frozen=True, kw_only=True):
-    """As a change, with what never changes. All but `name`, `kind` and `redirectUris` can be left out."""
+    """Like a change, plus the members that can't be changed later. All but `name`, `kind` and `redirectUris` can be
+    left out."""
 
     name: Name
     kind: Kind
@@ -82,7 +83,8 @@ class AppSecretData(Wire, frozen=True):
 
 class AppData(Wire, frozen=True, rename=apps.wire_name):
     """``id``: the client id. ``createdAt``: null for the app that every client has for its devices. ``issuer``: where
-    the app finds everything else. ``users``, ``sessions``: how many let it in, and are open; only of a single app."""
+    the app finds everything else. ``users``, ``sessions``: how many users granted it access, and how many sessions are
+    open; only for a single app."""
 
     id: str
     kind: Kind

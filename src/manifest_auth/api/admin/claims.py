@@ -1,4 +1,5 @@
-"""Routes for the claims of clients: email domains, Microsoft directories and their proof, and names of providers."""
+"""Routes for the claims of clients: email domains, Microsoft directories and their verification, and names of
+providers."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ class VouchBody(msgspec.Struct, frozen=True):
 
 
 class RecordData(Wire, frozen=True):
-    """The TXT record that proves the claim."""
+    """The TXT record that verifies the claim."""
 
     name: str
     type: Literal["TXT"]
@@ -70,7 +71,7 @@ class RecordData(Wire, frozen=True):
 
 
 class DomainData(Wire, frozen=True):
-    """A claim. It counts while it is `proved` or `failing`. ``message``: why it is not proved, if known."""
+    """A claim. It is in effect while it is `proved` or `failing`. ``message``: why it isn't verified, if known."""
 
     domain: str
     state: State
@@ -86,7 +87,7 @@ class DomainData(Wire, frozen=True):
 
 
 def wire(claim: Claim, why: str = "") -> DomainData:
-    """``why``: what the check that just ran did not find."""
+    """``why``: what the last check didn't find."""
     record = RecordData.of(claim.record, type="TXT")
     return DomainData.of(claim, by=claim.claimed_by, record=record, message=claim.why_not_proved(why) or UNSET)
 
@@ -164,7 +165,7 @@ class ReasonBody(msgspec.Struct, frozen=True):
 
 
 class DirectoryData(Wire, frozen=True):
-    """``proof``: how the claim was proved, null while it is not; ``provedBy``: ``oid`` of the administrator."""
+    """``proof``: how the claim was verified, null until then; ``provedBy``: ``oid`` of the administrator."""
 
     directory: str
     cloud: str

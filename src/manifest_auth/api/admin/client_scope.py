@@ -1,8 +1,8 @@
 """The client that an administrative request is about.
 
 Many routes exist twice with the same handlers: for system admins, who name a client in the path, and for a client's own
-Admin and User Admin. Where all that a handler does is one unit of work of the client, it is a function of the request,
-the call and that unit, and :func:`reads` or :func:`writes` makes the handler of it.
+Admin and User Admin. If a handler only runs one unit of work of the client, it is a function of the request, the call
+and that unit, and :func:`reads` or :func:`writes` turns it into a handler.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ async def read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit]
 
 
 async def write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
-    """As :func:`read`, for work that writes."""
+    """Like :func:`read`, for work that writes."""
     return await ctx.services.store.write(lambda unit: work(client_of(unit, ctx, call)[0]))
 
 
 def reads(work: Work[B, P, T], *args: P.args, **kwargs: P.kwargs) -> Handler[B, T]:
-    """The handler of a route whose work only reads. The others: what ``work`` takes beside the unit."""
+    """The handler of a route whose work only reads. The other parameters: what ``work`` takes besides the unit."""
 
     @functools.wraps(work)
     async def handler(ctx: RequestContext, call: Call[B]) -> T:
@@ -55,7 +55,7 @@ def reads(work: Work[B, P, T], *args: P.args, **kwargs: P.kwargs) -> Handler[B, 
 
 
 def writes(work: Work[B, P, T], *args: P.args, **kwargs: P.kwargs) -> Handler[B, T]:
-    """As :func:`reads`, for work that writes."""
+    """Like :func:`reads`, for work that writes."""
 
     @functools.wraps(work)
     async def handler(ctx: RequestContext, call: Call[B]) -> T:

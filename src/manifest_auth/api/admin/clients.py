@@ -87,7 +87,7 @@ async def _get(ctx: RequestContext, call: Call[None]) -> ClientData:
 def _changes(
     work: Callable[[SystemUnit, RequestContext, Tenant], Tenant],
 ) -> Callable[[RequestContext, Call[Any]], Awaitable[ClientData]]:
-    """The handler that changes the client of the path, and answers it as it is afterward."""
+    """The handler that changes the client of the path, and returns it as changed."""
 
     async def handler(ctx: RequestContext, call: Call[None]) -> ClientData:
         changed = await ctx.services.store.write(

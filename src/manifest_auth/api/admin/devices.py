@@ -27,7 +27,7 @@ Place = Annotated[str, fields.PLACE.meta]
 
 
 class EnrolmentBody(msgspec.Struct, frozen=True):
-    """``place``: where the device stands."""
+    """``place``: the device's location."""
 
     name: Annotated[str, fields.SHARED_DEVICE_NAME.meta]
     place: Place = ""
@@ -74,7 +74,7 @@ def _drop(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
 
 
 def _shared_device_routes(base: str, access: Who) -> tuple[Route, ...]:
-    codes = f"{base}/enrolments"  # before the devices, whose ids stand in the same place
+    codes = f"{base}/enrolments"  # before the devices, whose IDs have the same position in the path
     return (
         Route("GET", codes, reads(_enrolments), access, "List valid codes that enroll a device", query=Paging,
               refusals=(NotFound,)),
@@ -113,7 +113,7 @@ class BadgeData(Wire, frozen=True):
 
 
 class BadgesData(Wire, frozen=True):
-    """``items``: live badges; ``pin``: null where there is none."""
+    """``items``: live badges; ``pin``: null if there is none."""
 
     items: tuple[BadgeData, ...]
     next_cursor: str | None

@@ -29,8 +29,8 @@ from manifest_auth.throttle.throttle import ThrottleData
 
 
 class StatusData(Wire, frozen=True):
-    """``uptime``: of the answering process, in seconds; ``lastBackupAt``: the moment of the last recorded backup, null
-    when there is none."""
+    """``uptime``: of the process that responds, in seconds; ``lastBackupAt``: the moment of the last recorded backup,
+    null when there is none."""
 
     version: str
     schema: str
@@ -71,7 +71,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     counted = await services.store.read(lambda unit: installation_state.read_counts(unit, ctx.now))
     return StatusData(
         version=__version__,
-        schema=HEAD,  # of this program; the store's can be newer
+        schema=HEAD,  # of this program; the database's can be newer
         store="postgresql" if settings.on_postgres else "sqlite",
         public_url=settings.public_url,
         now=when(ctx.now),
@@ -129,7 +129,7 @@ class RotateBody(msgspec.Struct, frozen=True):
 
 
 class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
-    """``atOnce``: tokens that the key signed are void from now on; for a key that can be stolen."""
+    """``atOnce``: tokens that the key signed become void immediately. For a key that might be stolen."""
 
     at_once: bool = False
 

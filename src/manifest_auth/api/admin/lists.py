@@ -19,9 +19,8 @@ M = TypeVar("M")
 def query(
     sorts: Iterable[str], sort: str, *, q: bool = True, about: str = "", **only: tuple[str, ...] | Any
 ) -> type[msgspec.Struct]:
-    """The query parameters of a list. ``sorts``: of its listing; ``sort``: the order unless another is asked for;
-    ``q``: it can be searched; ``about``: describes the order; ``only``: other parameters, as the values that they can
-    have or as types."""
+    """The query parameters of a list. ``sorts``: of its listing; ``sort``: the default order; ``q``: whether it can be
+    searched; ``about``: describes the order; ``only``: other parameters, with their allowed values or types."""
     orders = tuple(order for name in sorts for order in (name, f"{name}_DESC"))
     members: list[tuple[str, Any, str]] = [("sort", _one_of(orders, about or "Order."), sort)]
     for name, values in only.items():
@@ -46,13 +45,13 @@ def read(
 def page(
     of: Callable[[R], M], unit: TenantUnit | SystemUnit, listing: Listing[R], asked: Any, filters: Filters
 ) -> Items[M]:
-    """As :func:`read`; ``of``: makes the wire model of a row."""
+    """Like :func:`read`. ``of``: converts a row to its wire model."""
     rows, next_cursor = read(unit, listing, asked, filters)
     return Items(tuple(map(of, rows)), next_cursor)
 
 
 def listed(unit: TenantUnit | SystemUnit, listing: Listing[M], asked: Any, filters: Filters) -> Items[M]:
-    """As :func:`read`, for a listing whose rows are wire models."""
+    """Like :func:`read`, for a listing whose rows are wire models."""
     rows, next_cursor = read(unit, listing, asked, filters)
     return Items(tuple(rows), next_cursor)
 

@@ -79,7 +79,7 @@ class RolesBody(msgspec.Struct, frozen=True):
 @with_details(users.DETAILS)
 class UserData(Wire, frozen=True):
     """``emailProvedAt``: when the user followed a link from the address's mailbox. ``pendingEmail``: a new address that
-    waits for its mailbox to confirm it."""
+    isn't confirmed yet."""
 
     id: int
     email: str
@@ -94,7 +94,7 @@ class UserData(Wire, frozen=True):
 
 
 class AdmittedData(UserData, frozen=True):
-    """``link``: a one-time link for a new Admin who has no proved identity left; null when it was mailed to the user,
+    """``link``: a one-time link for a new Admin who has no verified identity left; null if it was emailed to the user,
     or the user did not become an Admin. Returned once."""
 
     link: str | None
@@ -159,7 +159,7 @@ def _change(ctx: RequestContext, call: Call[UserChange], own: TenantUnit) -> Use
 
 
 def _admitted(own: TenantUnit, ctx: RequestContext, made: UserWithAccessLink) -> AdmittedData:
-    """A user who might have become an Admin, who can need a link."""
+    """A user who might have become an Admin and need a link."""
     [shown] = _data(own, ctx, [made.user])
     return AdmittedData(**msgspec.structs.asdict(shown), link=made.link)
 

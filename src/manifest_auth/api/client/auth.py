@@ -1,4 +1,4 @@
-"""``/api/client/auth``: sign-in, refresh, sign-out, sessions, ``me``, and the own password, profile and email."""
+"""``/api/client/auth``: sign-in, refresh, sign-out, sessions, ``me``, and the caller's password, profile and email."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class WireClient(Wire, frozen=True):
 
 
 class WireMeSession(Wire, frozen=True):
-    """``amr``: what was proved (RFC 8176), ``authenticatedAt``: when, null where that is not known."""
+    """``amr``: the methods used (RFC 8176), ``authenticatedAt``: when, null if unknown."""
 
     id: str
     method: str
@@ -102,7 +102,7 @@ class WireMeSession(Wire, frozen=True):
 
 
 class WireMeUser(WireUser, frozen=True):
-    """``language``: that the user chose, null where none is."""
+    """``language``: the user's choice, null if there is none."""
 
     title: str
     language: str | None
@@ -118,8 +118,7 @@ class WireMeService(Wire, frozen=True):
 
 
 class MeData(Wire, frozen=True, kw_only=True):
-    """``user``: the person who is signed in; in its place ``service`` for a machine, whose key stands in place of a
-    session."""
+    """``user``: the person who is signed in; for a machine, ``service`` instead, with its key in place of a session."""
 
     user: WireMeUser | UnsetType = UNSET
     service: WireMeService | UnsetType = UNSET
@@ -259,7 +258,7 @@ ROUTES = (
 
 @with_details(users.OWN, Input.CHANGE)
 class ProfileBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Members that are left out stay as they are. ``language`` null: the client's default counts."""
+    """Members that are left out stay as they are. ``language`` null: use the client's default."""
 
     details: Details
     language: Language | UnsetType | None = UNSET
@@ -289,8 +288,7 @@ class AddressBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PendingData(Wire, frozen=True):
-    """The address waits for its mailbox to confirm it. The answer is the same for an address that another account
-    has."""
+    """The address isn't confirmed yet. The response is the same for an address that another account has."""
 
     pending_email: str
     expires_at: Time

@@ -41,7 +41,7 @@ from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
 from manifest_auth.work.files import PATH, File
 
-#: Content of a file must never run, neither in the browser that opens it nor in a page that frames it.
+#: A file's content must never run, not in the browser that opens it and not in a page that frames it.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 _STORING_S = 60.0  # from the last byte of an upload to its row, at most
@@ -87,7 +87,7 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
 
 
 async def _reserve(ctx: RequestContext, head: Head, key: str) -> int:
-    """The maximum size of the file, in bytes: so much of the quota is reserved for it. Raises PayloadTooLarge,
+    """The maximum size of the file, in bytes: this much of the quota is reserved. Raises PayloadTooLarge,
     RateLimited."""
     settings, by = ctx.services.settings, actor_of(ctx)
     declared = None if head.content_length is None else int(head.content_length)
@@ -129,7 +129,8 @@ async def _drop(ctx: RequestContext, key: str) -> None:
 
 
 def _name(given: str) -> str:
-    """The name. Raises ValidationError for bidirectional control characters, which display `gnp.exe` as `exe.png`."""
+    """The name. Raises ValidationError for bidirectional control characters, which would display `gnp.exe` as
+    `exe.png`."""
     if _BIDI_CONTROLS & set(given):
         raise ValidationError(details=[("name", "Characters that change the text direction aren't allowed")])
     return fields.FILE_NAME.check(given, "name")
@@ -192,7 +193,7 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         parts = await ctx.services.files.open(file.key)
     except FilesUnavailable as error:
         raise Overloaded("The file can't be read at the moment", retry_after=5, reason=f"files: {error}") from error
-    name = quote(file.name, safe="")  # RFC 8187; an attachment: never shown in the place of a page
+    name = quote(file.name, safe="")  # RFC 8187; an attachment: never shown as a page
     headers = (
         (b"content-type", file.media_type.encode()),
         (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),

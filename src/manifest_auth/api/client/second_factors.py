@@ -77,7 +77,7 @@ class OptionsData(Wire, frozen=True):
 
 
 class WirePasskey(Wire, frozen=True):
-    """``backedUp``: whether it is synced; ``provider``: the authenticator's name, null where it is not known."""
+    """``backedUp``: whether it is synced; ``provider``: the authenticator's name, null if unknown."""
 
     id: str
     name: str
@@ -201,7 +201,7 @@ class TotpData(Wire, frozen=True):
 
 
 class PolicyData(Wire, frozen=True):
-    """``required``: of the caller; ``dueAt``: from when on sign-in asks to enroll one, null where none is missing;
+    """``required``: for the caller; ``dueAt``: when sign-in starts to require one, null if none is missing;
     ``methods``: what can be enrolled."""
 
     required: bool
@@ -210,7 +210,7 @@ class PolicyData(Wire, frozen=True):
 
 
 class FactorsData(Wire, frozen=True):
-    """``totp``: the authenticator app, null where there is none."""
+    """``totp``: the authenticator app, null if there is none."""
 
     totp: TotpData | None
     passkeys: tuple[WirePasskey, ...]
@@ -220,7 +220,7 @@ class FactorsData(Wire, frozen=True):
 
 
 class FactorCodesData(Wire, frozen=True):
-    """``recoveryCodes``: ten after the first factor and after new ones were asked for, else none. Returned once."""
+    """``recoveryCodes``: ten after the first factor and after a request for new ones, else none. Returned once."""
 
     recovery_codes: tuple[str, ...]
 
@@ -262,8 +262,8 @@ async def _end_one(ctx: RequestContext, call: Call[None]) -> EndedData:
 
 
 class ReauthenticateBody(msgspec.Struct, frozen=True, rename="camel"):
-    """The members that `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second
-    factor; a passkey alone."""
+    """The members that `REAUTHENTICATION_REQUIRED` names: the password, plus one factor if the account has any; or only
+    a passkey."""
 
     password: fields.Password | UnsetType = UNSET
     otp: Code | UnsetType = UNSET
@@ -277,8 +277,7 @@ class AtProviderBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ReauthenticatedData(Wire, frozen=True):
-    """``authenticatedAt``: acts that need a recent proof are open for ten minutes from then on; ``amr``: what was
-    proved."""
+    """``authenticatedAt``: sensitive actions are allowed for ten minutes after this; ``amr``: the methods used."""
 
     authenticated_at: Time
     amr: tuple[str, ...]

@@ -44,7 +44,7 @@ def _event(found: FoundEvent) -> AuditEvent:
 
 
 def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
-    """Raises ValidationError that names all members that are wrong."""
+    """Raises ValidationError that names all invalid members."""
     filters = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
     with ErrorCollector() as each:
         for name, field in (("since", "filter.since"), ("until", "filter.until")):

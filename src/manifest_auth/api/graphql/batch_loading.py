@@ -18,7 +18,7 @@ class Loader(Generic[K, V]):
     """Loads rows by key: those that resolvers ask for in one turn of the event loop are read with one statement.
 
     ``read`` gets the keys and returns the rows by key; ``missing`` is the value of the others. One loader serves the
-    whole process; loaded rows are cached for one request alone.
+    whole process; loaded rows are cached only for one request.
     """
 
     def __init__(self, read: Callable[[TenantUnit, Sequence[K]], dict[K, V]], missing: Any = None) -> None:
@@ -37,7 +37,7 @@ class Loader(Generic[K, V]):
 
 
 def loaded(loader: Loader[Any, Any], member: str) -> Callable[[Any, Any], Awaitable[Any]]:
-    """A resolver: what the loader has for a member of the source."""
+    """A resolver that looks up a member of the source with the loader."""
 
     async def resolve(source: Any, info: Any) -> Any:
         return await loader.load(info.context, getattr(source, member))
@@ -92,7 +92,7 @@ class _Batch:
 
 
 def _mark_as_read(future: asyncio.Future[Any]) -> None:
-    """No one can be left to read the error: the waiting field might already be canceled."""
+    """Nobody might be left to read the error: the waiting field might already be canceled."""
     if not future.cancelled():
         future.exception()
 

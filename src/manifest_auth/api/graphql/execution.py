@@ -56,7 +56,7 @@ class Prepared(NamedTuple):
 
     document: DocumentNode | None
     errors: list[GraphQLError]
-    plan: Plan | None = None  # the fast plan, where there is one
+    plan: Plan | None = None  # the fast plan, if there is one
 
     def operation(self, name: str | None) -> OperationType | None:
         """The type of the named, or the only, operation; None when there is no such operation."""
@@ -73,8 +73,8 @@ class Prepared(NamedTuple):
 
 
 class Documents:
-    """The cache of one process. Only valid documents: invalid ones must not evict those that clients send all the
-    time."""
+    """The cache of one process. Only valid documents: invalid ones must not evict those that clients send
+    frequently."""
 
     def __init__(self, *, introspects: bool) -> None:
         self._introspects = introspects
@@ -255,7 +255,7 @@ async def _before_deadline(result: Awaitable[Any]) -> Any:
 
 
 def _field(error: GraphQLError) -> str:
-    """The field's name in the schema, not its alias: callers could invent any number of aliases."""
+    """The field's name in the schema, not its alias: because callers could invent any number of aliases."""
     node = error.nodes[0] if error.nodes else None
     return str(node.name.value) if isinstance(node, FieldNode) else ""
 

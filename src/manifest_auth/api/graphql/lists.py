@@ -18,12 +18,12 @@ _MAX_ID = 2**31 - 1
 
 
 def snake_case(name: str) -> str:
-    """The row's name of a wire member: ``assetId`` becomes ``asset_id``."""
+    """The row's name for a wire member: ``assetId`` becomes ``asset_id``."""
     return re.sub("([A-Z])", r"_\1", name).lower()
 
 
 def members(given: dict[str, Any]) -> dict[str, Any]:
-    """An input as keyword arguments of an operation, by the rows' names; null counts as left out."""
+    """An input as keyword arguments of an operation, by the rows' names; null counts as omitted."""
     return {snake_case(name): value for name, value in given.items() if value is not None}
 
 
@@ -69,7 +69,7 @@ class Paged(NamedTuple):
 
 
 class ListOf(Generic[R]):
-    """The resolvers of one listing, or of that which the filters choose."""
+    """The resolvers of one listing, or of the listing that the filters select."""
 
     def __init__(
         self, listing: Listing[R] | Callable[[Filters], Listing[R]], filters: Callable[[dict[str, Any]], Filters]
@@ -90,7 +90,7 @@ class ListOf(Generic[R]):
 
     async def _read(self, ctx: RequestContext, given: dict[str, Any]) -> tuple[list[R], str | None, Filters]:
         """The rows of a page, the cursor of the next one, and the filters. Raises ValidationError that names all
-        arguments that are wrong."""
+        invalid arguments."""
         first, filters = 0, Filters()
         with ErrorCollector() as each:
             with each:

@@ -33,7 +33,7 @@ _DESCRIPTIONS = {
 
 
 class WithLink(User):
-    """A user with the one-time link that a new Admin can need."""
+    """A user with the one-time link that a new Admin might need."""
 
     link: str | None = None
 
@@ -104,7 +104,7 @@ _WIRE = {name: wire_name(name) for name in users.FIELDS}
 
 
 def _given(members: dict[str, Any]) -> dict[str, str]:
-    """The members of an input that are given; null counts as left out."""
+    """The members of an input that are given; null counts as omitted."""
     return {name: members[wire] for name, wire in _WIRE.items() if members.get(wire) is not None}
 
 
@@ -133,7 +133,7 @@ def _act(info: Any, work: Callable[..., T], *given: Any) -> Awaitable[T]:
 
 
 async def _admitted(admitted: Awaitable[UserWithAccessLink]) -> User:
-    """The user, with the link that a new Admin can need."""
+    """The user, with the link that a new Admin might need."""
     done = await admitted
     if done.link is None:
         return done.user

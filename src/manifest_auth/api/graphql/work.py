@@ -139,7 +139,7 @@ async def _on_version(
     see: Callable[[TenantUnit], template_operations.VersionSnapshot],
     act: Callable[[TenantUnit, Actor, template_operations.VersionSnapshot], Version],
 ) -> Version:
-    """As :func:`_on_template`, for a version."""
+    """Like :func:`_on_template`, for a version."""
     seen = await ctx.store.read(see)
     return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 

@@ -1,4 +1,4 @@
-"""``/installation/clients``: the clients of this server, found and made."""
+"""``/installation/clients``: find and create the clients of this server."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ TABS = {"": _("Overview"), "users": _("Users"), "providers": _("Providers"), "ap
 
 
 def frame_of(tenant: Tenant, tab: str) -> SimpleNamespace:
-    """``tab``: the address of what is shown."""
+    """``tab``: the address of the current tab."""
     path = CLIENT_PATH.format(client=tenant.identifier)
     tabs = [(address(path, show=one), text) for one, text in TABS.items()]
     tabs.append((RULES_PATH.format(client=tenant.identifier), _("Settings")))
@@ -122,7 +122,7 @@ CLIENT_DONE = {
 
 
 class ClientQuery(ListQuery, frozen=True, kw_only=True):
-    """``show``: what of the client."""
+    """``show``: the part of the client to show."""
 
     show: Text = ""
 
@@ -218,7 +218,7 @@ async def _act_client(ctx: RequestContext, call: PageCall[ClientForm]) -> View |
     return flash.after(ctx, CLIENT_PATH.format(client=name), "kept" if is_kept else done)
 
 
-#: By act, a word of :data:`CLIENT_DONE`, and the work on the client, for a name that was typed.
+#: By action, a keyword of :data:`CLIENT_DONE`, and the operation on the client, for the typed name.
 _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, Tenant, str], Tenant]]] = {
     "rename": ("renamed", lambda unit, ctx, one, name: client_settings.change(unit, ctx, one, name, None, "")),
     "suspend": ("suspended", lambda unit, ctx, one, _name: client_lifecycle.suspend(unit, ctx, one)),

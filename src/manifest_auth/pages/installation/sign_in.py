@@ -1,4 +1,4 @@
-"""``/installation/sign-in``, ``…/sign-out`` and ``…/setup``: how system admins come in, the first of them too."""
+"""``/installation/sign-in``, ``…/sign-out`` and ``…/setup``: how system admins sign in, including the first one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Address = Annotated[str, Meta(max_length=6000)]
 
 
 class SignInQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """``return_to``: the page that was asked for; ``out``: one has just signed out; ``late``: the second step took too
+    """``return_to``: the requested page; ``out``: the admin has just signed out; ``late``: the second step took too
     long."""
 
     return_to: Address = ""
@@ -57,7 +57,7 @@ class SignInForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CodeForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``challenge``: says that the password was right, see :mod:`manifest_auth.sign_in.admin_sign_in`."""
+    """``challenge``: shows that the password was correct, see :mod:`manifest_auth.sign_in.admin_sign_in`."""
 
     challenge: Annotated[str, Meta(max_length=2000)] = ""
     otp: Text = ""
@@ -69,13 +69,13 @@ def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm])
 
 
 def _coming_back_to(asked: str) -> str:
-    """A page of the installation, the overview where something else was asked for."""
+    """A page of the installation, or the overview if the request names anything else."""
     return asked if asked.startswith(admin_console.PATH) and is_own_page(asked) else ADMIN_OVERVIEW
 
 
 def _signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> Answer[None]:
-    """On to a page, with the cookie of the session; forms from before the sign-in are void. ``done``: a word of that
-    page, which says what was done."""
+    """Redirects to a page with the session's cookie. Forms from before the sign-in are void. ``done``: a keyword of
+    that page for what was done."""
     settings = ctx.services.settings
     headers = (
         host_cookie(admin_console.COOKIE, cookie, admin_console.MOST_S, settings, strict=True),
@@ -85,7 +85,7 @@ def _signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> A
 
 
 def _signed_out(ctx: RequestContext, path: str) -> Answer[None]:
-    """On to a page, without the cookies."""
+    """Redirects to a page without the cookies."""
     settings = ctx.services.settings
     headers = (
         host_cookie(admin_console.COOKIE, "", 0, settings, strict=True),
@@ -156,7 +156,7 @@ class ProofQuery(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ProofForm(ProofQuery, frozen=True, rename="camel"):
-    """The names are those of no field that the page of a form has, for password managers."""
+    """The names differ from all field names of the form's page, for password managers."""
 
     proof_password: Text = ""
     proof_otp: Text = ""
@@ -202,7 +202,7 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
     await admin_accounts.set_up(ctx, form.code, form.username, form.password)
     try:
         opened = await admin_sign_in.sign_in(ctx, form.username, form.password, shown="")
-    except Refusal:  # the account is there, and signs in by its own page
+    except Refusal:  # the account exists and can sign in on its own page
         return see_other(PATH)
     return _signed_in(ctx, opened.cookie, ADMIN_OVERVIEW, done="set-up")
 

@@ -1,7 +1,7 @@
 """``/o/CLIENT/authorize`` and ``/o/CLIENT/logout``, to which apps send browsers, and the questions on the way.
 
-A request is checked where it comes in, and then sealed: it goes through the sign-in of this server and back in that
-form. A request that is posted goes on with a GET, since browsers send no cookie of ours with another site's post.
+A request is checked on arrival and then sealed, and passes through this server's sign-in and back in that form. A
+posted request continues with a GET, because browsers don't send this server's cookies with another site's post.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ from manifest_auth.text.models import from_texts
 _ISSUER = f"{OF_APPS}{{client}}"
 AUTHORIZE, LOGOUT = f"{_ISSUER}/authorize", f"{_ISSUER}/logout"
 CONSENT, SIGN_OUT = f"{_ISSUER}/consent", f"{_ISSUER}/sign-out"
-_SHOWN = "issuer"  # where a request keeps its issuer, for the page that shows a refusal
+_SHOWN = "issuer"  # where a request keeps its issuer, for the error page
 _NOT_IN, _SIGNED_OUT = _("You're not signed in to the app"), _("You're signed out")
 _TITLE, _ADVICE = _("You can't use this app"), _("This app is for other users. Contact your administrator.")
 
 
 def _shown_issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
-    """The issuer that is called, in whose client's looks a refusal is shown. Raises NotFound."""
+    """The called issuer. Errors are shown with the branding of its client. Raises NotFound."""
     issuer = ctx.loaded[_SHOWN] = authentication.issuer_of(ctx, call.path["client"])
     return issuer
 
@@ -114,7 +114,7 @@ async def _posted(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 async def _resume(ctx: RequestContext, call: Call[Any]) -> Answer[None]:
-    """A request goes on after a sign-in, or as it was posted."""
+    """Continues a request after a sign-in, or one that was posted."""
     query = call.query.decode("latin-1")
     issuer = _shown_issuer(ctx, call)
     wanted = await _unseal(ctx, call.head, issuer, query[2:].partition("&")[0])
@@ -130,8 +130,8 @@ def _seal(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> str:
 
 
 async def _unseal(ctx: RequestContext, head: Head, issuer: Issuer, text: str) -> Wanted:
-    """The request. One that another browser made begins here: no sign-in before now was for it. Raises NotFound for one
-    that is not ours, another issuer's, or older than an hour."""
+    """The request. A request from another browser starts over, because no earlier sign-in was for it. Raises NotFound
+    for a request that this server didn't seal, another issuer's, or one older than an hour."""
     opened = await security.unseal(ctx, f"authorize {issuer.client}", text)
     wanted = msgspec.json.decode(opened, type=Wanted) if opened is not None else None
     if wanted is None or not security.is_fresh(wanted.made_at, ctx.now):
@@ -151,7 +151,7 @@ async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
 async def _answer(
     ctx: RequestContext, head: Head, issuer: Issuer, app: App, wanted: Wanted, *, direct: bool = False
 ) -> Answer[None]:
-    """A code for the app, or the page of what is needed first. ``direct``: no form of ours led here."""
+    """A code for the app, or the page for what is needed first. ``direct``: no form of this server led here."""
     user = await identification.of_client(ctx, head, issuer.client)
     try:
         found = await authorizing.decide(ctx, app, wanted, user, browser_of(ctx, head).trust)
@@ -174,7 +174,8 @@ async def _answer(
 
 
 def _sign_in_address(ctx: RequestContext, mark: str, issuer: Issuer, app: App, wanted: Wanted, email: str = "") -> str:
-    """The sign-in of this client, and back: the choice of an account. Who is signed in to another client stays so."""
+    """Sends the browser to this client's sign-in and back, to choose an account. A session with another client
+    stays."""
     sealed = _seal(ctx, issuer, msgspec.structs.replace(wanted, mark=mark, select=False))
     mfa = wanted.mfa or bool(app.second_factor)
     state = State(
@@ -198,7 +199,8 @@ async def _to_app(
     *,
     direct: bool = False,
 ) -> Answer[None]:
-    """The answer to the app. After a form of ours it is a page: browsers apply its ``form-action`` to redirects."""
+    """The response to the app. After a form of this server, it is a page, because browsers apply ``form-action`` to
+    redirects."""
     told = {**values, "state": target.state, "iss": issuer.url}
     if target.form_post:
         return plain_page(*authorization.post_page(target.redirect_uri, told))
@@ -239,7 +241,7 @@ async def _brand(ctx: RequestContext, issuer: Issuer) -> Brand:
 async def _not_for_user(
     ctx: RequestContext, head: Head, issuer: Issuer, wanted: Wanted, user: Principal | None
 ) -> Answer[None]:
-    """The page that says so to the user, who then goes back to the app."""
+    """The page that informs the user, who then returns to the app."""
     await ctx.services.keys.ensure_current()
     brand = brands.of_user(user)
     t = catalogue(errors.language_of(ctx, head, brand))
@@ -256,7 +258,7 @@ async def _not_for_user(
 
 
 async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A page, for people, in the looks of the issuer's client: nothing goes to an address that no app of this issuer
+    """A page with the branding of the issuer's client, because nothing is sent to an address that no app of this issuer
     lists."""
     shown = {"client_id", "redirect_uri", "post_logout_redirect_uri", "state"}
     brand = None
@@ -265,7 +267,7 @@ async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[
     return await errors.page_of(ctx, refusal, head, parameters=shown, brand=brand)
 
 
-# Consent: asked for by a page of this server alone, whose form has the token of every form.
+# Consent: only a page of this server asks for it, and its form has a token like every form.
 
 
 class ConsentQuery(msgspec.Struct, frozen=True):
@@ -320,11 +322,11 @@ async def _consented(ctx: RequestContext, call: PageCall[ConsentForm]) -> View |
     return call.show_once(f"{CONSENT.format(client=issuer.client)}?s={call.fields.s}", told)
 
 
-# Sign-out at an app's request. What it asks for is read again at each step.
+# Sign-out at an app's request. The request is read again at each step.
 
 
 class LogoutForm(msgspec.Struct, frozen=True, omit_defaults=True):
-    """As RP-Initiated Logout 1.0 has it."""
+    """The parameters of RP-Initiated Logout 1.0."""
 
     id_token_hint: Annotated[str, Meta(max_length=8000)] = ""
     client_id: fields.TypedToken = ""

@@ -53,7 +53,7 @@ async def test_a_taken_address_looks_the_same(app: App) -> None:
         ("new@x.example", "wrong", 401, ["The current password is incorrect"]),
     ],
 )
-async def test_what_is_wrong_is_said_and_what_was_typed_stays(
+async def test_errors_are_named_and_what_was_typed_stays(
     app: App, email: str, password: str, status: int, problems: list[str]
 ) -> None:
     ada = await person(app)

@@ -73,7 +73,7 @@ async def test_names_and_titles(app: App) -> None:
     assert [one for one in shape(home) if one[0] in ("b", "img", "svg", "iframe", "i")] == []
 
 
-async def test_a_refused_form_shows_what_was_typed_as_text(app: App) -> None:
+async def test_a_rejected_form_shows_what_was_typed_as_text(app: App) -> None:
     ada = await person(app)
     path = "/account/profile"
     page = await ada.visitor.get(path)

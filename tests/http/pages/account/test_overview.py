@@ -50,7 +50,7 @@ async def test_the_console_is_shown_to_those_whom_it_opens(app: App, email: str,
     assert bool(page.tree.xpath("//nav//a[@href='/console']")) is is_shown
 
 
-async def test_it_says_who_and_what_one_may_do_in_words(app: App) -> None:
+async def test_it_says_who_and_what_one_can_do_in_words(app: App) -> None:
     ada = await person(app, roles=["Author", "Approver"], firstName="Ada", lastName="Byron", title="Head")
     page = await ada.visitor.get("/account")
     assert page.heading == "Your account"
@@ -76,7 +76,7 @@ async def test_it_lists_what_happened_since_the_sign_in_before(app: App) -> None
     assert events(first) == ["Sign-in", f"Attention: {WRONG} 2 times", "Sign-in"]
 
 
-async def test_ones_own_typo_just_before_the_sign_in_is_no_alarm(app: App) -> None:
+async def test_the_callers_own_typo_just_before_the_sign_in_is_no_alarm(app: App) -> None:
     """From where the session was opened; it is listed all the same."""
     ada = await person(app)
     app.clock.advance(3600)
@@ -200,7 +200,7 @@ async def test_the_number_of_sessions_is_told(app: App) -> None:
     assert PASSWORD not in (await ada.visitor.get("/account")).reply.text
 
 
-async def test_a_used_recovery_code_and_factors_taken_away_may_be_someone_elses_doing(app: App) -> None:
+async def test_a_used_recovery_code_and_factors_removed_might_be_someone_elses_doing(app: App) -> None:
     ada = await enrolled(app)
     check_success(await ada.answered())
     app.clock.advance(60)

@@ -58,7 +58,7 @@ async def test_one_is_added_named_and_removed(app: App) -> None:
     assert len(page.tree.xpath("//main//h2")) == 1
 
 
-async def test_an_answer_that_does_not_fit_is_refused_in_words(app: App) -> None:
+async def test_an_answer_that_does_not_fit_is_rejected_in_words(app: App) -> None:
     ada = await at_its_name(app)
     for credential in ("", "{}", "[]"):
         page = await ada.visitor.get(f"{PATH}?way=new")

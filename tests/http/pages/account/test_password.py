@@ -56,7 +56,7 @@ async def test_the_rules_are_said_before_anything_is_typed(app: App) -> None:
          {"newPassword": "Too easy to guess. Don't use a common password, common words, or your name."}),
     ],
 )  # fmt: skip
-async def test_what_is_wrong_is_said_beside_its_field(
+async def test_errors_appear_beside_their_fields(
     app: App, current: str, new: str, status: int, problems: dict[str, str]
 ) -> None:
     ada = await person(app)
@@ -106,7 +106,7 @@ async def test_the_well_known_address_leads_there(app: App) -> None:
     assert (page.status, page.heading) == (200, "Password")
 
 
-async def test_a_new_password_that_is_refused_is_no_guess_at_the_current_one(app: App) -> None:
+async def test_a_new_password_that_is_rejected_is_no_guess_at_the_current_one(app: App) -> None:
     ada = await person(app)
     for _ in range(12):
         page = await ada.visitor.submit(

@@ -51,7 +51,7 @@ async def test_what_is_the_same_is_not_recorded(app: App) -> None:
         ("\u202eevil", "Remove the invisible character U+202E"),
     ],
 )
-async def test_what_is_no_name_is_said_beside_its_field(app: App, name: str, problem: str) -> None:
+async def test_an_invalid_name_is_reported_beside_its_field(app: App, name: str, problem: str) -> None:
     ada = await person(app, firstName="Ada")
     page = await ada.visitor.submit(await ada.visitor.get(PROFILE), PROFILE, firstName="New", lastName=name)
     assert (page.status, page.problems) == (400, [problem])
@@ -108,7 +108,7 @@ async def test_with_none_chosen_browser_and_client_say_which(app: App) -> None:
     assert (await ada.visitor.get("/account")).tree.get("lang") == "pt"
 
 
-async def test_what_is_no_language_is_refused(app: App) -> None:
+async def test_an_invalid_language_is_rejected(app: App) -> None:
     ada = await person(app)
     page = await ada.visitor.submit(await ada.visitor.get(LANGUAGE), LANGUAGE, language="xx")
     assert (page.status, len(page.problems)) == (400, 1)

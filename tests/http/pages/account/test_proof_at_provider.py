@@ -72,7 +72,7 @@ async def test_the_provider_proves_who_it_is_and_leads_back(ada: Ada) -> None:
 
 
 @rule("RECENT-PROOF")
-async def test_another_person_of_the_provider_proves_nothing(ada: Ada) -> None:
+async def test_another_person_of_the_provider_verifies_nothing(ada: Ada) -> None:
     ended = await ada.comes_back(await refused(ada), "eve")
     assert ended.status == 401
     page = await ada.visitor.submit(await ada.visitor.get(FACTOR), FACTOR, {"act": "begin"})

@@ -30,7 +30,7 @@ async def asked(ada: Visitor, path: str = "/account/codes") -> Page:
     return await ada.get(BACK + path)
 
 
-async def test_a_refused_act_leads_there_and_a_proof_leads_back(app: App) -> None:
+async def test_a_rejected_act_leads_there_and_a_proof_leads_back(app: App) -> None:
     ada = await person(app)
     app.clock.advance(LATER)
     page = await ada.visitor.get("/account/second-factor")
@@ -103,7 +103,7 @@ async def test_without_a_session_one_signs_in_first(app: App) -> None:
     assert page.location == "/sign-in?returnTo=%2Freauthenticate%3FreturnTo%3D%2Faccount%2Fcodes"
 
 
-async def test_the_proof_stands_in_the_trail(app: App) -> None:
+async def test_the_proof_is_in_the_audit_trail(app: App) -> None:
     ada: Person = await person(app)
     page = await ada.visitor.submit(await asked(ada.visitor), PATH, currentPassword="wrong")
     page = await ada.visitor.submit(page, PATH, currentPassword=PASSWORD)

@@ -123,7 +123,7 @@ async def test_one_that_is_due_is_named_with_the_day(app: App) -> None:
     assert page.tree.xpath("//*[@class='notice notice-note']//time")
 
 
-async def test_new_codes_void_the_former_ones(app: App) -> None:
+async def test_new_codes_void_the_earlier_ones(app: App) -> None:
     ada, browser = await with_app(app)
     page = await browser.get(CODES)
     assert "10 codes are left" in page.text

@@ -104,7 +104,7 @@ async def test_ended_twice_is_ended_and_one_of_someone_else_is_not_found(app: Ap
     assert (await end("x" * 101)).status == 400
 
 
-async def test_ending_the_own_session_signs_out(app: App) -> None:
+async def test_ending_their_own_session_signs_out(app: App) -> None:
     ada = await person(app)
     listed = (await app.get("/api/client/auth/sessions", cookie=ada.visitor.cookies["session"])).data["items"]
     await signed_in(app, ada.email, ada.client)

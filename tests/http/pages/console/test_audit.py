@@ -100,7 +100,7 @@ async def test_page_by_page(app: App) -> None:
         ("event=made_up", "Unknown event"),
     ],
 )
-async def test_what_is_no_filter_stands_beside_its_field(app: App, query: str, problem: str) -> None:
+async def test_an_invalid_filter_appears_beside_its_field(app: App, query: str, problem: str) -> None:
     page = await (await admin(app)).get(f"{PATH}?{query}")
     assert (page.status, page.problems) == (400, [problem])
     assert page.title.startswith("Error: ")
@@ -143,7 +143,7 @@ async def test_the_trail_of_another_client_is_not_there(app: App) -> None:
     assert "Globexian" in (await (await admin(app, "globex")).get(f"{PATH}?from=2027-01-01")).text
 
 
-async def test_the_last_day_of_all_is_refused_beside_its_field(app: App) -> None:
+async def test_the_last_day_of_all_is_rejected_beside_its_field(app: App) -> None:
     visitor = await admin(app)
     page = await visitor.get(f"{PATH}?to=9999-12-31")
     assert (page.status, len(page.problems)) == (400, 1)

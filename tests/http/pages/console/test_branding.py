@@ -46,7 +46,7 @@ async def upload(
     )  # fmt: skip
 
 
-async def test_name_and_colour_are_previewed_and_saved(app: App) -> None:
+async def test_name_and_color_are_previewed_and_saved(app: App) -> None:
     visitor = await admin(app)
     typed = {"branding.accent": "#FFCC00", "branding.name": "Acme & Söhne"}
     page = await visitor.submit(await visitor.get(PATH), PATH, {"branding.accent": ""}, act="preview", **typed)
@@ -64,7 +64,7 @@ async def test_name_and_colour_are_previewed_and_saved(app: App) -> None:
     assert "--accent:#ffcc00" in (await visitor.get(sheet)).reply.text
 
 
-async def test_how_a_colour_looks_is_told_while_it_is_chosen(app: App) -> None:
+async def test_how_a_color_looks_is_told_while_it_is_chosen(app: App) -> None:
     visitor = await admin(app)
     page = await visitor.get(f"{PATH}/colours?accent=%23ffcc00")
     assert page.reply.headers["content-type"].startswith("application/json")
@@ -77,14 +77,14 @@ async def test_how_a_colour_looks_is_told_while_it_is_chosen(app: App) -> None:
 
 
 @matrix("accent", ["", "red", "%23fff", "%3Cb%3E", "url(x)"])
-async def test_what_is_no_colour_looks_as_usual(app: App, accent: str) -> None:
+async def test_an_invalid_color_looks_as_usual(app: App, accent: str) -> None:
     page = await (await admin(app)).get(f"{PATH}/colours?accent={accent}")
     assert json.loads(page.reply.text)["light"] == {"accent": "#3346c9", "onAccent": "#ffffff", "link": "#3346c9"}
 
 
 @matrix("accent", ["red", "#fff", "#ggg000", "#1234567", "url(x)", "#12345\u0661"])
 @matrix("act", ["save", "preview"])
-async def test_what_is_no_colour_is_refused_and_stays(app: App, accent: str, act: str) -> None:
+async def test_an_invalid_color_is_rejected_and_stays(app: App, accent: str, act: str) -> None:
     visitor = await admin(app)
     form = (await visitor.get(PATH)).form(PATH, **{"branding.accent": ""}).fields
     page = await visitor.post(PATH, form | {"act": act, "branding.accent": accent})
@@ -93,7 +93,7 @@ async def test_what_is_no_colour_is_refused_and_stays(app: App, accent: str, act
     assert page.tree.xpath("//*[@id='branding.accent-error']")
 
 
-async def test_a_logo_is_sent_by_a_form_and_taken_away(app: App) -> None:
+async def test_a_logo_is_sent_by_a_form_and_removed(app: App) -> None:
     visitor = await admin(app)
     page = await upload(visitor, part("act", b"logo"), part("logo", PNG, "Acme logo; \u00e9.png"))
     assert page.status == 303, page.text
@@ -118,7 +118,7 @@ async def test_a_logo_is_sent_by_a_form_and_taken_away(app: App) -> None:
         (PNG + b"\0" * 256 * 1024, "256 KiB"),
     ],
 )
-async def test_what_is_no_logo_is_refused_beside_the_field(app: App, body: bytes, problem: str) -> None:
+async def test_an_invalid_logo_is_rejected_beside_the_field(app: App, body: bytes, problem: str) -> None:
     visitor = await admin(app)
     page = await upload(visitor, part("act", b"logo"), part("logo", body, "logo.png"))
     assert page.status == 400
@@ -127,7 +127,7 @@ async def test_what_is_no_logo_is_refused_beside_the_field(app: App, body: bytes
     assert page.tree.xpath("//*[@id='logo-error']")
 
 
-async def test_a_body_that_is_far_too_large_is_refused(app: App) -> None:
+async def test_a_body_that_is_far_too_large_is_rejected(app: App) -> None:
     page = await upload(await admin(app), part("act", b"logo"), part("logo", b"x" * 400 * 1024, "logo.png"))
     assert page.status == 413
 
@@ -149,7 +149,7 @@ async def test_a_body_that_is_far_too_large_is_refused(app: App) -> None:
         ([part(f"f{n}", b"") for n in range(99)] + [part("logo", PNG, "a.png")], None),
     ],
 )
-async def test_a_form_that_no_browser_sends_is_refused(app: App, parts: list[bytes], end: bytes | None) -> None:
+async def test_a_form_that_no_browser_sends_is_rejected(app: App, parts: list[bytes], end: bytes | None) -> None:
     visitor = await admin(app)
     page = await upload(visitor, *parts, **({} if end is None else {"end": end}))  # type: ignore[arg-type]
     assert page.status in (400, 415)

@@ -74,7 +74,7 @@ async def test_the_question_names_people_and_sessions_and_nothing_is_done_before
     assert done == [f"user:{one}", f"user:{two}"]
 
 
-async def test_one_who_is_refused_stops_no_other_and_says_why(app: App) -> None:
+async def test_one_who_is_rejected_stops_no_other_and_says_why(app: App) -> None:
     visitor, client = await manager(app)
     users = [(await new_user(app, client, firstName=name, lastName="X", roles=["Viewer"]))[0] for name in "ABC"]
     await set_roles(app, client, users[1], "Viewer", "Author")
@@ -119,7 +119,7 @@ async def test_a_user_admin_changes_no_admin_and_no_one_themselves(app: App) -> 
         ({"act": "add-role", "forRole": "Admin"}, "To make someone an Admin, open the page of that user"),
     ],
 )
-async def test_half_an_act_is_refused_and_keeps_the_selection(app: App, typed: dict[str, str], problem: str) -> None:
+async def test_half_an_act_is_rejected_and_keeps_the_selection(app: App, typed: dict[str, str], problem: str) -> None:
     visitor, client = await manager(app)
     user, _ = await new_user(app, client)
     page = await select(visitor, user, **typed)
@@ -127,7 +127,7 @@ async def test_half_an_act_is_refused_and_keeps_the_selection(app: App, typed: d
     assert page.tree.xpath("//tbody//input[@type='checkbox'][@checked]/@value") == [str(user)]
 
 
-async def test_no_one_selected_is_refused(app: App) -> None:
+async def test_no_one_selected_is_rejected(app: App) -> None:
     visitor, _ = await manager(app)
     reach = "An action changes only users selected on this page, which has up to 50."
     assert reach in (await visitor.get(PATH)).text
@@ -175,7 +175,7 @@ async def test_a_recent_proof_is_asked_before_the_first_of_them(app: App) -> Non
     assert [await roles_of(app, client, user) for user in users] == [["User Admin", "Author", "Viewer"]] * 2
 
 
-async def test_the_list_as_a_file_stands_in_the_trail(app: App) -> None:
+async def test_the_list_as_a_file_is_in_the_audit_trail(app: App) -> None:
     visitor, client = await manager(app, "User Admin")
     await new_user(app, client, firstName="=HYPERLINK(A1)", lastName='O\'Hara, "Ann"', roles=["Author", "Viewer"])
     await new_user(app, client, firstName="@SUM", lastName="-1+1", password=PASSWORD)

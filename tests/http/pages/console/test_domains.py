@@ -94,7 +94,7 @@ async def test_one_that_is_vouched_for_has_no_record_to_look_at(app: App) -> Non
         ("1.2.3.4", "Must be a domain in lowercase, for example acme.example"),
     ],
 )
-async def test_what_is_no_domain(app: App, domain: str, problem: str) -> None:
+async def test_an_invalid_domain(app: App, domain: str, problem: str) -> None:
     visitor = await admin(app)
     page = await visitor.submit(await visitor.get(PATH), PATH, {"act": "claim"}, domain=domain)
     assert (page.status, page.problems) == (400, [problem])
@@ -134,7 +134,7 @@ async def test_a_directory_is_claimed_and_released(app: App) -> None:
 
 
 @matrix("directory", ["", "x", "9188040d-6c67-4c5b-b112-36a304b66dad"])
-async def test_what_is_no_directory(app: App, directory: str) -> None:
+async def test_an_invalid_directory(app: App, directory: str) -> None:
     visitor = await admin(app)
     page = await visitor.submit(await visitor.get(PATH), PATH, {"act": "claim-directory"}, directory=directory)
     assert page.status == 400

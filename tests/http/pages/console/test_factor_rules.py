@@ -132,7 +132,7 @@ async def test_trust_that_ends_is_counted(app: App) -> None:
         ({"stepUp": "never"}, "stepUp", "Choose an option from the list"),
     ],
 )
-async def test_what_is_wrong_stands_beside_its_field(app: App, typed: dict[str, str], field: str, problem: str) -> None:
+async def test_errors_appear_beside_their_fields(app: App, typed: dict[str, str], field: str, problem: str) -> None:
     admin = await person(app, "", "Admin")
     page = await preview(await browser_of(admin), **typed)
     assert page.status == 400

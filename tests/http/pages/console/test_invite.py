@@ -62,7 +62,7 @@ async def test_a_name_with_the_address(app: App) -> None:
     assert ((await user(app, other))["firstName"], (await user(app, other))["lastName"]) == ("Cher", "")
 
 
-async def test_of_many_lines_each_has_its_result_and_those_refused_can_be_tried_again(app: App) -> None:
+async def test_of_many_lines_each_has_its_result_and_those_rejected_can_be_tried_again(app: App) -> None:
     _, taken = await new_user(app)
     good, bad = fresh(), "no address"
     page = await inviting(app, f"{good}\n\n{taken}\n{bad}\n{good}")
@@ -95,14 +95,14 @@ async def test_fifty_lines_are_taken_and_one_more_is_not(app: App) -> None:
         ("viewer@acme.example", 409, "A user with this email address already exists"),
     ],
 )
-async def test_what_is_refused_stays_in_the_form(app: App, people: str, status: int, problem: str) -> None:
+async def test_what_is_rejected_stays_in_the_form(app: App, people: str, status: int, problem: str) -> None:
     page = await inviting(app, people)
     assert (page.status, page.problems) == (status, [problem])
     assert page.title.startswith("Error: ")
     assert page.form(PATH).fields["people"] == people
 
 
-async def test_where_all_lines_are_refused_the_status_says_so(app: App) -> None:
+async def test_where_all_lines_are_rejected_the_status_says_so(app: App) -> None:
     page = await inviting(app, "one\ntwo")
     assert page.status == 400
     assert "0 of 2 invited" in page.text

@@ -122,7 +122,7 @@ async def test_who_has_an_account_would_be_signed_in_to_it(app: App, op: Op) -> 
     assert "this user signs in to the account with this address" in page.text
 
 
-async def test_why_a_person_would_not_get_in(app: App, op: Op) -> None:
+async def test_why_a_person_would_not_can_sign_in(app: App, op: Op) -> None:
     new = await made(app, op, createUsers="on", **groups(writers="Author"))
     op.claims["groups"] = ["Writers"]
     page = await new.try_oidc(op)
@@ -144,7 +144,7 @@ async def test_why_a_person_would_not_get_in(app: App, op: Op) -> None:
         ({"error": "access_denied"}, "redirect: access_denied"),
     ],
 )
-async def test_what_is_wrong_is_named(app: App, op: Op, change: dict[str, Any], words: str) -> None:
+async def test_errors_are_named(app: App, op: Op, change: dict[str, Any], words: str) -> None:
     new = await made(app, op)
     for name, value in change.items():
         setattr(op, name, value)
@@ -254,7 +254,7 @@ async def test_the_button_works_in_a_browser_that_does_not_say_from_where_it_cam
     assert flow_cookies(page.reply)
 
 
-async def test_a_provider_that_cannot_be_reached_is_said_at_once(app: App, op: Op) -> None:
+async def test_a_provider_that_cannot_be_reached_is_said_immediately(app: App, op: Op) -> None:
     new = await made(app, op)
     op.announced["issuer"] = "https://mallory.example"
     page = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site="same-origin")

@@ -170,7 +170,7 @@ async def test_a_secret_is_never_shown_again_and_stays_when_it_is_left_empty(app
     assert ("ok", "The provider knows this client and accepts its authentication.") in await new.findings()
 
 
-async def test_a_refused_post_shows_what_was_typed_but_no_secret(app: App) -> None:
+async def test_a_rejected_post_shows_what_was_typed_but_no_secret(app: App) -> None:
     new = await wizard(app, name())
     page = await new.make("oidc", oidc__issuer="ftp://x.example", oidc__clientId="mine", oidc__clientSecret="hidden-1")
     assert page.status == 400
@@ -190,7 +190,7 @@ async def test_what_is_left_empty_is_required(app: App) -> None:
 
 
 @matrix("preset", ["oidc", "keycloak", "dynamics"])
-async def test_an_empty_secret_is_refused_at_its_step(app: App, op: Op, preset: str) -> None:
+async def test_an_empty_secret_is_rejected_at_its_step(app: App, op: Op, preset: str) -> None:
     new = await wizard(app, name())
     typed = {"oidc__issuer": op.issuer, "oidc__clientId": op.client_id}
     if preset == "dynamics":
@@ -209,7 +209,7 @@ async def test_an_empty_secret_is_refused_at_its_step(app: App, op: Op, preset: 
         assert (await new.make(preset, **typed, oidc__clientAuthentication="none")).status == 303
 
 
-async def test_a_wrong_issuer_is_refused_at_its_step(app: App, op: Op) -> None:
+async def test_a_wrong_issuer_is_rejected_at_its_step(app: App, op: Op) -> None:
     """A provider that is not reachable yet can be saved all the same."""
     new = await wizard(app, name())
     typed = {"oidc__clientId": op.client_id, "oidc__clientSecret": "secret"}
@@ -326,7 +326,7 @@ async def test_metadata_is_fetched_or_pasted_and_fills_the_rest(app: App, op: Op
         (Answer(200, {}, b"\xff\xfe"), "isn't UTF-8"),
     ],
 )
-async def test_metadata_that_is_none_is_said_beside_its_field(app: App, op: Op, answer: Answer, words: str) -> None:
+async def test_metadata_that_is_none_is_reported_beside_its_field(app: App, op: Op, answer: Answer, words: str) -> None:
     op.answers["unknown"] = answer
     page = await (await wizard(app, name())).make("saml", saml__metadataUrl=f"{op.base}/metadata")
     assert page.status == 400
@@ -346,7 +346,7 @@ async def test_a_user_admin_fetches_metadata_from_the_public_internet_alone(app:
     assert op.asked == []
 
 
-async def test_proved_domains_alone_are_offered_and_what_others_may_not_do_is_said(app: App, op: Op) -> None:
+async def test_proved_domains_alone_are_offered_and_what_others_must_not_do_is_said(app: App, op: Op) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op)
     page = await new.step("rules")
@@ -369,7 +369,7 @@ async def test_proved_domains_alone_are_offered_and_what_others_may_not_do_is_sa
 
 
 @matrix("claimed", [True, False])
-async def test_a_domain_that_is_not_offered_is_refused_beside_the_domains(app: App, op: Op, claimed: bool) -> None:
+async def test_a_domain_that_is_not_offered_is_rejected_beside_the_domains(app: App, op: Op, claimed: bool) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op)
     domain = f"{new.name}.example"
@@ -386,7 +386,7 @@ async def test_a_domain_that_is_not_offered_is_refused_beside_the_domains(app: A
     assert await stored(app, new.name) == before
 
 
-async def test_a_refused_rule_stands_beside_its_field(app: App, op: Op) -> None:
+async def test_a_rejected_rule_appears_beside_its_field(app: App, op: Op) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op)
     page = await new.save("rules", returnAddresses="https://app.example/in\nno address", **groups(writers="Author"))

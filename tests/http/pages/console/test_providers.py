@@ -41,7 +41,7 @@ async def test_the_list_says_what_is_on_and_what_happened(app: App, op: Op) -> N
     assert "Last failureNone recently" in text
 
 
-async def test_it_is_switched_off_and_deleted_with_its_name_typed(app: App, op: Op) -> None:
+async def test_it_is_turned_off_and_deleted_with_its_name_typed(app: App, op: Op) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op)
     await new.act("switch-on", await new.step("live"))

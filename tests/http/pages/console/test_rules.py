@@ -158,7 +158,7 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
     ],
 )
 @matrix("act", ["preview", "save"])
-async def test_what_is_wrong_stands_beside_its_field(app: App, act: str, field: str, text: str, problem: str) -> None:
+async def test_errors_appear_beside_their_fields(app: App, act: str, field: str, text: str, problem: str) -> None:
     before = await stored(app)
     visitor = await Visitor(app).signed_in("admin@acme.example")
     fields = (await visitor.get(page_with(PATH, field))).form(PATH).fields

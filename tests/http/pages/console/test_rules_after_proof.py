@@ -60,7 +60,7 @@ async def test_it_waits_an_hour_and_for_its_person_alone(app: App) -> None:
     assert (await visitor.get(address)).location == "/account"
 
 
-async def test_what_is_refused_in_between_is_shown(app: App) -> None:
+async def test_what_is_rejected_in_between_is_shown(app: App) -> None:
     """A former Admin can't weaken the settings."""
     admin = await person(app, "", "Admin", **GUARDED)
     await person(app, admin.client, "Admin")

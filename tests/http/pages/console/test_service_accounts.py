@@ -193,7 +193,7 @@ async def test_its_data_change_and_the_scopes_stay(app: App) -> None:
         ({"name": "good", "roleAdmin": "on"}, "roles"),
     ],
 )
-async def test_what_is_wrong_stands_beside_its_field(app: App, typed: dict[str, str], field: str) -> None:
+async def test_errors_appear_beside_their_fields(app: App, typed: dict[str, str], field: str) -> None:
     visitor, client = await admin(app)
     page = await visitor.submit(await visitor.get(NEW), NEW, None, **typed)
     assert page.status == 400

@@ -41,7 +41,7 @@ async def test_roles_are_set(app: App) -> None:
     assert found.data["roles"] == ["Author", "Viewer"]
 
 
-async def test_no_role_is_refused_beside_the_boxes(app: App) -> None:
+async def test_no_role_is_rejected_beside_the_boxes(app: App) -> None:
     visitor, (number, _) = await admin(app), await new_user(app)
     path = path_of(number)
     form = (await visitor.get(path)).form(path, act="roles")
@@ -79,7 +79,7 @@ async def test_a_user_admin_is_not_offered_what_rank_forbids(app: App) -> None:
 
 
 @matrix("act", ["roles", "details", "deactivate", "reset", "invite", "end-sessions"])
-async def test_what_is_not_offered_is_refused_when_it_is_posted(app: App, act: str) -> None:
+async def test_what_is_not_offered_is_rejected_when_it_is_posted(app: App, act: str) -> None:
     visitor = await Visitor(app).signed_in("user-admin@acme.example")
     number, email = await new_user(app)
     path = path_of(number)
@@ -90,14 +90,14 @@ async def test_what_is_not_offered_is_refused_when_it_is_posted(app: App, act: s
     assert (page.status, page.problems) == (403, ["Only an Admin can manage an Admin's account"])
 
 
-async def test_ones_own_account_is_changed_elsewhere(app: App) -> None:
+async def test_the_callers_own_account_is_changed_elsewhere(app: App) -> None:
     visitor, path = await admin(app), path_of(app.ids["admin@acme.example"])
     page = await visitor.get(path)
     assert acts(page, path) == {"details", "end-sessions", "end-session"}
     assert page.links()["Go to your account"] == "/account"
 
 
-async def test_details_are_saved_and_what_is_wrong_stands_beside_its_field(app: App) -> None:
+async def test_details_are_saved_and_errors_appear_beside_their_fields(app: App) -> None:
     visitor, (number, _) = await admin(app), await new_user(app)
     path = path_of(number)
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, firstName="Ada", lastName="L.")
@@ -112,7 +112,7 @@ async def test_details_are_saved_and_what_is_wrong_stands_beside_its_field(app: 
     assert page.status == 400
 
 
-async def test_an_address_that_another_has_is_refused_in_words(app: App) -> None:
+async def test_an_address_that_another_has_is_rejected_in_words(app: App) -> None:
     visitor, (number, _), (_, taken) = await admin(app), await new_user(app), await new_user(app)
     path = path_of(number)
     page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, email=taken)
@@ -206,7 +206,7 @@ async def test_where_no_one_uses_a_password_no_reset_is_offered(app: App) -> Non
 
 
 @matrix("number", ["0", "-1", "01", "1e3", "999999999", "9" * 30, "x", "%2e%2e", "1;2"])
-async def test_what_is_no_user_is_not_there(app: App, number: str) -> None:
+async def test_an_invalid_user_is_not_there(app: App, number: str) -> None:
     page = await (await admin(app)).get(f"/console/users/{number}")
     assert (page.status, page.heading) == (404, "Page not found")
 

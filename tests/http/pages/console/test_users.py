@@ -140,7 +140,7 @@ async def test_before_the_first_user_there_is_the_first_page(app: App) -> None:
         "q=%FF",
     ],
 )
-async def test_what_is_no_filter_is_a_page_that_says_so(app: App, query: str) -> None:
+async def test_an_invalid_filter_is_a_page_that_says_so(app: App, query: str) -> None:
     page = await (await admin(app)).get(f"/console/users?{query}")
     assert page.status == 400
     assert page.heading == "This link is incomplete"

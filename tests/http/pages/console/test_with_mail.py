@@ -12,7 +12,7 @@ from tests.support.visitor import Visitor
 pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 
 
-async def test_the_page_for_a_code_says_that_the_e_mail_has_one(app: App) -> None:
+async def test_the_page_for_a_code_says_that_the_email_has_one(app: App) -> None:
     assert "The email with the link also contains a code." in (await Visitor(app).get("/welcome")).text
 
 

@@ -76,7 +76,7 @@ async def test_another_code_is_shown_by_a_button_and_the_first_is_void(app: App)
     await headset.scan(typed(second))
 
 
-async def test_a_wrong_number_is_told_and_the_device_is_refused(app: App) -> None:
+async def test_a_wrong_number_is_told_and_the_device_is_rejected(app: App) -> None:
     ada, headset = await ada_of(app)
     shown = await press(ada, await ada.visitor.get(PAIR), PAIR, act="begin")
     asked = await headset.scan(typed(shown))
@@ -105,7 +105,7 @@ async def test_by_the_code_on_the_device_after_a_new_proof(app: App) -> None:
     await headset.tokens()
 
 
-async def test_an_unknown_code_is_refused_in_place_and_refusing_a_device_is_told(app: App) -> None:
+async def test_an_unknown_code_is_rejected_in_place_and_refusing_a_device_is_told(app: App) -> None:
     ada, headset = await ada_of(app, code=True)
     page = await ada.visitor.get("/device")
     refused = await press(ada, page, "/device", {"user_code": "BBBB-BBBB"})

@@ -25,7 +25,7 @@ def secret_of(page: Page) -> str:
     return str(page.tree.xpath("//code[@id='secret']")[0].text)
 
 
-async def test_a_second_factor_is_added_and_asked_for_from_then_on(app: App) -> None:
+async def test_a_second_factor_is_added_and_asked_for_after_that(app: App) -> None:
     me, visitor = await someone(app)
     app.clock.advance(TEN_MINUTES)
     begun = await prove(visitor, await act(visitor, ACCOUNT, act="add"))

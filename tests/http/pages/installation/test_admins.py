@@ -80,7 +80,7 @@ async def test_all_sessions_of_one_end(app: App) -> None:
     assert (await theirs.get("/installation")).status == 303
 
 
-async def test_what_one_may_not_do_to_oneself(app: App) -> None:
+async def test_what_one_must_not_do_to_oneself(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     me = (await app.get("/api/admin/auth/me", token=await app.admin_token())).data
     number = str(me["admin"]["id"] if "admin" in me else me["id"])
@@ -137,7 +137,7 @@ async def test_sessions_that_are_ended_twice_are_ended(app: App) -> None:
         assert "All sessions of the system admin ended." in (await visitor.follow(ended)).text
 
 
-async def test_who_is_put_out_meanwhile_signs_in_again(app: App) -> None:
+async def test_who_is_put_out_in_the_meantime_signs_in_again(app: App) -> None:
     one = await other(app)
     theirs = await Visitor(app).system_admin(one.username)
     page = await theirs.get(ADMINS)

@@ -82,7 +82,7 @@ async def test_after_ten_minutes_it_asks_for_the_password_and_saves_all_that_was
     ("field", "text"),
     [("password.minLength", "5"), ("sessions.idleSeconds", "soon"), ("allowedOrigins", "nonsense"), ("language", "xx")],
 )
-async def test_what_is_wrong_stands_beside_its_field(app: App, client: str, field: str, text: str) -> None:
+async def test_errors_appear_beside_their_fields(app: App, client: str, field: str, text: str) -> None:
     before = await stored(app, client)
     _, page = await preview(app, client, **{field: text})
     assert (page.status, len(page.problems)) == (400, 1)
@@ -91,7 +91,7 @@ async def test_what_is_wrong_stands_beside_its_field(app: App, client: str, fiel
     assert await stored(app, client) == before
 
 
-async def test_a_system_admin_may_lower_what_protects_admins(app: App, client: str) -> None:
+async def test_a_system_admin_can_lower_what_protects_admins(app: App, client: str) -> None:
     await settle(app, client, password={"minLength": 20})
     visitor, page = await preview(app, client, password__minLength="15")
     assert (await visitor.submit(page, path_of(client), {"act": "save"})).status == 303

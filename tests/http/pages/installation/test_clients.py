@@ -111,7 +111,7 @@ async def test_a_client_is_made_and_leads_to_the_invitation_of_its_admin(app: Ap
     [("", "X", "identifier"), ("a", "X", "identifier"), ("Acme Corp", "X", "identifier"), ("-x", "X", "identifier"),
      ("xyz", "", "name"), ("xyz", "a\nb", "name"), ("xyz", "x" * 201, "name"), ("xyz", "x" * 301, "name")],
 )  # fmt: skip
-async def test_a_client_that_cannot_be_is_refused_with_what_was_typed(
+async def test_a_client_that_cannot_be_is_rejected_with_what_was_typed(
     app: App, identifier: str, name: str, field: str
 ) -> None:
     visitor = await Visitor(app).system_admin()
@@ -121,7 +121,7 @@ async def test_a_client_that_cannot_be_is_refused_with_what_was_typed(
     assert page.form(CLIENTS).fields["identifier"] == identifier
 
 
-async def test_an_identifier_that_is_taken_is_refused(app: App) -> None:
+async def test_an_identifier_that_is_taken_is_rejected(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     page = await act(visitor, CLIENTS, identifier="acme", name="Another")
     assert page.status == 409
@@ -154,7 +154,7 @@ async def test_it_is_suspended_and_restored(app: App) -> None:
     assert (await app.sign_in("author@globex.example")).status == 200
 
 
-async def test_it_is_deleted_with_its_identifier_typed_and_taken_back(app: App) -> None:
+async def test_it_is_deleted_with_its_identifier_typed_and_revoked(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     path = await made(visitor)
     for typed in ("", "Initech", path.rpartition("/")[2].upper(), "acme"):
@@ -236,7 +236,7 @@ async def test_an_act_that_does_not_exist_changes_nothing(app: App, what: str) -
 
 
 @matrix("email", ["", "x", "a b@acme.example", "author@acme.example"])
-async def test_an_invitation_that_cannot_be_is_refused(app: App, email: str) -> None:
+async def test_an_invitation_that_cannot_be_is_rejected(app: App, email: str) -> None:
     visitor = await Visitor(app).system_admin()
     path = f"{CLIENTS}/acme"
     page = await act(visitor, path, f"{path}?show=users", act="invite", email=email, firstName="Ada")

@@ -24,7 +24,7 @@ async def premises(tmp_path: Path) -> AsyncIterator[App]:
         yield app
 
 
-async def test_the_console_is_there_without_a_licence_and_takes_one(premises: App) -> None:
+async def test_the_console_is_there_without_a_license_and_takes_one(premises: App) -> None:
     visitor = await Visitor(premises).system_admin()
     overview = await visitor.get("/installation")
     assert "1 issue needs attention" in overview.text
@@ -58,7 +58,7 @@ async def test_a_form_without_a_file_takes_the_text(premises: App) -> None:
 
 
 @matrix("file", [b"\x89PNG\r\n\x1a\n\0\0", b"x" * 20_001, b"<b>", b"\xff\xfe"])
-async def test_a_file_that_is_no_key_is_refused(premises: App, file: bytes) -> None:
+async def test_a_file_that_is_no_key_is_rejected(premises: App, file: bytes) -> None:
     visitor = await Visitor(premises).system_admin()
     fields = (await visitor.get(LICENCE)).form(LICENCE).fields
     page = await visitor.upload(LICENCE, fields, "licenseFile", file)
@@ -66,7 +66,7 @@ async def test_a_file_that_is_no_key_is_refused(premises: App, file: bytes) -> N
     assert "None installed" in page.text
 
 
-async def test_a_file_of_more_than_a_form_holds_is_refused(premises: App) -> None:
+async def test_a_file_of_more_than_a_form_holds_is_rejected(premises: App) -> None:
     visitor = await Visitor(premises).system_admin()
     fields = (await visitor.get(LICENCE)).form(LICENCE).fields
     assert (await visitor.upload(LICENCE, fields, "licenseFile", b"x" * 200_000)).status == 413
@@ -81,7 +81,7 @@ async def test_a_file_waits_for_a_fresh_password_and_is_not_chosen_twice(premise
 
 
 @matrix("text", ["", "x", "MANIFEST1.e30.AAAA", "ä" * 100, "x" * 20_001])
-async def test_a_key_that_is_none_is_refused(premises: App, text: str) -> None:
+async def test_a_key_that_is_none_is_rejected(premises: App, text: str) -> None:
     visitor = await Visitor(premises).system_admin()
     page = await act(visitor, LICENCE, licenseKey=text)
     assert (page.status, len(page.problems)) == (400, 1)
@@ -116,13 +116,13 @@ async def test_where_none_is_needed_the_page_says_so(app: App) -> None:
     assert not page.tree.xpath("//main//form")
 
 
-async def test_without_a_licence_a_page_leads_to_the_console_and_no_page_to_itself(premises: App) -> None:
+async def test_without_a_license_a_page_leads_to_the_console_and_no_page_to_itself(premises: App) -> None:
     page = await Visitor(premises).get("/sign-in")
     assert page.status == 403
     assert page.links()["Sign in as a system admin"] == "/installation"
 
 
-async def test_what_may_seem_odd_is_explained(premises: App) -> None:
+async def test_what_might_seem_odd_is_explained(premises: App) -> None:
     visitor = await Visitor(premises).system_admin()
     await act(visitor, LICENCE, licenseKey=key(premises))
     page = await visitor.get(LICENCE)

@@ -109,7 +109,7 @@ async def test_who_is_throttled_is_let_go(app: App) -> None:
     ({"address": "nowhere"}, 400),
     ({"client": "nowhere", "email": "a@b.example"}, 404),
 ])  # fmt: skip
-async def test_what_names_no_one_is_refused_with_what_was_typed(app: App, fields: dict[str, str], status: int) -> None:
+async def test_what_names_no_one_is_rejected_with_what_was_typed(app: App, fields: dict[str, str], status: int) -> None:
     visitor = await Visitor(app).system_admin()
     await act(visitor, THROTTLES, act="all")
     page = await act(visitor, THROTTLES, **fields)
@@ -119,7 +119,7 @@ async def test_what_names_no_one_is_refused_with_what_was_typed(app: App, fields
         assert {name: page.form(THROTTLES).fields[name] for name in fields} == fields
 
 
-async def test_a_list_of_networks_must_hold_ones_own_address(app: App) -> None:
+async def test_a_list_of_networks_must_hold_the_callers_own_address(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     refused = await act(visitor, SETTINGS, adminAddresses="10.0.0.0/8")
     assert (refused.status, "192.0.2.1" in refused.problems[0]) == (409, True)

@@ -27,7 +27,7 @@ async def with_factor(app: App) -> tuple[SystemAdmin, Phone]:
     return me, phone
 
 
-async def test_one_comes_in_and_goes_out_again(app: App) -> None:
+async def test_a_user_can_sign_in_and_goes_out_again(app: App) -> None:
     visitor = Visitor(app)
     page = await try_in(visitor, "root")
     assert (page.status, page.location) == (303, OVERVIEW)
@@ -83,7 +83,7 @@ async def test_a_code_is_asked_for_in_a_second_step(app: App) -> None:
 
 
 @matrix("challenge", ["", "x", "A" * 300])
-async def test_a_second_step_that_is_made_up_begins_anew(app: App, challenge: str) -> None:
+async def test_a_second_step_that_is_made_up_begins_again(app: App, challenge: str) -> None:
     me, phone = await with_factor(app)
     visitor = Visitor(app)
     step = await try_in(visitor, me.username)
@@ -102,7 +102,7 @@ async def test_a_second_step_ends_after_five_minutes(app: App) -> None:
     assert "code step expired" in page.text
 
 
-async def test_one_comes_back_to_the_page_that_was_asked_for_and_nowhere_else(app: App) -> None:
+async def test_a_user_comes_back_to_the_page_that_was_asked_for_and_nowhere_else(app: App) -> None:
     visitor = Visitor(app)
     page = await visitor.get("/installation?done=x")
     assert (page.status, page.location) == (303, f"{SIGN_IN}?returnTo=%2Finstallation%3Fdone%3Dx")

@@ -87,7 +87,7 @@ async def test_one_of_another_client_is_sent_to_its_sign_in(app: App, ada: Holde
     assert (await shown(visitor, ada, page)).location == "/account"
 
 
-async def test_a_wrong_one_is_refused_and_an_unknown_one_named_to_the_browser(app: App, ada: Holder) -> None:
+async def test_a_wrong_one_is_rejected_and_an_unknown_one_named_to_the_browser(app: App, ada: Holder) -> None:
     visitor = browser_of(app)
     page = await visitor.get(f"/sign-in?client={ada.person.client}")
     wrong = await shown(visitor, ada, page, Altered(origin="https://evil.example"))

@@ -59,7 +59,7 @@ async def test_a_recovery_code_is_asked_for_and_the_account_shows_what_is_void(a
     assert ways_of(page) == set()
 
 
-async def test_where_nothing_can_answer_any_more_the_page_says_so(ada: Holder) -> None:
+async def test_where_nothing_can_answer_any_longer_the_page_says_so(ada: Holder) -> None:
     """The last code was used in another sign-in in the meantime. To begin again leads on."""
     visitor, page = await typed(ada)
     await change_rows(ada.app, "recovery_codes", {"user_id": ada.person.id}, used_at=1)

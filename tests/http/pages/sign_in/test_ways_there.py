@@ -61,7 +61,7 @@ async def test_an_invited_person_sets_a_factor_up_on_the_way(app: App) -> None:
     assert (await visitor.get("/account")).status == 200
 
 
-async def test_who_is_signed_in_with_less_signs_in_anew_before_an_app_gets_a_code(app: App) -> None:
+async def test_who_is_signed_in_with_less_signs_in_again_before_an_app_gets_a_code(app: App) -> None:
     ada = await person(app, returnAddresses=[APP_ADDRESS])
     visitor = Visitor(app)
     page = await visitor.get(f"/sign-in?client={ada.client}")
