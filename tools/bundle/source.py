@@ -76,6 +76,12 @@ def built(source: Source, wheels: Path, site: Path) -> Path:
     return wheel
 
 
+def archived(source: Source, folder: Path) -> Path:
+    """Builds the source archive into ``folder``, with the docs that :func:`built` has put into the program."""
+    _python(source, "hatchling", "build", "-t", "sdist", "-d", str(folder))
+    return folder / f"manifest_auth-{source.version}.tar.gz"
+
+
 def _python(source: Source, *arguments: str) -> None:
     command = [sys.executable, "-m", *arguments]
     done = subprocess.run(

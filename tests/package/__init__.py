@@ -1,0 +1,1 @@
+"""The package as pip, pipx and uvx install it."""
