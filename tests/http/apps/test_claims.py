@@ -111,6 +111,10 @@ async def test_a_request_for_a_certain_user_gives_no_code_of_another(app: App, c
     two = {"id_token": {"sub": {"value": str(person.id)}}, "userinfo": {"sub": {"value": str(other.id)}}}
     for nobody in (json.dumps(two), '{"id_token":{"sub":{"values":[]}}}', '{"id_token":{"sub":{"value":""}}}'):
         assert told(await web.authorize(visitor, claims=nobody))["error"] == "login_required"
+    right = json.dumps({"id_token": {"sub": {"values": [str(person.id)]}}})
+    for user in (person, other):  # nobody is signed in yet
+        got = told(await web.sign_in(Visitor(app), user.email, claims=right))
+        assert ("code" in got) == (user is person), got
     for wrong in ('{"id_token":{"sub":{"value":7}}}', '{"id_token":[]}', '{"id_token":{"acr":"mfa"}}'):
         assert told(await web.authorize(visitor, claims=wrong))["error"] == "invalid_request"
 

@@ -18,18 +18,7 @@ from manifest_auth import tenants
 from manifest_auth.accounts.apps import App
 from manifest_auth.context import Principal
 from manifest_auth.errors import Forbidden, NotFound, Refusal, ValidationError
-from manifest_auth.http import (
-    AUTH_LIMIT,
-    Access,
-    Answer,
-    Call,
-    Head,
-    Header,
-    Route,
-    cookies,
-    identification,
-    redirect,
-)
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Header, Route, cookies, identification, redirect
 from manifest_auth.http import page as plain_page
 from manifest_auth.http.cookies import browser_of
 from manifest_auth.http.request import check_form_type
@@ -53,6 +42,7 @@ from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import from_texts
 
+_To = Target | Wanted
 _ISSUER = f"{OF_APPS}{{client}}"
 AUTHORIZE, LOGOUT = f"{_ISSUER}/authorize", f"{_ISSUER}/logout"
 CONSENT, SIGN_OUT = f"{_ISSUER}/consent", f"{_ISSUER}/sign-out"
@@ -178,12 +168,8 @@ def _sign_in_address(ctx: RequestContext, mark: str, issuer: Issuer, app: App, w
     stays."""
     sealed = _seal(ctx, issuer, msgspec.structs.replace(wanted, mark=mark, select=False))
     mfa = wanted.mfa or bool(app.second_factor)
-    state = State(
-        client=issuer.client,
-        email=email,
-        return_to=return_addresses.of_app(issuer.client, sealed, mfa=mfa, anew=wanted.asks_anew),
-        anew=True,
-    )
+    return_to = return_addresses.of_app(issuer.client, sealed, mfa=mfa, anew=wanted.asks_anew)
+    state = State(client=issuer.client, email=email, return_to=return_to, anew=True)
     asked = (tag.partition("-")[0].lower() for tag in wanted.language.split())
     language = next((tag for tag in asked if tag in languages.LANGUAGES), "")
     address = step.way_address(SIGN_IN, step.seal_state(ctx, mark, state))
@@ -191,36 +177,22 @@ def _sign_in_address(ctx: RequestContext, mark: str, issuer: Issuer, app: App, w
 
 
 async def _to_app(
-    ctx: RequestContext,
-    head: Head,
-    issuer: Issuer,
-    target: Target | Wanted,
-    values: dict[str, str],
-    *,
-    direct: bool = False,
+    ctx: RequestContext, head: Head, issuer: Issuer, to: _To, values: dict[str, str], *, direct: bool = False
 ) -> Answer[None]:
     """The response to the app. After a form of this server, it is a page, because browsers apply ``form-action`` to
     redirects."""
-    told = {**values, "state": target.state, "iss": issuer.url}
-    if target.form_post:
-        return plain_page(*authorization.post_page(target.redirect_uri, told))
-    address = authorization.redirect_address(target.redirect_uri, told)
-    title = _NOT_IN if "error" in values else done.SIGNED_IN
-    return await _to_address(ctx, head, issuer, address, title, direct=direct)
-
-
-async def _to_address(
-    ctx: RequestContext,
-    head: Head,
-    issuer: Issuer,
-    address: str,
-    title: str,
-    *,
-    direct: bool,
-    headers: tuple[Header, ...] = (),
-) -> Answer[None]:
+    told = {**values, "state": to.state, "iss": issuer.url}
+    if to.form_post:
+        return plain_page(*authorization.post_page(to.redirect_uri, told))
+    address = authorization.redirect_address(to.redirect_uri, told)
     if direct:
-        return redirect(address, headers=headers)
+        return redirect(address)
+    return await _leave(ctx, head, issuer, address, _NOT_IN if "error" in values else done.SIGNED_IN)
+
+
+async def _leave(
+    ctx: RequestContext, head: Head, issuer: Issuer, address: str, title: str, headers: tuple[Header, ...] = ()
+) -> Answer[None]:
     view = View(done.leaving(address, title), headers=headers, template=done.ENDING_TEMPLATE)
     return await _show(ctx, head, issuer, view)
 
@@ -228,9 +200,7 @@ async def _to_address(
 async def _show(ctx: RequestContext, head: Head, issuer: Issuer, view: View) -> Answer[None]:
     view.brand = await _brand(ctx, issuer)
     language = errors.language_of(ctx, head, view.brand)
-    call: PageCall[Any] = PageCall(
-        head=head, fields=None, path={}, here="/", language=language, form_cookie="", user=None
-    )
+    call = PageCall(head=head, fields=None, path={}, here="/", language=language, form_cookie="", user=None)
     return await rendering.render(ctx, call, view, forms=False)
 
 
@@ -375,7 +345,9 @@ async def _signed_out(
     if not asked.return_to:
         return await _show(ctx, head, issuer, View(headers=headers, template="sign_in/out.html"))
     address = authorization.redirect_address(asked.return_to, {"state": asked.state})
-    return await _to_address(ctx, head, issuer, address, _SIGNED_OUT, direct=direct, headers=headers)
+    if direct:
+        return redirect(address, headers=headers)
+    return await _leave(ctx, head, issuer, address, _SIGNED_OUT, headers)
 
 
 async def _ask(ctx: RequestContext, call: PageCall[LogoutForm]) -> View | Answer[None]:
