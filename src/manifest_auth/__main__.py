@@ -13,6 +13,8 @@ def main() -> NoReturn:
         # takes a second: without this handler a stop signal during that time, or in a command other than ``serve``,
         # would have no effect.
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to end in good order yet, nor to trace
     from manifest_auth.cli import main as command
 
     command()

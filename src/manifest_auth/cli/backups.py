@@ -170,7 +170,7 @@ def add_db(command: argparse.ArgumentParser) -> None:
         "status",
         help="check whether a rolling upgrade to this version is possible",
         description="Prints the schema version, running processes, and one of: current, rolling, stop, "
-        "refused. Exit status: 0 for current or rolling, 1 for refused, 3 for stop.",
+        "refused, empty. Exit status: 0 for current, rolling, or empty, 1 for refused, 3 for stop.",
     )
     add_json(status)
     status.set_defaults(run=_status)
@@ -189,8 +189,13 @@ async def _upgrade(_given: argparse.Namespace) -> None:
 
 
 async def _status(given: argparse.Namespace) -> int:
-    """The exit status is one of :data:`_STATUS`."""
-    found = await upgrade_state.read(settings.load())
+    """The exit status is one of :data:`_STATUS`, or 0 for an empty database."""
+    loaded = settings.load()
+    found = await upgrade_state.read(loaded)
+    if found is None and loaded.on_postgres:  # it was reached, so this is no wrong address
+        empty: dict[str, object] = {"schema": None, "readable_by": None, "processes": [], "state": "empty"}
+        print_result(given, empty, "The database is empty. `db upgrade` or the first start creates the tables.")
+        return 0
     if found is None:
         raise CommandRefused("there is no database here; check MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
     data = {

@@ -9,6 +9,7 @@ import argparse
 import gc
 import os
 import pkgutil
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import NoReturn
@@ -98,6 +99,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = parser(command).parse_args(words, files)
     gc.freeze()
     gc.enable()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # of ``__main__``
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if given.env_file is not None:
             adopt(str(given.env_file))
@@ -108,8 +111,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             import asyncio  # nothing else needs it for --help
 
             result = asyncio.run(result)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # which is flushed once more at the end
+        sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
         if (known := _explained(error, command)) is None:
             raise  # a bug, with its trace

@@ -148,6 +148,7 @@ This page lists every command of `manifest-auth`. For the arguments of a command
 | 2 | An argument or a setting is invalid, or the database isn't as this version expects it |
 | 3 | The database has an older schema: run `manifest-auth db upgrade`. For `db status`: stop all servers first |
 | 130, 143 | The command was interrupted (Ctrl-C), or told to stop |
+| 141 | The program that reads the output ended first, as in `doctor \\| head -1` |
 
 ## All commands
 

@@ -12,6 +12,7 @@ from manifest_auth.store.tables import metadata
 _SERVER = "SELECT pg_postmaster_start_time() AS began, oid FROM pg_database WHERE datname = current_database()"
 _SETTINGS = ("synchronous_commit", "fsync", "synchronous_standby_names", "transaction_read_only")
 _TRIES = 5
+LEAST = 15  # the oldest version with which the server was tried
 _LACKING = """
 SELECT name, privilege FROM unnest($1::text[]) name, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) privilege
 WHERE NOT coalesce(has_table_privilege(to_regclass(quote_ident(name)), privilege), false)
@@ -43,6 +44,8 @@ async def postgres_findings(settings: Settings) -> list[Finding]:
     """Levels and texts of the findings. Raises StoreUnavailable."""
     async with connected(settings.database) as raw:
         found = await _settings_of(raw)
+        if (version := raw.get_server_version().major) < LEAST:
+            found.append(bad(f"PostgreSQL: version {version} isn't supported; upgrade it to {LEAST} or newer"))
         if settings.database_direct != settings.database:
             found += await _compared(raw, settings.database_direct)
         elif await raw.is_pooled():

@@ -28,6 +28,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.hashing import builds, imported_hashes
 from manifest_auth.runtime.hashing.worker import HEADER
 from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.os_process import usable_cores
 from manifest_auth.runtime.settings import Settings
 
 # The pool of hash workers: a bounded FIFO queue; as many workers as are needed at the same time; dead ones are
@@ -68,7 +69,7 @@ class HashPool:
     ) -> None:
         self._folders, self._limit, self._buffer_kib = folders, limit, buffer_kib
         self._in_vain = in_vain
-        self._count = workers or len(os.sched_getaffinity(0))
+        self._count = workers or usable_cores()
         self._wanted = 1  # one more worker if all are busy, because each takes four megabytes
         self._queue: deque[_Job] = deque()
         self._workers: list[_Worker] = []
@@ -245,7 +246,7 @@ class Hasher:
     @property
     def workers(self) -> int:
         """Number of hashes that are computed at the same time."""
-        return self._settings.hash_workers or max(1, len(os.sched_getaffinity(0)) // self._settings.workers)
+        return self._settings.hash_workers or max(1, usable_cores() // self._settings.workers)
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -266,8 +266,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hash_workers: Annotated[
         int,
         _about(
-            "Password hashes that each web process computes at the same time. 0: the cores, divided among the "
-            "processes.",
+            "Password hashes that each web process computes at the same time. 0: the cores, or the limit of the "
+            "container or unit, divided among the processes.",
             ge=0,
             le=64,
         ),
