@@ -15,6 +15,7 @@ from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 ADMIN = "admin@acme.example"
+TEST = "main form[action$='/test'] button"
 OKTA, SAML = f"{LIST}/okta", f"{LIST}/corporate"
 
 
@@ -66,7 +67,7 @@ def _pressed(path: str, button: str) -> Go:
 
 
 def _refused_values(world: World, browser: Chromium) -> None:
-    _open(world, browser, f"{NEW}?preset=oidc&name=more&step=theirs")
+    _open(world, browser, f"{NEW}?preset=oidc&name=more")
     browser.value("document.querySelector('main details').open = true")
     press(browser, "main form .primary")
 
@@ -95,7 +96,7 @@ def _refused_rules(world: World, browser: Chromium) -> None:
 def _wrong(world: World, browser: Chromium) -> None:
     secret, world.op.client_secret = world.op.client_secret, "another"
     try:
-        _pressed(f"{OKTA}?step=test", "main form .primary")(world, browser)
+        _pressed(f"{OKTA}?step=live", TEST)(world, browser)
     finally:
         world.op.client_secret = secret
 
@@ -103,7 +104,7 @@ def _wrong(world: World, browser: Chromium) -> None:
 def _fails(world: World, browser: Chromium) -> None:
     world.op.token_error = "invalid_client"
     try:
-        _pressed(f"{OKTA}?step=try", "main a.button[href$='/try']")(world, browser)
+        _pressed(f"{OKTA}?step=live", "main a.button[href$='/try']")(world, browser)
     finally:
         world.op.token_error = None
 
@@ -121,30 +122,26 @@ def _empty(world: World, browser: Chromium) -> None:
 _PAGES: dict[str, Go] = {
     f"GET {LIST}": _at(LIST),
     f"GET {NEW}": _at(NEW),
-    f"GET {NEW} our values": _at(f"{NEW}?preset=saml"),
-    f"GET {NEW} their values": _at(f"{NEW}?preset=okta-oidc&step=theirs"),
-    f"GET {NEW} metadata": _at(f"{NEW}?preset=saml&step=theirs"),
+    f"GET {NEW} their values": _at(f"{NEW}?preset=okta-oidc"),
+    f"GET {NEW} metadata": _at(f"{NEW}?preset=saml"),
     f"POST {NEW}": _refused_values,
     f"GET {LIST}/{{name}}": _at(OKTA),
-    f"GET {LIST}/{{name}} our values": _at(f"{SAML}?step=ours"),
     f"GET {LIST}/{{name}} their values": _at(f"{SAML}?step=theirs"),
     f"GET {LIST}/{{name}} rules": _at(f"{OKTA}?step=rules"),
     f"POST {LIST}/{{name}}/rules": _refused_rules,
-    f"GET {LIST}/{{name}} test": _at(f"{OKTA}?step=test"),
-    f"POST {LIST}/{{name}}/test": _pressed(f"{OKTA}?step=test", "main form .primary"),
+    f"POST {LIST}/{{name}}/test": _pressed(f"{OKTA}?step=live", TEST),
     f"POST {LIST}/{{name}}/test wrong": _wrong,
-    f"GET {LIST}/{{name}} try": _at(f"{OKTA}?step=try"),
-    f"GET {LIST}/{{name}} tried": _pressed(f"{OKTA}?step=try", "main a.button[href$='/try']"),
+    f"GET {LIST}/{{name}} tried": _pressed(f"{OKTA}?step=live", "main a.button[href$='/try']"),
     f"GET {LIST}/{{name}} tried in vain": _fails,
     f"GET {LIST}/{{name}} live": _at(f"{OKTA}?step=live"),
     f"GET {LIST}/{{name}} is live": _at(f"{SAML}?step=live"),
-    f"GET {LIST}/{{name}}/try": _pressed(f"{LIST}/gone?step=try", "main a.button[href$='/try']"),
+    f"GET {LIST}/{{name}}/try": _pressed(f"{LIST}/gone?step=live", "main a.button[href$='/try']"),
     f"POST {LIST}/{{name}}/delete": _pressed(OKTA, "main form .danger"),
     f"GET {LIST} empty": _empty,
     f"POST {LIST}/{{name}}/theirs": _refused_change,
     f"POST {LIST}/{{name}}/switch-on": _old(LIST, f"form[action='{OKTA}/switch-on'] button"),
     f"POST {LIST}/{{name}}/switch-off": _old(LIST, f"form[action='{SAML}/switch-off'] button"),
-    f"POST {LIST}/{{name}}/rotate-key": _old(f"{SAML}?step=ours", "form[action$='/rotate-key'] button"),
+    f"POST {LIST}/{{name}}/rotate-key": _old(f"{SAML}?step=theirs", "form[action$='/rotate-key'] button"),
 }
 
 

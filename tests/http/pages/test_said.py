@@ -58,7 +58,7 @@ async def test_no_link_makes_the_page_of_a_provider_say_so(app: App) -> None:
     assert page.status == 303, page.problems
     await by_links(wizard.visitor, wizard.path, ())
     said = await wizard.save("rules", createUsers="")
-    assert (said.status, said.location) == (303, f"{wizard.path}?step=test")
+    assert (said.status, said.location) == (303, f"{wizard.path}?step=live")
     assert notices(await wizard.visitor.follow(said)) == ["Saved."]
     assert notices(await wizard.visitor.follow(said)) == []
 

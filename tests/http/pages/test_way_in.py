@@ -28,7 +28,7 @@ async def test_after_the_sign_in_comes_a_page_that_can_be_shown(app: App, route:
 
 
 async def test_the_button_of_a_step_leads_back_to_the_step(app: App) -> None:
-    for act, shown in (("theirs", "?step=theirs"), ("rules", "?step=rules"), ("test", "?step=test"),
-                       ("rotate-key", "?step=ours"), ("switch-on", ""), ("switch-off", "")):  # fmt: skip
+    for act, shown in (("theirs", "?step=theirs"), ("rules", "?step=rules"), ("test", "?step=live"),
+                       ("rotate-key", "?step=theirs"), ("switch-on", ""), ("switch-off", "")):  # fmt: skip
         page = await Visitor(app).post(f"/console/providers/okta/{act}", {"form": "x"})
         assert parse_qs(urlsplit(page.location).query)["returnTo"] == [f"/console/providers/okta{shown}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import msgspec
 
 from manifest_auth import providers
@@ -11,18 +13,20 @@ from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.console import provider_views
 from manifest_auth.pages.console.provider_kinds import BY_KEY, PRESETS, Preset
-from manifest_auth.pages.console.provider_views import NEW, Head, TheirsForm, new_steps, ours_view, path_of
+from manifest_auth.pages.console.provider_views import NEW, STEPS, Head, Step, TheirsForm, path_of
 from manifest_auth.pages.console.providers import at_fields, check_theirs, theirs, view
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
+from manifest_auth.text.languages import shown as translated
 from manifest_auth.text.models import convert
 
 
 class NewQuery(msgspec.Struct, frozen=True):
     preset: str = ""
     name: str = ""
-    step: str = ""
 
 
 async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[None]:
@@ -35,16 +39,17 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
         name = await ctx.store.read(lambda unit: _free(preset.name, {one.name for one in providers.list_all(unit)}))
     with at_fields():
         providers.check_provider_name(name)
-    if asked.step == "theirs":
-        texts = provider_views.stored_texts(preset.kind, _beginning(preset))
-        display_name = ctx.user.client_name if preset.is_generic else preset.title
-        return await _new_theirs(ctx, preset, name, texts, display_name)
-    ours = KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name)
-    return view(ctx, ours_view(_head(preset, name, "ours"), ours), "console/provider_ours.html")
+    texts = provider_views.stored_texts(preset.kind, _beginning(preset))
+    label = translated(_("Single sign-on"), catalogue(call.language)) if preset.is_generic else preset.title
+    return _new_theirs(ctx, preset, name, texts, label)
 
 
 async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
     form, preset = call.fields, _preset(call.fields.preset)
+    if form.rename:
+        with at_fields():
+            providers.check_provider_name(form.name)
+        return await _make_again(ctx, call)
     members = {"name": form.name, "enabled": False, **preset.rules, **await theirs(ctx, preset.kind, form)}
     with at_fields():
         body = convert(members, ProviderBody)
@@ -57,7 +62,7 @@ async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answe
 async def _make_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
     form, preset = call.fields, _preset(call.fields.preset)
     texts = provider_views.typed_texts(preset.kind, form)
-    return await _new_theirs(ctx, preset, form.name, texts, form.displayName)
+    return _new_theirs(ctx, preset, form.name, texts, form.displayName)
 
 
 def _preset(key: str) -> Preset:
@@ -79,14 +84,15 @@ def _beginning(preset: Preset) -> dict[str, object]:
     return {preset.kind: {**msgspec.to_builtins(usual), **preset.values.get(preset.kind, {})}}
 
 
-def _head(preset: Preset, name: str, step: str) -> Head:
-    steps = new_steps(preset, name, step, signs_in=bool(KINDS[preset.kind].start))
-    return Head(name=name, display_name=preset.title, preset=preset, path=NEW, steps=steps, current=step, is_new=True)
-
-
-async def _new_theirs(ctx: RequestContext, preset: Preset, name: str, texts: dict[str, str], display_name: str) -> View:
-    hidden = (("preset", preset.key), ("name", name))
-    model = provider_views.theirs_view(_head(preset, name, "theirs"), preset.kind, texts, display_name, hidden=hidden)
+def _new_theirs(ctx: RequestContext, preset: Preset, name: str, texts: dict[str, str], display_name: str) -> View:
+    here = f"{NEW}?preset={preset.key}&name={quote(name)}"
+    steps = tuple(Step(key, title, here if key == "theirs" else "") for key, title in STEPS)
+    head = Head(
+        name=name, display_name=preset.title, preset=preset, path=NEW, steps=steps, current="theirs", is_new=True
+    )
+    ours = KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name)
+    hidden = (("preset", preset.key),)
+    model = provider_views.theirs_view(head, preset.kind, texts, display_name, ours, hidden=hidden)
     return view(ctx, model, "console/provider_theirs.html")
 
 

@@ -26,16 +26,17 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re
 if TYPE_CHECKING:
 
     class TheirsForm(msgspec.Struct, frozen=True):
-        """All fields of all kinds, each a text; empty: not filled in."""
+        """All fields of all kinds, each a text; empty: not filled in. ``rename``: only shows the values for a name."""
 
         preset: str = ""
         name: str = ""
+        rename: str = ""
         displayName: str = ""
 else:
     _FORM_NAMES = {field.attribute: field.path for fields in FIELDS.values() for field in fields}
     TheirsForm = msgspec.defstruct(
         "TheirsForm",
-        [("preset", str, ""), ("name", str, ""), ("displayName", str, ""), *((name, str, "") for name in _FORM_NAMES)],
+        [(name, str, "") for name in ("preset", "name", "rename", "displayName", *_FORM_NAMES)],
         rename=_FORM_NAMES,
         frozen=True,
         module=__name__,
@@ -71,12 +72,13 @@ def theirs_view(
     kind: str,
     texts: Mapping[str, str],
     display_name: str,
+    ours: OurselvesData,
     *,
     has_secret: bool = False,
     certificates: tuple[CertificateData, ...] = (),
     hidden: tuple[tuple[str, str], ...] = (),
 ) -> SimpleNamespace:
-    """The fields with their values. ``texts``: by the paths of the fields; a secret is never shown again."""
+    """Our values, and the form of theirs. ``texts``: by the paths of the fields; a secret is never shown again."""
     shown = [
         FieldView(field, "", has_secret) if field.input == "secret" else FieldView(field, texts[field.path])
         for field in FIELDS[kind]
@@ -89,6 +91,8 @@ def theirs_view(
         more=[one for one in shown if one.field.is_more],
         certificates=certificates,
         hidden=hidden,
+        ours=[(member, label, value) for member, label in head.preset.ours if (value := getattr(ours, member))],
+        our_certificates=ours.certificates,
     )
 
 
@@ -145,12 +149,9 @@ def _get(members: Mapping[str, Any], path: str) -> Any:
 LIST = "/console/providers"
 NEW = f"{LIST}/new"
 STEPS = (
-    ("ours", _("Values for the provider")),
     ("theirs", _("Provider settings")),
     ("rules", _("Access")),
-    ("test", _("Test connection")),
-    ("try", _("Test sign-in")),
-    ("live", _("Turn on")),
+    ("live", _("Test and turn on")),
 )
 
 
@@ -186,52 +187,29 @@ class Head(msgspec.Struct, frozen=True):
         return self.steps[number] if number < len(self.steps) else None
 
 
-def ours_view(head: Head, ours: OurselvesData) -> SimpleNamespace:
-    """The server's values. ``values``: names, labels and texts of the values that the provider needs and its kind
-    has."""
-    values = [(member, label, getattr(ours, member)) for member, label in head.preset.ours]
-    return SimpleNamespace(head=head, ours=ours, values=[value for value in values if value[-1]])
-
-
 _WORST_FIRST = ("bad", "unknown", "note", "ok")
 
 
-def tested(head: Head, found: list[Finding] | None, works: bool | None) -> SimpleNamespace:
-    """The page of a test, with problems first. ``found``: None before the test."""
-    counts = Counter(one.level for one in found or ())
-    findings = found and sorted(found, key=lambda one: _WORST_FIRST.index(one.level))
-    return SimpleNamespace(head=head, findings=findings, works=works, counts=counts)
+def tested(found: list[Finding] | None, works: bool | None) -> SimpleNamespace | None:
+    """The result of a test, with problems first. ``found``: None before the test."""
+    if found is None:
+        return None
+    findings = sorted(found, key=lambda one: _WORST_FIRST.index(one.level))
+    return SimpleNamespace(findings=findings, works=works, counts=Counter(one.level for one in found))
 
 
 def path_of(name: str) -> str:
     return f"{LIST}/{name}"
 
 
-def steps_of(address: str, states: Mapping[str, str], *, signs_in: bool) -> tuple[Step, ...]:
-    """The wizard's steps for a provider that is saved. ``states``: by step; ``signs_in``: whether users sign in
-    there."""
-    shown = [(key, title) for key, title in STEPS if signs_in or key != "try"]
-    return tuple(Step(key, title, f"{address}?step={key}", states.get(key, "")) for key, title in shown)
+def steps_of(address: str, states: Mapping[str, str]) -> tuple[Step, ...]:
+    """The wizard's steps for a provider that is saved. ``states``: by step."""
+    return tuple(Step(key, title, f"{address}?step={key}", states.get(key, "")) for key, title in STEPS)
 
 
-def new_steps(preset: Preset, name: str, current: str, *, signs_in: bool) -> tuple[Step, ...]:
-    """The wizard's steps for a provider that is not saved yet; only the first two have addresses.
-
-    ``current``: the step that is shown; ``signs_in``: whether there is a step to try a sign-in.
-    """
-    done = "done" if current == "theirs" else ""
-    start = f"{NEW}?preset={preset.key}&name={name}"
-    here = {"ours": start, "theirs": f"{start}&step=theirs"}
-    shown = [(key, title) for key, title in STEPS if signs_in or key != "try"]
-    return tuple(Step(key, title, here.get(key, ""), done if key == "ours" else "") for key, title in shown)
-
-
-def try_view(head: Head, tried: Tried | None) -> SimpleNamespace:
-    if tried is None:
-        return SimpleNamespace(head=head, tried=None, roles="", auth_at=0)
-    return SimpleNamespace(
-        head=head, tried=tried, roles=names_of(roles_of(tried.roles)), auth_at=_moment(tried.auth_time)
-    )
+def try_view(tried: Tried) -> SimpleNamespace:
+    """The result of a test sign-in."""
+    return SimpleNamespace(tried=tried, roles=names_of(roles_of(tried.roles)), auth_at=_moment(tried.auth_time))
 
 
 def _moment(seconds: str) -> int:
@@ -334,6 +312,13 @@ def body_of_rules(form: RulesForm, shown: Iterable[str], before: Rules) -> dict[
 
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def suggested(rules: Rules, claims: Iterable[Claim], taken: Collection[str]) -> Rules:
+    """Rules for a new provider: people of the client's own domains get an account, as Viewers. ``taken``: domains of
+    other providers."""
+    own = tuple(claim.domain for claim in claims if claim.counts and claim.domain not in taken)[:MOST_DOMAINS]
+    return msgspec.structs.replace(rules, default_roles=(Role.VIEWER,), create_users=bool(own), domains=own)
 
 
 def rules_form(rules: Rules, group: str = "") -> RulesForm:

@@ -32,13 +32,12 @@ from manifest_auth.pages import brands, flash, security, words
 from manifest_auth.pages.account.frame import names_of
 from manifest_auth.pages.call import Confirmation, PageCall, View, found, see_other
 from manifest_auth.pages.console import provider_views
-from manifest_auth.pages.console.provider_kinds import FIELDS, fitting
+from manifest_auth.pages.console.provider_kinds import FIELDS, PRESETS, fitting
 from manifest_auth.pages.console.provider_views import (
     LIST,
     Head,
     RulesForm,
     TheirsForm,
-    ours_view,
     path_of,
     steps_of,
     tested,
@@ -46,6 +45,7 @@ from manifest_auth.pages.console.provider_views import (
 )
 from manifest_auth.pages.routing import settings_page
 from manifest_auth.permissions import Role
+from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
 from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
@@ -60,8 +60,9 @@ from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 
 class Loaded(NamedTuple):
-    """``data``: as the API shows it; ``members``: the same as on the wire; ``check``: the last one; ``tried``: the last
-    test sign-in, by this session or from the trail, or None. ``group``: the one being edited in the table of roles."""
+    """``data``: as the API shows it; ``members``: the same as on the wire; ``check``: the last one; ``tried``: the
+    test sign-in of this session, ``last``: the same, or from the trail, or None. ``group``: the one being edited in the
+    table of roles."""
 
     provider: Provider
     data: Any
@@ -69,6 +70,7 @@ class Loaded(NamedTuple):
     check: ProviderCheck | None = None
     recently: RecentActivity = RecentActivity()
     tried: Tried | None = None
+    last: Tried | None = None
     group: str = ""
 
     @property
@@ -84,24 +86,29 @@ class Loaded(NamedTuple):
             display_name=provider.display_name,
             preset=fitting(provider.kind, provider.issuer),
             path=path,
-            steps=steps_of(path, dict(self._states()), signs_in=self.signs_in),
+            steps=steps_of(path, dict(self._states())),
             current=step,
             is_on=provider.disabled_at is None,
             reaches_admins=bool(provider.reaches_admins),
             gives=() if provider.reaches_admins else tuple(_gives(provider.rules)),
         )
 
+    @property
+    def has_rules(self) -> bool:
+        """Whether it was said who can sign in."""
+        rules = self.provider.rules
+        return bool(rules.group_roles or rules.default_roles or rules.create_users or rules.domains)
+
     def _states(self) -> Iterator[tuple[str, str]]:
         """By step of the wizard, whether it is done. A test of earlier settings no longer counts."""
-        provider, rules = self.provider, self.provider.rules
-        yield from (("ours", "done"), ("theirs", "done"))
-        if rules.group_roles or rules.default_roles or rules.create_users or rules.domains:
+        changed_at = self.provider.changed_at
+        is_wrong = self.check is not None and self.check.checked_at >= changed_at and self.check.level == "bad"
+        yield "theirs", "done"
+        if self.has_rules:
             yield "rules", "done"
-        if self.check is not None and self.check.checked_at >= provider.changed_at:
-            yield "test", {"ok": "done", "bad": "bad"}.get(self.check.level, "")
-        if self.tried is not None and self.tried.at >= provider.changed_at:
-            yield "try", "done" if self.tried.works else "bad"
-        if provider.disabled_at is None:
+        if is_wrong or (self.last is not None and self.last.at >= changed_at and not self.last.works):
+            yield "live", "bad"
+        elif self.provider.disabled_at is None:
             yield "live", "done"
 
 
@@ -134,13 +141,15 @@ async def load(ctx: RequestContext, name: str) -> Loaded:
     provider, checks = await ctx.store.read(lambda unit: (providers.get(unit, name), daily_checks.read(unit)))
     data = provider_data(ctx, ctx.user.client, provider)
     recently = (await recent_activity(ctx)).get(provider.id, RecentActivity())
+    tried = await diagnosis.result(ctx, provider)
     return Loaded(
         provider=provider,
         data=data,
         members=msgspec.to_builtins(data),
         check=checks.get(provider.id),
         recently=recently,
-        tried=await diagnosis.result(ctx, provider) or _last_try(ctx, recently),
+        tried=tried,
+        last=tried or _last_try(ctx, recently),
     )
 
 
@@ -175,7 +184,7 @@ def at_fields() -> Iterator[None]:
 
 
 ONE = f"{LIST}/{{name}}"
-_TEMPLATE = "console/provider.html"
+_TEMPLATE, _LIVE = "console/provider.html", "console/provider_live.html"
 
 
 class StepQuery(msgspec.Struct, frozen=True):
@@ -195,8 +204,7 @@ async def _show(ctx: RequestContext, call: PageCall[StepQuery]) -> View | Answer
 
 async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
     rules = found.provider.rules
-    has_rules = bool(rules.group_roles or rules.default_roles)
-    following = "test" if has_rules else "rules"
+    following = "live" if found.has_rules else "rules"
     overview = SimpleNamespace(
         head=head,
         start=found.data.start_url or "",
@@ -209,10 +217,6 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
         next=next(step for step in head.steps if step.key == following),
     )
     return view(ctx, overview, _TEMPLATE)
-
-
-async def _ours(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return view(ctx, ours_view(head, found.data.service_provider), "console/provider_ours.html")
 
 
 async def _theirs(ctx: RequestContext, found: Loaded, head: Head) -> View:
@@ -228,6 +232,7 @@ async def _theirs_view(
         found.provider.kind,
         texts,
         display_name,
+        found.data.service_provider,
         has_secret=found.data.has_client_secret,
         certificates=found.data.signing_certificates,
     )
@@ -268,6 +273,9 @@ async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View
 
 async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
     rules = found.provider.rules
+    if not found.has_rules:
+        claimed, others = await ctx.store.read(lambda unit: (_claimed(unit), providers.list_all(unit)))
+        rules = provider_views.suggested(rules, claimed, [domain for one in others for domain in one.rules.domains])
     form = provider_views.rules_form(rules, found.group)
     return await _rules_view(ctx, found, head, form, rules.domains)
 
@@ -302,27 +310,25 @@ async def _rules_again(ctx: RequestContext, call: PageCall[RulesForm]) -> View |
 
 
 async def _domains(ctx: RequestContext, found: Loaded) -> list[Claim]:
-    claimed = await ctx.store.read(lambda unit: domains.LISTING.page(unit, first=domains.MOST, sort="ID"))
-    return provider_views.offered_domains(claimed, found.provider.rules.domains)
+    return provider_views.offered_domains(await ctx.store.read(_claimed), found.provider.rules.domains)
 
 
-async def _test_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return view(ctx, tested(head, None, None), "console/provider_test.html")
+def _claimed(unit: TenantUnit) -> list[Claim]:
+    return domains.LISTING.page(unit, first=domains.MOST, sort="ID")
 
 
-async def _try_step(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return view(ctx, try_view(head, await diagnosis.result(ctx, found.provider)), "console/provider_try.html")
-
-
-async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
+async def _live(ctx: RequestContext, found: Loaded, head: Head, findings: list[Finding] | None = None) -> View:
+    """``findings``: of a test that was just made."""
     model = SimpleNamespace(
         head=head,
         start=found.data.start_url or "",
-        tried=found.tried,
+        test=tested(findings, verdict(findings) if findings else None),
+        result=try_view(found.tried) if found.tried else None,
+        tried=found.last,
         domains=found.provider.rules.domains,
         sign_in_url=client_settings.sign_in_url(ctx.services.settings, ctx.user.client) if found.data.start_url else "",
     )
-    return view(ctx, model, "console/provider_live.html")
+    return view(ctx, model, _LIVE)
 
 
 def _last_try(ctx: RequestContext, last: RecentActivity) -> Tried | None:
@@ -335,11 +341,8 @@ def _last_try(ctx: RequestContext, last: RecentActivity) -> Tried | None:
 
 
 _STEPS: dict[str, Show] = {
-    "ours": _ours,
     "theirs": _theirs,
     "rules": _rules,
-    "test": _test_step,
-    "try": _try_step,
     "live": _live,
 }
 
@@ -363,21 +366,21 @@ async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[
 
         await ctx.store.write(note)
         one = one._replace(check=ProviderCheck(one.provider.id, ctx.now, level, problem))
-    return view(ctx, tested(one.head("test"), found, verdict(found)))
+    return await _live(ctx, one, one.head("live"), found)
 
 
 async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     """A link instead of a form, because browsers apply ``form-action`` to each redirect after a form. If the link might
     come from another site, it shows the page with the button."""
     name = call.path["name"]
-    back = f"{path_of(name)}?step=try"
+    back = f"{path_of(name)}?step=live"
     if not security.is_followed_here(ctx, call.head):
         await load(ctx, name)
         return found(back)
     started = await diagnosis.begin(ctx, name, back)
     if isinstance(started, Tried):
-        one = await load(ctx, name)
-        return view(ctx, try_view(one.head("try"), started))
+        one = (await load(ctx, name))._replace(tried=started, last=started)
+        return await _live(ctx, one, one.head("live"))
     begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
     if started.page is not None:
@@ -451,7 +454,7 @@ async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[No
     name = call.path["name"]
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     await ctx.store.write(await prepare_key(ctx, ctx.user.client, provider, by_admin=accounts.is_admin(ctx)))
-    return flash.after(ctx, f"{path_of(name)}?step=ours", "saved")
+    return flash.after(ctx, f"{path_of(name)}?step=theirs", "saved")
 
 
 async def _confirm_delete(ctx: RequestContext, call: PageCall[BackForm]) -> Confirmation:
@@ -483,7 +486,9 @@ async def _overview_again(ctx: RequestContext, call: PageCall[BackForm]) -> View
 
 async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     found = await ctx.store.read(providers.list_all)
-    known = await recent_activity(ctx) if found else {}
+    if not found:
+        return view(ctx, PRESETS, "console/provider_choose.html")
+    known = await recent_activity(ctx)
     rows = [(one, fitting(one.kind, one.issuer), known.get(one.id, RecentActivity())) for one in found]
     return view(ctx, rows)
 
@@ -516,17 +521,15 @@ ROUTES = (
         "POST",
         f"{ONE}/test",
         _test_act,
-        "console/provider_test.html",
+        _LIVE,
         "Test the connection to a provider",
-        form_at=f"{ONE}?step=test",
+        form_at=f"{ONE}?step=live",
         once=False,
     ),
-    settings_page(
-        "GET", f"{ONE}/try", _try_act, "console/provider_try.html", "Test sign-in at a provider, without a session"
-    ),
+    settings_page("GET", f"{ONE}/try", _try_act, _LIVE, "Test sign-in at a provider, without a session"),
     _button(f"{ONE}/switch-on", _switch_on, _TEMPLATE, "Turn a provider on", confirms=_confirm_on),
     _button(f"{ONE}/switch-off", _switch_off, _TEMPLATE, "Turn a provider off", confirms=_confirm_off),
-    _button(f"{ONE}/rotate-key", _rotate, _TEMPLATE, "Create a new key for a provider", form_at=f"{ONE}?step=ours"),
+    _button(f"{ONE}/rotate-key", _rotate, _TEMPLATE, "Create a new key for a provider", form_at=f"{ONE}?step=theirs"),
     _button(f"{ONE}/delete", _delete, _TEMPLATE, "Delete a provider", confirms=_confirm_delete),
     settings_page("GET", LIST, _list, "console/providers.html", "List a client's identity providers"),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from tests.support.application import App, Reply
 from tests.support.oidc_op import Op
@@ -46,8 +45,8 @@ class Wizard:
         return page
 
     async def make(self, preset: str, **typed: str) -> Page:
-        """The second step, as posted; ``typed``: by the fields' names, with ``__`` in place of a dot."""
-        page = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}&step=theirs")
+        """The first step, as posted; ``typed``: by the fields' names, with ``__`` in place of a dot."""
+        page = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}")
         assert page.status == 200, page.reply.text
         return await self.visitor.submit(page, NEW, None, **_fields(typed))
 
@@ -71,14 +70,14 @@ class Wizard:
 
     async def findings(self) -> list[tuple[str, str]]:
         """The result of the test: levels and sentences."""
-        page = await self.act("test", await self.step("test"))
+        page = await self.act("test", await self.step("live"))
         assert page.status == 200, page.reply.text
         items = page.tree.xpath("//ul[@class='findings']/li")
         return [(str(item.get("class")).removeprefix("finding-"), " ".join(item.xpath("string(span[2])").split()))
                 for item in items]  # fmt: skip
 
     async def begin(self) -> str:
-        """The target of the link of the fifth step; its cookie is kept."""
+        """The target of the link of a test sign-in; its cookie is kept."""
         page = await self.visitor.get(f"{self.path}/try", Sec_Fetch_Site="same-origin")
         assert page.status == 302, page.reply.text
         self.visitor.cookies |= flow_cookies(page.reply)
@@ -120,14 +119,6 @@ def groups(**roles: str) -> dict[str, str]:
         boxes = {f"group{number}.{name.replace(' ', '-')}": "on" for name in names.split(", ")}
         typed |= {f"group{number}": group, **boxes}
     return typed
-
-
-def onward(page: Page, **typed: str) -> str:
-    """The target of the button that continues from the server's values. ``typed``: in the form that it sends."""
-    [button] = page.tree.xpath("//button[@form and starts-with(normalize-space(.), 'Next:')]")
-    [form] = page.tree.xpath(f"//form[@id='{button.get('form')}']")
-    fields = {one.get("name"): one.get("value") for one in form.xpath(".//input")} | typed
-    return f"{form.get('action')}?{urlencode({**fields, button.get('name'): button.get('value')})}"
 
 
 def _fields(typed: dict[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.http.pages.console.provider_wizard import NEW, Wizard, facts, flow_cookies, groups, onward
+from tests.http.pages.console.provider_wizard import NEW, Wizard, facts, flow_cookies, groups
 from tests.interop.microsoft.fixtures import setup, shared_setup
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
@@ -33,10 +33,9 @@ class Console(Wizard):
     setup: MicrosoftSetup
 
     async def steps(self, preset: str, **typed: str) -> Page:
-        """The first three steps; the page of the fourth."""
-        ours = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}")
-        self.setup.microsoft.login.registrations[OURS].redirect_uris = ours.tree.xpath("//code/text()")
-        theirs = await self.visitor.get(onward(ours))
+        """The first two steps; the page of the third."""
+        theirs = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}")
+        self.setup.microsoft.login.registrations[OURS].redirect_uris = theirs.tree.xpath("//code/text()")
         fields = {name.replace("__", "."): text for name, text in typed.items()}
         made = await self.visitor.submit(theirs, NEW, None, **fields)
         assert made.status == 303, made.problems
@@ -53,8 +52,7 @@ class Console(Wizard):
         return await self.come_back(self.setup.microsoft.visit(await self.begin(), user))
 
     async def live(self, page: Page) -> None:
-        live = await self.visitor.get(page.links()["Next: Turn on"])
-        assert "On" in (await self.visitor.follow(await self.act("switch-on", live))).text
+        assert "On" in (await self.visitor.follow(await self.act("switch-on", page))).text
 
     async def comes_in(self, path: str, user: str) -> str:
         """The signed-in user after the sign-in through the provider."""
@@ -91,9 +89,9 @@ def entra_issuer(setup: MicrosoftSetup, directory: str = "") -> str:
 ENTRA = {"oidc__clientId": OURS, "oidc__clientSecret": OUR_SECRET, "oidc__trustEmail": "on"}
 
 
-async def test_entra_id_in_six_steps(setup: MicrosoftSetup, console: Console) -> None:
+async def test_entra_id_in_three_steps(setup: MicrosoftSetup, console: Console) -> None:
     test = await console.steps("entra", oidc__issuer=entra_issuer(setup), **ENTRA)
-    assert test.heading == "Microsoft Entra ID: Test connection"
+    assert test.heading == "Microsoft Entra ID: Test and turn on"
     tested = await console.act("test", test)
     assert "No problems found" in tested.text
     tried = await console.try_as("alice")
@@ -128,7 +126,7 @@ async def test_a_directory_of_entra_id_that_there_is_not_is_named(setup: Microso
     assert "Check the issuer, including the directory (tenant) ID." in said
 
 
-async def test_dynamics_in_six_steps(setup: MicrosoftSetup, console: Console) -> None:
+async def test_dynamics_in_three_steps(setup: MicrosoftSetup, console: Console) -> None:
     directory = setup.microsoft.named("contoso").id
     test = await console.steps(
         "dynamics", dynamics__directory=directory, dynamics__clientId=OURS, dynamics__clientSecret=OUR_SECRET,

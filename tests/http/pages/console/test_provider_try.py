@@ -122,8 +122,8 @@ async def test_who_has_an_account_would_be_signed_in_to_it(app: App, op: Op) -> 
     assert "this user signs in to the account with this address" in page.text
 
 
-async def test_why_a_person_would_not_can_sign_in(app: App, op: Op) -> None:
-    new = await made(app, op, createUsers="on", **groups(writers="Author"))
+async def test_why_a_person_cannot_sign_in(app: App, op: Op) -> None:
+    new = await made(app, op, createUsers="on", everyone__Viewer="", **groups(writers="Author"))
     op.claims["groups"] = ["Writers"]
     page = await new.try_oidc(op)
     assert "this user can't sign in" in page.text
@@ -177,7 +177,7 @@ async def test_another_browser_cannot_end_it(app: App, op: Op) -> None:
     back = op.visit(await new.begin()).removeprefix(app.public_url.rstrip("/"))
     stranger = await Visitor(app).signed_in("user-admin@acme.example")
     assert (await stranger.get(back)).status == 401
-    assert "Test sign-in" in (await new.step("try")).text
+    assert "Test sign-in" in (await new.step("live")).text
     assert op.count("token") == 0
 
 
@@ -187,7 +187,7 @@ async def test_another_session_of_the_same_browser_cannot_end_it(app: App, op: O
     await new.visitor.signed_in("user-admin@acme.example")
     assert (await new.visitor.get(back)).status == 401
     assert op.count("token") == 0
-    assert "Test sign-in" in (await new.step("try")).text
+    assert "Test sign-in" in (await new.step("live")).text
 
 
 async def test_no_one_ends_it_once_the_session_has_ended(app: App, op: Op) -> None:
@@ -207,10 +207,10 @@ async def test_that_session_alone_sees_it_and_for_ten_minutes(app: App, op: Op) 
     assert "Test sign-in succeeded" in (await new.try_oidc(op)).text
     for email in ("admin@acme.example", "user-admin@acme.example"):
         other = Wizard(await Visitor(app).signed_in(email), new.name)
-        assert "Test sign-in succeeded" not in (await other.step("try")).text
-    assert "Test sign-in succeeded" in (await new.step("try")).text
+        assert "Test sign-in succeeded" not in (await other.step("live")).text
+    assert "Test sign-in succeeded" in (await new.step("live")).text
     app.clock.advance(601)
-    assert "Test sign-in succeeded" not in (await new.step("try")).text
+    assert "Test sign-in succeeded" not in (await new.step("live")).text
 
 
 async def test_an_answer_counts_once(app: App, op: Op) -> None:
@@ -241,7 +241,7 @@ async def test_a_link_of_another_site_or_of_none_shows_the_button(app: App, op: 
     new = await made(app, op)
     ours = app.public_url.rstrip("/")
     page = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site=site, Referer=referer.replace("OURS", ours))
-    assert (page.status, page.location) == (302, f"{new.path}?step=try")
+    assert (page.status, page.location) == (302, f"{new.path}?step=live")
     assert flow_cookies(page.reply) == {}
     assert (await new.visitor.follow(page)).links()["Start test sign-in"] == f"{new.path}/try"
 
@@ -249,7 +249,7 @@ async def test_a_link_of_another_site_or_of_none_shows_the_button(app: App, op: 
 async def test_the_button_works_in_a_browser_that_does_not_say_from_where_it_came(app: App, op: Op) -> None:
     """Browsers send ``Sec-Fetch-Site`` to trustworthy addresses alone, and older ones never."""
     new = await made(app, op)
-    page = await new.visitor.get(f"{new.path}/try", Referer=f"{app.public_url.rstrip('/')}{new.path}?step=try")
+    page = await new.visitor.get(f"{new.path}/try", Referer=f"{app.public_url.rstrip('/')}{new.path}?step=live")
     assert page.status == 302
     assert flow_cookies(page.reply)
 

@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 
-from tests.http.pages.console.provider_wizard import NEW, Wizard, flow_cookies, groups, metadata_of, onward, wizard
-from tests.support.application import App
+from tests.http.pages.console.provider_wizard import NEW, Wizard, flow_cookies, groups, metadata_of, wizard
+from tests.support.accounts import new_client, new_user
+from tests.support.application import PASSWORD, App
 from tests.support.domain_claims import vouch_for
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
@@ -70,7 +71,7 @@ async def test_our_values_are_known_before_it_is_made(app: App, preset: str) -> 
         assert values == ([callback("acme", new.name)] if PRESETS[preset] else [])
     assert page.tree.xpath("//button[@data-copies]/@data-copies") == [f"our-{one}" for one in _ids(page.tree)]
     assert (await app.get(f"/api/client/providers/{new.name}", token=await token(app))).status == 404
-    assert onward(page) == f"{NEW}?preset={preset}&name={new.name}&step=theirs"
+    assert page.form(NEW).fields.items() >= {"preset": preset, "name": new.name}.items()
 
 
 def _ids(tree: object) -> list[str]:
@@ -80,36 +81,34 @@ def _ids(tree: object) -> list[str]:
 @matrix("preset", PRESETS)
 async def test_the_name_that_people_see_begins_with_one_that_fits(app: App, preset: str) -> None:
     new = await wizard(app, name())
-    page = await new.visitor.get(f"{NEW}?preset={preset}&name={new.name}&step=theirs")
+    page = await new.visitor.get(f"{NEW}?preset={preset}&name={new.name}")
     shown = str(page.tree.xpath("string(//input[@name='displayName']/@value)"))
     assert shown
     assert "provider" not in shown
     assert "Another provider" not in page.tree.xpath("//input/@value")
 
 
-async def test_from_nothing_to_live_in_six_steps(app: App, op: Op) -> None:
+async def test_from_nothing_to_live_in_three_steps(app: App, op: Op) -> None:
     new = await wizard(app, name())
-    ours = await new.visitor.get(f"{NEW}?preset=okta-oidc&name={new.name}")
-    op.registered = set(ours.tree.xpath("//code/text()"))
-    theirs = await new.visitor.get(onward(ours))
+    theirs = await new.visitor.get(f"{NEW}?preset=okta-oidc&name={new.name}")
+    op.registered = set(theirs.tree.xpath("//code/text()"))
     typed = {"oidc.issuer": op.issuer, "oidc.clientId": op.client_id, "oidc.clientSecret": op.client_secret or ""}
     made = await new.visitor.submit(theirs, NEW, None, **typed)
     rules = await new.visitor.follow(made)
     assert rules.heading == "Okta: Access"
     typed = {"createUsers": "on", "everyone.Viewer": "on", **groups(staff="Author")}
     saved = await new.visitor.submit(rules, f"{new.path}/rules", None, **typed)
-    test = await new.visitor.follow(saved)
-    assert test.heading == "Okta: Test connection"
-    tested = await new.act("test", test)
+    live = await new.visitor.follow(saved)
+    assert live.heading == "Okta: Test and turn on"
+    tested = await new.act("test", live)
     assert "No problems found" in tested.text
     op.claims["groups"] = ["staff"]
     tried = await new.try_oidc(op)
     assert "Test sign-in succeeded" in tried.text
-    live = await new.visitor.get(tried.links()["Next: Turn on"])
     browser = Visitor(app)
     start = f"/api/client/auth/oidc?client=acme&provider={new.name}"
     assert (await browser.get(start)).status == 401  # nobody gets in before the last step
-    overview = await new.visitor.follow(await new.act("switch-on", live))
+    overview = await new.visitor.follow(await new.act("switch-on", tried))
     assert "On" in overview.text
     started = await browser.get(start)
     browser.cookies |= flow_cookies(started.reply)
@@ -121,7 +120,7 @@ async def test_it_stores_what_the_api_stores(app: App, op: Op) -> None:
     first = await wizard(app, name())
     await first.make_oidc(op, displayName="Company", oidc__groupClaim="roles", oidc__audiences="one\n two \n")
     await first.save(
-        "rules", createUsers="on", everyone__Operator="on", groupSeparator=";",
+        "rules", createUsers="on", everyone__Operator="on", everyone__Viewer="", groupSeparator=";",
         returnAddresses="https://app.example/in\n", secondFactor="claims", amr="mfa\n hwk ", acr="urn:company:two\n",
         **groups(writers="Author", staff="Author, Viewer"),
     )  # fmt: skip
@@ -238,29 +237,26 @@ def states(page: Page) -> dict[str, str]:
 async def test_the_steps_show_what_is_done(app: App, op: Op) -> None:
     new = await wizard(app, name())
     assert states(await new.visitor.get(f"{NEW}?preset=oidc&name={new.name}")) == {}
-    begun = {"Values for the provider": "done"}
-    assert states(await new.visitor.get(f"{NEW}?preset=oidc&name={new.name}&step=theirs")) == begun
     await new.make_oidc(op, oidc__clientSecret="not the secret")
-    begun |= {"Provider settings": "done"}
+    begun = {"Provider settings": "done"}
     assert states(await new.step()) == begun
     await new.save("rules", createUsers="on", everyone__Viewer="on")
     begun |= {"Access": "done"}
     assert states(await new.step()) == begun
     app.clock.advance(1)
     await new.findings()
-    assert states(await new.step("rules")) == begun | {"Test connection": "failed"}
+    assert states(await new.step("rules")) == begun | {"Test and turn on": "failed"}
     app.clock.advance(1)
     await new.save("theirs", oidc__clientSecret=op.client_secret or "")
     assert states(await new.step()) == begun, "the test was one of other values"
     app.clock.advance(1)
-    op.registered = {str(one) for one in (await new.step("ours")).tree.xpath("//code/text()")}
+    op.registered = {str(one) for one in (await new.step("theirs")).tree.xpath("//code/text()")}
     await new.findings()
     op.claims["email"] = f"{new.name}@acme.example"
     assert "Test sign-in succeeded" in (tried := await new.try_oidc(op)).text, tried.text
-    begun |= {"Test connection": "done", "Test sign-in": "done"}
     assert states(await new.step()) == begun
     await new.act("switch-on", await new.step("live"))
-    assert states(await new.step()) == begun | {"Turn on": "done"}
+    assert states(await new.step()) == begun | {"Test and turn on": "done"}
 
 
 async def test_groups_are_a_table_to_add_to_change_and_remove_from(app: App, op: Op) -> None:
@@ -271,7 +267,7 @@ async def test_groups_are_a_table_to_add_to_change_and_remove_from(app: App, op:
         return {one["group"]: one["roles"] for one in (await stored(app, new.name))["groupRoles"]}  # type: ignore[attr-defined]
 
     many = {f"group-{number}": "Viewer" for number in range(3)}
-    page = await new.save("rules", more="on", everyone__Operator="on", **groups(**many))
+    page = await new.save("rules", more="on", everyone__Operator="on", everyone__Viewer="", **groups(**many))
     assert page.location == f"{new.path}?step=rules"
     assert (await new.save("rules", **groups(**{"a & b": "User Admin, Author"}))).status == 303
     everyone = await given()
@@ -366,6 +362,23 @@ async def test_proved_domains_alone_are_offered_and_what_others_must_not_do_is_s
     assert "Not verified. Users with this domain aren't sent here" in page.text
     assert (await new.save("rules")).status == 303
     assert (await stored(app, new.name))["domains"] == change["domains"]
+
+
+async def test_who_gets_in_begins_with_the_own_domains_that_no_other_provider_has(app: App, op: Op) -> None:
+    """Without a domain of its own, a client creates no account by itself. What was saved stays."""
+    client = await new_client(app)
+    _, admin = await new_user(app, client, roles=["Admin"], password=PASSWORD)
+    new, ticked = await wizard(app, name(), admin), "//input[@checked]/@name"
+    await new.make_oidc(op)
+    assert (await new.step("rules")).tree.xpath(ticked) == ["everyone.Viewer"]
+    await vouch_for(app, client, own := f"{new.name}.example")
+    assert (await new.step("rules")).tree.xpath(ticked) == ["domain0", "createUsers", "everyone.Viewer"]
+    assert (await new.save("rules", createUsers="", everyone__Viewer="")).status == 303
+    assert (await new.step("rules")).form(f"{new.path}/rules").fields["domain0"] == own
+    assert (await new.step("rules")).tree.xpath(ticked) == ["domain0"]
+    other = await wizard(app, name(), admin)
+    await other.make_oidc(op)
+    assert (await other.step("rules")).tree.xpath(ticked) == ["everyone.Viewer"]
 
 
 @matrix("claimed", [True, False])

@@ -64,10 +64,10 @@ async def test_it_is_turned_off_and_deleted_with_its_name_typed(app: App, op: Op
 async def test_a_saml_provider_gets_a_new_key(app: App) -> None:
     new = await wizard(app, name())
     await new.make("saml", saml__metadata=metadata_of(Idp(issuer=f"https://{new.name}.example/saml")))
-    page = await new.step("ours")
+    page = await new.step("theirs")
     [before] = page.tree.xpath("//code[starts-with(@id, 'our-certificate-')]/text()")
     assert (await new.act("rotate-key", page)).status == 303
-    newest, older = (await new.step("ours")).tree.xpath("//code[starts-with(@id, 'our-certificate-')]/text()")
+    newest, older = (await new.step("theirs")).tree.xpath("//code[starts-with(@id, 'our-certificate-')]/text()")
     assert older == before != newest
 
 
@@ -102,4 +102,4 @@ async def test_claims_and_names_are_shown_as_text(app: App, op: Op) -> None:
     for page in (await new.try_oidc(op), await new.step("rules"), await new.visitor.get(LIST)):
         assert page.tree.xpath("//script[not(@src)]") == []
         assert hostile in page.text
-    assert facts(await new.step("try"))["Groups"] == hostile
+    assert facts(await new.step("live"))["Groups"] == hostile
