@@ -1,4 +1,4 @@
-"""A command that is interrupted while it loads, or whose output nobody reads any more, ends without a trace."""
+"""A command that is interrupted while it loads, or whose output nobody reads anymore, ends without a trace."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ _BUDGET = {"answers": 0.001, "me": 0.01, "sign-ins": 0.01, "beats": 0.001}
 
 class Burn(NamedTuple):
     """For ``minutes``, failures use up the budget at ``rate``. The alert fires after ``fires`` minutes of them, and is
-    quiet ``clears`` minutes after the last. ``fires`` is 0 where it stays quiet."""
+    quiet ``clears`` minutes after the last. ``fires`` is 0 if it stays quiet."""
 
     rate: float
     alert: str

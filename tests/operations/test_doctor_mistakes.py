@@ -109,7 +109,7 @@ def test_a_secret_key_of_someone_else(folder: Path) -> None:
     )  # fmt: skip
 
 
-async def test_of_a_data_folder_that_is_a_file_nothing_more_is_said(tmp_path: Path) -> None:
+async def test_a_data_folder_that_is_a_file_has_one_finding(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     assert await findings(tmp_path, "bad") == [
         f"data folder: {tmp_path / 'data'} isn't a folder; check MANIFEST_DATA_DIR"
@@ -140,7 +140,7 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
         (Answer(302, {"Location": "https://elsewhere.example/"}), "note", "redirected to https://elsewhere.example/"),
     ],
 )
-async def test_what_answers_at_the_public_address(proxy: Socket, answer: Answer, level: str, said: str) -> None:
+async def test_the_server_at_the_public_address(proxy: Socket, answer: Answer, level: str, said: str) -> None:
     asked: list[str] = []
 
     def answered(request: Asked) -> Answer:
@@ -165,7 +165,7 @@ async def test_a_public_address_whose_certificate_browsers_reject(
     assert text.endswith("fix the proxy's certificate")
 
 
-async def test_a_public_address_that_no_one_serves() -> None:
+async def test_a_public_address_without_a_server() -> None:
     for name in (f"localhost:{free_port()}", "nowhere.invalid"):
         [(level, text), (other, proxies)] = await address(load({"MANIFEST_PUBLIC_URL": f"https://{name}"}))
         assert (level, other) == ("note", "bad")
@@ -208,7 +208,7 @@ def test_a_clock_in_the_far_future() -> None:
         ("10.0.0.0/8, fd00::/16, ::1", ""),
     ],
 )
-async def test_proxies_that_are_everybody(networks: str, named: str) -> None:
+async def test_proxies_that_include_everyone(networks: str, named: str) -> None:
     given = {"MANIFEST_PUBLIC_URL": "https://nowhere.invalid", "MANIFEST_TRUSTED_PROXIES": networks}
     found = [text for level, text in await address(load(given)) if level == "bad"]
     assert [text.partition(":")[0] for text in found] == (["proxy"] if named else [])
@@ -219,7 +219,7 @@ OTHERS = [pytest.param(mask, marks=pytest.mark.endurance) for mask in ("022", "0
 
 
 @matrix("umask", ["000", *OTHERS])
-def test_a_store_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: str) -> None:
+def test_only_the_owner_can_read_the_database_with_any_umask(tmp_path: Path, umask: str) -> None:
     command = f'umask {umask}; exec "$0" -m manifest_auth client create initech'
     settings = environment(tmp_path)
     subprocess.run(["/bin/sh", "-c", command, sys.executable], env=settings, cwd=tmp_path, check=True)

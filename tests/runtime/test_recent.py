@@ -13,7 +13,7 @@ def _text(number: int) -> str:
     return f"{TEXT}{number:08}"
 
 
-def test_what_is_used_stays_whatever_else_comes() -> None:
+def test_used_entries_stay() -> None:
     kept: Recent[int] = Recent(64 * (len(_text(0)) + ENTRY_BYTES))
     for number in range(64):
         kept.put(_text(number), number)
@@ -33,7 +33,7 @@ def test_what_fits_is_kept_in_whatever_order_it_is_used() -> None:
     assert all(kept.get(_text(number)) == number for number in range(64))
 
 
-def test_where_all_was_used_the_oldest_go() -> None:
+def test_if_all_were_used_the_oldest_are_dropped() -> None:
     kept: Recent[int] = Recent(16 * (len(_text(0)) + ENTRY_BYTES))
     for number in range(64):
         kept.put(_text(number), number)
@@ -50,7 +50,7 @@ def test_what_is_put_again_and_again_pushes_nothing_out() -> None:
     assert [kept.get(str(number)) for number in range(3)] == [0, 1, 2]
 
 
-def test_what_was_dropped_is_gone_and_leaves_its_place() -> None:
+def test_a_dropped_entry_frees_its_space() -> None:
     kept: Recent[int] = Recent(4 * (1 + ENTRY_BYTES))
     for _ in range(3):
         for number in range(4):

@@ -112,7 +112,7 @@ async def _hammered(address: str) -> Hammer:
     return it
 
 
-def test_whenever_they_do(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_can_give_up_at_any_time(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = list[Any]()
 
     async def cancel(**request: Any) -> None:

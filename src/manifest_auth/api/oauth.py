@@ -295,7 +295,7 @@ REFUSALS = (
 
 
 def form_route(path: str, handler: Any, summary: str, form: Any, plain: Any = None, operation: str = "") -> Route:
-    """A route that reads a form, and answers and refuses as the RFCs have it. ``plain``: model of the answer."""
+    """A route that reads a form, and answers and rejects as the RFCs have it. ``plain``: model of the answer."""
     return Route("POST", path, handler, Access.OPEN, summary, limit=AUTH_LIMIT, raw=True, form=form, plain=plain,
                  failure=OAuthFailure, refused=refused, refusals=REFUSALS, operation=operation)  # fmt: skip
 

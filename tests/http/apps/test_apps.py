@@ -88,7 +88,7 @@ ADDRESSES = {
 
 
 @rule("APP-REDIRECTS")
-async def test_where_users_can_be_sent_back_to(app: App) -> None:
+async def test_redirect_uris_are_validated(app: App) -> None:
     _, token = await admin_of(app)
     at = {kind: f"{APPS}/{(await make(app, token, WEB | {'kind': kind}))['id']}" for kind in KINDS}
     found = {}
@@ -128,12 +128,12 @@ WRONG = [
 
 
 @matrix(("members", "field"), WRONG)
-async def test_what_is_rejected(app: App, members: dict[str, Any], field: str) -> None:
+async def test_invalid_settings_are_rejected(app: App, members: dict[str, Any], field: str) -> None:
     error = check_refusal(await app.post(APPS, WEB | members, token=(await admin_of(app))[1]), 400, "VALIDATION_ERROR")
     assert [one["field"] for one in error["details"]] == [field]
 
 
-async def test_each_kind_has_its_own(app: App) -> None:
+async def test_each_kind_has_its_own_settings(app: App) -> None:
     _, token = await admin_of(app)
     browser = {"kind": "browser", "allowedOrigins": ["https://a.example"]}
     assert (await make(app, token, WEB | browser))["refreshTokenDays"] == 1
@@ -144,7 +144,7 @@ async def test_each_kind_has_its_own(app: App) -> None:
     }
 
 
-async def test_the_one_of_every_client_stays_and_anothers_is_not_there(app: App) -> None:
+async def test_the_built_in_app_stays_and_other_clients_apps_are_hidden(app: App) -> None:
     (client, clerk), (other, foreign) = await admin_of(app), await admin_of(app)
     for method, body in (("PATCH", {"name": "X"}), ("DELETE", None)):
         check_refusal(await app.send(method, f"{APPS}/manifest.{client}", body, token=clerk), 409, "CONFLICT")
@@ -153,7 +153,7 @@ async def test_the_one_of_every_client_stays_and_anothers_is_not_there(app: App)
     check_refusal(await app.send("DELETE", f"{APPS}/{made['id']}", token=clerk), 404, "NOT_FOUND")
 
 
-async def test_there_are_a_hundred_at_most(app: App) -> None:
+async def test_a_client_has_at_most_a_hundred_apps(app: App) -> None:
     client = await new_client(app)
     path, root = f"/api/admin/clients/{client}/apps", await app.admin_token()
     for number in range(100):
@@ -165,7 +165,7 @@ async def test_there_are_a_hundred_at_most(app: App) -> None:
 
 @rule("APP-RANK")
 @matrix("scope", ["users:manage", "settings:manage"])
-async def test_only_an_admin_manages_one_that_gives_access(app: App, scope: str) -> None:
+async def test_only_an_admin_manages_an_app_that_can_grant_access(app: App, scope: str) -> None:
     client, admin = await admin_of(app)
     clerk = (await member(app, client, "User Admin")).token
     powerful = WEB | {"scopes": ["openid", scope]}
@@ -201,7 +201,7 @@ async def test_only_an_admin_chooses_the_address_that_the_server_calls(app: App)
 
 @rule("APP-RANK")
 @matrix("address", ["https://10.0.0.1/out", "http://127.0.0.1:9/out", "https://localhost/out", "https://[::1]/out"])
-async def test_no_address_is_saved_that_the_server_would_not_call(secure: App, address: str) -> None:
+async def test_uncallable_addresses_are_rejected(secure: App, address: str) -> None:
     _, admin = await admin_of(secure)
     at, wrong = f"{APPS}/{(await make(secure, admin, WEB))['id']}", {"backchannelLogoutUri": address}
     for reply in (

@@ -95,7 +95,7 @@ OTHER_ADDRESSES = {
 
 @rule("APP-REQUESTS")
 @matrix("where", OTHER_ADDRESSES.values(), ids=OTHER_ADDRESSES)
-async def test_nothing_goes_to_an_address_that_is_not_listed(app: App, web: Relying, where: Where) -> None:
+async def test_unlisted_addresses_get_nothing(app: App, web: Relying, where: Where) -> None:
     attacked = web if where.listed == web.callback else await relying(app, web.client, callback=where.listed)
     visitor = Visitor(app, cookies={"session": (await member(app, web.client)).cookie})
     for more in ({}, {"prompt": "none"}, {"response_type": "token"}, {"response_mode": "form_post"}):
@@ -107,7 +107,7 @@ async def test_nothing_goes_to_an_address_that_is_not_listed(app: App, web: Rely
 
 @rule("APP-REQUESTS")
 @matrix("client", ["a;Path=", "a,b", "A", "a_b", "1", "a=b", "a%0D%0AX:%20b"])
-async def test_a_name_that_no_client_can_have_is_nowhere_in_an_answer(app: App, client: str) -> None:
+async def test_an_invalid_client_name_is_never_reflected(app: App, client: str) -> None:
     visitor = Visitor(app, cookies={"session": (await member(app, await new_client(app))).cookie})
     for endpoint in ("authorize", "authorize?s=A", "logout", "sign-out", "consent", "jwks"):
         page = await visitor.get(f"/o/{client}/{endpoint}")
@@ -137,7 +137,7 @@ async def test_a_native_apps_loopback_address_has_any_port(app: App, client: str
 
 
 @rule("APP-CONSENT")
-async def test_a_native_app_gets_nothing_without_a_press(app: App, client: str) -> None:
+async def test_a_native_app_gets_nothing_without_confirmation(app: App, client: str) -> None:
     native = await relying(app, client, "native", callback="http://127.0.0.1:8400/cb")
     begun = (await Visitor(app).post(f"{native.path}/authorize", native.request())).location  # in any browser
     app.clock.advance(1)
@@ -188,7 +188,7 @@ REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
 
 @rule("APP-REQUESTS")
 @matrix("case", REFUSED.values(), ids=REFUSED)
-async def test_a_wrong_request_is_told_to_the_app_with_the_issuer(
+async def test_errors_are_sent_to_the_app_with_the_issuer(
     app: App, web: Relying, case: tuple[dict[str, str | None], str]
 ) -> None:
     changes, error = case
@@ -202,7 +202,7 @@ async def test_a_wrong_request_is_told_to_the_app_with_the_issuer(
 
 @rule("APP-REQUESTS")
 @matrix("name", ["client_id", "redirect_uri", "state", "scope", "nonce", "code_challenge", "prompt", "response_mode"])
-async def test_a_parameter_that_is_there_twice_is_rejected(app: App, web: Relying, name: str) -> None:
+async def test_a_repeated_parameter_is_rejected(app: App, web: Relying, name: str) -> None:
     path = (await web.authorize(Visitor(app))).location
     assert path.startswith("/sign-in")
     pairs = [*web.request().items(), (name, web.request().get(name, "query"))]
@@ -217,7 +217,7 @@ async def test_a_parameter_that_is_there_twice_is_rejected(app: App, web: Relyin
 
 
 @rule("APP-REQUESTS")
-async def test_nothing_is_there_twice_where_tokens_are_given_and_sessions_end(scene: Scene) -> None:
+async def test_token_and_logout_requests_reject_repeated_parameters(scene: Scene) -> None:
     s = scene
     for name in ("grant_type", "code", "redirect_uri", "code_verifier"):
         fields = {**_CODE, "code": s.code["code"]}
@@ -344,7 +344,9 @@ ATTACKS: dict[str, tuple[Callable[[Scene], Awaitable[Any]], int]] = {
 
 @rule("APP-TOKENS", "APP-CODES")
 @matrix("attack", ATTACKS.values(), ids=ATTACKS)
-async def test_nothing_works_anywhere_else(scene: Scene, attack: tuple[Callable[[Scene], Awaitable[Any]], int]) -> None:
+async def test_credentials_work_only_at_their_own_endpoint(
+    scene: Scene, attack: tuple[Callable[[Scene], Awaitable[Any]], int]
+) -> None:
     send, status = attack
     reply = await send(scene)
     assert reply.status == status, reply.text
@@ -353,7 +355,7 @@ async def test_nothing_works_anywhere_else(scene: Scene, attack: tuple[Callable[
 
 
 @rule("APP-CODES")
-async def test_a_users_exchange_takes_no_code_of_an_app_even_if_it_finds_one(scene: Scene) -> None:
+async def test_the_users_exchange_rejects_an_apps_code(scene: Scene) -> None:
     key = hashlib.sha256(scene.code["code"].encode()).hexdigest()
     where = {"user_id": scene.person.id, "used_at": None}
     assert await change_rows(scene.app, "sign_in_codes", where, key=key) == 1
@@ -361,7 +363,7 @@ async def test_a_users_exchange_takes_no_code_of_an_app_even_if_it_finds_one(sce
 
 
 @rule("APP-TOKENS")
-async def test_a_token_is_for_its_audience_alone(scene: Scene) -> None:
+async def test_a_token_works_only_for_its_audience(scene: Scene) -> None:
     """Each with our own signature, for the case that another kind of token is ever signed with the same key."""
     s, app, web = scene, scene.app, scene.web
     own, theirs = claims_of(s.got["access_token"]), claims_of(s.person.token)
@@ -384,7 +386,7 @@ async def test_a_token_is_for_its_audience_alone(scene: Scene) -> None:
 
 
 @rule("APP-TOKENS")
-async def test_introspection_tells_an_app_of_its_own_tokens_alone(scene: Scene) -> None:
+async def test_an_app_can_introspect_only_its_own_tokens(scene: Scene) -> None:
     s, app, web = scene, scene.app, scene.web
     able = (await s.web.tokens(s.visitor, scope="openid templates:read"))["access_token"]
     own = (await web.post("introspect", token=able)).json
@@ -403,7 +405,7 @@ async def test_introspection_tells_an_app_of_its_own_tokens_alone(scene: Scene) 
     assert await service.introspect(s.got["access_token"]) == {"active": False}  # it opens userinfo alone
 
 
-async def test_revocation_ends_the_apps_own_session_alone(scene: Scene) -> None:
+async def test_revocation_ends_only_the_apps_own_session(scene: Scene) -> None:
     s, app, web = scene, scene.app, scene.web
     for who in (s.other, s.foreign):
         for token in (s.got["access_token"], s.got["refresh_token"]):
@@ -418,7 +420,7 @@ async def test_revocation_ends_the_apps_own_session_alone(scene: Scene) -> None:
 
 
 @rule("APP-CODES")
-async def test_a_second_use_of_a_code_ends_what_it_began(scene: Scene) -> None:
+async def test_a_second_use_of_a_code_ends_its_session(scene: Scene) -> None:
     s, app, web = scene, scene.app, scene.web
     first = (await web.redeem(s.code)).json
     app.clock.advance(61)
@@ -439,7 +441,7 @@ async def test_a_second_use_of_a_code_ends_what_it_began(scene: Scene) -> None:
     assert (await web.redeem(over)).json["error"] == "invalid_grant"
 
 
-async def test_a_code_gives_no_more_than_its_session_has(scene: Scene) -> None:
+async def test_a_code_grants_only_what_its_session_has(scene: Scene) -> None:
     """Proof and its time are the parent's."""
     s, app, web = scene, scene.app, scene.web
     claims = await web.claims(s.got["id_token"])
@@ -455,9 +457,7 @@ async def test_a_code_gives_no_more_than_its_session_has(scene: Scene) -> None:
 
 @rule("APP-CODES")
 @matrix("held", [{"method": "device"}, {"method": "badge"}, {"parent_id": "another"}], ids=["device", "badge", "child"])
-async def test_a_session_of_a_device_or_of_a_session_gives_no_code(
-    app: App, web: Relying, held: dict[str, str]
-) -> None:
+async def test_device_and_child_sessions_issue_no_code(app: App, web: Relying, held: dict[str, str]) -> None:
     person = await member(app, web.client)
     visitor = Visitor(app, cookies={"session": person.cookie})
     await change_rows(app, "sessions", {"user_id": person.id}, **held)
@@ -465,7 +465,7 @@ async def test_a_session_of_a_device_or_of_a_session_gives_no_code(
 
 
 @matrix("make", [*BROKEN.values()], ids=[*BROKEN])
-async def test_a_wrong_assertion_is_rejected(app: App, keyed: Relying, make: Callable[[Maker], str]) -> None:
+async def test_an_invalid_assertion_is_rejected(app: App, keyed: Relying, make: Callable[[Maker], str]) -> None:
     maker = Maker(keyed.id, keyed.issuer, app.clock.ms // 1000, ec_key())
     assertion = make(maker)
     fields = {"grant_type": "refresh_token", "refresh_token": "x", "client_assertion_type": ASSERTION_TYPE}
@@ -473,7 +473,7 @@ async def test_a_wrong_assertion_is_rejected(app: App, keyed: Relying, make: Cal
     assert (reply.status, reply.json["error"]) == (401, "invalid_client")
 
 
-async def test_a_right_assertion_works_once_at_its_issuer(app: App, keyed: Relying) -> None:
+async def test_a_valid_assertion_works_once_at_its_issuer(app: App, keyed: Relying) -> None:
     maker = Maker(keyed.id, keyed.issuer, app.clock.ms // 1000, ec_key())
     fields = {"grant_type": "refresh_token", "refresh_token": "x", "client_assertion_type": ASSERTION_TYPE}
     right = {**fields, "client_assertion": maker.right()}

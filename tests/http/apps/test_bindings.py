@@ -92,7 +92,7 @@ async def test_both_tokens_of_an_app_end(
 
 
 @rule("APP-REQUESTS")
-async def test_an_app_of_another_issuer_gets_a_page_and_no_answer(app: App, client: str) -> None:
+async def test_an_app_of_another_issuer_gets_an_error_page(app: App, client: str) -> None:
     web, foreign = await relying(app, client), await relying(app, await new_client(app))
     made = {"name": "Headset", "kind": "device"}
     base = f"/api/admin/clients/{client}/apps"
@@ -109,7 +109,7 @@ async def test_an_app_of_another_issuer_gets_a_page_and_no_answer(app: App, clie
 
 
 @rule("APP-REQUESTS")
-async def test_a_sealed_request_goes_on_at_its_own_issuer(app: App, client: str) -> None:
+async def test_a_sealed_request_continues_only_at_its_own_issuer(app: App, client: str) -> None:
     web, foreign = await relying(app, client), await relying(app, await new_client(app))
     sealed = (await Visitor(app).post(f"{web.path}/authorize", web.request())).location
     assert sealed.startswith(f"{web.path}/authorize?s=")
@@ -121,7 +121,7 @@ async def test_a_sealed_request_goes_on_at_its_own_issuer(app: App, client: str)
 
 
 @rule("APP-REQUESTS")
-async def test_a_hint_counts_for_its_user_and_its_app(app: App, client: str) -> None:
+async def test_a_hint_works_only_for_its_user_and_app(app: App, client: str) -> None:
     web, other = await relying(app, client), await relying(app, client)
     person, visitor = await member(app, client), Visitor(app)
     got = await web.tokens(visitor, person.email)
@@ -138,7 +138,7 @@ async def test_a_hint_counts_for_its_user_and_its_app(app: App, client: str) -> 
 
 
 @rule("APP-CODES")
-async def test_of_two_that_redeem_a_code_at_the_same_time_nobody_keeps_a_session(app: App, client: str) -> None:
+async def test_concurrent_redemptions_of_a_code_end_its_session(app: App, client: str) -> None:
     web, person, visitor = await relying(app, client), await member(app, client), Visitor(app)
     code = told(await web.sign_in(visitor, person.email))
     replies = await asyncio.gather(*(web.redeem(code) for _ in range(4)))
@@ -177,7 +177,7 @@ async def test_secrets_of_apps_cannot_be_guessed(app: App, client: str) -> None:
 
 
 @rule("APP-CODES")
-async def test_an_address_with_a_code_is_neither_kept_nor_passed_on(app: App, client: str) -> None:
+async def test_a_url_with_a_code_is_not_cached_or_forwarded(app: App, client: str) -> None:
     web, person, visitor = await relying(app, client), await member(app, client), Visitor(app)
     done = await web.sign_in(visitor, person.email)
     for page in (done, await web.authorize(visitor), await web.authorize(visitor, response_mode="form_post")):
@@ -194,7 +194,7 @@ async def test_an_address_with_a_code_is_neither_kept_nor_passed_on(app: App, cl
 
 @rule("APP-REQUESTS")
 @matrix("endpoint", ["authorize", "introspect", "logout", "consent", "sign-out"])
-async def test_no_script_of_an_app_reads_what_is_for_browsers_and_servers(app: App, client: str, endpoint: str) -> None:
+async def test_scripts_of_an_app_cannot_read_other_endpoints(app: App, client: str, endpoint: str) -> None:
     origin = "https://reports.example"
     spa = await relying(app, client, "browser", allowedOrigins=[origin])
     asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
@@ -220,7 +220,7 @@ async def test_a_hint_at_the_address_and_a_language_reach_the_page(app: App, cli
                                                       if text in page.reply.text}  # fmt: skip
 
 
-async def test_what_an_app_leaves_out_is_left_out_of_the_answers(app: App, client: str) -> None:
+async def test_omitted_parameters_are_omitted_from_responses(app: App, client: str) -> None:
     web = await relying(app, client, accessTokenSeconds=120)
     person, visitor = await member(app, client), Visitor(app)
     answer = told(await web.sign_in(visitor, person.email, state=None, nonce=None))

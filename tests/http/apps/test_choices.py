@@ -38,7 +38,7 @@ async def _by_link(web: Relying, asked: dict[str, str]) -> str:
 @rule("APP-CODES")
 @matrix("asked", [{"prompt": "login"}, {"max_age": "0"}], ids=["prompt", "max_age"])
 @matrix("begin", [_by_form, _by_link])
-async def test_no_earlier_sign_in_is_for_a_request_of_another_browser(
+async def test_an_earlier_sign_in_does_not_satisfy_another_browsers_request(
     app: App, web: Relying, begin: Callable[[Relying, dict[str, str]], Awaitable[str]], asked: dict[str, str]
 ) -> None:
     address = await begin(web, asked)

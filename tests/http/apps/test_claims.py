@@ -38,7 +38,7 @@ async def _speaks_german(app: App, client: str, who: Member) -> None:
 
 
 @matrix("change", [_renamed, _speaks_german])
-async def test_apps_hear_when_the_profile_changed_last(
+async def test_apps_get_the_time_of_the_last_profile_change(
     app: App, client: str, change: Callable[[App, str, Member], Awaitable[None]]
 ) -> None:
     web = await relying(app, client, scopes=["openid", "profile"])
@@ -99,7 +99,7 @@ async def test_an_admin_who_confirms_an_identity_verifies_no_address(app: App, c
 
 
 @rule("APP-CODES")
-async def test_a_request_for_a_certain_user_gives_no_code_of_another(app: App, client: str) -> None:
+async def test_a_request_for_one_user_issues_no_code_for_another(app: App, client: str) -> None:
     web = await relying(app, client)
     person, other, visitor = await member(app, client), await member(app, client), Visitor(app)
     hint = (await web.tokens(visitor, person.email))["id_token"]
@@ -119,7 +119,7 @@ async def test_a_request_for_a_certain_user_gives_no_code_of_another(app: App, c
         assert told(await web.authorize(visitor, claims=wrong))["error"] == "invalid_request"
 
 
-async def test_user_info_names_what_is_wrong_with_the_token(app: App, client: str) -> None:
+async def test_user_info_names_the_tokens_fault(app: App, client: str) -> None:
     web = await relying(app, client, scopes=["openid", "email"])
     person, visitor = await member(app, client), Visitor(app)
     got = await web.tokens(visitor, person.email, scope="email")

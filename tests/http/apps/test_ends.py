@@ -24,7 +24,7 @@ async def client(app: App) -> str:
 
 
 @rule("APP-ENDS")
-async def test_who_loses_the_role_is_out(app: App, client: str) -> None:
+async def test_losing_the_role_ends_the_apps_session(app: App, client: str) -> None:
     everyone = await relying(app, client, scopes=SCOPES)
     web = await relying(app, client, scopes=SCOPES, roles=["Publisher", "Author"])
     person, visitor = await member(app, client, "Publisher", "Author"), Visitor(app)
@@ -41,7 +41,7 @@ async def test_who_loses_the_role_is_out(app: App, client: str) -> None:
 
 @rule("APP-ENDS")
 @matrix("change", [{"secondFactor": True}, {"consent": True}, {"scopes": ["openid"]}, {"roles": ["Viewer"]}, None])
-async def test_a_code_gives_nothing_after_the_app_or_the_role_changes(
+async def test_a_code_is_void_after_the_app_or_the_role_changes(
     app: App, client: str, change: dict[str, object] | None
 ) -> None:
     web = await relying(app, client, scopes=SCOPES, roles=["Publisher"])
@@ -63,7 +63,7 @@ async def test_a_code_gives_nothing_after_the_app_or_the_role_changes(
         ({"roles": ["Viewer"]}, True), ({"name": "Other"}, False), ({"scopes": [*SCOPES, "email"]}, False),
     ],
 )  # fmt: skip
-async def test_an_app_that_asks_for_more_of_its_users_begins_again(
+async def test_requiring_more_of_users_ends_the_apps_sessions(
     app: App, client: str, change: dict[str, object], ends: bool
 ) -> None:
     web = await relying(app, client, scopes=SCOPES)

@@ -35,7 +35,7 @@ async def answers(visitor: Visitor, page: Page, person: Person) -> Page:
 
 
 @matrix("asks", [{"acr_values": "mfa"}, {"claims": CLAIMS}, {}], ids=["acr_values", "claims", "secondFactor"])
-async def test_two_factors_are_asked_for_and_not_believed(app: App, asks: dict[str, str]) -> None:
+async def test_two_factors_are_required_regardless_of_the_requests_claims(app: App, asks: dict[str, str]) -> None:
     person = await enrolled(app)
     client = person.client
     web, plain = await relying(app, client, secondFactor=not asks), await relying(app, client)
@@ -53,7 +53,7 @@ async def test_two_factors_are_asked_for_and_not_believed(app: App, asks: dict[s
     assert told(await web.authorize(visitor, prompt="none", **asks))["error"] == "interaction_required"
 
 
-async def test_who_comes_through_a_provider_goes_on_to_the_app(app: App, client: str, op: Op) -> None:
+async def test_a_provider_sign_in_continues_to_the_app(app: App, client: str, op: Op) -> None:
     await add_oidc(app, op, client)
     op.claims = {"auth_time": None}
     web, browser = await relying(app, client), Browser(app)
@@ -73,7 +73,7 @@ async def test_who_comes_through_a_provider_goes_on_to_the_app(app: App, client:
     assert later["auth_time"] == claims["auth_time"]
 
 
-async def test_an_app_that_asks_for_two_by_now_rejects_a_code_of_before(app: App, client: str) -> None:
+async def test_an_app_that_now_requires_two_factors_rejects_an_older_code(app: App, client: str) -> None:
     web: Relying = await relying(app, client)
     person, visitor = await member(app, client), Visitor(app)
     await web.sign_in(visitor, person.email)
@@ -84,7 +84,7 @@ async def test_an_app_that_asks_for_two_by_now_rejects_a_code_of_before(app: App
 
 
 @rule("APP-ENDS")
-async def test_no_refresh_of_a_session_with_one_factor_outlives_that(app: App, client: str) -> None:
+async def test_one_factor_sessions_cannot_refresh_after_that(app: App, client: str) -> None:
     web: Relying = await relying(app, client, scopes=["openid", "offline_access"])
     got = await web.tokens(Visitor(app), (await member(app, client)).email, scope="openid offline_access")
     assert await change_rows(app, "device_apps", {"id": web.id}, second_factor=1) == 1  # and its session is still there

@@ -32,7 +32,7 @@ async def client(app: App) -> str:
     return await new_client(app)
 
 
-async def test_discovery_names_everything_and_is_there_for_clients_with_apps(app: App, client: str) -> None:
+async def test_discovery_is_complete_and_exists_for_clients_with_apps(app: App, client: str) -> None:
     resource = f"/.well-known/oauth-protected-resource/o/{client}"
     for path in (f"/o/{client}/.well-known/openid-configuration", f"/o/{client}/jwks", "/o/none/jwks", resource):
         assert (await app.get(path)).status == 404
@@ -93,7 +93,7 @@ async def test_a_sign_in_from_the_start_to_user_info(app: App, client: str, algo
     assert [one.event for one in await trail(app, client)].count("app_authorized") == 1  # once an hour
 
 
-async def test_names_are_told_with_the_profile(app: App) -> None:
+async def test_the_profile_scope_includes_names(app: App) -> None:
     web = await relying(app, "acme", scopes=SCOPES)
     got = await web.tokens(Visitor(app), "author@acme.example", scope="openid profile")
     told_of = (await web.userinfo(got["access_token"])).json
@@ -137,7 +137,7 @@ async def test_an_access_token_opens_what_was_granted_and_no_more(app: App, clie
     assert (await web.userinfo(able)).status == 200
 
 
-async def test_the_trail_tells_what_an_app_did_for_a_user(app: App, client: str) -> None:
+async def test_the_audit_trail_names_the_app_that_acted_for_a_user(app: App, client: str) -> None:
     web = await relying(app, client, scopes=["openid", "users:manage"])
     person, visitor = await member(app, client, "Admin"), Visitor(app)
     other = await member(app, client)
@@ -163,7 +163,7 @@ async def _signs_in_again(web: Relying, visitor: Visitor, email: str) -> None:
 
 
 @matrix("leaves", [_signs_out, _signs_in_again])
-async def test_it_is_dead_with_the_browsers_session(
+async def test_it_ends_with_the_browsers_session(
     app: App, client: str, leaves: Callable[[Relying, Visitor, str], Awaitable[None]]
 ) -> None:
     web = await relying(app, client, scopes=SCOPES)
@@ -198,7 +198,7 @@ async def _refreshed_by_two(app: App, token: str, given: Any) -> None:
 
 @rule("APP-TOKENS")
 @matrix("ends", [_ended_from_elsewhere, _refreshed_by_two])
-async def test_what_a_suspect_session_gave_away_ends_with_it(
+async def test_sessions_from_a_suspect_session_end_with_it(
     app: App, client: str, ends: Callable[[App, str, Any], Awaitable[None]]
 ) -> None:
     """A thief of that session can have the refresh token, too."""
@@ -213,7 +213,7 @@ async def test_what_a_suspect_session_gave_away_ends_with_it(
     assert (await web.userinfo(kept["access_token"])).status == 401
 
 
-async def test_an_app_hears_of_a_sign_out_by_itself(app: App, client: str) -> None:
+async def test_an_app_is_notified_of_a_sign_out(app: App, client: str) -> None:
     with back_channel() as channel:
         web = await relying(app, client, backchannelLogoutUri=channel.uri)
         person, visitor = await member(app, client), Visitor(app)
@@ -226,7 +226,7 @@ async def test_an_app_hears_of_a_sign_out_by_itself(app: App, client: str) -> No
         await soon(heard, [parts(got["id_token"])[1]["sid"]])
 
 
-async def test_a_refresh_asks_for_less_and_never_for_more(app: App, client: str) -> None:
+async def test_a_refresh_can_narrow_the_scope_but_never_extend_it(app: App, client: str) -> None:
     web = await relying(app, client, scopes=[*SCOPES, "templates:read", "jobs:read"])
     person, visitor = await member(app, client), Visitor(app)
     got = await web.tokens(visitor, person.email, scope="openid offline_access templates:read jobs:read")
@@ -313,7 +313,7 @@ async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -
         assert f"{person.email} {sentence}" in sentences
 
 
-async def test_who_is_signed_in_to_another_client_stays_so(app: App, client: str) -> None:
+async def test_a_session_with_another_client_stays(app: App, client: str) -> None:
     here, elsewhere = await relying(app, client), await new_client(app)
     person, other = await member(app, client), await member(app, elsewhere)
     visitor = Visitor(app, cookies={"session": other.cookie})
@@ -345,7 +345,7 @@ async def _as_another_person(visitor: Visitor) -> None:
 
 @rule("APP-CODES")
 @matrix("ends", [_by_page, _by_api, _as_another_person])
-async def test_nobody_can_sign_in_to_apps_as_the_person_before(
+async def test_nobody_can_use_apps_as_the_previous_person(
     app: App, client: str, ends: Callable[[Visitor], Awaitable[None]]
 ) -> None:
     """Of two clients, on a browser that several people use."""
@@ -385,7 +385,7 @@ async def test_the_browser_keeps_all_sessions_that_it_uses(app: App, client: str
     assert ("code" in told(page), kept(page)) == (True, {"session", "app"})
 
 
-async def test_the_session_of_the_browser_counts_before_one_for_apps(app: App, client: str) -> None:
+async def test_the_browsers_session_precedes_one_for_apps(app: App, client: str) -> None:
     web, person = await relying(app, client), await member(app, client)
     planted = {"app": (await member(app, client)).cookie}  # by another host of the site
     got = await web.tokens(Visitor(app, cookies={"session": person.cookie, **planted}))
@@ -403,7 +403,7 @@ async def test_a_reload_at_the_end_gives_the_app_another_code(app: App, client: 
 
 @rule("APP-CODES")
 @matrix("asked", ["prompt=login", "max_age=0", "prompt=login select_account", "max_age=60"])
-async def test_a_newer_proof_is_asked_for_and_not_believed(app: App, client: str, asked: str) -> None:
+async def test_a_newer_sign_in_is_required_and_verified(app: App, client: str, asked: str) -> None:
     web = await relying(app, client)
     person, visitor = await member(app, client), Visitor(app)
     name, _, value = asked.partition("=")
@@ -426,9 +426,7 @@ async def test_a_newer_proof_is_asked_for_and_not_believed(app: App, client: str
 
 @rule("APP-CODES")
 @matrix("asked", ["prompt=login", "max_age=3600"])
-async def test_a_provider_is_asked_for_a_new_proof_and_has_to_say_when(
-    app: App, client: str, op: Op, asked: str
-) -> None:
+async def test_a_provider_must_sign_in_again_and_report_the_time(app: App, client: str, op: Op, asked: str) -> None:
     await add_oidc(app, op, client)
     web, (name, _, value) = await relying(app, client), asked.partition("=")
 
@@ -452,7 +450,7 @@ async def test_a_provider_is_asked_for_a_new_proof_and_has_to_say_when(
 
 
 @rule("APP-CODES")
-async def test_a_saml_provider_is_asked_for_a_new_proof(app: App, client: str) -> None:
+async def test_a_saml_provider_must_sign_in_again(app: App, client: str) -> None:
     await add_saml(app, Idp(issuer=f"https://{client}.example/saml"), client)
     web, visitor = await relying(app, client), Visitor(app)
     for asked, forced in (({}, None), ({"prompt": "login"}, "true"), ({"max_age": "60"}, "true")):
@@ -462,7 +460,7 @@ async def test_a_saml_provider_is_asked_for_a_new_proof(app: App, client: str) -
         assert request.get("ForceAuthn") == forced, asked
 
 
-async def test_only_users_with_a_role_can_sign_in(app: App, client: str) -> None:
+async def test_only_users_with_a_role_can_use_the_app(app: App, client: str) -> None:
     web = await relying(app, client, roles=["Publisher"])
     person, visitor = await member(app, client, "Viewer"), Visitor(app)
     page = await web.sign_in(visitor, person.email)
@@ -479,7 +477,7 @@ async def test_only_users_with_a_role_can_sign_in(app: App, client: str) -> None
     assert (await web.redeem(code)).json["error"] == "invalid_grant"
 
 
-async def test_a_disabled_user_is_told_and_goes_back(app: App, client: str) -> None:
+async def test_a_disabled_user_sees_an_error_and_returns(app: App, client: str) -> None:
     web = await relying(app, client)
     person, visitor = await member(app, client), Visitor(app)
     path = f"/api/admin/clients/{client}/users/{person.id}/deactivate"

@@ -77,7 +77,7 @@ async def test_any_other_request_asks_first(app: App, client: str) -> None:
     "address",
     ["https://evil.example/", f"{AFTER}/", f"{AFTER}?x", "https://reports.example/callback", "javascript:alert(1)"],
 )
-async def test_it_ends_at_a_listed_address_alone(app: App, client: str, address: str) -> None:
+async def test_it_ends_only_at_a_listed_address(app: App, client: str, address: str) -> None:
     web = await relying(app, client, postLogoutRedirectUris=[AFTER])
     other = await relying(app, client, "browser", postLogoutRedirectUris=["https://evil.example/"])
     person, visitor = await member(app, client), Visitor(app)
@@ -113,7 +113,9 @@ async def _password_changes(app: App, visitor: Visitor, person: Member, web: Rel
 @rule("APP-SIGN-OUT")
 @matrix("scope", ["openid", "openid offline_access"])
 @matrix("ends", [_signs_out, _is_disabled, _app_goes, _ends_by_itself, _password_changes])
-async def test_an_app_hears_of_every_end(app: App, client: str, channel: BackChannel, ends: object, scope: str) -> None:
+async def test_an_app_is_notified_of_every_session_end(
+    app: App, client: str, channel: BackChannel, ends: object, scope: str
+) -> None:
     web = await relying(app, client, scopes=SCOPES, backchannelLogoutUri=channel.uri)
     person, visitor = await member(app, client), Visitor(app)
     got = await web.tokens(visitor, person.email, scope=scope)
@@ -167,7 +169,7 @@ async def test_the_last_notices_of_an_issuer_can_be_verified(
 @rule("APP-SIGN-OUT")
 @matrix("answers", [[200], [500] * 5])
 @matrix("ends", [_is_disabled, _ends_by_itself])
-async def test_an_app_with_offline_access_hears_of_its_own_end_too(
+async def test_an_app_with_offline_access_is_also_notified_of_its_own_end(
     app: App, client: str, channel: BackChannel, ends: object, answers: list[int]
 ) -> None:
     web = await relying(app, client, scopes=SCOPES, backchannelLogoutUri=channel.uri, refreshTokenDays=365)
@@ -186,7 +188,7 @@ async def test_an_app_with_offline_access_hears_of_its_own_end_too(
     assert [parts(token)[1]["sid"] for token in channel.heard[len(answers) :]] == [parts(got["id_token"])[1]["sid"]]
 
 
-async def test_a_notice_is_tried_again_and_given_up(app: App, client: str, channel: BackChannel) -> None:
+async def test_a_notification_is_retried_and_then_dropped(app: App, client: str, channel: BackChannel) -> None:
     web = await relying(app, client, backchannelLogoutUri=channel.uri)
     person, visitor = await member(app, client), Visitor(app)
     await web.tokens(visitor, person.email)
@@ -206,7 +208,7 @@ async def test_a_notice_is_tried_again_and_given_up(app: App, client: str, chann
     assert len({parts(token)[1]["jti"] for token in channel.heard}) == 5
 
 
-async def test_no_client_takes_the_turns_of_another(app: App, client: str, channel: BackChannel) -> None:
+async def test_clients_get_separate_turns(app: App, client: str, channel: BackChannel) -> None:
     for one, users in ((client, 8), (await new_client(app), 1)):
         web = await relying(app, one, backchannelLogoutUri=channel.uri)
         for _ in range(users):

@@ -53,7 +53,7 @@ def is_met(event: dict[str, Any], name: str, value: Any) -> bool:
     return f"user:{value}" in (event["actor"], event["subject"]) if name == "user" else bool(event[name] == value)
 
 
-async def test_each_event_says_who_what_when_and_whence(app: App, team: Team) -> None:
+async def test_each_event_has_actor_action_time_and_address(app: App, team: Team) -> None:
     token = (await team.member("Admin")).token
     found = await read(app, MINE, token)
     assert all(set(event) == MEMBERS for event in found)
@@ -116,7 +116,7 @@ async def test_filters_narrow_and_add_up(
     ]
 
 
-async def test_a_search_that_finds_nothing_ends_after_so_many_steps_and_goes_on(
+async def test_a_search_without_results_ends_with_a_cursor(
     app: App, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     smaller_limits.audit_search(monkeypatch, 1, most=3)
@@ -127,9 +127,7 @@ async def test_a_search_that_finds_nothing_ends_after_so_many_steps_and_goes_on(
     assert [e["sequence"] for e in await read(app, MINE, token, event="client_created")] == [1]
 
 
-async def test_a_total_is_counted_over_many_steps_and_not_without_end(
-    app: App, team: Team, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_total_is_counted_in_steps_up_to_a_limit(app: App, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     await team.member("Admin")
     events = len(await read(app, MINE, (await team.member("Admin")).token))
     smaller_limits.audit_search(monkeypatch, 2, most=-(-events // 2))
@@ -143,7 +141,7 @@ async def test_a_total_is_counted_over_many_steps_and_not_without_end(
 
 
 @matrix("order", ["NEWEST", "OLDEST"])
-async def test_the_plain_list_goes_on_after_the_number_of_its_last_event(app: App, team: Team, order: str) -> None:
+async def test_the_plain_list_continues_after_the_number_of_its_last_event(app: App, team: Team, order: str) -> None:
     token = (await team.member("Admin")).token
     expected = [event["sequence"] for event in await read(app, MINE, token, order=order.lower())]
     seen: list[int] = []
@@ -158,7 +156,7 @@ async def test_the_plain_list_goes_on_after_the_number_of_its_last_event(app: Ap
     )
 
 
-async def test_only_roles_with_audit_read_can(app: App, team: Team) -> None:
+async def test_only_roles_with_audit_read_can_read_it(app: App, team: Team) -> None:
     for role in ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"):
         member = await team.member(role)
         reply, page = await app.get(MINE, token=member.token), await team.send(role, PAGE)
@@ -184,7 +182,7 @@ async def test_a_client_sees_nothing_of_another(app: App, team: Team) -> None:
     assert {event["client"] for event in carried["items"]} <= {other.client}
 
 
-async def test_admins_tokens_and_users_tokens_open_their_own_routes_alone(app: App, team: Team) -> None:
+async def test_admins_and_users_tokens_work_only_on_their_own_routes(app: App, team: Team) -> None:
     check_refusal(await app.get(ALL, token=(await team.member("Admin")).token), 401, "INVALID_TOKEN")
     check_refusal(await app.get(MINE, token=await app.admin_token()), 401, "INVALID_TOKEN")
     check_refusal(await app.get(ALL), 401, "UNAUTHENTICATED")
@@ -222,7 +220,7 @@ async def test_an_invalid_filter_is_a_validation_error(app: App, team: Team, que
     check_refusal(await app.get(f"{MINE}?{query}", token=token), 400, "VALIDATION_ERROR")
 
 
-async def test_a_cursor_is_of_one_order(app: App, team: Team) -> None:
+async def test_a_cursor_works_only_with_its_order(app: App, team: Team) -> None:
     token = (await team.member("Admin")).token
     after = check_success(await app.get(f"{MINE}?first=1", token=token))["nextCursor"]
     check_refusal(await app.get(f"{MINE}?order=oldest&after={after}", token=token), 400, "VALIDATION_ERROR")
@@ -244,7 +242,7 @@ async def test_graphql_has_the_same_pages(app: App, team: Team) -> None:
     assert (await team.refused("Admin", PAGE, after="x")).fields == ["after"]
 
 
-async def test_an_admins_acts_are_in_the_clients_own_audit_trail(app: App) -> None:
+async def test_a_system_admins_actions_are_in_the_clients_own_audit_trail(app: App) -> None:
     client = await new_client(app)
     user_id, _ = await new_user(app, client)
     found = await read(app, ALL, await app.admin_token(), client=client, event="user_created")

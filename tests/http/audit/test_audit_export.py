@@ -60,7 +60,7 @@ def _rows(reply: Reply) -> list[list[str]]:
 
 
 @matrix("query", ["", "order=oldest", "event=sign_in_failed", "sort=TIME&actor=anonymous"])
-async def test_it_holds_what_the_list_holds_in_that_order(own: OwnClient, query: str) -> None:
+async def test_it_contains_the_events_of_the_list_in_order(own: OwnClient, query: str) -> None:
     parts = dict(part.split("=") for part in query.split("&") if part)
     expected = await read(own.app, LIST, own.client_admin.token, **parts)
     assert expected
@@ -83,7 +83,7 @@ async def test_it_holds_what_the_list_holds_in_that_order(own: OwnClient, query:
     assert [line["detail"] for line in shown] == [json.loads(row[7]) for row in kept]
 
 
-async def test_the_times_bound_it(own: OwnClient) -> None:
+async def test_the_times_limit_it(own: OwnClient) -> None:
     everything = _lines(await _export(own, "format=jsonl&order=oldest"))
     middle = everything[len(everything) // 2]["at"]
     later = _lines(await _export(own, f"format=jsonl&order=oldest&from={middle}&event=client_changed"))
@@ -139,19 +139,19 @@ async def test_an_invalid_filter_is_rejected_and_no_event(own: OwnClient, query:
 
 
 @matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
-async def test_only_roles_with_audit_read_can(own: OwnClient, role: str) -> None:
+async def test_only_roles_with_audit_read_can_export_it(own: OwnClient, role: str) -> None:
     other = await member(own.app, own.identifier, role)
     check_refusal(await own.app.get(f"{EXPORT}?format=csv", token=other.token), 403, "FORBIDDEN")
 
 
-async def test_it_holds_nothing_of_another_client(own: OwnClient) -> None:
+async def test_it_contains_nothing_of_another_client(own: OwnClient) -> None:
     other = await own_client(own.app)
     reply = await own.app.get(f"{EXPORT}?format=jsonl", token=other.client_admin.token)
     assert {line["client"] for line in _lines(reply)} == {other.identifier}
     assert own.clerk.email not in reply.text
 
 
-async def test_a_row_names_who_it_is_about_by_email(own: OwnClient) -> None:
+async def test_a_row_has_the_email_address_of_its_subject(own: OwnClient) -> None:
     heading, *rows = _rows(await _export(own, "format=csv&event=client_changed"))
     actor = heading.index("actorEmail")
     assert {row[actor] for row in rows} == {own.clerk.email}

@@ -54,7 +54,7 @@ async def test_an_answer_that_belongs_to_no_sign_in_says_to_start_again(app: App
     assert AGAIN in check_no_one_got_in(reply)
 
 
-async def test_a_start_at_a_provider_that_is_not_there_is_shown_where_the_client_is_known(app: App) -> None:
+async def test_a_start_at_an_unknown_provider_is_recorded_if_the_client_is_known(app: App) -> None:
     client, user = await new_client(app), "/api/admin/clients/{}/users/{}/invitation"
     for query in ({"provider": "gone"}, {}):
         check_refusal(await Browser(app).start("oidc", client=client, **query), 404, "NOT_FOUND")
@@ -122,7 +122,7 @@ async def test_a_saml_answer_of_no_one_here_is_shown_to_the_client_that_the_requ
     assert why == ["response: no provider with this issuer and audience"]
 
 
-async def test_no_role_tells_the_admin_what_arrived_and_the_person_nothing_of_it(app: App) -> None:
+async def test_without_a_role_the_admin_sees_the_claims_and_the_person_does_not(app: App) -> None:
     groups = ["authors\n", *(f"group-{number}" + "x" * 300 for number in range(30))]
     async with oidc_provider(app, defaultRoles=[], groupRoles=[{"group": "Authors", "roles": ["Author"]}]) as company:
         _, reply = await company.attempt("ada", "ada@mail.example", groups=groups, secret="do-not-tell-4711")

@@ -18,7 +18,7 @@ HOUR = 3600
 
 
 @rule("BADGE-REACH")
-async def test_what_it_gives(app: App) -> None:
+async def test_the_response_of_a_badge_sign_in(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person("Operator", "Viewer", "Author"), await factory.device()
     await settle(app, factory.client, secondFactor={"policy": "required", "graceDays": 0})
@@ -51,7 +51,7 @@ async def test_what_it_gives(app: App) -> None:
 
 
 @rule("BADGE-REACH")
-async def test_it_opens_no_sensitive_act(app: App) -> None:
+async def test_it_cannot_be_used_for_sensitive_actions(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     token = (await kiosk.sign_in(ada.badge)).data["token"]
@@ -63,7 +63,7 @@ async def test_it_opens_no_sensitive_act(app: App) -> None:
 
 
 @rule("BADGE-END")
-async def test_the_shift_ends_whatever_is_refreshed(app: App) -> None:
+async def test_the_shift_ends_regardless_of_refreshes(app: App) -> None:
     factory = await badge_client(app, hours=2, idleMinutes=60)
     ada, kiosk = await factory.person(), await factory.device()
     data = (await kiosk.sign_in(ada.badge)).data
@@ -98,7 +98,7 @@ async def test_without_use_it_ends_under_all_keys(app: App) -> None:
 
 
 @rule("BADGE-END")
-async def test_the_next_one_on_the_device_ends_it(app: App) -> None:
+async def test_the_next_sign_in_on_the_device_ends_it(app: App) -> None:
     factory = await badge_client(app)
     ada, bob, kiosk = await factory.person(), await factory.person("Viewer"), await factory.device()
     other = await factory.device("Kiosk 5")
@@ -110,7 +110,7 @@ async def test_the_next_one_on_the_device_ends_it(app: App) -> None:
 
 
 @rule("BADGE-END")
-async def test_a_removed_device_is_over_immediately(app: App) -> None:
+async def test_removing_a_device_ends_its_session_immediately(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     token = (await kiosk.sign_in(ada.badge)).data["token"]
@@ -123,7 +123,7 @@ async def test_a_removed_device_is_over_immediately(app: App) -> None:
 
 
 @rule("BADGE-REACH")
-async def test_a_device_that_no_one_used_is_not_known(app: App) -> None:
+async def test_an_unused_device_is_forgotten(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     app.clock.advance(89 * 24 * HOUR)
@@ -133,7 +133,7 @@ async def test_a_device_that_no_one_used_is_not_known(app: App) -> None:
 
 
 @rule("BADGE-REACH")
-async def test_whatever_is_wrong_has_one_answer_and_one_hash(app: App) -> None:
+async def test_every_failure_has_the_same_response_and_one_hash(app: App) -> None:
     factory, stranger = await badge_client(app), await badge_client(app)
     ada, kiosk, alien = await factory.person(), await factory.device(), await stranger.device()
     cut = await factory.person()
@@ -160,7 +160,7 @@ async def test_whatever_is_wrong_has_one_answer_and_one_hash(app: App) -> None:
 
 
 @rule("BADGE-REACH")
-async def test_badge_and_pin_fit_no_password_route(app: App) -> None:
+async def test_badge_and_pin_do_not_work_as_a_password(app: App) -> None:
     factory = await badge_client(app)
     ada = await factory.person()
     for typed in (PIN, ada.badge):

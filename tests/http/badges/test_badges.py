@@ -27,7 +27,7 @@ async def test_a_badge_names_the_client_and_no_one(app: App) -> None:
     assert made["badge"] not in str(await trail(app, factory.client))
 
 
-async def test_one_of_each_kind_lives(app: App) -> None:
+async def test_a_user_has_one_live_badge_of_each_kind(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     second, temporary = await factory.badge(ada.id), await factory.badge(ada.id, "temporary")
@@ -61,7 +61,7 @@ async def test_rank(app: App) -> None:
         check_refusal(await stranger.send(method, f"/users/{operator.id}/{path}", body_of), 404, "NOT_FOUND")
 
 
-async def test_a_temporary_pin_wants_a_recent_proof(app: App) -> None:
+async def test_a_temporary_pin_requires_reauthentication(app: App) -> None:
     factory = await badge_client(app)
     ada = await member(app, factory.client, "Operator")
     app.clock.advance(11 * 60)
@@ -84,7 +84,7 @@ async def test_a_badge_that_was_planted_does_not_open_an_admins_account(app: App
 
 
 @rule("BADGE-OWNER")
-async def test_who_issues_a_badge_and_gives_a_pin_gets_no_lasting_way_in(app: App) -> None:
+async def test_an_issuer_of_badge_and_pin_gets_no_lasting_access(app: App) -> None:
     """A manager with a device at hand issues both kinds, gives the PIN, and replaces it."""
     factory = await badge_client(app)
     ada, kiosk = await member(app, factory.client, "Operator"), await factory.device()
@@ -107,7 +107,7 @@ async def test_who_issues_a_badge_and_gives_a_pin_gets_no_lasting_way_in(app: Ap
 @rule("BADGE-OWNER")
 @matrix("gave", ["badge", "pin"])
 @matrix("lost", ["account", "role", "rank"])
-async def test_what_is_temporary_ends_with_the_right_of_who_gave_it(app: App, gave: str, lost: str) -> None:
+async def test_temporary_badges_and_pins_end_with_the_issuers_permission(app: App, gave: str, lost: str) -> None:
     """Also a PIN that replaced the given one at the device: anyone who gave it might have done that."""
     factory = await badge_client(app)
     kiosk, boss = await factory.device(), await member(app, factory.client, "Admin" if lost == "rank" else "User Admin")

@@ -16,7 +16,7 @@ MINUTE, HOUR = 60, 3600
 
 
 @rule("BADGE-GUESSES")
-async def test_of_1000_guesses_ten_are_judged(app: App) -> None:
+async def test_only_ten_of_1000_guesses_are_checked(app: App) -> None:
     """With every pause waited for, and with none: as many of each kind."""
     factory = await badge_client(app)
     ada = await factory.person()
@@ -38,7 +38,7 @@ async def test_of_1000_guesses_ten_are_judged(app: App) -> None:
 
 
 @rule("BADGE-GUESSES")
-async def test_the_pauses_of_a_badge(app: App) -> None:
+async def test_the_waiting_times_of_a_badge(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk, unknown = await factory.person(), await factory.device(), "MB1:x:" + "A" * 26
     for badge in (ada.badge, unknown):  # alike, so that it says nothing of the badge

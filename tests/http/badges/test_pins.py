@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_RATE_LIMITS="
     "pin",
     ["12345", "48291a", "٤٨٢٩١٥", "111111", "345678", "876543", "121212", "1231231", "240189", "19991231", "159753"],
 )
-async def test_these_are_rejected(app: App, pin: str) -> None:
+async def test_guessable_pins_are_rejected(app: App, pin: str) -> None:
     factory = await badge_client(app)
     ada = await member(app, factory.client, "Operator")
     error = check_refusal(await app.post(OWN_PIN, {"pin": pin}, token=ada.token), 400, "VALIDATION_ERROR")
@@ -80,7 +80,7 @@ async def test_equal_pins_have_different_hashes_and_need_the_secret_key(app: App
         assert not await fits(app, one, PIN)
 
 
-async def test_a_pin_is_for_those_who_might_have_a_badge(app: App) -> None:
+async def test_only_users_who_can_have_a_badge_can_have_a_pin(app: App) -> None:
     factory, off = await badge_client(app), await badge_client(app, enabled=False)
     author = await member(app, factory.client, "Author")
     check_refusal(await app.post(OWN_PIN, {"pin": PIN}, token=author.token), 409, "CONFLICT")
@@ -91,7 +91,7 @@ async def test_a_pin_is_for_those_who_might_have_a_badge(app: App) -> None:
 
 
 @rule("BADGE-GUESSES")
-async def test_the_tenth_in_a_row_ends_the_pin_and_not_the_account(app: App) -> None:
+async def test_the_tenth_incorrect_pin_in_a_row_blocks_the_pin_and_not_the_account(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     for _ in range(9):

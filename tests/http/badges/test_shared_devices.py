@@ -39,7 +39,7 @@ async def test_a_code_enrolls_one_device(app: App) -> None:
 
 @rule("BADGE-REACH")
 @matrix("lost", ["account", "role"])
-async def test_a_code_ends_with_the_right_of_who_made_it(app: App, lost: str) -> None:
+async def test_a_code_ends_with_its_creators_permission(app: App, lost: str) -> None:
     factory = await badge_client(app)
     maker = await member(app, factory.client, "User Admin")
     code = check_success(await factory.send("POST", "/devices/enrolments", {"name": "Kiosk"}, maker), 201)["code"]
@@ -86,7 +86,7 @@ async def test_wrong_codes_are_counted_by_address(app: App) -> None:
     check_success(await app.post(ENROL, right, headers={"X-Forwarded-For": "203.0.113.9"}))
 
 
-async def test_who_can(app: App) -> None:
+async def test_only_managers_can_enroll_devices(app: App) -> None:
     factory, stranger = await badge_client(app), await badge_client(app)
     kiosk, viewer = await factory.device(), await member(app, factory.client, "Viewer")
     body = {"name": "Kiosk", "place": ""}
@@ -107,7 +107,7 @@ async def test_who_can(app: App) -> None:
     check_refusal(await app.post(f"{twin}/enrolments", body, token=await app.admin_token(fresh=True)), 409, "CONFLICT")
 
 
-async def test_of_a_suspended_client_none_is_known(app: App) -> None:
+async def test_devices_of_a_suspended_client_are_rejected(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk, code = await factory.person(), await factory.device(), await factory.code()
     path = f"/api/admin/clients/{factory.client}/suspend"

@@ -42,7 +42,7 @@ async def felt(node: App, token: str) -> None:
 
 @rule("BADGE-END")
 @matrix("way", ["the next one", "its device", "its badge", "its PIN"])
-async def test_a_removed_device_is_felt_on_the_other_node(app: App, other: App, way: str) -> None:
+async def test_a_removed_device_is_rejected_on_the_other_node(app: App, other: App, way: str) -> None:
     factory, ada, kiosk, token = await scene(app, other)
     if way == "the next one":
         assert (await kiosk.sign_in(ada.badge)).status == 200

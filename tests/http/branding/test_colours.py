@@ -23,7 +23,7 @@ async def test_without_a_color_there_is_no_stylesheet(app: App) -> None:
     check_refusal(reply, 404, "NOT_FOUND")
 
 
-async def test_the_stylesheet_says_the_colors_of_both_schemes(app: App) -> None:
+async def test_the_stylesheet_has_the_colors_of_both_schemes(app: App) -> None:
     own = await own_client(app)
     await own.changed(own.clerk, branding={"accent": "#ffe600", "name": "Acme & Co"})
     shown = check_success(await app.get(BRANDING, token=own.client_admin.token))

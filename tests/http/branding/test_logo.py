@@ -65,7 +65,7 @@ async def test_every_kind_of_png_is_served_as_it_was_sent(app: App, own: OwnClie
 
 @matrix("behind", [b"IHDR", b"PLTE", b"IDAT"])
 @matrix("extra", [_TEXT, _FRAME, chunk(b"iCCP", b"x"), chunk(b"eXIf", b"MM"), chunk(b"tEXt", b"wrong", crc=1)])
-async def test_what_a_picture_does_not_need_is_left_out(app: App, own: OwnClient, behind: bytes, extra: bytes) -> None:
+async def test_unneeded_parts_of_an_image_are_removed(app: App, own: OwnClient, behind: bytes, extra: bytes) -> None:
     sent = PALETTE.but(extra={behind: extra}).encoded()
     assert extra in sent
     shown = check_success(await put(app, sent, own.clerk.token))
@@ -146,14 +146,14 @@ HOSTILE = _hostile()
 
 
 @matrix("name", HOSTILE)
-async def test_an_invalid_picture_is_rejected_and_the_logo_stays(app: App, own: OwnClient, name: str) -> None:
+async def test_an_invalid_image_is_rejected_and_the_logo_stays(app: App, own: OwnClient, name: str) -> None:
     before = check_success(await put(app, GOOD.encoded(), own.client_admin.token))
     error = check_refusal(await put(app, HOSTILE[name], own.client_admin.token), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == ["logo"]
     assert check_success(await app.get(BRANDING, token=own.client_admin.token)) == before
 
 
-async def test_a_picture_of_the_most_bytes_is_taken_and_none_of_more(app: App, own: OwnClient) -> None:
+async def test_an_image_at_the_size_limit_is_accepted_and_a_larger_one_is_not(app: App, own: OwnClient) -> None:
     rest = 256 * 1024 - len(GOOD.but(pixels=b"").encoded())
     check_success(await put(app, GOOD.but(pixels=b"x" * rest).encoded(), own.client_admin.token))
     reply = await put(app, GOOD.but(pixels=b"x" * (rest + 1)).encoded(), own.client_admin.token)
@@ -165,7 +165,7 @@ async def test_only_a_png_is_announced(app: App, own: OwnClient, kind: str) -> N
     check_refusal(await put(app, GOOD.encoded(), own.client_admin.token, kind=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-async def test_it_is_served_to_anyone_for_good_and_as_nothing_but_a_picture(app: App, own: OwnClient) -> None:
+async def test_it_is_served_to_everyone_cacheable_and_only_as_an_image(app: App, own: OwnClient) -> None:
     address = check_success(await put(app, GOOD.encoded(), own.client_admin.token))["logo"]
     reply = await app.client.get(address)
     assert reply.headers["content-type"] == "image/png"

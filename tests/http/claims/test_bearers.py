@@ -72,7 +72,7 @@ async def test_twenty_squatters_change_no_verdict(setup: MicrosoftSetup) -> None
 
 
 @KINDS
-async def test_before_any_claim_counts_no_one_is_asked(setup: MicrosoftSetup, kind: str) -> None:
+async def test_without_a_verified_claim_microsoft_is_not_called(setup: MicrosoftSetup, kind: str) -> None:
     provider = await squatter(setup)
     await setup.refused(setup.microsoft.mint(kind))
     assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)
@@ -80,9 +80,7 @@ async def test_before_any_claim_counts_no_one_is_asked(setup: MicrosoftSetup, ki
 
 
 @KINDS
-async def test_the_client_that_is_named_is_judged_alone_whether_its_claim_counts_or_not(
-    setup: MicrosoftSetup, kind: str
-) -> None:
+async def test_only_the_named_client_is_checked_regardless_of_claims(setup: MicrosoftSetup, kind: str) -> None:
     owner, other = await setup.entra_of_ours(), await squatter(setup)
     token = setup.microsoft.mint(kind)
     assert (await setup.me(token, headers=naming(other.client)))["client"]["identifier"] == other.client
@@ -92,9 +90,7 @@ async def test_the_client_that_is_named_is_judged_alone_whether_its_claim_counts
 
 @rule("MICROSOFT-DIRECTORY")
 @KINDS
-async def test_from_when_a_claim_counts_the_token_need_name_no_one_and_from_when_it_stops_it_must(
-    setup: MicrosoftSetup, kind: str
-) -> None:
+async def test_a_token_needs_no_client_while_a_claim_is_verified(setup: MicrosoftSetup, kind: str) -> None:
     """With the next request, though verdicts are remembered."""
     provider = await squatter(setup)
     directory, token = setup.microsoft.named("contoso").id, setup.microsoft.mint(kind)
@@ -111,7 +107,7 @@ async def test_from_when_a_claim_counts_the_token_need_name_no_one_and_from_when
 
 
 @KINDS
-async def test_a_grant_makes_remembered_tokens_ambiguous_immediately_and_its_end_makes_them_clear(
+async def test_a_grant_makes_cached_tokens_ambiguous_and_its_end_resolves_them(
     setup: MicrosoftSetup, kind: str
 ) -> None:
     owner, other = await setup.entra_of_ours(), await squatter(setup)
@@ -140,7 +136,7 @@ async def test_the_directory_passes_to_another_client_and_its_people_with_the_ne
 
 @rule("MICROSOFT-AUDIENCE")
 @KINDS
-async def test_whether_a_token_is_genuine_comes_before_whose_it_is(setup: MicrosoftSetup, kind: str) -> None:
+async def test_a_token_is_verified_before_its_client_is_chosen(setup: MicrosoftSetup, kind: str) -> None:
     """A forged token does not show whether several clients, a suspended one or none were meant."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours()
     forged = setup.microsoft.mint(kind, key_of="fabrikam")
@@ -157,7 +153,7 @@ async def test_whether_a_token_is_genuine_comes_before_whose_it_is(setup: Micros
         await act_on(setup.app, f"{one.client}/restore")
 
 
-async def test_a_claim_that_stops_while_graph_is_being_asked(setup: MicrosoftSetup) -> None:
+async def test_a_claim_ends_during_a_call_to_graph(setup: MicrosoftSetup) -> None:
     provider = await setup.entra()
     token = setup.microsoft.mint("graph")
     with setup.microsoft.gates.shut("graph"):
@@ -169,7 +165,7 @@ async def test_a_claim_that_stops_while_graph_is_being_asked(setup: MicrosoftSet
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
-async def test_a_link_needs_no_claim_that_counts(setup: MicrosoftSetup) -> None:
+async def test_linking_needs_no_verified_claim(setup: MicrosoftSetup) -> None:
     """A caller who sends a token while signed in is of the session's client."""
     from tests.support.people import member
 
@@ -179,7 +175,7 @@ async def test_a_link_needs_no_claim_that_counts(setup: MicrosoftSetup) -> None:
     assert (await setup.app.post("/api/client/auth/identities/token", body, token=me.token)).status == 200
 
 
-async def test_an_own_directory_beside_a_foreign_one(setup: MicrosoftSetup) -> None:
+async def test_a_verified_directory_next_to_another_clients(setup: MicrosoftSetup) -> None:
     """A claim on one directory does not count for another."""
     provider = await setup.entra()
     client = await new_client(setup.app)

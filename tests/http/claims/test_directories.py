@@ -16,7 +16,7 @@ CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
 OWN = "/api/client/directories"
 
 
-async def test_a_claim_gives_nothing_yet_and_can_be_revoked(app: App) -> None:
+async def test_an_unverified_claim_has_no_effect_and_can_be_released(app: App) -> None:
     client, which = await client_of(app), directory()
     made = check_success(await client.own("POST", "", {"directory": which.upper()}), 201)
     claimed_at = made["claimedAt"]
@@ -95,7 +95,7 @@ async def test_a_client_claims_a_hundred_at_most(app: App) -> None:
     check_refusal(await client.own("POST", "", {"directory": directory()}), 409, "CONFLICT")
 
 
-async def test_only_who_can_settle_things_sees_or_claims_them(app: App) -> None:
+async def test_only_settings_managers_see_or_claim_directories(app: App) -> None:
     client, which = await client_of(app), directory()
     await client.own("POST", "", {"directory": which})
     viewer = await member(app, client.name, "Viewer")
@@ -121,7 +121,7 @@ async def test_no_client_sees_what_another_one_claims(app: App) -> None:
     assert [item["directory"] for item in check_success(await one.own("GET"))["items"]] == [which]
 
 
-async def test_a_system_admin_who_vouches_makes_it_count(app: App) -> None:
+async def test_a_system_admins_approval_verifies_it(app: App) -> None:
     client, which = await client_of(app), directory()
     await client.own("POST", "", {"directory": which})
     made = check_success(await client.vouch(which))
@@ -134,7 +134,7 @@ async def test_a_system_admin_who_vouches_makes_it_count(app: App) -> None:
 
 
 @matrix("reason", [None, "", "too short", "x" * 501, "with a \n line break in it", " " * 20])
-async def test_who_vouches_or_grants_says_why(app: App, reason: str | None) -> None:
+async def test_an_approval_or_grant_needs_a_reason(app: App, reason: str | None) -> None:
     client, which = await client_of(app), directory()
     body = {} if reason is None else {"reason": reason}
     check_refusal(await client.admin("POST", f"/{which}/vouch", body), 400, "VALIDATION_ERROR")
@@ -143,7 +143,7 @@ async def test_who_vouches_or_grants_says_why(app: App, reason: str | None) -> N
     assert check_success(await client.own("GET"))["items"] == []
 
 
-async def test_a_directory_has_one_owner_whom_no_one_names(app: App) -> None:
+async def test_a_directory_has_one_owner_who_is_never_revealed(app: App) -> None:
     one, other, which = await client_of(app), await client_of(app), directory()
     check_success(await one.vouch(which))
     refused = await other.vouch(which)
@@ -173,7 +173,7 @@ async def test_it_is_granted_to_others_and_revoked(app: App) -> None:
     ]  # fmt: skip
 
 
-async def test_a_grant_makes_no_owner(app: App) -> None:
+async def test_a_grant_does_not_change_the_owner(app: App) -> None:
     """The owner can go; the one it was granted to keeps it, and a third one can prove it."""
     one, other, third, which = await client_of(app), await client_of(app), await client_of(app), directory()
     check_success(await one.vouch(which))

@@ -62,7 +62,7 @@ async def test_each_of_three_roles_proves_it(prover: Prover, wid: str) -> None:
     assert prover.setup.microsoft.count("graph") == 0
 
 
-async def test_what_it_proved_counts_for_bearers(prover: Prover) -> None:
+async def test_a_verified_directory_applies_to_bearer_tokens(prover: Prover) -> None:
     setup = prover.setup
     await setup.entra(prover.client, counts=False)
     token = setup.microsoft.mint("graph")
@@ -71,7 +71,7 @@ async def test_what_it_proved_counts_for_bearers(prover: Prover) -> None:
     assert (await setup.me(token))["client"]["identifier"] == prover.client
 
 
-async def test_a_second_client_is_told_that_the_directory_is_held(prover: Prover) -> None:
+async def test_a_second_client_learns_that_the_directory_is_taken(prover: Prover) -> None:
     setup = prover.setup
     other = await prover_of(setup)
     assert (await prover.prove()).status == 302
@@ -81,7 +81,7 @@ async def test_a_second_client_is_told_that_the_directory_is_held(prover: Prover
 
 
 @rule("MICROSOFT-DIRECTORY")
-async def test_of_two_that_prove_at_the_same_time_one_is_the_owner(prover: Prover) -> None:
+async def test_one_of_two_concurrent_verifications_wins(prover: Prover) -> None:
     setup = prover.setup
     provers = [prover, *[await prover_of(setup) for _ in range(3)]]
     setup.microsoft.delay = {"token": 0.2}
@@ -132,7 +132,7 @@ async def other_directory(prover: Prover) -> Prover:
     return Other(prover.setup, prover.client, prover.admin, prover.browser)
 
 
-async def test_while_microsoft_is_away(prover: Prover) -> None:
+async def test_microsoft_is_unavailable(prover: Prover) -> None:
     started = check_success(await prover.begin())
     back = prover.setup.microsoft.visit(started["location"])
     with prover.setup.microsoft.gates.shut("token"), impatient(prover.app):
@@ -167,7 +167,7 @@ async def test_the_operators_application_serves_all_clients(hosted: MicrosoftSet
     assert (redeemed.form["client_id"], redeemed.form["client_secret"]) == (OPERATORS, "operators-secret")
 
 
-async def test_the_verifier_fits_the_challenge(prover: Prover) -> None:
+async def test_the_verifier_matches_the_challenge(prover: Prover) -> None:
     challenge = (await prover.asked())["code_challenge"]
     started = check_success(await prover.begin())
     await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"]))

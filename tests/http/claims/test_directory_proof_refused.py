@@ -123,7 +123,7 @@ async def test_a_cookie_of_another_browser_verifies_nothing(prover: Prover) -> N
     assert (await prover.browser.send("GET", address)).status == 302  # and nothing was used up
 
 
-async def test_an_answer_counts_once(prover: Prover) -> None:
+async def test_a_response_works_once(prover: Prover) -> None:
     started = check_success(await prover.begin())
     back = prover.setup.microsoft.visit(started["location"])
     cookies = dict(prover.browser.cookies)
@@ -140,7 +140,7 @@ async def test_an_answer_that_comes_too_late(prover: Prover) -> None:
     assert (await prover.claim())["state"] == "pending"
 
 
-async def test_who_declines_verifies_nothing(prover: Prover) -> None:
+async def test_declining_verifies_nothing(prover: Prover) -> None:
     prover.setup.microsoft.refuses = "access_denied"
     await prover.refused()
 
@@ -157,7 +157,7 @@ async def test_the_answer_of_another_flow_verifies_nothing(prover: Prover) -> No
 
 
 @matrix("what", ["signed out", "Viewer by now", "deactivated", "suspended", "released"])
-async def test_what_changes_in_the_meantime(prover: Prover, what: str) -> None:
+async def test_changes_during_the_verification(prover: Prover, what: str) -> None:
     started = check_success(await prover.begin())
     app, me = prover.app, prover.admin
     if what == "signed out":

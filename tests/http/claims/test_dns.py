@@ -44,7 +44,7 @@ async def looks(claim: Claimed) -> tuple[str, str]:
 
 
 @pytest.mark.usefixtures("asked")
-async def test_the_right_record_proves_the_claim(app: App, zone: NameServer) -> None:
+async def test_the_correct_record_verifies_the_claim(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish(txt(claim.name, await claim.value()))
     assert (await looks(claim))[0] == "proved"
@@ -54,7 +54,7 @@ async def test_the_right_record_proves_the_claim(app: App, zone: NameServer) -> 
 
 
 @pytest.mark.usefixtures("asked")
-async def test_a_client_can_look_as_often_as_it_likes_one_after_the_other(app: App, zone: NameServer) -> None:
+async def test_a_client_can_repeat_checks_one_at_a_time(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish()
     for _ in range(6):
@@ -71,14 +71,14 @@ async def test_a_record_of_several_strings_counts_as_one_text(app: App, zone: Na
 
 
 @pytest.mark.usefixtures("asked")
-async def test_a_wildcard_of_the_domain_itself_proves(app: App, zone: NameServer) -> None:
+async def test_a_wildcard_of_the_domain_itself_verifies(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish(txt(f"*.{claim.domain}", await claim.value()))
     assert (await looks(claim))[0] == "proved"
 
 
 @pytest.mark.usefixtures("asked")
-async def test_the_right_record_among_twenty_proves(app: App, zone: NameServer) -> None:
+async def test_the_correct_record_among_twenty_verifies(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     others = [txt(claim.name, f"something-else={number}") for number in range(19)]
     zone.publish(*others[:10], txt(claim.name, await claim.value()), *others[10:])
@@ -87,7 +87,7 @@ async def test_the_right_record_among_twenty_proves(app: App, zone: NameServer) 
 
 @pytest.mark.usefixtures("asked")
 @matrix("change", ["shorter", "longer", "upper", "prefix", "elsewhere", "nothing"])
-async def test_a_wrong_value_or_place_verifies_nothing(app: App, zone: NameServer, change: str) -> None:
+async def test_a_wrong_value_or_name_verifies_nothing(app: App, zone: NameServer, change: str) -> None:
     claim = await claimed(app)
     value = await claim.value()
     lines = {
@@ -234,7 +234,7 @@ def calls_seen() -> Iterator[list[int]]:
     is_on = False
 
 
-async def test_where_vouching_is_the_only_proof_no_query_leaves(app: App, zone: NameServer) -> None:
+async def test_if_only_approval_is_allowed_no_query_is_sent(app: App, zone: NameServer) -> None:
     """Counted at a real listener, by TCP and by UDP, that the settings name; and no other place is called, either."""
     seen: list[str] = []
 

@@ -60,7 +60,7 @@ async def test_the_second_client_gets_the_domain_when_it_is_released(app: App, z
     assert await second.state() == "proved"
 
 
-async def test_who_gives_a_claim_up_contests_the_domain_no_more(app: App, zone: NameServer) -> None:
+async def test_a_released_claim_no_longer_contests_the_domain(app: App, zone: NameServer) -> None:
     first = await proved(app, zone)
     second = await claimed(app, domain=first.domain)
     zone.publish(txt(first.name, await first.value()), txt(second.name, await second.value()))
@@ -72,7 +72,7 @@ async def test_who_gives_a_claim_up_contests_the_domain_no_more(app: App, zone: 
 
 
 @rule("EMAIL-LINKS")
-async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServer) -> None:
+async def test_another_record_for_an_hour_has_no_effect(app: App, zone: NameServer) -> None:
     """An attacker who controls or breaks the domain's DNS for an hour gains nothing."""
     first = await proved(app, zone)
     second = await claimed(app, domain=first.domain)
@@ -88,7 +88,7 @@ async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServe
     assert [(await claim.shown())["contested"] for claim in (first, second)] == [False, False]
 
 
-async def test_no_one_can_sign_in_by_a_domain_that_another_client_holds(app: App, zone: NameServer) -> None:
+async def test_nobody_can_sign_in_with_another_clients_domain(app: App, zone: NameServer) -> None:
     """The squatter lists the domain and even vouches for the address: its own client's accounts stay closed to it."""
     first = await proved(app, zone)
     async with oidc_provider(app, domains=[first.domain], vouch=False) as squatter:

@@ -18,7 +18,7 @@ DAY = 86400
 pytestmark = [pytest.mark.usefixtures("no_own_checks", "asked"), pytest.mark.one_store]
 
 
-async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) -> None:
+async def test_the_record_is_checked_once_a_day(app: App, zone: NameServer) -> None:
     claim = await proved(app, zone)
     first = (await claim.shown())["checkedAt"]
     await days_later(app, 21.9 / 24)
@@ -32,7 +32,7 @@ async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) ->
     assert await claim.events() == ["domain_claimed", "domain_proved"]
 
 
-async def test_of_two_processes_one_looks(app: App, zone: NameServer) -> None:
+async def test_only_one_of_two_processes_checks(app: App, zone: NameServer) -> None:
     zone.publish()
     for _ in range(2):
         await days_later(app, 40)  # what other tests left lapses
@@ -43,7 +43,7 @@ async def test_of_two_processes_one_looks(app: App, zone: NameServer) -> None:
     assert await claim.state() == "proved"
 
 
-async def test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks(app: App, zone: NameServer) -> None:
+async def test_a_missing_record_is_reported_and_lapses_after_two_weeks(app: App, zone: NameServer) -> None:
     claim = await proved(app, zone)
     zone.publish()
     await days_later(app, 1.1)
@@ -61,7 +61,7 @@ async def test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks(app: 
     assert (await claim.check())["state"] == "proved"
 
 
-async def test_it_lapses_at_the_very_time_that_was_told(app: App, zone: NameServer) -> None:
+async def test_it_lapses_at_the_announced_time(app: App, zone: NameServer) -> None:
     """Notices and the lapse wait for no daily look."""
     claim = await proved(app, zone)
     zone.publish()
@@ -79,7 +79,7 @@ async def test_it_lapses_at_the_very_time_that_was_told(app: App, zone: NameServ
         assert found["state"] == ("lapsed" if day == 14 else "failing")
 
 
-async def test_a_record_that_comes_back_is_as_if_it_had_never_been_away(app: App, zone: NameServer) -> None:
+async def test_a_restored_record_resets_the_claim(app: App, zone: NameServer) -> None:
     claim = await proved(app, zone)
     zone.publish()
     await days_later(app, 1.1)
@@ -96,7 +96,7 @@ async def test_a_record_that_comes_back_is_as_if_it_had_never_been_away(app: App
 
 
 @rule("EMAIL-LINKS")
-async def test_when_it_lapsed_linked_people_can_sign_in_and_new_ones_do_not(app: App, zone: NameServer) -> None:
+async def test_after_a_lapse_linked_users_can_sign_in_and_new_ones_cannot(app: App, zone: NameServer) -> None:
     client = await new_client(app)
     async with oidc_provider(app, client, domains=[f"{client}.example"], vouch=False) as company:
         claim = Claimed(app, client, f"{client}.example")
@@ -116,9 +116,7 @@ async def test_when_it_lapsed_linked_people_can_sign_in_and_new_ones_do_not(app:
         assert "vouch" in await company.refused("bob", other)
 
 
-async def test_what_was_vouched_for_while_its_record_was_looked_for_stays_so(
-    app: App, zone: NameServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_approval_during_a_check_stays(app: App, zone: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
     claim = await claimed(app)
     zone.publish()
 
@@ -131,7 +129,7 @@ async def test_what_was_vouched_for_while_its_record_was_looked_for_stays_so(
     assert (shown["state"], shown["proof"]) == ("proved", "vouched")
 
 
-async def test_what_was_vouched_for_has_no_end_and_no_checks(app: App, zone: NameServer) -> None:
+async def test_an_approved_domain_has_no_expiry_and_no_checks(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     assert (await claim.send("POST", "/vouch", {"reason": "known to us for years"})).status == 200
     zone.publish()
@@ -147,7 +145,7 @@ async def test_what_was_vouched_for_has_no_end_and_no_checks(app: App, zone: Nam
     assert (await other.check())["state"] == "proved"
 
 
-async def test_claims_that_no_one_proves_go_after_a_month(app: App, zone: NameServer) -> None:
+async def test_unverified_claims_are_removed_after_a_month(app: App, zone: NameServer) -> None:
     client = await new_client(app)
     forgotten, kept = await claimed(app, client), await proved(app, zone, client, f"kept.{client}.example")
     async with oidc_provider(app, client, domains=[f"named.{client}.example"], vouch=False):

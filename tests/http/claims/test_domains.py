@@ -41,7 +41,7 @@ async def token_of(team: Team, role: str) -> str:
     return (await team.member(role)).token
 
 
-async def test_a_claim_as_its_client_sees_it(app: App, team: Team) -> None:
+async def test_the_client_sees_its_claim(app: App, team: Team) -> None:
     domain = f"{team.client}.example"
     made = await app.post(OWN, {"domain": domain}, token=await token_of(team, "Admin"))
     assert made.status == 201
@@ -76,7 +76,7 @@ async def test_the_operator_has_the_same_routes(app: App, team: Team) -> None:
 
 
 @matrix("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
-async def test_those_who_must_not_settle_things_claim_nothing(app: App, team: Team, role: str) -> None:
+async def test_only_settings_managers_can_claim_domains(app: App, team: Team, role: str) -> None:
     token, claim = await token_of(team, role), await claimed(app, team.client)
     for method, path, body in (
         ("POST", OWN, {"domain": "other.example"}),
@@ -97,7 +97,7 @@ async def test_a_claim_of_another_client_does_not_exist(app: App, team: Team) ->
     assert await other.state() == "pending"
 
 
-async def test_no_user_of_a_client_vouches(app: App, team: Team) -> None:
+async def test_users_of_a_client_cannot_approve(app: App, team: Team) -> None:
     claim = await claimed(app, team.client)
     body = {"reason": "because I am the Admin"}
     check_refusal(
@@ -140,7 +140,7 @@ async def test_a_name_below_a_public_suffix_can_be_claimed(app: App) -> None:
         assert await (await claimed(app, client, domain)).state() == "pending"
 
 
-async def test_a_domain_says_nothing_of_those_below_and_above_it(app: App) -> None:
+async def test_a_domain_does_not_cover_subdomains_or_parents(app: App) -> None:
     client = await new_client(app)
     await add_provider(app, client, name="okta", domains=[f"mail.{client}.example"], oidc=OIDC)
     for address in (f"a@{client}.example", f"a@eu.mail.{client}.example"):
@@ -196,7 +196,7 @@ async def test_naming_a_domain_in_a_provider_claims_it_and_verifies_nothing(app:
     assert await Claimed(app, team.client, two).state() == "pending"
 
 
-async def test_vouching_says_why_and_who(app: App) -> None:
+async def test_an_approval_records_reason_and_actor(app: App) -> None:
     claim = await claimed(app)
     for reason in ("too short", "x" * 501, "          ", "line\nbreak is one"):
         check_refusal(await claim.send("POST", "/vouch", {"reason": reason}), 400, "VALIDATION_ERROR")
@@ -208,7 +208,7 @@ async def test_vouching_says_why_and_who(app: App) -> None:
     assert vouched.members["reason"] == "their contract, page 7"
 
 
-async def test_of_two_clients_one_alone_is_vouched_for(app: App) -> None:
+async def test_only_one_of_two_clients_can_be_approved(app: App) -> None:
     first = await claimed(app)
     second = await claimed(app, domain=first.domain)
     body = {"reason": "a test says so"}
@@ -233,7 +233,7 @@ async def test_of_those_who_are_vouched_for_at_the_same_time_one_is_the_owner(ap
     assert sorted([await claim.state() for claim in claims]) == ["pending"] * 4 + ["proved"]
 
 
-async def test_the_record_is_looked_at_once_in_ten_seconds(app: App) -> None:
+async def test_the_record_is_checked_at_most_once_in_ten_seconds(app: App) -> None:
     claim = await claimed(app)
     assert (await claim.check())["state"] == "pending"
     app.clock.advance(9)
@@ -244,7 +244,7 @@ async def test_the_record_is_looked_at_once_in_ten_seconds(app: App) -> None:
     assert (await claim.send("POST", "/check")).status == 200
 
 
-async def test_a_client_that_goes_leaves_its_domains_to_others(app: App) -> None:
+async def test_a_deleted_clients_domains_become_available(app: App) -> None:
     first = await claimed(app)
     await vouch_for(app, first.client, first.domain)
     second = await claimed(app, domain=first.domain)

@@ -27,7 +27,7 @@ async def _signed_in(own: OwnClient) -> Keys:
     return await keys_of(own.app, own.client_admin.email, client=own.identifier)
 
 
-async def test_a_cookie_without_use_dies_after_the_clients_time(app: App) -> None:
+async def test_an_unused_cookie_expires_after_the_clients_timeout(app: App) -> None:
     own = await own_client(app)
     await own.changed(own.client_admin, sessions={"idleSeconds": 600})
     reply = await app.sign_in(own.client_admin.email, client=own.identifier)
@@ -52,7 +52,7 @@ async def test_a_session_ends_after_the_clients_time_under_all_three_keys(app: A
     assert await opened_by(app, keys) == []
 
 
-async def test_sessions_that_are_open_end_by_the_new_time_too(app: App) -> None:
+async def test_a_new_maximum_applies_to_open_sessions(app: App) -> None:
     own = await own_client(app)
     old = await _signed_in(own)
     app.clock.advance(400)
@@ -87,7 +87,7 @@ async def test_a_refresh_token_lives_for_the_clients_time_from_sign_in_and_from_
     check_refusal(await app.refresh(child), 401, "TOKEN_EXPIRED")
 
 
-async def test_a_system_admin_settles_it_as_well(app: App) -> None:
+async def test_a_system_admin_can_set_it_too(app: App) -> None:
     own = await own_client(app)
     await settle(app, own.identifier, sessions={"maxSeconds": 300})
     keys = await _signed_in(own)
@@ -95,7 +95,7 @@ async def test_a_system_admin_settles_it_as_well(app: App) -> None:
     assert await opened_by(app, keys) == []
 
 
-async def test_none_is_above_the_installations(app: App) -> None:
+async def test_no_value_exceeds_the_installations(app: App) -> None:
     own = await own_client(app)
     limits = {"idleSeconds": IDLE, "maxSeconds": MOST, "refreshSeconds": REFRESH}
     for name, limit in limits.items():
@@ -103,7 +103,7 @@ async def test_none_is_above_the_installations(app: App) -> None:
     assert (await own.changed(own.client_admin, sessions=limits))["sessions"] == limits
 
 
-async def test_where_the_installation_has_less_by_now_that_counts(app: App, database_url: str) -> None:
+async def test_a_lower_limit_of_the_installation_applies(app: App, database_url: str) -> None:
     own = await own_client(app)
     await own.changed(own.client_admin, sessions={"maxSeconds": MOST, "idleSeconds": IDLE})
     async with running(database_url, MANIFEST_SESSION_MAX_TTL="1000", MANIFEST_SESSION_IDLE_TTL="500") as shorter:

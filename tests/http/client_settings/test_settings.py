@@ -70,7 +70,7 @@ async def test_both_planes_show_the_same_members(app: App) -> None:
     assert check_success(await app.get(SETTINGS, token=own.clerk.token)) == admins["settings"] == DEFAULTS
 
 
-async def test_every_member_is_settled_and_shown_on_both_planes(app: App) -> None:
+async def test_both_apis_can_set_and_show_every_member(app: App) -> None:
     own = await own_client(app)
     reply = await own.change(own.client_admin, **ALL)
     assert check_success(reply) == {**ALL, "unconfirmed": DEFAULTS["unconfirmed"]} == await own.shown()
@@ -93,7 +93,7 @@ async def test_a_change_keeps_what_it_does_not_name(app: App) -> None:
     assert await own.changed(own.client_admin) == after
 
 
-async def test_what_was_read_can_be_sent_back(app: App) -> None:
+async def test_a_response_can_be_sent_back(app: App) -> None:
     own = await own_client(app, allowedOrigins=["https://app.example"])
     assert await own.changed(own.client_admin, **await own.shown()) == await own.shown()
 
@@ -161,7 +161,7 @@ async def test_other_roles_neither_read_nor_change_them(app: App, role: str) -> 
     assert await own.shown() == DEFAULTS
 
 
-async def test_without_a_session_they_are_rejected(app: App) -> None:
+async def test_requests_without_a_session_are_rejected(app: App) -> None:
     check_refusal(await app.get(SETTINGS), 401, "UNAUTHENTICATED")
     check_refusal(await app.get(SETTINGS, token=await app.admin_token()), 401, "INVALID_TOKEN")
 
@@ -237,7 +237,7 @@ def leaves(members: dict[str, Any]) -> set[str]:
 
 
 @rule("RANK")
-def test_of_every_member_it_is_known_who_can_make_it_weaker() -> None:
+def test_every_member_defines_who_can_weaken_it() -> None:
     lowered = {name for members in LOWERED for name in leaves(members)}
     assert lowered | FREE == leaves(ALL) == leaves(DEFAULTS) - leaves({"unconfirmed": DEFAULTS["unconfirmed"]})
     assert not lowered & FREE
@@ -266,14 +266,14 @@ async def test_without_a_list_networks_are_the_private_ones(app: App) -> None:
 
 
 @matrix("members", OWN)
-async def test_a_user_admin_settles_the_rest(app: App, members: dict[str, Any]) -> None:
+async def test_a_user_admin_can_set_the_rest(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
     before = await own.changed(own.client_admin, **ALL)
     after = await own.changed(own.clerk, **members)
     assert after == {**before, **members}
 
 
-async def test_no_one_turns_passwords_off_for_admins_but_an_admin(app: App) -> None:
+async def test_only_an_admin_can_turn_passwords_off(app: App) -> None:
     own = await own_client(app)
     check_refusal(await own.change(own.clerk, passwordSignIn=False), 403, "FORBIDDEN")
     assert (await own.changed(own.client_admin, passwordSignIn=False))["passwordSignIn"] is False
@@ -297,7 +297,7 @@ async def test_new_branding_is_an_event_of_its_own(app: App) -> None:
     assert [one.event for one in (await trail(app, own.identifier))[-2:]] == ["branding_changed", "client_changed"]
 
 
-async def test_who_lost_the_role_in_the_meantime_changes_nothing(app: App) -> None:
+async def test_a_user_who_just_lost_the_role_changes_nothing(app: App) -> None:
     own = await own_client(app)
     path = f"/api/admin/clients/{own.identifier}/users/{own.clerk.id}/roles"
     await app.send("PUT", path, {"roles": ["Viewer"]}, token=await app.admin_token())

@@ -27,7 +27,7 @@ async def acts_from(app: App, page: str, who: Member) -> Reply:
 
 
 @rule("CORS-PLANTED")
-async def test_a_user_admins_origin_counts_for_all_but_admins(app: App) -> None:
+async def test_a_user_admins_origin_works_for_everyone_except_admins(app: App) -> None:
     own = await own_client(app)
     viewer = await member(app, own.identifier)
     assert (await own.changed(own.clerk, allowedOrigins=[PAGE]))["unconfirmed"] == {**NONE, "allowedOrigins": [PAGE]}
@@ -36,7 +36,7 @@ async def test_a_user_admins_origin_counts_for_all_but_admins(app: App) -> None:
     assert (await acts_from(app, PAGE, own.client_admin)).status == 403
 
 
-async def test_it_counts_once_an_admin_saves_the_list(app: App) -> None:
+async def test_it_works_after_an_admin_saves_the_list(app: App) -> None:
     own = await own_client(app)
     await own.changed(own.clerk, allowedOrigins=[PAGE])
     assert (await own.changed(own.client_admin, contact="Ask", returnAddresses=[]))["unconfirmed"][
@@ -65,13 +65,13 @@ async def test_a_system_admin_saves_it_as_well(app: App) -> None:
     assert (await acts_from(app, PAGE, own.client_admin)).status == 200
 
 
-async def test_no_one_says_that_an_address_is_confirmed(app: App) -> None:
+async def test_nobody_can_claim_that_an_address_is_confirmed(app: App) -> None:
     own = await own_client(app)
     sent = await own.changed(own.clerk, allowedOrigins=[PAGE], unconfirmed=NONE)
     assert sent["unconfirmed"]["allowedOrigins"] == [PAGE]
 
 
-async def test_who_becomes_an_admin_loses_the_origin(app: App) -> None:
+async def test_a_new_admin_loses_the_origin(app: App) -> None:
     own = await own_client(app, allowedOrigins=[])
     await own.changed(own.clerk, allowedOrigins=[PAGE])
     clerk = own.clerk

@@ -75,7 +75,7 @@ VERDICTS: dict[str | None, tuple[bool, bool, bool]] = {
 @rule("CSRF")
 @matrix("origin", [None, OWN, TENANT, LISTED, LISTED_PORT])
 @matrix("site", VERDICTS)
-async def test_one_header_that_says_foreign_is_enough(app: App, site: str | None, origin: str | None) -> None:
+async def test_one_cross_site_header_is_enough(app: App, site: str | None, origin: str | None) -> None:
     keys = await keys_of(app)
     kind = 0 if origin is None else 1 if origin in (OWN, TENANT) else 2
     reply = await change(app, keys.cookie, browser(site, origin))
@@ -89,7 +89,7 @@ async def test_one_header_that_says_foreign_is_enough(app: App, site: str | None
 @rule("CSRF")
 @matrix("origin", FOREIGN)
 @matrix("site", VERDICTS)
-async def test_from_foreign_sites_it_is_rejected_and_nothing_happens(app: App, site: str | None, origin: str) -> None:
+async def test_cross_site_requests_are_rejected_and_change_nothing(app: App, site: str | None, origin: str) -> None:
     keys = await keys_of(app)
     reply = await change(app, keys.cookie, browser(site, origin))
     assert (reply.status, reply.code) == (403, "FORBIDDEN")
@@ -97,7 +97,7 @@ async def test_from_foreign_sites_it_is_rejected_and_nothing_happens(app: App, s
 
 
 @matrix("name", ["Origin", "Sec-Fetch-Site"])
-async def test_a_header_given_twice_is_a_mistake(app: App, name: str) -> None:
+async def test_a_repeated_header_is_rejected(app: App, name: str) -> None:
     keys = await keys_of(app)
     good = LISTED if name == "Origin" else "same-origin"
     headers = [(name, good), (name, "https://evil.example")]
@@ -140,7 +140,7 @@ async def test_a_token_needs_no_guard(app: App) -> None:
 
 
 @rule("CSRF")
-async def test_a_bad_token_does_not_switch_the_guard_off(app: App) -> None:
+async def test_an_invalid_token_does_not_disable_the_check(app: App) -> None:
     keys = await keys_of(app)
     foreign = {**browser("cross-site", "https://evil.example"), "Authorization": "Bearer rubbish"}
     assert (await app.post(SIGN_OUT_ALL, cookie=keys.cookie, headers=foreign)).code == "INVALID_TOKEN"
@@ -154,7 +154,7 @@ async def test_what_one_client_lists_does_not_count_for_another(app: App) -> Non
     assert (await change(app, keys.cookie, browser("same-site", "https://globex.auth.example.com"))).status == 200
 
 
-async def test_a_site_that_is_taken_off_the_list_is_foreign_immediately(app: App) -> None:
+async def test_a_site_removed_from_the_list_is_rejected_immediately(app: App) -> None:
     keys = await keys_of(app)
     await settle(app, "acme", allowedOrigins=[LISTED_PORT])
     try:
@@ -165,9 +165,7 @@ async def test_a_site_that_is_taken_off_the_list_is_foreign_immediately(app: App
 
 
 @matrix("public", ["https://Auth.Example.com", "https://auth.example.com:443", "https://auth.example.com/"])
-async def test_the_callers_own_origin_is_known_however_the_public_address_is_written(
-    database_url: str, public: str
-) -> None:
+async def test_the_servers_own_origin_is_recognized_in_any_spelling(database_url: str, public: str) -> None:
     async with running(database_url, MANIFEST_PUBLIC_URL=public) as node:
         node.clock.advance(90 * 86_400)
         for origin in (OWN, TENANT):

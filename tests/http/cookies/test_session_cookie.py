@@ -51,7 +51,7 @@ async def test_on_https_it_is_secure(secure: App) -> None:
 
 
 @rule("DEVIATION-TOKENS-IN-BODY")
-async def test_its_value_is_in_no_body_and_equals_no_token(app: App) -> None:
+async def test_its_value_is_not_in_any_body_or_token(app: App) -> None:
     reply = await app.sign_in()
     cookie, token = reply.cookie("session"), reply.data["token"]
     texts = [reply.text, token, reply.data["refreshToken"], unb64(token.split(".")[1]).decode()]
@@ -94,7 +94,7 @@ async def test_each_use_starts_the_seven_days_again_until_the_session_ends(app: 
     assert (await app.me(cookie=keys.cookie)).code == "TOKEN_EXPIRED"  # 30 days
 
 
-async def test_the_browser_is_told_of_the_new_seven_days(app: App) -> None:
+async def test_the_response_renews_the_cookie(app: App) -> None:
     """Without this a browser throws the cookie away seven days after the sign-in, however much it was used."""
     keys = await keys_of(app)
     assert lines(await app.me(cookie=keys.cookie)) == []  # not with every answer
@@ -138,7 +138,7 @@ async def test_use_is_stored_at_most_once_a_minute(app: App) -> None:
 
 
 @rule("SESSION-FIXATION")
-async def test_a_cookie_that_was_sent_along_is_never_adopted(app: App) -> None:
+async def test_an_existing_cookie_is_never_adopted(app: App) -> None:
     for planted in ("A" * 43, "attacker-chosen", "x", (await keys_of(app)).cookie):
         reply = await app.sign_in(cookie=planted)
         assert reply.cookie("session") != planted
@@ -162,7 +162,7 @@ async def test_so_is_another_persons_even_of_another_client(app: App, email: str
     assert (await app.me(mine.token)).status == 200
 
 
-async def test_the_token_goes_before_the_cookie(app: App) -> None:
+async def test_the_token_takes_precedence_over_the_cookie(app: App) -> None:
     author, admin = await keys_of(app), await keys_of(app, "admin@acme.example")
     me = (await app.me(author.token, cookie=admin.cookie)).data
     assert (me["user"]["email"], me["session"]["by"]) == ("author@acme.example", "token")
@@ -187,7 +187,7 @@ async def test_an_expired_token_never_falls_back_to_the_cookie(app: App) -> None
     assert (await app.me(keys.token, cookie=keys.cookie)).code == "TOKEN_EXPIRED"
 
 
-async def test_two_different_session_cookies_are_none(app: App) -> None:
+async def test_two_different_session_cookies_are_rejected(app: App) -> None:
     keys, other = await keys_of(app), await keys_of(app, "admin@acme.example")
     for header in (
         f"session={keys.cookie}; session={other.cookie}",
@@ -208,18 +208,18 @@ async def test_an_invalid_session_is_rejected(app: App, value: str) -> None:
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
-async def test_a_cookie_of_another_name_is_none(app: App) -> None:
+async def test_a_cookie_with_another_name_is_ignored(app: App) -> None:
     keys = await keys_of(app)
     for name in ("Session", "sessions", "xsession", "__Host-session", "device"):
         assert (await app.me(headers={"Cookie": f"{name}={keys.cookie}"})).code == "UNAUTHENTICATED"
 
 
-async def test_nearly_the_value_is_not_the_value(app: App) -> None:
+async def test_a_similar_value_is_rejected(app: App) -> None:
     keys = await keys_of(app)
     for value in (keys.cookie[:-1], keys.cookie + "=", keys.cookie + "A", keys.cookie.swapcase(), f'"{keys.cookie}"'):
         assert (await app.me(cookie=value)).code == "INVALID_TOKEN"
 
 
-async def test_the_answer_to_a_sign_in_holds_the_password_nowhere(app: App) -> None:
+async def test_the_sign_in_response_does_not_contain_the_password(app: App) -> None:
     reply = await app.sign_in()
     assert PASSWORD not in reply.text + repr(reply.headers)

@@ -34,7 +34,7 @@ async def readers(app: App, method: str, path: str, body: object = None, **optio
     return reply, found
 
 
-async def test_a_request_without_an_origin_has_vary_alone(app: App) -> None:
+async def test_a_request_without_an_origin_gets_only_vary(app: App) -> None:
     keys = await keys_of(app)
     for path in (ME, "/openapi.json", "/.well-known/jwks.json", "/api/client/nowhere"):
         reply = await app.get(path, token=keys.token)
@@ -45,7 +45,7 @@ async def test_a_request_without_an_origin_has_vary_alone(app: App) -> None:
 
 
 @rule("CORS-LISTED")
-async def test_a_tokens_client_decides(app: App) -> None:
+async def test_the_tokens_client_decides(app: App) -> None:
     ours, theirs = await keys_of(app), await keys_of(app, GLOBEX, client="globex")
     for method, path, body in (
         ("GET", ME, None),
@@ -61,7 +61,7 @@ async def test_a_tokens_client_decides(app: App) -> None:
         assert (await readers(app, method, path, body, token=theirs.token))[1] == [THEIRS], (method, path)
 
 
-async def test_another_client_that_is_named_changes_nothing(app: App) -> None:
+async def test_naming_another_client_changes_nothing(app: App) -> None:
     keys = await keys_of(app)
     for named in ("globex", "acme", "nowhere"):
         reply, found = await readers(app, "GET", ME, token=keys.token, headers={"X-Client-ID": named})
@@ -70,7 +70,7 @@ async def test_another_client_that_is_named_changes_nothing(app: App) -> None:
 
 
 @rule("CORS-LISTED")
-async def test_an_expired_token_still_says_whose_it_is(app: App) -> None:
+async def test_an_expired_token_still_identifies_its_client(app: App) -> None:
     keys, theirs = await keys_of(app), await keys_of(app, GLOBEX, client="globex")
     app.clock.advance(86_400 + 1)
     reply, found = await readers(app, "GET", ME, token=keys.token)
@@ -80,7 +80,7 @@ async def test_an_expired_token_still_says_whose_it_is(app: App) -> None:
     assert (await readers(app, "GET", ME, token=keys.token))[1] == [LISTED]
 
 
-async def test_a_signed_out_token_still_says_whose_it_is(app: App) -> None:
+async def test_a_signed_out_token_still_identifies_its_client(app: App) -> None:
     keys = await keys_of(app)
     assert (await app.post("/api/client/auth/sign-out", token=keys.token)).status == 200
     reply, found = await readers(app, "GET", ME, token=keys.token)
@@ -89,7 +89,7 @@ async def test_a_signed_out_token_still_says_whose_it_is(app: App) -> None:
 
 
 @rule("CORS-LISTED")
-async def test_no_page_reads_what_a_machine_is_answered(app: App) -> None:
+async def test_no_page_can_read_a_machines_response(app: App) -> None:
     key = (await machine(app, "acme")).key.text
     for shown, status in ((key, 200), (wrong(key), 401)):
         reply, found = await readers(app, "GET", ME, token=shown)
@@ -172,14 +172,14 @@ async def test_a_cookie_of_a_page_that_is_listed_elsewhere_changes_nothing(app: 
     assert (reply.status, is_readable(reply, LISTED)) == (200, True)
 
 
-async def test_an_expired_cookie_still_says_whose_it_is(app: App) -> None:
+async def test_an_expired_cookie_still_identifies_its_client(app: App) -> None:
     keys = await keys_of(app)
     app.clock.advance(8 * 86_400)
     reply, found = await readers(app, "GET", ME, cookie=keys.cookie)
     assert (reply.code, found) == ("TOKEN_EXPIRED", [LISTED])
 
 
-async def test_too_many_attempts_are_told_with_the_time_to_wait(app: App) -> None:
+async def test_rate_limited_responses_show_retry_after(app: App) -> None:
     body = {"email": "nobody-at-all@acme.example", "password": "wrong-wrong-wrong"}
     for _ in range(200):
         reply = await app.post(SIGN_IN, body, headers=page(LISTED))
@@ -189,20 +189,20 @@ async def test_too_many_attempts_are_told_with_the_time_to_wait(app: App) -> Non
     assert (reply.code, int(reply.headers["retry-after"]) > 0) == ("RATE_LIMITED", True)
 
 
-async def test_a_bug_is_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_response_is_readable(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in_has_a_bug(monkeypatch)
     reply, found = await readers(app, "POST", SIGN_IN, {"email": GLOBEX, "password": PASSWORD})
     assert (reply.code, found) == ("INTERNAL_ERROR", [THEIRS])
 
 
-async def test_a_store_that_is_away_is_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unavailable_database_response_is_readable(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     store_is_gone(monkeypatch, app, "gone")
     reply, found = await readers(app, "POST", SIGN_IN, {"email": GLOBEX, "password": PASSWORD})
     assert (reply.code, found) == ("OVERLOADED", [LISTED, THEIRS])
 
 
 @matrix("bug", [False, True])
-async def test_where_no_one_can_tell_no_page_reads_the_answer_but_it_is_sent(
+async def test_if_the_client_is_unknown_the_response_is_sent_but_unreadable(
     app: App, monkeypatch: pytest.MonkeyPatch, bug: bool
 ) -> None:
     listed_origins_cannot_be_read(monkeypatch, app, bug=bug)
@@ -236,7 +236,7 @@ async def test_a_user_admins_origin_reads_nothing_of_an_admin(app: App) -> None:
     assert is_readable(await app.me(admin.data["token"], headers=page(planted)), planted)
 
 
-async def test_an_origin_that_is_taken_off_reads_nothing_more(app: App) -> None:
+async def test_a_removed_origin_can_no_longer_read_responses(app: App) -> None:
     client = await new_client(app, allowedOrigins=["https://gone.example"])
     who = await member(app, client)
     assert is_readable(await app.me(who.token, headers=page("https://gone.example")), "https://gone.example")

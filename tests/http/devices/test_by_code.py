@@ -32,7 +32,7 @@ async def approved(ada: Wearer, headset: Headset) -> None:
     check_success(await ada.by_code("approve", asked["user_code"]))
 
 
-async def test_the_whole_way(app: App) -> None:
+async def test_the_complete_flow(app: App) -> None:
     ada = await by_code(app, "Viewer", hours=8)
     headset = ada.headset()
     asked = await headset.ask("Quest 3")
@@ -58,7 +58,7 @@ async def test_the_whole_way(app: App) -> None:
     assert [one.subject for one in ended] == [f"user:{ada.who.id}"]
 
 
-async def test_the_description_says_so(app: App) -> None:
+async def test_the_metadata_describes_it(app: App) -> None:
     found = (await app.get(DESCRIPTION)).json
     assert found["device_authorization_endpoint"] == f"{app.public_url}/oauth2/device_authorization"
     assert found["pairing_endpoint"] == f"{app.public_url}/oauth2/pairing"
@@ -67,14 +67,14 @@ async def test_the_description_says_so(app: App) -> None:
     assert "none" not in found["introspection_endpoint_auth_methods_supported"]
 
 
-async def test_it_is_off_unless_the_client_wants_it(app: App) -> None:
+async def test_it_is_off_by_default(app: App) -> None:
     ada = await wearer(app)
     refused = await ada.headset().post("/oauth2/device_authorization")
     assert (refused.status, refused.json["error"]) == (400, "unauthorized_client")
     check_refusal(await ada.by_code("lookup", "WDJB-MJHT"), 409, "CONFLICT")
 
 
-async def test_turned_off_in_the_meantime_nothing_is_approved(app: App) -> None:
+async def test_turning_it_off_prevents_approval(app: App) -> None:
     ada = await by_code(app)
     headset = ada.headset()
     asked = await headset.ask()
@@ -101,7 +101,7 @@ async def test_the_code_of_an_attacker_never_yields_a_token(app: App, attack: st
 
 @rule("DEVICE-APPROVAL")
 @matrix("is_on", [True, False])
-async def test_another_clients_code_is_one_that_never_was(app: App, is_on: bool) -> None:
+async def test_another_clients_code_looks_nonexistent(app: App, is_on: bool) -> None:
     ada, eve = await by_code(app), await wearer(app, code=is_on)
     asked = await ada.headset().ask()
     for act in ("lookup", "approve", "deny"):
@@ -126,7 +126,7 @@ async def test_polling_too_early_slows_down_for_good_and_then_ends(app: App) -> 
     assert found == ["slow_down"] * 8 + ["expired_token"] * 2
 
 
-async def test_a_code_is_over_after_ten_minutes_for_both(app: App) -> None:
+async def test_a_code_expires_after_ten_minutes_for_both_sides(app: App) -> None:
     ada = await by_code(app)
     headset = ada.headset()
     asked = await headset.ask()
@@ -136,7 +136,7 @@ async def test_a_code_is_over_after_ten_minutes_for_both(app: App) -> None:
     check_refusal(await again.by_code("approve", asked["user_code"]), 404, "NOT_FOUND")
 
 
-async def test_let_in_it_is_over_where_its_device_comes_too_late(app: App) -> None:
+async def test_an_approval_expires_if_the_device_is_too_late(app: App) -> None:
     ada = await by_code(app)
     headset = ada.headset()
     check_success(await ada.by_code("approve", (await headset.ask())["user_code"]))
@@ -153,7 +153,7 @@ async def test_denied_it_stays_denied(app: App) -> None:
 
 
 @rule("DEVICE-CODES")
-async def test_a_lost_answer_is_given_again_for_ten_seconds_and_then_the_session_ends(app: App) -> None:
+async def test_a_lost_response_is_repeated_for_ten_seconds_and_then_the_session_ends(app: App) -> None:
     ada = await by_code(app)
     headset = ada.headset()
     await approved(ada, headset)
@@ -169,7 +169,7 @@ async def test_a_lost_answer_is_given_again_for_ten_seconds_and_then_the_session
 
 
 @rule("DEVICE-CODES")
-async def test_fifty_polls_at_the_same_time_on_two_nodes_name_one_session(app: App, database_url: str) -> None:
+async def test_fifty_concurrent_polls_on_two_nodes_get_one_session(app: App, database_url: str) -> None:
     ada = await by_code(app)
     headset = ada.headset()
     await approved(ada, headset)
@@ -210,7 +210,7 @@ async def test_what_happens_between_approval_and_the_next_poll_counts(app: App, 
         ({"device_name": "x" * 41}, 400, "invalid_request"),
     ],
 )
-async def test_what_a_device_must_not_send(app: App, fields: dict[str, str], status: int, error: str) -> None:
+async def test_invalid_device_requests(app: App, fields: dict[str, str], status: int, error: str) -> None:
     headset = (await by_code(app)).headset()
     refused = await headset.post("/oauth2/device_authorization", **fields)
     assert (refused.status, refused.json["error"]) == (status, error)

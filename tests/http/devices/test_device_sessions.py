@@ -30,7 +30,7 @@ async def other(app: App, database_url: str) -> AsyncIterator[App]:
 
 
 @rule("DEVICE-END")
-async def test_it_ends_after_its_hours_and_no_refresh_moves_that(app: App) -> None:
+async def test_it_ends_after_its_hours_regardless_of_refreshes(app: App) -> None:
     ada = await wearer(app, hours=2)
     headset, tokens = await ada.paired()
     app.clock.advance(2 * HOUR - 60)
@@ -65,7 +65,7 @@ async def test_the_cap_counts_after_a_refresh_and_in_the_transaction_of_an_act(a
 
 @rule("DEVICE-END")
 @matrix("way", ["by hand", "everywhere", "a new password", "its app is removed", "by a manager"])
-async def test_an_end_is_felt_on_the_other_node(app: App, other: App, way: str) -> None:
+async def test_the_other_node_notices_its_end(app: App, other: App, way: str) -> None:
     ada = await wearer(app)
     root, of_client = await app.admin_token(), f"/api/admin/clients/{ada.client}"
     made = check_success(await app.post(f"{of_client}/apps", {"name": "Inspection", "kind": "device"}, token=root), 201)
@@ -99,7 +99,7 @@ async def test_an_end_is_felt_on_the_other_node(app: App, other: App, way: str) 
     ("method", "path", "body"),
     [("PATCH", "me", {"firstName": "Eve"}), ("POST", "sign-out-all", None), ("POST", "sign-out-others", None)],
 )
-async def test_it_changes_nothing_of_the_account_and_signs_out_no_one_else(
+async def test_it_cannot_change_the_account_or_sign_out_others(
     app: App, method: str, path: str, body: dict[str, str] | None
 ) -> None:
     ada = await wearer(app)

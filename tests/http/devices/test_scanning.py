@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-async def test_the_whole_way(app: App) -> None:
+async def test_the_complete_flow(app: App) -> None:
     ada = await wearer(app, "Operator", "Author")
     pairing = await ada.begin()
     assert pairing["qr"].startswith(f"{app.public_url}/pair#{ada.client}.")
@@ -57,7 +57,7 @@ async def test_the_whole_way(app: App) -> None:
     ]  # fmt: skip
 
 
-async def test_typed_letters_do_in_any_spelling_and_with_no_other_client(app: App) -> None:
+async def test_typed_letters_work_in_any_spelling_and_only_with_their_client(app: App) -> None:
     ada, eve = await wearer(app), await wearer(app)
     pairing = await ada.begin()
     foreign = await eve.headset().post("/oauth2/pairing", pairing_code=pairing["typed"])
@@ -66,7 +66,7 @@ async def test_typed_letters_do_in_any_spelling_and_with_no_other_client(app: Ap
 
 
 @matrix("spoilt", ["unknown", "used", "over", "renewed", "another client's", "closed"])
-async def test_a_code_that_is_not_good_any_longer_is_rejected_like_any_other(app: App, spoilt: str) -> None:
+async def test_an_expired_code_is_rejected_like_any_other(app: App, spoilt: str) -> None:
     ada = await wearer(app)
     pairing, headset = await ada.begin(), ada.headset()
     code = pairing["qr"]
@@ -91,7 +91,7 @@ async def test_a_code_that_is_not_good_any_longer_is_rejected_like_any_other(app
 
 
 @rule("DEVICE-APPROVAL")
-async def test_a_wrong_number_denies_for_good(app: App) -> None:
+async def test_an_incorrect_number_permanently_rejects_the_device(app: App) -> None:
     ada = await wearer(app)
     pairing, headset = await ada.begin(), ada.headset()
     shown = await headset.scan(pairing["qr"])
@@ -103,7 +103,7 @@ async def test_a_wrong_number_denies_for_good(app: App) -> None:
 
 
 @rule("DEVICE-APPROVAL")
-async def test_one_that_was_let_in_can_be_rejected_until_it_comes(app: App) -> None:
+async def test_an_approved_device_can_be_rejected_until_it_polls(app: App) -> None:
     ada = await wearer(app)
     pairing, headset = await ada.begin(), ada.headset()
     shown = await headset.scan(pairing["qr"])
@@ -157,13 +157,13 @@ async def test_behind_a_public_address_loopback_is_no_network(app: App, database
         assert (await ada.look(pairing))["device"]["sameNetwork"] is False
 
 
-async def test_who_has_no_role_for_a_device_pairs_none(app: App) -> None:
+async def test_a_user_without_a_device_role_cannot_pair(app: App) -> None:
     admin = await wearer(app, "Admin", "User Admin")
     check_refusal(await admin.send("POST", "/pairings"), 403, "FORBIDDEN")
 
 
 @rule("DEVICE-APPROVAL")
-async def test_it_wants_a_recent_proof_and_the_same_session(app: App) -> None:
+async def test_it_requires_reauthentication_and_the_same_session(app: App) -> None:
     ada = await wearer(app)
     pairing = await ada.begin()
     shown = await ada.headset().scan(pairing["qr"])
@@ -188,7 +188,7 @@ async def test_turned_off_neither_side_begins(app: App) -> None:
 
 
 @rule("DEVICE-GUESSES")
-async def test_of_four_open_ones_the_oldest_ends(app: App) -> None:
+async def test_a_fourth_pairing_ends_the_oldest(app: App) -> None:
     ada = await wearer(app)
     first = await ada.begin()
     headset = ada.headset()
@@ -217,7 +217,7 @@ async def test_an_eleventh_device_is_rejected(app: App) -> None:
 
 
 @rule("DEVICE-APPROVAL")
-async def test_of_fifty_claims_at_the_same_time_on_two_nodes_one_holds(app: App, database_url: str) -> None:
+async def test_one_of_fifty_concurrent_claims_wins(app: App, database_url: str) -> None:
     ada = await wearer(app)
     pairing = await ada.begin()
     settings = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1", "MANIFEST_RATE_LIMITS": "off"}

@@ -92,7 +92,7 @@ async def test_the_old_mailbox_undoes_it(team: Team, mail_server: MailServer) ->
 
 
 @rule("RESET-UNSEEN")
-async def test_a_new_password_by_forgot_leaves_the_way_back_open(team: Team, mail_server: MailServer) -> None:
+async def test_a_password_reset_keeps_the_undo_link_valid(team: Team, mail_server: MailServer) -> None:
     """Change the address, then "forgot password": the attack that the undo link is made for."""
     _, old, token = await person(team)
     new = f"thief@{team.client}.example"
@@ -117,7 +117,7 @@ async def test_the_first_mailbox_undoes_all_that_came_after(team: Team, mail_ser
         check_refusal(reply, 401, "INVALID_TOKEN")
 
 
-async def test_a_later_mailbox_undoes_nothing_of_what_came_before(team: Team, mail_server: MailServer) -> None:
+async def test_a_later_mailbox_cannot_undo_earlier_changes(team: Team, mail_server: MailServer) -> None:
     _, old, token = await person(team)
     first_back = await changed(team, mail_server, token, f"second@{team.client}.example")
     team.app.clock.advance(1)
@@ -126,7 +126,7 @@ async def test_a_later_mailbox_undoes_nothing_of_what_came_before(team: Team, ma
     assert check_success(await undo(team.app, first_back))["email"] == old
 
 
-async def test_a_taken_address_is_answered_like_a_free_one(team: Team, mail_server: MailServer) -> None:
+async def test_a_taken_address_gets_the_same_response_as_a_free_one(team: Team, mail_server: MailServer) -> None:
     user_id, _, token = await person(team)
     other_id, other, other_token = await person(team)
     _, taken = await new_user(team.app, team.client)
@@ -162,7 +162,7 @@ async def test_links_that_went_to_the_old_address_close(team: Team, mail_server:
 
 @rule("PENDING-SIGN-INS")
 @matrix("act", ["all", "others", "password", "by a manager", "factors reset"])
-async def test_the_end_of_all_sessions_ends_what_they_asked_for(team: Team, mail_server: MailServer, act: str) -> None:
+async def test_ending_all_sessions_cancels_their_requests(team: Team, mail_server: MailServer, act: str) -> None:
     user_id, _, token = await person(team)
     new = f"thief@{team.client}.example"
     check_success(await ask_own(team.app, token, new))

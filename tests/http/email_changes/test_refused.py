@@ -59,13 +59,13 @@ async def test_an_invalid_address_or_the_callers_own_is_rejected(team: Team) -> 
         assert [detail["field"] for detail in error["details"]] == ["newEmail"]
 
 
-async def test_who_has_no_password_is_told_whom_to_ask(team: Team) -> None:
+async def test_a_user_without_a_password_sees_the_contact(team: Team) -> None:
     _, _, token = await person(team)
     await settle(team.app, team.client, passwordSignIn=False)
     check_refusal(await ask_own(team.app, token, f"other@{team.client}.example"), 409, "CONFLICT")
 
 
-async def test_a_mailbox_is_no_target_for_floods(team: Team, mail_server: MailServer) -> None:
+async def test_emails_to_one_mailbox_are_limited(team: Team, mail_server: MailServer) -> None:
     victim, statuses = f"victim@{team.client}.example", []
     people = [await person(team) for _ in range(4)]
     for _ in range(3):
@@ -83,7 +83,7 @@ async def test_a_mailbox_is_no_target_for_floods(team: Team, mail_server: MailSe
     assert refused.code == "RATE_LIMITED"
 
 
-async def test_asking_again_closes_what_was_asked_before(team: Team, mail_server: MailServer) -> None:
+async def test_a_new_request_closes_the_previous_one(team: Team, mail_server: MailServer) -> None:
     _, _, token = await person(team)
     links = []
     for name in ("one", "two"):
@@ -95,7 +95,7 @@ async def test_asking_again_closes_what_was_asked_before(team: Team, mail_server
 
 
 @matrix("stop", ["password", "reset", "sign-out-all", "sign-out-others", "deactivate", "time"])
-async def test_what_stops_a_change_that_waits(team: Team, mail_server: MailServer, stop: str) -> None:
+async def test_events_that_cancel_a_pending_change(team: Team, mail_server: MailServer, stop: str) -> None:
     user_id, old, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
@@ -128,7 +128,7 @@ async def test_the_password_that_an_undo_voids_does_not_come_back(team: Team, ma
     check_success(await reset(team.app, link, NEW))
 
 
-async def test_the_way_back_is_open_for_seven_days(team: Team, mail_server: MailServer) -> None:
+async def test_the_undo_link_works_for_seven_days(team: Team, mail_server: MailServer) -> None:
     _, _, token = await person(team)
     back = await changed(team, mail_server, token, f"other@{team.client}.example")
     team.app.clock.advance(7 * DAY)
@@ -159,7 +159,7 @@ async def test_a_suspended_client_and_a_deactivated_user_confirm_and_undo_nothin
     check_success(await undo(team.app, back))
 
 
-async def test_a_token_is_good_for_its_own_purpose_and_client(team: Team, mail_server: MailServer) -> None:
+async def test_a_token_works_only_for_its_purpose_and_client(team: Team, mail_server: MailServer) -> None:
     _, _, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
@@ -173,7 +173,7 @@ async def test_a_token_is_good_for_its_own_purpose_and_client(team: Team, mail_s
     check_refusal(await undo(team.app, "made-up"), 401, "INVALID_TOKEN")
 
 
-async def test_of_many_who_confirm_at_the_same_time_one_does(team: Team, mail_server: MailServer) -> None:
+async def test_one_of_many_concurrent_confirmations_succeeds(team: Team, mail_server: MailServer) -> None:
     _, _, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
@@ -206,7 +206,7 @@ async def test_of_two_users_who_confirm_one_address_at_the_same_time_one_gets_it
     assert sorted(reply.status for reply in replies) == [200, 409]
 
 
-async def test_who_undoes_a_change_twice_at_the_same_time_undoes_it_once(team: Team, mail_server: MailServer) -> None:
+async def test_concurrent_undos_of_a_change_undo_it_once(team: Team, mail_server: MailServer) -> None:
     user_id, _, token = await person(team)
     back = await changed(team, mail_server, token, f"other@{team.client}.example")
     replies = await asyncio.gather(*(undo(team.app, back) for _ in range(5)))

@@ -90,7 +90,7 @@ async def taken(team: Team, mail_server: MailServer, token: str) -> str:
 
 @rule("EMAIL-UNDO")
 @matrix("hours", [23, 25])
-async def test_what_was_added_shortly_before_goes_and_what_is_older_stays(
+async def test_recent_credentials_are_removed_and_older_ones_stay(
     team: Team, mail_server: MailServer, hours: int
 ) -> None:
     lines = [roles_line("ops", "Approver")]
@@ -119,7 +119,7 @@ async def test_what_was_added_shortly_before_goes_and_what_is_older_stays(
 
 
 @rule("ACT-OF-OPEN-SESSION")
-async def test_a_request_that_waits_plants_nothing_after_the_undo(team: Team, mail_server: MailServer) -> None:
+async def test_a_pending_request_adds_nothing_after_the_undo(team: Team, mail_server: MailServer) -> None:
     """Its head came while the session was open; its body comes when the owner has the account back."""
     ada = await person(team.app, team.client)
     thief = Holder(ada, Authenticator(ORIGIN), await ada.token())

@@ -188,7 +188,7 @@ def steps(count: int) -> dict[str, Any]:
     return {"name": "Long", "steps": [{"title": "x", "instructions": "a, [b], {c}", "requiresEvidence": True}] * count}
 
 
-async def test_the_largest_that_make_sense_are_no_bombs(app: App, token: str) -> None:
+async def test_large_useful_documents_are_accepted(app: App, token: str) -> None:
     """All steps of two versions, and instructions of many commas."""
     pair = (
         "mutation($a: AddTemplateInput!, $b: AddTemplateInput!) "

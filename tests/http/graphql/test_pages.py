@@ -44,7 +44,7 @@ WALKS = [(name, order) for name in KINDS for order in orders(name)]
 
 
 @matrix(("name", "order"), WALKS)
-async def test_a_walk_meets_every_row_once_and_in_order(listed: ListedClient, name: str, order: str) -> None:
+async def test_paging_returns_every_row_once_and_in_order(listed: ListedClient, name: str, order: str) -> None:
     everything = await listed.everything(name)
     size = 4 if len(everything) % 4 else 5  # the last page is not full
     pages = await listed.walk(name, size, sort=order)
@@ -61,7 +61,7 @@ async def test_a_walk_meets_every_row_once_and_in_order(listed: ListedClient, na
 
 
 @matrix(("name", "order"), WALKS)
-async def test_with_each_condition_it_meets_those_who_meet_it(listed: ListedClient, name: str, order: str) -> None:
+async def test_each_filter_returns_the_matching_rows(listed: ListedClient, name: str, order: str) -> None:
     everything = await listed.everything(name)
     counts = set()
     for member, (values, is_met) in KINDS[name].wanted.items():

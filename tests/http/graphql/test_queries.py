@@ -29,7 +29,7 @@ async def test_the_example_query_works_for_each_role(app: App, role: Role) -> No
 
 
 @matrix("client", ["acme", "globex"])
-async def test_no_one_sees_the_people_of_another_client(app: App, client: str) -> None:
+async def test_nobody_sees_users_of_another_client(app: App, client: str) -> None:
     token = await token_of(app, f"admin@{client}.example")
     for query in (
         SEED,
@@ -47,7 +47,7 @@ async def test_no_one_sees_the_people_of_another_client(app: App, client: str) -
 
 @rule("STATE-FROM-STORE")
 @matrix("role", list(Role))
-async def test_me_tells_roles_permissions_and_client(app: App, role: Role) -> None:
+async def test_me_returns_roles_permissions_and_client(app: App, role: Role) -> None:
     email = f"{SLUGS[role]}@globex.example"
     me = (await app.graphql(ME, await token_of(app, email))).json["data"]["me"]
     assert (me["id"], me["email"], me["title"]) == (app.ids[email], email, role.value)
@@ -85,7 +85,7 @@ async def test_the_list_is_paged_by_id(app: App) -> None:
         'filter: {search: "\\u0000"}', f'filter: {{search: "{"x" * 201}"}}', 'filter: {role: "King"}',
     ],
 )  # fmt: skip
-async def test_arguments_out_of_bounds_are_named(app: App, arguments: str) -> None:
+async def test_arguments_out_of_range_are_named(app: App, arguments: str) -> None:
     reply = await app.graphql(f"{{ users({arguments}) {{ id }} }}", await token_of(app, "viewer@acme.example"))
     assert reply.json["data"] == {"users": None}
     [error] = reply.json["errors"]

@@ -67,7 +67,7 @@ async def test_roles_and_scopes_count_from_the_next_request(app: App) -> None:
         assert (await app.me(it.key.text)).data["permissions"] == permissions
 
 
-async def test_a_machine_works_and_is_named_where_it_did(app: App) -> None:
+async def test_a_machine_works_and_is_recorded_as_the_actor(app: App) -> None:
     team = await new_team(app)
     have = await things(team)
     it = await machine(app, team.client, "Operator", "Publisher")
@@ -90,7 +90,7 @@ async def test_a_machine_works_and_is_named_where_it_did(app: App) -> None:
     "route",
     [r for r in ROUTES if r.who == "client" and CLOSED.match(r.path)],
 )
-async def test_what_makes_another_way_in_is_closed_to_machines_whatever_their_roles(app: App, route: Any) -> None:
+async def test_machines_cannot_create_credentials_regardless_of_roles(app: App, route: Any) -> None:
     it = await machine(app, await new_client(app), "User Admin", "Author", "Approver", "Publisher", "Operator")
     body: dict[str, str] | None = {} if route.method in ("POST", "PATCH", "PUT") else None
     reply = await app.send(route.method, filled(route.path), body, token=it.key.text)
@@ -102,7 +102,7 @@ async def test_what_makes_another_way_in_is_closed_to_machines_whatever_their_ro
 
 
 @rule("MACHINE-RANK")
-async def test_no_machine_makes_a_person_who_manages(app: App) -> None:
+async def test_machines_cannot_create_managers(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client, "User Admin")
     viewer = await member(app, client)
@@ -120,12 +120,12 @@ async def test_no_machine_makes_a_person_who_manages(app: App) -> None:
     assert "errors" not in (await ask(app, it.key.text, usual)).json
 
 
-async def test_nothing_of_the_admin_plane_opens(app: App) -> None:
+async def test_keys_do_not_work_in_the_admin_api(app: App) -> None:
     it = await machine(app, await new_client(app))
     check_refusal(await app.get("/api/admin/clients", token=it.key.text), 401, "INVALID_TOKEN")
 
 
-async def test_a_key_is_no_cookie_no_refresh_token_and_no_code(app: App) -> None:
+async def test_a_key_does_not_work_as_cookie_refresh_token_or_code(app: App) -> None:
     it = await machine(app, await new_client(app))
     check_refusal(await app.me(cookie=it.key.text), 401, "INVALID_TOKEN")
     check_refusal(await app.refresh(it.key.text), 401, "INVALID_TOKEN")
@@ -133,7 +133,7 @@ async def test_a_key_is_no_cookie_no_refresh_token_and_no_code(app: App) -> None
     check_refusal(reply, 401, "INVALID_CREDENTIALS")
 
 
-async def test_a_client_secret_is_no_key(app: App) -> None:
+async def test_a_client_secret_does_not_work_as_a_key(app: App) -> None:
     it = await machine(app, await new_client(app))
     made = check_success(await app.post(f"{it.base}/secrets", {}, token=await app.admin_token()), 201)
     assert re.fullmatch(SCANNER, made["secret"])
@@ -163,7 +163,7 @@ async def test_a_person_must_not_have_the_domain_of_machines(app: App) -> None:
 
 
 @rule("MACHINE-APART")
-async def test_no_way_in_for_people_knows_a_machine(app: App) -> None:
+async def test_sign_in_methods_for_people_ignore_machines(app: App) -> None:
     client = await new_client(app)
     it = await machine(app, client)
     email = f"{it.name}@service.invalid"

@@ -73,7 +73,7 @@ async def test_rotation_gives_a_new_one_and_ends_the_old_one_later(app: App) -> 
 
 @rule("MACHINE-SECRETS")
 @matrix(("kind", "most"), [("keys", 10), ("secrets", 2)])
-async def test_so_many_live_at_the_same_time(app: App, kind: str, most: int) -> None:
+async def test_the_number_of_live_keys_is_limited(app: App, kind: str, most: int) -> None:
     client, token = await new_client(app), await app.admin_token()
     it = await machine(app, client)
     check_success(await app.send("DELETE", f"{it.base}/keys/{it.key.id}", token=token))
@@ -94,7 +94,7 @@ async def test_so_many_live_at_the_same_time(app: App, kind: str, most: int) -> 
     [({"expiresInDays": 0}, "expiresInDays"), ({"expiresInDays": 367}, "expiresInDays"),
      ({"expiresInDays": None}, "expiresInDays"), ({"label": "a\nb"}, "label"), ({"key": "mine"}, "key")],
 )  # fmt: skip
-async def test_no_key_is_without_an_end(app: App, body: dict[str, Any], field: str) -> None:
+async def test_every_key_expires(app: App, body: dict[str, Any], field: str) -> None:
     it = await machine(app, await new_client(app))
     error = check_refusal(await app.post(f"{it.base}/keys", body, token=await app.admin_token()),
                           400, "VALIDATION_ERROR")  # fmt: skip
@@ -128,7 +128,7 @@ async def test_its_use_is_in_the_audit_trail_once_an_hour_with_how_many_were_lef
     assert [one.members.get("kept_back") for one in found] == [None, 59]
 
 
-async def test_reads_ask_no_store_between_two_commits(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reads_between_two_commits_use_the_cache(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     it = await machine(app, await new_client(app))
     assert (await app.me(it.key.text)).status == 200
     assert (await app.me(it.key.text)).status == 200
@@ -140,7 +140,7 @@ async def test_reads_ask_no_store_between_two_commits(app: App, monkeypatch: pyt
 
 
 @rule("MACHINE-REVOCATION")
-async def test_another_node_rejects_what_ended_here(app: App, database_url: str) -> None:
+async def test_another_node_rejects_an_ended_key(app: App, database_url: str) -> None:
     client, token = await new_client(app), await app.admin_token()
     async with running(database_url) as other:
         other.goes_by_the_clock_of(app)

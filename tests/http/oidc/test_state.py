@@ -57,7 +57,7 @@ async def test_a_state_that_no_one_knows_is_rejected_and_no_one_is_asked(
     await still_fine(browser, address)
 
 
-async def test_nearly_the_state_is_not_the_state(app: App, op: Op, client: str) -> None:
+async def test_a_similar_state_is_rejected(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     state = parse_qs(urlsplit(address).query)["state"][0]
     for other in (state[:-1], state + "=", state + "A", state.swapcase(), f" {state}"):
@@ -106,7 +106,7 @@ async def test_a_state_that_was_rejected_is_used_up(app: App, op: Op, client: st
 
 
 @rule("OIDC-FLOW")
-async def test_after_ten_minutes_it_is_over(app: App, op: Op, client: str) -> None:
+async def test_it_expires_after_ten_minutes(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     late, late_address = await begun(app, op, client)
     app.clock.advance(599.999)
@@ -215,7 +215,7 @@ async def test_twenty_answers_at_the_same_time_open_one_session(app: App, op: Op
     assert len(reply.data["items"]) == 1
 
 
-async def test_a_parameter_given_twice_is_a_mistake(app: App, op: Op, client: str) -> None:
+async def test_a_repeated_parameter_is_rejected(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     for doubled in ("state=x", "code=x", "iss=x", "error=x&error=x"):
         check_no_one_got_in(await browser.send("GET", f"{address}&{doubled}"), 400, "VALIDATION_ERROR")

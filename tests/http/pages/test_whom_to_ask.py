@@ -33,7 +33,7 @@ async def refused(app: App, start: str, email: str, password: str = PASSWORD) ->
 
 
 @matrix("start", ["/sign-in?client=acme", "/sign-in"])
-async def test_an_account_that_is_turned_off(app: App, contact: None, start: str) -> None:
+async def test_a_deactivated_account(app: App, contact: None, start: str) -> None:
     user_id, email = await new_user(app, "acme", password=PASSWORD)
     await act_on(app, f"acme/users/{user_id}/deactivate")
     page = await refused(app, start, email)
@@ -62,7 +62,7 @@ async def test_without_a_mail_server_who_forgot_the_password_sees_it(app: App, c
     assert CONTACT not in (await visitor.get("/forgot")).text
 
 
-async def test_an_app_that_asks_wrongly(app: App, contact: None) -> None:
+async def test_an_invalid_request_of_an_app(app: App, contact: None) -> None:
     for endpoint in (
         "authorize?client_id=app_x",
         "authorize?s=x",

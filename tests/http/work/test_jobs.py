@@ -167,7 +167,7 @@ async def test_a_user_who_starts_a_job_of_others_is_not(team: Team) -> None:
     assert (started["status"], started["assignedUsers"]) == ("IN_PROGRESS", [{"id": other.id}])
 
 
-async def test_assigning_and_taking_back(team: Team) -> None:
+async def test_assigning_and_unassigning(team: Team) -> None:
     job = await job_at(team, "UNASSIGNED")
     one, two = await worker(team), await worker(team)
     assert (await team.ask("Operator", j.ASSIGN, id=job["id"], user=one.id))["status"] == "ASSIGNED"
@@ -275,7 +275,7 @@ async def test_a_job_keeps_its_version_and_says_when_there_is_a_newer_one(team: 
     assert [step["title"] for step in new["steps"]] == ["Something else"]
 
 
-async def test_two_who_act_at_the_same_time_over_http(team: Team) -> None:
+async def test_two_concurrent_actions_over_http(team: Team) -> None:
     """One wins, the other is told so by the code that clients look for."""
     await team.member("Admin")
     for document, variables in ((j.START, {}), (j.STEP_DONE, {"step": 1}), (j.CANCEL, {})):

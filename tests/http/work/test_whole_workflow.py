@@ -105,7 +105,7 @@ async def publish_second_version(team: Team, template_id: int) -> None:
     assert (await team.ask("Publisher", t.PUBLISH, id=draft["id"]))["number"] == 2
 
 
-async def test_the_whole_story(team: Team) -> None:
+async def test_the_complete_workflow(team: Team) -> None:
     template = await publish_first_version(team)
     job = await begin_job(team, template["id"])
     assert (await j.read(team, job["id"]))["newerVersion"] is None

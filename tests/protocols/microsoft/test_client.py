@@ -156,7 +156,7 @@ class TestKeys:
         assert not await caller.is_good(caller.microsoft.mint("api", header={"alg": algorithm}))
 
     @matrix("algorithm", ["RS256", "RS384", "RS512", "PS256"])
-    async def test_whatever_else_the_right_key_signs_with(self, caller: Caller, algorithm: str) -> None:
+    async def test_other_algorithms_of_the_right_key_are_rejected(self, caller: Caller, algorithm: str) -> None:
         header, payload = tokens.parts(caller.microsoft.mint("api"))
         text = f"{tokens.coded({**header, 'alg': algorithm})}.{tokens.coded(payload)}"
         signature = JWSRegistry.algorithms[algorithm].sign(text.encode(), tokens.key(CONTOSO))
@@ -188,7 +188,7 @@ class TestGraph:
             ({"givenName": "A\u200bl"}, (ALICE, "A\u200bl", "Liddell", "a@b.example", False, False)),  # cleaned later
         ],
     )  # fmt: skip
-    async def test_what_is_told_of_one(self, caller: Caller, told: dict[str, Any], found: tuple[Any, ...]) -> None:
+    async def test_the_data_of_a_person(self, caller: Caller, told: dict[str, Any], found: tuple[Any, ...]) -> None:
         usual = {"id": ALICE, "givenName": "Alice", "surname": "Liddell", "mail": "a@b.example"}
         assert await self.me(caller, Answer.json({**usual, **told})) == found
 
@@ -203,7 +203,7 @@ class TestGraph:
             await self.me(caller, Answer(403, {}, body))
 
     @matrix("status", [201, 204, 206, 302, 304, 500, 502, 504])
-    async def test_neither_yes_nor_no(self, caller: Caller, status: int) -> None:
+    async def test_an_unclear_response(self, caller: Caller, status: int) -> None:
         with pytest.raises(Unreachable):
             await self.me(caller, Answer(status, {}, b'{"id": "x"}'))
 
@@ -214,7 +214,7 @@ class TestGraph:
         assert throttled.value.seconds == seconds
 
     @matrix("person", ["48d318875fad4d73", "alice@contoso.example", "", f"{ALICE}0"])
-    async def test_no_one_of_a_directory(self, caller: Caller, person: str) -> None:
+    async def test_a_user_outside_the_directory(self, caller: Caller, person: str) -> None:
         with pytest.raises(MicrosoftRefused, match="names no person"):
             await self.me(caller, Answer.json({"id": person}))
 

@@ -146,7 +146,7 @@ def test_what_is_rejected_and_by_which_check(check_: str, claims: dict[str, Any]
         {"scp": "  access_as_user\tUser.Read "},
     ],
 )
-def test_what_is_accepted_all_the_same(claims: dict[str, Any]) -> None:
+def test_unusual_but_valid_tokens_are_accepted(claims: dict[str, Any]) -> None:
     for kind in KINDS:
         assert why_not(good(kind, **claims)) == ""
 
@@ -162,14 +162,14 @@ def test_personal_accounts_never() -> None:
     assert why_not(payload, directory=CONSUMERS, guests=True) == "tid"
 
 
-def test_graph_tokens_and_tokens_of_the_callers_own_are_let_in_apart() -> None:
+def test_graph_tokens_and_application_tokens_are_accepted_separately() -> None:
     assert why_not(good("graph"), graph_tokens=False) == "aud"
     assert why_not(good("api"), graph_tokens=False) == ""
     assert why_not(good("graph"), audiences=frozenset()) == ""
     assert why_not(good("api"), audiences=frozenset()) == "aud"
 
 
-def test_scopes_are_asked_of_tokens_of_the_callers_own_alone() -> None:
+def test_only_application_tokens_need_a_scope() -> None:
     assert why_not(good("api", scp="anything"), scopes=frozenset()) == ""
     assert why_not(good("graph", scp="User.Read")) == ""
     assert why_not(good("api", scp="b"), scopes=frozenset({"a", "b"})) == ""
@@ -188,7 +188,7 @@ def test_each_cloud_takes_its_own_tokens(name: str) -> None:
     assert why_not(good("graph", iss=cloud.issuer_v1(CONTOSO), aud="https://graph.microsoft.com"), cloud=cloud) == "aud"
 
 
-def test_which_app_and_directory() -> None:
+def test_app_and_directory_of_a_token() -> None:
     assert application_of({"azp": POWER_APP.upper()}) == POWER_APP
     assert application_of({"azp": POWER_APP, "appid": POWER_APP.upper()}) == POWER_APP
     assert application_of({}) == application_of({"azp": POWER_APP, "appid": OTHER_APP}) == ""
@@ -203,7 +203,7 @@ class TestReading:
     PAYLOAD = good("graph")
     TOKEN = tokens.signed(tokens.header_of("graph", CONTOSO), PAYLOAD, CONTOSO)
 
-    def test_a_token(self) -> None:
+    def test_a_valid_token(self) -> None:
         assert read(self.TOKEN) == self.PAYLOAD
 
     @matrix(
@@ -230,7 +230,7 @@ class TestReading:
         ],
         ids=range(18),
     )
-    def test_what_is_none(self, spoil: Any) -> None:
+    def test_an_invalid_token(self, spoil: Any) -> None:
         assert read(spoil(*self.TOKEN.split("."))) is None
 
     @matrix(

@@ -58,8 +58,8 @@ def _shown_issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
 
 
 async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[Issuer, App, Wanted] | Answer[None]:
-    """The app and its request, or the answer that tells the app why it is refused. Raises ValidationError for an app or
-    an address that is not right, where nothing may be said to anyone."""
+    """The app and its request, or the answer that tells the app why it is rejected. Raises ValidationError for an app
+    or an address that is not right, where nothing can be said to anyone."""
     issuer = _shown_issuer(ctx, call)
     given, twice = authorization.read_parameters(raw)
     client_id, address = authorization.address_of(given, twice)
@@ -131,7 +131,7 @@ async def _unseal(ctx: RequestContext, head: Head, issuer: Issuer, text: str) ->
 
 
 async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
-    """The app of a sealed request, as it is now. Raises NotFound where it may not ask any more."""
+    """The app of a sealed request, as it is now. Raises NotFound where it must not ask anymore."""
     app = await authentication.find(ctx, issuer, wanted.app_id)
     if app is None or not app.is_redirect(wanted.redirect_uri) or not set(wanted.scope) <= set(app.scopes.split()):
         raise NotFound(reason="the app was removed or changed meanwhile")

@@ -134,7 +134,7 @@ def _is_over(one: Any) -> Any:
 #: Milliseconds from one try to the next. A try whose process was killed follows within 5 s of the session's end.
 PAUSES_MS: Final = (4_000, 60_000, 600_000, 3_600_000)
 #: Of sessions that something ended before their time. It reads all notices, so it follows an announcement. One that is
-#: due soon is found then, for it may have been put back.
+#: due soon is found then, for it might have been put back.
 _OVER = _in_turn(
     _NOTICE.select_from(_WITH_APP.outerjoin(sessions, _OWN).outerjoin(_parents, _PARENT)).where(
         _N.tries == 0, _N.due_at > _NOW + PAUSES_MS[0], or_(_is_over(_S), _is_over(_P))
@@ -256,7 +256,7 @@ async def _try(services: Services, notice: Notice, woken: asyncio.Event) -> None
 
 
 async def run(services: Services) -> None:
-    """Sends notices until cancelled. An end of sessions wakes it; what a killed process left is found within a
+    """Sends notices until canceled. An end of sessions wakes it; what a killed process left is found within a
     minute."""
     woken, turn, under_way = asyncio.Event(), 0, set[asyncio.Task[None]]()
 

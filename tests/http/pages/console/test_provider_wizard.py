@@ -365,7 +365,7 @@ async def test_proved_domains_alone_are_offered_and_what_others_must_not_do_is_s
 
 
 async def test_who_gets_in_begins_with_the_own_domains_that_no_other_provider_has(app: App, op: Op) -> None:
-    """Without a domain of its own, a client creates no account by itself. What was saved stays."""
+    """Without a domain of its own, a client creates no account on its own. What was saved stays."""
     client = await new_client(app)
     _, admin = await new_user(app, client, roles=["Admin"], password=PASSWORD)
     new, ticked = await wizard(app, name(), admin), "//input[@checked]/@name"
