@@ -59,6 +59,16 @@ async def test_an_app_exchanges_the_code_for_a_session_of_its_own(app: App) -> N
     assert (await app.me(data["token"])).status == 401  # shown twice: one of the two stole it
 
 
+async def test_a_reload_shows_the_same_code(app: App) -> None:
+    visitor = Visitor(app)
+    page = await visitor.submit(
+        await visitor.get(start()), "/sign-in/password", email="author@acme.example", password=PASSWORD
+    )
+    code, again = [code_of(await visitor.get(page.location)) for _ in range(2)]
+    assert again == code
+    check_success(await app.post(EXCHANGE, {"code": code, "codeVerifier": VERIFIER}))
+
+
 async def test_a_web_address_is_reached_by_itself(app: App) -> None:
     page = await signed_in(app, WEB)
     [refresh] = page.tree.xpath("//meta[@http-equiv='refresh']/@content")
