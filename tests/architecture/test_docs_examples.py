@@ -57,7 +57,7 @@ def test_the_bodies_on_provider_pages_are_valid() -> None:
 
 
 def test_the_commands_on_the_pages_exist() -> None:
-    names, others = set(), ("journalctl", "#", "install", "mv")  # where it is a user's name
+    names, others = set(), ("journalctl", "#", "install", "mv", "kubectl")  # where it is a user's name
     for page, block in docs_pages.blocks("sh"):
         for command in docs_pages.commands(block):
             command = command.lstrip()

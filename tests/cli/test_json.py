@@ -15,6 +15,8 @@ from tests.support.secret_keys import SECRET_KEY
 PASSWORD = "glacier-pencil-77-mango"
 #: They serve, confirm what was typed, or print one value or lines of JSON.
 WITHOUT = {"serve", "demo", "db upgrade", "license issue", "audit export"}
+WITHOUT |= {f"client {act}" for act in ("suspend", "restore", "end-sessions")}
+WITHOUT |= {f"service-account {act}" for act in ("disable", "enable", "revoke")}
 WITHOUT |= {f"{what} {act}" for what in ("domain", "directory") for act in ("vouch", "release")}
 
 
@@ -32,6 +34,12 @@ def test_every_command_that_prints_data_can_print_json(tmp_path: Path) -> None:
     assert told("admin create", "root", *stdin, given=PASSWORD) == {"id": 1, "name": "root"}
     assert told("user create", *user, "--role", "Viewer", *stdin, given=PASSWORD)["email"] == user[0]
     assert told("user roles", *user, "--role", "Operator")["roles"] == ["Operator"]
+    assert told("client list")[0]["state"] == "active"
+    assert told("user list", *user[1:])[0]["roles"] == ["Operator"]
+    assert told("user end-sessions", *user) == {"sessions": 0}
+    assert told("user deactivate", *user) == {"id": 1}
+    assert told("user restore", *user) == {"id": 1, "link": None}
+    assert told("service-account list", *user[1:]) == []
     assert told("user link", *user)["link"].startswith("http")
     assert told("admin addresses", "127.0.0.1") == {"adminAddresses": "127.0.0.1/32", "environmentAdminAddresses": ""}
     assert len(told("admin reset", "root", "--new-password")["password"]) > 9

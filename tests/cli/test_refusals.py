@@ -57,6 +57,12 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
         ("user", "create", "c@x.example", "--client", "none", "--role", "Viewer", "--password-stdin"),
         "no client has the identifier",
     ),
+    (("client", "suspend", "none"), "no client has the identifier"),
+    (("client", "restore", "initech"), "The client isn't suspended"),
+    (("user", "deactivate", "no@initech.example", *USER[3:]), "client initech has no user no@initech.example"),
+    (("user", "restore", *USER[2:]), "The user isn't deactivated"),
+    (("service-account", "disable", "robot", *USER[3:]), "client initech has no service account robot"),
+    (("service-account", "revoke", *USER[3:], "--", "-abc"), "has no valid API key or client secret -abc"),
     (("admin", "create", "root", "--password-stdin"), "A system admin with this name already exists"),
 ]
 

@@ -39,7 +39,7 @@ def test_it_prints_a_link_that_works_though_the_mail_server_is_gone(tmp_path: Pa
         done(tmp_path, *made, given=f"{DEMO_PASSWORD}\n", **ours)
         assert send(server, "link", {"token": link_for("ada@acme.example")})["purpose"] == "reset"
         for wrong, sentence in (
-            (("nobody@acme.example", "--client", "acme"), "acme has no user nobody@acme.example"),
+            (("nobody@acme.example", "--client", "acme"), "client acme has no user nobody@acme.example"),
             (("admin@acme.example", "--client", "initech"), "no client has the identifier initech"),
         ):
             result = run(tmp_path, "user", "link", *wrong, **ours)

@@ -10,7 +10,7 @@ import getpass
 import signal
 import sys
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import (
@@ -46,6 +46,7 @@ from manifest_auth.text.canonical import when
 from manifest_auth.throttle import throttle
 
 T = TypeVar("T")
+_Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_admin(command: argparse.ArgumentParser) -> None:
@@ -74,17 +75,19 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     limit.set_defaults(run=admin_addresses)
 
 
-def add_client(command: argparse.ArgumentParser) -> None:
-    """Adds the actions of ``client``."""
-    create = command.add_subparsers(required=True, metavar="ACTION").add_parser("create", help="create a client")
+def add_client(command: argparse.ArgumentParser) -> _Actions:
+    """Adds the action that creates a client; returns the actions of ``client``."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="create a client")
     create.add_argument("identifier", help="2 to 63 lowercase letters, digits, and hyphens (not first or last)")
     create.add_argument("--name", help="full name (default: the identifier)")
     add_json(create)
     create.set_defaults(run=client_create)
+    return actions
 
 
-def add_user(command: argparse.ArgumentParser) -> None:
-    """Adds the actions of ``user``."""
+def add_user(command: argparse.ArgumentParser) -> _Actions:
+    """Adds the actions that create and change a user; returns the actions of ``user``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     create = actions.add_parser("create", help="create a user")
     create.add_argument("email")
@@ -120,6 +123,7 @@ def add_user(command: argparse.ArgumentParser) -> None:
     )
     add_json(change)
     change.set_defaults(run=user_roles)
+    return actions
 
 
 def _add_password(command: argparse.ArgumentParser) -> None:
@@ -168,7 +172,7 @@ async def user_create(given: argparse.Namespace) -> None:
         rules = tenants.password_rules(tenants.settings_of(tenant.settings), 0)
         stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
         adding = services.store.of(tenant.id).write(lambda unit: add(unit, CommandLine(services), draft, stored))
-        made = await _record_missing_seat(services, tenant.id, adding)
+        made = await record_missing_seat(services, tenant.id, adding)
     print_result(given, {"id": made.id, "email": given.email}, f"Created user {given.email} (number {made.id}).")
 
 
@@ -179,12 +183,9 @@ async def user_roles(given: argparse.Namespace) -> None:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
         def work(unit: TenantUnit) -> UserWithAccessLink:
-            user = users.find_by_email(unit, given.email)
-            if user is None:
-                raise CommandRefused(f"client {given.client} has no user {given.email}")
-            return set_roles(unit, CommandLine(services), user.id, roles)
+            return set_roles(unit, CommandLine(services), user_named(unit, given).id, roles)
 
-        changed = await _record_missing_seat(services, tenant.id, services.store.of(tenant.id).write(work))
+        changed = await record_missing_seat(services, tenant.id, services.store.of(tenant.id).write(work))
         names = role_names(changed.user.roles)
         lines = [f"User {given.email} now has these roles: {', '.join(names)}."]
         if changed.new_link is not None:
@@ -202,7 +203,7 @@ async def user_link(given: argparse.Namespace) -> None:
         by_password = tenants.settings_of(tenant.settings).password_sign_in
 
         def work(unit: TenantUnit) -> NewLink:
-            user = users.get(unit, _user(unit, given).id, lock=True)
+            user = users.get(unit, user_named(unit, given).id, lock=True)
             purpose = Purpose.RESET if user.password_hash and by_password else Purpose.INVITATION
             return make_link(unit, CommandLine(services), user, purpose, is_returned=True)
 
@@ -222,7 +223,7 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
         def work(unit: TenantUnit) -> FactorResetData:
-            found = _user(unit, given)
+            found = user_named(unit, given)
             if not found.factors:
                 raise CommandRefused(f"{given.email} has no second factor. Nothing was changed.")
             return reset_factors(unit, CommandLine(services), found.id, given.reason)
@@ -236,14 +237,14 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
     )
 
 
-def _user(unit: TenantUnit, given: argparse.Namespace) -> users.User:
+def user_named(unit: TenantUnit, given: argparse.Namespace) -> users.User:
     found = users.find_by_email(unit, given.email)
     if found is None:
-        raise CommandRefused(f"{given.client} has no user {given.email}")
+        raise CommandRefused(f"client {given.client} has no user {given.email}")
     return found
 
 
-async def _record_missing_seat(services: Services, tenant_id: int, act: Awaitable[T]) -> T:
+async def record_missing_seat(services: Services, tenant_id: int, act: Awaitable[T]) -> T:
     """Records that an operation was rejected because no seat was free."""
     try:
         return await act
