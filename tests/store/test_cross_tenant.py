@@ -42,7 +42,8 @@ CROSS_TENANT = {
     "maintenance/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
     "clients/notices.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to
     "maintenance/background_jobs.py": 1,  # rows past their time are dropped, whatever tenant they belong to
-    "providers/providers.py": 2,  # by email domain: an address names no tenant yet; by a bearer's directory
+    "providers/providers.py": 3,  # by email domain, and whether one is listed: an address names no tenant yet; by a
+    # bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
     # By session id, of one or several, by cookie: it names the session, that the tenant. A hash of a secret, and a

@@ -42,6 +42,7 @@ from manifest_auth.providers.providers import (
     get,
     get_by_id,
     list_all,
+    list_domains,
     open_secrets,
     remove,
     replace_secrets,

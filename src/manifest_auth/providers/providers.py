@@ -302,6 +302,11 @@ _BY_DOMAIN = cross_tenant(
     ProviderOption,
     because="an e-mail address is entered before any client is known; its domain names the one client that owns it",
 )
+_LISTED = cross_tenant(
+    select(_D.domain).limit(1),
+    str,
+    because="without a provider that lists a domain, an email address leads nobody to a client",
+)
 _BY_DIRECTORY = cross_tenant(
     select(*(_C[name] for name in Provider._fields))
     .select_from(providers.join(directory_claims, (_K.tenant_id == _C.tenant_id) & (_K.directory == _C.issuer)))
@@ -318,6 +323,11 @@ _BY_DIRECTORY = cross_tenant(
 def find_by_domain(unit: SystemUnit, domain: str) -> list[ProviderOption]:
     """The enabled providers that list a domain, of the client whose claim on it counts."""
     return unit.all(_BY_DOMAIN, domain=domain)
+
+
+def list_domains(unit: SystemUnit) -> bool:
+    """Whether a provider of any client lists an email domain."""
+    return unit.first(_LISTED) is not None
 
 
 def find_by_directory(unit: SystemUnit, kind: str, directory: str, limit: int) -> list[Provider]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from tests.support.accounts import settle
-from tests.support.application import PASSWORD, App
+from tests.support.application import PASSWORD, App, running
 from tests.support.matrix import matrix
 from tests.support.single_sign_on import add_provider
 from tests.support.statements import counted_statements
@@ -69,6 +70,24 @@ async def test_without_a_client_the_address_comes_first(app: App) -> None:
     page = await visitor.submit(page, "/sign-in/password", password=PASSWORD)
     assert page.location == "/account"
     assert await who(visitor) == AUTHOR
+
+
+async def test_email_and_password_are_on_one_page_until_a_provider_lists_a_domain(tmp_path: Path) -> None:
+    async with running(f"sqlite:///{tmp_path / 'store.db'}") as app:
+        visitor = Visitor(app)
+        page = await visitor.submit(
+            await visitor.get("/sign-in"), "/sign-in", email=AUTHOR, password="not-the-password"
+        )
+        assert (page.status, page.problems) == (401, [WRONG])
+        fields = page.form("/sign-in").fields
+        assert (fields["email"], fields["password"]) == (AUTHOR, "")
+        asked = await visitor.follow(await visitor.submit(page, "/sign-in", email=AUTHOR))
+        assert asked.form("/sign-in/password").fields["email"] == AUTHOR
+        page = await visitor.submit(page, "/sign-in", email=AUTHOR, password=PASSWORD)
+        assert (page.location, await who(visitor)) == ("/account", AUTHOR)
+        oidc = {"issuer": "https://idp.example", "clientId": "c", "clientSecret": "s"}
+        await add_provider(app, "globex", oidc=oidc, enabled=False, domains=["globex.example"])
+        assert "password" not in (await Visitor(app).get("/sign-in")).form("/sign-in").fields
 
 
 async def test_the_next_page_depends_on_the_domain_alone(app: App) -> None:

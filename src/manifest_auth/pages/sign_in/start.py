@@ -53,6 +53,10 @@ class EmailForm(msgspec.Struct, frozen=True):
     email: fields.TypedEmail = ""
 
 
+class PasswordForm(EmailForm, frozen=True):
+    password: fields.TypedPassword = ""
+
+
 async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[State, bool]:
     """The state of the sign-in, and whether it had to start again."""
     q = call.fields
@@ -94,16 +98,18 @@ async def _show_start(ctx: RequestContext, call: PageCall[SignInQuery]) -> View 
     return View(view, brand=brands.of_client(tenant))
 
 
-async def _again_start(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
+async def _again_start(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | Answer[None]:
     state = await step.unseal_state(ctx, call.form_cookie, call.fields.s) or State()
     view = await step.view_of(ctx, call, msgspec.structs.replace(state, email=""), None)
     call.here = step.way_address(SIGN_IN, view.s)
     return View(msgspec.structs.replace(view, email=call.fields.email))
 
 
-async def _email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
+async def _email(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | Answer[None]:
     """The next page depends only on the domain, never on whether the account exists."""
     form = call.fields
+    if form.password:
+        return await _sign_in(ctx, call)
     state = await step.unseal_state(ctx, call.form_cookie, form.s)
     if state is None:
         return see_other(step.way_address(SIGN_IN, "old"))
@@ -113,10 +119,6 @@ async def _email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answe
     state = msgspec.structs.replace(state, email=form.email, client=ways_in.client, anew=True)
     path = SIGN_IN if ways_in.client else PASSWORD
     return see_other(step.way_address(path, step.seal_state(ctx, call.form_cookie, state)))
-
-
-class PasswordForm(EmailForm, frozen=True):
-    password: fields.TypedPassword = ""
 
 
 async def _show(ctx: RequestContext, call: PageCall[StateQuery]) -> View | Answer[None]:

@@ -137,17 +137,18 @@ async def view_of(
     ctx: RequestContext, call: PageCall[Any], state: State, tenant: Tenant | None, *, fresh: bool = False
 ) -> SignInView:
     """With a client, all of its sign-in methods on one page. Without a client, the email address first, then the
-    password."""
+    password; both at once where no address can lead to a provider."""
     s = seal_state(ctx, call.form_cookie, state)
     others = seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, email="", client=""))
     passkey = not why_no_passkeys(ctx.services.settings)
     if tenant is None:
+        leads_on = not state.email and await ctx.services.store.read(providers.list_domains)
         return SignInView(
             client="",
             s=s,
             email=state.email,
             fixed=bool(state.email),
-            password=bool(state.email),
+            password=not leads_on,
             passkey=passkey,
             fresh=fresh,
             change=way_address("/sign-in", others),
