@@ -1,4 +1,4 @@
-"""The command line as real processes: help, several web processes, and the secret key that is made once."""
+"""The command line, mostly as real processes: help, several web processes, and the secret key that is made once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import keys_of_a_start
 from manifest_auth.runtime.settings import Settings, load
 from tests.support.application import FAST
-from tests.support.commands import done, environment, run, until
+from tests.support.commands import done, done_here, environment, run, until
 from tests.support.matrix import matrix
 from tests.support.processes import free_port
 from tests.support.programs import COMMAND
@@ -44,7 +44,7 @@ COMMANDS: list[tuple[str, ...]] = [
 
 @matrix("command", COMMANDS, ids=lambda c: " ".join(c) or "top")
 def test_every_command_has_help(tmp_path: Path, command: tuple[str, ...]) -> None:
-    text = done(tmp_path, *command, "--help")
+    text = done_here(tmp_path, *command, "--help")
     assert text.startswith(f"usage: {' '.join(('manifest-auth', *command))}")
     assert "--password " not in text
     assert list(tmp_path.iterdir()) == []

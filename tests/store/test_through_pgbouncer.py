@@ -26,7 +26,7 @@ OTHERWISE = ("retired_meanwhile", "hears_another_one", "through_pgbouncer")
 )
 def test_once_more(folders: tuple[str, ...]) -> None:
     chosen = " and ".join(["postgresql", *(f"not {name}" for name in OTHERWISE)])
-    short = repeated([], ["-m", "not endurance and not release"])
+    short = repeated([], ["-m", "not endurance and not release and not one_store"])
     options = ["-q", "--pgbouncer", "--kind", "all", *short, "-k", chosen, "-W", "ignore"]
     command = [sys.executable, "-m", "pytest", *options, *folders]
     done = subprocess.run(
