@@ -22,12 +22,13 @@ import pytest
 
 from tests.bundle import making
 from tests.bundle.installing import environment, install, installed, upgrade
+from tests.support.rounds import repeated
 from tests.support.rules import rule
 from tools.bundle import archive
 
 pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance]
 
-MOMENTS = 20
+MOMENTS = repeated(20, 12)  # after each fourth it is run to its end
 PLACES = ("nothing", "begun", "environment", "installed", "told its files")
 
 
@@ -83,7 +84,7 @@ def _tree(folder: Path) -> dict[str, tuple[int, int]]:
 
 @rule("BUNDLE")
 @pytest.mark.timeout(400)
-def test_killed_at_twenty_moments_and_run_again(scratch: Path) -> None:
+def test_killed_at_many_moments_and_run_again(scratch: Path) -> None:
     old, new = _small(scratch / "old", "1.0"), _small(scratch / "new", "2.0")
     prefix = scratch / "prefix"
     options = ("--prefix", str(prefix), "--unsigned")

@@ -24,7 +24,7 @@ from tests.kills.victim import Victim
 from tests.support.postgres import Databases
 from tests.support.rounds import repeated
 
-PAUSE_S = repeated(0.1, 0.25)  # of each client of the crowd
+PAUSE_S = repeated(0.1, 0.5)  # of each client of the crowd
 #: After the longest time that a fault can take.
 SLACK_S = 60.0
 QUIET_S = 2.0  # before each fault

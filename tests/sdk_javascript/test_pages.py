@@ -14,7 +14,7 @@ from tests.sdk_javascript.pages import EMAIL, Place, place
 from tests.support.rounds import repeated
 
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.endurance, pytest.mark.timeout(400)]
-TABS, EXPIRIES = 6, repeated(50, 15)
+TABS, EXPIRIES = 6, repeated(50, 6)
 REFRESH = "calls['/api/client/auth/refresh'] ?? 0"
 #: Messages of other tabs are handed on 300 milliseconds later.
 LATE = """void (window.BroadcastChannel = class extends BroadcastChannel {
