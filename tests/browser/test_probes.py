@@ -16,8 +16,8 @@ from tests.support.rounds import repeated
 
 pytestmark = pytest.mark.needs("node", "npm")
 
-#: The first state of each route, by part: before a release all of them, otherwise two, since each page has the same policy
-#: (``tests/http/pages/test_frame.py``).
+#: The first state of each route, by part. Before a release all of them are tried, otherwise two: each page has the same
+#: policy (``tests/http/pages/test_frame.py``).
 _FIRST = {name: {route_of(state): state for state in reversed(part.states)} for name, part in PARTS.items()}
 #: The page of which all probes are tried in ./dev test as well.
 _SHORT = _FIRST["sign-in"].pop("GET /sign-in")
