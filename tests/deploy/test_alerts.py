@@ -122,6 +122,11 @@ CASES: dict[str, Case] = {
         {"manifest_last_backup_timestamp_seconds": f"{-_DAY}+0x90"},
         62,
     ),
+    "ManifestAuthDiskLow": Case(
+        {'manifest_disk_free_bytes{instance="i"}': "1000000000+0x90"},
+        {'manifest_disk_free_bytes{instance="i"}': "2000000000+0x90"},
+        labels={"instance": "i"},
+    ),
     "ManifestAuthLicenceEnds": Case(_licence("valid", 29), _licence("valid", 31)),
     "ManifestAuthLicenceGrace": Case(_licence("grace", -3), _licence("valid", 29)),
     "ManifestAuthLicenceMissing": Case(

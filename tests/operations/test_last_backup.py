@@ -171,6 +171,8 @@ async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
     assert app.services.metrics.registry.get_sample_value(name) == app.clock.ms / 1000
     status = (await app.get(STATUS, token=await app.admin_token())).data
     assert status["lastBackupAt"] == status["now"]
+    await background_jobs.update_disk_metric(app.services)
+    assert (app.services.metrics.registry.get_sample_value("manifest_disk_free_bytes") or 0) > 2**20
 
 
 def test_on_postgresql_it_is_noted_by_hand_and_not_on_a_standby(

@@ -142,7 +142,7 @@ async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pyte
         return next(rounds)
 
     monkeypatch.setattr(background_jobs, "sweep_expired", swept)
-    monkeypatch.setattr(background_jobs, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(background_jobs, "asyncio", SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread))
     with pytest.raises(asyncio.CancelledError):
         await background_jobs.run(app.services)
     assert slept == [background_jobs.EVERY_S, background_jobs.GO_ON_S, background_jobs.EVERY_S]

@@ -26,7 +26,7 @@ _NODE = "nodejs npm"
 _MONO = "mono-mcs mono-runtime libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil"
 #: By program, the packages where they have another name.
 _PACKAGES = {
-    **dict.fromkeys(("bash", "chromium", "curl", "git", "iptables", "jq", "nsd", "oathtool", "openssl"), ""),
+    **dict.fromkeys(("bash", "chromium", "curl", "git", "gpg", "iptables", "jq", "nsd", "oathtool", "openssl"), ""),
     **dict.fromkeys(("strace", "unbound"), ""),
     "gcc": "gcc libc6-dev python3-dev",
     "ip": "iproute2",

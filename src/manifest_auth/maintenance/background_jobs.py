@@ -7,6 +7,7 @@ files.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
@@ -18,6 +19,7 @@ from manifest_auth.accounts.shared_devices import UNUSED_MS
 from manifest_auth.clients import notices
 from manifest_auth.clients.client_lifecycle import sweep_clients
 from manifest_auth.maintenance import files_place, last_backup, licence_watch
+from manifest_auth.maintenance.doctor.storage import disks
 from manifest_auth.runtime.files import drop_older, upload_folder
 from manifest_auth.runtime.metrics import Swept
 from manifest_auth.services import Services
@@ -169,6 +171,13 @@ async def update_backup_metric(services: Services) -> None:
     services.metrics.backed_up(await last_backup.read_time(services.store) or 0)
 
 
+async def update_disk_metric(services: Services) -> None:
+    """Updates the metric of free disk space. A disk that can't be read is left out."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: there is none
+        found = await asyncio.to_thread(disks, services.settings)
+        services.metrics.disk(min(free for _, _, free in found) * 2**20)
+
+
 async def sample_load(services: Services) -> None:
     """Stores a sample of this process's activity, for the charts of system admins."""
     waiting = await services.store.read(mail_queue.not_accepted)
@@ -185,6 +194,7 @@ async def run(services: Services) -> None:
             services.sealer.reload()
             await licence_watch.watch(services)
             await update_backup_metric(services)
+            await update_disk_metric(services)
             await sample_load(services)
             if turn == 1:
                 await files_place.keep(services.store, services.files, services.log)

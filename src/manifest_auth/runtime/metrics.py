@@ -446,6 +446,9 @@ class Metrics:
         self._backup = self._gauge(
             "manifest_last_backup_timestamp_seconds", "Time of the last recorded backup; 0 if there is none", _NEWEST
         )
+        self._disk = self._gauge(
+            "manifest_disk_free_bytes", "Free space on the fullest of the disks that the server writes to", "livemin"
+        )
         self._license: tuple[Gauge, Gauge, Gauge] | None = None
         self._attempts = [0, 0]  # that failed, that succeeded
         self.samples: deque[LoadSample] = deque(maxlen=_SAMPLES)
@@ -519,6 +522,10 @@ class Metrics:
     def backed_up(self, at_ms: int) -> None:
         """Sets the time of the last backup, milliseconds; 0 when none is recorded."""
         self._backup.set(at_ms / 1000)
+
+    def disk(self, free: int) -> None:
+        """Sets the free space on the fullest disk, bytes."""
+        self._disk.set(free)
 
     def license(self, state: str, days_left: float, seats: Mapping[str, tuple[int, int]]) -> None:
         """Sets the license's state, the days until its expiry (negative in its grace time), and the seats of each type:
