@@ -1,7 +1,8 @@
-"""Keeps a sign-in method for a client's Admins: a password, a passkey that replaces it, or a provider that can sign
-them in. Without this rule, a User Admin could lock out every Admin, and an Admin could do so by mistake. System admins
-and the command line are exempt. They can restore access, and they must be able to stop a compromised provider
-immediately."""
+"""Keeps a sign-in method for a client's Admins: a password, a passkey that replaces it, or a provider.
+
+Without this rule, a User Admin could lock out every Admin, and an Admin could do so by mistake. System admins and the
+command line are exempt. They can restore access, and they must be able to stop a compromised provider immediately.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Checks whether all nodes store uploaded files in the same place, with a small file there. The database has its key.
-Only a server creates it, because a command might run in a shell with other settings."""
+"""Checks whether all nodes store uploaded files in the same place, with a small file there.
+
+The database has its key. Only a server creates it, because a command might run in a shell with other settings.
+"""
 
 from __future__ import annotations
 

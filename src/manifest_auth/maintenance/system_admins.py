@@ -1,5 +1,4 @@
-"""Creates system admins and sets their passwords, which are hashed before the transaction and random if none is
-chosen."""
+"""Creates system admins and sets their passwords, hashed before the transaction, and random by default."""
 
 from __future__ import annotations
 

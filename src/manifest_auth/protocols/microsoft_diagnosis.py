@@ -1,6 +1,8 @@
-"""``provider test`` for Microsoft: checks a directory, an application, an environment and Graph; findings are
-sentences. No user signs in, so all requests lack a user's token and Microsoft rejects them. The kind of error is the
-finding. Changes nothing."""
+"""``provider test`` for Microsoft: checks a directory, an application, an environment, and Graph.
+
+Findings are sentences. No user signs in, so all requests lack a user's token and Microsoft rejects them. The kind of
+error is the finding. Changes nothing.
+"""
 
 from __future__ import annotations
 

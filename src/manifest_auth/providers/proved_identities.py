@@ -1,7 +1,9 @@
-"""Verified identities of a user, which stay when the others are unlinked. An identity is verified if its provider is
-enabled, was last saved by an Admin, and confirmed the user's current address in a domain that the client verified, or
-if an Admin confirmed the identity. A used invitation or consent verifies nothing, because an attacker might have used
-the link or the session."""
+"""Verified identities of a user, which stay when the others are unlinked.
+
+An identity is verified if its provider is enabled, was last saved by an Admin, and confirmed the user's current address
+in a domain that the client verified, or if an Admin confirmed the identity. A used invitation or consent verifies
+nothing, because an attacker might have used the link or the session.
+"""
 
 from __future__ import annotations
 

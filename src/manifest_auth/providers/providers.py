@@ -1,5 +1,4 @@
-"""Identity providers of a tenant: created, looked up by name, domain or directory, changed, turned on or off,
-deleted."""
+"""Identity providers of a tenant: their rows, and lookups by name, domain, or directory."""
 
 from __future__ import annotations
 

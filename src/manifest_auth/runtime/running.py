@@ -1,5 +1,7 @@
-"""Notes of the settings of running servers with a data folder, so that ``doctor`` can report differences. A server
-keeps a note while it runs, with a MAC of each setting, from which nobody can read the value."""
+"""Notes of the settings of running servers with a data folder, so that ``doctor`` can report differences.
+
+A server keeps a note while it runs, with a MAC of each setting, from which nobody can read the value.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Sessions of devices: with limited roles, a fixed end, and no cookie. Programs that don't know the limit read the end
-from another column, in which these sessions have ended."""
+"""Sessions of devices: with limited roles, a fixed end, and no cookie.
+
+Programs that don't know the limit read the end from another column, in which these sessions have ended.
+"""
 
 from __future__ import annotations
 

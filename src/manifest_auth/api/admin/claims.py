@@ -1,5 +1,4 @@
-"""Routes for the claims of clients: email domains, Microsoft directories and their verification, and names of
-providers."""
+"""Routes for what clients claim: email domains, Microsoft directories, and names of providers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""``/account/profile``, ``…/email``, ``…/language``, ``…/password``, ``…/badge``: what users can change about
-themselves."""
+"""``/account/profile``, ``…/email``, ``…/language``, ``…/password``, ``…/badge``: users change their own data."""
 
 from __future__ import annotations
 

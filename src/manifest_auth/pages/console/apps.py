@@ -1,5 +1,4 @@
-"""``/console/apps``: apps that sign users in through this server, with their secrets and the users who granted them
-access."""
+"""``/console/apps``: apps that sign users in through this server, their secrets, and their users."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""``provider test`` for OpenID Connect: checks a provider and this server's registration there; findings are
-sentences."""
+"""``provider test`` for OpenID Connect: checks a provider and this server's registration there, in sentences."""
 
 from __future__ import annotations
 

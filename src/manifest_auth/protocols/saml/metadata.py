@@ -1,5 +1,4 @@
-"""SAML metadata and X.509 certificates of providers, and what this server sends them: its metadata, and
-AuthnRequests."""
+"""SAML metadata and X.509 certificates of providers, and the metadata and AuthnRequests of this server."""
 
 from __future__ import annotations
 

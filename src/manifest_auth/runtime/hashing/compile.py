@@ -1,5 +1,4 @@
-"""``python -m manifest_auth.runtime.hashing.compile``: creates an Argon2 build for this processor, in addition to the
-wheel.
+"""``python -m manifest_auth.runtime.hashing.compile``: creates an Argon2 build for this processor.
 
 The wheel from PyPI is made for any x86-64 and does not use wide registers; the same source compiled here computes about
 twice as many hashes a second. It needs a C compiler and Python's headers; with ``--zig`` a compiler comes from PyPI
