@@ -33,7 +33,7 @@ class Installation:
             stop(server)
 
 
-HS256 = pytest.param("HS256", marks=pytest.mark.endurance)
+HS256 = pytest.param("HS256", marks=[pytest.mark.endurance, pytest.mark.one_store])
 #: HS256 keys are not published, and its tokens do not name their key.
 ONLY_ES256 = pytest.mark.parametrize("installation", ["ES256"], indirect=True, scope="module")
 

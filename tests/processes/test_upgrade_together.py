@@ -33,7 +33,7 @@ from tests.support.stores import schema_number
 
 KINDS = ["sqlite", "postgresql"]
 SERVE = ("serve", "--port", "PORT")
-COUNTS = [2, pytest.param(5, marks=pytest.mark.endurance)]
+COUNTS = [2, pytest.param(5, marks=pytest.mark.release)]
 HALF_WAY = """
 import asyncio, sys, time
 from alembic import command
