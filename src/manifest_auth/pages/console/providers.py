@@ -273,7 +273,7 @@ async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View
 
 async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
     rules = found.provider.rules
-    if not found.has_rules:
+    if not (found.has_rules or head.is_on):
         claimed, others = await ctx.store.read(lambda unit: (_claimed(unit), providers.list_all(unit)))
         rules = provider_views.suggested(rules, claimed, [domain for one in others for domain in one.rules.domains])
     form = provider_views.rules_form(rules, found.group)

@@ -379,6 +379,8 @@ async def test_who_gets_in_begins_with_the_own_domains_that_no_other_provider_ha
     other = await wizard(app, name(), admin)
     await other.make_oidc(op)
     assert (await other.step("rules")).tree.xpath(ticked) == ["everyone.Viewer"]
+    await other.act("switch-on", await other.step("live"))
+    assert (await other.step("rules")).tree.xpath(ticked) == [], "a provider that is on shows only what is saved"
 
 
 @matrix("claimed", [True, False])
