@@ -116,6 +116,9 @@ CASES: dict[str, Case] = {
         _sign_ins("0+30x90", "0+5x90"), _sign_ins("0+30x90", "0+30x90"), labels={"method": "saml"}
     ),
     "ManifestAuthProviderUnreachable": Case({_UNREACHABLE: "0+6x90"}, {_UNREACHABLE: "0+1x90"}),
+    "ManifestAuthProviderProblem": Case(
+        {"manifest_provider_problems": "2+0x90"}, {"manifest_provider_problems": "0+0x90"}
+    ),
     "ManifestAuthMailFails": Case({_MAILS: "0+1x90"}, {_MAILS: "0+0x50 1+0x40"}),
     "ManifestAuthBackupOld": Case(  # the time of promtool begins at 0
         {"manifest_last_backup_timestamp_seconds": f"{-2 * _DAY}+0x90"},

@@ -37,7 +37,7 @@ CROSS_TENANT = {
     "work/files.py": 2,
     "maintenance/installation_state.py": 2,  # a system admin is told how many users and sessions there are
     "clients/daily_figures.py": 1,  # events of every client are counted, one client after another
-    "clients/providers/daily_checks.py": 1,  # providers of all clients are checked once a day
+    "clients/providers/daily_checks.py": 2,  # providers of all clients are checked once a day
     "clients/domain_checks.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "maintenance/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
     "clients/notices.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to

@@ -97,6 +97,12 @@ async def check_providers(app: App) -> int:
     return await daily_checks.check_due(app.services)
 
 
+async def provider_problems(app: App) -> float | None:
+    """The metric of problems that the last checks found."""
+    await daily_checks.update_metric(app.services)
+    return app.services.metrics.registry.get_sample_value("manifest_provider_problems")
+
+
 async def check_domains(app: App) -> int:
     """Looks at the records that are due; how many that were."""
     return await domain_checks.check_due(app.services)

@@ -449,6 +449,11 @@ class Metrics:
         self._disk = self._gauge(
             "manifest_disk_free_bytes", "Free space on the fullest of the disks that the server writes to", "livemin"
         )
+        self._problems = self._gauge(
+            "manifest_provider_problems",
+            "Identity providers that are turned on and whose last daily check found a problem",
+            _NEWEST,
+        )
         self._license: tuple[Gauge, Gauge, Gauge] | None = None
         self._attempts = [0, 0]  # that failed, that succeeded
         self.samples: deque[LoadSample] = deque(maxlen=_SAMPLES)
@@ -526,6 +531,10 @@ class Metrics:
     def disk(self, free: int) -> None:
         """Sets the free space on the fullest disk, bytes."""
         self._disk.set(free)
+
+    def provider_problems(self, count: int) -> None:
+        """Sets the number of identity providers with a problem."""
+        self._problems.set(count)
 
     def license(self, state: str, days_left: float, seats: Mapping[str, tuple[int, int]]) -> None:
         """Sets the license's state, the days until its expiry (negative in its grace time), and the seats of each type:

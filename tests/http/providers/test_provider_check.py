@@ -165,6 +165,18 @@ async def test_what_is_wrong_with_a_certificate_is_said(
         assert (await findings_of(admin))[0]
 
 
+async def test_a_last_certificate_that_expires_within_a_week_is_bad(app: App, admin: Editor, op: Op) -> None:
+    ending, later = (aged(app, *days).certificate_pem for days in ((-400, 6), (1, 400)))
+    await saml(admin, aged(app, -400, 6), f"{op.base}/sso")
+    works, said = await findings_of(admin)
+    assert (works, [text.partition(" after ")[0] for text in said["bad"]]) == (
+        False,
+        ["No pinned certificate is valid"],
+    )
+    check_success(await admin.send("PATCH", "/idp", {"saml": {"certificates": [ending, later]}}))
+    assert (await findings_of(admin))[0]
+
+
 SIGN_ON = {
     "a redirect to a login page": (Answer(302, {"Location": "https://login.example/"}), "ok", "sign-on URL responds"),
     "a page that wants more": (Answer(400), "ok", "returns status 400"),

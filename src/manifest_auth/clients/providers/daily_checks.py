@@ -55,6 +55,14 @@ _DUE = cross_tenant(
     .limit(_MOST),
     because="providers of all clients are checked once a day",
 )
+_PROBLEMS = cross_tenant(
+    select(func.count())
+    .select_from(provider_checks)
+    .join(providers_table, and_(_C.tenant_id == _P.tenant_id, _C.provider_id == _P.id))
+    .where(_P.disabled_at.is_(None), _C.level == "bad", _C.checked_at >= _P.changed_at),
+    int,
+    because="the metric counts problems of all clients",
+)
 _TAKE = tenant_scoped(
     upsert(provider_checks)
     .values(provider_id=bindparam("provider_id"), checked_at=_NOW, level="unknown", problem=str(_NOT_ENDED))
@@ -82,10 +90,16 @@ async def run(services: Services) -> None:
         await asyncio.sleep(EVERY_S)
         try:
             await check_due(services)
+            await update_metric(services)
         except StoreUnavailable as error:
             services.log.info("provider_checks_failed", error=str(error))
         except Exception:
             services.log.exception("provider_checks_failed")
+
+
+async def update_metric(services: Services) -> None:
+    """Updates the metric of problems that the last checks found. Raises StoreUnavailable."""
+    services.metrics.provider_problems(await services.store.read(lambda unit: unit.one(_PROBLEMS)))
 
 
 async def check_due(services: Services) -> int:

@@ -34,7 +34,7 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
-_SOON_MS = 30 * 86_400_000
+_SOON_MS, _URGENT_MS = 30 * 86_400_000, 7 * 86_400_000
 _METADATA = Annotated[
     str, Meta(max_length=512 * 1024, description="The provider's metadata document (XML). Other members override it.")
 ]
@@ -153,12 +153,13 @@ def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
 def _certificates(ctx: RequestContext, settings: SamlSettings) -> Iterator[Finding]:
     from manifest_auth.protocols import saml
 
-    usable, accepts_expired = False, settings.expired_certificates == "accept"
+    usable, last, accepts_expired = False, 0, settings.expired_certificates == "accept"
     for text in settings.certificates:
         fact = saml.certificate_facts(base64.b64decode(text))
         is_over, is_early, soon = fact.not_after <= ctx.now, fact.not_before > ctx.now, ctx.now + _SOON_MS
         of = {"name": f"{fact.subject} ({fact.fingerprint[:16]}…)", "end": when(fact.not_after)[:10]}
         usable = usable or (accepts_expired if is_over else not is_early)
+        last = max(last, fact.not_after)
         if is_over and accepts_expired:
             told = _("Certificate %(name)s expired on %(end)s: still accepted, because of expiredCertificates", **of)
         elif is_over:
@@ -172,6 +173,9 @@ def _certificates(ctx: RequestContext, settings: SamlSettings) -> Iterator[Findi
         yield Finding("note" if is_early or fact.not_after < soon else "ok", told)
     if not usable:
         yield Finding("bad", _("No pinned certificate is valid today, so every response is rejected"))
+    elif not accepts_expired and last < ctx.now + _URGENT_MS:
+        end = when(last)[:10]
+        yield Finding("bad", _("No pinned certificate is valid after %(end)s. Pin its successor now", end=end))
 
 
 async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -> Finding:

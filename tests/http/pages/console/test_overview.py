@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
-from tests.support.background_jobs import check_providers, days_later
+from tests.support.background_jobs import check_providers, days_later, provider_problems
 from tests.support.directory_claims import directories_released, directory
 from tests.support.domain_claims import claimed, proved, release_all
 from tests.support.name_servers import NameServer, txt
@@ -134,11 +134,14 @@ async def test_each_provider_is_checked_once_a_day_and_what_was_found_is_told(ap
     assert await check_providers(app) == 0
     page = await overview(app, email)
     assert "Globex ID has a problem" in page.text
+    problems = await provider_problems(app) or 0
+    assert problems > 0
     saved = await app.send(
         "PATCH", "/api/admin/clients/globex/providers/checked", {"displayName": "New ID"}, token=await app.admin_token()
     )
     assert saved.status == 200
     assert "has a problem" not in (await overview(app, email)).text  # what was checked is there no more
+    assert await provider_problems(app) == problems - 1
     del op.answers["discovery"]
     app.clock.advance(86_400 + 60)
     assert await check_providers(app) > 0
