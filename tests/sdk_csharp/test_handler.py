@@ -16,7 +16,7 @@ from tests.architecture.links import ROOT
 from tests.interop.providers.install import program
 from tests.support.server import DEMO_PASSWORD, served
 
-pytestmark = [pytest.mark.needs("mcs", "mono"), pytest.mark.endurance]
+pytestmark = [pytest.mark.needs("mcs", "mono"), pytest.mark.endurance, pytest.mark.one_store]
 SAMPLE = ROOT / "sdk" / "csharp" / "ManifestAuthHandler.cs"
 PAGE = ROOT / "docs" / "sdk-csharp.md"
 HEADSETS = ROOT / "docs" / "devices.md"

@@ -38,6 +38,7 @@ def test_tokens_are_verified_by_the_keys_of_a_server_that_has_some(tmp_path: Pat
 
 
 @pytest.mark.endurance
+@pytest.mark.one_store
 @pytest.mark.timeout(600)
 def test_hundreds_of_rotations_by_five_processes_and_many_kills(server: dict[str, str]) -> None:
     given = {"SDK_ROTATIONS": repeated("1000", "200"), "SDK_KILLS": repeated("50", "10"), **server}

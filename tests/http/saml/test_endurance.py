@@ -59,6 +59,7 @@ async def test_what_is_still_under_way_is_not_swept_away(app: App) -> None:
     check_no_one_got_in(await okta.call(used))  # it lives until 2100, and so long is it remembered
 
 
+@pytest.mark.one_store
 @pytest.mark.timeout(300)
 async def test_memory_does_not_grow_with_the_number_of_sign_ins(app: App) -> None:
     """One response has about 8 KiB, its tree five times as much: a leak of either would be a few MiB here."""
