@@ -1,7 +1,7 @@
 """``python -m bench.commits ADDRESS CONNECTIONS SECONDS``: durable commits of one changed row per second, as JSON.
 
 SQLite: one after the other, WAL and ``synchronous=FULL`` as the store has them, in a file beside the store's.
-PostgreSQL: asyncpg, so many connections of one process, one statement each time.
+PostgreSQL: asyncpg, this many connections of one process, one statement each time.
 """
 
 from __future__ import annotations

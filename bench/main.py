@@ -51,7 +51,7 @@ def main() -> int:
     busy: list[float] = []
     with tempfile.TemporaryDirectory(prefix="manifest-auth-bench-", dir=given.work, ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        folder.chmod(0o755)  # PostgreSQL runs as a user of its own
+        folder.chmod(0o755)  # PostgreSQL runs as its own user
         if machine.is_in_memory(folder):
             say(f"! {folder} is in memory: figures that commit say nothing there; choose another --work")
         try:

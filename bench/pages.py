@@ -90,7 +90,7 @@ class Browser:
             return ""
 
     def submit(self, path: str, action: str, **typed: str) -> None:
-        """The form of a page that posts to ``action``. Raises Broken where it is rejected."""
+        """The form of a page that posts to ``action``. Raises Broken if it is rejected."""
         page: Any = html.fromstring(self.get(path))
         [form] = page.xpath(f"//form[@action='{action}']")
         fields = {each.get("name"): each.get("value", "") for each in form.xpath(".//input")}

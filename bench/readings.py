@@ -47,7 +47,7 @@ def in_turn(title: str, slices: Mapping[str, Callable[[], Reading]], rounds: int
 
 
 def limit(module: str, *arguments: str) -> Reading:
-    """A limit, measured by a process of its own that prints a reading as JSON."""
+    """A limit, measured by its own process that prints a reading as JSON."""
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

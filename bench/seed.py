@@ -2,9 +2,9 @@
 the store that the settings name.
 
 All users have one password and one hash of it, so that this takes one hash, not one for each of them. ``--strict``
-makes the client's refresh tokens single-use (``strict``). ``--sessions``: so many more users with an open session each,
-whose access tokens are written to FILE, one on a line. ``--app``: an app, whose id and secret are written to FILE.
-Settings: ``MANIFEST_…``, as for the server.
+makes the client's refresh tokens single-use (``strict``). ``--sessions``: this many more users with an open session
+each, whose access tokens are written to FILE, one on a line. ``--app``: an app, whose id and secret are written to
+FILE. Settings: ``MANIFEST_…``, as for the server.
 """
 
 from __future__ import annotations

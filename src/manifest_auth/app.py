@@ -38,7 +38,7 @@ from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sign_in.apps import logout
 from manifest_auth.sign_in.passkeys import ceremonies
 
-#: All routes of the API, in the order of ``/openapi.json`` and ``/docs/api``; pages have a list of their own.
+#: All routes of the API, in the order of ``/openapi.json`` and ``/docs/api``; pages have their own list.
 ROUTES = (
     *auth.ROUTES,
     *identities.SIGN_IN_ROUTES,

@@ -14,7 +14,7 @@ def test_docs_descriptions_and_docstrings_are_clean() -> None:
 
 
 def test_every_named_file_exists() -> None:
-    named = [*words.COVERED, *words.LEFT_OUT, *words.DOCSTRINGS, *words.ALLOWED]
+    named = [*words.COVERED, *words.LONG_PAGES, *words.DOCSTRINGS, *words.ALLOWED]
     assert [name for name in named if not (words.ROOT / name).exists()] == []
 
 
@@ -41,6 +41,22 @@ def test_a_long_sentence_is_found_outside_tables(tmp_path: Path, monkeypatch: py
         f"# {long} x\n\n| {long} x |\n\n{long}:\nx.\n\n- {long}. x\n- {long}\n  x\n"
     )
     assert [*words.long_sentences(page)] == [f"page.md:9: 26 words: {long[:60]}…"]
+
+
+def test_a_phrase_is_found_in_docstrings_and_comments_and_not_in_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "ROOT", tmp_path)
+    monkeypatch.setattr(words, "sources", lambda folder: [f"{folder}.py"])
+    (tmp_path / "src.py").write_text(
+        # read anew\n\n\ndef f():\n    """It may not."""\n'
+        '"""Sent by e-mail; ``anew``, accounts/anew."""\nanew = "anew"
+    )
+    assert [*words.code_phrases("src")] == [
+        "src.py:1: 'e-mail': write email",
+        "src.py:5: 'may not': write must not, might not",
+        "src.py:2: 'anew': write again",
+    ]
 
 
 def test_a_docstring_that_opens_like_a_question_is_found() -> None:

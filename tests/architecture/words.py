@@ -1,4 +1,4 @@
-"""Check of words: banned phrases and long sentences of docs, descriptions, and pages; openings of docstrings.
+"""Check of words: banned phrases and long sentences of docs, descriptions, and pages; docstrings and comments.
 
 ``python -m tests.architecture.words`` prints each finding with its file and line. What stands in code is not read:
 names of routes, members and codes stay as they are on the wire.
@@ -11,6 +11,7 @@ import io
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +33,8 @@ COVERED = (
     "src/manifest_auth/api/graphql/schema.graphql",
     "src/manifest_auth/runtime/settings/values.py",
 )
-#: Pages that record the past.
-LEFT_OUT = ("docs/decisions/",)
+#: Pages whose sentences can be longer.
+LONG_PAGES = ("docs/decisions/",)
 #: Folders whose docstrings begin with a noun or a verb.
 DOCSTRINGS = ("src", "sdk", "tests", "tools", "bench")
 LONGEST = 25  # words of a sentence of docs
@@ -91,9 +92,27 @@ PHRASES = {
     r"the people who run this server": "operator, system admin",
     r"return values?|our (values|application|certificate|clock)": "the server's",
 }
+#: Phrases of docstrings and comments, and what to write in their place. Names in code are not read.
+CODE_PHRASES = {
+    r"e-mails?": "email",
+    r"licences?": "license",
+    r"organisations?": "organization",
+    r"colou?red|colours?": "color",
+    r"behaviours?": "behavior",
+    r"enrols?|enrolments?": "enroll, enrollment",
+    r"afterwards": "afterward",
+    r"anew": "again",
+    r"meanwhile": "in the meantime",
+    r"may not": "must not, might not",
+    r"switch(es|ed|ing)? (on|off)": "turn on, turn off",
+    r"letter by letter": "exactly",
+    r"prove again|proved? anew": "re-authenticate",
+}
 #: File: what it says in its plain English meaning, or quotes.
 ALLOWED: dict[str, set[str]] = {}
 _PHRASE = re.compile(rf"\b({'|'.join(f'(?:{pattern})' for pattern in PHRASES)})\b", re.IGNORECASE)
+_CODE_PHRASE = re.compile(rf"\b({'|'.join(f'(?:{pattern})' for pattern in CODE_PHRASES)})\b", re.IGNORECASE)
+_QUOTED = re.compile(r"``.*?``|`[^`\n]*`|\"[^\"\n]*\"|https?://\S+|[\w./-]*/[\w./-]*", re.DOTALL)
 OPENING = re.compile(r'^\s*"""(What|Which|Who|Whose|Whom|How|Where)\b.*', re.MULTILINE)
 _FENCE = re.compile(r"^( *)(```|~~~).*?^\1\2\s*$", re.MULTILINE | re.DOTALL)
 _NOT_PROSE = re.compile(r"<!--.*?-->|`[^`]*`|(?<=\])\([^)]*\)|\*[^*\n]+\*|<https?:[^>]*>|\"[^\"\n]*\"", re.DOTALL)
@@ -104,7 +123,7 @@ def covered() -> list[Path]:
     """The files under version control whose sentences are checked."""
     names = [path.relative_to(ROOT).as_posix() for path in links.pages()]
     names += [name for name in COVERED if not name.endswith((".md", "/"))]
-    return [ROOT / name for name in names if name.startswith(COVERED) and not name.startswith(LEFT_OUT)]
+    return [ROOT / name for name in names if name.startswith(COVERED)]
 
 
 def prose(text: str) -> str:
@@ -120,10 +139,11 @@ def phrases(path: Path) -> Iterator[str]:
     for number, line in _lines(path):
         for found in _PHRASE.findall(line):
             if found[0].lower() not in allowed and not found[0].isupper():  # names of rules
-                instead = next(
-                    use for pattern, use in PHRASES.items() if re.fullmatch(pattern, found[0], re.IGNORECASE)
-                )
-                yield f"{path.relative_to(ROOT)}:{number}: {found[0]!r}: write {instead}"
+                yield f"{path.relative_to(ROOT)}:{number}: {found[0]!r}: write {_instead(found[0], PHRASES)}"
+
+
+def _instead(found: str, phrases: dict[str, str]) -> str:
+    return next(use for pattern, use in phrases.items() if re.fullmatch(pattern, found, re.IGNORECASE))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -175,26 +195,50 @@ def messages() -> Iterator[str]:
                     yield f"{places}: {words} words: {sentence[:60]}…"
 
 
-def openings(folder: str) -> Iterator[str]:
-    """The docstrings of a folder that begin like a question."""
+def sources(folder: str) -> Iterator[str]:
+    """The Python files of a folder under version control, by name."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--", f"{folder}/*.py"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists():
-            for found in OPENING.finditer(text := (ROOT / name).read_text("utf-8")):
-                number = text.count("\n", 0, found.start(1)) + 1
-                yield f"{name}:{number}: begin with a noun or a verb: {found[0].strip()}"
+    yield from (name for name in listed.stdout.split("\0") if name and (ROOT / name).exists())
+
+
+def openings(folder: str) -> Iterator[str]:
+    """The docstrings of a folder that begin like a question."""
+    for name in sources(folder):
+        for found in OPENING.finditer(text := (ROOT / name).read_text("utf-8")):
+            number = text.count("\n", 0, found.start(1)) + 1
+            yield f"{name}:{number}: begin with a noun or a verb: {found[0].strip()}"
+
+
+def code_phrases(folder: str) -> Iterator[str]:
+    """The banned phrases in docstrings and comments of a folder."""
+    for name in sources(folder):
+        text = (ROOT / name).read_text("utf-8")
+        for number, words in _descriptions(text):
+            for found, *_rest in _CODE_PHRASE.findall(words):
+                yield f"{name}:{number}: {found!r}: write {_instead(found, CODE_PHRASES)}"
+
+
+def _descriptions(text: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if described := ast.get_docstring(node):
+                yield getattr(node, "lineno", 1), _QUOTED.sub("X", described)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], _QUOTED.sub("X", token.string)
 
 
 def findings() -> Iterator[str]:
     for path in covered():
         yield from phrases(path)
-        if path.suffix == ".md":
+        if path.suffix == ".md" and not path.relative_to(ROOT).as_posix().startswith(LONG_PAGES):
             yield from long_sentences(path)
     yield from messages()
     for folder in DOCSTRINGS:
         yield from openings(folder)
+        yield from code_phrases(folder)
 
 
 def main() -> int:

@@ -29,7 +29,7 @@ class Chain:
     number: int
 
     async def grow(self, events: int, at: int = 1_000, event: Event = Event.SIGNED_IN) -> None:
-        """Records so many events, each a second later than the one before."""
+        """Records this many events, each a second later than the one before."""
 
         def work(unit: TenantUnit) -> None:
             for step in range(events):
@@ -79,7 +79,7 @@ class Chain:
 
 
 async def begun(store: Store, url: str, number: int, events: int = 9) -> Chain:
-    """A chain of so many events."""
+    """A chain of this many events."""
     made = Chain(store, url, number)
     await made.begin()
     await made.grow(events - 1, at=2_000)

@@ -30,7 +30,7 @@ CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
 
 @dataclass
 class Story:
-    """A client of its own, the system admin, and the events that were found so far."""
+    """Its own client, the system admin, and the events that were found so far."""
 
     app: App
     root: SystemAdmin

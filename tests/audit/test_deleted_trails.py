@@ -27,7 +27,7 @@ EVERYTHING = ("audit_events", "audit_heads", "audit_anchors")
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of its own for each test."""
+    """Its own database for each test."""
     if request.param == "sqlite":
         return fresh_store(tmp_path / "test.db")
     server: Databases = request.getfixturevalue("postgres")
@@ -78,7 +78,7 @@ async def test_no_chain_is_reported_missing_if_none_was_deleted(store: Store, ch
 
 @matrix("which", range(3), ids=NAMES)
 async def test_the_missing_trail_of_an_existing_client_is_reported(chains: list[Chain], which: int) -> None:
-    """When that client's alone is proved."""
+    """When that client's alone is verified."""
     await wipe(chains[which])
     verdict = await chains[which].verdict()
     assert [(fault.sequence, fault.kind, fault.what) for fault in verdict.faults] == [(1, "missing", NO_EVENTS)]

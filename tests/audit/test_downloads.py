@@ -22,7 +22,7 @@ _ADD = tenant_scoped(
 
 @pytest.fixture(scope="module")
 async def full(store: Store) -> TenantStore:
-    """A client with so many events; every 100th is another one."""
+    """A client with this many events; every 100th is another one."""
 
     def make(unit: SystemUnit) -> int:
         return tenants.create(unit, "many-events", "T", TenantSettings(), 1).id

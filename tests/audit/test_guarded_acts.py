@@ -1,4 +1,4 @@
-"""The trail rejects an act that needs a recent proof and did not ask for it, and with it all that the act did."""
+"""The trail rejects an act that requires re-authentication and did not ask for it, and with it all that the act did."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Setup(NamedTuple):
     others: tuple[str, ...] = ()
 
     def let_in(self, browser: Chromium) -> None:
-        """The browser is an Admin's from now on."""
+        """The browser is an Admin's after this."""
         browser._call("Network.setCookie", name="session", value=self.session, url=self.server.base)
 
 
@@ -65,7 +65,7 @@ def _machines(server: Server, token: str) -> int:
 
 
 def _badges(server: Server, token: str, user: int) -> None:
-    """Enrols devices, leaves a code open, and gives the user a badge and a PIN."""
+    """Enrolls devices, leaves a code open, and gives the user a badge and a PIN."""
     send(server, "/api/client/settings", {"badge": {"enabled": True}}, token, "PATCH")
     for name, place in (("Kiosk 4", "Hall B"), ("Long" * 20, "x" * 80), ("Kiosk 5", "")):
         code = send(server, "/api/client/devices/enrolments", {"name": name, "place": place}, token)["data"]["code"]

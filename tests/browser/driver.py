@@ -74,13 +74,13 @@ class Chromium:
         return self
 
     def new_tab(self) -> str:
-        """Another tab, which is spoken to from now on; its name for :meth:`speak_to`."""
+        """Another tab, which is spoken to after this; its name for :meth:`speak_to`."""
         self._session = ""
         self._attach(self._call("Target.createTarget", url="about:blank")["targetId"])
         return self._session
 
     def speak_to(self, tab: str) -> None:
-        """The other methods mean this tab from now on."""
+        """The other methods mean this tab after this."""
         self._session = tab
 
     def _attach(self, target: str) -> None:
@@ -104,20 +104,20 @@ class Chromium:
             self._note(event.get("method"), event.get("params", {}))
 
     def open_without_policy(self, address: str) -> None:
-        """As :meth:`open`; what a test runs there is not held by the page's own content security policy."""
+        """Like :meth:`open`; what a test runs there is not held by the page's own content security policy."""
         self._call("Page.setBypassCSP", enabled=True)
         self.open(address)
 
     def scripts(self, *, on: bool) -> None:
-        """Whether pages can run scripts from now on. What a test asks of a page is answered all the same."""
+        """Whether pages can run scripts after this. What a test asks of a page is answered all the same."""
         self._call("Emulation.setScriptExecutionDisabled", value=not on)
 
     def scheme(self, name: str) -> None:
-        """``light`` or ``dark``, from now on."""
+        """``light`` or ``dark``, after this."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def size(self, width: int, height: int = 720) -> None:
-        """From now on a window of so many CSS pixels."""
+        """From now on, a window of this many CSS pixels."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def hold(self, start: str) -> None:
@@ -141,7 +141,7 @@ class Chromium:
             )  # fmt: skip
 
     def phone(self, width: int, height: int) -> None:
-        """From now on a small screen that is touched."""
+        """From now on, a small screen that is touched."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=True)
 
     def screenshot(self, element: str = "html") -> bytes:

@@ -32,7 +32,7 @@ _SMALL = (
     "[...document.querySelectorAll('main a.button, main button, .languages button, .wizard a')]"
     ".filter(each => each.checkVisibility() && each.getBoundingClientRect().height < 48).map(each => each.outerHTML)"
 )
-#: Colors that change with the look are there at once.
+#: Colors that change with the look are there immediately.
 _SETTLED = (
     "(document.documentElement.offsetWidth, document.getAnimations()"
     ".filter(each => each.effect.getComputedTiming().endTime < Infinity).forEach(each => each.finish()), true)"

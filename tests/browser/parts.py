@@ -62,7 +62,7 @@ def of_setup(
 
 
 def of_world(states: Mapping[str, Callable[..., None]], running: Callable[[Path], Any]) -> Part:
-    """States of a world of their own, which has a ``server`` and knows its ``others``."""
+    """States of their own world, which has a ``server`` and knows its ``others``."""
 
     @contextlib.contextmanager
     def opened(folder: Path) -> Iterator[Place]:

@@ -1,4 +1,4 @@
-"""A browser with an authenticator of its own, at a server with a name: passkeys do not work at an IP address."""
+"""A browser with its own authenticator, at a server with a name: passkeys do not work at an IP address."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NamedServer(Server):
 
 @contextlib.contextmanager
 def named(folder: Path, **settings: str) -> Iterator[Server]:
-    """As :func:`served`, at ``localhost``."""
+    """Like :func:`served`, at ``localhost``."""
     port = free_port()
     address: dict[str, Any] = {"MANIFEST_PUBLIC_URL": f"http://localhost:{port}", **settings}
     running = start(folder, port=port, **address)
@@ -36,7 +36,7 @@ def named(folder: Path, **settings: str) -> Iterator[Server]:
 
 
 def authenticator(browser: Chromium, **different: Any) -> str:
-    """A new one in the browser, that verifies its user at once; its id. ``different``: options of the protocol."""
+    """A new one in the browser, that verifies its user immediately; its id. ``different``: options of the protocol."""
     browser._call("WebAuthn.disable")
     browser._call("WebAuthn.enable")
     options = {
@@ -48,7 +48,8 @@ def authenticator(browser: Chromium, **different: Any) -> str:
 
 
 def present(browser: Chromium, of: str, *, yes: bool) -> None:
-    """Whether its person is there to touch it. While they are, each page that asks for a passkey gets one at once."""
+    """Whether its person is there to touch it. While they are, each page that asks for a passkey gets one
+    immediately."""
     browser._call("WebAuthn.setAutomaticPresenceSimulation", authenticatorId=of, enabled=yes)
 
 

@@ -22,7 +22,7 @@ _SIGN_IN = "/api/client/auth/sign-in"
 
 
 class Someone(NamedTuple):
-    """A user of a client of its own. ``secret``: of the authenticator app, empty for none; ``codes``: for recovery."""
+    """A user of its own client. ``secret``: of the authenticator app, empty for none; ``codes``: for recovery."""
 
     client: str
     email: str
@@ -30,7 +30,7 @@ class Someone(NamedTuple):
     codes: tuple[str, ...] = ()
 
     def code(self, steps: int = 0) -> str:
-        """The code that the app shows, or that it shows so many steps of 30 seconds later."""
+        """The code that the app shows, or that it shows this many steps of 30 seconds later."""
         return pyotp.TOTP(self.secret).at(int(time.time()) + 30 * steps)
 
 

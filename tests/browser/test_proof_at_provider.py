@@ -1,4 +1,4 @@
-"""Someone without a password proves again who they are at their provider: from the page that asked, and back there."""
+"""Someone without a password re-authenticates at their provider: from the page that asked, and back there."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ answers
 
 def prove(machine: Machine, database: str | None) -> None:
     """On one where the service runs on SQLite; ``database``: the address of an empty one. None: without what takes long
-    and was proved on another machine."""
+    and was verified on another machine."""
 
     def run(block: str) -> None:
         machine.run(_SHELL + block)

@@ -55,7 +55,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 @contextlib.contextmanager
 def node(*, cuts: bool, late_s: float = 0.0) -> Iterator[_Node]:
-    """One of them, until the end. ``late_s``: after so many seconds it answers."""
+    """One of them, until the end. ``late_s``: after this many seconds it answers."""
     with _Node(free_port(), cuts=cuts, late_s=late_s) as made:
         threading.Thread(target=made.serve_forever, args=(0.05,), daemon=True).start()
         yield made

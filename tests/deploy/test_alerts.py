@@ -229,7 +229,7 @@ def _failing(slo: str, rate: float, burn: Burn) -> dict[str, str]:
     bad = round(share * 100_000)
 
     def counts(usual: int, then: int) -> str:
-        """Of events: so many a minute, of which others ``then``."""
+        """Of events: this many a minute, of which others ``then``."""
         first, second = usual * _DAY_M, usual * _DAY_M + then * minutes
         return f"0+{usual}x{_DAY_M} {first + then}+{then}x{minutes - 1} {second + usual}+{usual}x{after}"
 

@@ -141,7 +141,7 @@ def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: En
 
 def test_a_stop_signal_during_the_start_stops_it(engine: Engine, tmp_path: Path) -> None:
     """As the first process of the container, for which the kernel drops signals without a handler. The signal comes
-    while it loads the program, which never ends here: one module waits for ever."""
+    while it loads the program, which never ends here: one module waits forever."""
     tmp_path.chmod(0o755)
     (tmp_path / "argparse.py").write_text("import time\nprint('reading', flush=True)\ntime.sleep(3600)\n")
     running = engine.run("early", str(tmp_path), "serve", PYTHONPATH="/data")

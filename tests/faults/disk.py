@@ -36,7 +36,7 @@ class Disk:
 
 @contextlib.contextmanager
 def mounted(folder: Path, megabytes: int) -> Iterator[Disk]:
-    """A disk of that size. Raises AssertionError where this process must not mount one."""
+    """A disk of that size. Raises AssertionError if this process must not mount one."""
     folder.mkdir(exist_ok=True)
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "manifest-auth-test", str(folder)],

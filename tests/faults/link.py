@@ -16,7 +16,7 @@ _PART = 65536
 
 class Link:
     """``server``: a port of the loopback address, or the address of a PostgreSQL database, which can be at a socket in
-    the file system. ``host``, ``port``: where it listens. It runs in a thread of its own until :meth:`stop`."""
+    the file system. ``host``, ``port``: if it listens. It runs in its own thread until :meth:`stop`."""
 
     def __init__(self, server: int | str, host: str = "127.0.0.1", port: int = 0) -> None:
         self._server, self.host, self.port = server, host, port or free_port()

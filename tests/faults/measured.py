@@ -22,7 +22,7 @@ READS_S, SIGN_INS_S = repeated(1 / 25, 1 / 10), 1 / 2.5  # between two of them a
 READER = "admin@globex.example"
 #: No request can take that long.
 _LONG_S = 20.0
-#: A session that was signed out gets in no more, so long after the answer.
+#: A session that was signed out can sign in no more, so long after the answer.
 FELT_S = 1.0
 _AGAIN = 50
 _LATE_S = repeated(0.05, 0.15)  # how often one of them is tried

@@ -82,7 +82,7 @@ class Member:
         self.patroni = None
 
     def kill_machine(self) -> None:
-        """Both at once; nothing starts them again."""
+        """Both immediately; nothing starts them again."""
         assert self.patroni is not None
         self.patroni.send_signal(signal.SIGSTOP)  # it must not see the other's end first
         self.kill_postgres()

@@ -1,4 +1,4 @@
-"""A machine of its own for a node, as the network sees it: a namespace with one line to this one, for root alone."""
+"""Its own machine for a node, as the network sees it: a namespace with one line to this one, for root alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def with_network(name: str) -> None:
 
 @contextlib.contextmanager
 def made() -> Iterator[Network]:
-    """Until the end. Raises AssertionError where this process must not make one."""
+    """Until the end. Raises AssertionError if this process must not make one."""
     network, ends = Network(f"manifest-{os.getpid()}"), (f"mauth{os.getpid() % 10**6}", "line0")
     _run("ip", "netns", "add", network.name)
     try:

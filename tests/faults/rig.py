@@ -124,7 +124,7 @@ class Rig:
         return found
 
     def held(self, found: Iterable[Off], most: float | dict[str, float]) -> None:
-        """Raises AssertionError where it was longer. What passes from one answer to the next in a quiet moment before,
+        """Raises AssertionError if it was longer. What passes from one answer to the next in a quiet moment before,
         by the schedule or since the machine is busy, does not count, for a few turns of each client."""
         for each in found:
             assert each.seconds <= self._most(most)[each.what] + _TURNS * each.usual, each

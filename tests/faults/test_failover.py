@@ -47,7 +47,7 @@ class Failing:
     async def fault(
         self, name: str, inject: Callable[[], None], over: Callable[[], bool], most: float
     ) -> tuple[float, float]:
-        """As :meth:`Rig.fault`."""
+        """Like :meth:`Rig.fault`."""
         return await self.rig.fault(name, inject, over, most)
 
     async def whole(self) -> Member:

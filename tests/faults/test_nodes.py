@@ -39,7 +39,7 @@ async def rig(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("nodes")
     url = postgres.fresh_database()
     await filled(url)
-    # Beats come four times a second, so that hardly ever one is under way when a node stops: it would end all belief.
+    # Beats come four times a second, so that hardly ever one is in progress when a node stops: it would end all belief.
     given = {
         "MANIFEST_DATABASE_WAKE": "off",
         "MANIFEST_PUBLIC_URL": f"https://{haproxy.NAME}",

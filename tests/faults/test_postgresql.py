@@ -36,12 +36,12 @@ CUT_S = 4.5
 SLOW_S = 4.0
 #: Connections that the work of the clients needs while each question takes a second.
 POOL = 40
-#: What a node remembers serves for so long, and some more on a busy machine.
+#: What a node remembers serves for this long, and some more on a busy machine.
 BELIEF_S = 0.8
 MEMORY_S = BELIEF_S + 0.2
 KNOWN_S = 0.05
-#: Once the line is whole, beside what the machine takes for some requests. A login under way waits for TCP, which sends
-#: what got lost again after a second.
+#: Once the line is whole, beside what the machine takes for some requests. A login in progress waits for TCP, which
+#: sends what got lost again after a second.
 HEALED_S = {"a proxy that stalls": 1.0, "packets that get lost": 2.0}
 #: A login, a beat, the question of a read, and its answer, one after the other.
 STEPS = 4
@@ -51,7 +51,7 @@ ACCEPTS_S = 4.0
 
 @dataclass
 class OneServer:
-    """The first node stands in a network of its own, and its line to PostgreSQL goes by ``link``."""
+    """The first node stands in its own network, and its line to PostgreSQL goes by ``link``."""
 
     rig: Rig
     server: Postgres
@@ -146,7 +146,7 @@ async def test_a_node_is_silently_cut_off(here: OneServer, way: str) -> None:
         print(f"{each.what}: good for {good:.2f} s, and again {again:.2f} s after the line is whole")
         usual = here.rig.usual[each.what]
         assert good <= MEMORY_S + usual
-        # Sign-ins can find a lock of their own transaction that was cut off, until PostgreSQL is told that it ended.
+        # Sign-ins can find their own lock transaction that was cut off, until PostgreSQL is told that it ended.
         assert again <= HEALED_S[way] + STEPS * usual or each is sign_ins
     print(f"refused after {statistics.median(answered) * 1000:.0f} ms")
     assert statistics.median(answered) <= KNOWN_S

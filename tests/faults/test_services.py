@@ -32,7 +32,7 @@ from tests.support.processes import free_port
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs("strace"), pytest.mark.endurance, pytest.mark.timeout(600)]
 PROVIDER_S, MAIL_S, UPLOAD_S = 3.0, 3.5, 10.0
-#: More than a client can have under way.
+#: More than a client can have in progress.
 AT_ONCE = 12
 AGAINST = 0.95
 LEAST_S = 2.0
@@ -50,7 +50,7 @@ class Calling:
     files: Link
 
     async def tried(self, name: str, ask: Callable[[], httpx2.Response], seconds: float) -> list[httpx2.Response]:
-        """Many at once; each is answered in that time, and no one else notices."""
+        """Many at the same time; each is answered in that time, and no one else notices."""
         answers: list[tuple[float, httpx2.Response]] = []
 
         def one() -> None:

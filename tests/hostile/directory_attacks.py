@@ -10,7 +10,7 @@ from tests.interop.microsoft.people import CONSUMERS, POWER_APP
 from tests.support.application import Reply
 
 MANY = 60
-SLOTS = 64  # calls to one host that one process has under way at most
+SLOTS = 64  # calls to one host that one process has in progress at most
 
 
 async def _bind(scenario: Scenario, tenant: Tenant, directory: str, **members: Any) -> Reply:

@@ -28,6 +28,6 @@ async def another_day(app: App) -> None:
 
 @pytest.fixture
 def op(app: App) -> Iterator[Op]:
-    """An OpenID provider on a socket of its own."""
+    """An OpenID provider on its own socket."""
     with provider(app.clock) as standing_in:
         yield standing_in

@@ -84,7 +84,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def installed(request: pytest.FixtureRequest) -> None:
-    """Installs every provider that the tests of this run need, all at once."""
+    """Installs every provider that the tests of this run need, all immediately."""
     here = [item for item in request.session.items if Path(__file__).parent in item.path.parents]
     needed = set[str]().union(*map(providers_of, here))
 
@@ -170,7 +170,7 @@ def node_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlIdp]:
 
 @pytest.fixture
 def own_idp(tmp_path: Path) -> Iterator[SamlIdp]:
-    """``saml-idp`` for one test alone, with a key of its own."""
+    """``saml-idp`` for one test alone, with its own key."""
     with _running(SamlIdp(tmp_path)) as provider:
         yield provider
 
@@ -214,7 +214,7 @@ def method(request: pytest.FixtureRequest) -> Iterator[SignInMethod]:
 
 @pytest.fixture
 def client(service: Service) -> Client:
-    """A client of its own for each test."""
+    """Its own client for each test."""
     return service.client()
 
 

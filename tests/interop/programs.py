@@ -1,4 +1,4 @@
-"""Programs of the docs, as printed, each run as a server of its own."""
+"""Programs of the docs, as printed, each run as its own server."""
 
 from __future__ import annotations
 

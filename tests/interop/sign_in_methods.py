@@ -54,7 +54,7 @@ class SignInMethod(ABC):
         return self.provider.visit(browser, client.start(self.path, **query), person, RETURN_TO)
 
     def refuse(self, client: Client, browser: Browser, person: Person) -> Step:
-        """As :meth:`answer` by a person who signs in at the provider and then rejects consent."""
+        """Like :meth:`answer` by a person who signs in at the provider and then rejects consent."""
         assert isinstance(self.provider, OidcProvider | LemonLdap)
         step = client.start(self.path)
         while True:
@@ -68,7 +68,7 @@ class SignInMethod(ABC):
             step = self.provider.answer(browser, page, person)
 
     def answer(self, client: Client, browser: Browser, person: Person, **query: str) -> Step:
-        """As :meth:`sign_in`, up to the step with which the provider's answer comes to us. It is not taken."""
+        """Like :meth:`sign_in`, up to the step with which the provider's answer comes to us. It is not taken."""
         start = client.start(self.path, **query)
         address = self.answer_address(client, query.get("provider", "company"))
         came_to = self.provider.visit(browser, browser.onward_from(start), person, address)

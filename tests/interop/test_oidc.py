@@ -1,4 +1,4 @@
-"""Real OpenID providers that fail, are impersonated, or share people: who is let in."""
+"""Real OpenID providers that fail, are impersonated, or share people: who is accepted."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_state_that_is_not_this_browsers_own(
     answer = method.answer(client, browser, ALICE)
     refused(browser.walk(answer.with_query(state=state), RETURN_TO))
     assert "session" not in browser.jar.of(service.public)
-    arrived(browser.walk(answer, RETURN_TO))  # and the sign-in that is under way is none the worse for it
+    arrived(browser.walk(answer, RETURN_TO))  # and the sign-in that is in progress is none the worse for it
 
 
 @on_both_openid_providers

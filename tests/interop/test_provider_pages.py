@@ -92,7 +92,7 @@ class Manager:
 
 @pytest.fixture
 def manager(client: Client, browser: Browser) -> Manager:
-    """Signed in, in a client of their own."""
+    """Signed in, in their own client."""
     service, email = client.service, f"{client.identifier}@managers.example"
     user = client.add_user(email, "Admin")
     path = f"/clients/{client.identifier}/users/{user}/invitation"

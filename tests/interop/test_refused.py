@@ -129,7 +129,7 @@ def test_a_client_that_is_suspended_in_the_meantime(
 def test_a_provider_that_is_killed_during_a_sign_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    """People are told while it is away, and get in once it is back."""
+    """People are told while it is away, and can sign in once it is back."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     method.provider.kill()

@@ -58,7 +58,7 @@ class Ledger:
         self._rounds[key] = self.round
 
     def may_be(self, key: Key, value: Any) -> None:
-        """Is being asked for: from now on it was done or it was not, until there is an answer."""
+        """Is being asked for: after this it was done or it was not, until there is an answer."""
         self.values[key].add(value)
         self._touched.add(key)
 

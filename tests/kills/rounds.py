@@ -94,7 +94,7 @@ async def look(crowd: Crowd, url: str, base: str) -> None:
 
 
 async def until_successes(crowd: Crowd, count: int) -> None:
-    """So many more answers, to see that the crowd goes on."""
+    """This many more answers, to see that the crowd goes on."""
     wanted, deadline = crowd.successes + count, time.monotonic() + START_S
     while crowd.successes < wanted:
         crowd.trouble()

@@ -1,6 +1,6 @@
 """``kill -9`` during an upgrade of a released store to the next schema, many times on each database.
 
-Clients try to sign in from the first moment on. Afterwards the next start, or the other node that was started at the
+Clients try to sign in from the first moment on. Afterward the next start, or the other node that was started at the
 same moment, upgrades on its own; every row is there, and people sign in as before.
 """
 

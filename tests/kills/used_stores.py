@@ -26,7 +26,7 @@ Rows = dict[str, Counter[tuple[Any, ...]]]
 _TOUCHED = {("users", "last_sign_in_at"), ("known_origins", "seen_at")}
 #: Rows of ``installation`` that new keys change, and keys that are of new purposes.
 _REPLACED = {"keys", "key_lifetimes"}
-_MOVING = {"audit_heads", "throttles"}  # the chain's end is proved on its own; counters go on
+_MOVING = {"audit_heads", "throttles"}  # the chain's end is verified on its own; counters go on
 
 
 @dataclass(frozen=True)

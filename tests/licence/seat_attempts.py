@@ -21,7 +21,7 @@ FULL_SENTENCE = "The license has no free seat for these roles"
 _numbers = itertools.count(1)
 #: Lets one more user appear; the answer.
 Attempt = Callable[[], Awaitable[Reply]]
-#: Gets ready for so many attempts, in a client of its own.
+#: Gets ready for this many attempts, in its own client.
 Way = Callable[[MicrosoftSetup, str, int], Awaitable[list[Attempt]]]
 
 

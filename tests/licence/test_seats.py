@@ -1,4 +1,4 @@
-"""Seats of a license: one user too many is rejected, in every way to add one, also when many come at once."""
+"""Seats of a license: one user too many is rejected, in every way to add one, also when many come at the same time."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(s
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 2}
     await act_on(app, f"{one}/users/{users[0][0]}/deactivate")
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
-    # Nor does a client that is let in again, or not deleted after all, bring anybody: they counted all the while.
+    # Nor does a client that is accepted again, or not deleted after all, bring anybody: they counted all the while.
     path, token = f"/api/admin/clients/{two}", await app.admin_token()
     assert (await app.send("DELETE", path, {"identifier": two}, token=token)).status == 200
     assert (await app.get(path, token=token)).data["deleteAt"]

@@ -21,7 +21,7 @@ PUBLIC = base64.b64encode(VENDOR.public_key().public_bytes_raw()).decode()
 
 
 def licence(now_s: int, **changes: Any) -> Licence:
-    """A license for a year, from now on."""
+    """A license for a year, after this."""
     made = Licence(
         id="L-1",
         customer="Initech Ltd",

@@ -36,7 +36,7 @@ def names(folder: Path) -> list[str]:
 
 
 def killed_at(moment: int, work: Callable[[], Any]) -> bool:
-    """Runs it in a process that dies in the moment after so many files were synced, renamed or linked. False: it came
+    """Runs it in a process that dies in the moment after this many files were synced, renamed or linked. False: it came
     to its end before."""
     child = os.fork()
     if child == 0:

@@ -133,7 +133,7 @@ async def test_taking_a_deletion_back_leaves_the_suspension_from_before(root: Sy
     told = [detail for event, _, _, detail in await events(root.app, made["id"]) if event == "client_restored"]
     assert [detail["after"] for detail in told] == [{"suspendedAt": suspended["suspendedAt"], "deleteAt": None}]
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
-    for _ in range(2):  # the second lets it in
+    for _ in range(2):  # the second accepts it
         data = check_success(await root.post(f"{BASE}/{made['id']}/restore"))
     assert data["suspendedAt"] is None
     check_refusal(await root.post(f"{BASE}/{made['id']}/restore"), 409, "CONFLICT")

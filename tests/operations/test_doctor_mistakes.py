@@ -52,7 +52,7 @@ def folder() -> Iterator[Path]:
 
 
 def as_unprivileged_user(asked: Callable[[], Any]) -> Any:
-    """The answer of a user without rights, in a process of its own."""
+    """The answer of a user without rights, in its own process."""
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
@@ -176,7 +176,7 @@ async def test_a_public_address_without_a_server() -> None:
 
 
 class Wrong(Clock):
-    """A clock that is so many seconds off."""
+    """A clock that is this many seconds off."""
 
     def __init__(self, seconds: int) -> None:
         self._ms = seconds * 1000

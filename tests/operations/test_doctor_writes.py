@@ -116,7 +116,7 @@ async def kept_by_a_server(url: str, place: Path) -> None:
 async def test_files_that_another_node_does_not_see_are_found(
     postgres: Databases, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Both on one machine, each with a folder of its own, as where a share is not mounted."""
+    """Both on one machine, each with its own folder, as where a share is not mounted."""
     url, places = postgres.fresh_database(), [tmp_path / name for name in ("first", "second")]
 
     def said(place: Path) -> list[str]:

@@ -52,7 +52,7 @@ class _Ahead(Clock):
 
 
 async def fill(app: App, rows: int = ROWS) -> str:
-    """So many rows of the year 1970 in each of the tables, and one of today. What their keys begin with."""
+    """This many rows of the year 1970 in each of the tables, and one of today. What their keys begin with."""
     mine = f"t{next(_numbers)}-"
 
     def work(unit: SystemUnit) -> None:

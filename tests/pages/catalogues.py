@@ -1,4 +1,4 @@
-"""The catalogues of pages and emails: which messages there are, and their translations.
+"""The catalogs of pages and emails: which messages there are, and their translations.
 
 ``python -m tests.pages.catalogues`` brings the ``.po`` files up to date and compiles them (``./dev messages``).
 

@@ -1,4 +1,4 @@
-"""The message catalogues of pages and emails: complete in each language, and compiled from their sources."""
+"""The message catalogs of pages and emails: complete in each language, and compiled from their sources."""
 
 from __future__ import annotations
 

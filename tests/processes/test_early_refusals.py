@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def connected(server: Server, size: int) -> socket.socket:
-    """A connection on which an upload of so many bytes was announced."""
+    """A connection on which an upload of this many bytes was announced."""
     token = Node(server).sign_in("operator@acme.example")["token"]
     link = socket.create_connection(("127.0.0.1", server.port), timeout=60)
     head = f"POST /api/client/files?name=a.png HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Bearer {token}\r\n"

@@ -86,7 +86,7 @@ def test_expiries_in_a_row_with_the_one_refresh_token(node: Node, rounds: int) -
 
 @FEW_AND_MANY
 def test_where_the_policy_asks_others_for_a_factor_it_lives_as_long(node: Node, rounds: int) -> None:
-    """Of Admins and User Admins, and of this user not; management needs a recent proof."""
+    """Of Admins and User Admins, and of this user not; management requires re-authentication."""
     policy = {"policy": "roles", "roles": ["Admin", "User Admin"], "graceDays": 0}
     email = person(node, "Author", secondFactor=policy, stepUp="management")
     lives(node, node.sign_in(email), rounds)

@@ -73,7 +73,7 @@ def answers(base: str) -> bool:
 @pytest.mark.timeout(120 + 20 * RESTARTS)
 @pytest.mark.endurance
 async def test_restarts_reject_no_one(parent: Parent) -> None:
-    """Each request is a connection of its own, on a fixed schedule."""
+    """Each request is its own connection, on a fixed schedule."""
     parent.start()
     await asyncio.to_thread(seconds_until, lambda: answers(parent.base), 60)
     took: list[float] = []

@@ -32,7 +32,7 @@ def admins(node: Node) -> str:
 
 
 def retire(node: Node, admin: str, purpose: str) -> None:
-    """The key that signs for that purpose is retired at once."""
+    """The key that signs for that purpose is retired immediately."""
     query = f"/api/admin/keys?purpose={purpose}&state=signing"
     [key] = node.http.get(query, headers=bearer(admin)).json()["data"]["items"]
     answer = node.http.post(f"/api/admin/keys/{key['id']}/retire", json={"atOnce": True}, headers=bearer(admin))

@@ -57,7 +57,7 @@ def is_ready(node: Node) -> bool:
 
 
 def sign_out_is_felt(nodes: tuple[Node, Node], *tokens: str) -> None:
-    """Within a second after the sign-outs were answered with success, no session gets in at the other node.
+    """Within a second after the sign-outs were answered with success, no session can sign in at the other node.
 
     Where statements are cut, or a busy machine has no time for them, the answer is 503: the sign-out can stand, and is
     asked for again.

@@ -57,7 +57,7 @@ def test_the_email_is_sent_by_the_next_server(store: str, tmp_path: Path, reques
     first = start(tmp_path, database, **silent)  # type: ignore[arg-type]
     try:
         begin_to_invite(first, sign_in(first))
-        connection, _ = hanging.accept()  # the act is committed: what is under way now is its email
+        connection, _ = hanging.accept()  # the act is committed: what is in progress now is its email
         first.kill()
         connection.close()
     finally:

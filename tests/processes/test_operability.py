@@ -36,7 +36,7 @@ class Answer:
 
 
 def ask(port: int, path: str, body: object = None, **headers: str) -> Answer:
-    """One request on a connection of its own, so that each can meet another web process."""
+    """One request on its own connection, so that each can meet another web process."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         lines = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -166,7 +166,7 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
             for _ in range(2):
                 out = _run(tmp_path, "", "keys", "reencrypt", "--new-key", **given)
                 assert "of them again with the newest key" in out
-            # What requests that were under way in the meantime sealed with the older key.
+            # What requests that were in progress in the meantime sealed with the older key.
             _run(tmp_path, "", "keys", "reencrypt", **given)
             file.write_text(file.read_text().splitlines()[0] + "\n")  # the older ones are gone
 

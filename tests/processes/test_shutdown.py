@@ -25,7 +25,7 @@ REPLACED_S = 20
 #: Until all is answered on a machine where other work comes before hashes.
 WAIT_S = 120
 
-#: A hash takes some 100 ms, so that signals meet hashes under way.
+#: A hash takes some 100 ms, so that signals meet hashes in progress.
 SLOW = {**NODE, "MANIFEST_ARGON2_MEMORY": "19456", "MANIFEST_ARGON2_PASSES": "8", "MANIFEST_HASH_WORKERS": "2",
         "MANIFEST_SHUTDOWN_GRACE": str(WAIT_S)}  # fmt: skip
 

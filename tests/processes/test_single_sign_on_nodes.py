@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Setup:
-    """A client of its own with an OpenID and a SAML provider, and the two nodes that serve it."""
+    """Its own client with an OpenID and a SAML provider, and the two nodes that serve it."""
 
     nodes: Nodes
     client: str

@@ -1,4 +1,4 @@
-"""A client that never finishes its request does not keep a connection for ever."""
+"""A client that never finishes its request does not keep a connection forever."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch) -> tuple[uvicorn_server.BoundedPro
 
 
 def _held(protocol: uvicorn_server.BoundedProtocol) -> asyncio.Event:
-    """From now on an answer waits for this."""
+    """From now on, an answer waits for this."""
     go_on = asyncio.Event()
 
     async def slow(scope: Any, _receive: Any, send: Any) -> None:

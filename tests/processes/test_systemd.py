@@ -71,7 +71,7 @@ def test_it_says_when_it_serves_and_when_it_stops_and_ignores_a_hang_up(
     server = _start(tmp_path, manager, workers, MANIFEST_SHUTDOWN_DRAIN="1")
     try:
         manager.waits_for("READY=1")
-        assert Node(server).sign_in()["token"]  # at once
+        assert Node(server).sign_in()["token"]  # immediately
         family = [server.process.pid, *descendants(server.process.pid)]
         assert len(family) >= 2  # a hash worker at least
         for pid in family:

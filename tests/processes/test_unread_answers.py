@@ -54,7 +54,7 @@ def _check_memory(server: Server, idle: float, *, round_trips: int = 200) -> Non
 
 
 def _ids(connection: socket.socket, count: int) -> list[int]:
-    """The request ids of so many answers, in their order."""
+    """The request ids of this many answers, in their order."""
     found = []
     with connection.makefile("rb") as reader:
         for _ in range(count):
@@ -88,7 +88,7 @@ def test_who_reads_late_misses_nothing(server: Server) -> None:
 
 @rule("UNREAD-ANSWERS")
 def test_who_sends_faster_than_is_answered_waits(server: Server) -> None:
-    """The caller reads every answer at once, and sends requests with bodies all the while."""
+    """The caller reads every answer immediately, and sends requests with bodies all the while."""
     sign_out = b"POST /api/client/auth/sign-out HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
     idle = _resident_mib(server)
 

@@ -62,5 +62,5 @@ WAYS: dict[str, Callable[[str], AbstractContextManager[Way]]] = {
 }
 #: As parameters of a fixture: `./dev test` takes the direct one.
 PARAMETERS = [pytest.param(name, marks=() if name == "direct" else pytest.mark.endurance) for name in WAYS]
-#: Those where the beat has a connection of its own: elsewhere all would hang with it.
+#: Those if the beat has its own connection: elsewhere all would hang with it.
 WITH_OWN_BEATS = [each for each in PARAMETERS if each.values != ("pgbouncer",)]

@@ -68,7 +68,7 @@ class Installation:
         self.crowd.trouble()
 
     async def until_answered(self, count: int) -> None:
-        """So many requests more."""
+        """This many requests more."""
         wanted = self.answered + count
         while self.answered < wanted:
             self.crowd.trouble()
@@ -128,7 +128,7 @@ def _fill(source: str, url: str) -> None:
 
 
 async def _reads(it: Installation, base: str) -> None:
-    """On a fixed schedule, each as a request of its own; one that is not answered 200 fails the crowd."""
+    """On a fixed schedule, each as its own request; one that is not answered 200 fails the crowd."""
     async with httpx2.AsyncClient(base_url=base, timeout=30) as http, asyncio.TaskGroup() as asking:
         token = (await actors.sign_in(it.crowd, "viewer@acme.example"))["token"]
 

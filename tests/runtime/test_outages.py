@@ -58,7 +58,7 @@ def test_what_fails_now_and_then_is_told_once_a_minute(now: list[float]) -> None
         seen.worked("write")
     assert log.told == [LOST, BACK] * 2
     now[0] = 121
-    seen.failed("write", "permission denied")  # and from now on always
+    seen.failed("write", "permission denied")  # and after this always
     now[0] = 180
     seen.failed("write", "permission denied")
     assert log.told == [LOST, BACK] * 2 + [LOST]

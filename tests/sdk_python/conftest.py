@@ -15,7 +15,7 @@ from manifest_auth.app import ROUTES
 from tests.processes.node_client import AUTH, Node
 from tests.support.server import DEMO_PASSWORD, start, stop
 
-collect_ignore = ["suite"]  # it runs in an environment of its own
+collect_ignore = ["suite"]  # it runs in its own environment
 GUARDED = "guarded@acme.example"
 EXPIRED = 40  # sessions whose access token has ended: a test takes one
 _FAR = 4_000_000_000.0

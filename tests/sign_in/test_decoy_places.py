@@ -14,7 +14,7 @@ COUNTS = st.integers(1, 2**40) | st.integers(1, 100)
 
 
 def place(number: int, count: int) -> int:
-    """The place of a number among so many ids, as the statement chooses it."""
+    """The place of a number among this many ids, as the statement chooses it."""
     return max(int(place) for [place] in json.loads(password.places(number)) if place < count)
 
 

@@ -1,4 +1,5 @@
-"""The first system admin is made by who can read the terminal: one of twenty who come at once, none afterward."""
+"""The first system admin is made by who can read the terminal: one of twenty who come at the same time, none
+afterward."""
 
 from __future__ import annotations
 

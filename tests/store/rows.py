@@ -44,7 +44,7 @@ def others_for(unit: SystemUnit, table: Table, tenant_id: int) -> dict[str, Any]
 
 
 def add(unit: SystemUnit, table: Table, tenant_id: int) -> Any:
-    """Puts one row of ``tenant_id`` into the table, past all binding, and those that it points at. Its id: where it has
+    """Puts one row of ``tenant_id`` into the table, past all binding, and those that it points at. Its id: if it has
     none, that of the user it is about, or 0."""
     others = others_for(unit, table, tenant_id)
     values = {c.name: value_for(c, others) for c in needed(table)}

@@ -43,7 +43,7 @@ def _late_beats_count(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def beats_of(store: Store) -> list[float]:
-    """When the beats of a process were sent, from now on."""
+    """When the beats of a process were sent, after this."""
     assert isinstance(store, PostgresStore)
     sent, take = list[float](), store._validity.take
 
@@ -56,7 +56,7 @@ def beats_of(store: Store) -> list[float]:
 
 
 def hears(store: Store) -> Counter[str]:
-    """The keys that a process drops from now on, and how often."""
+    """The keys that a process drops after this, and how often."""
     heard = Counter[str]()
 
     def listen(announcement: Announcement) -> None:

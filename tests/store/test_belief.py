@@ -31,7 +31,7 @@ class Installation:
         self.changed_at: dict[str, list[float]] = {key: [] for key in KEYS}  # when changes were committed
         self.has_node = False
         self.belief = CacheValidity(lambda: self.now)
-        self.sent: tuple[float, int] | None = None  # a beat under way, and what it asks for
+        self.sent: tuple[float, int] | None = None  # a beat in progress, and what it asks for
         self.answer: tuple[int, bool, dict[int, Announcement]] | None = None
         self.memory: dict[str, int] = {}  # how many changes of the key had been committed when it was read
         self.generation = 0
@@ -75,7 +75,7 @@ class Installation:
         self.has_node = False
 
     def old_rows_are_swept(self) -> None:
-        """The process stood still for longer than they are kept, with a beat under way or without."""
+        """The process stood still for longer than they are kept, with a beat in progress or without."""
         self.now += 1300
         self.rows.clear()
 

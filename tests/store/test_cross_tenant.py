@@ -19,7 +19,7 @@ CROSS_TENANT = {
     "accounts/apps.py": 2,  # a client id names the app, an issuer its client
     "sign_in/apps/logout.py": 3,  # notices to apps of all clients; an issuer, which names the client, can owe some
     "accounts/shared_devices.py": 1,  # a device shows its token and nothing else
-    "accounts/factors/challenges.py": 1,  # a sign-in under way has only its challenge, which names the tenant
+    "accounts/factors/challenges.py": 1,  # a sign-in in progress has only its challenge, which names the tenant
     # A passkey names its account, its credential id is unique in all; those of a former domain are counted.
     "accounts/factors/passkey_rows.py": 2,
     "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant

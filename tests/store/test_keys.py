@@ -77,7 +77,7 @@ async def test_a_table_of_the_installation_names_rows_with_their_tenant(store: S
 async def test_another_tenants_row_is_rejected_by_the_database(
     store: Store, pair: Pair, table: Table, column: Column[Any], to: Table
 ) -> None:
-    """Whatever the code does: the statement is bound to nothing. A row of its own is taken."""
+    """Whatever the code does: the statement is bound to nothing. Its own row is taken."""
     mine, theirs = pair
 
     def rows(unit: SystemUnit) -> tuple[dict[str, Any], int, int]:

@@ -1,4 +1,4 @@
-"""Look-ups that many ask for at the same time: one statement, and an own answer for each."""
+"""Look-ups that many ask for at the same time: one statement, and its own answer for each."""
 
 from __future__ import annotations
 

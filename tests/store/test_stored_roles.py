@@ -61,7 +61,7 @@ def test_numbers_that_are_added_up_are_several_roles() -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database of its own for each old store."""
+    """Its own database for each old store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     server: Databases = request.getfixturevalue("postgres")

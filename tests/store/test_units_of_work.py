@@ -133,7 +133,7 @@ async def test_one_unit_that_reads_sees_one_state(store: Store, write: Write, da
         def change_elsewhere() -> None:
             asyncio.run(_change_on_a_store_of_its_own(database_url))
 
-        if database_url.startswith("sqlite"):  # the reader has a thread of its own, so it can wait for another
+        if database_url.startswith("sqlite"):  # the reader has its own thread, so it can wait for another
 
             def work(unit: SystemUnit) -> tuple[Value | None, Value | None]:
                 first = unit.first(FIND, name="moving")
@@ -163,7 +163,7 @@ async def _change_on_a_store_of_its_own(database_url: str) -> None:
 
 
 async def test_many_units_at_the_same_time_stand_or_fall_each_for_itself(store: Store, write: Write) -> None:
-    """Group commit: what is rejected takes nothing of its neighbours with it, and nothing of them is lost."""
+    """Group commit: what is rejected takes nothing of its neighbors with it, and nothing of them is lost."""
 
     def unit_of(number: int) -> asyncio.Future[int] | asyncio.Task[int]:
         def work(unit: SystemUnit) -> int:

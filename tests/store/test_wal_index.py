@@ -1,4 +1,4 @@
-"""Data cached from an SQLite store is valid until another process commits anything, or an own commit announces it."""
+"""Data cached from an SQLite store is valid until another process commits anything, or its own commit announces it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_a_commit_of_another_process_between_own_ones_is_seen(store: Store
 async def test_a_commit_of_another_process_in_the_moment_of_an_own_one_is_seen(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the own commit, before the look at the header that follows it."""
+    """After their own commit, before the look at the header that follows it."""
     other, before = sqlite3.connect(path, isolation_level=None), store.version()
     header, looks = KnownCommits.header, itertools.count(1)
 

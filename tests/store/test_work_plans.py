@@ -26,7 +26,7 @@ LISTINGS: dict[str, Listing[Any]] = {
     "templates": templates.LISTING,
     "jobs": jobs.LISTING,
 }
-#: Reads by key, of one thing or of many at once.
+#: Reads by key, of one thing or of many at the same time.
 LOOK_UPS: dict[str, Statement[Any]] = {
     f"{module.__name__.removeprefix('manifest_auth.')}.{name}": statement
     for module in (template_operations, files, jobs, job_operations, records, versions, templates)

@@ -15,7 +15,7 @@ class Free(NamedTuple):
 
 #: At an account from one origin, at an account from everywhere, and from an address at whatever accounts.
 ORIGIN, ACCOUNT, ADDRESS = Free(5), Free(10), Free(50)
-#: So many failures, and an account waits for a day.
+#: This many failures, and an account waits for a day.
 HARD_CEILING = 100
 
 
@@ -48,7 +48,7 @@ async def guess(
 
 
 def addresses(count: int, start: int = 0) -> list[str]:
-    """So many addresses, each in a range that no other ``start`` reaches."""
+    """This many addresses, each in a range that no other ``start`` reaches."""
     return [f"198.51.{(start + i) // 250}.{(start + i) % 250 + 1}" for i in range(count)]
 
 

@@ -147,7 +147,7 @@ def nothing_by_itself() -> Iterator[None]:
 
 async def soon(ask: Callable[[], Awaitable[object]], expected: object) -> None:
     """Asks again and again until the answer is ``expected``; fails with the last one. Ten seconds only end a test that
-    hangs: how soon it must be is proved where real processes run."""
+    hangs: how soon it must be is verified where real processes run."""
     deadline = time.monotonic() + 60
     while (found := await ask()) != expected and time.monotonic() < deadline:
         await asyncio.sleep(0.01)

@@ -30,7 +30,7 @@ class Enrolled:
 
 @dataclass
 class Badged:
-    """A user with a badge and a PIN of their own."""
+    """A user with a badge and their own PIN."""
 
     id: int
     email: str

@@ -75,7 +75,7 @@ def installation(folder: Path) -> Path:
 
 
 def run_here(folder: Path, *arguments: str, given: str = "", **settings: str) -> Result:
-    """As :func:`run`, within this process, which spares a start: for what a command does, says and ends with."""
+    """Like :func:`run`, within this process, which spares a start: for what a command does, says and ends with."""
     read, out, err = (io.TextIOWrapper(io.BytesIO(text), "utf-8") for text in (given.encode(), b"", b""))
 
     def ended() -> object:
@@ -101,7 +101,7 @@ def run_here(folder: Path, *arguments: str, given: str = "", **settings: str) ->
 
 
 def done_here(folder: Path, *arguments: str, given: str = "", **settings: str) -> str:
-    """As :func:`done`, within this process."""
+    """Like :func:`done`, within this process."""
     return _succeeded(run_here(folder, *arguments, given=given, **settings))
 
 
@@ -112,7 +112,7 @@ async def in_this_process(*arguments: str) -> None:
 
 
 def on_a_terminal(folder: Path, arguments: tuple[str, ...], **settings: str) -> tuple[subprocess.Popen[bytes], int]:
-    """A command that has begun on a terminal of its own, and our end of that, to be closed."""
+    """A command that has begun on its own terminal, and our end of that, to be closed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -127,7 +127,7 @@ def on_a_terminal(folder: Path, arguments: tuple[str, ...], **settings: str) -> 
 
 
 def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings: str) -> tuple[int, str]:
-    """Runs a command on a terminal of its own; ``lines`` are typed, one for each prompt. Status and all it showed."""
+    """Runs a command on its own terminal; ``lines`` are typed, one for each prompt. Status and all it showed."""
     process, ours = on_a_terminal(folder, arguments, **settings)
     shown = b""
     for line in lines:

@@ -15,7 +15,7 @@ Act = Callable[[], Awaitable[object]]
 
 async def times_as_dear(act: Act, reference: Act, *, under: float, rounds: int = 40) -> float:
     """The processor time of ``act`` in all threads, in times of ``reference``. They take turns, and each turn is
-    compared with its neighbour, as a processor's speed can change within a second; the median of these counts. Ends as
+    compared with its neighbor, as a processor's speed can change within a second; the median of these counts. Ends as
     soon as the answer is below ``under``, after ``rounds`` at most. What the two prepare before they give something to
     await does not count."""
     times: list[float] = []

@@ -73,7 +73,7 @@ async def claimed(app: App, client: str = "", domain: str = "") -> Claimed:
 
 
 async def proved(app: App, zone: NameServer, client: str = "", domain: str = "") -> Claimed:
-    """A claim that is proved by the record that it asks for."""
+    """A claim that is verified by the record that it asks for."""
     claim = await claimed(app, client, domain)
     zone.publish(txt(claim.name, await claim.value()))
     assert (await claim.check())["state"] == "proved"
@@ -81,7 +81,7 @@ async def proved(app: App, zone: NameServer, client: str = "", domain: str = "")
 
 
 async def vouch_for(app: App, client: str, domain: str) -> None:
-    """The domain counts for the client from now on."""
+    """The domain counts for the client after this."""
     claim = Claimed(app, client, domain)
     assert (await claim.send("POST", "/vouch", {"reason": "a test says so"})).status == 200
 
@@ -135,7 +135,7 @@ _OWNER = global_(
 
 
 async def domain_counts(app: App, client: str, domain: str = "") -> None:
-    """From now on the client's claim on a domain counts, and no one else's: CLIENT.example, unless one is named."""
+    """From now on, the client's claim on a domain counts, and no one else's: CLIENT.example, unless one is named."""
 
     def work(unit: TenantUnit) -> None:
         unit.change(_CLAIM, domain=domain or f"{client}.example")

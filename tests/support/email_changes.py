@@ -24,7 +24,7 @@ PENDING = "query($id: Int!) { user(id: $id) { email pendingEmail } }"
 
 
 async def until_idle(app: App) -> None:
-    """Waits until nothing is under way in the background."""
+    """Waits until nothing is in progress in the background."""
     while app.services.mail._tasks:
         await asyncio.sleep(0.01)
 
@@ -62,7 +62,7 @@ async def stored(team: Team, user_id: int) -> User:
 
 
 async def is_proved(team: Team, user_id: int) -> tuple[bool, bool]:
-    """Whether the address is proved, and whether the password is."""
+    """Whether the address is verified, and whether the password is."""
     user = await stored(team, user_id)
     return user.email_proved_at is not None, users.password_is_proved(user)
 

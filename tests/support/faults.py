@@ -32,7 +32,7 @@ def hash_queue_is_full(patch: pytest.MonkeyPatch) -> None:
 
 
 def most_hashes(app: App) -> int:
-    """So many can be computed and wait at once."""
+    """This many can be computed and wait at the same time."""
     return app.services.settings.hash_queue + 2 * app.services.hasher.workers
 
 
@@ -89,7 +89,7 @@ def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *meth
 
 @contextlib.contextmanager
 def store_fails_after(app: App, good: int, times: int = 1000, *, is_ended: bool = False) -> Iterator[None]:
-    """So many short units of work succeed, and then so many fail, or the request that they are for is ended."""
+    """This many short units of work succeed, and then this many fail, or the request that they are for is ended."""
     right, numbers = app.services.store.write_quickly, itertools.count()
 
     async def broken(work: Any) -> Any:
@@ -181,7 +181,7 @@ def old_hashes_stay() -> Iterator[None]:
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """While it lasts, no file of this process grows beyond so many bytes: the write that would fails, as on a full
+    """While it lasts, no file of this process grows beyond this many bytes: the write that would fails, as on a full
     disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -192,7 +192,7 @@ def room_for(size: int) -> Iterator[None]:
 
 
 def most_at_once(app: App) -> int:
-    """So many responses are read at once."""
+    """This many responses are read at the same time."""
     return app.services.saml_thread.most
 
 
@@ -216,7 +216,7 @@ def threads_of_reading(patch: pytest.MonkeyPatch) -> list[str]:
 
 
 def reading_waits(patch: pytest.MonkeyPatch) -> threading.Event:
-    """From now on responses are read once this is set."""
+    """From now on, responses are read once this is set."""
     original, go_on = saml.read_response, threading.Event()
 
     def slow(encoded: str) -> Any:

@@ -98,7 +98,7 @@ def key_pair(app: App) -> Any:
 
 
 async def rotate(app: App, algorithm: Algorithm | None = None) -> None:
-    """New keys sign from now on, users' access tokens with another algorithm if one is named."""
+    """New keys sign after this, users' access tokens with another algorithm if one is named."""
     ring = app.services.keys
     await app.services.store.write(lambda unit: ring.rotate(unit, algorithm=algorithm))
 
@@ -136,7 +136,7 @@ async def right_tokens(visitor: Visitor, path: str) -> Callable[[], str]:
 
 
 async def former_token(visitor: Visitor, path: str) -> str:
-    """As :func:`right_token`, of a node of release 0.1.0: a mask, and a masked MAC."""
+    """Like :func:`right_token`, of a node of release 0.1.0: a mask, and a masked MAC."""
     ctx, call = await _shown_to(visitor, path)
     content, key = f"{call.form_cookie}\0{call.session_id}\0{path}", ctx.services.keys.signing(Purpose.FORMS).raw
     mask, mac = secrets.token_bytes(32), hmac.digest(key, content.encode(), "sha256")

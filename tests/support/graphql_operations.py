@@ -124,7 +124,7 @@ def document(name: str, selection: str = "__typename") -> str:
 
 
 def selection(kind: GraphQLObjectType, levels: int, most: int = 2) -> str:
-    """All fields of a type, ``levels`` deep, and of lists with a size at most so many items."""
+    """All fields of a type, ``levels`` deep, and of lists with a size at most this many items."""
     found = []
     for name, field in kind.fields.items():
         below = get_named_type(field.type)

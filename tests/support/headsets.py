@@ -1,4 +1,4 @@
-"""Headsets that ask to be let in, and the people who let them in, each at an address of their own."""
+"""Headsets that ask to be let in, and the people who let them in, each at their own address."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Wearer:
         return Headset(self.app, f"manifest.{self.client}", at)
 
     async def paired(self, at: str = HERE) -> tuple[Headset, dict[str, Any]]:
-        """A headset that was let in by scanning, and its tokens."""
+        """A headset that was accepted by scanning, and its tokens."""
         pairing, headset = await self.begin(), self.headset(at)
         shown = await headset.scan(pairing["qr"])
         check_success(await self.approve(pairing, shown["match"]))

@@ -48,14 +48,14 @@ async def a_template(team: Team, name: str = "Valve check") -> int:
 
 
 async def new_job(team: Team, template_id: int = 0, **members: Any) -> dict[str, Any]:
-    """A new job, of a template of its own unless one is named."""
+    """A new job, of its own template unless one is named."""
     given = {"templateId": template_id or await a_template(team), **members}
     made: dict[str, Any] = await team.ask("Operator", ADD, input=given)
     return made
 
 
 async def job_at(team: Team, status: str, done: int = 0, template_id: int = 0) -> dict[str, Any]:
-    """A new job in this state; ``done``: so many of its three steps are completed. As it is then."""
+    """A new job in this state; ``done``: this many of its three steps are completed. As it is then."""
     operator = (await team.member("Operator")).id
     job = await new_job(team, template_id, assignedUserIds=[] if status == "UNASSIGNED" else [operator])
     if status in ("IN_PROGRESS", "COMPLETED"):

@@ -151,7 +151,7 @@ class MailServer:
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
     async def next_mail(self, seconds: float = 60) -> Received:
-        """The oldest email that was not taken out yet, which can still be on its way. Only where one request sends one
+        """The oldest email that was not taken out yet, which can still be on its way. Only if one request sends one
         email: several arrive in any order."""
         return await self._taken("", "", seconds)
 

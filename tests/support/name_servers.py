@@ -88,7 +88,7 @@ def _program(name: str) -> str:
 
 @dataclass
 class NameServer:
-    """An authoritative server. ``example`` holds plain lines, :data:`SIGNED` is signed; ``port``: where it listens."""
+    """An authoritative server. ``example`` holds plain lines, :data:`SIGNED` is signed; ``port``: if it listens."""
 
     port: int = field(default_factory=free_port)
     serial: int = 1
@@ -120,12 +120,13 @@ class NameServer:
         return f"127.0.0.1:{self.port}"
 
     def publish(self, *lines: str) -> None:
-        """From now on the zone ``example`` holds these lines."""
+        """From now on, the zone ``example`` holds these lines."""
         self.lines = list(lines)
         self._reload()
 
     def publish_signed(self, *lines: str, forged: tuple[str, str] = ("", "")) -> None:
-        """As :meth:`publish`, for :data:`SIGNED`. ``forged``: text, and what stands in its place once it is signed."""
+        """Like :meth:`publish`, for :data:`SIGNED`. ``forged``: text, and what stands in its place once it is
+        signed."""
         self.signed = list(lines)
         self._reload(forged)
 

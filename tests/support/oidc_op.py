@@ -35,7 +35,7 @@ from tests.support.oidc_socket import Answer, Asked, Gates, Socket, with_changes
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 _MAKING = threading.Lock()  # requests come in many threads: they make one key, not each its own
-_MOST = 24  # keys of RSA: after so many the first one comes again
+_MOST = 24  # keys of RSA: after this many the first one comes again
 _numbers = itertools.count()
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 
@@ -179,7 +179,7 @@ class Op:
         return "Ed448" if getattr(self.key, "curve_name", "") == "Ed448" else self.alg
 
     def answer(self, asked: Asked) -> Answer:
-        """Called by the socket, in a thread of its own, for each request."""
+        """Called by the socket, in its own thread, for each request."""
         known = {
             self._discovery_path: "discovery",
             "/authorize": "authorize",

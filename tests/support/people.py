@@ -80,7 +80,7 @@ class OidcProvider:
         return str(self.made["name"])
 
     def knows(self, sub: str, email: str = "", *, verified: Any = True, **claims: Any) -> None:
-        """From now on this person signs in at the provider. ``verified`` None: nothing is said of it."""
+        """From now on, this person signs in at the provider. ``verified`` None: nothing is said of it."""
         told = {"sub": sub, "email": email or None, "email_verified": verified if email else None, **claims}
         self.op.user = {name: value for name, value in told.items() if value is not None}
 
@@ -94,7 +94,7 @@ class OidcProvider:
         return browser, await browser.sign_in_oidc(self.op, self.name, self.client, **(query or {}))
 
     async def among_others(self, sub: str, email: str, **claims: Any) -> Reply:
-        """As :meth:`attempt`, for several who come at the same time; what our callback answered."""
+        """Like :meth:`attempt`, for several who come at the same time; what our callback answered."""
         browser = Browser(self.app)
         started = await browser.start("oidc", provider=self.name, client=self.client)
         back = self.op.visit(started.headers["location"])

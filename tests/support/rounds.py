@@ -6,7 +6,7 @@ import os
 from typing import TypeVar
 
 _T = TypeVar("_T")
-#: So many rounds are a run before a release, which leaves nothing out.
+#: This many rounds are a run before a release, which leaves nothing out.
 RELEASE = 50
 
 

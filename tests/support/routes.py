@@ -25,7 +25,7 @@ class Route(NamedTuple):
     """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or
     of a page's query. ``template``: of a page that it can show; ``is_form``: the body is a form, not JSON;
     ``permission``: that a user needs; ``audience``: whom a page is for.
-    ``proof``: where it asks for a recent one: ``factors``, always; ``factor``, of those who have a second factor;
+    ``proof``: if it asks for a recent one: ``factors``, always; ``factor``, of those who have a second factor;
     ``first``, of those who have none also with less; ``management``, where the client guards that too; empty: never.
     ``is_recorded``: each change leaves an event in the audit trail."""
 

@@ -96,7 +96,7 @@ def unsealed(app: App, sealed: bytes, name: str) -> bytes | None:
 
 
 async def add_past_the_server(app: App, name: str, like: Provider) -> bool:
-    """Adds a provider as ``provider add`` does, in a process of its own; False: there are too many."""
+    """Adds a provider as ``provider add`` does, in its own process; False: there are too many."""
 
     def work(unit: TenantUnit) -> Provider:
         now = app.services.clock.now_ms()

@@ -25,7 +25,7 @@ from tests.support.rounds import RELEASE
 
 _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
 _SLOWEST = 15
-#: So many new ones are there before the collector looks for cycles: a tenth of the time of calls in this process.
+#: This many new ones are there before the collector looks for cycles: a tenth of the time of calls in this process.
 _OBJECTS = 20_000
 _ROOT = Path(__file__).parents[2]
 _REPORT = "manifest-auth-report"

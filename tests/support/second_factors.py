@@ -85,7 +85,7 @@ class Person:
         return await self.sign_in_with(otp=self.code(), **members)
 
     async def trusted(self) -> str:
-        """The cookie of a browser that is trusted from now on."""
+        """The cookie of a browser that is trusted after this."""
         return (await self.answered(trust=True)).cookie("trust")
 
     async def enrol(self, token: str) -> list[str]:
@@ -116,7 +116,7 @@ async def person(app: App, client: str = "", *roles: str, email: str = "", **set
 
 
 async def enrolled(app: App, *roles: str, **settings: Any) -> Person:
-    """A new user with an authenticator app, of a new client that has these settings from then on."""
+    """A new user with an authenticator app, of a new client that has these settings after that."""
     who = await person(app, "", *roles, **REQUIRED)
     await who.enrol_at_sign_in()
     await settle(app, who.client, **{"secondFactor": {"policy": "optional"}, **settings})

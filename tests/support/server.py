@@ -67,7 +67,7 @@ def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = 
 
 
 def launch_on_nothing(folder: Path, database_url: str, **given: str) -> Server:
-    """As :func:`launch`, with demo data, and the server itself makes its store."""
+    """Like :func:`launch`, with demo data, and the server itself makes its store."""
     port = free_port()
     env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
     return _launch(folder, env, port, demo=True)
@@ -140,7 +140,7 @@ def descendants(pid: int) -> dict[int, str]:
 
 @contextlib.contextmanager
 def served(folder: Path, database_url: str = "", **options: str) -> Iterator[Server]:
-    """As :func:`start`; ended with SIGTERM."""
+    """Like :func:`start`; ended with SIGTERM."""
     server = start(folder, database_url, **options)  # type: ignore[arg-type]
     try:
         yield server

@@ -39,7 +39,7 @@ def callback(client: str, provider: str) -> str:
 
 
 async def add_provider(app: App, client: str, *, vouch: bool = True, **members: Any) -> dict[str, Any]:
-    """A provider made by a system admin, who vouches for its domains (``vouch``); everybody can get in, as Viewer,
+    """A provider made by a system admin, who vouches for its domains (``vouch``); everybody can can sign in, as Viewer,
     unless ``members`` say otherwise."""
     body = {
         "name": f"idp-{next(_numbers)}",
@@ -142,7 +142,7 @@ def check_says_no_more(reply: Reply, usual: Reply) -> None:
 
 
 def flow_cookies(browser: Browser) -> dict[str, str]:
-    """The cookies of sign-ins that the browser has under way."""
+    """The cookies of sign-ins that the browser has in progress."""
     return {name: value for name, value in browser.cookies.items() if name.startswith("sso-")}
 
 
@@ -231,7 +231,7 @@ class SamlProvider:
         return base64.b64decode(self.made["serviceProvider"]["certificates"][0])
 
     def response(self, name_id: str = "alice@acme.example", **members: Any) -> str:
-        """As :meth:`Idp.response`; ``audience`` and ``acs`` can be others'. An encrypted one that was not asked for
+        """Like :meth:`Idp.response`; ``audience`` and ``acs`` can be others'. An encrypted one that was not asked for
         names the client by the address that it is sent to, as one does where that address is registered."""
         members.setdefault("now_ms", self.app.clock.now_ms())
         is_named = "encrypt_for" in members and members.get("in_response_to") is None

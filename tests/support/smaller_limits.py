@@ -26,7 +26,7 @@ EVENTS_S = limits.EVENTS_S
 
 
 def few_events(patch: pytest.MonkeyPatch, from_address: int, in_client: int | None = None) -> None:
-    """So many audit events of one class from an address in a span of time, and of all addresses in a client."""
+    """This many audit events of one class from an address in a span of time, and of all addresses in a client."""
     patch.setattr(limits, "EVENTS_FROM_ADDRESS", from_address)
     if in_client is not None:
         patch.setattr(limits, "EVENTS_IN_CLIENT", in_client)
@@ -44,24 +44,24 @@ def no_docs_site(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def few_beginnings(patch: pytest.MonkeyPatch, free: int) -> None:
-    """So many sign-ins can be begun and not finished before the next one waits."""
+    """This many sign-ins can be begun and not finished before the next one waits."""
     patch.setattr(limits, "STARTED_FLOWS", limits.STARTED_FLOWS._replace(free=free))
 
 
 def few_responses(patch: pytest.MonkeyPatch, free: int) -> None:
-    """So many SAML responses can be wrong before the next one waits."""
+    """This many SAML responses can be wrong before the next one waits."""
     patch.setattr(saml_responses, "RESPONSES", saml_responses.RESPONSES._replace(free=free))
 
 
 def audit_search(patch: pytest.MonkeyPatch, size: int, most: int | None = None) -> None:
-    """A search in the audit trail looks at so many events in a step, and takes so many steps at most."""
+    """A search in the audit trail looks at this many events in a step, and takes this many steps at most."""
     patch.setattr(query, "STEP", size)
     if most is not None:
         patch.setattr(query, "STEPS", most)
 
 
 def provider_deletion(patch: pytest.MonkeyPatch, size: int) -> None:
-    """A provider is deleted with so many people in a step."""
+    """A provider is deleted with this many people in a step."""
     patch.setattr(provider_delete, "STEP", size)
 
 
@@ -101,7 +101,7 @@ def refusals_remembered(app: App) -> int:
 
 
 def few_refusals_remembered(patch: pytest.MonkeyPatch, most: int) -> None:
-    """So many, and no more."""
+    """This many, and no more."""
     patch.setattr(entra_bearer, "MOST_REFUSED", most)
 
 
@@ -133,15 +133,15 @@ def data_folder(app: App) -> Path:
 
 
 def narrow_quota(patch: pytest.MonkeyPatch, app: App, size: int) -> None:
-    """So many bytes a client."""
+    """This many bytes a client."""
     patch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, upload_quota=size))
 
 
 def narrow_files(patch: pytest.MonkeyPatch, app: App, size: int) -> None:
-    """So many bytes a file."""
+    """This many bytes a file."""
     patch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, file_limit=size))
 
 
 def narrow_arriving(patch: pytest.MonkeyPatch, size: int) -> None:
-    """So many bytes of all bodies that are not complete."""
+    """This many bytes of all bodies that are not complete."""
     patch.setattr(request, "MOST_ARRIVING", size)

@@ -94,7 +94,7 @@ def statements_of_units() -> Iterator[list[str]]:
 
 
 def beats_are_in_time(patch: pytest.MonkeyPatch) -> None:
-    """From now on what this process remembers counts, also where a beat of PostgreSQL comes late."""
+    """From now on, what this process remembers counts, also where a beat of PostgreSQL comes late."""
     patch.setattr(CacheValidity, "holds", lambda _: True)
 
 

@@ -68,7 +68,7 @@ class Phone:
     recovery_codes: tuple[str, ...] = ()
 
     def code(self, steps: int = 0) -> str:
-        """The code that it shows now, or so many steps of thirty seconds later."""
+        """The code that it shows now, or this many steps of thirty seconds later."""
         return pyotp.TOTP(self.secret).at(self.app.clock.now_ms() // 1000 + 30 * steps)
 
     def wrong(self) -> str:
@@ -77,7 +77,7 @@ class Phone:
 
 
 async def enrolled(of: SystemAdmin) -> Phone:
-    """The admin has a second factor from now on. The clock goes on, so that the next code is a new one."""
+    """The admin has a second factor after this. The clock goes on, so that the next code is a new one."""
     made = check_success(await of.post(f"{AUTH}/second-factor", {"password": PASSWORD}), 201)
     phone = Phone(of.app, made["secret"])
     confirmed = check_success(

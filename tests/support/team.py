@@ -71,5 +71,5 @@ def refusal(reply: Reply) -> Refused:
 
 
 async def new_team(app: App) -> Team:
-    """A client of its own."""
+    """Its own client."""
     return Team(app, await new_client(app))

@@ -20,8 +20,8 @@ from tests.work import work_items
 
 
 async def busy_people(team: Team, count: int) -> None:
-    """So many people; each made a template of two published versions, and a job of the first one, in which the next two
-    of them have done something."""
+    """This many people; each made a template of two published versions, and a job of the first one, in which the next
+    two of them have done something."""
     file_id = await a_file(team)
 
     def begin(unit: TenantUnit) -> list[Actor]:
@@ -69,7 +69,7 @@ async def many_jobs(team: Team, count: int) -> None:
 
 
 async def lengthen(team: Team, field: str, have: int, to: int = 100) -> None:
-    """The ``history`` or the ``records`` of the first 51 jobs get entries like their first one, up to so many."""
+    """The ``history`` or the ``records`` of the first 51 jobs get entries like their first one, up to this many."""
     copy = _copies({"history": job_events, "records": job_records}[field])
 
     def work_of(unit: TenantUnit) -> None:
@@ -90,7 +90,7 @@ def _copies(table: Any) -> TenantScoped[Any]:
 
 
 async def many_records(team: Team, job_id: int, count: int) -> None:
-    """So many values are recorded at a job's first step."""
+    """This many values are recorded at a job's first step."""
     by = Actor((await team.member("Operator")).id, 1)
 
     def fill(unit: TenantUnit) -> None:

@@ -1,4 +1,5 @@
-"""Two users who act on one job at once, from two processes: the result is as if one had come after the other."""
+"""Two users who act on one job at the same time, from two processes: the result is as if one had come after the
+other."""
 
 from __future__ import annotations
 

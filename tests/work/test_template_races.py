@@ -1,4 +1,4 @@
-"""Two users who act on one template at once, from two processes: one succeeds, the other gets CONFLICT."""
+"""Two users who act on one template at the same time, from two processes: one succeeds, the other gets CONFLICT."""
 
 from __future__ import annotations
 

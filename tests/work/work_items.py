@@ -54,7 +54,7 @@ def publish_latest(unit: TenantUnit, by: Actor, template_id: int) -> Version:
 
 
 def next_version(unit: TenantUnit, by: Actor, template_id: int, *steps: NewStep) -> Version:
-    """Another version, published at once; with the steps of the one before unless some are given."""
+    """Another version, published immediately; with the steps of the one before unless some are given."""
     draft = template_operations.add_version(unit, by, template_operations.read_latest(unit, template_id))
     if steps:
         seen: VersionSnapshot = template_operations.read_latest(unit, template_id)
@@ -63,6 +63,6 @@ def next_version(unit: TenantUnit, by: Actor, template_id: int, *steps: NewStep)
 
 
 def job(unit: TenantUnit, by: Actor, *steps: NewStep, started: bool = False) -> Job:
-    """A job of a template of its own."""
+    """A job of its own template."""
     made = job_operations.add(unit, by, template_id=published(unit, by, *steps).id)
     return job_operations.start(unit, by, made.id) if started else made

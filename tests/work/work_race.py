@@ -1,4 +1,4 @@
-"""Two users who work in one tenant at once, from two processes."""
+"""Two users who work in one tenant at the same time, from two processes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class WorkRace(NamedTuple):
         return await self.stores[0].of(self.tenant_id).write(operation)
 
     async def job(self, *, started: bool = False, steps: int = 0, assigned: bool = False) -> Job:
-        """A new job; ``steps``: so many of its three are completed."""
+        """A new job; ``steps``: this many of its three are completed."""
 
         def make(unit: TenantUnit) -> Job:
             made = work_items.job(unit, self.one, started=started or steps > 0)

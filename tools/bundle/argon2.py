@@ -21,7 +21,7 @@ _FLAGS = ("-O3", "-march=x86-64-v3", "-DNDEBUG", "-DPy_LIMITED_API=0x030A0000", 
 
 
 def compiler() -> str:
-    """The compiler's name and version. Raises OSError where there is none."""
+    """The compiler's name and version. Raises OSError if there is none."""
     told = subprocess.run([_cc(), "--version"], capture_output=True, text=True, check=True).stdout
     return told.partition("\n")[0]
 

@@ -25,7 +25,7 @@ from tools.bundle.licences import expression, metadata_of
 
 
 def document(name: str, version: str, commit: str, at: int, wheels: Iterable[Path]) -> str:
-    """The list as JSON; ``at``: its time, seconds since 1970. Raises LicenceRefused, and ValueError where it is not
+    """The list as JSON; ``at``: its time, seconds since 1970. Raises LicenceRefused, and ValueError if it is not
     valid."""
     whole = Component(
         name=name, version=version, type=ComponentType.APPLICATION, bom_ref="bundle",

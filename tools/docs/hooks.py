@@ -21,7 +21,7 @@ from mkdocs.structure.pages import Page
 from manifest_auth.cli import reference
 
 ROOT = Path(__file__).parents[2]
-#: Pages from outside ``docs``: where they lie, and their name in the site.
+#: Pages from outside ``docs``: if they lie, and their name in the site.
 OUTSIDE = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",

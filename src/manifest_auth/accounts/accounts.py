@@ -147,7 +147,7 @@ def check_roles(roles: int) -> None:
 
 
 def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
-    """Deactivates a user at once: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
+    """Deactivates a user immediately: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
     user = rank.get_managed(unit, who, user_id, admins=True, own="You can't deactivate yourself")
     if not users.deactivate(unit, user, who.now):
         raise Conflict(_("The user is already deactivated"))

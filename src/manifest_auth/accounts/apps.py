@@ -207,7 +207,7 @@ def touch(unit: TenantUnit, app_id: str, now: int) -> None:
 
 def create_app(unit: TenantUnit, who: AccountRequest, kind: Kind, given: Mapping[str, Any]) -> App:
     """Creates an app. ``given``: members of :data:`GIVEN`, lists as such. Raises Forbidden, ReauthenticationRequired,
-    ValidationError, and Conflict where there are too many."""
+    ValidationError, and Conflict if there are too many."""
     _check_manages(unit, who)
     refresh_days = 1 if kind == "browser" else App("", "").refresh_days
     fresh = App(MADE + who.services.random.text(16), "", kind, refresh_days=refresh_days)
@@ -422,7 +422,7 @@ def create_secret(
     unit: TenantUnit, who: AccountRequest, app_id: str, *, in_place_of: str = "", overlap_h: int = 0
 ) -> AppSecret:
     """Creates a secret of a web app. ``in_place_of``: id of another one, which ends after ``overlap_h`` hours (0 to
-    :data:`MOST_OVERLAP_H`). Raises NotFound, Forbidden, ReauthenticationRequired, ValidationError, Conflict where it
+    :data:`MOST_OVERLAP_H`). Raises NotFound, Forbidden, ReauthenticationRequired, ValidationError, Conflict if it
     has two."""
     _check_manages(unit, who, app_id)
     app, now, old = get_app(unit, app_id, lock=True), who.now, {}
@@ -470,7 +470,7 @@ def _end_secret(unit: TenantUnit, app: App, secret_id: str, now: int, ends_at: i
 
 
 class Grant(NamedTuple):
-    """``scopes``: separated by blanks; ``given_at``: when it was first granted; ``consented_at``: when the user agreed
+    """``scopes``: separated by spaces; ``given_at``: when it was first granted; ``consented_at``: when the user agreed
     to the scopes, None: nobody asked; ``recorded_at``: when the trail last had it. Times in milliseconds."""
 
     user_id: int

@@ -1,7 +1,7 @@
 """Badges and PINs, with which people sign in on devices that belong to their client.
 
 Owns ``badges`` and ``badge_pins``. Never opens a session, and never computes a hash. A PIN is stored as Argon2id over
-an HMAC under a key of its own, which is sealed.
+an HMAC under its own key, which is sealed.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def invite(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
 
 def start_reset(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
     """A link to set a new password; an earlier one closes. The old password works until then. Raises NotFound,
-    Forbidden, Conflict where the client allows no passwords, ReauthenticationRequired."""
+    Forbidden, Conflict if the client allows no passwords, ReauthenticationRequired."""
     own = "Change your own password with your current password"
     step_up.check(request, Act.OTHERS_PASSWORDS)
     user = rank.get_managed(unit, request, user_id, own=own)

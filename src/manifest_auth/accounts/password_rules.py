@@ -1,6 +1,6 @@
 """Rules for new passwords, and the hash of a new user.
 
-Length counts Unicode characters as received: nothing is trimmed, folded or normalised. zxcvbn rejects guessable
+Length counts Unicode characters as received: nothing is trimmed, folded or normalized. zxcvbn rejects guessable
 passwords: it knows some 30,000 common passwords, names, keyboard walks, dates and repetitions. Words of the user, the
 client and the product count as known to an attacker.
 """

@@ -26,7 +26,7 @@ class Act(enum.IntFlag):
     ``PASSWORD``: a change of it, which brings the current one; ``IDENTITIES``: also the confirmation of another's.
     ``RANKS``: someone becomes Admin or User Admin, or gets a link as such; of system admins, anyone gets access.
     ``DOMAINS``: of email and of Microsoft directories. ``DELETION`` to ``INSTALLATION``: of only system admins.
-    ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is let in; ``PIN``: of
+    ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is accepted; ``PIN``: of
     one's own badge; ``DEVICES``: shared devices of the client; ``APPS``: its apps and their secrets."""
 
     EMAIL = enum.auto()
@@ -68,8 +68,8 @@ class About:
     - ``account``: a sentence for the person whom it concerns; empty: the account pages do not show it.
     - ``is_alarm``: the account pages ask whether it was them.
     - ``is_bad``: anyone who manages the client should look at it.
-    - ``asks``: acts of users and system admins of which one asks for a recent proof. An act that is left out leaves an
-      event that others leave. ``asks_users``, ``asks_admins``: the same, for events about their own account.
+    - ``asks``: acts of users and system admins of which one requires re-authentication. An act that is left out leaves
+      an event that others leave. ``asks_users``, ``asks_admins``: the same, for events about their own account.
     - ``of_installation``: no client's chain has it.
     """
 

@@ -198,7 +198,7 @@ BEGINNING = Point(NOTHING.sequence, NOTHING.hash)
 _H = audit_heads.c
 _VALUES: dict[str, Any] = {name: bindparam(name) for name in Head._fields}
 _HEAD = tenant_scoped(select(*(_H[name] for name in Head._fields)).with_for_update(), Head)
-_START = tenant_scoped(  # of two transactions that create a chain at once, the second waits
+_START = tenant_scoped(  # of two transactions that create a chain at the same time, the second waits
     upsert(audit_heads).values(_VALUES).on_conflict_do_nothing(index_elements=["tenant_id"])
 )
 _ADVANCE = tenant_scoped(update(audit_heads).where(_H.sequence == bindparam("before")).values(_VALUES))

@@ -63,7 +63,7 @@ Send = Callable[[Message], Awaitable[None]]
 #: Answers a refusal for a path without a route.
 Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
 
-#: Extension of the ASGI scope: a function of ``uvicorn_server.py`` that sends a complete answer at once.
+#: Extension of the ASGI scope: a function of ``uvicorn_server.py`` that sends a complete answer immediately.
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"

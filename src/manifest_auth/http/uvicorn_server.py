@@ -30,7 +30,7 @@ from manifest_auth.runtime.metrics import listen, of_all_processes, share
 from manifest_auth.runtime.settings import Network, Settings, SettingsError, check_listener, is_listed, proxy_networks
 from manifest_auth.throttle.throttle import network_of
 
-MOST_CONNECTIONS = 4096  # each takes some 20 kB, and more while a request is under way
+MOST_CONNECTIONS = 4096  # each takes some 20 kB, and more while a request is in progress
 _PROXIES = ""  # in place of a network
 
 
@@ -168,7 +168,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_size = 0
     #: When the current request started, by the loop's clock; None between two requests.
     _began_at: float | None = None
-    #: Since when no request is under way, by the same clock; None while one is.
+    #: Since when no request is in progress, by the same clock; None while one is.
     _rests_since: float | None = None
     _body_size = 0
     _watch: Any = None
@@ -198,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def silent_since(self) -> float | None:
-        """By the clock of the event loop; None while a request is under way."""
+        """By the clock of the event loop; None while a request is in progress."""
         if self.cycle is None or self.cycle.response_complete:
             return self._began_at if self._rests_since is None else self._rests_since
         return None
@@ -210,8 +210,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def linger(self) -> None:
         """Closes the connection after its last answer while the request's body is still arriving.
 
-        If it were closed at once, the kernel would answer further data with a reset, which can overtake the answer: a
-        proxy would report 502 instead of 413 (RFC 9112, section 9.6). So arriving data is discarded for a while.
+        If it were closed immediately, the kernel would answer further data with a reset, which can overtake the answer:
+        a proxy would report 502 instead of 413 (RFC 9112, section 9.6). So arriving data is discarded for a while.
         """
         self._drop_input()
         self.flow.resume_reading()

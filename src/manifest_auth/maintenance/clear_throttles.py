@@ -25,7 +25,7 @@ def clear_all(unit: SystemUnit, by: Acting) -> int:
 
 def check(named: dict[str, str]) -> None:
     """Checks ``named``: an account by ``client`` and ``email``, a system admin by ``username``, and an ``address``,
-    which is normalised in place. Raises ValidationError."""
+    which is normalized in place. Raises ValidationError."""
     wrong = []
     if ("client" in named) != ("email" in named) or ("email" in named and "username" in named):
         wrong.append(("email", "Identify an account by client and email, or by username"))

@@ -185,7 +185,7 @@ def _move_into_place(paths: _Paths) -> None:
         sync(paths.files)
     if paths.unpacked_key.exists() and not paths.key.exists():
         _set_owner(paths.unpacked_key, paths.key.parent)
-        os.link(paths.unpacked_key, paths.key)  # a hard link: an interrupted restore recognises its own key
+        os.link(paths.unpacked_key, paths.key)  # a hard link: an interrupted restore recognizes its own key
         sync(paths.key.parent)
     paths.verified_store.rename(paths.store)
     sync(paths.store.parent)

@@ -497,7 +497,7 @@ def page(
     query or form. ``template``: that shows it. ``permission``: of the signed-in users for whom it is; to all others it
     is not there. ``audience``: of a page without one, everyone by default. ``again``: for a POST, shows the form once
     more when it was rejected: the GET of its path, usually, which stands before it; nothing, unless ``shows_again``.
-    ``upload``: the field of a form that can have a file, of so many bytes at most; ``upload_into``: the field whose
+    ``upload``: the field of a form that can have a file, of this many bytes at most; ``upload_into``: the field whose
     text such a file is. ``form_at``: the page that shows the form of a POST, or the link to a file, where that has
     another address. ``said``: sentences of :mod:`.flash` that a GET shows. ``once``: whether a signed-in person's form
     is carried out once; usually those of pages that are not for everyone. ``confirms``: the question that comes before

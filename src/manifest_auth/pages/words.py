@@ -60,7 +60,7 @@ class Sentence(NamedTuple):
     advice: str
 
 
-#: By code: a page of its own.
+#: By code: its own page.
 PAGES = {
     "NOT_FOUND": Sentence(
         _("Page not found"),
@@ -169,7 +169,7 @@ REVOKES = Confirmation(
 )
 
 
-#: Errors with a sentence of their own that says more than the sentence of their code.
+#: Errors with their own sentence that says more than the sentence of their code.
 _SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
 
 

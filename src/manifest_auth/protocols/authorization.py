@@ -33,7 +33,7 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A checked authorization request. ``max_age``: seconds; ``mfa``: two factors are asked for; ``anew``: a sign-in
     after ``made_at`` (milliseconds) is; ``select``: a choice between accounts is; ``consent``: so is the user's
     consent; ``silent``: no page can be shown; ``subs``: numbers of the users who can come, None for any; ``mark``: of
-    the browser that made it, empty where no cookie came along."""
+    the browser that made it, empty if no cookie came along."""
 
     app_id: str
     redirect_uri: str

@@ -37,7 +37,7 @@ from manifest_auth.text.base64url import decode
 
 
 class InvalidRequest(ValidationError):
-    """A parameter is missing, given twice or not readable, or two ways of authentication are used at once."""
+    """A parameter is missing, given twice or not readable, or two ways of authentication are used at the same time."""
 
     error: ClassVar[str] = "invalid_request"
 
@@ -190,7 +190,7 @@ class ClientSecret(NamedTuple):
 
 
 class ClientAssertion(NamedTuple):
-    """``private_key_jwt``, as it was sent. ``client_id``: empty where the request leaves it to the assertion."""
+    """``private_key_jwt``, as it was sent. ``client_id``: empty if the request leaves it to the assertion."""
 
     client_id: str
     text: str
@@ -215,7 +215,7 @@ def is_client_id(text: str) -> bool:
 
 def read_authentication(authorization: str | None, fields: Mapping[str, str]) -> ClientSecret | ClientAssertion:
     """The caller's means of authentication; nothing of it is verified yet. ``authorization``: that header; ``fields``:
-    of the form. Raises InvalidClient, and InvalidRequest for two ways at once."""
+    of the form. Raises InvalidClient, and InvalidRequest for two ways at the same time."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret")
     by_assertion = "client_assertion" in fields or "client_assertion_type" in fields
     if (authorization is not None) + by_assertion + (secret is not None) > 1:
@@ -281,7 +281,7 @@ class _Claims(msgspec.Struct, frozen=True):
 
 class Assertion(NamedTuple):
     """An assertion whose claims are right and whose signature is not verified. ``exp``: seconds since 1970, rounded
-    up; ``kid``: None where the header names no key."""
+    up; ``kid``: None if the header names no key."""
 
     client_id: str
     jti: str

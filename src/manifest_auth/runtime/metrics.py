@@ -171,7 +171,8 @@ class Timing:
         return self._counts
 
     def flush(self) -> None:
-        """As :meth:`Tally.flush`, bucket by bucket: the library has no public way to add many events at once."""
+        """Like :meth:`Tally.flush`, bucket by bucket: the library has no public way to add many events at the same
+        time."""
         if (counts := self._counts.copy()) == self._flushed:
             return
         total = self._sum

@@ -76,7 +76,7 @@ def select_principal(**columns: Any) -> Select[Any]:
 _OF_SESSION = columns(
     "tenant_id user_id method created_at ended_at cookie_seen_at amr authenticated_at role_cap idle_s scopes"
 )
-#: When a session ends. A device's has its end in a column of its own, so that programs which do not know the cap of its
+#: When a session ends. A device's has its end in its own column, so that programs which do not know the cap of its
 #: roles take it for over. An app's has its own in the usual column, and is over by the other one for programs that do
 #: not know the cap of its scopes. No statement reads either column alone.
 ENDS_AT = case((_S.app_scopes.is_not(None), _S.ends_at), else_=func.coalesce(_S.device_ends_at, _S.ends_at)).label(
@@ -113,17 +113,17 @@ def read(unit: SystemUnit, session_id: str) -> Principal | None:
 
 
 def read_with_chain(unit: SystemUnit, session_id: str) -> tuple[Principal | None, Chain]:
-    """As :func:`read`, with the state of the session's refresh tokens."""
+    """Like :func:`read`, with the state of the session's refresh tokens."""
     return _with_chain(unit.first(_BY_ID, id=session_id))
 
 
 def read_by_cookie(unit: SystemUnit, value: str) -> Principal | None:
-    """As :func:`read`, by the value of a session cookie."""
+    """Like :func:`read`, by the value of a session cookie."""
     return unit.first(BY_COOKIE, cookie_hash=cookie_hash(value))
 
 
 async def look_up_with_chain(store: Store, session_id: str) -> tuple[Principal | None, Chain]:
-    """As :func:`read_with_chain`, in one statement without a transaction, and never from a cache."""
+    """Like :func:`read_with_chain`, in one statement without a transaction, and never from a cache."""
     return _with_chain(await store.look_up(_BY_ID, id=session_id))
 
 
@@ -223,7 +223,7 @@ _APART = 1_000_003
 
 class ExternalCaller(NamedTuple):
     """The identity that a verified token belongs to. ``key``: in place of a session id. ``claims``: the
-    :func:`claims_stamp` of its directory; None where the request named the client. Times in milliseconds."""
+    :func:`claims_stamp` of its directory; None if the request named the client. Times in milliseconds."""
 
     key: str
     method: str
@@ -315,7 +315,7 @@ def refuse_external_token(unit: TenantUnit, key: str, now: int, until: int) -> b
 
 
 MOST = 100_000
-_OWN = Principal._fields.index("tenant_id")  # so many columns are a session's own
+_OWN = Principal._fields.index("tenant_id")  # this many columns are a session's own
 
 
 @lru_cache(maxsize=1024)
@@ -351,7 +351,7 @@ class Principals:
         return await self._asked_for(self._by_ids.look_up(session_id))
 
     async def fresh_by_session(self, session_id: str) -> Principal | None:
-        """As :meth:`by_session`, from the store."""
+        """Like :meth:`by_session`, from the store."""
         return await self._asked_for(self._by_ids.look_up(session_id))
 
     async def by_external_token(self, external: ExternalCaller) -> Principal | None:
@@ -388,7 +388,7 @@ class Principals:
         return await self._ask(BY_SERVICE_TOKEN, **token._asdict())
 
     async def by_cookie(self, value: str) -> Principal | None:
-        """As :meth:`by_session`, by the value of a session cookie."""
+        """Like :meth:`by_session`, by the value of a session cookie."""
         if self._is_current():
             found = self._by_id.get(self._by_cookie.get(value, ""))
             if found is not None:
@@ -397,7 +397,7 @@ class Principals:
         return await self.fresh_by_cookie(value)
 
     async def fresh_by_cookie(self, value: str) -> Principal | None:
-        """As :meth:`by_cookie`, from the store: another node might have renewed the cookie later."""
+        """Like :meth:`by_cookie`, from the store: another node might have renewed the cookie later."""
         found = await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
         if found is not None and found.session_id in self._by_id:
             self._by_cookie[value] = found.session_id
@@ -437,7 +437,8 @@ class Principals:
     def _remember(self, found: Principal) -> Principal:
         principal = Principal._make(found[:_OWN] + _kept_once(found[_OWN:]))
         session_id, user_id = principal.session_id, principal.user_id
-        while len(self._by_id) >= MOST:  # many at once: finding the oldest takes longer with each that was deleted
+        # many at the same time: finding the oldest takes longer with each that was deleted
+        while len(self._by_id) >= MOST:
             for oldest in list(itertools.islice(self._by_id, max(1, MOST // 8))):
                 self._drop(oldest)
         self._by_id[session_id] = principal

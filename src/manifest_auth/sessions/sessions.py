@@ -48,7 +48,7 @@ from manifest_auth.store.tables.devices import APPROVED, DENIED
 # factor that is due.
 
 Way = Literal["pwd", "otp", "passkey", "recovery", "provider", "trusted", "link", "device", "badge", "pin", "mfa"]
-#: Two factors were proved, or accepted from a provider.
+#: Two factors were verified, or accepted from a provider.
 MFA: Way = "mfa"
 
 
@@ -174,7 +174,7 @@ def advance(unit: TenantUnit, session_id: str, before: str, after: str, now: int
 
 
 async def advance_at_once(store: TenantStore, seen: Principal, before: str, after: str, now: int) -> bool:
-    """As :func:`advance`, in its own unit of work, of one statement. False also where session, user or client are not
+    """Like :func:`advance`, in its own unit of work, of one statement. False also where session, user or client are not
     alive, or the client's settings are not as ``seen``, which can be from the cache."""
     changed = await store.change_one(
         _ADVANCE_ALIVE,
@@ -201,7 +201,7 @@ def touch(unit: TenantUnit, session_id: str, now: int) -> None:
 
 
 def proved_again(unit: TenantUnit, session_id: str, user_id: int, amr: tuple[Way, ...], at: int) -> bool:
-    """Stores what the user of an open session proved again, and when (milliseconds). False when it has ended."""
+    """Stores what the user of an open session re-authenticated, and when (milliseconds). False when it has ended."""
     unit.announce("session", session_id)
     return unit.change(_PROVED, sid=session_id, of_user=user_id, new_amr=" ".join(amr), at=at) == 1
 
@@ -303,7 +303,7 @@ _HOLD = tenant_scoped(
 
 
 def _opening(*own: str) -> TenantScoped[Any]:
-    """Opens a session from another. ``own``: columns that have a value of their own too."""
+    """Opens a session from another. ``own``: columns that have their own value too."""
     given, copied = (*_GIVEN, *own), [name for name in _COPIED if name not in own]
     values = (*(_S[name] for name in copied), *(cast(bindparam(name), _S[name].type) for name in given))
     of_parent = select(_S.id, *values).where(_S.id == bindparam("of_parent"))
@@ -317,7 +317,7 @@ _ENDS_WITH_PARENT = or_(_S.app_scopes.is_(None), not_(_S.app_scopes.like(f"%{OFF
 
 
 class AppHold(NamedTuple):
-    """The session of an app. ``app_scopes``: that it was granted, separated by blanks; ``scopes``: bit mask of the
+    """The session of an app. ``app_scopes``: that it was granted, separated by spaces; ``scopes``: bit mask of the
     permissions among them; ``ends_at``: milliseconds."""
 
     app_id: str
@@ -367,7 +367,7 @@ def open_child(
 
 # Ends sessions, with all their keys, on every node; with each ends what came from it (:func:`open_child`).
 #
-# What ends sessions of a user or a provider waits for an exchange that is under way, and then sees its session: it
+# What ends sessions of a user or a provider waits for an exchange that is in progress, and then sees its session: it
 # voids the code first, or its caller holds the row of the user or provider.
 
 _ENDING: dict[str, Any] = {"ended_at": bindparam("now"), "end_reason": bindparam("reason")}
@@ -406,7 +406,7 @@ _END_TENANT, _END_PROVIDER = _ending_all(), _ending_all(_OF_PROVIDER)
 
 def _void(column: str = "") -> tuple[TenantScoped[Any], TenantScoped[Any], TenantScoped[Any]]:
     """The statements that void what becomes a session later, where that ``column`` of the rows is ``of``: one-time
-    codes, sign-ins that wait for their second factor, and devices that were let in and have not come yet. Used rows
+    codes, sign-ins that wait for their second factor, and devices that were accepted and have not come yet. Used rows
     stay, so that a second use is noticed."""
     codes, challenges, grants = sign_in_codes, sign_in_challenges, device_grants
 
@@ -505,13 +505,13 @@ def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> i
 
 def void_pending(unit: TenantUnit, user_id: int | None = None) -> None:
     """Voids what becomes a session later, of a user or of all users of the tenant: unused one-time codes, sign-ins that
-    wait for their second factor, and devices that were let in and have not come yet."""
+    wait for their second factor, and devices that were accepted and have not come yet."""
     for statement in _VOID_ALL if user_id is None else _VOID_USERS:
         unit.change(statement, **({} if user_id is None else {"of": user_id}))
 
 
 def void_pending_of_provider(unit: TenantUnit, provider_id: int) -> None:
-    """As :func:`void_pending`, of all who come through a provider."""
+    """Like :func:`void_pending`, of all who come through a provider."""
     for statement in _VOID_PROVIDERS:
         unit.change(statement, of=provider_id)
 

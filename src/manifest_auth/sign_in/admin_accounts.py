@@ -86,7 +86,7 @@ def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:
 
 async def setup_code_at_start(services: Services) -> SetupCode | None:
     """The setup code for the terminal, while there is no system admin; else None. A valid code that was printed before
-    stays valid, since several nodes can start at once."""
+    stays valid, since several nodes can start at the same time."""
 
     def work(unit: SystemUnit) -> SetupCode | None:
         if not admin_rows.is_first_needed(unit):
@@ -118,15 +118,15 @@ def _create(unit: SystemUnit, services: Services, origin: Origin) -> SetupCode:
 
 
 # Each change brings the password again, and a code where the admin has a second factor, so that a stolen token cannot
-# take the account over. The end of other sessions asks for a recent proof instead; so does the console, where an admin
-# adds a second factor.
+# take the account over. The end of other sessions requires re-authentication instead; so does the console, where an
+# admin adds a second factor.
 
 T = TypeVar("T")
 ENTRY_POINT: EntryPoint = "admin-own"
 
 
 class Credentials(NamedTuple):
-    """The password and the code that an admin enters again. ``password``: None for a recent proof in its place."""
+    """The password and the code that an admin enters again. ``password``: None for re-authentication in its place."""
 
     password: str | None
     otp: str | None
@@ -275,7 +275,7 @@ async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str,
 
 
 async def remove(ctx: RequestContext, credentials: Credentials) -> None:
-    """Removes the caller's second factor. Raises as :func:`proven`, and Conflict where one is required."""
+    """Removes the caller's second factor. Raises as :func:`proven`, and Conflict if one is required."""
 
     def work(unit: SystemUnit, me: Admin) -> None:
         if second_factor.is_required(unit):

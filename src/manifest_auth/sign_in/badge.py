@@ -246,7 +246,7 @@ async def look_at_own(ctx: RequestContext) -> OwnBadge:
 
 
 async def set_pin(ctx: RequestContext, pin: str) -> None:
-    """Sets the caller's PIN, which ends the caller's sessions by badge. Raises ValidationError, Conflict where the
+    """Sets the caller's PIN, which ends the caller's sessions by badge. Raises ValidationError, Conflict if the
     client or the caller's roles allow no badge, ReauthenticationRequired, Overloaded."""
     await ctx.store.write(lambda unit: badges.check_own(unit, ctx))
     badges.check_pin(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
@@ -270,8 +270,8 @@ class EnrolledDeviceData(Wire, frozen=True):
 
 
 async def enrol(ctx: RequestContext, text: str) -> EnrolledDeviceData:
-    """Enrols the device that shows a code. Letters are good only with the client's identifier in ``X-Client-ID``.
-    Raises InvalidToken for a code that is unknown, used or over, all alike; Forbidden where the header names another
+    """Enrolls the device that shows a code. Letters are good only with the client's identifier in ``X-Client-ID``.
+    Raises InvalidToken for a code that is unknown, used or over, all alike; Forbidden if the header names another
     client; RateLimited."""
     token = ctx.services.random.text(32)
     done = await ctx.services.store.write(lambda unit: _enrol(unit, ctx, text.strip(), token))
@@ -324,7 +324,7 @@ class TemporaryPinData(Wire, frozen=True):
 
 
 async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int) -> TemporaryPinData:
-    """As :func:`manifest_auth.accounts.badges.reset_pin`, for a user of the store's client. Raises Overloaded too."""
+    """Like :func:`manifest_auth.accounts.badges.reset_pin`, for a user of the store's client. Raises Overloaded too."""
     least = await store.write(lambda unit: badges.check_reset(unit, ctx, user_id))
     pin = _random_pin(ctx.services.random, least)
     prepared = badges.prepare_pin(ctx.services.random, pin)

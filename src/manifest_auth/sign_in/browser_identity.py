@@ -1,4 +1,4 @@
-"""Identity that a sign-in method proved, and the cookies of the browser: by one of them the throttle recognises it."""
+"""Identity that a sign-in method proved, and the cookies of the browser: by one of them the throttle recognizes it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from manifest_auth.throttle.throttle import Counters
 
 class Identity(NamedTuple):
     """``proof``: the password hash that matched, which must still be the user's; ``provider_id``: the provider that
-    vouched; ``amr``: what was proved (RFC 8176), ``authenticated_at``: when, milliseconds, None if a provider does
-    not say; ``needs_factor``: False only where a factor was proved or asked for already, or the provider answers for
+    vouched; ``amr``: what was verified (RFC 8176), ``authenticated_at``: when, milliseconds, None if a provider does
+    not say; ``needs_factor``: False only where a factor was verified or asked for already, or the provider answers for
     it."""
 
     method: str
@@ -45,7 +45,7 @@ class BrowserCookies(NamedTuple):
 
 # The device cookie holds a marker for each of the last users of the browser, of all clients. A marker counts for the
 # user to whom this server gave it and for no one else: an attacker who could set a chosen value in a victim's browser,
-# one of an own account for instance, could otherwise guess passwords from the victim's own origin. So a marker carries
+# one of its own account for instance, could otherwise guess passwords from the victim's own origin. So a marker carries
 # a MAC with the user's number.
 
 MOST = 6  # markers of one browser

@@ -46,7 +46,7 @@ class SignedIn(NamedTuple):
     device: str | None  # a new device cookie to set; None: the one that was sent stays
     password_due: bool
     session_id: str
-    factor_due_at: int | None = None  # from when on sign-in asks to enroll a second factor
+    factor_due_at: int | None = None  # when sign-in asks to enroll a second factor
     trust: str | None = None  # a new cookie of a trusted browser, to set
     recovery_codes: tuple[str, ...] = ()  # of a first factor that this sign-in enrolled, to be shown once
     beside: tuple[str, ...] | None = (

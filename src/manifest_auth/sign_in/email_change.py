@@ -73,7 +73,7 @@ def why_not(ctx: RequestContext, user: User) -> str:
 
 async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     """Starts a change for the caller, who enters the current password. Raises ValidationError, InvalidCredentials,
-    RateLimited, Overloaded, ReauthenticationRequired, and Conflict where no mail is set up or the caller has no
+    RateLimited, Overloaded, ReauthenticationRequired, and Conflict if no mail is set up or the caller has no
     password."""
     caller = ctx.user
     step_up.check(ctx, Act.EMAIL, needed=step_up.uses_password(caller))  # no one else can change it

@@ -72,7 +72,7 @@ class Code(NamedTuple):
 
 
 class CodeForApp(NamedTuple):
-    """The app of a code, and what the code is bound to. ``scopes``: separated by blanks."""
+    """The app of a code, and what the code is bound to. ``scopes``: separated by spaces."""
 
     app_id: str
     redirect_uri: str
@@ -246,7 +246,7 @@ def note_session(unit: TenantUnit, found: Code, session_id: str) -> None:
 
 def take(unit: SystemUnit, ctx: RequestContext, key: str) -> tuple[TenantUnit, User, Code]:
     """Takes the code of a stored ``key``, and locks the row of its user first, in the same order as where codes are
-    revoked. From now on it is used, before any check: a sender who is rejected is not the app that asked for it.
+    revoked. After this it is used, before any check: a sender who is rejected is not the app that asked for it.
     ``used_at`` of the code: when it was taken before, None for never. Raises SsoFailed."""
     found = unit.first(_FIND, key=key, now=ctx.now)
     if found is not None:

@@ -45,7 +45,7 @@ def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
     in."""
     step_up.check(ctx, Act.IDENTITIES)
     user = ctx.user
-    users.get(unit, user.user_id, lock=True, admins=True)  # of two who are unlinked at once, one stays
+    users.get(unit, user.user_id, lock=True, admins=True)  # of two who are unlinked at the same time, one stays
     audit.check_is_open(unit, ctx, may_end=True)
     if why := {row.id: why for row, why in own(unit, ctx)}.get(identity):
         raise Conflict(why)
@@ -83,7 +83,7 @@ def _unlinked(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int
 
 
 # Linking begins with a request that changes something, which the cross-site rule guards, and not with an address that
-# anyone could send someone to: who follows such an address would give another person the key to the own account.
+# anyone could send someone to: who follows such an address would give another person the key to their own account.
 
 
 def offered(unit: TenantUnit) -> list[Provider]:

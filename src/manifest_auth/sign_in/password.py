@@ -233,7 +233,7 @@ async def prove(ctx: RequestContext, credentials: Credentials) -> Proved:
 
 
 async def complete(ctx: RequestContext, proved: Proved, pending: Pending = OPENS_SESSION) -> SignedIn:
-    """Opens the session. Raises AccountDisabled, MfaRequired; InvalidCredentials where the password was changed
+    """Opens the session. Raises AccountDisabled, MfaRequired; InvalidCredentials if the password was changed
     in the meantime."""
     await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     signed_in = await _settle(ctx, proved, pending, completion.complete_sign_in)

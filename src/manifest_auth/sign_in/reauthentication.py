@@ -1,4 +1,4 @@
-"""A signed-in user proves again who they are, for acts that need a recent proof.
+"""A signed-in user re-authenticates, for acts that require re-authentication.
 
 The session keeps its keys: only what it has proved, and when, changes. Refresh never moves that.
 """
@@ -46,9 +46,9 @@ _FIELDS = {"passkey": "credential"}  # members that have another name here
 async def reauthenticate(
     ctx: RequestContext, typed: str | None, answer: Answer, browser: BrowserCookies
 ) -> tuple[int, tuple[Way, ...]]:
-    """The moment of the proof, milliseconds, and what was proved. Verifies the caller's password (``typed``) and, where
-    the account has a second factor, an answer of it; a passkey answers for both. A code alone completes a password or a
-    sign-in at the provider of the last ten minutes.
+    """The moment of the proof, milliseconds, and what was verified. Verifies the caller's password (``typed``) and,
+    where the account has a second factor, an answer of it; a passkey answers for both. A code alone completes a
+    password or a sign-in at the provider of the last ten minutes.
 
     Raises InvalidCredentials, ValidationError for members that prove too little, ReauthenticationRequired for an
     account that only its provider proves, RateLimited, Overloaded, InvalidToken, and Conflict for a caller without a

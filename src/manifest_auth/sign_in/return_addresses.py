@@ -1,6 +1,6 @@
 """Addresses to which a browser can return after a sign-in: one that equals a listed one, or a page of this server.
 
-Everything else is rejected at once, so a sign-in never sends a user to an address that an attacker chose.
+Everything else is rejected immediately, so a sign-in never sends a user to an address that an attacker chose.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def is_own_path(address: str) -> bool:
 
 
 def is_own_page(address: str) -> bool:
-    """As :func:`is_own_path`, for all pages: for links back to the page where the user was."""
+    """Like :func:`is_own_path`, for all pages: for links back to the page where the user was."""
     return _is(_PAGE, address)
 
 
@@ -48,7 +48,7 @@ def is_of_app(address: str) -> bool:
 
 
 def denied(address: str) -> str:
-    """The address at which the app of :func:`of_app` hears that the user does not get in."""
+    """The address at which the app of :func:`of_app` hears that the user does not can sign in."""
     return f"{address}{_DENIED}"
 
 
@@ -78,7 +78,7 @@ def is_allowed(listed: Sequence[str], address: str) -> bool:
 
 
 def choose(listed: Sequence[str], asked: str, response: str = "cookie") -> str:
-    """Return where the browser ends: the address asked for, which is one of those ``listed`` for the user who signs in
+    """Return if the browser ends: the address asked for, which is one of those ``listed`` for the user who signs in
     or a page of ours; without one, the account page. A listed address expects what only its application asks for, such
     as a code, so none of them is a default. Raises ValidationError."""
     if asked and not is_allowed(listed, asked):

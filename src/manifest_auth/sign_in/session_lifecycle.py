@@ -204,7 +204,7 @@ async def _decided(ctx: RequestContext, presented: RefreshToken, app: AppRefresh
 
 
 def _check_holder(ctx: RequestContext, principal: Principal, app: AppRefresh | None) -> None:
-    """Raises Forbidden where the request names another client, InvalidToken where an app's token comes from someone
+    """Raises Forbidden if the request names another client, InvalidToken if an app's token comes from someone
     else."""
     if principal.is_app and app is None:
         raise InvalidToken(reason="refresh token: of an app, which did not show it")

@@ -195,7 +195,7 @@ def finish(
     browser: BrowserCookies,
 ) -> SignedIn:
     """Uses the link up, sets the password (``fresh``: its hash) and opens the session of a checked account. Raises
-    InvalidToken, and Conflict where the link can set no password by now."""
+    InvalidToken, and Conflict if the link can set no password by now."""
     if found.why_no_password:
         raise Conflict(found.why_no_password)
     bound, user, event = unit.of(found.tenant.id), found.user, _EVENTS[found.purpose]

@@ -71,7 +71,7 @@ def counts(method: str, success: Result = "ok") -> Callable[[_Step[P, T]], _Coun
 
 
 def counts_refreshes(step: _Step[P, T]) -> _Counted[P, T]:
-    """As :func:`counts`, for a refresh."""
+    """Like :func:`counts`, for a refresh."""
 
     @wraps(step)
     async def one(ctx: RequestContext, /, *given: P.args, **named: P.kwargs) -> T:

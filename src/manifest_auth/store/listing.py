@@ -157,7 +157,7 @@ class Listing(Generic[R]):
     def window(
         self, unit: TenantUnit | SystemUnit, first: int, after: str, before: str, order: str, filters: Filters
     ) -> tuple[list[R], str | None, str | None]:
-        """As :meth:`read`, with the cursor of the previous page between rows and next. ``before``: the cursor of the
+        """Like :meth:`read`, with the cursor of the previous page between rows and next. ``before``: the cursor of the
         first row of the page that follows, in place of ``after``."""
         if before:
             sort = order.removesuffix("_DESC")
@@ -345,12 +345,12 @@ def numbers(values: Any) -> str:
 
 
 def texts(values: Iterable[str]) -> str:
-    """As :func:`numbers`, for texts."""
+    """Like :func:`numbers`, for texts."""
     return orjson.dumps(list(values)).decode()
 
 
 def among_pairs(one: Column[Any], other: Column[Any], name: str) -> ColumnElement[bool]:
-    """As :func:`among`, for pairs of numbers. The parameter's value comes from :func:`pairs`."""
+    """Like :func:`among`, for pairs of numbers. The parameter's value comes from :func:`pairs`."""
     return _pairs_among(one, other, bindparam(name, type_=Text()))
 
 
@@ -399,7 +399,7 @@ class LookUps(Generic[R]):
     and one connection for all of them.
 
     ``statement``: of the rows whose key is among its parameter ``keys``, see :func:`.listing.among`. It runs after all
-    who share it have asked, so each sees whatever was committed until then, as with a statement of its own.
+    who share it have asked, so each sees whatever was committed until then, as with its own statement.
     """
 
     def __init__(self, store: Store, statement: CrossTenant[R], key_of: Callable[[R], str]) -> None:

@@ -187,7 +187,7 @@ def opened(address: str) -> Iterator[sqlite3.Connection]:
 
 
 def schema_of(store: sqlite3.Connection) -> Schema | None:
-    """As :func:`find_schema`, of an open SQLite store. Raises sqlite3.DatabaseError for a file that is none."""
+    """Like :func:`find_schema`, of an open SQLite store. Raises sqlite3.DatabaseError for a file that is none."""
     from sqlite3 import OperationalError
 
     for query in (_SCHEMA, _VERSION):
@@ -323,7 +323,7 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
 
 
 def _check_key(connection: Connection, keys: SecretKeys) -> None:
-    """Raises CannotOpen where the start would be rejected after the upgrade, which might sign with the wrong key."""
+    """Raises CannotOpen if the start would be rejected after the upgrade, which might sign with the wrong key."""
     sealer = Sealer(keys, Random())
     for key_id, secret in connection.execute(text("SELECT id, secret FROM signing_keys")):
         sealer.open(secret, f"signing_keys/{key_id}/secret")

@@ -38,7 +38,7 @@ ATTEMPTS = 4
 LEAST_CONNECTIONS = 4
 #: Nothing was written: the server aborted this transaction so that another could continue, or a table was changed.
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
-#: So many announcements of one tenant are one announcement of the tenant.
+#: This many announcements of one tenant are one announcement of the tenant.
 MOST_ANNOUNCED = 1000
 _PLACE = re.compile(r"\$(\d+)")
 #: No connection was free in time, or a statement ran for too long.
@@ -282,7 +282,7 @@ def _changed(status: str) -> int:
 
 
 async def _durable(raw: Any, sent: Awaitable[R]) -> R:
-    """The answer to what commits. Raises StoreUnavailable where the server warns: the change is visible there, and can
+    """The answer to what commits. Raises StoreUnavailable if the server warns: the change is visible there, and can
     be on no standby."""
     raw.is_warned = False
     answer = await sent

@@ -1,6 +1,6 @@
 """The beat of a process on PostgreSQL: four times a second, and when it is woken, it reads what was announced.
 
-One statement on a connection of its own, which works through a pooler in transaction mode. It proves what was announced
+One statement on its own connection, which works through a pooler in transaction mode. It proves what was announced
 before it began, that this server still commits, and that the process is alive (``docs/decisions/0005-revocation.md``).
 ``NOTIFY`` only wakes other processes; nothing rests on it.
 """
@@ -83,7 +83,7 @@ class CacheValidity:
 
 EVERY_S = 0.25
 WAKE_APART_S, TELL_APART_S = 0.02, 0.005
-#: For the answer to a beat. Memory is not used for so long.
+#: For the answer to a beat. Memory is not used for this long.
 PATIENCE_S = 1.5
 SKEW_MS = 30_000  # more cannot be network delay or a busy machine
 CHANNEL = "manifest_auth"

@@ -22,7 +22,7 @@ from manifest_auth.store.store import StoreUnavailable
 NAME = "manifest-auth"
 #: How long a login takes at most, seconds: where requests wait for it, and where a command or a start does.
 LOGIN_S, PATIENT_LOGIN_S = 1.5, 10.0
-#: A statement that runs, or a transaction that waits for its client, ends after so many milliseconds.
+#: A statement that runs, or a transaction that waits for its client, ends after this many milliseconds.
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 LIMIT, LEAST_MS, MOST_MS = "15s", 1_000, 60_000
 _LIMIT_ROLE = """
@@ -42,7 +42,7 @@ BROKEN = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InsufficientPrivilegeError,  # the role has no right on a table: the operator's to mend, see `doctor`
 )
-#: What a statement on a connection of its own can raise, or its login.
+#: What a statement on its own connection can raise, or its login.
 FAILURES = (*BROKEN, StoreUnavailable, asyncpg.PostgresError)
 #: It is a standby, or a pooler says that it cannot log in there.
 _AWAY = (asyncpg.ReadOnlySQLTransactionError, asyncpg.ProtocolViolationError)
@@ -60,7 +60,7 @@ class NoLogin(StoreUnavailable):
 
 def means_gone(error: Exception, unanswered: int) -> bool:
     """Whether the server cannot be used, by what a beat or its login failed with; else its connection was cut, and the
-    next one can serve. ``unanswered``: so many connections, one after the other, had no answer at all."""
+    next one can serve. ``unanswered``: this many connections, one after the other, had no answer at all."""
     if isinstance(error, NoLogin):
         return error.is_gone
     if any(isinstance(each, _AWAY) for each in (error, error.__cause__)):
@@ -106,7 +106,7 @@ async def connect(url: str, name: str = NAME, *, is_serving: bool = False) -> Ra
 
 @contextlib.asynccontextmanager
 async def connected(url: str, name: str = NAME, *, is_serving: bool = False) -> AsyncIterator[Raw]:
-    """As :func:`connect`; it is ended with the block, whatever became of its statements, and without a cancel request
+    """Like :func:`connect`; it is ended with the block, whatever became of its statements, and without a cancel request
     (:meth:`.postgres_connections.Connections.acquire`)."""
     raw = await connect(url, name, is_serving=is_serving)
     try:
@@ -135,7 +135,7 @@ async def limits_out_of_bounds(raw: Raw) -> dict[str, int]:
     return {name: value for name, value in found if not LEAST_MS <= value <= MOST_MS}
 
 
-IDLE_S = 300.0  # a connection that nobody used for so long is not trusted: a firewall might have dropped it
+IDLE_S = 300.0  # a connection that nobody used for this long is not trusted: a firewall might have dropped it
 UNIT_S = 8.0  # for one unit of work, its commit with it; then the connection is terminated
 SPARED = 2  # connections that units of work that write leave to others
 
@@ -188,8 +188,8 @@ class Connections:
         self.is_gone, self._found_at = False, monotonic()
 
     def lost(self) -> None:
-        """Terminates all connections: a unit of work that has one ends at once, whether it was committed or not. Who
-        waits for one is rejected."""
+        """Terminates all connections: a unit of work that has one ends immediately, whether it was committed or not.
+        Who waits for one is rejected."""
         self.is_gone = self.is_knocked_at
         for raw in (*self._used, *(raw for raw, _ in self._idle)):
             raw.terminate()
@@ -204,7 +204,7 @@ class Connections:
 
     def acquire(self, seconds: float, *, to_write: bool = False) -> Lease:
         """A connection, for :data:`UNIT_S` seconds, to be entered with ``async with``. ``to_write``: some are not for
-        that, so that a commit that waits for a standby stops no read. Raises TimeoutError where none is free in time,
+        that, so that a commit that waits for a standby stops no read. Raises TimeoutError if none is free in time,
         StoreUnavailable and what ``connect`` raises.
 
         Where the caller gives up, it is terminated in the same turn of the event loop. So the driver's task that would

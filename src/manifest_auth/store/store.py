@@ -55,8 +55,8 @@ class Store(ABC):
         return await self._timed("write", self._write, work)
 
     async def write_quickly(self, work: Work[T]) -> T:
-        """As :meth:`write`, for a few key statements whose cost does not grow with the tenant: SQLite runs them on the
-        event loop. All other work uses :meth:`write`."""
+        """Like :meth:`write`, for a few key statements whose cost does not grow with the tenant: SQLite runs them on
+        the event loop. All other work uses :meth:`write`."""
         return await self._timed("write", self._write_quickly, work)
 
     async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
@@ -83,7 +83,7 @@ class Store(ABC):
         return rows[0] if rows else None
 
     async def look_up_all(self, statement: CrossTenant[R] | Global[R], **values: Any) -> list[R]:
-        """As :meth:`look_up`, all rows of a few keys."""
+        """Like :meth:`look_up`, all rows of a few keys."""
         began = time.perf_counter()
         try:
             rows = await self._look_up(statement, values)
@@ -222,20 +222,20 @@ class TenantStore:
         self.tenant_id = tenant_id
 
     async def write(self, work: Callable[[TenantUnit], T]) -> T:
-        """As :meth:`Store.write`, inside the tenant."""
+        """Like :meth:`Store.write`, inside the tenant."""
         tenant_id = self.tenant_id
         return await self._store.write(lambda unit: work(unit.of(tenant_id)))
 
     async def write_quickly(self, work: Callable[[TenantUnit], T]) -> T:
-        """As :meth:`Store.write_quickly`, inside the tenant."""
+        """Like :meth:`Store.write_quickly`, inside the tenant."""
         tenant_id = self.tenant_id
         return await self._store.write_quickly(lambda unit: work(unit.of(tenant_id)))
 
     async def change_one(self, statement: TenantScoped[Any], **values: Any) -> int:
-        """As :meth:`Store.change_one`, inside the tenant."""
+        """Like :meth:`Store.change_one`, inside the tenant."""
         return await self._store.change_one(self.tenant_id, statement, **values)
 
     async def read(self, work: Callable[[TenantUnit], T]) -> T:
-        """As :meth:`Store.read`, inside the tenant."""
+        """Like :meth:`Store.read`, inside the tenant."""
         tenant_id = self.tenant_id
         return await self._store.read(lambda unit: work(unit.of(tenant_id)))

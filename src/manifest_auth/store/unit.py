@@ -46,7 +46,7 @@ class Connection(ABC):
         """Number of rows changed."""
 
     def change_later(self, statement: Statement[Any], values: dict[str, Any]) -> None:
-        """As :meth:`change`, at the latest before the commit and before the next statement that could notice."""
+        """Like :meth:`change`, at the latest before the commit and before the next statement that could notice."""
         self.change(statement, values)
 
     def __init__(self, macs: Macs | None) -> None:
@@ -152,8 +152,8 @@ class TenantUnit(_Unit):
         return self._change(statement, values)
 
     def change_later(self, statement: TenantScoped[Any] | Global[Any], **values: Any) -> None:
-        """As :meth:`change`, where the number does not matter and no conflict is expected. On PostgreSQL all that wait
-        go in one round trip, so no two of them can change the same row."""
+        """Like :meth:`change`, where the number does not matter and no conflict is expected. On PostgreSQL all that
+        wait go in one round trip, so no two of them can change the same row."""
         self._change_later(statement, values)
 
 
@@ -186,7 +186,7 @@ class SystemUnit(_Unit):
         return self._change(statement, values)
 
     def change_later(self, statement: CrossTenant[Any] | Global[Any], **values: Any) -> None:
-        """As :meth:`TenantUnit.change_later`."""
+        """Like :meth:`TenantUnit.change_later`."""
         self._change_later(statement, values)
 
     def of(self, tenant_id: int) -> TenantUnit:

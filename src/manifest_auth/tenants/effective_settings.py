@@ -62,7 +62,7 @@ def due_from(settings: TenantSettings, roles: int, found_at: int) -> int:
 
 
 def passkeys_sign_in(settings: TenantSettings) -> bool:
-    """Whether a passkey alone signs in. Off where passwords are, unless a client turns it on: else a leaver could come
+    """Whether a passkey alone signs in. Off if passwords are, unless a client turns it on: else a leaver could come
     in past the company's provider."""
     return settings.password_sign_in if settings.passkey_sign_in is None else settings.passkey_sign_in
 

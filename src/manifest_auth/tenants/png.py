@@ -18,7 +18,7 @@ from manifest_auth.text.languages import marked as _
 MOST_BYTES = 256 * 1024
 WIDEST, HIGHEST = 800, 240
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-#: Bits of a sample that each type of color allows: grey, RGB, palette, grey and RGB with alpha.
+#: Bits of a sample that each type of color allows: gray, RGB, palette, gray and RGB with alpha.
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PALETTE = 3
 _OPTIONAL = 0x20  # in the first letter of a chunk's name: small letters mean that the chunk is optional

@@ -35,10 +35,10 @@ _TOTP, _PASSKEY = 1, 2  # bits of ``factors``
 
 
 def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
-    """Asks for a recent proof: users and system admins must have proved who they are within the last ten minutes, with
-    all that their account has. ``needed``: False if this call does nothing sensitive. The command line is not asked.
-    A machine cannot prove anything: it does no such act, gives no one a role that manages, resets no password, and
-    changes no rules. Neither does an app for a user, however new the proof of who signed in to it is. Neither can a
+    """Asks for re-authentication: users and system admins must have proved who they are within the last ten minutes,
+    with all that their account has. ``needed``: False if this call does nothing sensitive. The command line is not
+    asked. A machine cannot prove anything: it does no such act, gives no one a role that manages, resets no password,
+    and changes no rules. Neither does an app for a user, however new the proof of who signed in to it is. Neither can a
     device: its session does none of them, whatever the client guards. A session that came from another one changes no
     factors. Raises ReauthenticationRequired, Forbidden for a machine, an app, a device and such a session.
     """
@@ -64,7 +64,7 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
 
 
 def check_gain(acting: Acting, roles: int) -> None:
-    """As :func:`check`, before a user gets these roles (bit mask) or a link as someone who has them: for roles that
+    """Like :func:`check`, before a user gets these roles (bit mask) or a link as someone who has them: for roles that
     manage. A system admin, who belongs to no client, gives anyone access to one by any role."""
     by_system_admin = isinstance(acting, Request) and isinstance(acting.caller, AdminCaller)
     check(acting, Act.RANKS, needed=bool(roles if by_system_admin else roles & RANKED))
@@ -116,7 +116,7 @@ def what_would_do(caller: Principal) -> tuple[str, ...]:
 
 
 def has_recent_first(caller: Principal, now: int) -> bool:
-    """Whether the first factor that counts for the caller was proved recently, so that a code completes the proof."""
+    """Whether the first factor that counts for the caller was verified recently, so that a code completes the proof."""
     return bool(first_ways(caller)) and _is_recent(caller.authenticated_at, now)
 
 

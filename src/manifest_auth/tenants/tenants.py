@@ -26,7 +26,7 @@ class Tenant(NamedTuple):
     settings: str
     created_at: int
     suspended_at: int | None
-    delete_at: int | None = None  # when it is deleted for good, unless restored before
+    delete_at: int | None = None  # when it is deleted permanently, unless restored before
 
 
 class ClientData(Wire, frozen=True):
@@ -111,7 +111,7 @@ def find(unit: SystemUnit, name: str) -> Tenant | None:
 
 
 def get_named(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
-    """As :func:`find`; ``lock`` as in :func:`get`. Raises NotFound."""
+    """Like :func:`find`; ``lock`` as in :func:`get`. Raises NotFound."""
     found = existing(find(unit, name))
     return get(unit, found.id, lock=True) if lock else found
 
@@ -163,8 +163,8 @@ def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings
 
 
 def suspend(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
-    """Suspends a client: its users are rejected at once; the caller ends their sessions. False when it was suspended
-    already."""
+    """Suspends a client: its users are rejected immediately; the caller ends their sessions. False when it was
+    suspended already."""
     _announce_active(unit, tenant)
     return unit.change(_SUSPEND, id=tenant.id, now=now) == 1
 

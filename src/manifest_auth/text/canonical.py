@@ -120,14 +120,14 @@ def _joins_emoji(text: str, position: int) -> bool:
 
 
 def _is_emoji(c: str) -> bool:
-    """Whether it is an emoji. Those newer than this Python's tables are recognised by their Unicode block."""
+    """Whether it is an emoji. Those newer than this Python's tables are recognized by their Unicode block."""
     return bool(c) and (unicodedata.category(c) == "So" or "\U0001f000" <= c <= "\U0001fbff")
 
 
 #: Visible ASCII without characters that browsers treat differently from RFC 3986: quotes, angle brackets, backslash.
 _ADDRESS = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]{1,2000}\Z")
 _APP_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+\Z")
-#: One @, no spaces, quotes, comments, controls or angle brackets; not trimmed, not normalised.
+#: One @, no spaces, quotes, comments, controls or angle brackets; not trimmed, not normalized.
 EMAIL_SHAPE = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
 
 #: Domain of the addresses of service accounts. RFC 6761, section 6.4: no mailbox is ever below `.invalid`.

@@ -1,4 +1,4 @@
-"""The languages of pages and emails, by their tags (RFC 5646), and the catalogues of their words.
+"""The languages of pages and emails, by their tags (RFC 5646), and the catalogs of their words.
 
 A catalogue is read at its first use, and kept: about a millisecond for each language in the life of a process.
 """
@@ -61,7 +61,7 @@ class MarkedText(str):
 
 def marked(text: str, *, wire: str = "", **values: str | float) -> Marked:
     """Mark a text for the catalogues, under the name ``_``. ``values``: what it names as ``%(name)s``; ``wire``: what
-    programs get in its place."""
+    programs can sign in its place."""
     return Marked(MarkedText(text, "", values, wire))
 
 

@@ -110,7 +110,7 @@ def meant(name: str, members: Iterable[str]) -> str:
 
 
 B = TypeVar("B")
-#: Of so many wrong members a refusal tells; a body can have many more.
+#: Of this many wrong members a refusal tells; a body can have many more.
 MOST = 20
 #: Attribute of a model: members of the answer that can be sent back, and change nothing.
 READ_ONLY = "READ_ONLY"
@@ -264,7 +264,7 @@ def _told(error: msgspec.ValidationError | None, of: Any, path: str = "", *, str
 class ErrorCollector:
     """``with ErrorCollector() as each:`` around checks, and ``with each:`` around every one of them, which can be
     within another one. What they reject is raised at the end, as one ValidationError with the details of all, 20 at
-    most; a single refusal is raised as it is. Any other exception goes through at once.
+    most; a single refusal is raised as it is. Any other exception goes through immediately.
 
     What comes after a rejected check in its own ``with each:`` is not run.
     """
@@ -348,7 +348,7 @@ class Items(Wire, Generic[D], frozen=True):
 
 @cache
 def items_of(item: type, name: str = "") -> type[msgspec.Struct]:
-    """``Items[KeyData]`` as a model of its own, named for OpenAPI: ``KeysData``, unless it has another name."""
+    """``Items[KeyData]`` as its own model, named for OpenAPI: ``KeysData``, unless it has another name."""
     noun = item.__name__.removeprefix("Wire").removesuffix("Data")
     plural = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
     members = [("items", tuple[item, ...]), ("next_cursor", str | None)]  # type: ignore[valid-type]

@@ -16,8 +16,8 @@ ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 
 
 def random_letters(random: Callable[[int], bytes], count: int) -> str:
-    """So many random letters, all equally likely: bytes above the last full round of the alphabet are skipped.
-    ``random``: gives so many random bytes."""
+    """This many random letters, all equally likely: bytes above the last full round of the alphabet are skipped.
+    ``random``: gives this many random bytes."""
     found = ""
     while len(found) < count:
         byte = random(1)[0]

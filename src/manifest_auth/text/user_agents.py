@@ -1,6 +1,6 @@
 """Names of the browser and system of a ``User-Agent``, in common words.
 
-The text is not proved: any caller can send any text.
+The text is not verified: any caller can send any text.
 """
 
 from __future__ import annotations

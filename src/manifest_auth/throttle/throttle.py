@@ -160,7 +160,7 @@ class Throttle:
         self._metrics = metrics
 
     def count(self, unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
-        """As :func:`count`; None if rate limits are off."""
+        """Like :func:`count`; None if rate limits are off."""
         return count(unit, counters, now) if self.is_on else None
 
     def refusal(self, entry: EntryPoint, wait: Wait) -> RateLimited:
@@ -274,7 +274,7 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
 
 
 def count_each(unit: SystemUnit | TenantUnit, counters: Iterable[Counter], now: int) -> Pause | None:
-    """As :func:`count`."""
+    """Like :func:`count`."""
     counters = in_order(counters)
     if pause := _longest(_rows(unit, _LOOK, _keys(counters)), counters, now):
         return pause
@@ -393,7 +393,7 @@ def clear_account(unit: SystemUnit, tenant_id: int, email_key: str, origins: Ite
 
 
 def clear_admin(unit: SystemUnit, username: str, addresses: Iterable[str], address: str | None) -> int:
-    """As :func:`clear_account`, for a system admin who signed in from ``addresses`` before."""
+    """Like :func:`clear_account`, for a system admin who signed in from ``addresses`` before."""
     origins = {address_origin(known) for known in addresses}
     return _clear_names(unit, ADMIN_ENTRY_POINT, (username.casefold(),), origins, address)
 

@@ -1,4 +1,4 @@
-"""Shared by all operations of the package: the actor, and the limit on rows read at once."""
+"""Shared by all operations of the package: the actor, and the limit on rows read immediately."""
 
 from __future__ import annotations
 

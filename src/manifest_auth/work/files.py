@@ -17,7 +17,7 @@ from manifest_auth.work.actor import Actor
 # names: what is not complete when the longest upload of its size would be is dropped, row and bytes.
 
 QUOTA_EXCEEDED = "The client's files would exceed their quota"
-#: Uploads at once, over all processes.
+#: Uploads at the same time, over all processes.
 OF_USER: Final = 4
 OF_CLIENT: Final = 16
 _AGAIN_S = 5
@@ -43,7 +43,7 @@ _ABANDONED = cross_tenant(
 
 
 def count_bytes(size: int) -> int:
-    """The quota that a file of so many bytes uses: files of a byte each would fill a disk and leave the quota as it
+    """The quota that a file of this many bytes uses: files of a byte each would fill a disk and leave the quota as it
     is."""
     return max(size, _BLOCK)
 
@@ -127,7 +127,7 @@ def add(
     unit: TenantUnit, by: Actor, *, key: str, name: str, media_type: str, size: int, sha256: str, quota: int
 ) -> File:
     """Adds the row of a file whose bytes are stored, in place of its reservation, and counts it in the tenant's total.
-    Raises PayloadTooLarge, and Overloaded where the reservation had expired: its bytes might already be dropped."""
+    Raises PayloadTooLarge, and Overloaded if the reservation had expired: its bytes might already be dropped."""
     if not release(unit, key):
         raise Overloaded("The upload took too long", retry_after=1, reason="upload: its reservation had expired")
     counted = count_bytes(size)

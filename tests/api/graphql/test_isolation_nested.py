@@ -23,7 +23,7 @@ from tests.support.matrix import matrix
 from tests.support.team import Team, new_team
 from tests.support.templates import bring
 
-# The executor drops what the neighbours of a failed field began.
+# The executor drops what the neighbors of a failed field began.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 

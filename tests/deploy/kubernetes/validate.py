@@ -1,6 +1,6 @@
 """``python validate.py SCHEMAS FIRST``: prints errors of documents on standard input, by every release from FIRST on.
 
-Runs in an environment of its own. ``SCHEMAS``: JSON file with those of custom resources, by kind and version.
+Runs in its own environment. ``SCHEMAS``: JSON file with those of custom resources, by kind and version.
 """
 
 # mypy: ignore-errors

@@ -39,7 +39,7 @@ async def company_of(app: App) -> AsyncIterator[tuple[Team, OidcProvider]]:
 
 
 async def gets_in(planted: PlantedAccount, path: str) -> bool:
-    """Whether the person gets in by the company's provider, as an Admin."""
+    """Whether the person can sign in by the company's provider, as an Admin."""
     groups = ["bosses"] if path == "groups" else []
     browser = await planted.company.sign_in("rising", planted.email, groups=groups)
     me = (await browser.me()).data

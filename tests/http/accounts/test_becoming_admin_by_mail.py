@@ -1,4 +1,4 @@
-"""Link of a new Admin where mail is set up: it goes only to the user; and ``user roles`` on the command line."""
+"""Link of a new Admin if mail is set up: it goes only to the user; and ``user roles`` on the command line."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ async def test_groups_do_not_grant_admin_in_an_unverified_domain(app: App) -> No
 
 @rule("RANK")
 async def test_groups_do_not_grant_admin_if_a_user_admin_set_the_address(app: App) -> None:
-    """The person gets in all the same, and is an Admin once an Admin has set the address."""
+    """The person can sign in all the same, and is an Admin once an Admin has set the address."""
     async with company_of(app) as (team, company):
         user_id, _ = await new_user(app, team.client)
         given = f"rising@{team.client}.example"

@@ -1,4 +1,5 @@
-"""Users of Microsoft providers who become Admin: a planted token is rejected at once, the person's own token is not."""
+"""Users of Microsoft providers who become Admin: a planted token is rejected immediately, the person's own token is
+not."""
 
 from __future__ import annotations
 

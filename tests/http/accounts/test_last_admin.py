@@ -1,4 +1,4 @@
-"""A client's last active Admin cannot be removed, also not by two requests at once."""
+"""A client's last active Admin cannot be removed, also not by two requests at the same time."""
 
 from __future__ import annotations
 

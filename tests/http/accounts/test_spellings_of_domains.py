@@ -27,7 +27,7 @@ def spellings(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 
 async def stored_before(app: App, user_id: int, email: str) -> None:
-    """The row as it was written when each spelling was an address of its own."""
+    """The row as it was written when each spelling was its own address."""
     assert await change_rows(app, "users", {"id": user_id}, email=email, email_key=email.lower()) == 1
 
 

@@ -146,7 +146,7 @@ class BackChannel:
 
 @contextlib.contextmanager
 def back_channel() -> Iterator[BackChannel]:
-    """An app's address for logout tokens, on a socket of its own."""
+    """An app's address for logout tokens, on its own socket."""
     found = BackChannel("")
 
     class Handler(BaseHTTPRequestHandler):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.still
 
 async def test_a_code_and_its_tokens_take_few_statements(app: App) -> None:
     """For a code: its session and provider, the user, the code. For tokens: the app, the code, the user, that it is
-    used, that the browser's session has children, that session, the grant, and on PostgreSQL all writes at once."""
+    used, that the browser's session has children, that session, the grant, and on PostgreSQL all writes immediately."""
     client = await new_client(app)
     web = await relying(app, client, scopes=["openid", "profile"])
     visitor = Visitor(app, cookies={"session": (await member(app, client)).cookie})

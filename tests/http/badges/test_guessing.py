@@ -20,7 +20,7 @@ async def test_only_ten_of_1000_guesses_are_checked(app: App) -> None:
     """With every pause waited for, and with none: as many of each kind."""
     factory = await badge_client(app)
     ada = await factory.person()
-    devices = [await factory.device(f"Kiosk {number}") for number in range(20)]  # each has a limit of its own
+    devices = [await factory.device(f"Kiosk {number}") for number in range(20)]  # each has its own limit
     codes: dict[str, int] = {}
     with hashes_counted() as hashes:
         for guess in range(1000):

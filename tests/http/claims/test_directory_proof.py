@@ -149,7 +149,7 @@ async def test_a_provider_that_is_turned_off_lends_no_application(prover: Prover
 
 @pytest.fixture
 async def hosted(database_url: str) -> AsyncIterator[MicrosoftSetup]:
-    """An installation whose operator has an application of its own."""
+    """An installation whose operator has its own application."""
     app = {"MANIFEST_MICROSOFT_APP_ID": OPERATORS, "MANIFEST_MICROSOFT_APP_SECRET": "operators-secret"}
     async with setup_on(database_url, **app) as setup:
         setup.microsoft.login.registrations[OPERATORS] = Registration("operators-secret", [CALLBACK])

@@ -1,4 +1,4 @@
-"""A claim on an email domain is proved by a DNS record on real name servers, and by nothing similar."""
+"""A claim on an email domain is verified by a DNS record on real name servers, and by nothing similar."""
 
 from __future__ import annotations
 

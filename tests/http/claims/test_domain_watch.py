@@ -1,4 +1,4 @@
-"""A proved domain stays proved for as long as its DNS record stays."""
+"""A verified domain stays proved for as long as its DNS record stays."""
 
 from __future__ import annotations
 

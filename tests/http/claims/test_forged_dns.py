@@ -1,4 +1,4 @@
-"""Forged DNS answers, and a client that asks for too many look-ups at once."""
+"""Forged DNS answers, and a client that asks for too many look-ups at the same time."""
 
 from __future__ import annotations
 

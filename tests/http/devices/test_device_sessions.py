@@ -1,4 +1,5 @@
-"""Sessions of devices: they end when their hours are over, by hand, and with the app; every node knows at once."""
+"""Sessions of devices: they end when their hours are over, by hand, and with the app; every node knows at the same
+time."""
 
 from __future__ import annotations
 
@@ -116,7 +117,7 @@ async def test_it_cannot_change_the_account_or_sign_out_others(
 @rule("DEVICE-END")
 @matrix("acts", [["switch-off"], ["switch-off", "switch-on"], ["delete"]])
 async def test_it_ends_with_what_its_users_provider_opened(app: App, op: Op, acts: list[str]) -> None:
-    """Also where the device has not come yet."""
+    """Also if the device has not come yet."""
     client = await new_client(app, pairing={"code": True, "sameNetwork": False})
     await add_oidc(app, op, client, name="idp", defaultRoles=["Operator"])
     op.claims, browser = {"sub": "ada", "auth_time": app.clock.now_ms() // 1000}, Browser(app)

@@ -1,4 +1,4 @@
-"""Fixtures: an application that sends emails at once, and a client whose mailbox is empty."""
+"""Fixtures: an application that sends emails immediately, and a client whose mailbox is empty."""
 
 from __future__ import annotations
 

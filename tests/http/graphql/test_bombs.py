@@ -21,7 +21,7 @@ PATH = "/api/client/graphql"
 
 
 def repeat(count: int, text: str) -> str:
-    """``text`` so many times; ``#`` in it is the number."""
+    """``text`` this many times; ``#`` in it is the number."""
     return " ".join(text.replace("#", str(number)) for number in range(count))
 
 

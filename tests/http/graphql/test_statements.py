@@ -49,8 +49,8 @@ def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
 async def test_a_list_of_a_hundred_with_everything_below(
     team: Team, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All at once, so that what it costs is left out of account. Keys for one place can come in two turns of the loop,
-    as some of their parents were loaded before for another place: those take a statement each."""
+    """All at the same time, so that the cost is ignored. Keys for one place can come in two turns of the
+    loop, as some of their parents were loaded before for another place: those take a statement each."""
     graphql_without_limits(monkeypatch)
     kind = get_named_type(operations()[name][1].type)
     assert isinstance(kind, GraphQLObjectType)

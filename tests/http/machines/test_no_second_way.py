@@ -1,4 +1,4 @@
-"""A machine that can manage users makes itself no other way in, though no one is asked for a recent proof there."""
+"""A machine that can manage users makes itself no other way in, though no one is asked for re-authentication there."""
 
 from __future__ import annotations
 

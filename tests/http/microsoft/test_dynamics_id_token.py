@@ -141,7 +141,7 @@ async def test_an_invalid_id_token(setup: MicrosoftSetup, token: Any) -> None:
 
 
 async def test_a_token_of_another_directorys_person_is_of_no_one_here(setup: MicrosoftSetup) -> None:
-    """Mallory wrote Alice's address into the own directory: neither the address nor the name counts (nOAuth)."""
+    """Mallory wrote Alice's address into their own directory: neither the address nor the name counts (nOAuth)."""
     provider = await setup.dynamics(domains=["contoso.example"], dynamics={"trustEmail": True})
     browser, address, nonce = await begun(setup, provider)
     mallory = setup.microsoft.mint(

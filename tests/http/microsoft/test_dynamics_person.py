@@ -144,7 +144,7 @@ async def test_by_dynamics_and_by_a_power_app_it_is_one_user_whichever_comes_fir
         found = await user_of(setup.app, provider.client, user["id"])
         assert set(found["roles"]) == {"Viewer", "Operator"}
         assert (await setup.me(token, headers=header))["roles"] == found["roles"]
-        for one in setup.providers:  # the next turn has a client of its own
+        for one in setup.providers:  # the next turn has its own client
             await one.act("delete")
         setup.providers.clear()
 

@@ -97,7 +97,7 @@ async def test_people_who_are_many_are_not_held_up(setup: MicrosoftSetup) -> Non
     await setup.entra()
     tokens = [setup.microsoft.mint("graph", claims={"uti": str(number)}) for number in range(80)]
     replies = []
-    for some in range(0, len(tokens), 16):  # few at once: a request waits for Graph for some seconds only
+    for some in range(0, len(tokens), 16):  # few immediately: a request waits for Graph for some seconds only
         replies += await asyncio.gather(*[setup.app.me(token) for token in tokens[some : some + 16]])
     assert outcomes(replies) == {"OK": 80}
 

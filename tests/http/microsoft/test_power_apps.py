@@ -1,4 +1,4 @@
-"""Power Apps: an Entra ID access token as a bearer, by REST and GraphQL: who is let in."""
+"""Power Apps: an Entra ID access token as a bearer, by REST and GraphQL: who is accepted."""
 
 from __future__ import annotations
 

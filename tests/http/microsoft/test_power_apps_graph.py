@@ -1,4 +1,4 @@
-"""Power Apps: while Microsoft is slow, busy, down or answers nonsense, no one is let in, and no one waits for long.
+"""Power Apps: while Microsoft is slow, busy, down or answers nonsense, no one is accepted, and no one waits for long.
 
 No other caller waits, and nothing is remembered.
 """
@@ -29,7 +29,7 @@ GOOD = {"id": "aaaaaaaa-0000-4000-8000-000000000001", "givenName": "Alice", "mai
 
 
 async def unavailable(setup: MicrosoftSetup, token: str, **options: Any) -> Reply:
-    """The answer by REST, which is GraphQL's as well; both are asked for at once, so that both wait once."""
+    """The answer by REST, which is GraphQL's as well; both are asked for at the same time, so that both wait once."""
     rest, graphql = await asyncio.gather(
         setup.app.me(token, **options), setup.app.post(GRAPHQL, ME, token=token, **options)
     )
@@ -142,7 +142,7 @@ async def test_a_failure_is_not_a_verdict(setup: MicrosoftSetup) -> None:
         await setup.me(token)
         setup.app.clock.advance(301)
         setup.microsoft.asked.clear()
-    # Nor does one that was let in stay in beyond his five minutes because no one can be asked.
+    # Nor does one that was accepted stay in beyond his five minutes because no one can be asked.
     setup.microsoft.answers["graph"] = error_bodies.unavailable()
     await unavailable(setup, token)
 

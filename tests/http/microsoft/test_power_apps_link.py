@@ -1,4 +1,4 @@
-"""Power Apps: a caller and a user with a password become one user once the link between them is proved.
+"""Power Apps: a caller and a user with a password become one user once the link between them is verified.
 
 An equal email address alone never links them.
 """

@@ -1,4 +1,4 @@
-"""Power Apps: whom a genuine token names, and who of them is let in."""
+"""Power Apps: whom a genuine token names, and who of them is accepted."""
 
 from __future__ import annotations
 

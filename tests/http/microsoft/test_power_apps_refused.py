@@ -136,7 +136,7 @@ async def test_another_directorys_person_with_someone_elses_address(setup: Micro
     for claims in ({}, {"email": "alice@contoso.example", "upn": "alice@contoso.example", "xms_edov": True}):
         foreign = setup.microsoft.mint(kind, "fabrikam", "mallory", claims=claims)
         await setup.refused(foreign)
-        # Nor with the right directory's id beside the own issuer, nor with Alice's number.
+        # Nor with the right directory's id beside their own issuer, nor with Alice's number.
         await setup.refused(setup.microsoft.mint(kind, "fabrikam", "mallory", claims={**claims, "tid": CONTOSO}))
         oid = setup.microsoft.named("contoso").people["alice"].oid
         await setup.refused(setup.microsoft.mint(kind, "fabrikam", "mallory", claims={**claims, "oid": oid}))

@@ -169,7 +169,7 @@ async def test_who_becomes_an_admin_is_out_at_such_a_provider_with_a_token_that_
         number = (await setup.me(token))["user"]["id"]
         await set_roles(setup.app, client, number, "Admin")
         await setup.refused(token, code="SSO_FAILED")
-        # The link was not proved, so it is gone: neither another role nor an Admin's save brings it back.
+        # The link was not verified, so it is gone: neither another role nor an Admin's save brings it back.
         await set_roles(setup.app, client, number, "Operator")
         await setup.refused(token, code="SSO_FAILED")
     check_success(await setup.app.send("PATCH", path, {}, token=admin.token))

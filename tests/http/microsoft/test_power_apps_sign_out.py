@@ -1,4 +1,4 @@
-"""Power Apps: sign-out with an Entra ID token rejects that token from then on."""
+"""Power Apps: sign-out with an Entra ID token rejects that token after that."""
 
 from __future__ import annotations
 

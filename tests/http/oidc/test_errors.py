@@ -260,7 +260,7 @@ async def test_another_clients_provider_is_not_slower_for_it(app: App, op: Op, c
         await add_oidc(app, quick, other)
         with op.gates.shut("token"):
             asking = [asyncio.create_task(browser.send("GET", address)) for browser, address in waiting]
-            while op.count("token") < 6:  # a provider is asked six times at once: the others end soon
+            while op.count("token") < 6:  # a provider is asked six times immediately: the others end soon
                 await asyncio.sleep(0.01)
             browser, address = await begun(app, quick, other)
             assert (await browser.send("GET", address)).status == 302

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.one_store, pytest.mark.usefixtures("another_day")]
 
 @pytest.fixture
 async def client(app: App, op: Op) -> str:
-    """A client with one provider, whose people can all get in."""
+    """A client with one provider, whose people can all can sign in."""
     identifier = await new_client(app)
     await add_oidc(app, op, identifier)
     return identifier

@@ -1,4 +1,4 @@
-"""Stylesheets, scripts and icons of the pages: their names hold a hash, so that browsers cache them for ever."""
+"""Stylesheets, scripts and icons of the pages: their names hold a hash, so that browsers cache them forever."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ FORMS = {
     "compressed": Variant({"Content_Encoding": "gzip"}, status=415),
 }
 VARIANTS = FOREIGN | FORMS
-#: Pages where a file can be chosen read a form of several parts.
+#: Pages if a file can be chosen read a form of several parts.
 _UPLOADS = ("/console/branding", "/installation/licence")
 
 

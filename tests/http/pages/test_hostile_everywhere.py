@@ -94,7 +94,7 @@ async def test_in_the_query(app: App, database_url: str, path: str, member: str,
 @matrix("route", POSTS)
 @pytest.mark.timeout(3600)
 async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple[str, ...]) -> None:
-    """In all of its fields at once, as someone who has the right form."""
+    """In all of its fields at the same time, as someone who has the right form."""
     number = (await new_account(app, "acme"))["id"] if _MACHINES in route.path else (await new_user(app))[0]
     path = filled(route.path, client="acme", id=number)
     visitor = Visitor(app)

@@ -102,7 +102,7 @@ class World(NamedTuple):
         return filled(route.path, **self.names)
 
     async def sent(self, route: Route) -> dict[str, str]:
-        """A form, with a token of its own."""
+        """A form, with its own token."""
         path, typed = self.path(route), dict(TYPED.get(route.path, {}))
         if route.path in WHOLE:
             page = await self.visitor.get(WHOLE[route.path](path))
@@ -413,7 +413,7 @@ async def test_only_the_fields_of_the_form_wait(app: App) -> None:
 
 
 async def waiting_for_proof(app: App, path: str, **typed: str) -> tuple[World, Page, str]:
-    """The page that asks for a recent proof, and the address to which the proof leads."""
+    """The page that requires re-authentication, and the address to which the proof leads."""
     one = await world(app)
     await settle(app, one.client, stepUp="management")
     app.clock.advance(601)

@@ -88,7 +88,7 @@ async def test_a_decoy_becomes_ours_when_the_accounts_do(app: App, client: str) 
 
 
 async def test_an_account_without_a_password_costs_the_same(app: App, client: str) -> None:
-    """It gets in through a provider alone."""
+    """It can sign in through a provider alone."""
     _, email = await new_user(app, client)
     await new_user(app, client, passwordHash=bcrypt_hash(PASSWORD))
     for _ in range(3):

@@ -139,7 +139,7 @@ async def test_passwords_are_not_turned_off_before_a_provider_reaches_admins(app
     await settle(app, company.client, passwordSignIn=True)
     check_success(await company.send("POST", "/switch-off", token=admin.token))
     check_refusal(await app.send("PATCH", SETTINGS, off, token=admin.token), 409, "CONFLICT")
-    await settle(app, company.client, **off)  # a system admin lets them in again
+    await settle(app, company.client, **off)  # a system admin accepts them again
 
 
 @pytest.mark.one_store

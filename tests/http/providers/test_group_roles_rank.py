@@ -34,7 +34,7 @@ ADMINS = [roles_line("bosses", "Admin")]
 
 
 async def own_provider(app: App, client: str, token: str, op: Any, **members: Any) -> OidcProvider:
-    """A provider that a user of the client makes, for domains that are proved to be the client's."""
+    """A provider that a user of the client makes, for domains that are verified to be the client's."""
     settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
     body = {"name": "mine", "createUsers": True, "defaultRoles": ["Viewer"], "oidc": settings,
             "returnAddresses": ["https://app.acme.example/in"], **members}  # fmt: skip

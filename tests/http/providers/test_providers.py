@@ -176,7 +176,7 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
 
 
 async def test_the_operation_that_the_command_line_calls_lets_them_wait_too(admin: Editor) -> None:
-    """``provider add`` runs in a process of its own: no lock of the server's own can hold it."""
+    """``provider add`` runs in its own process: no lock of the server's own can hold it."""
     await admin.create("adfs", saml=saml_settings())
     await admin.make(name="okta")
     adfs, okta = [await stored(admin.app, admin.client, name) for name in ("adfs", "okta")]

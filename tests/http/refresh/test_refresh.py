@@ -174,7 +174,7 @@ async def test_a_client_that_turns_strict_logs_no_one_out(app: App) -> None:
 
 
 async def test_a_client_that_turned_strict_is_so_with_the_next_token(app: App) -> None:
-    """Also where the one before was given while it was not."""
+    """Also if the one before was given while it was not."""
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)
     uncommitted = await child_of(app, await first_of(app, email=email, client=client))

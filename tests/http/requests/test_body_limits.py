@@ -78,7 +78,7 @@ async def test_every_auth_route_but_that_of_saml_has_the_small_limit() -> None:
             assert route.limit == 512 * KIB
         elif "/auth/" in route.path and route.method != "GET":
             assert route.limit == 64 * KIB, route.path
-        assert route.limit <= 1024 * KIB or route.streams  # part by part, up to a limit of its own
+        assert route.limit <= 1024 * KIB or route.streams  # part by part, up to its own limit
 
 
 @rule("SAML-SIZE")

@@ -52,7 +52,7 @@ async def test_what_the_description_allows_is_not_rejected_for_what_it_could_say
     assert schema is not None
     token = None
     if route.who == "client":
-        token = (await member(app, await new_client(app), "Admin")).token  # a client of its own, whose rules it changes
+        token = (await member(app, await new_client(app), "Admin")).token  # its own client, whose rules it changes
     elif route.who == "admin":
         token = await app.admin_token(fresh=True)
     address = filled(route.path, user=app.ids["viewer@acme.example"], **HERE)

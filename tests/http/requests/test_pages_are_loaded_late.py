@@ -1,4 +1,5 @@
-"""The routes of pages are loaded with the first request that can be for one: by all who ask at once, and by no API."""
+"""The routes of pages are loaded with the first request that can be for one: by all who ask immediately, and by no
+API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""SAML responses from anonymous callers: read off the event loop, a bounded number at once, counted by address."""
+"""SAML responses from anonymous callers: read off the event loop, a bounded number at the same time, counted by
+address."""
 
 from __future__ import annotations
 

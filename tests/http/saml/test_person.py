@@ -22,7 +22,7 @@ ADA = ("ada@acme.example", "Ada", "Lovelace")
 
 
 async def provider(app: App, **members: Any) -> SamlProvider:
-    """A provider of a client of its own."""
+    """A provider of its own client."""
     return await saml_provider(app, await new_client(app), groupRoles=GROUPS, **members)
 
 

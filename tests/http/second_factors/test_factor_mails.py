@@ -1,4 +1,4 @@
-"""Emails about one's own second factors: each change is told at once, with where it came from and no secret."""
+"""Emails about one's own second factors: each change is told immediately, with where it came from and no secret."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign
 
 @rule("BADGE-OWNER")
 async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: MailServer) -> None:
-    """By email at once, no matter who did it, and on the account page after the next sign-in."""
+    """By email immediately, no matter who did it, and on the account page after the next sign-in."""
     factory = await badge_client(app)
     ada, kiosk = await person(app, factory.client, "Operator"), await factory.device()
     mine = await ada.token()

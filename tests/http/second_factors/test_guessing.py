@@ -29,7 +29,7 @@ async def ada(app: App, mail_server: MailServer) -> Person:
 
 
 async def guess(who: Person, times: int, pause: int = 0) -> None:
-    """So many wrong codes, each behind a sign-in of its own; ``pause``: seconds before each."""
+    """This many wrong codes, each behind a sign-in of its own; ``pause``: seconds before each."""
     for _ in range(times):
         who.app.clock.advance(pause)
         challenge = (await who.challenge())["challenge"]

@@ -1,4 +1,4 @@
-"""A client's policy: of whom a second factor is required, from when on, and what follows from a change of it."""
+"""A client's policy: of whom a second factor is required, when, and what follows from a change of it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def trust_of(reply: Reply) -> str:
 
 
 async def trusted(who: Person, before: str = "") -> str:
-    """The cookie of a browser that the user trusts from now on."""
+    """The cookie of a browser that the user trusts after this."""
     reply = await who.sign_in(cookies=before, otp=who.code(), trust=True)
     check_success(reply)
     return trust_of(reply)

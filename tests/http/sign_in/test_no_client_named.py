@@ -1,6 +1,6 @@
 """A password sign-in that names no client goes to one of the account's clients.
 
-The device's client, else proved addresses, else the oldest account.
+The device's client, else verified addresses, else the oldest account.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Person:
         self.ids[client], _ = await new_user(self.app, client, self.email, password=password)
 
     async def prove(self, client: str) -> None:
-        """The address is proved there."""
+        """The address is verified there."""
         now = self.app.clock.now_ms()
         assert await change_rows(self.app, "users", {"id": self.ids[client]}, email_proved_at=now) == 1
 
@@ -74,7 +74,7 @@ async def test_an_address_of_a_domain_that_counts_is_proved(app: App) -> None:
     person = Person(app, await new_client(app), await new_client(app))
     await person.make(person.hostile, THEIRS)
     await person.make(person.honest, OWN)
-    assert await person.goes_to(person.hostile)  # while nothing is proved the oldest has it
+    assert await person.goes_to(person.hostile)  # while nothing is verified the oldest has it
     await domain_counts(app, person.honest)
     assert await person.goes_to(person.honest)
 

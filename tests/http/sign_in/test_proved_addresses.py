@@ -1,4 +1,4 @@
-"""An email address is proved by following a link sent to it; a password chosen with that link proves it too."""
+"""An email address is verified by following a link sent to it; a password chosen with that link proves it too."""
 
 from __future__ import annotations
 

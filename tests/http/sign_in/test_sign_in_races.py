@@ -54,7 +54,7 @@ async def test_a_password_is_changed_once_of_two_changes_at_a_time(app: App) -> 
 
 
 async def test_the_same_password_hashed_again_in_the_meantime_still_lets_in(app: App) -> None:
-    """Two devices sign in at once, and both find the hash outdated."""
+    """Two devices sign in at the same time, and both find the hash outdated."""
     for _ in range(3):
         _, email = await new_user(app, passwordHash=bcrypt_hash(PASSWORD))
         with meanwhile(app, lambda whose=email: app.sign_in(whose)):  # type: ignore[misc]

@@ -124,7 +124,7 @@ async def test_a_password_stays_that_was_chosen_by_a_link_in_an_email_to_the_add
 
 
 async def test_one_that_was_chosen_by_a_link_that_others_saw_does_not_stay(app: App) -> None:
-    """Though the address was proved by an email before, and another password with it."""
+    """Though the address was verified by an email before, and another password with it."""
     async with company_of(app) as (team, company):
         planted = await account(team, company)
         await chosen_by_mail(planted)

@@ -201,7 +201,7 @@ async def test_the_identity_must_be_that_users(app: App) -> None:
 
 
 async def test_roles_of_groups_go_with_the_identity(app: App) -> None:
-    """Without this, unlinking and linking again would keep the roles for ever, without the group."""
+    """Without this, unlinking and linking again would keep the roles forever, without the group."""
     async with (
         oidc_provider(app, vouches=True, groupRoles=OPS) as company,
         oidc_provider(app, company.client, vouches=True, defaultRoles=[]) as way_in,

@@ -38,7 +38,7 @@ async def test_a_verified_address_of_an_own_domain_opens_the_account(app: App, v
         assert set(me["roles"]) == {"Author", "Viewer"}
         [linked] = await identities(app, company.client, user_id)
         assert (linked["how"], linked["subject"], linked["email"]) == ("domain", "ada", email.upper())
-        # From now on the subject counts, whatever the address says.
+        # From now on, the subject counts, whatever the address says.
         assert (await session_of(await company.sign_in("ada", verified=False)))["user"]["id"] == user_id
 
 

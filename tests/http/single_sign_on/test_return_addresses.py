@@ -175,7 +175,7 @@ async def test_an_address_that_is_taken_off_the_list_does_no_more(app: App, op: 
 
 
 async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off_the_list(app: App, op: Op) -> None:
-    """Removing an address from the list, say because its host was lost, takes effect at once."""
+    """Removing an address from the list, say because its host was lost, takes effect immediately."""
     client = await new_client(app, returnAddresses=["https://lost.example/in"])
     await add_oidc(app, op, client, returnAddresses=[])
     for query in ({}, {"response": "code"}):

@@ -1,1 +1,1 @@
-"""Acts that need a recent proof of who acts, over HTTP."""
+"""Acts that require re-authentication of who acts, over HTTP."""

@@ -1,4 +1,4 @@
-"""Acts that need a recent proof of who acts, each as a request, and kinds of sessions that try them."""
+"""Acts that require re-authentication of who acts, each as a request, and kinds of sessions that try them."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Client:
     stored: str
 
     async def session(self, kind: Kind) -> str:
-        """The token of a new session of that kind; the account is as the kind has it from then on."""
+        """The token of a new session of that kind; the account is as the kind has it after that."""
         user = {"id": self.numbers["me"]}
         await change_rows(self.app, "users", user, factors=0, password_hash=self.stored)
         token = str(check_success(await self.app.sign_in(self.email, client=self.name))["token"])

@@ -1,4 +1,4 @@
-"""Without a password the identity provider proves again who someone is: the same person, and just now."""
+"""Without a password the identity provider re-authenticates who someone is: the same person, and just now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A passkey alone proves again who someone is: of the same user, in the same session, once."""
+"""A passkey alone re-authenticates who someone is: of the same user, in the same session, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user proves again who they are: password, code, recovery code; the session stays, and only a full proof counts."""
+"""A user re-authenticates: password, code, recovery code; the session stays, and only a full proof counts."""
 
 from __future__ import annotations
 

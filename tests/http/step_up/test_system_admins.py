@@ -22,7 +22,7 @@ AGAIN, ASKED = f"{AUTH}/reauthenticate", "REAUTHENTICATION_REQUIRED"
 MINUTE = 60
 CLIENT = "/api/admin/clients/{client}"
 USERS, ADMIN_USERS = f"{CLIENT}/users", f"{CLIENT}/users/{{user}}"
-#: Acts for which the system admin gives a recent proof, and all other changes.
+#: Acts for which the system admin gives re-authentication, and all other changes.
 ACTS = [
     route
     for route in ROUTES

@@ -1,4 +1,4 @@
-"""Fixtures: an application that sees requests from many addresses, and a day of its own for each test."""
+"""Fixtures: an application that sees requests from many addresses, and its own day for each test."""
 
 from __future__ import annotations
 

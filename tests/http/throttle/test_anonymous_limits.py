@@ -135,7 +135,7 @@ async def test_a_device_that_signed_in_before_begins_while_anonymous_callers_wai
     for _ in range(3):
         await start(okta)
     assert (await start(okta)).status == 429
-    # Nor without end: it has a budget of its own.
+    # Nor without end: it has its own budget.
     assert [(await start(okta, browser=browser)).status for _ in range(4)] == [302, 302, 302, 429]
     elsewhere = await saml_provider(app, await new_client(app))
     for _ in range(3):

@@ -25,7 +25,7 @@ FREE = (50, 75, 100)
 
 
 def subnets(count: int, site: int = 1, step: int = 1) -> list[str]:
-    """One address in each of so many /64s of a /48, which is that site's; ``step``: how far apart the /64s are."""
+    """One address in each of this many /64s of a /48, which is that site's; ``step``: how far apart the /64s are."""
     return [f"2001:db8:{site:x}:{n * step:x}::{n + 1:x}" for n in range(count)]
 
 

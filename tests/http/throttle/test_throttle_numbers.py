@@ -35,7 +35,7 @@ async def test_an_own_sign_in_gives_an_address_nothing_back_of_what_it_tried_els
     for number in range(49):
         await guess(app, f"other-{number}@acme.example", "198.51.100.5")
     assert (await guess(app, email, "198.51.100.5", PASSWORD)).status == 200
-    app.clock.advance(2)  # the pause behind the fiftieth, which was the own one
+    app.clock.advance(2)  # the pause behind the fiftieth, which was their own one
     assert [(await guess(app, f"more-{n}@acme.example", "198.51.100.5")).status for n in range(2)] == [401, 429]
 
 

@@ -28,7 +28,7 @@ WALKED = [
     if (route.method, route.path.replace("/api/admin/clients/{client}/", "/api/client/"))
     not in {(one.method, one.path) for one in CHANGING if one is not route}
 ]
-#: So many of them succeed with a body that is made from the description.
+#: This many of them succeed with a body that is made from the description.
 LEAST = 55
 
 
@@ -53,7 +53,7 @@ async def test_a_change_leaves_an_event(app: App) -> None:
         before = Counter(await recorded(app))
         reply = await send(app, route, actor.token, **named_by(route, named))
         left = Counter(await recorded(app)) - before
-        assert reply.status != 500, str(route)  # as of an act that needs a recent proof and did not ask
+        assert reply.status != 500, str(route)  # as of an act that requires re-authentication and did not ask
         if reply.status >= 300 or not reply.json.get("success") or reply.data == {"ended": 0}:
             continue
         done += 1

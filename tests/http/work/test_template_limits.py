@@ -142,7 +142,7 @@ async def test_a_search_outside_the_limits_is_rejected(team: Team, search: str, 
 
 
 async def test_a_nul_that_a_document_spells_out_is_rejected(team: Team) -> None:
-    """In the body's JSON no one gets one through; GraphQL has an escape of its own."""
+    """In the body's JSON no one gets one through; GraphQL has its own escape."""
     before = await count(team)
     for given, field in (
         ('name: "\\u0000"', "name"),

@@ -1,4 +1,4 @@
-"""Two users who change one template at once, over HTTP: one succeeds, the other gets CONFLICT."""
+"""Two users who change one template at the same time, over HTTP: one succeeds, the other gets CONFLICT."""
 
 from __future__ import annotations
 

@@ -39,14 +39,14 @@ async def upload(app: App, token: str, data: Any = PDF) -> Reply:
 
 
 async def operators(app: App, count: int) -> list[str]:
-    """Tokens of so many users of one client who can upload."""
+    """Tokens of this many users of one client who can upload."""
     return [(await member(app, "acme", "Operator")).token for _ in range(count)]
 
 
 def on_its_way(
     app: App, token: str, size: int, *, declared: bool = True
 ) -> contextlib.AbstractAsyncContextManager[SlowBody]:
-    """An upload of ``size`` bytes, more than ``SIZE``, of which so many have come."""
+    """An upload of ``size`` bytes, more than ``SIZE``, of which this many have come."""
     lines = [("Authorization", f"Bearer {token}"), ("Content-Type", "application/pdf")]
     lines.append(("Content-Length", str(size)) if declared else ("Transfer-Encoding", "chunked"))
     return slow_bodies.on_its_way(app, f"{PATH}?name=a.pdf", lines, PDF, bytes(size - SIZE))

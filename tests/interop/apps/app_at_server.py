@@ -1,4 +1,4 @@
-"""An app of a client at a server of its own process, and a browser that signs in to it."""
+"""An app of a client at its own server process, and a browser that signs in to it."""
 
 from __future__ import annotations
 

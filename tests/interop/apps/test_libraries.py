@@ -286,7 +286,7 @@ def test_a_desktop_program_on_a_free_port_as_printed(server: Entrance, tmp_path:
 def _at_home(
     server: Entrance, program: str, language: str, folder: Path, packages: dict[str, str]
 ) -> Iterator[tuple[str, Browser]]:
-    """A program with an app of its own, whose access tokens are due for renewal at their birth. The browser knows it as
+    """A program with its own app, whose access tokens are due for renewal at their birth. The browser knows it as
     localhost: cookies don't tell ports apart."""
     port = free_port()
     home = f"http://localhost:{port}"

@@ -98,19 +98,19 @@ class MicrosoftSetup:
     async def entra(
         self, client: str = "", entra: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
     ) -> Provider:
-        """A provider for tokens of contoso: everybody can get in, as Operator, unless ``members`` say otherwise.
+        """A provider for tokens of contoso: everybody can can sign in, as Operator, unless ``members`` say otherwise.
         ``counts``: whether the client's claim on the directory does."""
         settings = {"directory": self.microsoft.named("contoso").id, "applications": [POWER_APP], **(entra or {})}
         return await self._provider(client, {"entra": settings, "defaultRoles": ["Operator"], **members}, counts=counts)
 
     async def entra_of_ours(self, client: str = "", entra: dict[str, Any] | None = None, **members: Any) -> Provider:
-        """As :meth:`entra`, for tokens that are for our own application too."""
+        """Like :meth:`entra`, for tokens that are for our own application too."""
         return await self.entra(client, {"clientId": OURS, "clientSecret": OUR_SECRET, **(entra or {})}, **members)
 
     async def dynamics(
         self, client: str = "", dynamics: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
     ) -> Provider:
-        """A provider for people of contoso's environment: everybody can get in, as Viewer."""
+        """A provider for people of contoso's environment: everybody can can sign in, as Viewer."""
         settings = {
             "directory": self.microsoft.named("contoso").id,
             "clientId": OURS,

@@ -78,7 +78,7 @@ class Standin:
         return names.get(name)
 
     def named(self, name: str) -> Directory:
-        """As :meth:`find`, one that is there."""
+        """Like :meth:`find`, one that is there."""
         found = self.find(name)
         assert found is not None, name
         return found
@@ -128,7 +128,7 @@ class Standin:
         return answer.headers["Location"]
 
     def answer(self, asked: Asked) -> Answer:
-        """Called by the socket, in a thread of its own, for each request."""
+        """Called by the socket, in its own thread, for each request."""
         asked.endpoint = endpoint_of(asked.path)
         if asked.path.startswith("/v1.0/"):
             asked.endpoint = "graph"

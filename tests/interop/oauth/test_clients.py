@@ -1,6 +1,6 @@
 """OAuth clients that others wrote, unmodified: they discover, get tokens in both ways, introspect and revoke.
 
-The server is a process of its own; the accounts are made and disabled at another node.
+The server is its own process; the accounts are made and disabled at another node.
 """
 
 from __future__ import annotations

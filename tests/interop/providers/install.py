@@ -1,6 +1,6 @@
 """Installs the providers by package name into ``.work/peers``, each once; a second run finds them there.
 
-Nothing is installed into the system: npm packages into a folder, PyPI packages into an environment of their own,
+Nothing is installed into the system: npm packages into a folder, PyPI packages into their own environment,
 Debian packages unpacked, without root. What cannot be installed fails: see :class:`ProviderMissing`.
 """
 
@@ -42,7 +42,7 @@ def npm(name: str, pins: dict[str, Any]) -> Path:
 
 
 def environment(name: str, requirements: Path) -> Path:
-    """The Python of an environment of its own, made by the Python that runs the tests, with pinned requirements."""
+    """The Python of its own environment, made by the Python that runs the tests, with pinned requirements."""
 
     def fill(folder: Path) -> None:
         _run(name, [sys.executable, "-m", "venv", "--clear", str(folder / "venv")], folder)
@@ -76,7 +76,7 @@ def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
 
 
 def _apt() -> list[str]:
-    """apt-get with lists and a cache of its own: the system's need root and can be empty, as container images have
+    """apt-get with lists and its own cache: the system's need root and can be empty, as container images have
     them. The lists are of the last hour."""
     folder = PROVIDERS / "apt"
     apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]

@@ -56,7 +56,7 @@ class Process:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Ends the server, if it runs; its port rejects connections from then on."""
+        """Ends the server, if it runs; its port rejects connections after that."""
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return

@@ -49,7 +49,7 @@ class RealOidcProvider(RealProvider):
         raise NotImplementedError
 
     def rotate(self) -> None:
-        """Signs by another key from now on."""
+        """Signs by another key after this."""
         raise NotImplementedError
 
 

@@ -66,7 +66,7 @@ class Caller:
         return True
 
     def publish(self, *keys: dict[str, Any]) -> None:
-        """From now on these are the keys, and nothing else is remembered."""
+        """From now on, these are the keys, and nothing else is remembered."""
         self.microsoft.answers["keys"] = Answer.json({"keys": keys})
         self.clock.advance(3601)
 

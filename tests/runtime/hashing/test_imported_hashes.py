@@ -1,4 +1,4 @@
-"""Password hashes of other systems: recognised, verified with the right password only, bounded in cost."""
+"""Password hashes of other systems: recognized, verified with the right password only, bounded in cost."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def here(host: str, port: int) -> list[str]:
 
 
 async def soon(shares: Shares, tenant_id: int) -> bool:
-    """Whether a slot is there at once."""
+    """Whether a slot is there immediately."""
     try:
         await asyncio.wait_for(shares.acquire(tenant_id), 0.02)
     except TimeoutError:

@@ -11,7 +11,7 @@ _REFRESH = b"POST /api/client/auth/refresh "
 
 
 class Proxy:
-    """Listens on a port of its own until it is closed. ``refreshes``: how many arrived; ``cut``: how many of the next
+    """Listens on its own port until it is closed. ``refreshes``: how many arrived; ``cut``: how many of the next
     answers to a refresh are dropped after the server has sent them."""
 
     def __init__(self, upstream: str) -> None:

@@ -117,7 +117,7 @@ async def test_fastapi_rejects_in_the_servers_envelope(verifier: TokenVerifier, 
 
 
 async def test_a_permission_that_cannot_be_known_is_a_mistake_of_the_setup(fake: FakeManifestAuth) -> None:
-    """And no 403 for ever: FastAPI is told at the definition, Starlette with the first request."""
+    """And no 403 forever: FastAPI is told at the definition, Starlette with the first request."""
     key = ECKey.generate_key("P-256", {"kid": "one"})
 
     def answer(request: httpx2.Request) -> httpx2.Response:

@@ -1,4 +1,4 @@
-"""Sessions live on: through expiries, many callers at once, lost answers; and end where a token was stolen."""
+"""Sessions live on: through expiries, many callers at the same time, lost answers; and end where a token was stolen."""
 
 from __future__ import annotations
 

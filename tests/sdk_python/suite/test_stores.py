@@ -19,7 +19,7 @@ ONE = Tokens("http://auth.example", "a", "r1", 2e9, 1.5e9 + 0.123456789)
 TWO = Tokens("http://auth.example", "b", "r2", 2e9, 1.5e9)
 PROCESSES = 5
 ROTATIONS = int(os.environ.get("SDK_ROTATIONS", "100"))
-#: What each process runs: it refreshes until it has stored so many new tokens itself.
+#: What each process runs: it refreshes until it has stored this many new tokens itself.
 WORKER = """
 import sys
 from manifest_auth_client import FileTokenStore, SessionAuth

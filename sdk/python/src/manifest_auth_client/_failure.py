@@ -18,7 +18,7 @@ class Detail(NamedTuple):
 
 
 class ManifestAuthError(Exception):
-    """A refusal of the server; each code of its closed list has a class of its own in ``manifest_auth_client.errors``.
+    """A refusal of the server; each code of its closed list has its own class in ``manifest_auth_client.errors``.
 
     ``code`` is for programs, ``message`` for people. ``status``: of HTTP. ``details``: what is wrong with which member.
     ``request_id``: what the operator finds in the log. ``retry_after``: seconds to wait, where the server says so.

@@ -53,7 +53,7 @@ class KeySet:
 
     def claims(self, token: str, fetch: Callable[[str], Any]) -> dict[str, Any]:
         """The claims of a token that one of the keys has signed. Raises InvalidToken, and
-        OfflineVerificationUnavailable where the server says that no key can verify users' tokens."""
+        OfflineVerificationUnavailable if the server says that no key can verify users' tokens."""
         if token.startswith("mfst_"):
             raise InvalidToken('An API key cannot be verified without the server: use mode="introspection"')
         header = _header(token)

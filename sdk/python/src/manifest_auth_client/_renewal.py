@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class Renewed(Generic[V]):
-    """``renew`` gets the value that is to be renewed and gives the next one. It runs in a thread of its own, so that a
+    """``renew`` gets the value that is to be renewed and gives the next one. It runs in its own thread, so that a
     caller who is interrupted or canceled does not break it off between the server's answer and the store."""
 
     def __init__(self, value: V | None, renew: Callable[[V | None], V]) -> None:
@@ -22,13 +22,13 @@ class Renewed(Generic[V]):
         self._flight: Future[V] | None = None
 
     def put(self, value: V | None) -> None:
-        """Another value from now on, as after a sign-in."""
+        """Another value after this, as after a sign-in."""
         with self._lock:
             self.value = value
 
     def after(self, stale: V | None) -> V:
-        """A value that is not ``stale``: the one that is there by now, or a renewed one. However many ask at once, one
-        renewal runs, and all get its result or what it raised."""
+        """A value that isn't ``stale``: the current one, or a renewed one. However many ask at the same time,
+        one renewal runs, and all get its result or what it raised."""
         return self._joined(stale).result()
 
     async def after_async(self, stale: V | None) -> V:

@@ -54,7 +54,7 @@ class ManifestAuth(Calls):
         return call.read(self._http.request(**self._request(call)))
 
     def sign_in(self, email: str, password: str, *, otp: str | None = None) -> SignedIn:
-        """Signs in. Raises MfaRequired where a second factor is due and ``otp``, a code of the authenticator app, was
+        """Signs in. Raises MfaRequired if a second factor is due and ``otp``, a code of the authenticator app, was
         not given or is wrong."""
         return self._keep(self._do(self._signing_in("/sign-in", email=email, password=password, otp=otp)))
 

@@ -15,7 +15,7 @@ from manifest_auth_client.verifier import Caller, TokenVerifier
 class Guard:
     """Makes dependencies for one application: ``require("jobs:execute")`` gives the Caller who has that permission,
     ``require()`` anyone whose token counts. Others are rejected with 401 or 403 in the server's envelope. To require a
-    permission that a verifier with ``mode="jwks"`` cannot know raises OfflineVerificationUnavailable at once.
+    permission that a verifier with ``mode="jwks"`` cannot know raises OfflineVerificationUnavailable immediately.
 
     >>> from fastapi import Depends, FastAPI
     >>> app = FastAPI()

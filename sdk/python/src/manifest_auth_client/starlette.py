@@ -110,7 +110,7 @@ def refuse(conn: HTTPConnection, failed: Exception) -> JSONResponse:
 
 async def caller_of(conn: HTTPConnection, verifier: TokenVerifier, permission: str | None = None) -> Caller:
     """The caller of a bearer token in a request. Raises Unauthenticated, InvalidToken, Forbidden, and Overloaded where
-    the server gives no answer, or not to us: then no one is let in.
+    the server gives no answer, or not to us: then no one is accepted.
 
     >>> scope = {"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())]}
     >>> asyncio.run(caller_of(HTTPConnection(scope), verifier)).username

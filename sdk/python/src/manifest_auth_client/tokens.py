@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-#: A token is renewed so many seconds before its end; one with a life under a minute, halfway through it.
+#: A token is renewed this many seconds before its end; one with a life under a minute, halfway through it.
 MARGIN_S = 30.0
 
 
@@ -15,7 +15,7 @@ MARGIN_S = 30.0
 class Tokens:
     """The tokens of one session at one server. Times are seconds since 1970, by the clock of this machine.
 
-    ``renew_at``: from then on the access token is renewed before it is used. Tokens are left out of ``repr``.
+    ``renew_at``: after that the access token is renewed before it is used. Tokens are left out of ``repr``.
 
     >>> tokens = auth.sign_in("ada@acme.example", "kestrel-harbor-21").tokens
     >>> Tokens.of_dict(tokens.as_dict()) == tokens

@@ -77,16 +77,16 @@ class TokenVerifier:
     ``issuer``: the public address of the server. ``audience``: what tokens must be for, one of several:
     ``manifest-api`` is the audience of users' tokens, the issuer that of service tokens.
 
-    ``mode="introspection"`` asks the server (RFC 7662) as the service account of ``credentials``, which must be
-    allowed to introspect. A sign-out is seen at once, or after ``cache_seconds``, 0 to 60, for which answers are kept.
+    ``mode="introspection"`` asks the server (RFC 7662) as the service account of ``credentials``, which must be allowed
+    to introspect. A sign-out is seen immediately, or after ``cache_seconds``, 0 to 60, for which answers are kept.
 
     ``mode="jwks"`` verifies ES256 by the server's public keys, and needs ``manifest-auth-client[verify]``. A sign-out,
     a deactivated user and a lost role are seen when the token ends, and not before: ``exp`` alone counts. API keys
     cannot be verified so. Where the server signs users' tokens with HS256, the first of them raises
     OfflineVerificationUnavailable.
 
-    ``client``: whose users and machines are let in. The server answers ``introspection`` for tokens of one client, that
-    of ``credentials``. Its keys sign the tokens of all clients, so ``jwks`` needs it; ``None`` lets in everyone.
+    ``client``: whose users and machines are accepted. The server answers ``introspection`` for tokens of one client,
+    that of ``credentials``. Its keys sign the tokens of all clients, so ``jwks`` needs it; ``None`` lets in everyone.
 
     Every token that does not count raises InvalidToken; a server that is not reached, ``httpx2.HTTPError``.
 

@@ -240,5 +240,5 @@ def advance(unit: SystemUnit, session_id: str, before: str, after: str, now: int
 
 
 def end(unit: SystemUnit, session_id: str, reason: str, now: int) -> bool:
-    """Ends a session. Every request of an admin reads the store, so all nodes know at once."""
+    """Ends a session. Every request of an admin reads the store, so all nodes know immediately."""
     return unit.change(_END, sid=session_id, reason=reason, now=now) == 1

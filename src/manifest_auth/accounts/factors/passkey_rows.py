@@ -15,7 +15,7 @@ _P, _H, _O = passkeys.c, passkey_handles.c, passkey_owners.c
 
 
 class Passkey(NamedTuple):
-    """``credential_id``: base64url; ``public_key``: COSE; ``transports``: separated by blanks."""
+    """``credential_id``: base64url; ``public_key``: COSE; ``transports``: separated by spaces."""
 
     id: str
     tenant_id: int

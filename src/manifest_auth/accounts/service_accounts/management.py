@@ -58,7 +58,7 @@ def change(unit: TenantUnit, who: Request, account_id: int, given: Given) -> Ser
 
 
 def disable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
-    """Rejects all credentials of the account at once. Raises NotFound, Forbidden, Conflict."""
+    """Rejects all credentials of the account immediately. Raises NotFound, Forbidden, Conflict."""
     check_manages(unit, who)
     account = rows.get(unit, account_id, lock=True)
     if account.deactivated_at is not None:

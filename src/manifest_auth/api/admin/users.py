@@ -101,7 +101,7 @@ class AdmittedData(UserData, frozen=True):
 
 
 class ResetData(Wire, frozen=True):
-    """``link``: where the user chooses a new password; null where mail is set up. ``sent``: whether the mail server
+    """``link``: where the user chooses a new password; null if mail is set up. ``sent``: whether the mail server
     accepted the email with the link; delivery is retried for an hour."""
 
     link: str | None
@@ -211,7 +211,7 @@ class FactorResetBody(msgspec.Struct, frozen=True):
 
 class InvitationData(Wire, frozen=True):
     """``link``: where the user chooses a first password or a provider; ``token``: the same, as ``invitation=`` for the
-    address that starts a sign-in at a provider. Returned once; both null where mail is set up. ``sent``: whether the
+    address that starts a sign-in at a provider. Returned once; both null if mail is set up. ``sent``: whether the
     mail server accepted the email with the link; delivery is retried for an hour."""
 
     token: str | None

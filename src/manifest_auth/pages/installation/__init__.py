@@ -1,4 +1,4 @@
 """Pages on which system admins run the installation.
 
-They have a session of their own, see :mod:`.sign_in`.
+They have their own session, see :mod:`.sign_in`.
 """

@@ -131,7 +131,7 @@ async def _unseal(ctx: RequestContext, head: Head, issuer: Issuer, text: str) ->
 
 
 async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
-    """The app of a sealed request, as it is now. Raises NotFound where it must not ask anymore."""
+    """The app of a sealed request, as it is now. Raises NotFound if it must not ask anymore."""
     app = await authentication.find(ctx, issuer, wanted.app_id)
     if app is None or not app.is_redirect(wanted.redirect_uri) or not set(wanted.scope) <= set(app.scopes.split()):
         raise NotFound(reason="the app was removed or changed meanwhile")

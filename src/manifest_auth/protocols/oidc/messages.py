@@ -173,7 +173,7 @@ def refused_by_provider(status: int, error: object, description: object = None) 
 
 # The callback address of a sign-in, and whether an answer belongs to it.
 #
-# This is the mix-up defence (RFC 9207; RFC 9700, section 4.4).
+# This is the mix-up defense (RFC 9207; RFC 9700, section 4.4).
 #
 # An attacker's provider can redirect the browser to an honest one, so that the honest provider's code arrives in a
 # sign-in at the attacker's. One of two facts must prove the origin of an answer: it arrives at an address that no other

@@ -154,7 +154,7 @@ _MOST_DIFFERENT_DECLARATIONS = 100
 
 _DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*\?>")
 _ENCODING = re.compile(rb"encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
-#: Short, since exclusive canonicalisation can repeat a namespace on every element.
+#: Short, since exclusive canonicalization can repeat a namespace on every element.
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}:[!-~]{1,200}")
 _BOM = b"\xef\xbb\xbf"
 
@@ -287,7 +287,7 @@ def _check(root: etree._Element) -> None:
 
 
 def _declare(bound: dict[str, str], prefix: str, uri: str) -> None:
-    """Checks the declaration of a prefix. Relative namespaces make canonicalisation fail or differ (CVE-2025-66568)."""
+    """Checks the declaration of a prefix. Relative namespaces make canonicalization fail or differ (CVE-2025-66568)."""
     if uri in _FORBIDDEN:
         raise InvalidSaml(f"namespace {quoted(uri)}")
     if uri and not _ABSOLUTE.fullmatch(uri):

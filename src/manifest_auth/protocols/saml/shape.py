@@ -112,7 +112,7 @@ def _check_algorithm(element: etree._Element, allowed: set[str] | dict[str, int]
 
 
 def _check_prefixes(method: etree._Element) -> None:
-    """Exclusive canonicalisation can have one InclusiveNamespaces with a list of prefixes, nothing else."""
+    """Exclusive canonicalization can have one InclusiveNamespaces with a list of prefixes, nothing else."""
     if set(method.attrib) != {"Algorithm"} or len(method) > 1:
         raise InvalidSaml(f"{quoted(local(method))} has members that it must not have")
     for inclusive in method:

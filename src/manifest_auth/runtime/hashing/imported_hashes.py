@@ -1,4 +1,4 @@
-"""Password hashes of other systems: recognised by their prefix.
+"""Password hashes of other systems: recognized by their prefix.
 
 The first sign-in replaces them by Argon2id.
 

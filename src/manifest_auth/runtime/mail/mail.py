@@ -61,7 +61,7 @@ class Mail:
         self, email: Email, deadline: float, request_id: str, message: str = "", look: Look = PRODUCT
     ) -> NotSent | None:
         """Why the mail server didn't accept the email in time, or None if it did. The log has it too, with the request
-        ID. ``message``: a random name of the email, the same for each attempt, so that mailboxes recognise a second
+        ID. ``message``: a random name of the email, the same for each attempt, so that mailboxes recognize a second
         copy. ``deadline``: from :meth:`deadline`, seconds of the event loop's clock. ``look``: of its HTML."""
         if self._server is None:
             return NotSent("no mail server is set up")

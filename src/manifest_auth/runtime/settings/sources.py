@@ -34,7 +34,7 @@ class Given(NamedTuple):
 
 
 def gather(environ: Mapping[str, str]) -> dict[str, Given]:
-    """The source of each setting that was given. A variable wins over the TOML file; a value in a file of its own must
+    """The source of each setting that was given. A variable wins over the TOML file; a value in its own file must
     be the only one. Raises :class:`SettingsError` with one line, which contains no value."""
     found: dict[str, Given] = {}
     for field, given in (*_of_toml(environ.get(CONFIG)), *_of_variables(environ), *_of_credentials(environ)):

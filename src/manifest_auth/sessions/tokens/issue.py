@@ -171,7 +171,7 @@ def pair(
     app: ForApp | None = None,
 ) -> TokenPair:
     """Tokens for a session, which do not outlive it. ``own``, ``parent``: ids of the refresh token and its parent. An
-    ``app`` has an audience of its own, so that nobody who verifies tokens on their own takes it for the user."""
+    ``app`` has its own audience, so that nobody who verifies tokens on their own takes it for the user."""
     longest = kind.access_ttl if app is None else app.seconds
     seconds = max(1, min(longest, (subject.ends_at - now) // 1000))
     issued = now // 1000

@@ -60,7 +60,7 @@ class Purpose(enum.Enum):
         _("Forms of pages"),
         _("Pages that are open now expire, and forms that wait for a sign-in are lost. Nobody is signed out."),
     )
-    PAGE_STATE = (  # what a sign-in under way on pages knows, encrypted
+    PAGE_STATE = (  # what a sign-in in progress on pages knows, encrypted
         "page-state",
         _("Sign-ins in progress"),
         _("Sign-ins in progress must start again. Nobody is signed out."),
@@ -158,7 +158,7 @@ def keep(unit: SystemUnit, settings: Settings) -> bool:
 # :meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
 
 
-# Keys for apps have a table of their own: programs that do not know their purposes read all of the other one.
+# Keys for apps have their own table: programs that do not know their purposes read all of the other one.
 
 
 def _table_of(purpose: str) -> Table:
@@ -300,7 +300,7 @@ class KeyRing:
         self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose, algorithm: Algorithm | None = None
     ) -> dict[str, dict[str, Any]]:
         """Makes new keys; the old ones verify until everything they signed has expired. ``algorithm``: another one for
-        users' access tokens from now on. Returns the ids before and after by purpose, for the audit trail."""
+        users' access tokens after this. Returns the ids before and after by purpose, for the audit trail."""
         changes = self._replace(unit, purposes, algorithm)
         for sweep in _SWEEP.values():
             unit.change(sweep, now=self._clock.now_ms() - _KEPT_MS)

@@ -51,7 +51,7 @@ async def authenticate(
     confidential: bool = False,
 ) -> App:
     """The app that calls: by a secret or an assertion where it has any, else by its client id and what PKCE proves.
-    ``confidential``: only apps that prove who they are. Raises InvalidClient, InvalidRequest, UnauthorizedClient,
+    ``confidential``: only apps that re-authenticate. Raises InvalidClient, InvalidRequest, UnauthorizedClient,
     RateLimited."""
     shows_none = (
         authorization is None and not {"client_secret", "client_assertion", "client_assertion_type"} & fields.keys()

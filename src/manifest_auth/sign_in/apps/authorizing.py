@@ -33,7 +33,7 @@ class Needs(enum.Enum):
 
 
 class NotForUser(Denied):
-    """The user does not get in; a page says why. ``why``: for the trail."""
+    """The user does not can sign in; a page says why. ``why``: for the trail."""
 
     def __init__(self, why: str) -> None:
         super().__init__("access_denied", "the user has none of the roles that the app is for")

@@ -114,7 +114,7 @@ _LIMIT = bindparam("limit", type_=BigInteger())
 
 
 def _in_turn(which: Select[Any]) -> CrossTenant[Notice]:
-    """No more of a client than it can call at once, and the first of each client first."""
+    """No more of a client than it can call immediately, and the first of each client first."""
     place = func.row_number().over(partition_by=_N.tenant_id, order_by=(_N.due_at, _N.session_id))
     found = which.add_columns(place.label("place")).subquery()
     *columns, at = found.c

@@ -82,7 +82,7 @@ async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[
 
 
 async def _touch(ctx: RequestContext, app: App) -> None:
-    """In a transaction of its own: one that holds the app's row would wait for others that hold it, and they for it.
+    """In its own transaction: one that holds the app's row would wait for others that hold it, and they for it.
     What was opened counts without it."""
     if ctx.now - (app.last_used_at or 0) >= apps.TOUCH_EVERY_MS:
         store = ctx.services.store.of(app.tenant_id)
@@ -237,7 +237,7 @@ def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> 
 
 
 def _is_verified(unit: TenantUnit, user: User) -> bool:
-    """Whether the address was proved: by mail, or by a domain that counts. A provider can vouch for no other domain,
+    """Whether the address was verified: by mail, or by a domain that counts. A provider can vouch for no other domain,
     and an Admin who confirms an identity proves no address."""
     return user.email_proved_at is not None or claims.domain_counts(unit, email_domain(user.email))
 

@@ -49,7 +49,7 @@ def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bo
     return is_listed(one, listed) and is_listed(other, listed)
 
 
-# Approval is the act that needs a recent proof, the same network, and a role that a device can have. A pairing by
+# Approval is the act that requires re-authentication, the same network, and a role that a device can have. A pairing by
 # scanning asks for the proof when it begins as well, and is approved by the session that began it.
 
 _OVER = _("The request has expired. Start again on the device.")
@@ -88,7 +88,7 @@ def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> DeviceData:
 
 
 async def look(ctx: RequestContext, user_code: str) -> DeviceData:
-    """The device that shows a code. Raises NotFound, Conflict where the client does not let devices in so, RateLimited
+    """The device that shows a code. Raises NotFound, Conflict if the client does not let devices in so, RateLimited
     after wrong codes."""
     grant = await _found(ctx, user_code)
     return await ctx.store.read(lambda unit: shown(unit, ctx, grant))
@@ -138,7 +138,7 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Non
 
 
 def reject(unit: TenantUnit, ctx: RequestContext, grant: Grant, why: str) -> None:
-    """Denies a grant for good. ``why``: ``asked``, ``match`` or ``replaced``. Raises Conflict where it is over."""
+    """Denies a grant permanently. ``why``: ``asked``, ``match`` or ``replaced``. Raises Conflict if it is over."""
     if not grants.deny(unit, grant.key, ctx.now):
         raise Conflict(_OVER)
     detail = {"app": grant.app_id, "name": grant.device_name, "device_address": grant.address, "why": why}
@@ -169,7 +169,7 @@ async def _found(ctx: RequestContext, user_code: str) -> Grant:
 
 
 # A person shows a code, which a device scans; then the person reads two digits off the device. No code exists that an
-# attacker could send to a victim. What is left is a victim who sends a picture of the own screen: against that stand
+# attacker could send to a victim. What is left is a victim who sends a picture of their own screen: against that stand
 # the minute, the network and the digits (RFC 10027 calls it session phishing).
 
 State = Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
@@ -265,7 +265,7 @@ async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingData:
 
 
 async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> None:
-    """Lets the device in that claimed the pairing and shows these digits; another number denies it for good. Raises
+    """Lets the device in that claimed the pairing and shows these digits; another number denies it permanently. Raises
     NotFound, Conflict, Forbidden, ReauthenticationRequired: the proof can be older than the pairing."""
     step_up.check(ctx, Act.PAIRING)
 

@@ -149,7 +149,7 @@ _Outcome = str | tuple[Tenant, int, Opened, int, str | None, bool]
 
 
 async def poll(ctx: RequestContext, app: App, device_code: str) -> tuple[TokenPair, int]:
-    """The tokens of a device that was let in, and the roles of its session, a bit mask. Raises TokenRefused."""
+    """The tokens of a device that was accepted, and the roles of its session, a bit mask. Raises TokenRefused."""
     services, key = ctx.services, grants.hash_of(device_code)
     await services.keys.ensure_current()
     outcome = await services.store.write_quickly(lambda unit: _polled(unit, ctx, app, key))
@@ -180,7 +180,7 @@ def _polled(unit: SystemUnit, ctx: RequestContext, app: App, key: str) -> _Outco
 
 
 def _pending(unit: TenantUnit, grant: Grant, now: int) -> str:
-    """Asked too early, the interval grows for good; at a minute the grant ends."""
+    """Asked too early, the interval grows permanently; at a minute the grant ends."""
     is_early = grant.polled_at is not None and now - grant.polled_at < grant.interval_s * 1000 - _EARLY_MS
     interval_s = grant.interval_s + _SLOWER_S if is_early else grant.interval_s
     is_over = interval_s >= _SLOWEST_S

@@ -146,7 +146,7 @@ def find_by_user_code(unit: TenantUnit, marks: list[str], now: int) -> Grant | N
 
 
 def polled(unit: TenantUnit, key: str, interval_s: int, until: int, now: int) -> None:
-    """Notes a poll, the interval from now on, and the end of the grant."""
+    """Notes a poll, the interval after this, and the end of the grant."""
     unit.change(_POLLED, of_key=key, interval=interval_s, until=until, now=now)
 
 
@@ -162,7 +162,7 @@ def approve(
 
 
 def deny(unit: TenantUnit, key: str, now: int) -> bool:
-    """Denies a grant for good. False if it is used, denied or over."""
+    """Denies a grant permanently. False if it is used, denied or over."""
     return unit.change(_DENY, of_key=key, now=now) == 1
 
 
@@ -232,7 +232,7 @@ def list_open_pairings(unit: TenantUnit, user_id: int, now: int) -> list[Pairing
 
 def claim_pairing(unit: TenantUnit, code: str, marks: list[str], grant_key: str, now: int) -> Pairing | None:
     """Claims a pairing by its code for a grant. ``code``: hash of what was scanned; ``marks``: how what was typed can
-    be stored. None if there is none, and for all but one of several at once."""
+    be stored. None if there is none, and for all but one of several at the same time."""
     typed = (unit.first(_BY_TYPED, typed=mark, now=now) for mark in marks)
     pairing = unit.first(_BY_CODE, code=code, now=now) or next((one for one in typed if one is not None), None)
     if pairing is None or unit.change(_CLAIM, of_id=pairing.id, of_grant=grant_key, now=now) != 1:
@@ -257,7 +257,7 @@ OPEN_OF_APP, DEVICES, PAIRINGS = 200, 10, 3  # approval.py says the ten in words
 
 
 class _Fixed(Policy):
-    """So many attempts, then one pause."""
+    """This many attempts, then one pause."""
 
     def pause_ms(self, failures: int) -> int:
         return 0 if failures < self.free else self.longest_ms
@@ -315,7 +315,7 @@ async def count(ctx: RequestContext, counters: Sequence[Counter]) -> None:
 
 
 def refusal(ctx: RequestContext, wait_ms: int) -> TooMany:
-    """The refusal of who has to wait so many milliseconds."""
+    """The refusal of who has to wait this many milliseconds."""
     usual = ctx.services.throttle.refusal(ENTRY_POINT, Wait(wait_ms, "address"))
     return TooMany(usual.message, retry_after=usual.retry_after, reason=usual.reason)
 

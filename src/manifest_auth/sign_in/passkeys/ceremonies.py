@@ -151,7 +151,7 @@ def _message(purpose: ChallengePurpose, holder: str, body: bytes) -> bytes:
 
 
 def assertion_options(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str) -> dict[str, Any]:
-    """The options with which a browser uses one of the user's passkeys. Raises Conflict where passkeys are off."""
+    """The options with which a browser uses one of the user's passkeys. Raises Conflict if passkeys are off."""
     party = current_party(unit, ctx.services.settings)
     return webauthn.request(party.id, challenge, descriptors(unit.of(user.tenant_id), user.id, party))
 
@@ -185,7 +185,7 @@ def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asse
 
 
 def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, credential: dict[str, Any]) -> str:
-    """Why an answer of a locked user, who was told of the own passkeys, is wrong, for the log; empty if it is right,
+    """Why an answer of a locked user, who was told of their own passkeys, is wrong, for the log; empty if it is right,
     and then it is accepted. The library is loaded, see :func:`.webauthn.load`."""
     bound = unit.of(user.tenant_id)
     try:
@@ -206,7 +206,7 @@ _NAMELESS = "Passkey"
 def registration_options(
     unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str
 ) -> dict[str, Any]:
-    """The options with which a browser creates a passkey of a locked user. Raises Conflict where passkeys are off, or
+    """The options with which a browser creates a passkey of a locked user. Raises Conflict if passkeys are off, or
     the user has as many as one can have."""
     bound, party = unit.of(tenant.id), current_party(unit, ctx.services.settings)
     _check_room(unit, user)
@@ -230,7 +230,7 @@ def add(
     shown once. The user's other sessions and all trust end. ``challenge``: of the options; ``name``: empty, where the
     authenticator's own is to be taken; ``but``: the session that stays.
 
-    Raises Rejected, ValidationError for the name, Conflict where passkeys are off, or no more are allowed, or the
+    Raises Rejected, ValidationError for the name, Conflict if passkeys are off, or no more are allowed, or the
     credential is registered already.
     """
     bound, services = unit.of(tenant.id), ctx.services

@@ -31,7 +31,7 @@ from manifest_auth.throttle.throttle import Counter, Policy, Wait
 T = TypeVar("T")
 METHOD: Method = "passkey"
 ENTRY_POINT: EntryPoint = "passkey"
-#: Options are cheap; so many of one address in a minute are no person's.
+#: Options are cheap; this many of one address in a minute are no person's.
 _OPTIONS = Policy(free=600, longest_ms=5_000, memory_ms=MINUTE * 1000, ceiling=None)
 _UNKNOWN = (("credential", "unknown"),)
 
@@ -130,7 +130,7 @@ def _prove(unit: SystemUnit, ctx: RequestContext, given: PasskeyAnswer) -> tuple
 
 
 def _check_client(unit: SystemUnit, ctx: RequestContext, tenant: Tenant, row: Passkey, named: str | None) -> None:
-    """Raises OtherClient where another client is named, and InvalidCredentials where the owner's client does not let a
+    """Raises OtherClient if another client is named, and InvalidCredentials if the owner's client does not let a
     passkey sign in alone: else a leaver could come in past the company's provider."""
     if named is not None and named not in (tenant.identifier, str(tenant.id)):
         raise OtherClient(tenant.identifier)

@@ -57,7 +57,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 # A person is (provider, subject). A new person is linked to an account by an open invitation, by the signed-in user's
-# consent, or by an email address: only where its domain is proved to be the client's, and the provider lists the
+# consent, or by an email address: only where its domain is verified to be the client's, and the provider lists the
 # domain and has verified the address. Otherwise an account is created, where the provider can. An address alone links
 # nothing.
 
@@ -358,7 +358,7 @@ def _speaks_for_domain(provider: Provider, person: Person) -> bool:
 
 
 def _domain_is_proved(unit: TenantUnit, person: Person) -> bool:
-    """Whether the address's domain is proved to be this client's."""
+    """Whether the address's domain is verified to be this client's."""
     return claims.domain_counts(unit, email_domain(person.email or ""))
 
 

@@ -87,8 +87,8 @@ def _without_withheld_admin(
     user: User,
     mapped: int,
 ) -> int:
-    """The roles that the groups can grant: Admin only where the identity is proved to be the user's. An existing Admin
-    gains nothing by it."""
+    """The roles that the groups can grant: Admin only where the identity is verified to be the user's. An existing
+    Admin gains nothing by it."""
     if not mapped & ~user.roles & Role.ADMIN.bit:
         return mapped
     proved = providers.is_proved(unit, provider, identity, address, user.email, claims.domain_counts)
@@ -135,7 +135,7 @@ def no_seat(error: NoSeat) -> SsoFailed:
 
 
 def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[Identity], deleted: Issuer) -> None:
-    """As :func:`unlink`, for several of a provider that is being deleted, in order of users: all users are locked
+    """Like :func:`unlink`, for several of a provider that is being deleted, in order of users: all users are locked
     before anything is recorded."""
     for user_id in sorted({one.user_id for one in given}):
         users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))

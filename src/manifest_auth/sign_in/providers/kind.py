@@ -161,7 +161,7 @@ class Kind(ABC, Generic[S, R]):
         ``is_quiet``: only what the provider publishes, or takes as a usual call."""
 
     async def begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
-        """Starts a sign-in. Raises ProviderUnavailable, SsoFailed, RateLimited, and Conflict where an identity cannot
+        """Starts a sign-in. Raises ProviderUnavailable, SsoFailed, RateLimited, and Conflict if an identity cannot
         be linked so."""
         started = await counted(ctx, self.name, self._begin(ctx, chosen, login_hint), no_result_yet)
         return started._replace(cross_site=self.cross_site)

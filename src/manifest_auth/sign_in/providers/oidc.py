@@ -92,7 +92,7 @@ async def start_code_flow(
 
 
 async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreachable | oidc.OidcRefused) -> Refusal:
-    """Records why a person could not be sent to the provider; the refusal, to raise. A try has an event of its own."""
+    """Records why a person could not be sent to the provider; the refusal, to raise. A try has its own event."""
     provider = chosen.provider
     refusal: Refusal = ProviderUnavailable(reason=f"discovery: {error}")
     told: Refusal = ProviderUnavailable(reason=_UNREACHABLE.with_(_WITHHELD).text)

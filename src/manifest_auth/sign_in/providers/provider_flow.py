@@ -69,7 +69,7 @@ class ProviderChoice(NamedTuple):
 
 class Outcome(NamedTuple):
     """The end of a sign-in at a provider. Neither ``signed_in`` nor ``code``: an identity was linked, a provider
-    tried, or a session proved again."""
+    tried, or a session re-authenticated."""
 
     return_to: str
     signed_in: SignedIn | None = None

@@ -179,7 +179,7 @@ def usable_by(unit: TenantUnit, user_id: int) -> list[Provider]:
 
 def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provider:
     """The provider at which the caller has an identity; ``name``: empty if there is only one. Raises NotFound,
-    Conflict where there are several."""
+    Conflict if there are several."""
     usable = [one for one in usable_by(unit, ctx.user.user_id) if name in ("", one.name)]
     if not usable:
         raise NotFound(reason=_NO_IDENTITY.text)
@@ -207,8 +207,8 @@ _WITHHELD = frozenset({"nonce", "at_hash", "c_hash", "jti", "sid"})
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """The result of a try. ``why``: why the person would not get in, empty if they would; ``is_new``: an account
-    would be created; ``roles``: bit mask of the roles that the person would have; ``groups``: None where the provider
+    """The result of a try. ``why``: why the person would not can sign in, empty if they would; ``is_new``: an account
+    would be created; ``roles``: bit mask of the roles that the person would have; ``groups``: None if the provider
     says only that there are some; ``factor``: who answers for the second one; ``claims``: names and values as texts.
     ``at``: milliseconds since 1970."""
 
@@ -249,7 +249,7 @@ async def try_recorded(
     over: T,
 ) -> T:
     """The outcome of ``judge``. A refusal of a try is stored as its result, and the outcome is ``over``. Raises
-    SsoFailed where another session started the try."""
+    SsoFailed if another session started the try."""
     if not flow.is_try:
         return await judge()
     manager = await ctx.services.store.read(lambda unit: _manager(unit, ctx, flow, browser))

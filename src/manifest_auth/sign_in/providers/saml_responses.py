@@ -199,7 +199,7 @@ def _first(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> str:
 
 
 # The unverified content of a response only picks the provider whose pinned keys verify it: by the request that it
-# answers, else the client that was named, else the audience, or the Destination where the audience is encrypted.
+# answers, else the client that was named, else the audience, or the Destination if the audience is encrypted.
 # Everything else is read from verified bytes alone, and every failure gets the same answer.
 
 
@@ -323,8 +323,8 @@ def _candidates(
 
 
 def _named_clients(ctx: RequestContext, shown: UnverifiedResponse) -> list[str]:
-    """Identifiers of the clients that a response names in its audiences, or in its Destination where those are
-    encrypted. Raises ValidationError where an encrypted one names none."""
+    """Identifiers of the clients that a response names in its audiences, or in its Destination if those are
+    encrypted. Raises ValidationError if an encrypted one names none."""
     if not shown.is_encrypted:
         prefix = entity_id(ctx, "")
         return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]

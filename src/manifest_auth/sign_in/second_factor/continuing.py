@@ -78,7 +78,7 @@ async def continue_sign_in(
     not asked for a while.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired for a wrong answer, RateLimited, ValidationError,
-    Forbidden for a challenge of another client than the request names, Conflict where passwords were turned off.
+    Forbidden for a challenge of another client than the request names, Conflict if passwords were turned off.
     """
     answer.member  # noqa: B018 - raises ValidationError before anything is read
     if answer.passkey is not None or answer.new_passkey is not None:
@@ -195,7 +195,7 @@ def _finish(
 ) -> Finished:
     """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
-    # Both were proved by now; of a provider, only its own time counts. A factor that is new proves nothing.
+    # Both were verified by now; of a provider, only its own time counts. A factor that is new proves nothing.
     at = challenge.authenticated_at if challenge.provider_id is not None or challenge.enrols else ctx.now
     identity = Identity(
         challenge.method, user.id, amr, provider_id=challenge.provider_id, authenticated_at=at, needs_factor=False

@@ -32,8 +32,8 @@ _WRONG = "The browser's response doesn't match. Start again"
 
 
 async def begin_passkey(ctx: RequestContext) -> dict[str, Any]:
-    """The options with which the caller's browser creates a passkey. Raises ValidationError where the client allows
-    none, Conflict where passkeys are off, or the caller has as many as one can have."""
+    """The options with which the caller's browser creates a passkey. Raises ValidationError if the client allows
+    none, Conflict if passkeys are off, or the caller has as many as one can have."""
     step_up.check(ctx, Act.FACTORS)
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -70,7 +70,7 @@ async def add_passkey(ctx: RequestContext, credential: dict[str, Any], name: str
 
 
 def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
-    """Client and locked user of the caller. Raises ValidationError where the client allows no passkeys."""
+    """Client and locked user of the caller. Raises ValidationError if the client allows no passkeys."""
     tenant = tenants.get(unit, ctx.user.tenant_id)
     user = users.get(unit.of(tenant.id), ctx.user.user_id, lock=True)
     gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
@@ -149,7 +149,7 @@ async def new_app_of(secret: str, email: str, client: str) -> TotpSecretData:
 
 async def enrol_totp(ctx: RequestContext, text: str) -> TotpSecretData:
     """A new secret for a sign-in that has to enroll a factor; it counts with its first right code. Raises InvalidToken,
-    TokenExpired, ValidationError where the client does not allow it."""
+    TokenExpired, ValidationError if the client does not allow it."""
 
     secret = protocol.new_secret(ctx.services.random)
 
@@ -173,7 +173,7 @@ def confirm(
     answer: Answer,
 ) -> tuple[Judged, tuple[str, ...]]:
     """Adds the first factor of a locked user that works here, which the answer confirms; how it was judged, and the
-    recovery codes. ``pending``: with the secret or challenge of the factor. Raises ValidationError where the client
+    recovery codes. ``pending``: with the secret or challenge of the factor. Raises ValidationError if the client
     does not allow it, InvalidToken."""
     bound, services = unit.of(tenant.id), ctx.services
     method = "totp" if answer.otp is not None else "passkey"
@@ -204,7 +204,7 @@ def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, 
     return one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
 
 
-# One function for each act; those that change something ask for a recent proof. A factor that the client's policy
+# One function for each act; those that change something require re-authentication. A factor that the client's policy
 # requires is replaced, never removed. With a factor added or removed all trust ends, and every session but the one that
 # did it.
 
@@ -212,7 +212,7 @@ T = TypeVar("T")
 
 
 class Own(NamedTuple):
-    """``due_at``: from when on sign-in asks to enroll a factor, milliseconds; None if none is due. ``methods``:
+    """``due_at``: when sign-in asks to enroll a factor, milliseconds; None if none is due. ``methods``:
     factors that the client lets its users enroll; ``rp_id``: of the passkeys that work here."""
 
     totp: Totp | None
@@ -260,7 +260,7 @@ async def look_at_factors(ctx: RequestContext) -> Own:
 
 async def begin_totp(ctx: RequestContext) -> TotpSecretData:
     """A new secret, which counts from its first right code on (:func:`confirm_totp`). The app that counts until then
-    still does. Raises ValidationError where the client does not let users enroll one."""
+    still does. Raises ValidationError if the client does not let users enroll one."""
     step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
     gate.check_method(ctx, tenants.settings_of(caller.tenant_settings), "totp")
@@ -290,7 +290,7 @@ async def waiting_app(ctx: RequestContext) -> TotpSecretData | None:
 
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     """Makes the new secret count, in place of the one before; ten recovery codes if it is the first factor, else none.
-    Raises Conflict where no secret of this session waits, ValidationError for a wrong code."""
+    Raises Conflict if no secret of this session waits, ValidationError for a wrong code."""
     step_up.check(ctx, Act.FACTORS)
     gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 
@@ -308,7 +308,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
 
 
 async def remove_totp(ctx: RequestContext) -> None:
-    """Removes the authenticator app, or a secret that waits for its first code. Raises NotFound where there is none,
+    """Removes the authenticator app, or a secret that waits for its first code. Raises NotFound if there is none,
     Conflict for the last factor of a user who must have one."""
     step_up.check(ctx, Act.FACTORS)
     settings = tenants.settings_of(ctx.user.tenant_settings)

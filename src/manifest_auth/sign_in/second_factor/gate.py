@@ -29,8 +29,8 @@ from manifest_auth.throttle import throttle
 # A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time
 # link, since a mailbox is no password. One that the client's policy requires and that is missing has to be enrolled,
 # after a time of grace. Who has passkeys alone, which work at this address no more, is asked for a recovery code, and
-# without any left enrolls another factor at once: a password alone never signs in an account that has a factor.
-# Whatever was proved already, and a provider that the client trusts with the question, are taken as they are.
+# without any left enrolls another factor immediately: a password alone never signs in an account that has a factor.
+# Whatever was verified already, and a provider that the client trusts with the question, are taken as they are.
 
 _SENTENCES = {
     "otp": "A code from your authenticator app",
@@ -122,8 +122,8 @@ def ask(
 def asking(
     unit: TenantUnit, ctx: RequestContext, user: User, text: str, why: str, life_s: int, methods: tuple[str, ...]
 ) -> MfaRequired:
-    """The refusal with a challenge (``text``) that lives so many more seconds. ``methods``: of a factor that has to be
-    enrolled; empty: one that there is answers."""
+    """The refusal with a challenge (``text``) that lives this many more seconds. ``methods``: of a factor that has to
+    be enrolled; empty: one that there is answers."""
     members = ("enrol",) if methods else answers(unit, ctx, user)
     details = [(member, _SENTENCES[member]) for member in members]
     return MfaRequired(text, details, why, expires_in=life_s, methods=methods)
@@ -169,7 +169,7 @@ def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]
 
 
 def check_method(ctx: RequestContext, settings: StoredSettings, method: str, *, in_place: bool = False) -> None:
-    """Raises ValidationError where the client does not let users enroll such a factor. ``in_place``: of one that works
+    """Raises ValidationError if the client does not let users enroll such a factor. ``in_place``: of one that works
     no more, which every policy allows."""
     allowed = {*settings.second_factor.methods, *methods_of(ctx, settings)}
     if method not in allowed or (settings.second_factor.policy == "off" and not in_place):
@@ -187,7 +187,7 @@ def check_enrolment(
 
 
 def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
-    """Stores in the caller's session that the new factor was proved too, as a sign-in that enrolls one does: two
+    """Stores in the caller's session that the new factor was verified too, as a sign-in that enrolls one does: two
     factors, where the password or the provider is recent. The moment
     of the proof stays. A one-time link is no first factor, so such a session stays as it is."""
     caller = ctx.user
@@ -203,7 +203,7 @@ def open_challenge(
     unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False
 ) -> tuple[Challenge, Tenant, User]:
     """The challenge, as long as it can be answered. ``lock``: locks the user's row, before the challenge is read again.
-    Raises InvalidToken, TokenExpired, AccountDisabled where the client is suspended, Forbidden for one of another
+    Raises InvalidToken, TokenExpired, AccountDisabled if the client is suspended, Forbidden for one of another
     client than the request names."""
     found = challenges.find(unit, text)
     if found is None:
@@ -277,7 +277,7 @@ _BYTES = 32
 
 async def to_answer(ctx: RequestContext, text: str) -> dict[str, Any]:
     """The options to answer the challenge of ``MFA_REQUIRED`` (``text``) with a passkey of this user. Raises
-    InvalidToken, TokenExpired, Conflict where passkeys are off."""
+    InvalidToken, TokenExpired, Conflict if passkeys are off."""
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         challenge, tenant, user = _opened(unit, ctx, text, enrols=False)
@@ -288,7 +288,7 @@ async def to_answer(ctx: RequestContext, text: str) -> dict[str, Any]:
 
 async def to_enrol(ctx: RequestContext, text: str) -> dict[str, Any]:
     """The options to create the passkey that this sign-in has to enroll. Raises InvalidToken, TokenExpired,
-    ValidationError where the client does not allow it, Conflict where passkeys are off."""
+    ValidationError if the client does not allow it, Conflict if passkeys are off."""
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         challenge, tenant, user = _opened(unit, ctx, text, enrols=True)
@@ -340,8 +340,8 @@ class Answer(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """``way``: how it was proved, None for a wrong answer; ``replay``: it was right, and used before; ``why``: what is
-    wrong with it, for the log."""
+    """``way``: how it was verified, None for a wrong answer; ``replay``: it was right, and used before; ``why``: what
+    is wrong with it, for the log."""
 
     way: Way | None
     replay: Replay | None = None
@@ -359,7 +359,7 @@ def check_answer(unit: TenantUnit, ctx: RequestContext, user: User, answer: Answ
     return Judged(None)
 
 
-#: So many wrong codes behind a right password, without a day between two of them, are told to the user.
+#: This many wrong codes behind a right password, without a day between two of them, are told to the user.
 TOLD_AFTER = 5
 
 

@@ -47,7 +47,7 @@ users = owned_table(
     Column("language", Text),  # of pages and emails, chosen by the user; null: none was chosen
     # Bit mask of the second factors that count, see accounts/users.py: read with every user.
     Column("factors", Integer, nullable=False, server_default="0"),
-    time("second_factor_due_at", nullable=True),  # from when on sign-in asks to enroll one
+    time("second_factor_due_at", nullable=True),  # when sign-in asks to enroll one
     Column("kind", Text, nullable=False, server_default="person"),  # or `service`, see store/statements.py: USUAL
     time("profile_changed_at", nullable=True),  # name, address or language; null: never since the user was created
     UniqueConstraint("tenant_id", "email_key"),
@@ -88,13 +88,13 @@ sessions = owned_table(  # one sign-in; access token, refresh token and cookie a
     Column("refresh_current", Text, nullable=False),
     Column("refresh_previous", Text),
     time("refresh_changed_at"),
-    Column("amr", Text, nullable=False, server_default=""),  # what was proved (RFC 8176), separated by blanks
+    Column("amr", Text, nullable=False, server_default=""),  # what was verified (RFC 8176), separated by spaces
     time("authenticated_at", nullable=True),  # when; null: not known
     # Of a device alone, see sessions/device_sessions.py.
     Column("role_cap", Integer),  # bit mask: of the user's roles, the session has these; null: all
     # When it ends, in place of `ends_at`, by which programs that do not know the cap take the session for over.
     time("device_ends_at", nullable=True),
-    Column("idle_s", Integer),  # it ends after so many seconds without use, under all keys; null: by the cookie alone
+    Column("idle_s", Integer),  # it ends after this many seconds without use, under all keys; null: by the cookie alone
     Column("app_id", Text),  # client id of the app that holds it
     Column("device_id", Text),  # the enrolled device that holds it
     Column("label", Text),  # the device's name
@@ -102,7 +102,7 @@ sessions = owned_table(  # one sign-in; access token, refresh token and cookie a
     Column("parent_id", Text),  # the session that it came from; null: from a sign-in
     Column("has_children", Integer),  # 1: sessions have come from it
     # Of an app alone: such a session is over by `device_ends_at` for programs that do not know its scopes.
-    Column("app_scopes", Text),  # that its app was granted, separated by blanks; null: no session of an app
+    Column("app_scopes", Text),  # that its app was granted, separated by spaces; null: no session of an app
     Column("scopes", Integer),  # bit mask, see permissions.Permission: of what the roles allow; null: all
     Index(None, "id"),
     Index(None, "cookie_hash"),
@@ -188,7 +188,7 @@ queued_mails = owned_table(  # written in the transaction of the act, deleted wh
     Column("tries", Integer, nullable=False),
     time("created_at"),
     time("next_try_at"),  # advanced by the sending process
-    time("expires_at"),  # given up from then on
+    time("expires_at"),  # given up after that
     Index(None, "next_try_at"),
 )
 
@@ -205,7 +205,7 @@ email_changes = owned_table(  # a new address takes effect when its mailbox conf
     time("created_at"),
     time("expires_at"),  # of the confirmation
     time("confirmed_at", nullable=True),
-    time("closed_at", nullable=True),  # can be neither confirmed nor undone from then on
+    time("closed_at", nullable=True),  # can be neither confirmed nor undone after that
     time("undo_expires_at", nullable=True),
     Index(None, "key"),
     Index(None, "undo_key"),
@@ -238,7 +238,7 @@ passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey
     Column("public_key", LargeBinary, nullable=False),  # COSE
     Column("algorithm", Integer, nullable=False),
     Column("counter", BigInt, nullable=False),
-    Column("transports", Text, nullable=False),  # separated by blanks, hints for the browser
+    Column("transports", Text, nullable=False),  # separated by spaces, hints for the browser
     Column("aaguid", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("backup_eligible", Integer, nullable=False),  # never changes
@@ -293,7 +293,7 @@ sign_in_challenges = _table(  # a sign-in that waits for its second factor, see 
     *row_of("users", "user_id"),
     Column("purpose", Text, nullable=False),  # `session`, `code` or `link`: what a right answer leads to
     Column("method", Text, nullable=False),
-    Column("amr", Text, nullable=False),  # proved so far, separated by blanks
+    Column("amr", Text, nullable=False),  # proved so far, separated by spaces
     time("authenticated_at", nullable=True),
     Column("proof", Text, nullable=False),  # SHA-256 of the user's password hash at that time, empty without one
     Column("provider_id", BigInt),
@@ -321,7 +321,7 @@ admin_second_factors = global_table(  # TOTP (RFC 6238), see accounts/admins/sec
     Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
     sealed("secret", "admin_second_factors/{admin_id}/secret"),
     time("created_at"),
-    time("confirmed_at", nullable=True),  # required at sign-in from then on
+    time("confirmed_at", nullable=True),  # required at sign-in after that
     Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
 )
 

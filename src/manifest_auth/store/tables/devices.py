@@ -13,7 +13,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, Table, Text
 
 from manifest_auth.store.tables.columns import BigInt, owned_table, row_of, sealed, tenant, time
 
-#: States of a grant: of a device that waits, was let in, was rejected, or has had its session.
+#: States of a grant: of a device that waits, was accepted, was rejected, or has had its session.
 PENDING, APPROVED, DENIED, USED = "pending", "approved", "denied", "used"
 
 
@@ -29,11 +29,11 @@ apps = _table(  # all apps of a client, beside the one that every client has; na
     Column("created_by", Text, nullable=False),  # the actor, as in the audit trail
     # Programs that do not know what follows take every app for one of a device.
     Column("kind", Text, nullable=False, server_default="device"),  # `web`, `browser`, `native` or `device`
-    Column("redirect_uris", Text, nullable=False, server_default=""),  # lists are separated by blanks
+    Column("redirect_uris", Text, nullable=False, server_default=""),  # lists are separated by spaces
     Column("post_logout_uris", Text, nullable=False, server_default=""),
     Column("allowed_origins", Text, nullable=False, server_default=""),
     Column("scopes", Text, nullable=False, server_default=""),  # that it can ask for
-    Column("roles", Integer, nullable=False, server_default="0"),  # bit mask: who gets in; 0: everyone
+    Column("roles", Integer, nullable=False, server_default="0"),  # bit mask: who can sign in; 0: everyone
     Column("consent", Integer, nullable=False, server_default="0"),  # 1: users are asked
     Column("second_factor", Integer, nullable=False, server_default="0"),  # 1: always asked for
     Column("access_s", Integer, nullable=False, server_default="900"),  # life of its access tokens
@@ -102,7 +102,7 @@ device_grants = _table(  # a device that waits for a person, by code (RFC 8628) 
     Column("state", Text, nullable=False),
     *row_of("users", "user_id", nullable=True, goes_with=True),  # who let it in
     Column("role_cap", Integer),  # of its session, as of the approval
-    Column("provider_id", BigInt),  # that opened the session by which it was let in; null: none did
+    Column("provider_id", BigInt),  # that opened the session by which it was accepted; null: none did
     time("approved_at", nullable=True),
     time("session_ends_at", nullable=True),
     Column("session_id", Text),

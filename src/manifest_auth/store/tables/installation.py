@@ -40,8 +40,8 @@ def _keys(name: str, *parts: Any) -> Table:
         Column("algorithm", Text, nullable=False),
         sealed("secret", f"{name}/{{id}}/secret"),
         time("created_at"),
-        time("retired_at", nullable=True),  # signs nothing from then on
-        time("expires_at", nullable=True),  # verifies nothing from then on
+        time("retired_at", nullable=True),  # signs nothing after that
+        time("expires_at", nullable=True),  # verifies nothing after that
         *parts,
     )
 
@@ -110,7 +110,7 @@ tenants = global_table(
     Column("settings", Text, nullable=False),  # JSON, see tenants.TenantSettings
     time("created_at"),
     time("suspended_at", nullable=True),
-    time("delete_at", nullable=True),  # when a client marked for deletion is deleted for good
+    time("delete_at", nullable=True),  # when a client marked for deletion is deleted permanently
     Column("suspended_by_deletion", Integer),  # 1: the mark for deletion suspended it; null: not marked
 )
 

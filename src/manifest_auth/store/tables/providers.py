@@ -85,7 +85,7 @@ sign_in_flows = owned_table(
     Column("return_to", Text, nullable=False),
     Column("response", Text, nullable=False),  # `cookie`, `code`, `try` or `reauthenticate`
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
-    Column("link_session_id", Text),  # the session that links an identity, tries the provider, or is proved again
+    Column("link_session_id", Text),  # the session that links an identity, tries the provider, or is re-authenticated
     Column("invitation_id", BigInt),
     Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
     # 1: the answer must name its issuer (RFC 9207).
@@ -122,7 +122,7 @@ sign_in_codes = owned_table(  # one-time codes for apps
     Column("redirect_uri", Text),
     Column("scopes", Text),
     Column("nonce", Text),
-    Column("amr", Text, nullable=False, server_default=""),  # what was proved before it was given
+    Column("amr", Text, nullable=False, server_default=""),  # what was verified before it was given
     time("authenticated_at", nullable=True),
     Index(None, "key"),
     Index(None, "expires_at"),

@@ -1,7 +1,7 @@
 """Claims of clients on names that all clients share: email domains, Microsoft directories, provider names.
 
 Owns ``domain_claims``, ``domain_owners``, ``directory_claims``, ``directory_owners`` and ``provider_names``. A claim
-has no effect until it counts: until it is proved, or the operator vouched for it, and no other client's claim counts.
+has no effect until it counts: until it is verified, or the operator vouched for it, and no other client's claim counts.
 Never decides what a provider can do with a claim.
 """
 

@@ -31,7 +31,7 @@ CLAIMED_ELSEWHERE = _("Another client of this installation has this directory")
 
 
 class Claim(NamedTuple):
-    """``proof``: how it was proved; ``proved_by``: ``oid`` of the directory's administrator who signed in."""
+    """``proof``: how it was verified; ``proved_by``: ``oid`` of the directory's administrator who signed in."""
 
     directory: str
     cloud: str
@@ -80,7 +80,7 @@ _SET = tenant_scoped(
 )
 _DELETE = tenant_scoped(delete(directory_claims).where(_C.directory == bindparam("of_directory")))
 _OWNER = global_(select(_O.tenant_id).where(_O.directory == bindparam("directory")), int)
-_OWN = global_(  # of two clients that prove it at once, the second waits and does not become the owner
+_OWN = global_(  # of two clients that prove it at the same time, the second waits and does not become the owner
     upsert(directory_owners)
     .values(directory=bindparam("directory"), tenant_id=bindparam("owner"))
     .on_conflict_do_nothing(index_elements=["directory"])

@@ -67,7 +67,7 @@ _NO_ANSWER = _("A name server failed or didn't respond in time")
 
 
 class DnsVerdict(NamedTuple):
-    """``why``: the message for the client where nothing was proved."""
+    """``why``: the message for the client where nothing was verified."""
 
     proved: bool
     why: str = ""
@@ -86,7 +86,7 @@ class DomainRecords:
         self._under_way: Counter[int] = Counter()
 
     def check_on(self) -> None:
-        """Raises Conflict where this installation calls no name server."""
+        """Raises Conflict if this installation calls no name server."""
         if not self.is_on:
             raise Conflict(
                 _("This installation doesn't verify domains with DNS. Ask the operator to approve the domain")
@@ -126,7 +126,7 @@ class DomainRecords:
         return True
 
     async def look_up_in_turn(self, record: Record) -> DnsVerdict:
-        """As :meth:`look_up`, for the server's own checks, without the client's limits. Raises Conflict where DNS is
+        """Like :meth:`look_up`, for the server's own checks, without the client's limits. Raises Conflict where DNS is
         off."""
         self.check_on()
         async with self._slots:

@@ -182,7 +182,7 @@ CLAIMED_ELSEWHERE: Final = _("Another client of this installation has this domai
 
 
 def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
-    """A new claim, which does not count yet. Raises ValidationError, and Conflict where the client has it already."""
+    """A new claim, which does not count yet. Raises ValidationError, and Conflict if the client has it already."""
     step_up.check(who, Act.DOMAINS)
     dns_lookup.check(domain)
     if not _add(unit, who, domain, random):
@@ -207,7 +207,7 @@ def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
 
 def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Random, field: str = "domain") -> Claim:
     """Makes a claim count without DNS checks, because the operator vouches for it; adds it where there is none. Raises
-    ValidationError, and Conflict where another client's claim counts."""
+    ValidationError, and Conflict if another client's claim counts."""
     step_up.check(who, Act.DOMAINS)
     fields.CLAIM_REASON.check(reason, "reason")
     dns_lookup.check(domain, field)
@@ -314,7 +314,7 @@ _EVERY, _OPEN = _both(open_only=False), _both(open_only=True)
 
 
 def list_all_claims(unit: SystemUnit, *, to_settle: bool = False) -> Iterator[ClaimOverview]:
-    """All claims, by kind, name and client. ``to_settle``: only those not proved, or contested."""
+    """All claims, by kind, name and client. ``to_settle``: only those not verified, or contested."""
     for statement in _OPEN if to_settle else _EVERY:
         what, tenant_id = "", 0
         while page := unit.all(statement, after_what=what, after_tenant=tenant_id):

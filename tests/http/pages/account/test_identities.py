@@ -24,7 +24,7 @@ def forms(page: Page, field: str) -> dict[str, dict[str, str]]:
 
 
 async def leave(visitor: Visitor, company: OidcProvider) -> tuple[Page, dict[str, str]]:
-    """Presses Link: the page that leads on, and the cookies of the sign-in under way."""
+    """Presses Link: the page that leads on, and the cookies of the sign-in in progress."""
     page = await visitor.get(PATH)
     page = await visitor.post(PATH, forms(page, "link")[company.name])
     assert (page.status, page.location.partition("?")[0]) == (303, f"{PATH}/provider")

@@ -77,7 +77,7 @@ async def test_it_lists_what_happened_since_the_sign_in_before(app: App) -> None
 
 
 async def test_the_callers_own_typo_just_before_the_sign_in_is_no_alarm(app: App) -> None:
-    """From where the session was opened; it is listed all the same."""
+    """From if the session was opened; it is listed all the same."""
     ada = await person(app)
     app.clock.advance(3600)
     await guess(app, ada.email, ada.client, 2)

@@ -1,4 +1,4 @@
-"""`/reauthenticate`: asked for by whatever page needs a recent proof, answered, and back there."""
+"""`/reauthenticate`: asked for by whatever page requires re-authentication, answered, and back there."""
 
 from __future__ import annotations
 

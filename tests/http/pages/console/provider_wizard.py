@@ -126,7 +126,7 @@ def _fields(typed: dict[str, str]) -> dict[str, str]:
 
 
 def flow_cookies(reply: Reply) -> dict[str, str]:
-    """The cookies of a sign-in under way that an answer sets."""
+    """The cookies of a sign-in in progress that an answer sets."""
     lines = [line.partition(";")[0].partition("=") for line in reply.headers.get_list("set-cookie")]
     return {name: value for name, _, value in lines if name.startswith("sso-")}
 

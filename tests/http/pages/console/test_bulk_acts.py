@@ -1,4 +1,4 @@
-"""Acts on several users at once: asked with the number, done one by one, and told for each.
+"""Acts on several users at the same time: asked with the number, done one by one, and told for each.
 
 Also the list of users as a file.
 """

@@ -1,4 +1,4 @@
-"""A directory is proved from the console: a link to Microsoft, and back to the page."""
+"""A directory is verified from the console: a link to Microsoft, and back to the page."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
 
-#: Each would make an element, an attribute or a script of its own where it is not escaped.
+#: Each would make an element, an attribute or its own script where it is not escaped.
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "' onfocus=alert(1) x='",
     "</title><script>alert(1)</script>", "</textarea><b id=pwned>", "</code><b id=pwned>", "<!--", "]]>",

@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 
 class Console(Wizard):
-    """An Admin of a client of their own, who sets a provider up. ``client``: its identifier; ``pages``: the steps so
+    """An Admin of their own client, who sets a provider up. ``client``: its identifier; ``pages``: the steps so
     far."""
 
     client: str

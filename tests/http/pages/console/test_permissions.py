@@ -62,7 +62,7 @@ def test_a_form_asks_for_the_permission_of_its_page() -> None:
 @matrix("role", Role)
 @matrix("route", CONSOLE)
 async def test_a_page_opens_for_those_with_its_permission_alone(app: App, route: Route, role: Role) -> None:
-    app.clock.advance(3600)  # or so many sign-ins would have to wait
+    app.clock.advance(3600)  # or this many sign-ins would have to wait
     visitor = await Visitor(app).signed_in(f"{SLUGS[role]}@acme.example")
     if route.method == "GET":
         page = await visitor.get(address(app, route))

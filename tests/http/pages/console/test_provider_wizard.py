@@ -107,7 +107,7 @@ async def test_from_nothing_to_live_in_three_steps(app: App, op: Op) -> None:
     assert "Test sign-in succeeded" in tried.text
     browser = Visitor(app)
     start = f"/api/client/auth/oidc?client=acme&provider={new.name}"
-    assert (await browser.get(start)).status == 401  # nobody gets in before the last step
+    assert (await browser.get(start)).status == 401  # nobody can sign in before the last step
     overview = await new.visitor.follow(await new.act("switch-on", tried))
     assert "On" in overview.text
     started = await browser.get(start)
@@ -365,7 +365,7 @@ async def test_proved_domains_alone_are_offered_and_what_others_must_not_do_is_s
 
 
 async def test_who_gets_in_begins_with_the_own_domains_that_no_other_provider_has(app: App, op: Op) -> None:
-    """Without a domain of its own, a client creates no account on its own. What was saved stays."""
+    """Without its own domain, a client creates no account on its own. What was saved stays."""
     client = await new_client(app)
     _, admin = await new_user(app, client, roles=["Admin"], password=PASSWORD)
     new, ticked = await wizard(app, name(), admin), "//input[@checked]/@name"

@@ -1,4 +1,4 @@
-"""A change of the rules that waits for a recent proof: afterward it is saved as it was typed."""
+"""A change of the rules that waits for re-authentication: afterward it is saved as it was typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links where mail is set up: they go to their user by email, and no page shows one."""
+"""Links if mail is set up: they go to their user by email, and no page shows one."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ async def test_the_fifth_wrong_code_ends_it_and_one_begins_again_with_what_was_t
     assert "step" not in visitor.cookies
     page = await visitor.get(page.links()["Start again"])
     assert page.form("/sign-in/password").fields["email"] == ada.email
-    app.clock.advance(300)  # past the pause after so many wrong codes
+    app.clock.advance(300)  # past the pause after this many wrong codes
     page = await visitor.submit(page, "/sign-in/password", password=PASSWORD)
     page = await answered(visitor, await visitor.follow(page), otp=code(ada))
     assert (await visitor.get(page.location)).links() == {"Continue": WEB}

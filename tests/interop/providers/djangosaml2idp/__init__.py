@@ -1,7 +1,7 @@
 """PyPI ``djangosaml2idp2``: an identity provider on Django and pysaml2, which signs by the program ``xmlsec1``.
 
 It reads our metadata, has a real sign-in page and sessions, checks the signatures of requests, writes its own prefixes
-(``ns0:``, ``ns1:``), and hides in its pages' Referrer-Policy where a form comes from.
+(``ns0:``, ``ns1:``), and hides in its pages' Referrer-Policy if a form comes from.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class FakeManifestAuth:
         return app
 
     def at_browser(self, user: FakeUser | None) -> None:
-        """From now on this user is signed in at the browser that an app sends to ``authorize``; None: nobody is."""
+        """From now on, this user is signed in at the browser that an app sends to ``authorize``; None: nobody is."""
         self._state.at_browser = user
 
     def code_for(self, user: FakeUser) -> str:

@@ -33,7 +33,7 @@ class Asked:
     body: dict[str, Any]
 
     def text(self, name: str) -> str:
-        """A member of the body. Raises ValidationError where it is missing."""
+        """A member of the body. Raises ValidationError if it is missing."""
         value = self.body.get(name)
         if not isinstance(value, str) or not value:
             raise ValidationError(given={"details": [{"field": name, "message": "It is missing"}]})
