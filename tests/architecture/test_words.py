@@ -48,14 +48,17 @@ def test_a_phrase_is_found_in_docstrings_and_comments_and_not_in_code(
 ) -> None:
     monkeypatch.setattr(words, "ROOT", tmp_path)
     monkeypatch.setattr(words, "sources", lambda folder: [f"{folder}.py"])
-    (tmp_path / "src.py").write_text(
-        # read anew\n\n\ndef f():\n    """It may not."""\n'
-        '"""Sent by e-mail; ``anew``, accounts/anew."""\nanew = "anew"
-    )
+    texts = [
+        '"""Sent by e-mail; ``anew``, accounts/anew."""',
+        "anew = 1",
+        "#: Read anew.",
+        'def f():\n    """It may not."""',
+    ]
+    (tmp_path / "src.py").write_text("\n".join(texts))
     assert [*words.code_phrases("src")] == [
         "src.py:1: 'e-mail': write email",
-        "src.py:5: 'may not': write must not, might not",
-        "src.py:2: 'anew': write again",
+        "src.py:4: 'may not': write must not, might not",
+        "src.py:3: 'anew': write again",
     ]
 
 

@@ -223,8 +223,7 @@ def code_phrases(folder: str) -> Iterator[str]:
 def _descriptions(text: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if described := ast.get_docstring(node):
-                yield getattr(node, "lineno", 1), _QUOTED.sub("X", described)
+            yield getattr(node, "lineno", 1), _QUOTED.sub("X", ast.get_docstring(node) or "")
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], _QUOTED.sub("X", token.string)

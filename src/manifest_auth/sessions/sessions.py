@@ -278,12 +278,12 @@ def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[List
 # (:func:`end`), unless an app can keep it (:data:`OFFLINE`). It has no cookie, has no children, and enrolls no factor
 # (:mod:`manifest_auth.tenants.step_up`).
 
-#: Columns that a session has of its parent.
+#: Columns that a session inherits from its parent.
 INHERITED: Final = columns(
     "tenant_id user_id method provider_id created_at ends_at amr authenticated_at role_cap device_ends_at idle_s "
     "device_id label"
 )
-#: Columns that are its own, from the exchange on, and those that are empty then.
+#: Columns with the session's own values since the exchange, and those that are empty then.
 _GIVEN: Final = columns(
     "id last_used_at address user_agent cookie_hash cookie_seen_at refresh_current refresh_changed_at"
 )
@@ -293,7 +293,7 @@ OWN: Final = (
 )
 assert sorted((*INHERITED, *OWN)) == sorted(_S.keys()), "each column of sessions is inherited, or not: list it"
 
-_COPIED = tuple(name for name in INHERITED if name != "tenant_id")  # which the statement's tenant is
+_COPIED = tuple(name for name in INHERITED if name != "tenant_id")  # which the statement sets
 _HOLD = tenant_scoped(
     update(sessions)
     .where(_S.id == bindparam("sid"), _S.user_id == bindparam("of_user"), _S.ended_at.is_(None))
@@ -311,14 +311,14 @@ def _opening(*own: str) -> TenantScoped[Any]:
 
 
 _OPEN_CHILD, _OPEN_OF_APP = _opening(), _opening("ends_at", "device_ends_at", "app_id", "app_scopes", "scopes")
-#: With it the session of an app lives on when its parent ends.
+#: With this scope, an app's session continues when its parent ends.
 OFFLINE: Final = "offline_access"
 _ENDS_WITH_PARENT = or_(_S.app_scopes.is_(None), not_(_S.app_scopes.like(f"%{OFFLINE}%")))
 
 
 class AppHold(NamedTuple):
-    """The session of an app. ``app_scopes``: that it was granted, separated by spaces; ``scopes``: bit mask of the
-    permissions among them; ``ends_at``: milliseconds."""
+    """The session of an app. ``app_scopes``: those that it was granted, separated by spaces; ``scopes``: bit mask of
+    the permissions among them; ``ends_at``: milliseconds."""
 
     app_id: str
     app_scopes: str
@@ -327,13 +327,13 @@ class AppHold(NamedTuple):
 
 
 def may_have_children(session: Principal) -> bool:
-    """Whether other sessions can come from this one: from none of a device, and from none that came from another."""
+    """Whether other sessions can come from this one. Device sessions and child sessions can't have children."""
     return not session.is_device and not session.has_parent
 
 
 def hold(unit: SystemUnit, tenant_id: int, user_id: int, session_id: str, now: int) -> Principal | None:
     """The user's session, which is open and whose row is locked until the transaction ends, for :func:`open_child`.
-    None: it has ended."""
+    None if it has ended."""
     if not unit.of(tenant_id).change(_HOLD, sid=session_id, of_user=user_id, now=now):
         return None
     found = read(unit, session_id)
@@ -343,8 +343,8 @@ def hold(unit: SystemUnit, tenant_id: int, user_id: int, session_id: str, now: i
 def open_child(
     unit: SystemUnit, request: Request, parent: Principal, random: Random, held: AppHold | None = None
 ) -> Opened:
-    """Opens a session that comes from the ``parent``, which :func:`hold` returned. ``held``: by an app, with no more
-    than these scopes."""
+    """Opens a session that comes from the ``parent``, which :func:`hold` returned. ``held``: by an app, limited to
+    these scopes."""
     now = request.now
     opened = Opened(random.text(16), "", random.text(12), parent.ends_at if held is None else held.ends_at)
     # Programs that do not know the scopes take it for over.
@@ -357,7 +357,7 @@ def open_child(
         last_used_at=now,
         address=request.address,
         user_agent=request.user_agent,
-        cookie_hash=cookie_hash(random.text(32)),  # of a cookie that nobody gets
+        cookie_hash=cookie_hash(random.text(32)),  # of a cookie that is never sent
         cookie_seen_at=now,
         refresh_current=opened.refresh_id,
         refresh_changed_at=now,
@@ -374,7 +374,7 @@ _ENDING: dict[str, Any] = {"ended_at": bindparam("now"), "end_reason": bindparam
 
 
 class SessionOver(NotFound):
-    """It is a session of the user, and over already: who wanted it to end has what they wanted."""
+    """The user's session has already ended, so the caller's goal is met."""
 
 
 def ending(table: Table) -> Update:
@@ -396,9 +396,9 @@ def _ending_children(*which: Any) -> TenantScoped[str]:
 
 
 _END_CHILDREN, _END_BOUND_CHILDREN = _ending_children(), _ending_children(_ENDS_WITH_PARENT)
-#: Reasons with which a session for which its user let an app stay goes on: the user left the browser, and no more.
+#: Reasons after which a session with offline access continues: the user only left the browser.
 _LEFT = ("signed_out", "replaced")
-#: One that came from another is not spared: that other one ends.
+#: A child session is not spared, because its parent ends.
 _BUT = or_(_S.id != bindparam("but"), _S.parent_id.is_not(None))
 _END_USER, _END_USER_AT_PROVIDER = _ending_all(_OF_USER, _BUT), _ending_all(_OF_PROVIDER, _OF_USER, _BUT)
 _END_TENANT, _END_PROVIDER = _ending_all(), _ending_all(_OF_PROVIDER)
@@ -492,13 +492,13 @@ def end_all(
 
 
 def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
-    """Ends all sessions of the tenant; the number of sessions that ended."""
+    """Ends all sessions of the tenant. Returns the number of sessions that ended."""
     unit.announce("tenant", unit.tenant_id)
     return _twice(unit, _END_TENANT, reason=reason, now=now)
 
 
 def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> int:
-    """Ends all sessions that a provider of the tenant opened; the number of sessions that ended."""
+    """Ends all sessions that a provider of the tenant opened. Returns the number of sessions that ended."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_END_PROVIDER, of_provider=provider_id, reason=reason, now=now)
 
@@ -511,14 +511,14 @@ def void_pending(unit: TenantUnit, user_id: int | None = None) -> None:
 
 
 def void_pending_of_provider(unit: TenantUnit, provider_id: int) -> None:
-    """Like :func:`void_pending`, of all who come through a provider."""
+    """Like :func:`void_pending`, for all users of a provider."""
     for statement in _VOID_PROVIDERS:
         unit.change(statement, of=provider_id)
 
 
 def shorten(unit: TenantUnit, most_s: int) -> int:
-    """Limits every open session of the tenant to ``most_s`` seconds from its sign-in. The number of sessions that got
-    shorter."""
+    """Limits every open session of the tenant to ``most_s`` seconds from its sign-in. Returns the number of shortened
+    sessions."""
     unit.announce("tenant", unit.tenant_id)
     return _twice(unit, _SHORTEN, most=most_s * 1000)
 

@@ -1,4 +1,4 @@
-"""Accounts of system admins: the first one, by a setup code, and changes of one's own password and second factor."""
+"""Accounts of system admins: the first one, by a setup code, and changes of the caller's password and second factor."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
 
 
 def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:
-    """Records the failed attempt; the refusal to raise."""
+    """Records the failed attempt. Returns the error to raise."""
     ctx.services.anonymous_limits.record(unit.of(audit.INSTALLATION), ctx, Event.SETUP_CODE_FAILED, "")
     sentence = "The setup code is incorrect or expired. Run `manifest-auth setup-code` to get a new one"
     return InvalidCredentials(sentence, details=[("code", sentence)])
@@ -117,8 +117,8 @@ def _create(unit: SystemUnit, services: Services, origin: Origin) -> SetupCode:
     return SetupCode(code, ends_at)
 
 
-# Each change brings the password again, and a code where the admin has a second factor, so that a stolen token cannot
-# take the account over. The end of other sessions requires re-authentication instead; so does the console, where an
+# Each change brings the password again, and a code where the admin has a second factor, so that a stolen token can't
+# take over the account. The end of other sessions requires re-authentication instead; so does the console, where an
 # admin adds a second factor.
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[
             raise InvalidCredentials(_("The password was changed in the meantime"), keeps_writes=False)
         check_code(unit, ctx, fresh, credentials.otp)
         done = work(unit, fresh)
-        throttle.succeeded(unit, counters)  # not where ``work`` itself raises
+        throttle.succeeded(unit, counters)  # not if ``work`` itself raises an error
         return done
 
     return await services.store.write(then)
@@ -177,8 +177,8 @@ async def _is_right(ctx: RequestContext, counters: throttle.Counters, stored: st
 
 
 def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | None) -> str:
-    """Verifies the second factor; the method that was used, empty if the admin has none. To be called only after the
-    password was verified.
+    """Verifies the second factor. Returns the method, or an empty text if the admin has none. Call it only after the
+    password is verified.
 
     Raises InvalidCredentials, whose details name ``otp``.
     """
@@ -288,7 +288,7 @@ async def remove(ctx: RequestContext, credentials: Credentials) -> None:
 
 
 async def end_other_sessions(ctx: RequestContext) -> int:
-    """Ends the caller's other sessions; how many there were. Raises ReauthenticationRequired."""
+    """Ends the caller's other sessions. Returns how many there were. Raises ReauthenticationRequired."""
     step_up.check(ctx, Act.SESSIONS)
     me = ctx.admin
 

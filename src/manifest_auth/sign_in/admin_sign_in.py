@@ -73,8 +73,8 @@ METHOD: Literal["admin"] = "admin"
 
 
 class Session(NamedTuple):
-    """A session that was opened just now. ``refresh_id``: of its first refresh token; ``cookie``: of a session on the
-    pages, 256 random bits, stored only as a hash; empty for one with tokens."""
+    """A newly opened session. ``refresh_id``: of its first refresh token; ``cookie``: of a session on the pages, 256
+    random bits, stored only as a hash; empty for one with tokens."""
 
     admin: Admin
     id: str
@@ -92,7 +92,7 @@ def pair_of(ctx: RequestContext, session: Session) -> TokenPair:
 
 @counts(METHOD)
 async def continue_sign_in(ctx: RequestContext, text: str, otp: str, shown: str | None = None) -> Session:
-    """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. The throttle counts it as any
+    """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. Rate limits count it like any
     other attempt. ``shown``: as for :func:`sign_in`.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
@@ -228,7 +228,7 @@ async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
     try:
         fresh = await ctx.services.hasher.hash(password)
     except Overloaded:
-        return  # the sign-in succeeds; the next one rehashes
+        return  # the sign-in succeeds, and the next one rehashes
 
     def work(unit: SystemUnit) -> None:
         if admins.rehash(unit, admin.id, admin.password_hash, fresh):
@@ -276,7 +276,7 @@ def _rotate(
 
 
 async def sign_out(ctx: RequestContext) -> None:
-    """Ends the admin's session under both keys; one that is over already gets an event as well, as users' do."""
+    """Ends the admin's session under both keys; a session that has already ended gets an event too, as for users."""
     admin = ctx.admin
 
     def work(unit: SystemUnit) -> None:

@@ -107,7 +107,7 @@ async def sign_in(ctx: RequestContext, shown: BadgeShown) -> SignedIn:
 
 
 def _count(unit: SystemUnit, ctx: RequestContext, shown: BadgeShown) -> _Attempt:
-    """Looks for device, badge and PIN, and counts the entry for all three."""
+    """Finds device, badge and PIN, and counts the entry for all three."""
     device, now = shared_devices.find_by_token(unit, shown.token, ctx.now), ctx.now
     if device is None:
         raise InvalidToken(reason="device: unknown, removed, unused for too long, or its client is suspended")
@@ -153,7 +153,7 @@ def _take_back(unit: SystemUnit, attempt: _Attempt) -> None:
 
 
 def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pin) -> None:
-    """The entry was no wrong PIN, whatever becomes of the sign-in."""
+    """Reverses the count: the PIN was correct, whatever the result of the sign-in."""
     for counter in throttle.in_order(attempt.counters) if ctx.services.throttle.is_on else ():
         if counter.policy is OF_BADGE:
             unit.change(throttle.CLEAR, of_key=counter.key)
@@ -174,7 +174,7 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt) -> None:
 async def _replacement(
     ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: BadgeShown
 ) -> tuple[Prepared, str] | None:
-    """The new PIN in place of one as a manager gave it, and its hash; None for any other. Raises ValidationError,
+    """The new PIN that replaces one issued by a manager, and its hash. None for other PINs. Raises ValidationError,
     Overloaded."""
     new = shown.new_pin
     if not pin.given:
@@ -193,7 +193,7 @@ async def _replacement(
 def _complete(
     unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, badge: Badge, pin: Pin, fresh: tuple[Prepared, str] | None
 ) -> SignedIn:
-    """Checks again what was found before the hash, and opens the session. The user's row is locked first."""
+    """Checks the values from before the hash again, and opens the session. The user's row is locked first."""
     now, device = ctx.now, attempt.device
     bound = unit.of(device.tenant_id)
     users.get(bound, pin.user_id, lock=True)
@@ -334,7 +334,7 @@ async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int)
 
 
 def _random_pin(random: Random, digits: int) -> str:
-    """Digits that the rules for PINs let pass."""
+    """Digits that the rules for PINs accept."""
     while True:
         number = int.from_bytes(random.bytes(16), "big") % 10**digits
         if not badges.is_guessable(pin := f"{number:0{digits}}"):

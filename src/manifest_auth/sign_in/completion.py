@@ -199,8 +199,8 @@ def open_on_device(
 
 
 def pair_of(ctx: RequestContext, tenant: Tenant, user_id: int, opened: Opened, parent: str | None = None) -> TokenPair:
-    """The tokens of a session, after a current signing key was made sure of. ``parent``: of the refresh token, where it
-    is not the session's first."""
+    """The tokens of a session, after ensuring that the signing key is current. ``parent``: of the refresh token, where
+    it is not the session's first."""
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), ctx.services.settings)
     holder = tokens.Subject(opened.session_id, user_id, tenant.identifier, opened.ends_at)
     kind = tokens.users_kind(ctx.services.tokens, lengths.refresh_seconds)
@@ -210,8 +210,8 @@ def pair_of(ctx: RequestContext, tenant: Tenant, user_id: int, opened: Opened, p
 def active_account(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, method: str
 ) -> tuple[Tenant, User]:
-    """Client and user of a caller who gets no session; the user's row stays locked until the transaction ends. Raises
-    AccountDisabled."""
+    """Client and user of a caller for whom no session is opened; the user's row stays locked until the transaction
+    ends. Raises AccountDisabled."""
     user, tenant = users.get_with_tenant(unit.of(tenant_id), user_id)
     if _is_off(tenant, user):
         raise _disabled(unit.of(tenant_id), ctx, tenant, user, method)
@@ -243,6 +243,6 @@ def log(ctx: RequestContext, tenant: Tenant, user_id: int, method: str) -> None:
 
 
 def password_is_due(user: User, settings: str, now: int) -> bool:
-    """Whether the password is older than the client's rules have it. ``settings``: the client's, as stored."""
+    """Whether the password is older than the client's rules allow. ``settings``: the client's, as stored."""
     days = tenants.settings_of(settings).password.max_age_days
     return bool(days and user.password_changed_at is not None and now - user.password_changed_at > days * 86_400_000)

@@ -1,4 +1,4 @@
-"""A client proves that a Microsoft directory is its own: an administrator of the directory signs in there."""
+"""Verifies that a Microsoft directory belongs to a client: an administrator of the directory signs in there."""
 
 from __future__ import annotations
 

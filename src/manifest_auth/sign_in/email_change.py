@@ -63,7 +63,7 @@ class UndoneChange(NamedTuple):
 
 
 def why_not(ctx: RequestContext, user: User) -> str:
-    """Why the caller, who is ``user``, cannot ask for another address; empty if nothing stands against it."""
+    """Why the caller, who is ``user``, cannot ask for another address; empty if they can."""
     if not ctx.services.mail.is_set_up:
         return _("This server doesn't send email. Contact your administrator.")
     if user.password_hash is None or not tenants.settings_of(ctx.user.tenant_settings).password_sign_in:
@@ -129,7 +129,7 @@ def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind) -> Pendi
 
 
 async def confirm(ctx: RequestContext, token: str) -> str:
-    """Puts the new address in force, as verified, and closes links that were sent to the old one. Raises InvalidToken,
+    """Activates the new address as verified, and closes links that were sent to the old one. Raises InvalidToken,
     Forbidden, and Conflict when another account has the address now."""
     services = ctx.services
 

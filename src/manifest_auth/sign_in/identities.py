@@ -109,7 +109,7 @@ async def begin_linking(ctx: RequestContext, name: str, return_to: str) -> SignI
 
 
 async def begin_chosen(ctx: RequestContext, chosen: ProviderChoice, login_hint: str = "") -> SignInStart:
-    """Begins at the provider that a signed-in user chose. Raises as :meth:`.kind.Kind.begin`, and Conflict for one
+    """Starts at the provider that a signed-in user chose. Raises as :meth:`.kind.Kind.begin`, and Conflict for one
     without a sign-in page."""
     kind = KINDS[chosen.provider.kind]
     if not kind.start:

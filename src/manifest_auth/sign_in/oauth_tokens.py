@@ -156,9 +156,9 @@ async def issue(
 
 
 class Active(NamedTuple):
-    """A token that is good, and whose it is. ``sub``: of its claim, or the client id of the key's account;
-    ``client_id``: of the account or app that got it, else empty; times in seconds since 1970; ``scope``: in place of
-    the permissions that it gives."""
+    """A valid token and its owner. ``sub``: of its claim, or the client id of the key's account; ``client_id``: of the
+    account or app that got it, else empty; times in seconds since 1970; ``scope``: in place of the permissions that it
+    gives."""
 
     principal: Principal
     sub: str
@@ -171,7 +171,7 @@ class Active(NamedTuple):
 
 
 async def introspect(ctx: RequestContext, client: OAuthClient, token: str) -> Active | None:
-    """The introspection of the token (RFC 7662); None for every token that the caller is told nothing of."""
+    """The introspection of the token (RFC 7662); None for every token that the caller can't introspect."""
     if not client.account.may_introspect:
         return None
     try:
@@ -232,7 +232,7 @@ _SHOWN = (SecretKind.API_KEY, SecretKind.CLIENT_SECRET)
 
 async def revoke(ctx: RequestContext, authorization: str | None, fields: Mapping[str, str], token: str) -> None:
     """Ends the token (RFC 7009); one that is unknown, over or another's changes nothing. A key or secret needs no
-    authentication: who has it could use it. Raises InvalidClient, RateLimited."""
+    authentication, because anyone who has it could use it. Raises InvalidClient, RateLimited."""
     if token.startswith(machine_secrets.PREFIX):
         await _end_secret(ctx, token)
         return

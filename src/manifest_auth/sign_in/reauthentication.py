@@ -82,7 +82,7 @@ def _check_session(caller: Principal) -> None:
 
 
 def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:
-    """Rejects what cannot suffice, before anything is verified or counted."""
+    """Rejects insufficient credentials before anything is verified or counted."""
     caller, wanted = ctx.user, step_up.what_would_do(ctx.user)
     if typed is not None and "password" not in wanted:
         raise ValidationError(details=[("password", _("Your account has no password"))])
@@ -124,7 +124,7 @@ def _verified(
     counters: Counters | None,
     proved: ProvedCaller | None,
 ) -> tuple[int, tuple[Way, ...]]:
-    """Judges the answer, and checks the password again, for the locked user. Raises InvalidCredentials."""
+    """Checks the response, and the password again, for the locked user. Raises InvalidCredentials."""
     caller, bound = ctx.user, unit.of(ctx.user.tenant_id)
     user, at = users.get(bound, caller.user_id, lock=True), ctx.now
     second: Way | None = None

@@ -37,13 +37,13 @@ def _is(pattern: re.Pattern[str], address: str) -> bool:
 
 
 def of_app(client: str, sealed: str, *, mfa: bool, anew: bool = False) -> str:
-    """The address at which an app's sealed request goes on. ``mfa``: the sign-in asks for two factors; ``anew``: an
+    """The address at which an app's sealed request continues. ``mfa``: the sign-in asks for two factors; ``anew``: an
     identity provider for a new proof."""
     return f"/o/{client}/authorize?s={sealed}{_ANEW if anew else ''}{_FACTOR if mfa else ''}"
 
 
 def is_of_app(address: str) -> bool:
-    """Whether an app's request goes on there."""
+    """Whether an app's request continues there."""
     return _is(_OF_APP, address)
 
 
@@ -68,7 +68,8 @@ def asks_anew(address: str) -> bool:
 
 
 def is_web(address: str) -> bool:
-    """Whether a browser can be sent there; an app's own scheme needs a person's press, and a code for a cookie."""
+    """Whether a browser can be sent there; an app's own scheme needs the user's confirmation, and a code instead of a
+    cookie."""
     return address.startswith(("https://", "http://"))
 
 

@@ -37,7 +37,7 @@ def touch_ms(idle_ms: int) -> int:
 
 
 def is_due(ctx: RequestContext, principal: Principal) -> bool:
-    """Whether a use has to be noted, so that what is remembered can be old."""
+    """Whether a use must be stored, which means that the cached time might be old."""
     idle_s = principal.idle_s
     return idle_s is not None and ctx.now - principal.cookie_seen_at >= touch_ms(idle_s * 1000)
 
@@ -158,7 +158,7 @@ async def renew(ctx: RequestContext, text: str, app: AppRefresh | None = None) -
 
 
 def _is_strict(principal: Principal, app: AppRefresh | None) -> bool:
-    """Whether the shown token ends as its child is issued."""
+    """Whether the token ends when its child is issued."""
     return tenants.settings_of(principal.tenant_settings).refresh_strict or (app is not None and app.strict)
 
 
@@ -180,7 +180,7 @@ async def _at_once(ctx: RequestContext, presented: RefreshToken, app: AppRefresh
 
 
 async def _decided(ctx: RequestContext, presented: RefreshToken, app: AppRefresh | None) -> _Refreshed:
-    """By what the store has now. Raises InvalidToken, Forbidden."""
+    """Decides by the current state of the database. Raises InvalidToken, Forbidden."""
     services, now = ctx.services, ctx.now
     seen, chain = await sessions.look_up_with_chain(services.store, presented.session_id)
     ctx.owner = None if seen is None else Owner(seen.tenant_settings, seen.roles)
@@ -259,7 +259,7 @@ async def sign_out(ctx: RequestContext) -> None:
 
 
 async def end_beside(ctx: RequestContext, cookies: tuple[str, ...]) -> None:
-    """Ends the sessions that the browser of a sign-out has for apps of other clients, in the name of their users."""
+    """Ends the sessions that the browser of a sign-out has for apps of other clients, on behalf of their users."""
 
     def work(unit: SystemUnit, cookie: str) -> None:
         if (ended := sessions.end_by_cookie(unit, cookie, ctx.now, "signed_out")) is not None:

@@ -104,7 +104,7 @@ class OpenLink(NamedTuple):
 
     @property
     def why_no_password(self) -> str:
-        """Why the link cannot set a password; empty: it can."""
+        """Why the link can't set a password. Empty if it can."""
         if not tenants.settings_of(self.tenant.settings).password_sign_in:
             return _("Passwords are turned off. Sign in through your organization's provider.")
         if self.purpose is Purpose.INVITATION and self.user.password_hash is not None:
@@ -236,7 +236,7 @@ async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work
 
 
 async def _count(ctx: RequestContext, found: OpenLink) -> Counters:
-    """Throttles the attempts with one link, since each costs a password hash. The link has its own counters; those of
+    """Limits the attempts with one link, because each costs a password hash. The link has its own counters; those of
     the account do not change. Raises RateLimited."""
     counters = throttle.counters(METHOD, str(found.link.id), ctx.source, None)
     if not ctx.services.throttle.is_on:

@@ -408,7 +408,7 @@ class LookUps(Generic[R]):
         self._running: set[asyncio.Task[None]] = set()
 
     def look_up(self, key: str) -> asyncio.Future[R | None]:
-        """To be awaited: the row of this key, or None. Raises StoreUnavailable."""
+        """The row of this key, or None (awaitable). Raises StoreUnavailable."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             running = loop.create_task(self._run())

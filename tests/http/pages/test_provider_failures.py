@@ -104,7 +104,7 @@ async def test_another_browser_is_told_where_to_begin(app: App, op: Op, client: 
 async def test_a_person_without_an_account_is_told_so(app: App, op: Op, client: str) -> None:
     browser, back = await begun(app, op, client, provider="okta")
     page = Page(await browser.send("GET", back, headers={**HTML, "Accept-Language": "de"}))
-    assert "Zu dieser Identität haben Sie hier kein Konto." in page.text
+    assert "Für diese Person gibt es hier kein Konto." in page.text
 
 
 async def test_a_provider_that_is_down(app: App, op: Op, client: str) -> None:

@@ -108,7 +108,7 @@ def _encoded_header(algorithm: str, key_id: str) -> str:
 
 
 def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -> str:
-    """A signed token; ``iss`` is added to the claims, and ``aud`` where they have none."""
+    """A signed token; ``iss`` is added to the claims, and ``aud`` if they have none."""
     key = ring.signing(purpose)
     full = {"iss": issuer, "aud": AUDIENCE[purpose], **claims}
     if key.algorithm == "HS256":  # RFC 7515, section 5.1; four times as fast as the library
@@ -198,7 +198,7 @@ class VerifiedTokens:
         return token in self._known.access
 
     def is_ours(self, token: str) -> bool:
-        """Whether a bearer is one of this server's access tokens, right or wrong: it is in the cache, or it has the
+        """Whether a bearer is one of this server's access tokens, valid or not: it is in the cache, or it has the
         header of such a token. No other system's tokens have that."""
         if self.knows(token):
             return True
@@ -273,8 +273,8 @@ class VerifiedTokens:
         )
 
 
-# Access tokens of service accounts: JWTs of RFC 9068, signed with ES256. Type, audience and keys are others than those
-# of users' tokens, so that each verifier rejects the other's.
+# Access tokens of service accounts: JWTs of RFC 9068, signed with ES256. Type, audience and keys differ from those of
+# users' tokens, so that each verifier rejects the other's.
 
 
 _SERVICE_ALGORITHM = "ES256"
@@ -312,7 +312,7 @@ def _encoded_service_header(key_id: str) -> str:
     return encode(json.dumps(header, separators=(",", ":")).encode())
 
 
-#: How every token of this kind begins: type and algorithm.
+#: The prefix of every token of this kind: type and algorithm.
 _START = _encoded_service_header("")[:36]
 
 
@@ -402,7 +402,7 @@ async def mint_for_app(ring: KeyRing, algorithm: str, claims: dict[str, Any], ki
 
 
 class IdClaims(msgspec.Struct, frozen=True):
-    """Of an ID token that an app sends back: whose it is. Times are not looked at: it might have expired."""
+    """The owner of an ID token that an app sends back. Times aren't checked, because it might have expired."""
 
     iss: str
     sub: str

@@ -54,12 +54,12 @@ class Decision(enum.Enum):
     CHILD = "child"  # the current token: issue a child, commit nothing
     COMMIT = "commit"  # the first use of a child of the current token: it becomes current
     SUCCEED = "succeed"  # strict: the current token is replaced as its child is issued
-    AGAIN = "again"  # replaced a moment ago: answer again with the current token
-    REUSED = "reused"  # replaced longer ago: an attacker can have a copy
+    AGAIN = "again"  # recently replaced: return the current token again
+    REUSED = "reused"  # replaced longer ago: an attacker might have a copy
 
 
 def decide(presented: RefreshToken, chain: Chain, now: int, grace_ms: int, *, strict: bool) -> Decision:
-    """Decides how a genuine token of a live session is answered. ``now`` and ``grace_ms`` in milliseconds."""
+    """Decides the response to a genuine token of a live session. ``now`` and ``grace_ms`` in milliseconds."""
     if presented.own == chain.current:
         return Decision.SUCCEED if strict else Decision.CHILD
     if presented.parent == chain.current:

@@ -22,7 +22,7 @@ from manifest_auth.store.tables import id_token_keys, sealed_for, signing_keys
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 
-#: Of users' access tokens. The key says which one is used, never a token.
+#: Algorithms of users' access tokens. The key determines which one is used, never a token.
 Algorithm = Literal["HS256", "ES256"]
 #: In a new store, unless its first server names another.
 DEFAULT_ALGORITHM: Algorithm = "ES256"
@@ -119,7 +119,7 @@ _NAME = "key_lifetimes"
 
 
 def _by(settings: Settings) -> dict[str, int]:
-    """Seconds by purpose, as these settings say."""
+    """Seconds by purpose, according to these settings."""
     return {
         Purpose.ACCESS.value: settings.access_token_ttl,
         Purpose.REFRESH.value: settings.refresh_token_ttl,
@@ -143,7 +143,7 @@ def longest(unit: SystemUnit, settings: Settings) -> dict[str, int]:
 
 
 def keep(unit: SystemUnit, settings: Settings) -> bool:
-    """Keeps what is longer in the settings of a process that signs. True for the first one of this store."""
+    """Stores longer lifetimes from the settings of a process that signs. True for the first process of this store."""
     kept = _kept(unit)
     now = {purpose: max(seconds, kept.get(purpose, 0)) for purpose, seconds in _by(settings).items()}
     if now != kept:
@@ -200,7 +200,7 @@ _LOCKED = _each(
     KeyRow,
 )
 _MORE_S = 120  # that a retired key verifies: clocks differ
-_KEPT_MS = DAY * 1000  # after its end: the clock of the node where keys change can be ahead of the others
+_KEPT_MS = DAY * 1000  # after its end, because the clock of the node that changes keys might be ahead
 _SWEEP = _each(lambda table: delete(table).where(table.c.expires_at < bindparam("now")))
 _DELETE = _each(lambda table: delete(table).where(table.c.id == bindparam("of_id")))
 _STAMP = "keys"
@@ -248,7 +248,8 @@ class KeyRing:
             rows = unit.all(_ALL)
             for row in rows:  # with a wrong secret key nothing is written
                 self._open(row)
-            # What a command made before the first server has signed nothing yet, and chooses nothing.
+            # A key that a command created before the first server has signed nothing, and doesn't determine the
+            # algorithm.
             is_first = serves and keep(unit, self._settings)
             chosen = (self._settings.token_algorithm or DEFAULT_ALGORITHM) if is_first else ""
             signing = {row.purpose: row.algorithm for row in rows if row.retired_at is None}
@@ -339,8 +340,8 @@ class KeyRing:
         return found
 
     def has_signed(self, key: Key, token: str) -> str:
-        """Notes that this process signed the token with the key pair; the token. Many that nobody reads are
-        forgotten."""
+        """Remembers that this process signed the token with the key pair. Returns the token. If too many stay unread,
+        they are forgotten."""
         if len(self._unread) >= _MOST_UNREAD:
             self._unread.clear()
         self._unread[token] = key.id
@@ -360,7 +361,7 @@ class KeyRing:
         ]
 
     async def of_apps(self, algorithm: str) -> Key:
-        """The key that signs for apps with this algorithm, made where there is none yet."""
+        """The key that signs for apps with this algorithm, created if there is none yet."""
         await self.ensure_current()
         purpose = OF_APPS[algorithm]
         if not any(key.purpose is purpose and key.retired_at is None for key in self._keys):
@@ -399,7 +400,7 @@ class KeyRing:
             self._announced += 1
 
     def _changed(self, unit: SystemUnit) -> None:
-        """Tells all nodes: by an announcement, and by the stamp."""
+        """Notifies all nodes with an announcement and the stamp."""
         installation_values.put(unit, _STAMP, self._random.text(9))
         unit.announce("installation", _STAMP)
 
@@ -520,7 +521,7 @@ LISTING = Listing(
 
 
 def access_algorithm(unit: SystemUnit) -> str | None:
-    """With which users' access tokens are signed; None before the first key."""
+    """The algorithm for users' access tokens. None before the first key."""
     return unit.first(_SIGNS_ACCESS)
 
 

@@ -26,7 +26,7 @@ class Issuer(NamedTuple):
 
 
 def issuer_of(ctx: RequestContext, client: str) -> Issuer:
-    """The issuer for the apps of a client. Raises NotFound for a text that no client can have: the caller can put it
+    """The issuer for the apps of a client. Raises NotFound for an invalid identifier, because the caller might put it
     into a header."""
     try:
         tenants.check_identifier(client)

@@ -1,8 +1,8 @@
 """Decides an authorization request: a code, or what is needed first.
 
 A code comes from the session of this browser, and only from one of a person that no device holds and that came from no
-other session. Whatever the request asks for is judged by that session's own proof, never by a parameter that came back
-from a sign-in.
+other session. The request is checked against that session's own authentication, never against a parameter that came
+back from a sign-in.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ async def decide(
     ctx: RequestContext, app: App, wanted: Wanted, user: Principal | None, trust: str | None, *, approved: bool = False
 ) -> str | Needs:
     """The code, or what is needed first. ``user``: of this browser's session of the client, who then is the request's
-    caller; ``trust``: the cookie of a trusted browser; ``approved``: the user just pressed the button of the consent
-    page. Raises Denied."""
+    caller; ``trust``: the cookie of a trusted browser; ``approved``: the user just confirmed on the consent page.
+    Raises Denied."""
     found = await _decide(ctx, app, wanted, user, trust, approved=approved)
     if isinstance(found, Needs) and wanted.silent:
         raise Denied(_SILENT.get(found, found.value), "prompt is none, and the user has to do something first")
@@ -83,20 +83,20 @@ async def _decide(
         code = await exchange_codes.of_session(ctx, trust, wanted.challenge, for_app, agreed)
     except AccountDisabled:
         raise Denied("access_denied", "the account is disabled") from None
-    except InvalidToken:  # the session ended a moment ago
+    except InvalidToken:  # the session has just ended
         code = None
     return Needs.SIGN_IN if code is None else code
 
 
 def proved_at(user: Principal) -> int:
-    """When the user proved who they are, milliseconds: what ``auth_time`` says. It never changes for a session of an
-    app. Where a provider does not say when, it is the sign-in itself."""
+    """When the user authenticated, in milliseconds: the value of ``auth_time``. It never changes for an app's session.
+    If a provider doesn't report it, it is the time of the sign-in."""
     return user.created_at if user.authenticated_at is None else user.authenticated_at
 
 
 def is_too_old(ctx: RequestContext, wanted: Wanted, user: Principal) -> bool:
     """Whether the request asks for a newer proof than the session has."""
-    if user.authenticated_at is None and wanted.asks_anew:  # it can be of any time
+    if user.authenticated_at is None and wanted.asks_anew:  # it might have happened at any time
         return True
     at, since = proved_at(user), wanted.made_at
     if user.created_at >= since:  # a provider names the whole second in which the user proved it
@@ -114,8 +114,8 @@ async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principa
         grant = await ctx.store.read(lambda unit: apps.find_grant(unit, user.user_id, app.id, ctx.now))
         if not grant.covers(wanted.scope):
             return Needs.CONSENT
-    # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6). A sign-in is no press:
-    # the request might have been made in another browser.
+    # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6). A sign-in doesn't count
+    # as confirmation, because the request might have come from another browser.
     is_claimable = app.kind == "native" and not wanted.redirect_uri.startswith("https:")
     return Needs.PRESS if wanted.select or is_claimable else None
 
@@ -137,6 +137,6 @@ async def _refused(ctx: RequestContext, app: App, user: Principal, why: str) -> 
 
 
 async def declined(ctx: RequestContext, app: App, user: Principal) -> Denied:
-    """The user did not agree: recorded, and to be told to the app."""
+    """Records that the user did not agree, for the response to the app."""
     await _refused(ctx, app, user, "declined")
     return Denied("access_denied", "the user declined")

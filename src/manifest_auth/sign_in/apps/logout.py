@@ -86,7 +86,7 @@ _KEEP = tenant_scoped(
 
 
 class Notice(NamedTuple):
-    """``uri``, ``algorithm``: of the app as it is now; ``client``: identifier."""
+    """``uri``, ``algorithm``: the app's current values; ``client``: identifier."""
 
     tenant_id: int
     session_id: str
@@ -131,7 +131,7 @@ def _is_over(one: Any) -> Any:
     return or_(one.id.is_(None), one.ended_at.is_not(None), one.ends_at <= _NOW)
 
 
-#: Milliseconds from one try to the next. A try whose process was killed follows within 5 s of the session's end.
+#: Milliseconds between attempts. A try whose process was killed follows within 5 s of the session's end.
 PAUSES_MS: Final = (4_000, 60_000, 600_000, 3_600_000)
 #: Of sessions that something ended before their time. It reads all notices, so it follows an announcement. One that is
 #: due soon is found then, for it might have been put back.
@@ -143,7 +143,8 @@ _OVER = _in_turn(
 
 
 def expect(unit: TenantUnit, session_id: str, parent: Principal, app_id: str, due_at: int) -> None:
-    """An app is to hear of the end of its session, and of that of the ``parent``. ``due_at``: the end as planned."""
+    """Schedules the notification of an app about the end of its session and of the ``parent``. ``due_at``: the planned
+    end."""
     unit.change_later(
         _EXPECT,
         session_id=session_id,
@@ -190,7 +191,7 @@ def _claims(services: Services, notice: Notice) -> dict[str, Any]:
 
 
 def _settle(unit: TenantUnit, session_id: str, now: int) -> None:
-    """The row goes, or waits for the session's own end where only its parent is over."""
+    """Deletes the row, or lets it wait for the session's own end if only its parent has ended."""
     ends_at = app_sessions.ends_at_of(unit, session_id, now)
     unit.change(_DROP if ends_at is None else _KEEP, of_session=session_id, next_at=ends_at)
 
@@ -223,8 +224,8 @@ async def pause_s(services: Services) -> float:
 
 
 async def send(services: Services, notice: Notice) -> bool:
-    """One try. The row is settled by success, and by the last try. False where other calls took all turns: then it was
-    no try."""
+    """Makes one attempt. Success or the last attempt settles the row. False if other calls took all turns; then it
+    doesn't count as an attempt."""
     assert notice.uri is not None, "others are dropped"
     token = await tokens.mint_for_app(services.keys, notice.algorithm, _claims(services, notice), tokens.LOGOUT_TYPE)
     deadline, store = services.outgoing.deadline(notice.tenant_id), services.store.of(notice.tenant_id)

@@ -1,4 +1,4 @@
-"""Tokens of apps: redeemed with a code, renewed, introspected and revoked; and what they tell of the user."""
+"""Tokens of apps: redeemed with a code, renewed, introspected and revoked; and the claims about the user."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from manifest_auth.text.canonical import email_domain
 ID_TOKEN_S: Final = 300
 _HOUR_MS: Final = 3_600_000
 _REFUSED = "The code is unknown, used, or expired, or belongs to a different app, redirect URI, or verifier"
-#: As RFC 8176 names what a session has proved. What it has no name for is left out.
+#: The names of RFC 8176 for a session's methods. Methods without a name are left out.
 _AMR = {"pwd": "pwd", "otp": "otp", "passkey": "pop", "pin": "pin", "mfa": "mfa"}
 
 
@@ -82,8 +82,8 @@ async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[
 
 
 async def _touch(ctx: RequestContext, app: App) -> None:
-    """In its own transaction: one that holds the app's row would wait for others that hold it, and they for it.
-    What was opened counts without it."""
+    """In its own transaction: one that holds the app's row would wait for others that hold it, and they for it. The
+    opened session is valid without it."""
     if ctx.now - (app.last_used_at or 0) >= apps.TOUCH_EVERY_MS:
         store = ctx.services.store.of(app.tenant_id)
         with contextlib.suppress(StoreUnavailable):
@@ -123,7 +123,7 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
 
 
 def _lacks(app: App, session: Principal) -> str:
-    """The requirement of the app, as it is now, that the session doesn't meet; empty for none."""
+    """The current requirement of the app that the session doesn't meet. Empty if it meets all."""
     if app.roles and not app.roles & session.roles:
         return "the user has lost the role"
     return "the app asks for two factors by now" if app.second_factor and MFA not in session.amr.split() else ""
@@ -134,7 +134,7 @@ def _refused(why: str, replay: Replay | None = None) -> TokenRefused:
 
 
 def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: str) -> str:
-    """Why the code is rejected; empty: it is accepted."""
+    """Why the code is rejected. Empty if it is accepted."""
     if found.app_id != app.id or found.tenant_id != app.tenant_id:
         return "another app's"
     if found.redirect_uri != address:
@@ -217,7 +217,7 @@ async def _granted(ctx: RequestContext, issuer: Issuer, app: App, opened: _Opene
     )
 
 
-# What apps are told of users, by scope.
+# Claims about users that apps get, by scope.
 
 
 def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> dict[str, Any]:
@@ -256,7 +256,7 @@ async def userinfo(ctx: RequestContext, issuer: Issuer, token: str) -> dict[str,
     return {"sub": str(session.user_id), **told}
 
 
-# A token of another app, or of none, is answered like no token at all.
+# A token of another app, or of none, gets the same response as an invalid token.
 
 
 async def introspect(ctx: RequestContext, issuer: Issuer, app: App, token: str) -> Active | None:

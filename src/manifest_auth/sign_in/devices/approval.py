@@ -74,7 +74,7 @@ def rules_of(ctx: RequestContext) -> PairingRules:
 
 
 def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> DeviceData:
-    """The device of a grant, as the caller sees it."""
+    """The device of a grant, in the form that the caller sees."""
     rules, settings = rules_of(ctx), ctx.services.settings
     return DeviceData(
         app=apps.app_names(unit).get(grant.app_id, grant.app_id),
@@ -95,7 +95,7 @@ async def look(ctx: RequestContext, user_code: str) -> DeviceData:
 
 
 async def approve(ctx: RequestContext, user_code: str) -> None:
-    """Lets the device in that shows a code. Raises as :func:`look`, ReauthenticationRequired, and Forbidden in another
+    """Approves the device that shows a code. Raises as :func:`look`, ReauthenticationRequired, and Forbidden in another
     network or without a role for devices."""
     step_up.check(ctx, Act.PAIRING)
     grant = await _found(ctx, user_code)
@@ -109,7 +109,7 @@ async def deny(ctx: RequestContext, user_code: str) -> None:
 
 
 def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
-    """The caller's account, which can let a device in. Raises Forbidden, and Conflict where too many are signed in."""
+    """The caller's account, which can approve a device. Raises Forbidden, and Conflict where too many are signed in."""
     user = users.get(unit, ctx.user.user_id, lock=True)
     if not user.roles & mask_of(list(rules_of(ctx).roles)):
         raise Forbidden(_("None of your roles can be used on a device"))
@@ -169,8 +169,8 @@ async def _found(ctx: RequestContext, user_code: str) -> Grant:
 
 
 # A person shows a code, which a device scans; then the person reads two digits off the device. No code exists that an
-# attacker could send to a victim. What is left is a victim who sends a picture of their own screen: against that stand
-# the minute, the network and the digits (RFC 10027 calls it session phishing).
+# attacker could send to a victim. The remaining risk is a victim who sends a picture of their own screen: against that
+# stand the minute, the network and the digits (RFC 10027 calls it session phishing).
 
 State = Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
 _OF_GRANT: dict[str, State] = {
@@ -265,7 +265,7 @@ async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingData:
 
 
 async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> None:
-    """Lets the device in that claimed the pairing and shows these digits; another number denies it permanently. Raises
+    """Approves the device that claimed the pairing and shows these digits. Another number denies it permanently. Raises
     NotFound, Conflict, Forbidden, ReauthenticationRequired: the proof can be older than the pairing."""
     step_up.check(ctx, Act.PAIRING)
 

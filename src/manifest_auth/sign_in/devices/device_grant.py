@@ -1,4 +1,4 @@
-"""The device's side (RFC 8628): asks to be let in, polls for its tokens, renews and ends its session."""
+"""The device's side (RFC 8628): requests approval, polls for its tokens, renews and ends its session."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _pending(unit: TenantUnit, grant: Grant, now: int) -> str:
 
 
 def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
-    """The session of a grant that this transaction used. Without one, whatever comes later is rejected too."""
+    """The session of a grant that this transaction used. Without one, every later request is rejected too."""
     bound = unit.of(tenant_id)
     user_id, cap, ends_at = grant.user_id or 0, grant.role_cap or 0, grant.session_ends_at or 0
     user = users.get(bound, user_id, lock=True)
@@ -209,7 +209,7 @@ def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant)
 
 
 def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
-    """The same session, within seconds; later its end."""
+    """Returns the same session within seconds. Later, ends it."""
     if grant.session_id is None or grant.answered_at is None:
         return "access_denied"
     bound = unit.of(tenant_id)

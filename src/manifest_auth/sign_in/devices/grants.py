@@ -270,7 +270,7 @@ _IN_CLIENT = _Fixed(free=50, longest_ms=PAUSE_MS, memory_ms=HOUR * 1000, ceiling
 
 
 class TooMany(RateLimited):
-    """As RFC 8628 names it: ask later."""
+    """The error of RFC 8628: poll later."""
 
     error = "slow_down"
 
@@ -306,7 +306,7 @@ def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
 
 
 async def count(ctx: RequestContext, counters: Sequence[Counter]) -> None:
-    """Counts one more, before it is judged. Raises TooMany, in which case nothing was counted."""
+    """Counts one more attempt before it is checked. Raises TooMany, in which case nothing was counted."""
     if not ctx.services.throttle.is_on:
         return
     pause = await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, counters, ctx.now))
@@ -315,12 +315,12 @@ async def count(ctx: RequestContext, counters: Sequence[Counter]) -> None:
 
 
 def refusal(ctx: RequestContext, wait_ms: int) -> TooMany:
-    """The refusal of who has to wait this many milliseconds."""
+    """The error for a caller who must wait this many milliseconds."""
     usual = ctx.services.throttle.refusal(ENTRY_POINT, Wait(wait_ms, "address"))
     return TooMany(usual.message, retry_after=usual.retry_after, reason=usual.reason)
 
 
 def was_right(unit: SystemUnit, ctx: RequestContext, counters: Iterable[Counter]) -> None:
-    """Takes back the count of one that was right, and the pause that it began."""
+    """Reverses the count of a correct attempt, and the waiting time that it started."""
     if ctx.services.throttle.is_on:
         throttle.undo(unit, counters)

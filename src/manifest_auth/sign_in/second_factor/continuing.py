@@ -1,4 +1,5 @@
-"""Goes on with a sign-in that waits for its second factor: counts the answer, judges it, and does what was pending."""
+"""Continues a sign-in that waits for its second factor: counts the response, checks it, and completes what was
+pending."""
 
 from __future__ import annotations
 
@@ -193,7 +194,7 @@ def _finish(
     *,
     waits: bool,
 ) -> Finished:
-    """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
+    """Completes what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
     # Both were verified by now; of a provider, only its own time counts. A factor that is new proves nothing.
     at = challenge.authenticated_at if challenge.provider_id is not None or challenge.enrols else ctx.now

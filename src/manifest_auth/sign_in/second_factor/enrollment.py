@@ -94,7 +94,7 @@ async def accepted_passkeys(ctx: RequestContext) -> dict[str, Any] | None:
 
 
 async def rename_passkey(ctx: RequestContext, passkey_id: str, name: str) -> Passkey:
-    """Gives one of the caller's passkeys another name. Raises NotFound, ValidationError."""
+    """Renames one of the caller's passkeys. Raises NotFound, ValidationError."""
     step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
     fields.PASSKEY_NAME._replace(least=1).check(name, "name")
@@ -200,7 +200,7 @@ def _passkey(
 
 
 def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
-    """For who enrolls in place of passkeys that work no more, which happens where no code is left."""
+    """For users who enroll because their passkeys no longer work, which happens if no code is left."""
     return one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
 
 
@@ -289,8 +289,8 @@ async def waiting_app(ctx: RequestContext) -> TotpSecretData | None:
 
 
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
-    """Makes the new secret count, in place of the one before; ten recovery codes if it is the first factor, else none.
-    Raises Conflict if no secret of this session waits, ValidationError for a wrong code."""
+    """Activates the new secret, which replaces the previous one. Returns ten recovery codes if it is the first factor,
+    else none. Raises Conflict if no secret of this session waits, ValidationError for a wrong code."""
     step_up.check(ctx, Act.FACTORS)
     gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 

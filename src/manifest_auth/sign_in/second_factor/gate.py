@@ -359,12 +359,12 @@ def check_answer(unit: TenantUnit, ctx: RequestContext, user: User, answer: Answ
     return Judged(None)
 
 
-#: This many wrong codes behind a right password, without a day between two of them, are told to the user.
+#: The user is notified of this many incorrect codes after a correct password, without a day between two of them.
 TOLD_AFTER = 5
 
 
 def recovery_code_used(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User) -> None:
-    """Says that a code was used, from where, and how many are left."""
+    """Notifies the user that a code was used, from where, and how many are left."""
     email = emails.recovery_code_used(reader(user, tenant), ctx.address, one_time_codes.codes_left(unit, user.id))
     ctx.services.mail_queue.add(unit, ctx, email, "recovery_code_used", f"user:{user.id}")
 
