@@ -1,4 +1,4 @@
-"""Pages of one's own account in each of their states, as a person reaches them."""
+"""The account pages in each of their states, reached the way a user does."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.oidc_op import Op, provider
 from tests.support.server import DEMO_PASSWORD
 
 _numbers = itertools.count(1)
-#: A server that sends emails, to one that is not there.
+#: A server that sends emails through a mail server that doesn't exist.
 WITH_MAIL = {"MANIFEST_SMTP_URL": "smtp://127.0.0.1:9", "MANIFEST_MAIL_FROM": "auth@example.com"}
-#: What each sign-in uses: someone of its own, so that no state depends on another one.
+#: What each sign-in uses: a separate user, so that no state depends on another one.
 _PEOPLE = "/api/admin/clients/acme/users"
 
 
@@ -28,7 +28,7 @@ def new_person(setup: Setup, *roles: str) -> str:
 
 
 def elsewhere(setup: Setup, email: str, password: str = DEMO_PASSWORD) -> None:
-    """Another session of theirs, or a guess at the password."""
+    """Another session of the user, or an incorrect password."""
     body = {"email": email, "password": password}
     try:
         send(setup.server, "/api/client/auth/sign-in", body)
@@ -38,7 +38,7 @@ def elsewhere(setup: Setup, email: str, password: str = DEMO_PASSWORD) -> None:
 
 @contextlib.contextmanager
 def linked(setup: Setup, browser: Chromium) -> Iterator[str]:
-    """Link an identity at a provider to the signed-in user, who is back at the page that lists it. Returns the
+    """Links an identity at a provider to the signed-in user and returns to the page that lists it. Returns the
     issuer."""
     with provider(Clock()) as op:
         button = _offered(setup, op)
@@ -123,7 +123,7 @@ def _pressed(element: str = "main form .primary") -> Callable[[Chromium], None]:
 
 
 def _changed(element: str, value: str) -> Callable[[Chromium], None]:
-    """As a page would send it that is older than the server."""
+    """Sends the form of a page that is older than the server."""
 
     def step(browser: Chromium) -> None:
         browser.value(f"document.querySelector({element!r}).value = {value!r}")
@@ -178,7 +178,7 @@ def _signed_out(setup: Setup, browser: Chromium) -> None:
     press(browser)
 
 
-#: Name → how a person gets there. A page that no list names has a state at its address (`all_parts.py`).
+#: Name → steps to reach it. A page that no list names has a state at its address (`all_parts.py`).
 STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /account": at("/account"),
     "GET /account manager": at("/account", "Admin"),

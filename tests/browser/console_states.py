@@ -1,4 +1,4 @@
-"""The client console in each of its states, with much in it, as an Admin reaches them."""
+"""The client console with much data in each of its states, reached the way an Admin does."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Setup(NamedTuple):
     others: tuple[str, ...] = ()
 
     def let_in(self, browser: Chromium) -> None:
-        """The browser is an Admin's after this."""
+        """Signs the browser in as an Admin."""
         browser._call("Network.setCookie", name="session", value=self.session, url=self.server.base)
 
 
@@ -53,7 +53,7 @@ def _with_app(server: Server, token: str) -> None:
 
 
 def _machines(server: Server, token: str) -> int:
-    """Makes service accounts, one with keys and client secrets, and gives its number."""
+    """Creates service accounts, one with keys and client secrets. Returns its number."""
     base, described = "/api/client/service-accounts", "Exports the jobs of the day " + "long " * 10
     for name in ("a" * 63, "nightly-export"):
         made = {"name": name, "description": described, "roles": ["Viewer", "Operator"], "addresses": ["127.0.0.0/8"]}
@@ -292,5 +292,5 @@ def at(path: str) -> Callable[[Setup, Chromium], None]:
     return _admins(_at(path))
 
 
-#: Name → how an Admin gets there. A page that no list names has a state at its address (`all_parts.py`).
+#: Name → steps to reach it as an Admin. A page that no list names has a state at its address (`all_parts.py`).
 STATES = {name: _admins(go) for name, go in _PAGES.items()}

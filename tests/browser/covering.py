@@ -13,7 +13,7 @@ _DARK, _WIDE = Look("dark", 1280), Look("light", 1920, axe=False)
 
 
 class Visit(NamedTuple):
-    """A page in a state is opened once, in a language, and then seen in these looks."""
+    """A visit opens a page in a state once, in one language, and then shows it in these looks."""
 
     state: str
     language: str
@@ -21,7 +21,7 @@ class Visit(NamedTuple):
 
 
 def is_console(route: str) -> bool:
-    """Whether a page is of a console, whose states are many: it is looked at in English."""
+    """Whether a page belongs to a console. Consoles have many states and are checked only in English."""
     return "/console" in route or "/installation" in route
 
 

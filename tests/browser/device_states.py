@@ -1,4 +1,4 @@
-"""Pages with which a person lets a headset in, in each of their states, as a person reaches them."""
+"""Pages with which users approve a headset, in each of their states."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def poll(setup: Setup, device_code: str) -> dict[str, Any]:
 
 
 def by_code(setup: Setup, *, is_on: bool = True) -> None:
-    """Whether the client lets devices in by the code that they show."""
+    """Turns approval by the code that a device shows on or off."""
     path, token = "/api/admin/clients/acme", admin_token(setup.server)
     send(setup.server, path, {"settings": {"pairing": {"code": is_on}}}, token, "PATCH")
 
@@ -117,7 +117,7 @@ def _no_role(setup: Setup, browser: Chromium) -> None:
     press(browser, "main .primary")
 
 
-#: Name → how a person gets there.
+#: Name → steps to reach it.
 STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /account/devices signed in": _listed,
     "GET /account/devices/pair": _at(PAIR),

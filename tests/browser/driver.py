@@ -35,7 +35,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 class Navigated(Exception):
-    """The page went away while it was asked."""
+    """The page was closed during the call."""
 
 
 class Chromium:
@@ -74,13 +74,13 @@ class Chromium:
         return self
 
     def new_tab(self) -> str:
-        """Another tab, which is spoken to after this; its name for :meth:`speak_to`."""
+        """Opens another tab and switches to it. Returns its name for :meth:`speak_to`."""
         self._session = ""
         self._attach(self._call("Target.createTarget", url="about:blank")["targetId"])
         return self._session
 
     def speak_to(self, tab: str) -> None:
-        """The other methods mean this tab after this."""
+        """Switches the other methods to this tab."""
         self._session = tab
 
     def _attach(self, target: str) -> None:
@@ -96,7 +96,7 @@ class Chromium:
 
     def open(self, address: str) -> None:
         """Goes there, as if it were typed into the address bar; returns once the browser is there, or stays."""
-        if "#" in address:  # or it might only scroll
+        if "#" in address:  # otherwise, it might only scroll
             self._call("Page.navigate", url="about:blank")
         told = self._call("Page.navigate", url=address)
         while "errorText" not in told and self._loader != told["loaderId"]:
@@ -109,15 +109,15 @@ class Chromium:
         self.open(address)
 
     def scripts(self, *, on: bool) -> None:
-        """Whether pages can run scripts after this. What a test asks of a page is answered all the same."""
+        """Turns scripts of pages on or off. A test can still evaluate expressions."""
         self._call("Emulation.setScriptExecutionDisabled", value=not on)
 
     def scheme(self, name: str) -> None:
-        """``light`` or ``dark``, after this."""
+        """Sets ``light`` or ``dark``."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def size(self, width: int, height: int = 720) -> None:
-        """From now on, a window of this many CSS pixels."""
+        """Sets the window's size in CSS pixels."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def hold(self, start: str) -> None:
@@ -141,7 +141,7 @@ class Chromium:
             )  # fmt: skip
 
     def phone(self, width: int, height: int) -> None:
-        """From now on, a small screen that is touched."""
+        """Emulates a small touch screen."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=True)
 
     def screenshot(self, element: str = "html") -> bytes:
@@ -167,7 +167,7 @@ class Chromium:
             time.sleep(0.02)
 
     def _value_now(self, expression: str) -> Any:
-        """Nothing while the browser goes from one page to the next."""
+        """Empty while the browser navigates."""
         try:
             return self.value(expression)
         except Navigated:
@@ -178,17 +178,17 @@ class Chromium:
         return str(self.value("document.body?.innerText"))
 
     def shows(self, text: str) -> None:
-        """Waits until a person can read that."""
+        """Waits until this text is visible."""
         self.until(f"document.body?.innerText.includes({json.dumps(text)})")
 
     def type(self, field: str, text: str) -> None:
-        """Types into a field, in place of what is there."""
+        """Replaces a field's text by typing."""
         self.press(field)
         self.value(f"document.querySelector({json.dumps(field)}).select()")
         self._call("Input.insertText", text=text)
 
     def press(self, element: str) -> None:
-        """Presses the mouse in the middle of an element."""
+        """Clicks the middle of an element."""
         found = f"document.querySelector({json.dumps(element)})"
         self.value(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
         x, y = self.value(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({found}.getBoundingClientRect())")

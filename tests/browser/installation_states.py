@@ -1,4 +1,4 @@
-"""The pages of the installation in each of their states, as a system admin reaches them."""
+"""The pages of the installation in each of their states, reached the way a system admin does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def at(path: str) -> Go:
 
 
 def filled(path: str, button: str, **typed: str) -> Go:
-    """A form of a page is sent, with what was typed."""
+    """Submits a form of a page with this text."""
 
     def go(setup: Setup, browser: Chromium) -> None:
         at(path)(setup, browser)
@@ -89,7 +89,7 @@ def _out(setup: Setup, browser: Chromium) -> None:
 
 
 def _no_key(setup: Setup, browser: Chromium) -> None:
-    """As a page would send it that is older than the server."""
+    """Sends the form of a page that is older than the server."""
     opened("/keys")(setup, browser)
     browser.value("document.querySelectorAll('[name=key]').forEach(each => { each.value = '999' })")
     press(browser, "main tbody details[open] .danger")
@@ -104,7 +104,7 @@ def _keys_of_apps(setup: Setup, browser: Chromium) -> None:
 
 
 _ACCOUNT = "form:has([name=act][value={}]) .primary"
-#: Name → how a person gets there. A page that no list names has a state at its address (`all_parts.py`).
+#: Name → steps to reach it. A page that no list names has a state at its address (`all_parts.py`).
 STATES: dict[str, Go] = {
     "GET /installation/sign-in": lambda setup, browser: open_(browser, f"{setup.server.base}{ROOT}"),
     "GET /installation/sign-in out": _out,

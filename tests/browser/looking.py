@@ -1,4 +1,4 @@
-"""Faults of a page in a browser, in one language and in each look: colors and width."""
+"""Finds faults of a page in a browser, in one language and in each look (colors and width)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Look(NamedTuple):
 
 
 NARROW = Look("light", 320)
-#: Buttons and what looks like one: as large as a finger.
+#: Buttons and elements that look like one must be as large as a finger.
 _SMALL = (
     "[...document.querySelectorAll('main a.button, main button, .languages button, .wizard a')]"
     ".filter(each => each.checkVisibility() && each.getBoundingClientRect().height < 48).map(each => each.outerHTML)"

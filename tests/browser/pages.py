@@ -1,4 +1,4 @@
-"""Pages in each of their states, as a person reaches them: for tests that look at every one."""
+"""Pages in each of their states, for tests that check every one."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def press(browser: Chromium, element: str = "main form .primary") -> None:
 
 
 def old_form(browser: Chromium, button: str = "main form .primary") -> None:
-    """Posts a form that is not known anymore."""
+    """Posts an expired form."""
     browser.value("document.querySelectorAll('input[name=form]').forEach(each => { each.value = 'old' })")
     press(browser, button)
 
@@ -72,7 +72,7 @@ def heading(browser: Chromium) -> str:
 
 
 def admin_token(server: Server) -> str:
-    """Of the demo's system admin."""
+    """Signs in as the demo's system admin."""
     body = {"username": "admin", "password": DEMO_PASSWORD}
     return str(send(server, "/api/admin/auth/sign-in", body)["data"]["token"])
 
@@ -165,7 +165,7 @@ def _ends_at(address: str, query: str = "") -> Callable[[Setup, Chromium], None]
 
 _CHALLENGE = "&response=code&codeChallenge=" + "A" * 43
 _BAD = quote("https://evil.example")
-#: Name → how a person gets there. Every page route that shows something has one at least.
+#: Name → steps to reach it. Every page route that shows something has one at least.
 STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /sign-in": _at("/sign-in"),
     "GET /sign-in client": _at("/sign-in?client=acme&loginHint=ada@acme.example"),

@@ -1,4 +1,4 @@
-"""Pages that ask for a passkey, make one or list them, in each of their states, as a person reaches them."""
+"""Pages that request, create, or list passkeys, in each of their states."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _sign_in(setup: Setup, browser: Chromium) -> None:
 
 
 def _not_used(setup: Setup, browser: Chromium) -> None:
-    """The authenticator does not know its user."""
+    """The authenticator can't verify its user."""
     key = authenticator(browser)
     browser._call("WebAuthn.setUserVerified", authenticatorId=key, isUserVerified=False)
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
@@ -91,7 +91,7 @@ def _of_another_client(setup: Setup, browser: Chromium) -> None:
 
 
 def _own(setup: Setup, browser: Chromium) -> None:
-    """The list of one's passkeys, with the one of the sign-in."""
+    """The list of the user's passkeys, with the one of the sign-in."""
     authenticator(browser)
     made(setup, browser)
     press(browser)
@@ -127,7 +127,7 @@ def _none_in_it(go: Go) -> Go:
     return sent
 
 
-#: Name → how a person gets there.
+#: Name → steps to reach it.
 STATES: dict[str, Go] = {
     "GET /sign-in passkey": _sign_in,
     "GET /sign-in passkey not used": _not_used,

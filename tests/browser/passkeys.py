@@ -48,8 +48,7 @@ def authenticator(browser: Chromium, **different: Any) -> str:
 
 
 def present(browser: Chromium, of: str, *, yes: bool) -> None:
-    """Whether its person is there to touch it. While they are, each page that asks for a passkey gets one
-    immediately."""
+    """Sets whether the user is present. If so, each page that requests a passkey gets one immediately."""
     browser._call("WebAuthn.setAutomaticPresenceSimulation", authenticatorId=of, enabled=yes)
 
 
@@ -59,7 +58,7 @@ def credentials(browser: Chromium, of: str) -> list[dict[str, Any]]:
 
 
 def offered(browser: Chromium) -> None:
-    """The button is there, which its module shows."""
+    """Waits for the button that the module shows."""
     browser.until(f"!document.querySelector('{PASSKEY}').hidden")
 
 

@@ -1,4 +1,4 @@
-"""Reads QR codes from pictures, with a program that others wrote."""
+"""Reads QR codes from images with a third-party program."""
 
 from __future__ import annotations
 

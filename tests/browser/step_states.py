@@ -1,4 +1,4 @@
-"""Pages of a second factor at sign-in in each of their states, as a person reaches them."""
+"""Pages of the second factor at sign-in in each of their states."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def new_one(setup: Setup, **settings: Any) -> Someone:
 
 
 def enrolled(setup: Setup) -> Someone:
-    """With an app, whose code of this very moment was not used yet."""
+    """A user with an app whose current code wasn't used yet."""
     one = new_one(setup, **REQUIRED)
     challenge = _challenge(setup, one)
     secret = send(setup.server, f"{_SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"})["data"]["secret"]
@@ -141,7 +141,7 @@ def _wrong(go: Go, field: str = "otp") -> Go:
 
 
 def _late(go: Go) -> Go:
-    """The form is sent when its step is over, whose cookie has ended."""
+    """Sends the form after its step and cookie have expired."""
 
     def sent(setup: Setup, browser: Chromium) -> None:
         go(setup, browser)
@@ -164,7 +164,7 @@ def _at(path: str) -> Go:
     return lambda setup, browser: open_(browser, setup.server.base + path)
 
 
-#: Name → how a person gets there.
+#: Name → steps to reach it.
 STATES: dict[str, Go] = {
     "GET /sign-in/second-factor": _asked,
     "GET /sign-in/second-factor recovery": _recovery,

@@ -1,4 +1,4 @@
-"""People look after their account in a browser, with scripts and without."""
+"""Users manage their account in a browser, with scripts and without."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def at(setup: Setup, browser: Chromium, path: str) -> None:
 
 
 def from_menu(browser: Chromium, path: str) -> None:
-    """Opens the menu, which is closed on a narrow screen, and goes on."""
+    """Opens the menu, which is closed on a narrow screen, and continues."""
     browser.press(".menu > summary")
     press(browser, f".menu a[href='{path}']")
 

@@ -1,4 +1,4 @@
-"""A badge and the code of a device are read from what a browser shows and prints, by a reader that others wrote."""
+"""A badge and the code of a device are read from what a browser shows and prints, with a third-party reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that let a headset in: their code is read from pictures, and they go on on their own."""
+"""Pages that approve a headset: a reader finds their code in images, and they continue automatically."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture
 def browser(chromium: Chromium, server: Server) -> Chromium:
-    """At the page, signed in nowhere."""
+    """Opens the page without a session."""
     chromium._call("Network.clearBrowserCookies")
     chromium.requests.clear()
     chromium.complaints.clear()

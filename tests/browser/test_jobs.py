@@ -22,7 +22,7 @@ from tests.support.oidc_op import provider
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 ADMIN = "admin@acme.example"
-#: Marks the element whose name a person reads, or the field of that label.
+#: Marks the element that is visible, or the field of that label.
 _MARK = """((kinds, text) => {
   document.querySelectorAll('[data-hand]').forEach(each => each.removeAttribute('data-hand'));
   const name = each => (each.getAttribute('aria-label') || each.textContent).trim();
@@ -143,7 +143,7 @@ class Job(NamedTuple):
     steps: int
 
 
-#: They took 6, 5, 17, and 5 when they were counted first.
+#: They took 6, 5, 17, and 5 at the first count.
 JOBS = {
     "sign in": Job(_sign_in, 5),
     "invite two users": Job(_invite, 4),
@@ -162,7 +162,7 @@ def test_a_job_takes_few_steps(server: Server, browser: Chromium, job: str) -> N
 def test_the_first_client_of_an_empty_server_takes_ten_steps(
     browser: Chromium, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """It took 12 when it was counted first."""
+    """It took 12 at the first count."""
     with first_run(tmp_path_factory.mktemp("first")) as run:
         hand = Hand(browser, run.server)
         _first_client(hand, run.code)

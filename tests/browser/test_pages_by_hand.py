@@ -1,4 +1,4 @@
-"""People without scripts, and people with a keyboard alone, do all that pages are for."""
+"""Users without scripts, and users with only a keyboard, can complete every task."""
 
 from __future__ import annotations
 

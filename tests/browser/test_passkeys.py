@@ -130,7 +130,7 @@ def _replaced(browser: Chromium, key: str) -> None:
 
 
 def _left(browser: Chromium, key: str, wanted: list[str]) -> None:
-    """The authenticator has these alone, as soon as the browser has told it."""
+    """Waits until the authenticator has only these passkeys."""
     deadline = time.monotonic() + 20
     while [one["credentialId"] for one in credentials(browser, key)] != wanted:
         assert time.monotonic() < deadline, "the browser was not told"

@@ -1,4 +1,4 @@
-"""Someone without a password re-authenticates at their provider: from the page that asked, and back there."""
+"""A user without a password re-authenticates at their provider and returns to the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QR codes are read from what a browser shows, by a reader that others wrote."""
+"""A third-party reader finds QR codes in a browser's screen."""
 
 from __future__ import annotations
 

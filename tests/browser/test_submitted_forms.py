@@ -1,4 +1,4 @@
-"""A form of a page in a browser: a double click, a reload and Back make nothing twice, and no input is lost."""
+"""A form of a page in a browser: a double click, a reload, and Back repeat nothing, and no input is lost."""
 
 from __future__ import annotations
 

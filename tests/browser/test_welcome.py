@@ -42,7 +42,7 @@ class Setup(NamedTuple):
             return json.load(error)
 
     def link(self, document: str, **variables: Any) -> str:
-        """A one-time link, as the Admin of acme sees it."""
+        """A one-time link, in the form that acme's Admin sees."""
         body = {"query": document, "variables": variables}
         [handed] = self.send("POST", "/api/client/graphql", body, self.client_admin)["data"].values()
         return str(handed["link"])

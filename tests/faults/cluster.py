@@ -27,7 +27,7 @@ from tests.support.processes import ending_with_us, free_port
 
 ROLE, PASSWORD = "manifest_auth", "manifest-auth-secret"
 _SUPERUSER = "CHANGE-THIS-1"
-#: As PostgreSQL, which root must not run.
+#: Runs as PostgreSQL's user, because root must not run it.
 _USER = "embedded_postgres"
 #: Which one older systems have: Debian 12, Ubuntu 24.04.
 _POSTGRESQL = {"12": 15, "24.04": 16}
@@ -177,11 +177,11 @@ class Cluster:
         return set(re.findall(r"pg\d", self.psql("SHOW synchronous_standby_names")))
 
     def is_alone(self) -> bool:
-        """Whether commits wait for no standby."""
+        """Whether commits don't wait for a standby."""
         return not self._awaited()
 
     def until_followed_by(self, standby: Member) -> None:
-        """Until commits wait for that one alone."""
+        """Waits until commits wait only for that standby."""
         until(lambda: self._awaited() == {standby.name})
 
     def etcd_leader(self) -> Member:
@@ -203,7 +203,7 @@ class Cluster:
         return bool(told.get("leader") == told["header"]["member_id"])
 
     def kill_etcd(self) -> None:
-        """All of them; nothing starts them again."""
+        """Kills all of them, without a restart."""
         for member in self.members:
             member.kill_etcd()
 
@@ -252,7 +252,7 @@ class Cluster:
                 each.resume()
 
     def switchover(self) -> None:
-        """As an operator plans it."""
+        """Runs a planned switchover."""
         primary = self.primary()
         assert primary is not None
         done = self.run(
@@ -261,7 +261,7 @@ class Cluster:
         assert done.wait(_LONG_S) == 0, (self.folder / primary.name / "patronictl.log").read_text()
 
     def database(self) -> str:
-        """Makes a copy of the template; gives its name."""
+        """Copies the template. Returns the copy's name."""
         name = f"manifest_auth_{next(_numbers)}"
         # A copy by way of the log has sequences that count on their first 32 numbers being in it: a standby that takes
         # over would give those out again.

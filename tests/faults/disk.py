@@ -1,4 +1,4 @@
-"""A small disk, which tests fill to the last byte: a file system in memory, for root alone."""
+"""A small disk, which tests fill to the last byte: a file system in memory; needs root."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Disk:
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Until not one more byte goes on it."""
+        """Fills the disk to the last byte."""
         with self._filler.open("ab", buffering=0) as file:
             for size in (len(_PART), 4096, 1):
                 with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A line to a server that is slow, or along which nothing comes any more and no one is told: a proxy that stalls."""
+"""A connection to a server that is slow or silently stalls: a proxy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Link:
         return f"postgresql://{login}@{self.host}:{self.port}{where.path}"
 
     def cut(self) -> None:
-        """Nothing comes through in either direction, and no connection ends."""
+        """Stops all data in both directions without closing connections."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def heal(self) -> None:
@@ -50,7 +50,7 @@ class Link:
         self._loop.call_soon_threadsafe(self._flows.set)
 
     def slow(self, seconds: float) -> None:
-        """A question and its answer take so much longer."""
+        """Delays each request and response by this time."""
         self._delay_s = seconds / 2
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The machine of a node as it should not be: its clock, its disk, its names, its standard error.
+"""Faults of a node's machine: its clock, disk, name resolution, and standard error.
 
 Each function runs in the process of a node before the program, or makes a new program of it.
 """
@@ -59,7 +59,7 @@ def _late(milliseconds: int) -> list[str]:
 
 
 def with_syncs_of(milliseconds: int) -> None:
-    """A disk that takes so long for each sync."""
+    """A disk that takes this long for each sync."""
     # The process keeps its number (-D), and is stopped at these two system calls alone (--seccomp-bpf).
     seen = [*_late(milliseconds), "-D", "--seccomp-bpf"]
     _become([*seen, sys.executable, "-m", "manifest_auth", *sys.argv[1:]])

@@ -29,7 +29,7 @@ _LATE_S = repeated(0.05, 0.15)  # how often one of them is tried
 
 
 class GotIn(AssertionError):
-    """A session that was signed out."""
+    """A signed-out session was accepted."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Measured:
             self.wrong.append(f"{self.what}: {answer.status_code} {answer.text[:200]}")
 
     def cut(self, error: httpx2.HTTPError) -> None:
-        """No answer came."""
+        """No response arrived."""
         self.refused["cut"] += 1
         if "cut" not in self.allowed:
             self.wrong.append(f"{self.what}: {error!r}")

@@ -82,21 +82,21 @@ class Member:
         self.patroni = None
 
     def kill_machine(self) -> None:
-        """Both immediately; nothing starts them again."""
+        """Both immediately; without a restart."""
         assert self.patroni is not None
         self.patroni.send_signal(signal.SIGSTOP)  # it must not see the other's end first
         self.kill_postgres()
         self.kill_patroni()
 
     def kill_etcd(self) -> None:
-        """Nothing starts it again."""
+        """Kills it without a restart."""
         assert self.etcd is not None
         self.etcd.kill()
         self.etcd.wait()
         self.etcd = None
 
     def freeze(self) -> None:
-        """The machine is silent."""
+        """Makes the machine silent."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

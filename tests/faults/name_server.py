@@ -1,4 +1,4 @@
-"""A name server at port 53, for root alone, that says of each name that there is none, or says nothing."""
+"""A name server at port 53 (needs root) that reports each name as nonexistent, or doesn't respond."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NameServer:
 
 @contextlib.contextmanager
 def running() -> Iterator[NameServer]:
-    """Until the end."""
+    """Runs until the end."""
     server = NameServer()
     try:
         yield server

@@ -1,4 +1,4 @@
-"""Its own machine for a node, as the network sees it: a namespace with one line to this one, for root alone."""
+"""A network namespace for a node, with one link to this machine; needs root."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Nodes at which a crowd works and a schedule asks, and into which tests bring a fault.
-
-What was answered stays, and no hand is needed.
-"""
+"""Nodes with a load and scheduled requests, into which tests inject faults. Confirmed changes survive without manual
+repair."""
 
 from __future__ import annotations
 

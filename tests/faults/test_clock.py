@@ -1,4 +1,4 @@
-"""The clock of one node goes wrong, forward and back: no one elsewhere notices, and the operator is told."""
+"""The clock of one node is wrong, ahead or behind: other nodes aren't affected, and the operator is warned."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SKEW_S = 30
 
 
 def skew(node: Victim) -> float:
-    """As Prometheus reads it."""
+    """The value that Prometheus reads."""
     text = httpx2.get(f"{node.base}/metrics", timeout=10).text
     return max(
         float(line.split()[-1])
