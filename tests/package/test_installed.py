@@ -90,7 +90,7 @@ def test_it_runs_with_what_an_index_offers(tmp_path: Path, files: dict[str, Path
     try:
         with httpx2.Client(base_url=f"http://localhost:{port}", headers={"Accept-Language": "de"}) as http:
             page = http.get("/sign-in").text
-            assert "Weiter" in page
+            assert "Anmelden" in page
             [style] = re.findall(r'href="[^"]*(/assets/[^"]+\.css)"', page)[:1]
             assert http.get(style).status_code == 200
             assert "Manifest Auth" in http.get("/docs/reference/http.html").text
