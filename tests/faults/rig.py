@@ -1,5 +1,6 @@
-"""Nodes with a load and scheduled requests, into which tests inject faults. Confirmed changes survive without manual
-repair."""
+"""Nodes with a load and scheduled requests, into which tests inject faults.
+
+Confirmed changes survive without manual repair."""
 
 from __future__ import annotations
 

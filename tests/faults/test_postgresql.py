@@ -1,5 +1,4 @@
-"""One PostgreSQL and two nodes: it is killed, one node's line to it is cut or slow, and clients work in the
-meantime."""
+"""One PostgreSQL and two nodes: it is killed, or one node's connection is cut or slow, while clients work."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The first system admin is made by who can read the terminal: one of twenty who come at the same time, none
-afterward."""
+"""Only a person who can read the terminal creates the first system admin: one of twenty at the same time."""
 
 from __future__ import annotations
 

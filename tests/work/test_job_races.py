@@ -1,5 +1,4 @@
-"""Two users who act on one job at the same time, from two processes: the result is as if one had come after the
-other."""
+"""Two users who act on one job at the same time, from two processes: the result is as if they took turns."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Catalogue of audit events: each is declared once, with everything that the trail, consoles, account pages and docs
-need."""
+"""Catalogue of audit events: each is declared once, with everything that the trail, pages and docs need."""
 
 from __future__ import annotations
 

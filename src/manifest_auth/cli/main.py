@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-    except BrokenPipeError:  # whoever read the output has read enough
+    except BrokenPipeError:  # the reader of the output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # which is flushed once more at the end
         sys.exit(128 + signal.SIGPIPE)
     except Exception as error:

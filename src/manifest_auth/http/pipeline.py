@@ -1,5 +1,6 @@
-"""The pipeline of every request, from its head to its response. It finds the route, checks the license, identifies the
-caller, reads the body, calls the handler, and responds.
+"""The pipeline of every request, from its head to its response.
+
+It finds the route, checks the license, identifies the caller, reads the body, calls the handler, and responds.
 
 It uses ASGI directly: no framework is on the hot path (``docs/decisions/0002-no-web-framework.md``).
 :meth:`Pipeline._refused` returns refusals in the envelope. Any other exception is a bug, which is logged and returned

@@ -1,5 +1,4 @@
-"""Users of Microsoft providers who become Admin: a planted token is rejected immediately, the person's own token is
-not."""
+"""Users of Microsoft providers who become Admin: a planted token is rejected, and the person's own is not."""
 
 from __future__ import annotations
 

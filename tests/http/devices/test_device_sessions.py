@@ -1,5 +1,4 @@
-"""Sessions of devices: they end when their hours are over, by hand, and with the app; every node knows at the same
-time."""
+"""Sessions of devices end after their hours, by hand, and with the app, on every node."""
 
 from __future__ import annotations
 

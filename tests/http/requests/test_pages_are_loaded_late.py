@@ -1,5 +1,4 @@
-"""The routes of pages are loaded with the first request that can be for one: by all who ask immediately, and by no
-API."""
+"""The routes of pages are loaded with the first request for a page, once for concurrent ones and never for the API."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""SAML responses from anonymous callers: read off the event loop, a bounded number at the same time, counted by
-address."""
+"""SAML responses from anonymous callers are read off the event loop, limited in number, and counted by address."""
 
 from __future__ import annotations
 

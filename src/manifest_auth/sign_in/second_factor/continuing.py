@@ -1,5 +1,4 @@
-"""Continues a sign-in that waits for its second factor: counts the response, checks it, and completes what was
-pending."""
+"""Continues a sign-in that waits for its second factor: counts and checks the response, and completes it."""
 
 from __future__ import annotations
 
