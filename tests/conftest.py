@@ -16,7 +16,12 @@ from tests.support.mail_server import MailServer
 from tests.support.postgres import SHARED, Databases, Postgres, drop_all
 from tests.support.stores import fresh_store
 
-pytest_plugins = ["tests.support.matrix", "tests.support.needs", "tests.support.run_order"]
+pytest_plugins = [
+    "tests.architecture.log_lines",
+    "tests.support.matrix",
+    "tests.support.needs",
+    "tests.support.run_order",
+]
 # An example can take as long as it takes, and so can the making of one.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")

@@ -132,7 +132,7 @@ class Application:
 
     def _drain(self) -> None:
         os_process.notify(os_process.STOPPING)
-        self.services.log.info("draining", pid=os.getpid(), seconds=self.services.settings.shutdown_drain)
+        self.services.log.info("draining", seconds=self.services.settings.shutdown_drain)
         self.services.draining = True
         self.services.store.state = "draining"
 
@@ -161,14 +161,14 @@ class Application:
             used = self.services.keys.signing(Purpose.ACCESS).algorithm
             if ignored := signing_keys.ignored_algorithm(settings, used):
                 self.services.log.warning("token_algorithm_ignored", reason=ignored)
-            self.services.log.info("started", pid=os.getpid(), hashing=self.services.hasher.build)
+            self.services.log.info("started", hashing=self.services.hasher.build)
             try:
                 yield
             finally:
                 for job in jobs:
                     job.cancel()
                 await asyncio.gather(*jobs, return_exceptions=True)
-                self.services.log.info("stopped", pid=os.getpid())
+                self.services.log.info("stopped")
 
 
 def _exit_with_parent() -> None:

@@ -178,7 +178,7 @@ def test_logs_are_json_lines_with_request_ids_and_without_secrets(
         secrets, ids = story(server)
         secrets |= {METRICS, SECRET_KEY}
     text = server.output.read_text()
-    logged = text[text.index("# Description of all routes") :].partition("\n")[2]
+    logged = text[text.index("# Docs and all routes") :].partition("\n")[2]
     entries = [json.loads(line) for line in logged.splitlines() if line]
     assert entries
     for entry in entries:

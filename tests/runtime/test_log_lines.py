@@ -108,16 +108,16 @@ def test_a_reader_that_is_gone_is_no_failure() -> None:
 def test_a_line_within_a_line_does_not_wait_for_it(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the garbage collector finds a failed task while a line is written: that is logged too."""
     monkeypatch.setattr(logs, "lines_of", lambda _descriptor, told: Lines(pipe[1], told))
-    log, write, inner = logs.build("info"), logs._write, iter(["inner"])
+    log, write, inner = logs.build("info"), logs._write, iter(["stopped"])
 
     def find_a_failed_task(descriptor: int, line: bytes) -> None:
         for event in inner:
-            log.error(event)
+            log.info(event)
         write(descriptor, line)
 
     monkeypatch.setattr(logs, "_write", find_a_failed_task)
-    caller = threading.Thread(target=log.info, args=("outer",), daemon=True)
+    caller = threading.Thread(target=log.info, args=("started",), kwargs={"hashing": ""}, daemon=True)
     caller.start()
     caller.join(30)
     assert not caller.is_alive()
-    assert [orjson.loads(line)["event"] for line in os.read(pipe[0], 1000).splitlines()] == ["inner", "outer"]
+    assert [orjson.loads(line)["event"] for line in os.read(pipe[0], 1000).splitlines()] == ["stopped", "started"]

@@ -27,6 +27,7 @@ from manifest_auth.errors import REFUSALS
 from manifest_auth.http import Access, Route, openapi
 from manifest_auth.http.request import FORM
 from manifest_auth.permissions import HOLDERS, Permission, Role
+from manifest_auth.runtime import log_events
 from manifest_auth.runtime.settings import DAY, FILE_FIELDS, HOUR, MINUTE, Settings, variable
 from manifest_auth.sign_in.refusal_reasons import reasons_page
 
@@ -534,6 +535,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "graphql.md": graphql_page,
     "pages.md": pages_page,
+    "logs.md": log_events.page,
+    "log.schema.json": log_events.schema,
     "providers/reasons.md": reasons_page,
 }
 

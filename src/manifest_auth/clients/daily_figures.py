@@ -156,7 +156,7 @@ async def count_all(services: Services) -> bool:
             except StoreUnavailable:
                 raise
             except Exception:  # such as a client that is deleted in the meantime: others are counted all the same
-                services.log.exception("counting_failed", client=tenant_id)
+                services.log.exception("counting_failed", tenant=tenant_id)
         if len(behind) < _CHAINS:
             return is_complete
         after = behind[-1]

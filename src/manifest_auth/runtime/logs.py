@@ -126,10 +126,16 @@ def _dumps(event: Any, **_options: Any) -> bytes:
 
 
 _timed = structlog.processors.TimeStamper(fmt="iso", utc=True)
+_NODE = os.uname().nodename
+
+
+def _stamped(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["node"], event["pid"] = _NODE, os.getpid()
+    return _timed(logger, method, event)
 
 
 def _dropped(count: int) -> bytes:
-    return _dumps(_timed(None, "warning", {"event": "log_lines_dropped", "lines": count, "level": "warning"}))
+    return _dumps(_stamped(None, "warning", {"event": "log_lines_dropped", "lines": count, "level": "warning"}))
 
 
 def _output() -> Lines | structlog.BytesLogger:
@@ -145,7 +151,7 @@ def build(level: str) -> FilteringBoundLogger:
         _output(),
         processors=[
             structlog.processors.add_log_level,
-            _timed,
+            _stamped,
             _add_trace,
             structlog.processors.format_exc_info,
             _blank_secrets,
@@ -158,14 +164,21 @@ def build(level: str) -> FilteringBoundLogger:
 
 
 class ForwardToLog(logging.Handler):
-    """Forwards the logs of libraries that use the standard module (uvicorn, asyncio) to the server's logger."""
+    """Forwards the logs of libraries that use the standard module (uvicorn, asyncio) to the server's logger.
+
+    The server's own modules that have no logger write ``event: reason``."""
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         super().__init__(logging.INFO)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+        text = record.getMessage()
+        if record.name.startswith("manifest_auth."):
+            event, _, reason = text.partition(": ")
+            self._log.log(record.levelno, event, reason=reason)
+        else:
+            self._log.log(record.levelno, "library", logger=record.name, message=text, exc_info=record.exc_info)
 
 
 AGAIN_S = 60.0  # an occasional failure with the same error is logged once in this many seconds
