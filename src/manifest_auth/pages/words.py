@@ -1,4 +1,7 @@
-"""Errors in the reader's language, by their code and the broken rule. The JSON message stays English."""
+"""Errors in the reader's language, by their code and the broken rule.
+
+The JSON message stays English.
+"""
 
 from __future__ import annotations
 
