@@ -47,6 +47,7 @@ def as_service(folder: Path, here: Path, *arguments: str) -> subprocess.Complete
         "/var/lib/manifest-auth": folder / "data",
         "/etc/manifest-auth/environment": folder / "environment",
         "/opt/manifest-auth/current": folder / "current",
+        "/run/credentials/manifest-auth.service": folder / "credentials",
     }
     text = WRAPPER.read_text()
     for place, ours in places.items():
@@ -75,3 +76,16 @@ def test_the_command_of_a_service_writes_and_reads_where_it_was_called(tmp_path:
         assert ran.returncode == 0, ran.stderr
     assert {path.name for path in here.iterdir()} == {"acme.jsonl", "saved.tar"}
     assert not (tmp_path / "data" / "acme.jsonl").exists()
+
+
+def test_the_command_of_a_service_has_the_credentials_of_its_unit(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    (tmp_path / "data").mkdir()
+    for there in (False, True):
+        if there:
+            credentials.mkdir()
+            (credentials / "MANIFEST_METRICS_TOKEN").write_text("token\n")
+        ran = as_service(tmp_path, tmp_path, "settings", "--changed")
+        assert ran.returncode == 0, ran.stderr
+        line = f"MANIFEST_METRICS_TOKEN=(hidden)\tMANIFEST_METRICS_TOKEN ({credentials}/MANIFEST_METRICS_TOKEN)"
+        assert (line in ran.stdout.splitlines()) is there
