@@ -69,7 +69,7 @@ def test_every_command_that_prints_data_can_print_json(tmp_path: Path) -> None:
 
 @rule("SETTINGS-SAFE")
 def test_settings_are_shown_with_what_set_them_and_without_secrets(tmp_path: Path) -> None:
-    key, password = tmp_path / "key", "hunter%402"
+    key, password = tmp_path / "key", "hunter:%402"
     key.write_text(SECRET_KEY)
     (tmp_path / "env").write_text(f"MANIFEST_SMTP_URL=smtp://a:{password}@mail\nMANIFEST_MAIL_FROM=a@b.example\n")
     (tmp_path / "settings.toml").write_text(f"port = 9001\nsecret_key_file = '{key}'\n")

@@ -49,6 +49,7 @@ def test_a_failure_deletes_nothing_and_ends_with_its_status(folder: Path) -> Non
     for given, status in (
         ({"BACKUP_COMMAND": "false"}, 1),
         ({"BACKUP_KEEP": "0"}, 2),
+        ({"BACKUP_KEEP": "08"}, 2),
         ({"BACKUP_KEY": "/nowhere.asc"}, 2),
     ):
         assert backed_up(folder, **{"BACKUP_KEEP": "1", **given}).returncode == status
@@ -66,8 +67,11 @@ def test_it_is_encrypted_for_a_key(folder: Path) -> None:
         (folder / "backup.asc").write_bytes(public)
         (folder / "broken.asc").write_text("no key")
         before = names(folder)
-        assert backed_up(folder, BACKUP_KEY=str(folder / "broken.asc")).returncode
+        broken = {"BACKUP_KEY": str(folder / "broken.asc"), "BACKUP_COMMAND": f"touch {folder / 'made'} #"}
+        assert backed_up(folder, **broken).returncode
         assert names(folder) == before
+        assert not (folder / "made").exists()
+        (folder / "backups" / "manifest-auth.tar.part").write_text("of a run that was killed")
         ran = backed_up(folder, BACKUP_KEY=str(folder / "backup.asc"))
         assert ran.returncode == 0, ran.stderr
         [made] = set(names(folder)) - set(before)

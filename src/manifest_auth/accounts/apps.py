@@ -236,8 +236,8 @@ def is_narrower(before: App, after: App) -> bool:
 
 def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mapping[str, Any]) -> App:
     """Changes the ``given`` members. An app that can ask for less, lets in fewer users, or asks for more of them,
-    loses its sessions; one that gets a JWKS keeps its
-    secrets for as long as a rotated one lives. Raises as :func:`create_app`, and NotFound."""
+    loses its sessions; one that gets a JWKS keeps its secrets for as long as a rotated one lives. Raises as
+    :func:`create_app`, and NotFound."""
     _check_manages(unit, who, app_id)
     before = get_app(unit, app_id, lock=True)
     after = changed(before, given)
@@ -245,11 +245,13 @@ def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mappin
     _check_called(unit, who, before, after)
     if after == before:
         return after
-    for secret in list_secrets(unit, who.now, app_id) if after.jwks is not None and before.jwks is None else ():
-        _end_secret(unit, after, secret.id, who.now, who.now + DEFAULT_OVERLAP_H * 3_600_000)
+    secrets = list_secrets(unit, who.now, app_id) if after.jwks is not None and before.jwks is None else []
+    secrets_end = who.now + DEFAULT_OVERLAP_H * 3_600_000
+    for secret in secrets:
+        _end_secret(unit, after, secret.id, who.now, secrets_end)
     unit.change(_CHANGE, of_id=app_id, **{f"new_{name}": getattr(after, name) for name in GIVEN})
     ended = _end_all(unit, app_id, "app_changed", who.now) if is_narrower(before, after) else 0
-    detail = audit.difference(_shown(before), _shown(after))
+    detail = audit.difference(_shown(before), _shown(after)) | ({"old_ends": when(secrets_end)} if secrets else {})
     audit.record(unit, who, Event.APP_CHANGED, after.subject, name=after.name, **detail, sessions_ended=ended)
     return after
 

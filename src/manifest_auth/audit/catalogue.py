@@ -345,7 +345,7 @@ class Event(enum.Enum):
         when="An [app](../apps.md) was added; its settings")
     APP_CHANGED = About("app_changed", APPS, _("%(who)s changed the app %(what)s"), asks=Act.APPS,
         when="An app was changed; before and after. `sessions_ended`: if it can ask for less than before, fewer "
-        "users can sign in, or it asks them for more")
+        "users can sign in, or it asks them for more. `old_ends`: when its secrets expire, because it got a JWKS")
     APP_DELETED = About("app_deleted", APPS, _("%(who)s removed the app %(what)s and ended its sessions"),
         asks=Act.APPS, when="An app was removed; the number of `sessions_ended`")
     APP_SECRET_CREATED = About("app_secret_created", APPS, _("%(who)s created a secret of the app %(what)s"),

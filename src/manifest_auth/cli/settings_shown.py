@@ -11,7 +11,7 @@ from manifest_auth.runtime import settings
 from manifest_auth.runtime.settings import ADDRESSES, PREFIX, Secret, gather, read_variables, variable
 
 _HIDDEN = "(hidden)"
-_PASSWORD = re.compile(r"(?<=:)[^:/@]+(?=@)|(?<=password=)[^&]+")
+_PASSWORD = re.compile(r"(//[^:/@]*:)[^/@]+(?=@)|(password=)[^&]+")
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
@@ -43,5 +43,5 @@ def _plain(field: str, value: object) -> object:
     if isinstance(value, Secret):
         return _HIDDEN if value else ""
     if field in ADDRESSES:
-        return _PASSWORD.sub(_HIDDEN, str(value))
+        return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}{_HIDDEN}", str(value))
     return "" if value is None else value

@@ -261,6 +261,8 @@ async def test_a_web_app_moves_from_a_secret_to_keys(app: App) -> None:
         return str((await form(app, f"{web.path}/token", fields, headers)).json["error"])
 
     check_success(await app.send("PATCH", at, keys, token=token))
+    [changed] = [one for one in await trail(app, client) if one.event == "app_changed"]
+    assert "old_ends" in changed.detail
     app.clock.advance(86_399)
     twin, root = f"/api/admin/clients/{client}/apps/{web.id}", await app.admin_token()
     check_success(await app.send("PATCH", twin, {**keys, "name": "Reports 2"}, token=root))

@@ -150,6 +150,7 @@ def test_a_name_of_this_machine_that_leads_elsewhere_is_rejected() -> None:
     ("environment", "allowed"),
     [
         ({}, True),
+        ({"MANIFEST_HOST": "0.0.0.0", "MANIFEST_INSECURE_PUBLIC_URL": "loopback"}, False),
         (HOSTED, False),
         (ON_PREMISE, True),
         ({**HOSTED, "MANIFEST_OUTGOING_PRIVATE": "on"}, True),

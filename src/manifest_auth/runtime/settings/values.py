@@ -330,7 +330,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _about(
             "Whether the server can call identity providers at private, link-local, or loopback addresses: `on`, "
             "`off`, or a list of hosts and networks such as `idp.corp.example, 10.1.0.0/16`. `auto`: on premise, "
-            "and while the public address is loopback."
+            "and while only this machine can reach the server."
         ),
     ] = "auto"
     provider_timeout: Annotated[
@@ -461,7 +461,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The providers at private addresses that can be called. In a hosted installation clients configure the
         providers, and must not reach the private network of this server. Raises ValueError."""
         if self.outgoing_private == "auto":
-            return PrivateTargets(self.deployment == "on-premise" or self.is_loopback)
+            return PrivateTargets(self.deployment == "on-premise" or self.is_local)
         if self.outgoing_private in ("on", "off"):
             return PrivateTargets(self.outgoing_private == "on")
         return parse_targets(self.outgoing_private)
