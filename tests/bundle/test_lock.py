@@ -6,6 +6,7 @@ import hashlib
 import tomllib
 import zipfile
 from email.message import Message
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,11 @@ from tools.bundle import licences, lock
 from tools.bundle.lock import Locked, LockError
 
 
-def test_the_lock_has_a_wheel_of_every_library_for_every_python() -> None:
+def test_the_lock_has_a_wheel_of_every_library_for_every_python_and_machine() -> None:
     locked = lock.read()
     names = {each.name for each in locked}
-    for python in lock.PYTHONS:
-        assert {each.name for each in lock.for_python(locked, python)} == names
+    for python, machine in product(lock.PYTHONS, lock.MACHINES):
+        assert {each.name for each in lock.for_python(locked, python, machine)} == names
 
 
 def test_it_has_the_pinned_versions_of_all_requirements() -> None:

@@ -25,7 +25,7 @@ def test_every_requirement_has_a_wheel(python: str, tmp_path: Path) -> None:
     abis = [f"--abi={abi}" for abi in (f"cp{python.replace('.', '')}", "abi3", "none")]
     command = [sys.executable, "-I", str(pip / "pip"), "--isolated", "install", "--dry-run", "--no-index"]
     command += ["--find-links", "wheels", "--require-hashes", "--only-binary=:all:", f"--python-version={python}"]
-    command += ["--implementation=cp", *abis, *(f"--platform={each}" for each in lock.PLATFORMS)]
+    command += ["--implementation=cp", *abis, *(f"--platform={each}_x86_64" for each in lock.PLATFORMS)]
     command += ["--target", str(tmp_path), "--ignore-installed", "--quiet", "--report=-", "-r", "requirements.txt"]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,7 @@
 """Runs podman with its own storage and a base image that is made of this machine only.
 
 No registry of images is asked. The base image is a bare skeleton; programs and libraries are those of this machine,
-mounted read-only in each step of the build and in each run. So what the container file adds lies in the image alone.
+mounted read-only in each step of a build and in each run. So what the container file adds lies in the image alone.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from typing import Any
 
 from tests.bundle.bare_machine import without_links
 from tests.support.processes import ending_with_us
+from tools.bundle.lock import CACHE
 
-BASE, IMAGE = "localhost/base", "localhost/manifest-auth"
+BASE, IMAGE, OF_BUNDLE = "localhost/base", "localhost/manifest-auth", "localhost/manifest-auth-of-bundle"
+FILE = "deploy/Containerfile"
 _MOUNTED = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/share")
 _LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
 # As little as can be: its root file system read-only, no capability.
-_BOUND = ("--network=host", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--pull=never")
+BOUND = ("--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--pull=never")
 _NEEDED = "on Debian and Ubuntu: apt-get install podman runc python3"
 
 
 def _mounts() -> list[str]:
-    return [f"--volume={place}:{place}:ro" for place in _MOUNTED if Path(place).is_dir()]
+    return [f"{place}:{place}:ro" for place in _MOUNTED if Path(place).is_dir()]
 
 
 def _limits() -> list[str]:
     # Who must not raise them cannot start a container with podman's own, which are higher.
     bounds = ((name, *resource.getrlimit(kind)) for name, kind in _LIMITS)
-    return [f"--ulimit={name}={soft}:{hard}" for name, soft, hard in bounds]
+    return [f"{name}={soft}:{hard}" for name, soft, hard in bounds]
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Engine:
         )
         (self.folder / "containers.conf").write_text(
             '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+            f"[containers]\nvolumes = {_mounts()}\ndefault_ulimits = {_limits()}\n"
         )
         self._seen = {
             **os.environ,
@@ -72,7 +75,7 @@ class Engine:
     def _import_base(self) -> None:
         """Makes the base image."""
         base = self.folder / "base"
-        for name in ("usr/local/bin", "etc/ssl/certs", "var/lib", "root", "opt", "proc", "sys", "dev", "run", "tmp"):
+        for name in ("usr/local/bin", "etc/ssl/certs", "var/lib", "root", "opt", "proc", "sys", "dev", "run", "tmp", "wheels"):
             (base / name).mkdir(parents=True)
         (base / "tmp").chmod(0o1777)
         for name in ("bin", "sbin", "lib", "lib64"):
@@ -80,7 +83,7 @@ class Engine:
         for place in _MOUNTED:
             (base / place[1:]).mkdir(exist_ok=True)
         (base / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-        for name in ("hosts", "hostname", "resolv.conf"):  # each step has its own
+        for name in ("hosts", "hostname", "resolv.conf", "pip.conf"):  # each step has its own
             (base / "etc" / name).touch()
         (base / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
         (base / "etc/group").write_text("root:x:0:\n")
@@ -100,26 +103,45 @@ class Engine:
         nothing.write_text(f"FROM {BASE}\nRUN true\n")
         self._import_base()
         self._build(nothing, f"{BASE}-tried", self.folder)
-        self.do("run", "--rm", *_BOUND, *_limits(), *_mounts(), f"{BASE}-tried", "true")
+        self.do("run", "--rm", "--network=host", *BOUND, f"{BASE}-tried", "true")
 
-    def build(self, bundle: Path, image: str = IMAGE) -> None:
+    def build_of_bundle(self, bundle: Path, image: str = OF_BUNDLE) -> None:
         """As the container file says at its beginning, of an unpacked bundle, with our base image. Without a network:
         an isolation that needs few rights has that of the caller, which is cut off here."""
         at = json.loads((bundle / "release.json").read_text())["time"]
         with without_links():
-            self._build(bundle / "deploy" / "Containerfile", image, bundle, f"--timestamp={at}")
+            self._build(bundle / FILE, image, bundle, f"--timestamp={at}")
+
+    def build(self, checkout: Path, image: str = IMAGE) -> None:
+        """Of a checkout. Libraries come from where bundles get them, and tools from the index that this run's pip
+        asks."""
+        settings = {name.lower().removeprefix("pip_").replace("_", "-"): value for name, value in os.environ.items()
+                    if name in ("PIP_CERT", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")}  # fmt: skip
+        lines = (f"{name} = {value}\n" for name, value in {**settings, "find-links": "/wheels"}.items())
+        (self.folder / "pip.conf").write_text(f"[global]\n{''.join(lines)}")
+        mounted = (f"{self.folder}/pip.conf:/etc/pip.conf:ro", f"{CACHE}:/wheels:ro")
+        arguments = ("--build-arg=VERSION=1.2.3", "--build-arg=REVISION=0123456789ab", "--timestamp=0")
+        self._build(checkout / FILE, image, checkout, *arguments, *(f"--volume={each}" for each in mounted))
 
     def _build(self, file: Path, image: str, context: Path, *options: str) -> None:
-        given = ["--isolation=chroot", "--network=host", "--layers=false", "--pull=never", *_limits(), *_mounts()]
-        given += ["--format", "docker", "--build-arg", f"BASE={BASE}", *options]
-        self.do("build", *given, "-f", str(file), "-t", image, str(context))
+        given = ["--isolation=chroot", "--network=host", "--layers=false", "--pull=never", "--format", "docker"]
+        given += [*(f"--ulimit={each}" for each in _limits()), *(f"--volume={each}" for each in _mounts())]
+        self.do("build", *given, "--build-arg", f"BASE={BASE}", *options, "-f", str(file), "-t", image, str(context))
+
+    def log(self, name: str) -> str:
+        """What a container printed."""
+        return (self.folder / f"{name}.log").read_text()
 
     def inspect(self, what: str) -> Any:
         return json.loads(self.do("inspect", what))[0]
 
-    def run(self, name: str, volume: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        """A container that can do as little as can be: its root file system read-only, no capability, a volume."""
-        given = ["--rm", f"--name={name}", *_BOUND, *_limits(), *_mounts(), f"--volume={volume}:/data"]
+    def run(
+        self, name: str, volume: str, *arguments: str, published: int = 0, **settings: str
+    ) -> subprocess.Popen[bytes]:
+        """A container that can do as little as can be: its root file system read-only, no capability, a volume.
+        ``published``: the port of this machine, instead of its network."""
+        network = f"--publish=127.0.0.1:{published}:8080" if published else "--network=host"
+        given = ["--rm", f"--name={name}", network, *BOUND, f"--volume={volume}:/data"]
         given += [f"--env={key}={value}" for key, value in settings.items()]
         command = ending_with_us(self.command("run", *given, IMAGE, *arguments), "TERM")
         log = (self.folder / f"{name}.log").open("ab")

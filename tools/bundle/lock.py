@@ -1,4 +1,4 @@
-"""Reads ``bundle.lock``, every file of others that a bundle is made of, and fetches these files.
+"""Reads ``bundle.lock``, every file of others that a bundle or an image is made of, and fetches those of a bundle.
 
 A line of the lock is a name, a version, a file name and its SHA-256; no host. ``lock.py`` writes it again from what
 ``constraints.txt`` pins, and is the only program that asks an index which files there are.
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,14 +25,15 @@ LOCK = ROOT / "bundle.lock"
 #: Where the files are kept between builds.
 CACHE = ROOT / ".work" / "bundle"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+#: A bundle is for the first one, an image for each.
+MACHINES = ("x86_64", "aarch64")
 #: What a wheel can ask of glibc, up to 2.28.
-PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)]
-PLATFORMS += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
+PLATFORMS = [*(f"manylinux_2_{minor}" for minor in range(28, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
 #: Installs a bundle; it is not installed itself.
 INSTALLER = "pip"
 #: The library whose source is compiled for newer processors too.
 COMPILED = "argon2-cffi-bindings"
-_HEAD = "# Files of others that a bundle is made of: name, version, file, SHA-256. Written by tools/bundle/lock.py.\n"
+_HEAD = "# Files of others that a bundle or an image is made of: name, version, file, SHA-256. Written by tools/bundle/lock.py.\n"
 
 
 class Locked(NamedTuple):
@@ -57,22 +59,23 @@ def read(lock: Path = LOCK) -> list[Locked]:
     return [Locked(*line.split()) for line in lines if line and not line.startswith("#")]
 
 
-def for_python(files: Iterable[Locked], python: str) -> list[Locked]:
+def for_python(files: Iterable[Locked], python: str, machine: str = MACHINES[0]) -> list[Locked]:
     """The wheels that a Python (``3.11``) installs. Raises LockError for a name without one."""
     wheels = [each for each in files if each.is_wheel]
-    found = [each for each in wheels if _fits(each.file, python)]
+    found = [each for each in wheels if _fits(each.file, python, machine)]
     if missing := sorted({each.name for each in wheels} - {each.name for each in found}):
         raise LockError(f"bundle.lock has no wheel for Python {python} of: {', '.join(missing)}")
     return found
 
 
-def _fits(file: str, python: str) -> bool:
+def _fits(file: str, python: str, machine: str = MACHINES[0]) -> bool:
     tags = parse_wheel_filename(file)[3]
     minor = int(python.partition(".")[2])
     return any(
         tag.interpreter in ("py3", "py2.py3", f"cp3{minor}")
         or (tag.abi == "abi3" and int(tag.interpreter.removeprefix("cp3")) <= minor)
         for tag in tags
+        if tag.platform == "any" or tag.platform.endswith(machine)
     )
 
 
@@ -106,10 +109,10 @@ def _download(files: list[Locked], cache: Path, python: str) -> None:
                 (Path(folder) / each.file).replace(cache / each.file)
 
 
-def _target(python: str) -> list[str]:
+def _target(python: str, machine: str = MACHINES[0]) -> list[str]:
     abis = (f"cp{python.replace('.', '')}", "abi3", "none")
     options = [f"--python-version={python}", "--implementation=cp", "--only-binary=:all:"]
-    return options + [f"--platform={each}" for each in PLATFORMS] + [f"--abi={each}" for each in abis]
+    return options + [f"--platform={each}_{machine}" for each in PLATFORMS] + [f"--abi={each}" for each in abis]
 
 
 def _pip(*arguments: str) -> None:
@@ -131,8 +134,8 @@ def write(cache: Path, lock: Path = LOCK) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         pins = ["-c", str(ROOT / "constraints.txt"), "-d", folder]
-        for python in PYTHONS:
-            _pip("download", *_target(python), *pins, *needed)
+        for python, machine in product(PYTHONS, MACHINES):
+            _pip("download", *_target(python, machine), *pins, *needed)
         _pip("download", "--no-deps", f"--no-binary={COMPILED}", *pins, COMPILED)
         found = sorted(map(_locked, Path(folder).iterdir()))
         for each in found:
