@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.architecture.links import ROOT
-from tests.deploy.nginx import NAME, Proxy, kept_running, with_nodes
+from tests.deploy.nginx import NAME, Proxy, kept_running
 from tests.interop.providers import install
 from tests.support.processes import free_port
 
@@ -29,7 +29,7 @@ _GLOBAL = """{{
 def tested(folder: Path) -> str:
     """The output of Caddy for the unchanged example."""
     done = subprocess.run(
-        [_program(), "validate", "--adapter", "caddyfile", "--config", str(EXAMPLE)],
+        [program(), "validate", "--adapter", "caddyfile", "--config", str(EXAMPLE)],
         env=_seen(folder), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     return done.stdout + done.stderr
@@ -39,16 +39,16 @@ def tested(folder: Path) -> str:
 def running(folder: Path, *upstreams: int) -> Iterator[Proxy]:
     """In front of the servers at these ports, until the end."""
     made = Proxy("caddy", free_port(), free_port())
-    site = with_nodes(EXAMPLE.read_text("utf-8"), "to ", upstreams)
-    assert site.count("\nauth.example.com {") == 1
-    site = site.replace("auth.example.com", NAME)
-    (folder / "Caddyfile").write_text(_GLOBAL.format(plain=made.plain_port, tls=made.port, name=NAME) + site)
-    command = [_program(), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
-    with kept_running(made, command, _seen(folder), folder / "caddy.log"):
+    options = _GLOBAL.format(plain=made.plain_port, tls=made.port, name=NAME)
+    (folder / "Caddyfile").write_text(options + EXAMPLE.read_text("utf-8"))
+    command = [program(), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+    given = {"SITE": NAME, "NODES": " ".join(f"127.0.0.1:{port}" for port in upstreams)}
+    with kept_running(made, command, _seen(folder) | given, folder / "caddy.log"):
         yield made
 
 
-def _program() -> str:
+def program() -> str:
+    """The path of Caddy."""
     return str(install.debian("caddy", "caddy") / "usr/bin/caddy")
 
 

