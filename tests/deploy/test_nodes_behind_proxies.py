@@ -188,7 +188,11 @@ async def two_nodes(folder: Path) -> AsyncIterator[list[Victim]]:
 
 
 @pytest.mark.processes
-@KINDS
+@pytest.mark.parametrize(
+    "kind",
+    [nginx, pytest.param(caddy, marks=pytest.mark.release), pytest.param(haproxy, marks=pytest.mark.release)],
+    ids=["nginx", "caddy", "haproxy"],
+)
 async def test_a_repeatedly_killed_node_loses_only_requests_in_flight(kind: Any, tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as nodes:
         with kind.running(tmp_path, *(node.port for node in nodes)) as proxy:
