@@ -14,16 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
-from manifest_auth.cli.command import CommandRefused as Refused
+from manifest_auth.cli.command import CommandRefused as CommandRefused  # for in_this_process()
 from manifest_auth.cli.main import main, parser
 from tests.support.application import FAST
 from tests.support.programs import COMMAND, start
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
-
-#: What :func:`in_this_process` raises where the command ends with one line and status 1.
-CommandRefused = Refused
-
 
 #: What a command that has run for two seconds says of its progress.
 _PROGRESS = re.compile(r"[a-z, ]+: [0-9,]+( of [0-9,]+ \([0-9]+ %\))?\n")

@@ -140,10 +140,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def is_of(kind: str, item: pytest.Item, rounds: int = 1) -> bool:
     """Whether a test belongs to a command: unit, test, endurance, ci (both of them in one run) or all."""
-    if kind == "unit":
-        return not _is_long(item) and not needs.more_than_python(item)
-    if kind == "test":
-        return not _is_long(item)
+    if kind in ("unit", "test"):
+        return not _is_long(item) and (kind == "test" or not needs.more_than_python(item))
     if kind in ("endurance", "ci") and rounds < RELEASE and _is_for_releases(item):
         return False
     if kind == "endurance":
