@@ -1,5 +1,4 @@
-"""The container image: it builds, holds what it should and no more, and runs with the fewest rights, also without any
-setting."""
+"""The container image: its content, and how it runs with the fewest rights, also without any setting."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every event of the log, with its levels and members; ``docs/logs.md`` and ``docs/log.schema.json`` are generated from
-this file.
+"""Every event of the log, with its levels and members.
 
-Nothing reads it while the server runs: tests compare each call and each line with it.
+``docs/logs.md`` and ``docs/log.schema.json`` are generated from this file. The server never reads it: tests compare
+each call and each line with it.
 """
 
 from __future__ import annotations

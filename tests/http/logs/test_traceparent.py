@@ -9,10 +9,10 @@ import pytest
 
 from tests.support import application
 from tests.support.accounts import new_client
-from tests.support.application import App
+from tests.support.application import App, running
 from tests.support.logged import logged
 from tests.support.matrix import matrix
-from tests.support.oidc_op import Op
+from tests.support.oidc_op import Op, provider
 from tests.support.rules import rule
 from tests.support.single_sign_on import add_oidc, begun
 
@@ -66,16 +66,25 @@ async def test_lines_carry_the_trace_and_a_span_of_their_own_request(app: App) -
 
 
 @rule("OUTGOING")
-@matrix(
-    "peer, listed, passed",
-    [(PROXY, True, "01"), ("192.0.2.9", True, "00"), (PROXY, False, ""), ("192.0.2.9", False, "")],
-)
+@matrix("peer, sampled", [(PROXY, "01"), ("192.0.2.9", "00")])
 async def test_calls_pass_it_to_listed_hosts_and_a_strangers_sampling_does_not_count(
-    app: App, op: Op, monkeypatch: pytest.MonkeyPatch, peer: str, listed: bool, passed: str
+    app: App, op: Op, monkeypatch: pytest.MonkeyPatch, peer: str, sampled: str
 ) -> None:
     monkeypatch.setattr(application, "_PEER", (peer, 40000))
-    if not listed:
-        monkeypatch.setattr(app.services.outgoing, "_traced", frozenset({"other.example"}))
+    span, sent = await asked_with(app, op)
+    assert sent == [f"00-{TRACE}-{span}-{sampled}"]
+    assert await traced(app) == {"event": "request"}
+
+
+@rule("OUTGOING")
+async def test_no_other_host_gets_it(database_url: str) -> None:
+    async with running(database_url, MANIFEST_LOG_REQUESTS="all", MANIFEST_TRACE_OUTGOING="other.example") as node:
+        with provider(node.clock) as op:
+            assert (await asked_with(node, op))[1] == [None]
+
+
+async def asked_with(app: App, op: Op) -> tuple[str, list[str | None]]:
+    """The span of a traced sign-in, and the trace that each call to the provider's token endpoint carried."""
     client = await new_client(app)
     await add_oidc(app, op, client)
     browser, address = await begun(app, op, client)
@@ -86,5 +95,4 @@ async def test_calls_pass_it_to_listed_hosts_and_a_strangers_sampling_does_not_c
     assert {line["trace_id"] for line in told} == {TRACE}
     [span] = {line["span_id"] for line in told}
     sent = [asked.headers.get("traceparent") for asked in op.asked if asked.endpoint == "token"]
-    assert sent == [f"00-{TRACE}-{span}-{passed}" if passed else None]
-    assert await traced(app) == {"event": "request"}
+    return span, sent
