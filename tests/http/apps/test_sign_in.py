@@ -16,6 +16,7 @@ from tests.support.envelope import check_success
 from tests.support.matrix import matrix
 from tests.support.oidc_op import Op
 from tests.support.people import member, set_roles
+from tests.support.rows import rows
 from tests.support.rules import rule
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import Browser, add_oidc, add_saml, query_of, request_of
@@ -91,6 +92,12 @@ async def test_a_sign_in_from_the_start_to_user_info(app: App, client: str, algo
     assert (other["auth_time"], other.get("email")) == (claims["auth_time"], None)
     assert other["sid"] != claims["sid"]
     assert [one.event for one in await trail(app, client)].count("app_authorized") == 1  # once an hour
+    [(used,)] = await rows(app, "app_grants", "last_used_at", app_id=web.id)
+    for seconds in (59, 1):  # once a minute
+        app.clock.advance(seconds)
+        await web.tokens(visitor)
+        used += 60_000 if seconds == 1 else 0
+        assert await rows(app, "app_grants", "last_used_at", app_id=web.id) == [(used,)]
 
 
 async def test_the_profile_scope_includes_names(app: App) -> None:

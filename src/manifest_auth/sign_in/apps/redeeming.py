@@ -153,7 +153,8 @@ def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope
     if before.consented_at is None:  # else those to which the user agreed, and no more
         scopes = apps.in_order({*scopes.split(), *scope.split()})
     recorded_at = now if is_due else recorded_at
-    apps.put_grant(unit, before._replace(scopes=scopes, last_used_at=now, recorded_at=recorded_at))
+    if is_due or scopes != before.scopes or now - before.last_used_at >= apps.TOUCH_EVERY_MS:
+        apps.put_grant(unit, before._replace(scopes=scopes, last_used_at=now, recorded_at=recorded_at))
     if is_due:
         detail = {**app.named, "scopes": scope.split(), "session": session_id}
         audit.record(unit, ctx, Event.APP_AUTHORIZED, f"user:{user.id}", **detail)
