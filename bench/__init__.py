@@ -1,1 +1,1 @@
-"""Measures the server beside this machine's limits, in the same run. See README.md. Not part of the package."""
+"""Measures the server against the limits of this machine, in the same run. See README.md. Not part of the package."""

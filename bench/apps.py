@@ -1,7 +1,7 @@
-"""Sign-ins by app: their processor time beside that of sign-ins with a password, and reads with an app's token.
+"""Compares the processor time of sign-ins through an app with sign-ins by password, and of reads with either token.
 
-The hash is as small as Argon2 lets it be and is computed in other processes, so it is in neither. On PostgreSQL its
-processes count, too.
+The hash uses the smallest parameters that Argon2 allows and runs in other processes, so neither figure includes it. On
+PostgreSQL, the time of its processes is included.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from bench.readings import Broken, Reading, Readings, in_turn
 from bench.seed import CALLBACK, CLIENT
 from bench.servers import Postgres, Server
 
-#: As a new installation, but with a hash that costs next to nothing.
+#: Like a new installation, but with a hash that costs almost nothing.
 SETTINGS = {"MANIFEST_ARGON2_MEMORY": "8", "MANIFEST_ARGON2_PASSES": "1", "MANIFEST_RATE_LIMITS": "on"}
 BY_APP, BY_PASSWORD = "sign-in by app", "sign-in with a password"
 READ_BY_APP, READ_BY_USER = "read with an app's token", "read with the user's own"
-_AT_ONCE, _READS = 8, 10  # callers, and reads for each sign-in
+_AT_ONCE, _READS = 8, 10  # callers, and reads per sign-in
 _SCOPE = "openid profile email templates:read"
 _VERIFIER = "v" * 43
 _CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(_VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -35,14 +35,14 @@ _READ = json.dumps({"query": "{ templatesPage(first: 1) { total } }"})
 
 
 class _App:
-    """The app of the seed, on a kept connection."""
+    """The app that the seed created, on a keep-alive connection."""
 
     def __init__(self, port: int, client_id: str, secret: str) -> None:
         self._id, self._basic = client_id, base64.b64encode(f"{client_id}:{secret}".encode()).decode()
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def sign_in(self, session: Session) -> str:
-        """The access token of a sign-in in the browser that has the session. Raises Broken."""
+        """Signs in with the browser that has the session, and returns the access token. Raises Broken."""
         asked = {
             "client_id": self._id,
             "redirect_uri": CALLBACK,
@@ -72,7 +72,7 @@ class _App:
     def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: str | None = None, status: int = 200
     ) -> tuple[str, bytes]:
-        """The address to which the answer sends the browser, and its body. Raises Broken for another status."""
+        """The redirect target of the response, and its body. Raises Broken for any other status."""
         self._connection.request(method, path, body, {"Host": "127.0.0.1", **headers})
         answer = self._connection.getresponse()
         text = answer.read()
@@ -82,8 +82,8 @@ class _App:
 
 
 def measure(server: Server, app: Path, postgres: Postgres | None, count: int, rounds: int) -> Readings:
-    """Milliseconds of processor time of each kind of request. Starts and stops the server. ``app``: file with id and
-    secret of the seed's app; ``count``: of each kind, in all rounds together."""
+    """Measures the processor time of each kind of request, in milliseconds. Starts and stops the server. ``app`` is the
+    file with the ID and secret of the seed's app; ``count`` is the number of requests of each kind, over all rounds."""
     server.start()
     try:
         sessions = driver.sessions(server.port, driver.USERS)
@@ -110,7 +110,7 @@ def measure(server: Server, app: Path, postgres: Postgres | None, count: int, ro
             READ_BY_USER: own,
             READ_BY_APP: by_app,
         }
-        for one in kinds.values():  # unmeasured
+        for one in kinds.values():  # warm-up
             used(one)
         return in_turn("processor, ms", {name: partial(used, one) for name, one in kinds.items()}, rounds)
     finally:
@@ -118,7 +118,8 @@ def measure(server: Server, app: Path, postgres: Postgres | None, count: int, ro
 
 
 def _checked(app: _App, port: int, session: Session) -> str:
-    """A token that reads while the browser's session is open, and not after. Raises Broken."""
+    """Returns a token that works while the browser's session is open, and checks that it fails after it ends. Raises
+    Broken."""
     other = driver.sessions(port, 1)[0]
     over, token = app.sign_in(other), app.sign_in(session)
     driver.ask(port, driver.sign_out(other))
@@ -130,5 +131,5 @@ def _checked(app: _App, port: int, session: Session) -> str:
 
 
 def _seconds(server: Server, postgres: Postgres | None) -> float:
-    """Processor time so far, of the process that answers and of those of PostgreSQL."""
+    """The processor time used so far by the server process and by PostgreSQL's processes."""
     return machine.seconds([server.pid, *(machine.tree(machine.postmaster(postgres.folder)) if postgres else ())])

@@ -44,7 +44,7 @@ _HEAD = cross_tenant(
 
 
 def events(before: Point, count: int) -> Iterator[dict[str, Any]]:
-    """Such as sign-ins leave."""
+    """Yields events like the ones that sign-ins record."""
     for number in range(before.sequence + 1, count + 1):
         detail = {"method": "password", "session": f"{number:022}"}
         values: dict[str, Any] = {
@@ -96,7 +96,7 @@ async def fill(store: Store, count: int) -> None:
 
 
 def measured(url: str, *arguments: str) -> tuple[float, float]:
-    """Seconds and the most memory (MB) of a command that must succeed."""
+    """Runs a command that must succeed. Returns the seconds it took and its peak memory in MB."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "manifest_auth", *arguments],

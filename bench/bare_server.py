@@ -1,6 +1,6 @@
 """``python -m bench.bare_server PORT``: the smallest possible HTTP server, under the same uvicorn settings as ours.
 
-``/me`` is a bare Starlette route that answers as many bytes as our ``me`` does; ``/hello`` the same without Starlette.
+``/me`` is a bare Starlette route that returns as many bytes as our ``me``; ``/hello`` does the same without Starlette.
 """
 
 from __future__ import annotations

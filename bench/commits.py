@@ -1,7 +1,7 @@
-"""``python -m bench.commits ADDRESS CONNECTIONS SECONDS``: durable commits of one changed row per second, as JSON.
+"""``python -m bench.commits ADDRESS CONNECTIONS SECONDS``: durable one-row commits per second, as JSON.
 
-SQLite: one after the other, WAL and ``synchronous=FULL`` as the store has them, in a file beside the store's.
-PostgreSQL: asyncpg, this many connections of one process, one statement each time.
+On SQLite, the commits are sequential, with the store's WAL and ``synchronous=FULL`` settings, in a file next to the
+store's. On PostgreSQL, one process uses asyncpg with this many connections, one statement per commit.
 """
 
 from __future__ import annotations

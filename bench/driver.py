@@ -18,7 +18,7 @@ _SOURCE = Path(__file__).with_name("drive.c")
 
 
 class Session(NamedTuple):
-    """The three keys of one sign-in."""
+    """The tokens and the cookie of one sign-in."""
 
     email: str
     token: str
@@ -37,7 +37,7 @@ class Request(NamedTuple):
     body: str = ""
 
     def text(self) -> str:
-        """As the driver reads it."""
+        """The request in the driver's input format."""
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: 127.0.0.1", "Accept: application/json"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.body:
@@ -62,7 +62,7 @@ def me_by_graphql(session: Session) -> Request:
 
 
 def refresh(session: Session) -> Request:
-    """The token stands between the marks that let the driver put its successor there."""
+    """Marks the token, so that the driver can replace it with the new one from each response."""
     return Request("POST", f"{AUTH}/refresh", {}, f'{{"refreshToken":"\x1f{session.refresh_token}\x1f"}}')
 
 
@@ -71,7 +71,7 @@ def sign_out(session: Session) -> Request:
 
 
 def ask(port: int, request: Request) -> tuple[int, Any, str]:
-    """One request, outside any measurement: status, parsed body, value of the session cookie."""
+    """Sends one unmeasured request. Returns the status, the parsed body, and the value of the session cookie."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         headers = {**request.headers, **({"Content-Type": "application/json"} if request.body else {})}
@@ -85,7 +85,7 @@ def ask(port: int, request: Request) -> tuple[int, Any, str]:
 
 
 def sessions(port: int, count: int) -> list[Session]:
-    """Signs ``count`` users in."""
+    """Signs in ``count`` users."""
     found = []
     for number in range(count):
         status, body, cookie = ask(port, sign_in(number % USERS))
@@ -117,7 +117,7 @@ class Driver:
         per_second: float = 0,
         member: str = "",
     ) -> subprocess.Popen[str]:
-        """Begins to send; :func:`finish` waits for the end."""
+        """Starts sending; :func:`finish` waits for the end."""
         self._files += 1
         path = self._folder / f"requests-{self._files % 8}"
         path.write_text("".join(request.text() for request in requests))
@@ -129,7 +129,7 @@ class Driver:
 
 
 def finish(process: subprocess.Popen[str]) -> Reading:
-    """The measurements of the driver. Raises Broken if a response was an error or did not come."""
+    """Returns the driver's measurements. Raises Broken if a request got an error or no response."""
     text, _ = process.communicate(timeout=200)
     if process.returncode:
         raise Broken("the driver gave up")

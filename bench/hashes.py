@@ -1,8 +1,8 @@
 """``python -m bench.hashes pool|library|wheel CONCURRENCY SECONDS``: raw Argon2id hashes per second, as JSON.
 
-``pool`` is the server's own hash pool without a server: same build, settings and number of workers, and as many hashes
-asked for at once as clients would. ``library`` calls Argon2 in threads of one process with the build that the server
-chose, ``wheel`` with the one that pip installs.
+``pool`` runs the server's hash pool without a server: same build, settings, and number of workers, with one concurrent
+hash per client. ``library`` calls Argon2 in threads of one process, using the build that the server chose; ``wheel``
+does the same with the build that pip installs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ async def _pool(at_once: int, seconds: float) -> list[float]:
         until = time.perf_counter() + span
         await asyncio.gather(*(client(until) for _ in range(at_once)))
 
-    await run(0.2)  # workers start, buffers are laid out
+    await run(0.2)  # workers start, buffers are allocated
     times.clear()
     began = time.perf_counter()
     await run(seconds)

@@ -1,4 +1,4 @@
-"""Readings of the machine: processes and their memory, load by other programs, where files lie."""
+"""Readings of the machine: processes and their memory, load from other programs, and storage locations."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-#: Processors that this process can use; the server makes as many hash workers.
+#: The number of processors that this process can use. The server starts one hash worker for each.
 CORES = len(os.sched_getaffinity(0))
 
 
 def tree(root: int) -> list[int]:
-    """The process and all that descend from it."""
+    """The process and all its descendants."""
     found = [root]
     for pid in found:
         for children in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -24,8 +24,8 @@ def tree(root: int) -> list[int]:
 
 
 def memory_mb(root: int, *, alone: bool = False) -> float:
-    """Proportional set size of a process tree in MB: a page that several share counts once. ``alone``: of the process
-    without those that descend from it."""
+    """The proportional set size of a process tree in MB, which counts shared pages once. ``alone`` leaves out the
+    descendants."""
     kib = 0
     for pid in [root] if alone else tree(root):
         try:
@@ -37,15 +37,15 @@ def memory_mb(root: int, *, alone: bool = False) -> float:
 
 
 class Watch:
-    """The load of other processes on the machine from here: all but this process, its children and a PostgreSQL whose
-    folder is given."""
+    """The load of other processes since the watch started: all except this process, its children, and the PostgreSQL
+    server with the given folder."""
 
     def __init__(self, postgres: Path | None = None) -> None:
         self._postgres = postgres
         self._began, self._busy, self._own = time.monotonic(), _busy_ticks(), self._own_ticks()
 
     def others(self) -> float:
-        """Their share of all processors so far."""
+        """The share of all processors that other processes have used so far."""
         ticks = (time.monotonic() - self._began) * os.sysconf("SC_CLK_TCK") * (os.cpu_count() or 1)
         theirs = _busy_ticks() - self._busy - (self._own_ticks() - self._own)
         return min(1.0, max(0.0, theirs / ticks))
@@ -58,17 +58,17 @@ class Watch:
 
 
 def postmaster(folder: Path) -> int:
-    """The first process of the PostgreSQL whose data lie there."""
+    """The ID of the main process of the PostgreSQL server with this data folder."""
     return int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
 
 
 def seconds(pids: Iterable[int]) -> float:
-    """Processor time of processes and of their children that ended."""
+    """The processor time of processes, including their children that have ended."""
     return sum(map(_ticks, pids)) / os.sysconf("SC_CLK_TCK")
 
 
 def _ticks(pid: int) -> int:
-    """Processor time of a process and of its children that ended."""
+    """The processor time of a process, including its children that have ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -84,7 +84,7 @@ def _busy_ticks() -> int:
 
 
 def is_in_memory(folder: Path) -> bool:
-    """Whether files there are in memory only: then commits cost nothing, and their figures mean nothing."""
+    """Whether files in this folder exist only in memory. If so, the figures of commits mean nothing."""
     best, kind = "", ""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, point, name, *_ = line.split()

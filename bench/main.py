@@ -1,4 +1,4 @@
-"""``bench/run``: starts the server, loads it, and prints each figure beside a limit measured in the same run."""
+"""``bench/run``: starts the server, loads it, and prints each figure next to a limit measured in the same run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from bench.report import Figure
 from bench.servers import Postgres, bare, environment, ours
 from manifest_auth.runtime.hashing import builds
 
-APPS = 10_000  # sign-ins by app
+APPS = 10_000  # sign-ins through an app
 
 
 def main() -> int:
-    """Exit status 0 unless something did not work; whether targets are met stands in the table."""
+    """Runs the benchmark. The exit status is 0 unless something fails; the table shows whether targets are met."""
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     parser.add_argument("--store", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measured slice (default: 2)")
@@ -86,7 +86,7 @@ def conditions(given: argparse.Namespace) -> dict[str, Any]:
 def measure(
     store: str, folder: Path, given: argparse.Namespace, busy: list[float]
 ) -> tuple[list[Figure], dict[str, Readings]]:
-    """All phases on one store, or sign-ins by app alone."""
+    """Runs all phases on one store, or only the sign-ins through an app."""
     folder.mkdir()
     folder.chmod(0o755)
     postgres = Postgres(folder) if store == "postgresql" else None
@@ -106,7 +106,8 @@ def measure(
 def filled(
     folder: Path, postgres: Postgres | None, name: str, *options: str, **more: str
 ) -> tuple[str, dict[str, str]]:
-    """A new store with users who sign in: its address and the settings of its server. ``more``: of these settings."""
+    """Creates a store with users who sign in. Returns its address and the settings of its server, which include
+    ``more``."""
     address = postgres.database(name) if postgres else f"sqlite:///{folder / name}.db"
     settings = environment(folder / f"data-{name}", address) | more
     seed = [sys.executable, "-m", "bench.seed", str(USERS), *options]
@@ -125,7 +126,7 @@ def measure_apps(store: str, folder: Path, postgres: Postgres | None, given: arg
 def measure_all(
     store: str, folder: Path, postgres: Postgres | None, given: argparse.Namespace, busy: list[float]
 ) -> tuple[list[Figure], dict[str, Readings]]:
-    """All other phases."""
+    """Runs all other phases."""
     seconds, rounds, sessions, tokens = given.seconds, given.rounds, given.sessions, folder / "tokens"
     say(f"\n{store}: a store with {USERS} users who sign in and {sessions:,} who have …")
     address, settings = filled(folder, postgres, "bench", "--sessions", str(sessions), "--tokens", str(tokens))

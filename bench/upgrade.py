@@ -1,7 +1,7 @@
-"""``python -m bench.upgrade [--users COUNT] [--schema NUMBER]``: fills a store of a schema and upgrades it.
+"""``python -m bench.upgrade [--users COUNT] [--schema NUMBER]``: fills a store of an older schema and upgrades it.
 
-Each user has two sessions; half of the users are of one client. ``MANIFEST_DATABASE_URL`` names an empty store. Today's
-schema is upgraded to that of ``tests/releases/next_release.py``.
+Each user has two sessions, and half of the users belong to one client. ``MANIFEST_DATABASE_URL`` names an empty store.
+The current schema is upgraded to the one in ``tests/releases/next_release.py``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.secret_keys import the_keys
 
 CLIENTS = 100
 _NOW = 1_790_000_000_000
-#: A text of 64 characters that no other row has, in no order, by store.
+#: SQL for a random, unique text of 64 characters, by store.
 _RANDOM = {"sqlite": "hex(randomblob(32))", "postgresql": "md5(random()::text) || md5(random()::text)"}
 
 
@@ -61,7 +61,7 @@ def _fill(connection: Connection, schema: str, users: int) -> None:
 
 
 async def main(given: argparse.Namespace) -> float:
-    """The seconds that the upgrade took."""
+    """Runs the upgrade. Returns the seconds it took."""
     url = os.environ["MANIFEST_DATABASE_URL"]
     await old_stores.within(url, lambda connection: _fill(connection, given.schema, given.users))
     if given.schema == migrate.HEAD:

@@ -1,12 +1,11 @@
-"""``python -m bench.work [--store sqlite|postgresql] [--rounds N] [--scale F]``: the speed of work lists with many
-rows.
+"""``python -m bench.work [--store sqlite|postgresql] [--rounds N] [--scale F]``: the speed of large work lists.
 
-Two stores: in one a client has 100,000 users, 20,000 templates and 50,000 jobs with 1,000,000 recorded values, among
-1,000 other clients; in the other the same client has a tenth of that and is alone. Every figure is asked of both in
-turn, each time for another row, through the whole application but for the network. Prints the medians and their ratio,
-and how long the most expensive document that is allowed blocks the event loop. With SQLite all of it is in
-this process, and what counts is its processor time, which others who use the machine hardly change; with PostgreSQL it
-is the time that passes. ``--scale``: a part of all that.
+Uses two stores. In one, a client has 100,000 users, 20,000 templates, and 50,000 jobs with 1,000,000 recorded values,
+among 1,000 other clients. In the other, the same client is alone, with a tenth of the rows. Each query runs on both in
+turn, with a different row each time, through the whole application except the network. Prints the medians and their
+ratio, and how long the most expensive document that is allowed blocks the event loop. SQLite runs in this process, so
+the figure is its processor time, which other load on the machine hardly affects. For PostgreSQL, it is elapsed time.
+``--scale`` multiplies all row counts.
 """
 
 from __future__ import annotations
@@ -50,16 +49,16 @@ Variables = Callable[[Client, random.Random], dict[str, Any]]
 
 
 class Figure(NamedTuple):
-    """The query, and its variables, for another row each time."""
+    """A query, and its variables for a different row each time."""
 
     title: str
     document: str
     variables: Variables = lambda _client, _dice: {}
-    finds: bool = False  # a list that is empty is no good answer
+    finds: bool = False  # whether an empty list is an error
 
 
 def _after(of: str, sort: str, value: Callable[[Client, int], Any]) -> Variables:
-    """From a random row of the client on, in the order of ``sort``."""
+    """Variables that start a list at a random row of the client, in the order of ``sort``."""
 
     def variables(client: Client, dice: random.Random) -> dict[str, Any]:
         number = dice.randrange(getattr(client.size, of))
@@ -125,7 +124,7 @@ FIGURES = [
            lambda client, dice: {"q": str(dice.randrange(10**6))}),
     Figure("users: total", "{ usersPage(first: 1) { total } }"),
 ]  # fmt: skip
-#: Costs just under what is allowed.
+#: A document that costs just under the limit.
 MOST_EXPENSIVE = "{ jobs(first: 100) { id name status records(first: 23) { number kind value unit } } }"
 
 
@@ -136,7 +135,7 @@ class Side:
         self.application, self.client, self.clock, self.token = application, client, clock, ""
 
     async def call(self, path: str, body: Any, **headers: str) -> Any:
-        """The answer's body, parsed."""
+        """Sends a request. Returns the parsed body of the response."""
         content, sent = json.dumps(body).encode(), list[Any]()
         lines = {
             "host": "127.0.0.1",
@@ -168,7 +167,7 @@ class Side:
         return answer["data"]
 
     async def time(self, figure: Figure, variables: dict[str, Any]) -> float:
-        """Milliseconds that the answer takes."""
+        """Measures the response time in milliseconds."""
         began = self.clock()
         [found] = (await self.ask(figure.document, variables)).values()
         took = (self.clock() - began) * 1000
@@ -179,7 +178,7 @@ class Side:
 
 @contextlib.asynccontextmanager
 async def side(folder: Path, url: str, clients: list[Client], client: Client) -> AsyncIterator[Side]:
-    """A filled store, served."""
+    """Fills a store and serves it."""
     began = time.perf_counter()
     await upgrade(url, the_keys)
     if url.startswith("sqlite"):
@@ -201,7 +200,7 @@ async def side(folder: Path, url: str, clients: list[Client], client: Client) ->
 
 
 async def longest_gap(work: Any) -> float:
-    """Milliseconds of the loop's own thread in which it served no one else."""
+    """Measures the longest time that ``work`` blocks the event loop, in milliseconds of its thread's processor time."""
     worst, last = 0.0, time.thread_time()
 
     async def tick() -> None:
@@ -224,7 +223,7 @@ async def compare(small: Side, large: Side, rounds: int) -> None:
         for number in range(rounds + 1):
             turn = (small, large) if number % 2 else (large, small)
             pair = {one: await one.time(figure, figure.variables(one.client, dice)) for one in turn}
-            if number:  # the first one compiles and caches
+            if number:  # the first run compiles and caches
                 taken.append((pair[small], pair[large]))
         medians = [statistics.median(column) for column in zip(*taken, strict=True)]
         ratio = statistics.median(there / here for here, there in taken)

@@ -1,4 +1,7 @@
-"""Rows for ``bench.work``: clients with users, templates, jobs and records, written in bulk past the operations."""
+"""Rows for ``bench.work``: clients with users, templates, jobs, and records, inserted in bulk.
+
+Bypasses the server's operations.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from manifest_auth.store.tables.installation import tenants
 NOW = 1_790_000_000_000
 STEPS = 5
 _WORDS = ["Pump", "Valve", "Gauge", "Boiler", "Filter", "Motor", "Belt", "Sensor", "Tank", "Press"]
-#: How many users of a hundred hold each role; one of ten thousand is an Admin.
+#: The number of users per hundred who have each role. One in ten thousand is an Admin.
 _SHARES = ((60, Role.OPERATOR), (25, Role.VIEWER), (8, Role.AUTHOR), (4, Role.APPROVER), (2, Role.PUBLISHER))
 
 
 class Size(NamedTuple):
-    """Of one client. ``records``: in each job."""
+    """The row counts of one client. ``records`` is the number in each job."""
 
     users: int
     templates: int
@@ -32,7 +35,7 @@ class Size(NamedTuple):
 
 
 class Client(NamedTuple):
-    """The first ids of one client."""
+    """The first ID of each kind of row of one client."""
 
     number: int
     user: int
@@ -42,12 +45,12 @@ class Client(NamedTuple):
 
 
 def name(number: int) -> str:
-    """Of a template or job, by its place in the client."""
+    """The name of the client's template or job with this index."""
     return f"{_WORDS[number % 10]} {_WORDS[number // 10 % 10]} {number * 7919 % 1_000_003}"
 
 
 def email(client: Client, number: int) -> str:
-    """Of a user, by their place in the client."""
+    """The email address of the client's user with this index."""
     return f"{_WORDS[number * 7 % 10]}.{number * 7919 % 1_000_003}@bench-{client.number}.example"
 
 
@@ -60,7 +63,7 @@ def changed_at(number: int) -> int:
 
 
 def layout(sizes: Iterable[Size], first: int = 1000) -> list[Client]:
-    """Clients one after the other."""
+    """Assigns consecutive ID ranges to the clients."""
     found: list[Client] = []
     user = template = job = first
     for number, size in enumerate(sizes, first):
@@ -70,7 +73,7 @@ def layout(sizes: Iterable[Size], first: int = 1000) -> list[Client]:
 
 
 def rows_of(client: Client) -> Iterator[tuple[Table, Iterator[tuple[Any, ...]]]]:
-    """The rows of each table, with its first columns in their order; nothing before what it points at."""
+    """Yields the rows of each table, as values of its first columns in order. Referenced rows come first."""
     dice = random.Random(client.number)
     t, (users, templates, jobs, records) = client.number, client.size
     u, p, j = client.user, client.template, client.job
@@ -170,13 +173,13 @@ def _role(number: int) -> Role:
 
 
 def _columns(table: Table, rows: Iterator[tuple[Any, ...]]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """The columns that the rows have; the others have their defaults."""
+    """The names of the columns that the rows fill; the others keep their defaults."""
     first = next(rows, ())
     return [column.name for column in table.c][: len(first)], chain([first] if first else [], rows)
 
 
 def fill_sqlite(path: str, clients: Iterable[Client]) -> None:
-    """One transaction; the log is written back at its end."""
+    """Inserts everything in one transaction, and then checkpoints the WAL."""
     raw = sqlite3.connect(path)
     raw.execute("PRAGMA foreign_keys=OFF")
     raw.execute("PRAGMA cache_size=-200000")
@@ -191,7 +194,7 @@ def fill_sqlite(path: str, clients: Iterable[Client]) -> None:
 
 
 async def fill_postgres(url: str, clients: Iterable[Client]) -> None:
-    """By COPY; the statistics are gathered as the server would do on its own a minute later."""
+    """Inserts with COPY, and then gathers the statistics that autovacuum would gather a minute later."""
     raw = await asyncpg.connect(url)
     await raw.execute("SET session_replication_role = replica; SET synchronous_commit = off")
     for client in clients:

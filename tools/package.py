@@ -1,6 +1,6 @@
-"""Builds the wheel and the source archive of the last commit, with the docs as a site in both.
+"""Builds the wheel and the source archive of the last commit. Both include the docs as a site.
 
-``python -m tools.package [FOLDER]`` puts them there. The same commit gives the same bytes.
+``python -m tools.package [FOLDER]`` writes them to FOLDER. The same commit gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tools.bundle.lock import ROOT
 
 
 def build(repository: Path, output: Path) -> list[Path]:
-    """Return the two files, in the folder ``output``."""
+    """Builds both files in the folder ``output``, and returns them."""
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         made = source.taken(repository, Path(place) / "source")

@@ -1,4 +1,4 @@
-"""Writes and reads the one file that a bundle is: a tar archive whose bytes depend on names and contents alone."""
+"""Writes and reads a bundle's single file: a tar archive that depends only on the names and contents of its files."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ _PROGRAMS = {"install"}
 
 
 def sums(folder: Path) -> str:
-    """A line for each file of the folder, but for the sums themselves, as ``sha256sum`` reads it."""
+    """One line per file of the folder except the checksum file, in the format of ``sha256sum``."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return "".join(f"{_digest(folder / name)}  {name}\n" for name in names if name not in (SUMS, SIGNATURE))
 
 
 def pack(folder: Path, file: Path, at: int) -> None:
-    """The folder as an archive: names sorted, owner 0, fixed modes, every time ``at`` (seconds since 1970)."""
+    """Archives the folder with sorted names, owner 0, and fixed modes. ``at`` is every file's time, in seconds since
+    1970."""
     making = file.with_name(f"{file.name}.making")
     with tarfile.open(making, "w", format=tarfile.GNU_FORMAT) as archive:
         for path in [folder, *sorted(folder.rglob("*"))]:
@@ -35,7 +36,7 @@ def pack(folder: Path, file: Path, at: int) -> None:
 
 
 def unpack(file: Path, folder: Path) -> tuple[Path, int]:
-    """Unpacks an archive; gives the folder in it, and the time of its files."""
+    """Unpacks an archive. Returns the folder in it, and the time of its files."""
     with tarfile.open(file) as archive:
         at = int(archive.next().mtime)  # type: ignore[union-attr]
         archive.extractall(folder, filter="data")

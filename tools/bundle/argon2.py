@@ -1,7 +1,7 @@
 """Compiles Argon2 for x86-64-v3, the processors of the last ten years, from the locked source of the wheel.
 
-The server tries it at its start and takes the wheel where it does not run. It needs a C compiler and Python's headers.
-The same compiler makes the same bytes.
+The server tries this build when it starts, and falls back to the wheel if it doesn't run. Compiling needs a C compiler
+and Python's headers. The same compiler produces the same bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def compiler() -> str:
 
 
 def compile_into(folder: Path, archive: Path) -> None:
-    """Puts the package into the folder, made from its source archive. Raises CalledProcessError."""
+    """Builds the package from its source archive, and puts it into the folder. Raises CalledProcessError."""
     package = folder / _PACKAGE
     package.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as place, tarfile.open(archive) as packed:

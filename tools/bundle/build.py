@@ -1,8 +1,8 @@
-"""Builds the bundle of the last commit: one file with all that an installation without a network needs.
+"""Builds the bundle of the last commit: one file with everything that an installation without a network needs.
 
-``python -m tools.bundle.build [FOLDER]`` writes ``manifest-auth-VERSION-linux-x86_64.tar`` there. The same commit gives
-the same bytes, on every machine with the same C compiler. Files of others come from ``.work/bundle``, else from the
-index of pip, and are those of ``bundle.lock``.
+``python -m tools.bundle.build [FOLDER]`` writes ``manifest-auth-VERSION-linux-x86_64.tar`` to FOLDER. The same commit
+gives the same bytes on every machine with the same C compiler. Third-party files come from ``.work/bundle`` or, if
+missing, from pip's index, and must match ``bundle.lock``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tools.bundle import archive, argon2, licences, lock, parts, source
 
-#: From the repository into the bundle: where it lies, and its name there.
+#: Repository files that the bundle includes, with their names in the bundle.
 _TAKEN = {
     "tools/bundle/install": "install",
     "deploy": "deploy",
@@ -31,7 +31,7 @@ _TAKEN = {
 
 
 def build(repository: Path, output: Path, cache: Path = lock.CACHE, pythons: Sequence[str] = lock.PYTHONS) -> Path:
-    """The bundle's file, in the folder ``output``. Raises LockError and LicenceRefused."""
+    """Builds the bundle in the folder ``output``. Returns its file. Raises LockError and LicenceRefused."""
     with tempfile.TemporaryDirectory() as place:
         made = source.taken(repository, Path(place) / "source")
         folder = Path(place) / made.name
@@ -67,8 +67,7 @@ def _fill(folder: Path, made: source.Source, cache: Path, pythons: Sequence[str]
 
 
 def _requirements(made: source.Source, own: Path, wanted: list[lock.Locked]) -> str:
-    """The packages to install, each with the hashes of its files; all extras of the product except the one for
-    development."""
+    """The packages to install, each with the hashes of its files. Includes all extras of the product except ``dev``."""
     project = tomllib.loads((made.folder / "pyproject.toml").read_text("utf-8"))["project"]
     extras = ",".join(sorted(set(project["optional-dependencies"]) - {"dev"}))
     [digest] = [line.split()[0] for line in archive.sums(own.parent).splitlines() if line.endswith(f"  {own.name}")]

@@ -1,4 +1,4 @@
-"""Finds the license of each wheel, holds it to the list of those that can be passed on, and copies its text."""
+"""Finds the license of each wheel, checks it against the list of allowed licenses, and copies its text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 ALLOWED = {
     "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0",
 }  # fmt: skip
-#: Of packages whose metadata do not say it as an expression, read in the text that they bring.
+#: Licenses of packages without an SPDX expression in their metadata, taken from their license texts.
 READ = {
     "jinja2": "BSD-3-Clause",
     "pyasn1-modules": "BSD-2-Clause",
@@ -33,18 +33,18 @@ _SPDX = get_spdx_licensing()
 
 
 class LicenceRefused(Exception):
-    """A license that is not on the list, or none that can be read; the text names the package."""
+    """A license that is not on the list or can't be read. The text names the package."""
 
 
 def metadata_of(wheel: Path) -> Message:
-    """The metadata that stand in a wheel."""
+    """The metadata of a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         [name] = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
         return Parser().parsestr(archive.read(name).decode())
 
 
 def expression(metadata: Message) -> str:
-    """The license as an SPDX expression, all of whose parts are on the list. Raises LicenceRefused."""
+    """The license as an SPDX expression that contains only licenses on the list. Raises LicenceRefused."""
     name = canonicalize_name(str(metadata["Name"]))
     said = READ.get(name) or str(metadata["License-Expression"] or metadata["License"] or "none")
     parsed = _SPDX.parse(said) if not _SPDX.validate(said).errors else None
@@ -54,7 +54,7 @@ def expression(metadata: Message) -> str:
 
 
 def copy_texts(wheel: Path, folder: Path) -> None:
-    """Puts the texts of licenses that a wheel brings into a folder of its name. Raises LicenceRefused without one."""
+    """Copies a wheel's license texts into a folder with its name. Raises LicenceRefused if there are none."""
     texts = 0
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():

@@ -1,7 +1,7 @@
-"""Reads ``bundle.lock``, every file of others that a bundle or an image is made of, and fetches those of a bundle.
+"""Reads ``bundle.lock``, the third-party files in bundles and images, and downloads the files of a bundle.
 
-A line of the lock is a name, a version, a file name and its SHA-256; no host. ``lock.py`` writes it again from what
-``constraints.txt`` pins, and is the only program that asks an index which files there are.
+A line of the lock has a name, a version, a file name, and its SHA-256, but no host. ``lock.py`` rewrites it from the
+pins in ``constraints.txt``, and is the only program that queries an index for available files.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "bundle.lock"
-#: Where the files are kept between builds.
+#: The cache of downloaded files between builds.
 CACHE = ROOT / ".work" / "bundle"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-#: A bundle is for the first one, an image for each.
+#: Bundles support only the first one, and there is an image for each.
 MACHINES = ("x86_64", "aarch64")
-#: What a wheel can ask of glibc, up to 2.28.
+#: The platform tags of supported wheels, up to glibc 2.28.
 PLATFORMS = [*(f"manylinux_2_{minor}" for minor in range(28, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
-#: Installs a bundle; it is not installed itself.
+#: Installs a bundle, and isn't installed itself.
 INSTALLER = "pip"
-#: The library whose source is compiled for newer processors too.
+#: The library that is also compiled from source, for newer processors.
 COMPILED = "argon2-cffi-bindings"
 _HEAD = "# Files of others in a bundle or an image: name, version, file, SHA-256. Written by tools/bundle/lock.py.\n"
 
@@ -50,7 +50,7 @@ class Locked(NamedTuple):
 
 
 class LockError(Exception):
-    """A file is missing, or is not the one of the lock; the text names it."""
+    """A file is missing or doesn't match the lock. The text names it."""
 
 
 def read(lock: Path = LOCK) -> list[Locked]:
@@ -60,7 +60,7 @@ def read(lock: Path = LOCK) -> list[Locked]:
 
 
 def for_python(files: Iterable[Locked], python: str, machine: str = MACHINES[0]) -> list[Locked]:
-    """The wheels that a Python (``3.11``) installs. Raises LockError for a name without one."""
+    """The wheels to install for a Python version (``3.11``). Raises LockError for a package without one."""
     wheels = [each for each in files if each.is_wheel]
     found = [each for each in wheels if _fits(each.file, python, machine)]
     if missing := sorted({each.name for each in wheels} - {each.name for each in found}):
@@ -80,7 +80,7 @@ def _fits(file: str, python: str, machine: str = MACHINES[0]) -> bool:
 
 
 def fetched(files: Iterable[Locked], cache: Path) -> dict[str, Path]:
-    """The files by their names, from the cache, else from the index of pip. Raises LockError."""
+    """The files by name, from the cache or, if missing, from pip's index. Raises LockError."""
     cache.mkdir(parents=True, exist_ok=True)
     wanted = list(files)
     missing = [each for each in wanted if not (cache / each.file).exists()]
@@ -125,7 +125,8 @@ def _pip(*arguments: str) -> None:
 
 
 def write(cache: Path, lock: Path = LOCK) -> None:
-    """Writes the lock from what ``pyproject.toml`` needs, with all extras but ``dev``, and what is pinned."""
+    """Writes the lock for the requirements in ``pyproject.toml``, with all extras except ``dev``, at their pinned
+    versions."""
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

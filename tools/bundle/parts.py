@@ -1,6 +1,7 @@
-"""Writes the list of parts (SBOM) of a bundle: CycloneDX 1.6, a component for each file in ``wheels/``.
+"""Writes the software bill of materials (SBOM) of a bundle in CycloneDX 1.6.
 
-The same files give the same list. It is checked against the schema of CycloneDX before it is written.
+Each file in ``wheels/`` is a component. The same files give the same list. It is validated against the CycloneDX schema
+before it is written.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from tools.bundle.licences import expression, metadata_of
 
 
 def document(name: str, version: str, commit: str, at: int, wheels: Iterable[Path]) -> str:
-    """The list as JSON; ``at``: its time, seconds since 1970. Raises LicenceRefused, and ValueError if it is not
-    valid."""
+    """The list as JSON. ``at`` is its time, in seconds since 1970. Raises LicenceRefused, and ValueError if it is
+    invalid."""
     whole = Component(
         name=name, version=version, type=ComponentType.APPLICATION, bom_ref="bundle",
         licenses=[LicenseFactory().make_from_string("Apache-2.0")],

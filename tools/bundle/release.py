@@ -1,7 +1,7 @@
-"""Makes a release of the last commit: everything that must be true is looked at first, then the commit is tagged.
+"""Releases the last commit: first checks every requirement, and then tags the commit.
 
-``./dev release X.Y.Z`` rejects, with a line for each, what ``docs/releasing.md`` lists. The advisories are the only
-step that asks the network.
+``./dev release X.Y.Z`` prints a line for each unmet requirement of ``docs/releasing.md``. Only the check of advisories
+needs the network.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 from tools.bundle import archive, build, lock, sign
 
 ROOT = lock.ROOT
-#: What ``docs/advisories.md`` answers: the first cell of a row.
+#: An advisory that ``docs/advisories.md`` addresses: the first cell of a row.
 _ANSWERED = re.compile(r"^\| ([A-Z][A-Z0-9]*-[\w-]+) \|", re.MULTILINE)
 
 
 def files_stand(root: Path, version: str) -> list[str]:
-    """The faults of the tree, its version, its changelog, and its docs."""
+    """Problems with the tree, its version, its changelog, and its docs."""
     return [
         *_git_refuses(root, version),
         *_version_refuses(root, version),
@@ -52,7 +52,7 @@ def _version_refuses(root: Path, version: str) -> list[str]:
 
 
 def changelog_refuses(text: str, version: str) -> list[str]:
-    """Its section needs a date, and says how to upgrade and how to get back."""
+    """Checks that the version's section has a date and says how to upgrade and how to go back."""
     found = re.search(
         rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
     )
@@ -74,10 +74,10 @@ def _schema_refuses(root: Path) -> list[str]:
 
 
 def _last_release_refuses(root: Path) -> list[str]:
-    """The tests of an upgrade from it read ``tests/releases/releases.txt``."""
+    """Checks that ``tests/releases/releases.txt``, which the upgrade tests read, lists the last release."""
     tags = _git(root, "tag", "--list", "v*", "--sort=-version:refname").split()
     if not tags:
-        return []  # the first one
+        return []  # this is the first release
     path = root / "tests/releases/releases.txt"
     listed = path.read_text("utf-8") if path.exists() else ""
     return (
@@ -88,18 +88,18 @@ def _last_release_refuses(root: Path) -> list[str]:
 
 
 def _store_refuses(root: Path, version: str) -> list[str]:
-    """The tests of later upgrades start from it."""
+    """Checks for the recorded store of this version, from which later upgrade tests start."""
     path = f"tests/store/store_{version}.json"
     return [] if (root / path).exists() else [f"{path} is missing: python -m tests.store.record writes it"]
 
 
 def _keys_refuse(root: Path) -> list[str]:
-    """The release checks the one after it with these keys."""
+    """Checks for the keys with which this release verifies the next one."""
     return [] if sign.listed((root / "release.keys").read_text("utf-8")) else ["release.keys lists no key"]
 
 
 def bundles_differ(root: Path, cache: Path, output: Path) -> list[str]:
-    """Builds the bundle into ``output``, and once more elsewhere: they must be one."""
+    """Builds the bundle into ``output`` and again elsewhere, and checks that both are identical."""
     first = build.build(root, output, cache)
     with tempfile.TemporaryDirectory() as place:
         again = build.build(root, Path(place), cache)
@@ -107,8 +107,8 @@ def bundles_differ(root: Path, cache: Path, output: Path) -> list[str]:
 
 
 def advisories_unanswered(bundle: Path, answers: str, audit: Callable[[Path], str]) -> list[str]:
-    """Those known of its libraries that ``docs/advisories.md`` does not answer; ``audit``: gives the JSON of
-    ``pip-audit`` for a file of requirements."""
+    """Known advisories for the bundle's libraries that ``docs/advisories.md`` doesn't address. ``audit`` returns the
+    JSON output of ``pip-audit`` for a requirements file."""
     with tempfile.TemporaryDirectory() as place:
         folder, _ = archive.unpack(bundle, Path(place))
         lines = (folder / "requirements.txt").read_text("utf-8").splitlines()
@@ -130,7 +130,7 @@ def _pip_audit(asked: Path) -> str:
     done = subprocess.run(
         [*command, "--format=json", "--progress-spinner=off"], capture_output=True, text=True, check=False
     )
-    if done.returncode > 1 or not done.stdout:  # 1: something was found
+    if done.returncode > 1 or not done.stdout:  # 1 means that advisories were found
         raise OSError(f"pip-audit: {done.stderr.strip()}")
     return done.stdout
 

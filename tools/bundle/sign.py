@@ -1,6 +1,6 @@
-"""Signs a bundle: puts the Ed25519 signature of its ``SHA256SUMS`` into it, beside them. Needs no network.
+"""Signs a bundle: adds the Ed25519 signature of ``SHA256SUMS`` next to that file. Needs no network.
 
-The key is a PEM file, as ``openssl genpkey -algorithm ed25519`` makes it, whose public half stands in the bundle's
+The key is a PEM file, as created by ``openssl genpkey -algorithm ed25519``. Its public half must be in the bundle's
 ``release.keys``.
 """
 
@@ -21,22 +21,22 @@ from tools.bundle import archive
 
 
 class KeyRefused(Exception):
-    """A key that does not sign this bundle; the text says why."""
+    """A key that can't sign this bundle. The text says why."""
 
 
 def listed(text: str) -> dict[str, str]:
-    """The keys of ``release.keys``: by the key, its name."""
+    """The keys in ``release.keys``, with their names."""
     lines = (line.split() for line in text.splitlines() if line.strip() and not line.startswith("#"))
     return {key: name for name, key in lines}
 
 
 def public(key: Ed25519PrivateKey) -> str:
-    """The public half, as ``release.keys`` has it."""
+    """The public half, in the format of ``release.keys``."""
     return base64.b64encode(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 
 
 def load(pem: bytes) -> Ed25519PrivateKey:
-    """The key of a PEM file; asks for its passphrase where it has one. Raises KeyRefused."""
+    """Reads the key from a PEM file, and prompts for its passphrase if it has one. Raises KeyRefused."""
     try:
         key = load_pem_private_key(pem, None)
     except TypeError:
@@ -47,7 +47,7 @@ def load(pem: bytes) -> Ed25519PrivateKey:
 
 
 def sign(bundle: Path, key: Ed25519PrivateKey) -> str:
-    """Signs the file in place; the name of the key. Raises KeyRefused."""
+    """Signs the file in place. Returns the name of the key. Raises KeyRefused."""
     with tempfile.TemporaryDirectory() as place:
         folder, at = archive.unpack(bundle, Path(place))
         name = listed((folder / "release.keys").read_text("utf-8")).get(public(key))

@@ -1,7 +1,7 @@
-"""Takes the files of a commit out of Git, and builds the program's own wheel and the docs as HTML from them.
+"""Exports the files of a commit from Git, and builds the program's wheel and the HTML docs from them.
 
-A bundle is made of a commit, never of what else lies in the folder. Where files differ from the last commit, what Git
-knows of them is taken, and the commit is marked with ``-dirty``.
+A bundle contains only files that Git tracks. If they differ from the last commit, their current content is used, and
+the commit is marked with ``-dirty``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _UNBUILT = '__commit__ = "unbuilt"\n'
 
 @dataclass(frozen=True)
 class Source:
-    """The files of a commit in ``folder``. ``at``: when it was made, seconds since 1970; ``schema``: its newest."""
+    """The files of a commit in ``folder``. ``at`` is the commit's time, in seconds since 1970, and ``schema`` is its
+    newest schema."""
 
     folder: Path
     commit: str
@@ -34,19 +35,19 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Of the bundle and of the folder in it."""
+        """The name of the bundle and of the folder in it."""
         return f"manifest-auth-{self.version}-linux-x86_64"
 
     def environment(self) -> dict[str, str]:
-        """Variables under which the same files give the same bytes."""
+        """Environment variables that make builds reproducible."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MANIFEST_"))}
         fixed = {"SOURCE_DATE_EPOCH": str(self.at), "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
-        fixed["PYTHONPATH"] = str(self.folder / "src")  # the docs are those of the commit
+        fixed["PYTHONPATH"] = str(self.folder / "src")  # build the docs from the commit's code
         return {**kept, **fixed, "NO_MKDOCS_2_WARNING": "1"}
 
 
 def taken(repository: Path, folder: Path) -> Source:
-    """The files of the repository's last commit, put into a new folder."""
+    """Exports the files of the repository's last commit to a new folder."""
     commit, at = _git(repository, "log", "-1", "--format=%H %ct").decode().split()
     changed = _git(repository, "stash", "create").decode().strip()
     with tarfile.open(fileobj=BytesIO(_git(repository, "archive", "--format=tar", changed or commit))) as archive:
@@ -65,19 +66,19 @@ def _git(repository: Path, *arguments: str) -> bytes:
 
 
 def built(source: Source, wheels: Path, site: Path) -> Path:
-    """Builds the docs into ``site`` and the wheel, which has them too, into ``wheels``. The wheel."""
+    """Builds the docs into ``site`` and the wheel, which includes them, into ``wheels``. Returns the wheel."""
     pinned = (source.folder / "constraints.txt").read_text("utf-8")
     assert f"hatchling=={metadata.version('hatchling')}\n" in pinned, "another hatchling than constraints.txt pins"
     _python(source, "mkdocs", "build", "--strict", "--quiet")
     shutil.copytree(source.folder / _SITE, site)
-    (site / "site.json").unlink()  # for the server
+    (site / "site.json").unlink()  # only the server needs it
     _python(source, "hatchling", "build", "-t", "wheel", "-d", str(wheels))
     [wheel] = wheels.glob("manifest_auth-*.whl")
     return wheel
 
 
 def archived(source: Source, folder: Path) -> Path:
-    """Builds the source archive into ``folder``, with the docs that :func:`built` has put into the program."""
+    """Builds the source archive into ``folder``. It includes the docs that :func:`built` added to the program."""
     _python(source, "hatchling", "build", "-t", "sdist", "-d", str(folder))
     return folder / f"manifest_auth-{source.version}.tar.gz"
 

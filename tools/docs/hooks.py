@@ -1,7 +1,7 @@
-"""Hooks of the site's generator, for what it doesn't do itself.
+"""MkDocs hooks for the parts of the site that MkDocs can't generate itself.
 
-Pages outside ``docs``, links between them, entries of the HTTP reference, diagrams without a script, and the list of
-files that the server serves.
+They add pages from outside ``docs``, links between them, entries of the HTTP reference, diagrams without scripts, and
+the list of files that the server serves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mkdocs.structure.pages import Page
 from manifest_auth.cli import reference
 
 ROOT = Path(__file__).parents[2]
-#: Pages from outside ``docs``: if they lie, and their name in the site.
+#: Pages from outside ``docs``, with their names on the site.
 OUTSIDE = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -30,7 +30,7 @@ OUTSIDE = {
     "bench/README.md": "benchmarks.md",
 }
 DECISIONS = "decisions.md"
-#: Parts of the theme that this site has no use for: other languages of the search, and what finds pages for robots.
+#: Unused parts of the theme: search in other languages, and files for crawlers.
 _LEFT_OUT = ("sitemap.xml", "sitemap.xml.gz", "404.html", "search/search_index.json.gz")
 _BEHIND = ("decisions/", "changelog", "tests", "benchmarks", "contributing", "glossary")
 _LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
@@ -43,7 +43,7 @@ _MOVE = re.compile(r"^(\[\*\]|\w+)\s*-->\s*(\[\*\]|\w+)\s*(?::\s*(.*))?$")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages from outside, the list of decisions, the worker for files, and what the theme lacks."""
+    """Adds the pages from outside ``docs``, the list of decisions, the search worker, and additions to the theme."""
     for source, name in OUTSIDE.items():
         files.append(File.generated(config, name, content=(ROOT / source).read_text("utf-8")))
     files.append(File.generated(config, DECISIONS, content=_decisions()))
@@ -54,12 +54,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Entries of routes, diagrams as tables, and links as they are in the site. The search ranks guides before what is
-    behind them."""
+    """Fills in route entries, turns diagrams into tables, and adjusts links for the site. Ranks guides above background
+    pages in search results."""
     if page.file.src_uri == "reference/http.md":
         markdown = reference.fill(markdown)
     if page.file.src_uri == "architecture.md":
-        page.meta["hide"] = ["toc"]  # its picture is wide
+        page.meta["hide"] = ["toc"]  # makes room for its wide picture
     page.meta["search"] = {"boost": 0.3 if page.file.src_uri.startswith(_BEHIND) else 1}
     place = _place(page.file.src_uri)
     drawn = _MERMAID.sub(lambda found: _diagram(found[1]), markdown)
@@ -69,12 +69,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Names the dialog of the search, makes one landmark of nested navigation, and a cell of an empty heading."""
+    """Labels the search dialog, merges the landmarks of nested navigation, and replaces empty headings with cells."""
     output = output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"').replace("<th></th>", "<td></td>")
     return _NESTED.sub(r'\1 role="none"', output)
 
 
-@event_priority(-200)  # when all other plugins are done
+@event_priority(-200)  # runs after all other plugins
 def on_post_build(config: MkDocsConfig) -> None:
     """Writes ``site.json``: the files that the server can serve, and the content security policy of the pages."""
     site = Path(config.site_dir)
@@ -89,7 +89,7 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def _decisions() -> str:
-    """A list of all decisions, by their first lines."""
+    """The list of all decisions, by their first lines."""
     lines = ["# Decisions", "", "What was decided, why, and at which price. Half a page each.", ""]
     for path in sorted((ROOT / "docs" / "decisions").glob("*.md")):
         title = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
@@ -98,7 +98,7 @@ def _decisions() -> str:
 
 
 def _place(name: str) -> str:
-    """The place of a page of the site in the repository."""
+    """The path in the repository of a page of the site."""
     return next((source for source, page in OUTSIDE.items() if page == name), f"docs/{name}")
 
 
@@ -114,14 +114,14 @@ def _link(found: re.Match[str], place: str, name: str) -> str:
         page = OUTSIDE[meant]
     elif meant.startswith("docs/"):
         page = meant.removeprefix("docs/")
-    else:  # a file of the repository that is no page
+    else:  # a file in the repository that isn't a page
         return f"{text[1:-1]} (`{meant}`)"
     to = posixpath.relpath(page, posixpath.dirname(name) or ".")
     return f"{text}({to}{f'#{anchor}' if anchor else ''})"
 
 
 def _diagram(source: str) -> str:
-    """A sequence or a state machine as a table: it needs no script, and the search finds what it says."""
+    """Turns a sequence or state diagram into a table, which needs no script and is searchable."""
     lines = [line.strip() for line in source.splitlines()]
     names = dict(re.findall(r"^participant (\w+) as (.+)$", "\n".join(lines), re.MULTILINE))
     if lines[0] == "sequenceDiagram":
@@ -148,7 +148,7 @@ def _cell(text: str) -> str:
 
 
 def _policy(pages: list[str]) -> str:
-    """The own files of the site, and inline scripts by their hashes."""
+    """A content security policy that allows the site's files, and inline scripts by their hashes."""
     inline = {text for page in pages for text in re.findall(r"<script>(.*?)</script>", page, re.DOTALL)}
     hashes = sorted(base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline)
     scripts = " ".join(f"'sha256-{value}'" for value in hashes)

@@ -1,4 +1,4 @@
-"""Writes ``docs/limits.md`` from the bounds that the code declares: ``python tools/docs/limits.py [--check]``."""
+"""Writes ``docs/limits.md`` from the limits in the code: ``python tools/docs/limits.py [--check]``."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def requests() -> str:
 
 
 def rates() -> str:
-    """Rate limits: each policy, with what it counts and for whom."""
+    """Rate limits: each policy, with what it counts and the key that it counts by."""
 
     def row(what: str, of: str, policy: Policy) -> tuple[object, ...]:
         ends = [policy.pause_ms(policy.free + step) for step in range(20)]
@@ -143,7 +143,7 @@ def rates() -> str:
 
 
 def counts() -> str:
-    """Maximum number of each thing."""
+    """The maximum number of each kind of object."""
     return table("Thing, Of each, At most", [
         ("Providers", "client", providers.MOST),
         ("Email domains, verified or claimed", "client", domains.MOST),
@@ -167,7 +167,7 @@ def counts() -> str:
 
 
 def lifetimes() -> str:
-    """Lifetime of each thing, unless a setting changes it."""
+    """The lifetime of each kind of object, unless a setting changes it."""
     return table("Thing, Valid for", [
         ("Invitation", span(one_time_links.LIFE_S[one_time_links.Purpose.INVITATION])),
         ("Link to set a new password", span(one_time_links.LIFE_S[one_time_links.Purpose.RESET])),
@@ -195,7 +195,7 @@ def lifetimes() -> str:
 
 
 def texts() -> str:
-    """Lengths of the texts that people enter."""
+    """The maximum lengths of texts that people enter."""
     found = {name: each for name, each in vars(fields).items() if isinstance(each, fields.Field)}
     rows = [(name.replace("_", " ").capitalize(), each.least, each.most) for name, each in found.items()]
     return table("Text, At least, At most", rows)

@@ -1,7 +1,7 @@
 """``python tools/docs/picture.py [--check]``: draws ``docs/architecture.svg`` from the code.
 
-Packages and their order are those that import-linter checks (``pyproject.toml``), the line of each is the first
-sentence of its docstring, and the arrows count the imports between layers. ``--check`` writes nothing.
+Packages and their order come from the import-linter contract in ``pyproject.toml``. Each package's description is the
+first sentence of its docstring, and the arrows count the imports between layers. ``--check`` writes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "manifest_auth"
 PICTURE = ROOT / "docs" / "architecture.svg"
-#: The first package of each layer, and what the layer is.
+#: The first package of each layer, with the layer's title, description, and color.
 LAYERS = {
     "cli": ("Interfaces", "what people and programs talk to", "#e8eefc"),
     "maintenance": ("Domain", "the product and its rules", "#e9f6ec"),
@@ -27,7 +27,7 @@ _NAME, _LINE, _USES = 40, 170, 800
 
 
 def packages() -> list[str]:
-    """All packages and modules at the top, in the order in which imports go down."""
+    """All top-level packages and modules, in the order of the layers."""
     found = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     [layers] = [one["layers"] for one in found if one["name"] == "Layers"]
     names = [name.strip(" ()") for line in layers for name in line.split("|")]
@@ -35,7 +35,7 @@ def packages() -> list[str]:
 
 
 def layer_of() -> dict[str, str]:
-    """The layer of each package, by the layer's first package."""
+    """The layer of each package, named by the layer's first package."""
     found, current = {}, ""
     for name in packages():
         current = name if name in LAYERS else current
@@ -44,7 +44,7 @@ def layer_of() -> dict[str, str]:
 
 
 def imports() -> Counter[tuple[str, str]]:
-    """The number of modules of the one package that import the other."""
+    """The number of modules in one package that import another, for each pair of packages."""
     found: Counter[tuple[str, str]] = Counter()
     for path in SOURCE.rglob("*.py"):
         own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
@@ -67,7 +67,7 @@ def line_of(name: str) -> str:
 
 
 def draw() -> str:
-    """The picture's text."""
+    """The SVG of the picture."""
     layers, found = layer_of(), imports()
     parts: list[str] = []
     y, bottoms = 16, {}

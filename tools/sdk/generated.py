@@ -1,6 +1,6 @@
-"""Writes the modules of the Python library that repeat lists of the server: its refusals, and what roles can do.
+"""Writes the modules of the Python library that mirror the server's lists of errors and of role permissions.
 
-``--check`` writes nothing and fails where one of them is not today's.
+``--check`` writes nothing, and fails if a module is out of date.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
 
 
 def modules() -> dict[Path, str]:
-    """Each module with its text."""
+    """The text of each module, by its path."""
     return {PACKAGE / "errors.py": _errors(), PACKAGE / "testing" / "_roles.py": _roles()}
 
 

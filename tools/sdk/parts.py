@@ -1,7 +1,8 @@
-"""Lists the parts of a client library as a CycloneDX document: ``parts.py FILE…`` writes ``FILE.cdx.json`` beside each.
+"""Lists the parts of a client library as a CycloneDX document.
 
-A wheel is read by its metadata; its dependencies, and theirs, have the versions that ``constraints.txt`` pins, those
-that the library is tested with. A package for npm has no dependencies.
+``parts.py FILE…`` writes ``FILE.cdx.json`` next to each file. For a wheel, its metadata lists the dependencies. They
+and their dependencies get the versions pinned in ``constraints.txt``, with which the library is tested. The npm package
+has no dependencies.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-#: With the oldest Python that the library runs on, which needs the most.
+#: The environment of the oldest Python that the library supports, which needs the most packages.
 _OLDEST = {"extra": "", "python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux"}
 PINS = Path(__file__).parents[2] / "constraints.txt"
 
 
 def document(file: Path) -> dict[str, Any]:
-    """The list of parts of a wheel, a source archive (``.tar.gz``) or a package for npm (``.tgz``)."""
+    """The list of parts of a wheel, a source archive (``.tar.gz``), or an npm package (``.tgz``)."""
     if file.suffix == ".tgz":
         with tarfile.open(file) as archive:
             package = json.load(archive.extractfile("package/package.json"))  # type: ignore[arg-type]
@@ -61,7 +62,7 @@ def _metadata(file: Path) -> str:
 
 
 def _closure(needs: list[str]) -> dict[str, str]:
-    """The packages that are needed without extras, and their dependencies, each with its pin."""
+    """The packages needed without extras, and their dependencies, each with its pinned version."""
     pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", PINS.read_text("utf-8"), re.MULTILINE))
     pins = {canonicalize_name(name): version for name, version in pins.items()}
     found: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """Builds the Python library: ``python_library.py FOLDER`` puts a wheel and a source archive there.
 
-The same tree gives the same bytes on every machine.
+The same source tree gives the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "sdk" / "python"
-_LONG_AGO = "1577836800"  # the time of every file in them, seconds since 1970
+_LONG_AGO = "1577836800"  # the time of every file in the archives, seconds since 1970
 
 
 def build(folder: Path) -> None:

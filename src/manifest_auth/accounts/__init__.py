@@ -1,7 +1,7 @@
 """Management of accounts: users, invitations, one-time links, ranks; and system admins.
 
-Every function takes the acting party, checks ranks, writes and records, in the caller's unit of work. GraphQL, REST and
-the command line call the same functions. Owns ``invitations``. Never signs a user in, never chooses a password.
+Every function takes the acting party, checks ranks, writes, and records, all in the caller's unit of work. GraphQL,
+REST, and the command line call the same functions. Owns ``invitations``. Never signs in a user or chooses a password.
 """
 
 from manifest_auth.accounts.accounts import (

@@ -1,4 +1,4 @@
-"""Operations on users by administrators (create, change, set roles, deactivate, restore), and on their own."""
+"""Operations on users: by administrators (create, change, set roles, deactivate, restore), and by users themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from manifest_auth.text.models import ErrorCollector, Wire
 
 
 class Draft(NamedTuple):
-    """The data of a new user. ``roles``: a bit mask; ``given``: other members of :data:`users.FIELDS`."""
+    """The data of a new user. ``roles`` is a bit mask, and ``given`` contains other members of :data:`users.FIELDS`."""
 
     email: str
     roles: int
@@ -34,12 +34,12 @@ class Draft(NamedTuple):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Words that a password must not consist of."""
+        """Words that must not make up the password."""
         return (self.email, self.given.get("first_name", ""), self.given.get("last_name", ""))
 
 
 class UserWithAccessLink(NamedTuple):
-    """The user. ``new_link``: a link for a new Admin who has no other way to sign in."""
+    """The user. ``new_link`` is a link for a new Admin who has no other way to sign in."""
 
     user: User
     new_link: NewLink | None
@@ -67,8 +67,8 @@ def check(draft: Draft) -> None:
 
 
 def add(unit: TenantUnit, who: AccountRequest, draft: Draft, password_hash: str | None = None) -> User:
-    """Creates a user. ``password_hash``: None for a user without a password. Raises Forbidden, ValidationError,
-    Conflict when the address is taken or no seat is left."""
+    """Creates a user. Pass None as ``password_hash`` for a user without a password. Raises Forbidden, ValidationError,
+    or Conflict if the address is taken or no seat is left."""
     step_up.check_gain(who, draft.roles)
     check(draft)
     rank.check_grants(unit, who, 0, draft.roles)
@@ -87,21 +87,22 @@ def add(unit: TenantUnit, who: AccountRequest, draft: Draft, password_hash: str 
 
 
 def invite_new(unit: TenantUnit, who: AccountRequest, draft: Draft) -> NewLink:
-    """Creates a user, and a link for the first sign-in. Raises as :func:`add` and :func:`.one_time_links.invite`."""
+    """Creates a user and a link for the first sign-in. Raises the errors of :func:`add` and
+    :func:`.one_time_links.invite`."""
     return one_time_links.invite(unit, who, add(unit, who, draft).id)
 
 
 def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[str, str]) -> User:
-    """Changes the ``given`` members of :data:`users.FIELDS`. A new address takes effect when its mailbox confirms it.
-    If no mail is set up, it takes effect immediately but isn't verified, and links that were sent to the old address
-    close. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired for an address, RateLimited, Conflict
-    when it is taken."""
+    """Changes the ``given`` members of :data:`users.FIELDS`. A new address takes effect when it is confirmed from its
+    mailbox. If mail isn't set up, it takes effect immediately but isn't verified, and links that were sent to the old
+    address close. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired or RateLimited for an address,
+    and Conflict if it is taken."""
     user = rank.get_managed(unit, who, user_id)
     other = given.get("email", user.email)
     users.check({name: text for name, text in given.items() if text != getattr(user, name)})
     started: email_changes.Started | None = None
     if other != user.email:
-        step_up.check(who, Act.EMAIL)  # who reads the new mailbox can reset the password
+        step_up.check(who, Act.EMAIL)  # anyone who reads the new mailbox can reset the password
         if rank.manager(unit, who).user_id == user.id:
             raise Forbidden(_("Change your own email address with your current password"))
         if who.services.mail_queue.is_set_up:
@@ -120,8 +121,8 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
 
 
 def set_roles(unit: TenantUnit, who: AccountRequest, user_id: int, roles: int) -> UserWithAccessLink:
-    """Sets a user's roles, effective with the user's next request. A user who gains the role Admin has to sign in
-    again. Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is
+    """Sets a user's roles, which take effect with the user's next request. A user who becomes an Admin must sign in
+    again. Raises NotFound, Forbidden, ValidationError, or Conflict for the client's last active Admin or if no seat is
     left for these roles."""
     check_roles(roles)
     user = rank.get_managed(unit, who, user_id, admins=True, own="You can't change your own roles")
@@ -151,7 +152,7 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     user = rank.get_managed(unit, who, user_id, admins=True, own="You can't deactivate yourself")
     if not users.deactivate(unit, user, who.now):
         raise Conflict(_("The user is already deactivated"))
-    # One-time codes stay, so that exchanging one reports the disabled account. Restoring the user voids them.
+    # One-time codes stay, so that exchanging one reports that the account is disabled. Restoring the user voids them.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, pending=False)
     one_time_links.close(unit, user.id, who.now)
     email_changes.close_pending(unit, user.id, who.now)
@@ -162,8 +163,8 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
 
 
 def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAccessLink:
-    """Restores a deactivated user. A restored Admin has to sign in again. Raises NotFound, Forbidden, Conflict, also
-    when no seat is left."""
+    """Restores a deactivated user. A restored Admin must sign in again. Raises NotFound, Forbidden, or Conflict, which
+    also means that no seat is left."""
     user = rank.get_managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict(_("The user isn't deactivated"))
@@ -188,7 +189,7 @@ def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
 
 
 def end_session(unit: TenantUnit, who: Request, user_id: int, session_id: str) -> None:
-    """Ends one session of the user. Raises NotFound, also for a session of another user, SessionOver, Forbidden."""
+    """Ends one session of the user. Raises NotFound (also for another user's session), SessionOver, or Forbidden."""
     user = rank.get_managed(unit, who, user_id)
     _check_own_sessions(who, user)
     sessions.end_one(unit, user.id, session_id, "ended_by_admin", who.now)
@@ -196,7 +197,8 @@ def end_session(unit: TenantUnit, who: Request, user_id: int, session_id: str) -
 
 
 def _check_own_sessions(who: Request, user: User) -> None:
-    """Managers who end their own sessions must re-authenticate like everyone else. Raises ReauthenticationRequired."""
+    """Requires managers to re-authenticate before they end their own sessions, like everyone else. Raises
+    ReauthenticationRequired."""
     step_up.check(who, Act.SESSIONS, needed=f"user:{user.id}" == who.caller.actor)
 
 
@@ -211,9 +213,9 @@ class FactorResetData(Wire, frozen=True):
 
 
 def reset_factors(unit: TenantUnit, who: AccountRequest, user_id: int, reason: str) -> FactorResetData:
-    """Removes authenticator app, passkeys, recovery codes and trusted browsers, ends all sessions and the sign-ins that
-    wait for a factor, and closes open reset links and changes of the email address. ``reason``: for the audit trail.
-    Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired."""
+    """Removes the authenticator app, passkeys, recovery codes, and trusted browsers. Ends all sessions and pending
+    sign-ins, and closes open reset links and email changes. ``reason`` is for the audit trail. Raises NotFound,
+    Forbidden, ValidationError, or ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_FACTORS)
     fields.REASON.check(reason, "reason")
     user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.now
@@ -228,8 +230,8 @@ def reset_factors(unit: TenantUnit, who: AccountRequest, user_id: int, reason: s
 def change_own(
     unit: TenantUnit, who: Request, given: Mapping[str, str], language: Language | UnsetType | None = UNSET
 ) -> User:
-    """Changes the ``given`` members of :data:`users.OWN`, and the ``language`` (None: no choice). Returns the caller's
-    account afterward. Raises ValidationError, Forbidden for a device."""
+    """Changes the ``given`` members of :data:`users.OWN`, and the ``language`` (None for no choice). Returns the
+    caller's account after the change. Raises ValidationError, or Forbidden for a device."""
     step_up.not_for_devices(who)
     user = users.get(unit, who.user.user_id, lock=True)
     after = users.change(unit, user, who.now, **{name: given[name] for name in users.OWN if name in given})

@@ -1,6 +1,6 @@
-"""Apps of a client: programs that sign users in through this server.
+"""Apps of a client: programs that sign in users through this server.
 
-Owns ``device_apps`` (where all apps are), ``app_secrets`` and ``app_grants``. Never opens a session.
+Owns ``device_apps`` (which contains all apps), ``app_secrets``, and ``app_grants``. Never opens a session.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from manifest_auth.text.models import ErrorCollector
 
 Kind = Literal["web", "browser", "native", "device"]
 Algorithm = Literal["RS256", "ES256"]
-#: Apps of one client, addresses of each list, and live secrets of an app.
+#: The maximum numbers of apps per client, addresses per list, and live secrets per app.
 MOST, MOST_ADDRESSES, MOST_SECRETS = 100, 20, 2
 OIDC_SCOPES: Final = ("openid", "profile", "email", "roles", "offline_access")
-#: The scopes that apps can have, in the order in which they are stored: the product's permissions come last.
+#: The scopes that apps can have, in stored order. The product's permissions come last.
 SCOPES: Final = (*OIDC_SCOPES, *(permission.value for permission in Permission))
 ACCESS_S, REFRESH_DAYS = (60, 3600), (1, 365)
 TOUCH_EVERY_MS: Final = 60_000
 # Every client has the built-in app `manifest.IDENTIFIER` for its devices. It has no row and can't be removed.
 OWN, MADE, _NAME_OF_OWN = "manifest.", "app_", "Manifest"
-#: Scopes with which an app can grant access or change what protects Admins.
+#: Scopes with which an app can grant access, or change the settings that protect Admins.
 _MANAGING = frozenset({Permission.USERS_MANAGE.value, Permission.SETTINGS_MANAGE.value})
 _LOOPBACK = re.compile(r"(http://(?:127\.[0-9.]+|localhost|\[::1\]))(?::[0-9]{1,5})?(?=[/?]|\Z)")
 
 
 class App(NamedTuple):
-    """Lists are texts, separated by spaces. ``roles``: bit mask, 0: everyone; ``access_s``: seconds; ``jwks``: JSON;
-    times in milliseconds, ``created_at`` None for the app that every client has. Of its client: ``tenant_id``,
-    ``client`` (the identifier), ``settings``. ``secret_1``, ``secret_2``: hashes of its live secrets, only from
-    :func:`find_app`."""
+    """An app. Lists are space-separated texts, ``roles`` is a bit mask (0 for everyone), ``access_s`` is in seconds,
+    and ``jwks`` is JSON. Times are in milliseconds; ``created_at`` is None for the built-in app. ``tenant_id``,
+    ``client`` (the identifier), and ``settings`` belong to its client. Only :func:`find_app` fills in ``secret_1`` and
+    ``secret_2``, the hashes of its live secrets."""
 
     id: str
     name: str
@@ -90,13 +90,13 @@ class App(NamedTuple):
         return {"app": self.id, "name": self.name}
 
     def has_secret(self, secret: str) -> bool:
-        """Whether it is a live secret of the app, which :func:`find_app` returned."""
+        """Whether the text is a live secret of this app, which must come from :func:`find_app`."""
         hashed = machine_secrets.hash_of(secret)
         return any(hmac.compare_digest(hashed, one or "") for one in (self.secret_1, self.secret_2))
 
     def is_redirect(self, address: str) -> bool:
-        """Whether users can be sent back to this address: a listed one, exactly; for a native app, any port on a
-        loopback address (RFC 8252, section 7.3)."""
+        """Whether users can be redirected to this address. It must exactly match a listed one. For native apps, a
+        loopback address can have any port (RFC 8252, section 7.3)."""
         listed = self.redirect_uris.split()
         if address in listed or self.kind != "native":
             return address in listed
@@ -106,7 +106,7 @@ class App(NamedTuple):
 _A, _S, _G, _T = apps.c, app_secrets.c, app_grants.c, tenants_table.c
 _NOW = bindparam("now", type_=BigInteger())
 _LIVES = or_(_S.ends_at.is_(None), _S.ends_at > _NOW)
-#: Members that callers give.
+#: Members that callers can set.
 GIVEN: Final = columns(
     "name redirect_uris post_logout_uris allowed_origins scopes roles consent second_factor access_s refresh_days "
     "id_token_alg backchannel_uri jwks"
@@ -139,7 +139,7 @@ _THIS = update(apps).where(_A.id == _ID)
 _CHANGE = tenant_scoped(_THIS.values({name: bindparam(f"new_{name}") for name in GIVEN}))
 _REMOVE = tenant_scoped(_THIS.values(removed_at=_NOW))
 _FORGET = tenant_scoped(delete(apps).where(_A.removed_at < bindparam("before")))
-_KEPT_MS: Final = 86_400_000  # until no logout token for a removed app is pending
+_KEPT_MS: Final = 86_400_000  # removed apps are kept until their logout tokens are delivered
 _TOUCH = tenant_scoped(
     _THIS.where(or_(_A.last_used_at.is_(None), _A.last_used_at <= bindparam("before"))).values(last_used_at=_NOW)
 )
@@ -156,17 +156,17 @@ _FIND = cross_tenant(
 
 
 def in_order(scopes: Collection[str]) -> str:
-    """Scopes as they are stored."""
+    """The scopes in their stored form."""
     return " ".join(scope for scope in SCOPES if scope in scopes)
 
 
 def is_app_id(client_id: str) -> bool:
-    """Whether a client ID has the format of an app's."""
+    """Whether a client ID has the format of an app's client ID."""
     return client_id.startswith((OWN, MADE))
 
 
 async def find_app(store: Store, client_id: str, now: int) -> App | None:
-    """The app of a client id, if its client isn't suspended. Read with one statement, never from a cache."""
+    """Returns the app with this client ID, unless its client is suspended. Uses one statement, and never a cache."""
     if not client_id.startswith(OWN):
         if not client_id.startswith(MADE):
             return None
@@ -178,7 +178,7 @@ async def find_app(store: Store, client_id: str, now: int) -> App | None:
 
 
 def own_app_id(client: str) -> str:
-    """The client ID of a tenant's built-in app. ``client``: its identifier."""
+    """The client ID of a tenant's built-in app. ``client`` is the tenant's identifier."""
     return OWN + client
 
 
@@ -190,13 +190,13 @@ def list_apps(unit: TenantUnit) -> list[App]:
 
 
 def app_names(unit: TenantUnit) -> dict[str, str]:
-    """The names of all apps by their client ids."""
+    """The names of all apps, by client ID."""
     return {app.id: app.name for app in list_apps(unit)}
 
 
 def get_app(unit: TenantUnit, app_id: str, *, lock: bool = False, shared: bool = False) -> App:
-    """An app that was created. ``lock``: locks it until the transaction ends; ``shared``: prevents changes and removal
-    until then, while the app gets a session. Raises NotFound."""
+    """Returns an app that a client created. ``lock`` locks it until the transaction ends. ``shared`` prevents changes
+    and removal until then, while the app gets a session. Raises NotFound."""
     return existing(unit.first(_LOCK if lock else _SHARE if shared else _GET, of_id=app_id))
 
 
@@ -206,8 +206,8 @@ def touch(unit: TenantUnit, app_id: str, now: int) -> None:
 
 
 def create_app(unit: TenantUnit, who: AccountRequest, kind: Kind, given: Mapping[str, Any]) -> App:
-    """Creates an app. ``given``: members of :data:`GIVEN`, lists as such. Raises Forbidden, ReauthenticationRequired,
-    ValidationError, and Conflict if there are too many."""
+    """Creates an app. ``given`` contains members of :data:`GIVEN`, with lists as Python lists. Raises Forbidden,
+    ReauthenticationRequired, ValidationError, or Conflict if there are too many."""
     _check_manages(unit, who)
     refresh_days = 1 if kind == "browser" else App("", "").refresh_days
     fresh = App(MADE + who.services.random.text(16), "", kind, refresh_days=refresh_days)
@@ -223,21 +223,21 @@ def create_app(unit: TenantUnit, who: AccountRequest, kind: Kind, given: Mapping
 
 
 def changed(app: App, given: Mapping[str, Any]) -> App:
-    """The app with the ``given`` members. Raises ValidationError."""
+    """Returns the app with the ``given`` members. Raises ValidationError."""
     return app._replace(**_checked(app.kind, given))
 
 
 def is_narrower(before: App, after: App) -> bool:
-    """Whether the change reduces the app's scopes or users, or requires more of its users."""
+    """Whether the change reduces the app's scopes or users, or adds requirements for its users."""
     lets_fewer_in = after.roles and (not before.roles or before.roles & ~after.roles)
     asks_more = after.second_factor > before.second_factor or after.consent > before.consent
     return bool(lets_fewer_in) or asks_more or not set(before.scopes.split()) <= set(after.scopes.split())
 
 
 def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mapping[str, Any]) -> App:
-    """Changes the ``given`` members. An app that can ask for less, lets in fewer users, or asks for more of them,
-    loses its sessions; one that gets a JWKS keeps its secrets for as long as a rotated one lives. Raises as
-    :func:`create_app`, and NotFound."""
+    """Changes the ``given`` members. An app loses its sessions if the change reduces its scopes or users, or adds
+    requirements for its users. An app that gets a JWKS keeps its secrets as long as a rotated secret would live. Raises
+    NotFound and the errors of :func:`create_app`."""
     _check_manages(unit, who, app_id)
     before = get_app(unit, app_id, lock=True)
     after = changed(before, given)
@@ -257,7 +257,7 @@ def change_app(unit: TenantUnit, who: AccountRequest, app_id: str, given: Mappin
 
 
 def remove_app(unit: TenantUnit, who: Request, app_id: str) -> int:
-    """Removes an app and ends its sessions. Returns how many there were. Raises Forbidden, ReauthenticationRequired,
+    """Removes an app and ends its sessions. Returns how many there were. Raises Forbidden, ReauthenticationRequired, or
     NotFound."""
     _check_manages(unit, who, app_id)
     app = get_app(unit, app_id, lock=True)
@@ -292,14 +292,15 @@ def _check_manages(unit: TenantUnit, who: Request, app_id: str = "") -> None:
 
 
 def _check_rank(unit: TenantUnit, who: Request, *scopes: str) -> None:
-    """Only an Admin manages an app that can request a permission to grant access. Otherwise, its owner could act with
-    the rank of its users."""
+    """Rejects callers other than Admins if the app can request a permission to grant access. Otherwise, the app's owner
+    could act with the rank of its users."""
     if any(_MANAGING.intersection(one.split()) for one in scopes):
         rank.check_is_admin(unit, who, "Only an Admin manages an app that may manage users or settings")
 
 
 def _check_called(unit: TenantUnit, who: AccountRequest, before: App, after: App) -> None:
-    """Only an Admin can choose an address that the server calls, because it might be in a private network."""
+    """Rejects callers other than Admins if they choose an address that the server calls, because it might be in a
+    private network."""
     if after.backchannel_uri is not None and after.backchannel_uri != before.backchannel_uri:
         rank.check_is_admin(unit, who, "Only an Admin sets the back-channel logout URI of an app")
         try:
@@ -318,17 +319,17 @@ _WIRE = {
 
 
 def wire_name(member: str) -> str:
-    """The name of a member on the wire and in forms."""
+    """The name of a member in requests and forms."""
     return _WIRE.get(member, fields.wire_name(member))
 
 
-#: The kinds of apps that have a member; all kinds but devices have the others.
+#: The kinds of apps that have a member. All other members exist for every kind except devices.
 _ONLY: Final = {"name": get_args(Kind), "allowed_origins": ("browser",), "backchannel_uri": ("web",), "jwks": ("web",)}
 _NUMBERS: Final = {"access_s": ACCESS_S, "refresh_days": REFRESH_DAYS}
 
 
 def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they are stored. Raises ValidationError that names all that is wrong."""
+    """Returns the values in their stored form. Raises ValidationError that names all invalid members."""
     stored = {}
     with ErrorCollector() as each:
         for name, value in given.items():
@@ -383,20 +384,20 @@ def _addresses(kind: str, listed: Iterable[str], member: str) -> str:
 
 
 def _shown(app: App) -> dict[str, Any]:
-    """The app as the audit trail shows it."""
+    """The app's representation in the audit trail."""
     if app.kind == "device":
         return {"name": app.name, "kind": app.kind}
     shown = {name: getattr(app, name) for name in ("kind", *GIVEN)}
     return shown | {"roles": role_names(app.roles), "jwks": key_ids(app.jwks)}
 
 
-# A secret doesn't expire on its own, because an expired one would block every sign-in to the app. Rotation sets an end
-# for the old secret, and revocation ends it immediately.
+# A secret doesn't expire on its own, because an expired secret would block every sign-in to the app. Rotation sets an
+# end for the old secret, and revocation ends it immediately.
 
 
 class AppSecret(NamedTuple):
-    """``hint``: its last four characters. Times in milliseconds; ``ends_at`` None: no end. ``text``: the secret itself,
-    only in the response that creates it."""
+    """A secret of an app. ``hint`` is its last four characters. Times are in milliseconds; ``ends_at`` is None if it
+    has no end. ``text`` is the secret itself, which only the response that creates it contains."""
 
     id: str
     app_id: str
@@ -416,16 +417,16 @@ _END_SECRET = tenant_scoped(update(app_secrets).where(_S.id == _ID).values(ends_
 
 
 def list_secrets(unit: TenantUnit, now: int, app_id: str = "") -> list[AppSecret]:
-    """The live secrets of an app, or of all apps, oldest first."""
+    """The live secrets of one or all apps, oldest first."""
     return [one for one in unit.all(_SECRETS, now=now) if app_id in ("", one.app_id)]
 
 
 def create_secret(
     unit: TenantUnit, who: AccountRequest, app_id: str, *, in_place_of: str = "", overlap_h: int = 0
 ) -> AppSecret:
-    """Creates a secret of a web app. ``in_place_of``: id of another one, which ends after ``overlap_h`` hours (0 to
-    :data:`MOST_OVERLAP_H`). Raises NotFound, Forbidden, ReauthenticationRequired, ValidationError, Conflict if it
-    has two."""
+    """Creates a secret of a web app. ``in_place_of`` is the ID of the secret that it replaces, which ends after
+    ``overlap_h`` hours (0 to :data:`MOST_OVERLAP_H`). Raises NotFound, Forbidden, ReauthenticationRequired,
+    ValidationError, or Conflict if the app already has two."""
     _check_manages(unit, who, app_id)
     app, now, old = get_app(unit, app_id, lock=True), who.now, {}
     _check_rank(unit, who, app.scopes)
@@ -452,7 +453,7 @@ def create_secret(
 
 
 def revoke_secret(unit: TenantUnit, who: Request, app_id: str, secret_id: str) -> None:
-    """Ends a secret. Raises NotFound, Forbidden."""
+    """Ends a secret. Raises NotFound or Forbidden."""
     step_up.not_for_machines(who)
     rank.manager(unit, who, Permission.SETTINGS_MANAGE)
     app = get_app(unit, app_id, lock=True)
@@ -462,18 +463,19 @@ def revoke_secret(unit: TenantUnit, who: Request, app_id: str, secret_id: str) -
 
 
 def _end_secret(unit: TenantUnit, app: App, secret_id: str, now: int, ends_at: int) -> AppSecret:
-    """Sets an earlier end for a live secret, and returns it as it was before. Raises NotFound."""
+    """Sets an earlier end for a live secret. Returns the secret as it was before. Raises NotFound."""
     found = existing(next((one for one in list_secrets(unit, now, app.id) if one.id == secret_id), None))
     unit.change(_END_SECRET, of_id=found.id, new_ends_at=min(found.ends_at or ends_at, ends_at))
     return found
 
 
-# A grant is what a user lets an app do: by consent, or silently if the app doesn't ask for it.
+# A grant is the access that a user gives an app, either by consent or, if the app doesn't ask for it, silently.
 
 
 class Grant(NamedTuple):
-    """``scopes``: separated by spaces; ``given_at``: when it was first granted; ``consented_at``: when the user agreed
-    to the scopes, None: nobody asked; ``recorded_at``: when the trail last had it. Times in milliseconds."""
+    """A grant. ``scopes`` are space-separated. ``given_at`` is when it was first granted, ``consented_at`` when the
+    user agreed to the scopes (None if nobody asked), and ``recorded_at`` when the audit trail last recorded it. Times
+    are in milliseconds."""
 
     user_id: int
     app_id: str
@@ -508,7 +510,7 @@ _WITHDRAW = tenant_scoped(delete(app_grants).where(_OF_USER, _OF_APP))
 
 
 def find_grant(unit: TenantUnit, user_id: int, app_id: str, now: int) -> Grant:
-    """The grant of a user to an app; an empty one, granted ``now``, if there is none."""
+    """Returns the grant of a user to an app, or an empty one, granted ``now``, if there is none."""
     fresh = Grant(
         user_id=user_id, app_id=app_id, scopes="", given_at=now, consented_at=None, last_used_at=now, recorded_at=None
     )
@@ -516,18 +518,18 @@ def find_grant(unit: TenantUnit, user_id: int, app_id: str, now: int) -> Grant:
 
 
 def put_grant(unit: TenantUnit, grant: Grant) -> None:
-    """Stores a grant in place of the user's previous one for the app. The time of the first grant stays."""
+    """Stores a grant in place of the user's previous one for the app. Keeps the time of the first grant."""
     unit.change_later(_GIVE, **grant._asdict())
 
 
 def list_grants(unit: TenantUnit, user_id: int) -> list[tuple[Grant, App]]:
-    """The apps with access to a user's account and what each can do, oldest access first."""
+    """The apps with access to a user's account and the permissions of each, oldest access first."""
     found = {app.id: app for app in unit.all(_LIST)}
     return [(one, found[one.app_id]) for one in unit.all(_GRANTS_OF_USER, of_user=user_id) if one.app_id in found]
 
 
 def list_grants_of(unit: TenantUnit, app_id: str, most: int) -> list[Grant]:
-    """Grants of users to an app, most recently used first, with a maximum number."""
+    """The grants of users to an app, most recently used first, up to a limit."""
     return unit.all(_GRANTS_OF_APP, of_id=app_id, most=most)
 
 
@@ -537,8 +539,8 @@ def count_grants_of(unit: TenantUnit, app_id: str) -> int:
 
 
 def withdraw(unit: TenantUnit, who: Request, user_id: int, app_id: str) -> int:
-    """Removes an app from a user's account: its grant, codes, and sessions of the user. Returns how many sessions
-    ended. Raises NotFound."""
+    """Removes an app from a user's account: its grant, codes, and sessions. Returns how many sessions ended. Raises
+    NotFound."""
     step_up.not_for_devices(who)
     app = get_app(unit, app_id)
     if not unit.change(_WITHDRAW, of_user=user_id, of_id=app_id):
@@ -564,6 +566,6 @@ _ORIGINS = cross_tenant(
 
 
 async def origins_of(store: Store, client: str) -> frozenset[str] | None:
-    """The origins that a client's apps list. None if the client has no apps or is suspended."""
+    """The origins that a client's apps list. Returns None if the client has no apps or is suspended."""
     found: list[str] = await store.read(lambda unit: unit.all(_ORIGINS, identifier=client))
     return frozenset(origin for listed in found for origin in listed.split()) if found else None

@@ -1,7 +1,7 @@
-"""Badges and PINs, with which people sign in on devices that belong to their client.
+"""Badges and PINs with which people sign in on devices that belong to their client.
 
-Owns ``badges`` and ``badge_pins``. Never opens a session, and never computes a hash. A PIN is stored as Argon2id over
-an HMAC under its own key, which is sealed.
+Owns ``badges`` and ``badge_pins``. Never opens a session or computes a hash. A PIN is stored as the Argon2id hash of an
+HMAC with its own key, which is sealed.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire, at_least, at_most
 from manifest_auth.text.scan_codes import ScanKind
 
-# A PIN has few digits, so a slow hash alone would not protect it: with a copy of the store and without the secret key
-# none can be tried (NIST SP 800-63B-4, section 3.1.1.2).
+# A PIN has few digits, so a slow hash alone can't protect it. The sealed key ensures that nobody can try PINs with a
+# copy of the store but without the secret key (NIST SP 800-63B-4, section 3.1.1.2).
 
 TEMPORARY_S: Final = 72 * HOUR
-#: The number of incorrect entries in a row that block a PIN.
+#: The number of consecutive incorrect entries that block a PIN.
 MOST_WRONG: Final = 10
 _P = badge_pins.c
 
 
 class Pin(NamedTuple):
-    """``temporary_until``: when a PIN expires that a manager issued, or that replaced one on a device. None for a PIN
-    that its user set in the account, where nobody else can have chosen it. ``given``: issued by a manager, so the next
-    sign-in replaces it; ``given_by``: that manager, as in the audit trail; ``wrong``: incorrect entries in a row. Times
-    in milliseconds."""
+    """A PIN. ``temporary_until`` is when it expires, if a manager issued it or it replaced a PIN on a device. It is
+    None if the user set the PIN in the account, where nobody else can have chosen it. ``given`` means that a manager
+    issued it, so the next sign-in replaces it. ``given_by`` is that manager, as in the audit trail. ``wrong`` counts
+    consecutive incorrect entries. Times are in milliseconds."""
 
     user_id: int
     hash: str
@@ -61,7 +61,7 @@ class Pin(NamedTuple):
     dead_at: int | None
 
     def is_usable(self, now: int) -> bool:
-        """Whether the correct PIN can sign in."""
+        """Whether entering this PIN correctly signs in the user."""
         return self.dead_at is None and (self.temporary_until is None or self.temporary_until > now)
 
 
@@ -76,7 +76,7 @@ class BadgePinData(Wire, frozen=True):
 
 
 class Prepared(NamedTuple):
-    """A PIN before it is hashed. ``text``: what the hasher gets."""
+    """A PIN before it is hashed. ``text`` is the input of the hasher."""
 
     pepper: bytes
     text: str
@@ -110,14 +110,14 @@ _UNCOUNT_TRY = tenant_scoped(update(badge_pins).where(_ONE_PIN, _P.wrong > 0).va
 
 
 def prepare_pin(random: Random, pin: str) -> Prepared:
-    """A new PIN with a new key, for the hasher."""
+    """Prepares a new PIN with a new key for the hasher."""
     pepper = random.bytes(32)
     return Prepared(pepper, _keyed(pepper, pin))
 
 
 def entered_pin(unit: TenantUnit, sealer: Sealer, found: Pin, pin: str) -> str | None:
-    """The text that the hasher compares with the stored hash. None if no secret key decrypts the PIN's own key: then no
-    entry matches."""
+    """Returns the text for the hasher to compare with the stored hash. None if no secret key decrypts the PIN's own
+    key; then no entry can match."""
     try:
         pepper = sealer.open(found.pepper, _row(unit, found.user_id))
     except CannotOpen:
@@ -137,32 +137,32 @@ def put_pin(
     *,
     given: bool = False,
 ) -> None:
-    """Stores a hashed PIN in place of the previous one, blocked or not. ``temporary_until``, ``given_by``, ``given``:
-    see :class:`Pin`."""
+    """Stores a hashed PIN in place of the previous one, blocked or not. For ``temporary_until``, ``given_by``, and
+    ``given``, see :class:`Pin`."""
     values = {"hash": hashed, "set_at": now, "temporary_until": temporary_until, "given_by": given_by}
     pepper = sealer.seal(prepared.pepper, _row(unit, user_id))
     unit.change(_PUT_PIN, user_id=user_id, pepper=pepper, given=int(given), **values)
 
 
 def show_pin(unit: TenantUnit, user_id: int) -> BadgePinData | None:
-    """The user's PIN, blocked or not, as the interface shows it."""
+    """The user's PIN as the API shows it, blocked or not."""
     pin = find_pin(unit, user_id)
     return None if pin is None else BadgePinData.of(pin)
 
 
 def find_pin(unit: TenantUnit, user_id: int, *, lock: bool = False) -> Pin | None:
-    """The user's PIN, blocked or not. ``lock``: locks it until the transaction ends."""
+    """The user's PIN, blocked or not. ``lock`` locks it until the transaction ends."""
     return unit.first(_LOCK if lock else _FIND, of_user=user_id)
 
 
 def count_pin_try(unit: TenantUnit, found: Pin, now: int) -> bool:
-    """Counts an entry as wrong before it is judged, so that parallel entries can't bypass the limit. False if no entry
-    is accepted: the PIN is blocked, was replaced, or has used up its attempts."""
+    """Counts an entry as wrong before checking it, so that parallel entries can't bypass the limit. Returns False if no
+    entry is accepted: the PIN is blocked, was replaced, or has no attempts left."""
     return unit.change(_COUNT_TRY, of_user=found.user_id, of_hash=found.hash, now=now) == 1
 
 
 def uncount_pin_try(unit: TenantUnit, user_id: int) -> None:
-    """Reverses the count of an entry that was not checked."""
+    """Reverts the count of an entry that wasn't checked."""
     unit.change(_UNCOUNT_TRY, of_user=user_id)
 
 
@@ -172,7 +172,8 @@ def pin_was_right(unit: TenantUnit, user_id: int) -> None:
 
 
 def kill_pin(unit: TenantUnit, found: Pin, now: int) -> bool:
-    """Blocks the PIN after the last incorrect entry that is allowed. False if it isn't blocked now, or already was."""
+    """Blocks the PIN after the last allowed incorrect entry. Returns False if it isn't blocked now, or was blocked
+    before."""
     return unit.change(_KILL_PIN, of_user=found.user_id, of_hash=found.hash, now=now) == 1
 
 
@@ -184,7 +185,7 @@ def _row(unit: TenantUnit, user_id: int) -> str:
     return sealed_for(_P.pepper, tenant_id=unit.tenant_id, user_id=user_id)
 
 
-# The 100 commonest passwords of 6 to 12 digits, by the frequency list of zxcvbn.
+# The 100 most common passwords of 6 to 12 digits, according to zxcvbn's frequency list.
 
 
 _COMMON = """
@@ -202,12 +203,13 @@ COMMON: Final = frozenset(_COMMON.split())
 
 LONGEST_PIN: Final = 32
 _YEARS = range(1900, 2100)
-#: Positions of day (d), month (m) and year (y) in a PIN that is a date.
+#: The positions of day (d), month (m), and year (y) in a PIN that is a date.
 _DATES: Final = ("ddmmyy", "mmddyy", "yymmdd", "mmyyyy", "yyyymm", "ddmmyyyy", "mmddyyyy", "yyyymmdd")
 
 
 def check_pin(pin: str, least: int, field: str) -> None:
-    """Raises ValidationError that names the fault. ``least``: the client's number of digits."""
+    """Checks a new PIN. Raises ValidationError that names the problem. ``least`` is the client's minimum number of
+    digits."""
     if not (pin.isascii() and pin.isdigit()):
         raise ValidationError(details=[(field, _("Enter only digits"))])
     if len(pin) < least:
@@ -219,22 +221,22 @@ def check_pin(pin: str, least: int, field: str) -> None:
 
 
 def is_guessable(pin: str) -> bool:
-    """Whether the digits are all equal, a run like 345678 or 876543, a shorter block repeated (the last can be cut), a
-    date, or one of the commonest PINs."""
+    """Whether a PIN consists of equal digits, is a run like 345678 or 876543, repeats a shorter block (the last one can
+    be incomplete), is a date, or is one of the most common PINs."""
     repeats = any(pin[width:] == pin[:-width] for width in range(1, len(pin) // 2 + 1))
     is_date = any(len(shape) == len(pin) and _fits(pin, shape) for shape in _DATES)
     return _is_run(pin) or repeats or is_date or pin in COMMON
 
 
 def _is_run(pin: str) -> bool:
-    """Whether each digit is one more than the previous one, or one less. 0 comes after 9."""
+    """Whether each digit is one more than the previous one, or each is one less. 0 comes after 9."""
     steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(pin)}
     return steps in ({1}, {9})
 
 
 def _fits(pin: str, shape: str) -> bool:
     parts = {part: int("".join(pin[at] for at, one in enumerate(shape) if one == part) or "1") for part in "dmy"}
-    year = parts["y"] if "yyyy" in shape else 2000 + parts["y"] % 4  # of two digits, only leap years matter
+    year = parts["y"] if "yyyy" in shape else 2000 + parts["y"] % 4  # for two-digit years, only leap years matter
     if "yyyy" in shape and year not in _YEARS:
         return False
     try:
@@ -249,7 +251,7 @@ LIFE_S: Final[dict[BadgeKind, int]] = {"standard": 365 * DAY, "temporary": 12 * 
 
 
 class Badge(NamedTuple):
-    """``issued_by``: the actor, as in the audit trail. Times in milliseconds."""
+    """A badge. ``issued_by`` is the actor, as in the audit trail. Times are in milliseconds."""
 
     id: str
     user_id: int
@@ -278,12 +280,12 @@ _USED = tenant_scoped(update(badges).where(_B.id == bindparam("of_id")).values(l
 
 
 def find(unit: TenantUnit, code_hash: str, now: int) -> Badge | None:
-    """The live badge with this code."""
+    """Returns the live badge with this code."""
     return unit.first(_BY_CODE, code=code_hash, now=now)
 
 
 def is_live(unit: TenantUnit, badge_id: str, now: int) -> bool:
-    """Whether the badge has not ended; its row is locked until the transaction ends."""
+    """Whether the badge is live. Locks its row until the transaction ends."""
     return unit.first(_LIVES, of_id=badge_id, now=now) is not None
 
 
@@ -293,18 +295,18 @@ def list_live(unit: TenantUnit, user_id: int, now: int) -> list[Badge]:
 
 
 def add(unit: TenantUnit, badge: Badge, code_hash: str) -> None:
-    """Stores a new badge; the live one of its kind ends."""
+    """Stores a new badge, and ends the live one of the same kind."""
     unit.change(_END_KIND, of_user=badge.user_id, of_kind=badge.kind, now=badge.issued_at, at=badge.issued_at)
     unit.change(_ADD, code=code_hash, **{name: getattr(badge, name) for name in _NEW if name != "code"})
 
 
 def end(unit: TenantUnit, user_id: int, badge_id: str, now: int) -> bool:
-    """Ends a live badge of the user. False if there is none."""
+    """Ends a live badge of the user. Returns False if there is none."""
     return unit.change(_END, of_user=user_id, of_id=badge_id, now=now, at=now) == 1
 
 
 def end_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> int:
-    """Ends the user's live badges that were issued ``since`` a time (milliseconds). Returns how many there were."""
+    """Ends the user's live badges that were issued ``since`` this time (milliseconds). Returns how many there were."""
     return unit.change(_END_ALL, of_user=user_id, now=now, at=now, since=since)
 
 
@@ -313,24 +315,24 @@ def used(unit: TenantUnit, badge_id: str, now: int) -> None:
     unit.change_later(_USED, of_id=badge_id, now=now)
 
 
-# The rules of rank apply as usual (:mod:`manifest_auth.accounts.rank`). A badge opens sessions only with the roles
-# Operator and Viewer, so only users with one of them can get one. The user gets an email about each badge and PIN,
-# because a manager who issues both could sign in as the user.
+# The usual rules of rank apply (:mod:`manifest_auth.accounts.rank`). A badge opens sessions only with the roles
+# Operator and Viewer, so only users with one of these roles can get one. The user gets an email about each badge and
+# PIN, because a manager who issues both could sign in as the user.
 
 #: The only roles that a badge session can have.
 BADGE_ROLES: Final = Role.OPERATOR.bit | Role.VIEWER.bit
 
 
 class NewBadge(NamedTuple):
-    """``text``: what the badge shows as a QR code; it is not stored."""
+    """A new badge. ``text`` is the content of its QR code, which isn't stored."""
 
     badge: Badge
     text: str
 
 
 class Overview(NamedTuple):
-    """A user's live ``badges`` and the ``pin``, blocked or not. ``why_not``: why the user can't have one; empty if they
-    can."""
+    """A user's live ``badges``, and the ``pin``, blocked or not. ``why_not`` is the reason why the user can't have a
+    badge; empty if they can."""
 
     badges: list[Badge]
     pin: BadgePinData | None
@@ -338,7 +340,7 @@ class Overview(NamedTuple):
 
 
 def check_on(settings: TenantSettings, user: User) -> None:
-    """Raises Conflict if the client doesn't allow badges, or the user has no role for them."""
+    """Raises Conflict if the client doesn't allow badges, or if the user has no suitable role."""
     if why := _why_not(settings, user):
         raise Conflict(why)
 
@@ -354,15 +356,15 @@ def _why_not(settings: TenantSettings, user: User) -> str:
 
 
 def look(unit: TenantUnit, who: Request, user_id: int) -> Overview:
-    """A user's badges and PIN. Raises NotFound, Forbidden."""
+    """Returns a user's badges and PIN. Raises NotFound or Forbidden."""
     user = rank.get_readable(unit, who, user_id)
     live, pin = list_live(unit, user.id, who.now), show_pin(unit, user.id)
     return Overview(live, pin, _why_not(_settings(unit), user))
 
 
 def issue_badge(unit: TenantUnit, who: AccountRequest, user_id: int, kind: BadgeKind) -> NewBadge:
-    """Issues a new badge to the user. A live badge of the same kind ends, and so do sessions by badge. Raises NotFound,
-    Forbidden, Conflict, ReauthenticationRequired."""
+    """Issues a new badge to the user. Ends a live badge of the same kind, and the user's badge sessions. Raises
+    NotFound, Forbidden, Conflict, or ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_PASSWORDS)
     user, now, random = rank.get_managed(unit, who, user_id), who.now, who.services.random
     tenant = tenants.get(unit, unit.tenant_id)
@@ -381,7 +383,7 @@ def issue_badge(unit: TenantUnit, who: AccountRequest, user_id: int, kind: Badge
 
 
 def end_badge(unit: TenantUnit, who: Request, user_id: int, badge_id: str) -> None:
-    """Ends a badge and the user's badge sessions immediately. Raises NotFound, Forbidden."""
+    """Ends a badge and the user's badge sessions immediately. Raises NotFound or Forbidden."""
     user, now = rank.get_managed(unit, who, user_id), who.now
     if not end(unit, user.id, badge_id, now):
         raise NotFound()
@@ -390,13 +392,13 @@ def end_badge(unit: TenantUnit, who: Request, user_id: int, badge_id: str) -> No
 
 
 def drop_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> tuple[int, bool]:
-    """Ends the badges of a user that were issued ``since`` a time (milliseconds), and deletes the PIN if it was set
-    since then, but ends no session. Returns the number of badges, and whether there was a PIN."""
+    """Ends the badges of a user that were issued ``since`` this time (milliseconds), and deletes the PIN if it was set
+    after that. Ends no sessions. Returns the number of badges, and whether there was a PIN."""
     return end_all(unit, user_id, now, since=since), unit.change(_DROP_PIN, of_user=user_id, since=since) == 1
 
 
 def check_reset(unit: TenantUnit, who: Request, user_id: int) -> int:
-    """Checks that ``who`` can give the user a temporary PIN; returns its minimum number of digits. Raises as
+    """Checks that ``who`` can give the user a temporary PIN. Returns its minimum number of digits. Raises the errors of
     :func:`reset_pin`."""
     step_up.check(who, Act.OTHERS_FACTORS)
     settings = _settings(unit)
@@ -406,7 +408,7 @@ def check_reset(unit: TenantUnit, who: Request, user_id: int) -> int:
 
 def reset_pin(unit: TenantUnit, who: AccountRequest, user_id: int, prepared: Prepared, hashed: str) -> int:
     """Stores a temporary PIN in place of the previous one, and ends badge sessions. Returns when it expires, in
-    milliseconds. Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
+    milliseconds. Raises NotFound, Forbidden, Conflict, or ReauthenticationRequired."""
     check_reset(unit, who, user_id)
     user, now = rank.get_managed(unit, who, user_id), who.now
     ends_at = now + TEMPORARY_S * 1000
@@ -427,8 +429,8 @@ def givers_still_may(unit: TenantUnit, badge: Badge, pin: Pin) -> bool:
 
 
 def set_own_pin(unit: TenantUnit, who: AccountRequest, prepared: Prepared, hashed: str) -> None:
-    """Stores the caller's new PIN in place of the previous one, and ends the caller's badge sessions. Raises Conflict,
-    ReauthenticationRequired."""
+    """Stores the caller's new PIN in place of the previous one, and ends the caller's badge sessions. Raises Conflict
+    or ReauthenticationRequired."""
     me = check_own(unit, who)
     put_pin(unit, who.services.sealer, me.id, prepared, hashed, who.now)
     ended = device_sessions.end_by_badge(unit, me.id, "pin_changed", who.now)
@@ -436,7 +438,8 @@ def set_own_pin(unit: TenantUnit, who: AccountRequest, prepared: Prepared, hashe
 
 
 def check_own(unit: TenantUnit, who: Request) -> User:
-    """The caller, locked. Checks that they can have a PIN. Raises Conflict, ReauthenticationRequired."""
+    """Returns the caller, locked, after checking that they can have a PIN. Raises Conflict or
+    ReauthenticationRequired."""
     step_up.check(who, Act.PIN)
     me = users.get(unit, who.user.user_id, lock=True)
     check_on(_settings(unit), me)

@@ -1,10 +1,10 @@
 """Voids credentials that another person might have planted in an account.
 
-It runs before the account becomes an Admin's, before a provider's person is linked to it by address
-(docs/decisions/0034-gain-of-admin.md), and when the owner undoes a change of the address.
+This runs before the account becomes an Admin's, before a provider's person is linked to it by email address
+(docs/decisions/0034-gain-of-admin.md), and when the owner undoes an email change.
 
-This module lists all kinds of credentials once, so a new kind is covered in every case. The password is the exception:
-``users`` removes it together with the change of roles.
+This module is the only place that lists all kinds of credentials, so that new kinds are covered in every case. The
+password is an exception: ``users`` removes it in the same step as the change of roles.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ IN_DOUBT = (
 
 
 class Voided(NamedTuple):
-    """The ended credentials. ``kept``: ids of the identities that stay; ``granted``: bit mask of roles that only groups
-    of the unlinked identities had added; ``counts``: for the trail; ``removed``: for the user."""
+    """The ended credentials. ``kept`` contains IDs of the identities that stay, and ``granted`` is a bit mask of the
+    roles that only groups of the unlinked identities had added. ``counts`` is for the audit trail, ``removed`` for the
+    user."""
 
     kept: Sequence[int]
     granted: int
@@ -44,9 +45,9 @@ class Voided(NamedTuple):
 def void(
     unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, undo_ends: bool = False, since: int = 0
 ) -> Voided:
-    """Ends all credentials of the account except the password, verified identities, and the identity ``but``. ``user``:
-    locked. ``reason``: why its sessions ended. ``undo_ends``: confirmed email changes can no longer be undone either.
-    ``since``: factors, identities, badges and a PIN that were added before that time (milliseconds) stay."""
+    """Ends all credentials of the account except the password, verified identities, and the identity ``but``. ``user``
+    must be locked. ``reason`` is why its sessions ended. ``undo_ends`` also prevents undoing confirmed email changes.
+    ``since`` (milliseconds) keeps factors, identities, badges, and a PIN that were added before that time."""
     changes = email_changes
     kept, gone, granted = providers.unlink_unproved(
         unit, user.id, user.email, claims.domain_counts, but=but, since=since
@@ -78,9 +79,9 @@ def void(
 
 @dataclass(slots=True)
 class AdminGain:
-    """Voids an account that gains the role Admin, and records it; passed to :func:`users.set_roles` and
-    :func:`users.restore`. ``path``: how the role is gained; ``by``: the granting actor, as in the audit trail; ``but``:
-    a verified identity. Raises Conflict if the address is in doubt."""
+    """Voids an account that becomes an Admin's, and records it. Pass it to :func:`users.set_roles` and
+    :func:`users.restore`. ``path`` is how the user gets the role, ``by`` is the granting actor, as in the audit trail,
+    and ``but`` is a verified identity to keep. Raises Conflict if the address is in doubt."""
 
     who: Request
     path: str
@@ -99,38 +100,39 @@ class AdminGain:
 
     @property
     def leaves_no_access(self) -> bool:
-        """Whether the user gained the role and has no credential left."""
+        """Whether the user became an Admin and has no credentials left."""
         return self.voided is not None and not self.voided.kept
 
 
 def address_is_in_doubt(unit: TenantUnit, user: User, now: int) -> bool:
-    """Whether a user who is not an Admin changed the account's address within the last week: the mailbox might be that
-    user's. An Admin who sets the address, even to the same one, ends the doubt."""
+    """Whether a user who isn't an Admin changed the account's address within the last week, so the mailbox might be
+    that user's. An Admin who sets the address, even to the same one, ends the doubt."""
     change = email_changes.latest(unit, user.id, now)
     return change is not None and not is_admin_actor(unit, change.started_by)
 
 
 def is_admin_actor(unit: TenantUnit, actor: str) -> bool:
-    """Whether an actor (as in the audit trail) is a system admin, the command line, or an Admin of the client today:
-    only their acts count for an Admin's account."""
+    """Whether an actor (as in the audit trail) is a system admin, the command line, or currently an Admin of the
+    client. Only changes by these actors are trusted for an Admin's account."""
     kind, _, number = actor.partition(":")
     maker = users.find(unit, int(number)) if kind == "user" else None
     return kind in ("admin", "system") or (maker is not None and maker.is_admin)
 
 
 def no_gain(unit: TenantUnit, user: User) -> None:
-    """The ``gain`` of a change that only removes roles. Raises AssertionError: such a change makes nobody an Admin."""
+    """Serves as ``gain`` for a change that only removes roles. Raises AssertionError, because it can't make anyone an
+    Admin."""
     raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
 
 
 def gain_by_groups(ctx: Request, provider: Provider, identity: Identity) -> AdminGain:
-    """The ``gain`` of a sign-in whose groups grant the role; the identity that signed in stays."""
+    """Serves as ``gain`` for a sign-in in which groups grant the role. Keeps the identity that signed in."""
     return AdminGain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
 
 
 def drop_credentials(unit: TenantUnit, ctx: Request, provider: Provider, user: User) -> tuple[User, Voided]:
-    """Runs before a person is linked to the account by address: a previous holder of the account keeps no credential. A
-    password that was set with a link emailed to that address stays."""
+    """Voids a previous holder's credentials, before a person is linked to the account by address. Keeps a password that
+    was set with a link emailed to that address."""
     drops = user.password_hash is not None and not users.password_is_proved(user)
     after = users.drop_password(unit, user) if drops else user
     voided = void(unit, user, "linked_by_domain", ctx.now)

@@ -24,16 +24,16 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy
 
-# The key is the hash of the token that was mailed to the new address; ``undo_key`` is the hash of another token, mailed
-# to the old one. Callers check whether client and user are still active.
+# The key is the hash of the token that was emailed to the new address. ``undo_key`` is the hash of another token, which
+# was emailed to the old address. Callers check whether the client and the user are still active.
 
 CONFIRM_S = DAY
 UNDO_S = 7 * DAY
 
 
 class EmailChange(NamedTuple):
-    """``started_by``: the actor, as in the audit trail. ``closed_at``: when it stopped being possible to confirm or
-    undo it."""
+    """An email change. ``started_by`` is the actor, as in the audit trail. After ``closed_at``, it can't be confirmed
+    or undone."""
 
     tenant_id: int
     key: str
@@ -106,7 +106,7 @@ def key_of(token: str) -> str:
 
 
 def add(unit: TenantUnit, user: User, new_email: str, token: str, started_by: str, now: int) -> int:
-    """Stores a pending change; an earlier pending one closes. Returns when it expires, in milliseconds."""
+    """Stores a pending change, and closes any earlier pending one. Returns when it expires, in milliseconds."""
     close_pending(unit, user.id, now)
     expires_at = now + CONFIRM_S * 1000
     unit.change(
@@ -124,42 +124,43 @@ def add(unit: TenantUnit, user: User, new_email: str, token: str, started_by: st
 
 
 def add_done(unit: TenantUnit, user: User, new_email: str, token: str, started_by: str, now: int) -> None:
-    """Stores a change that took effect immediately because no mail is set up. It can't be undone by a link. ``user``:
-    as before. ``token``: random, sent to no one."""
+    """Stores a change that took effect immediately because mail isn't set up. No link can undo it. ``user`` is the user
+    before the change. ``token`` is random, and nobody receives it."""
     add(unit, user, new_email, token, started_by, now)
     unit.change(_DONE, of_key=key_of(token), until=now + UNDO_S * 1000, now=now)
 
 
 def latest(unit: TenantUnit, user_id: int, now: int) -> EmailChange | None:
-    """The change that set the user's current address, if it is less than a week old and was not closed."""
+    """Returns the change that set the user's current address, if it is less than a week old and wasn't closed."""
     return unit.first(_LATEST, of_user=user_id, now=now)
 
 
 def find_in_any_tenant(unit: SystemUnit, token: str) -> EmailChange | None:
-    """A change of any tenant, open or not, by the token that confirms it or by the one that undoes it; None if there is
+    """Returns a change of any tenant, open or not, by its confirmation token or its undo token; None if there is
     none."""
     return unit.first(_ANYWHERE, key=key_of(token))
 
 
 def get(unit: TenantUnit, key: str) -> EmailChange:
-    """The current state of an existing change."""
+    """Returns the current state of an existing change."""
     found = unit.first(_BY_KEY, key=key)
     assert found is not None
     return found
 
 
 def pending_rows(unit: TenantUnit, ids: Sequence[int]) -> dict[int, EmailChange]:
-    """The unconfirmed changes by user id, at most one each; they might be expired."""
+    """The unconfirmed changes by user ID, at most one per user. They might be expired."""
     return {row.user_id: row for row in unit.all(_PENDING_CHANGES, ids=numbers(ids))}
 
 
 def pending_addresses(unit: TenantUnit, ids: Sequence[int], now: int) -> dict[int, str]:
-    """The addresses that can still be confirmed, by user id."""
+    """The addresses that can still be confirmed, by user ID."""
     return {user_id: row.new_email for user_id, row in pending_rows(unit, ids).items() if row.is_pending(now)}
 
 
 def confirm(unit: TenantUnit, change: EmailChange, undo_token: str, now: int) -> bool:
-    """Confirms a change. False when it is no longer pending: of concurrent calls, one gets True."""
+    """Confirms a change. Returns False if it is no longer pending. If called concurrently, only one call returns
+    True."""
     return unit.change(_CONFIRM, of_key=change.key, undo=key_of(undo_token), until=now + UNDO_S * 1000, now=now) == 1
 
 
@@ -169,33 +170,35 @@ def close_pending(unit: TenantUnit, user_id: int, now: int) -> int:
 
 
 def close_since(unit: TenantUnit, change: EmailChange, now: int) -> int:
-    """Closes a confirmed change, every later one, and pending ones. An attacker who set the first address can neither
-    confirm nor undo any of the others."""
+    """Closes a confirmed change, every later one, and pending ones. An attacker who set the first address can't confirm
+    or undo any of the others."""
     return unit.change(_CLOSE_SINCE, of_user=change.user_id, since=change.confirmed_at, now=now)
 
 
 def close_all(unit: TenantUnit, user_id: int, now: int) -> int:
-    """Closes every change of a user: none can be confirmed or undone. Returns how many there were."""
+    """Closes all changes of a user, so that none can be confirmed or undone. Returns how many there were."""
     return unit.change(_CLOSE_ALL, of_user=user_id, now=now)
 
 
-#: How many changes a day a client can start for one user, and for one address: a mailbox must not be flooded. Each
-#: client has its own counters, so that no client can use up another's attempts.
+#: The maximum number of changes per day that a client can start for one user, and for one address, to avoid flooding
+#: mailboxes. Each client has separate counters, so that no client can use up another's attempts.
 FLOOD = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY * 1000, ceiling=20)
 
 
 class Started(NamedTuple):
-    """A change that waits for confirmation."""
+    """A change that is waiting for confirmation."""
 
     email: str
     expires_at: int
 
 
 def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, own: bool = False) -> Started:
-    """Queues emails to both mailboxes; an earlier pending change closes. Requires mail. ``user``: locked. ``own``:
-    requested by the user; the response doesn't reveal that the address is taken, and its mailbox is notified.
+    """Queues emails to both mailboxes, and closes any earlier pending change. Requires mail. ``user`` must be locked.
+    ``own`` means that the user requested the change: the response then doesn't reveal that the address is taken, but an
+    email notifies the address's mailbox.
 
-    Raises ValidationError, RateLimited, Conflict for a deactivated user, and for a taken address that is not ``own``.
+    Raises ValidationError, RateLimited, or Conflict for a deactivated user, and for a taken address unless ``own`` is
+    set.
     """
     subject = f"user:{user.id}"
     fields.EMAIL.check(email, "email")
@@ -212,7 +215,7 @@ def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, 
     audit.record(unit, request, Event.EMAIL_CHANGE_STARTED, subject, taken=taken, expires=when(expires_at), **change)
     link = emails.Link(one_time_links.address(request.services.settings.public_url, token), CONFIRM_S)
     asking = emails.email_confirm(reader(user, tenant, email), link)
-    if other is not None and taken:  # it gets no token, so that change cannot be confirmed
+    if other is not None and taken:  # it gets no token, so the change can't be confirmed
         asking = emails.email_taken(reader(other, tenant))
     queue = request.services.mail_queue
     queue.add(unit, request, asking, "email_confirm", subject)

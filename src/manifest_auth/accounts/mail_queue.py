@@ -1,7 +1,8 @@
 """Emails to users: recipient and language, notices about their factors, and the queue of all outgoing emails.
 
 Owns ``queued_mails``. An email is sent immediately after the commit, and retried later if the mail server didn't accept
-it. Permanent rejections aren't retried. One process at a time tries a row: it advances the row's next attempt first.
+it. Permanent rejections aren't retried. To ensure that only one process tries a row, each first advances the row's next
+attempt.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ from manifest_auth.throttle import Throttle
 LEASE_MS = 15_000  # for the first attempt, by the process that queued the email
 LIFE_MS = 3_600_000
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
-#: The purpose of an email that doesn't use the branding of the client in whose queue it is.
+#: The purpose of an email that is in a client's queue, but doesn't use the client's branding.
 TO_OPERATOR = "operator"
-_LARGEST_LOGO = 64 * 1024  # of an email, bytes; pages take four times as much
-_OF_ONE_CLIENT = 2  # in one batch, so that one client's failing emails do not delay others
+_LARGEST_LOGO = 64 * 1024  # of an email, in bytes; pages take four times as much
+_OF_ONE_CLIENT = 2  # per batch, so that one client's failing emails don't delay others
 
 
 class MailRow(NamedTuple):
-    """``mail``: sealed."""
+    """A queued email. ``mail`` is sealed."""
 
     tenant_id: int
     id: str
@@ -68,7 +69,7 @@ _GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN).returning(*_ROW),
 _END = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")).returning(*_ROW), MailRow)
 _DROP = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")))
 _place = func.row_number().over(partition_by=_C.tenant_id, order_by=_C.next_try_at).label("place")
-_ready = (  # emails of a suspended client wait until it is restored, or they expire
+_ready = (  # emails of a suspended client wait until it is restored, or until they expire
     select(*_ROW, _place)
     .join(tenants_table, tenants_table.c.id == _C.tenant_id)
     .where(
@@ -97,28 +98,28 @@ def add(unit: TenantUnit, row: MailRow) -> None:
 
 
 def due(unit: SystemUnit, now: int, limit: int) -> list[MailRow]:
-    """Emails whose next attempt is due, a few of each client."""
+    """Emails that are due for their next attempt, a few per client."""
     return unit.all(_DUE, now=now, limit=limit)
 
 
 def not_accepted(unit: SystemUnit) -> int:
-    """The number of waiting emails that the mail server did not accept at the first attempt."""
+    """The number of waiting emails that the mail server didn't accept at the first attempt."""
     return unit.first(_REFUSED) or 0
 
 
 def take(unit: TenantUnit, row: MailRow, now: int) -> bool:
-    """Reserves the row for this process until the next attempt. False when another process was first."""
+    """Reserves the row for this process until the next attempt. Returns False if another process was first."""
     pause = min(_FIRST_PAUSE_MS << min(row.tries - 1, 10), _LONGEST_PAUSE_MS)
     return unit.change(_TAKE, of_id=row.id, seen=row.next_try_at, until=now + pause) == 1
 
 
 def refused(unit: TenantUnit, key: str, code: int, now: int) -> None:
-    """Deletes an email that the mail server permanently rejected, and records that, with its reply code."""
+    """Deletes an email that the mail server permanently rejected, and records this with its reply code."""
     _record(unit, unit.first(_END, of_id=key), now, refused=code)
 
 
 def _record(unit: TenantUnit, ended: MailRow | None, now: int, **more: int) -> None:
-    """``ended``: None if another process sent it first."""
+    """Records that an email was given up. ``ended`` is None if another process sent it first."""
     if ended is not None:
         detail = {"purpose": ended.purpose, "tries": ended.tries, "since": when(ended.created_at), **more}
         audit.record(unit, Origin(now, "system", "", "mail-queue"), Event.MAIL_FAILED, ended.subject, **detail)
@@ -130,12 +131,12 @@ def drop(unit: TenantUnit, key: str) -> None:
 
 
 def row_name(tenant_id: int, key: str) -> str:
-    """The name that the email of a row is sealed for, so that it opens in no other row."""
+    """The name under which a row's email is sealed, so that it can't be opened in any other row."""
     return sealed_for(_C.mail, tenant_id=tenant_id, id=key)
 
 
 EVERY_S = 5.0
-#: The longest first attempt; it ends before other processes can take the email.
+#: The maximum duration of the first attempt. It ends before other processes can take the email.
 FIRST_S = 10.0
 BATCH = 8
 assert FIRST_S * 1000 < LEASE_MS
@@ -158,7 +159,7 @@ class MailQueue:
     ) -> None:
         self._mail, self._store, self._sealer = mail, store, sealer
         self._clock, self._random, self._log = clock, random, log
-        self._sending: dict[str, asyncio.Task[bool]] = {}  # by id, for as long as someone might wait for it
+        self._sending: dict[str, asyncio.Task[bool]] = {}  # by ID, while a caller might wait for it
 
     @property
     def is_set_up(self) -> bool:
@@ -168,10 +169,11 @@ class MailQueue:
     def add(
         self, unit: TenantUnit, acting: Acting, email: Email, purpose: str, subject: str, *, useful_ms: int = LIFE_MS
     ) -> Queued | None:
-        """Queues an email in the transaction of its cause, and sends it after the commit. None: no mail is set up.
+        """Queues an email in the transaction that causes it, and sends it after the commit. Returns None if mail isn't
+        set up.
 
-        ``purpose``: label for the audit trail; ``subject``: like ``user:5``; ``useful_ms``: how long to retry, at most
-        an hour. If this process dies first, another one sends the email.
+        ``purpose`` is a label for the audit trail, ``subject`` is a name like ``user:5``, and ``useful_ms`` is how long
+        to retry, at most an hour. If this process dies first, another one sends the email.
         """
         if not self.is_set_up:
             return None
@@ -197,8 +199,8 @@ class MailQueue:
         return queued
 
     async def delivered(self, request: Request, queued: Queued | None) -> bool:
-        """Whether the mail server accepted a committed email while the caller waited: some seconds for all emails of
-        one request together. A slower one continues in the background; a failed one is retried later."""
+        """Whether the mail server accepted a committed email while the caller waited, which is at most a few seconds
+        for all emails of one request. A slower email continues in the background, and a failed one is retried later."""
         task = self._sending.get(queued.id) if queued is not None else None
         if task is None:
             return False
@@ -228,8 +230,8 @@ class MailQueue:
         return failed is None
 
     async def run(self) -> None:
-        """Retries until canceled. It is a separate task, so that a hanging mail server does not delay other background
-        jobs."""
+        """Retries until canceled. It is a separate task, so that an unresponsive mail server doesn't delay other
+        background jobs."""
         while True:
             try:
                 await self.sweep()
@@ -243,7 +245,7 @@ class MailQueue:
         """Sends all due emails once, and drops expired ones. Raises StoreUnavailable."""
         while True:
             now = await self._store.now_ms(self._clock)
-            if not (found := await self._store.read(lambda unit: due(unit, now, BATCH))):  # noqa: B023 - at once
+            if not (found := await self._store.read(lambda unit: due(unit, now, BATCH))):  # noqa: B023 - awaited
                 return
             await asyncio.gather(*(self._try_again(row, now) for row in found))
 
@@ -254,7 +256,7 @@ class MailQueue:
             await store.write(lambda unit: _record(unit, unit.first(_GIVE_UP, of_id=row.id, seen=seen), now))
             return
         if await store.write_quickly(lambda unit: take(unit, row, now)):
-            # Sealed with another secret key, which might be restored within the hour.
+            # It was sealed with another secret key, which might be restored within the hour.
             with contextlib.suppress(CannotOpen):
                 await self._try(self._opened(row), BACKGROUND_BUDGET_S, "mail-queue")
 
@@ -264,7 +266,7 @@ class MailQueue:
 
 
 class AccountServices(Protocol):
-    """The services that account management uses. ``seats``: counts the license's seats."""
+    """The services that account management uses. ``seats`` counts the license's seats."""
 
     settings: Settings
     random: Random
@@ -276,21 +278,21 @@ class AccountServices(Protocol):
 
 
 class AccountRequest(Request):
-    """A request with the services of account management: a :class:`.services.RequestContext`, with all of them."""
+    """A request with the services of account management: a :class:`.services.RequestContext` with all of them."""
 
     __slots__ = ()
     services: AccountServices
 
 
 def reader(user: User, tenant: Tenant, email: str = "") -> Reader:
-    """The recipient: a user, with the language that they chose, else the client's default, else English. ``email``: an
-    address other than the current one."""
+    """Returns the recipient: a user, with the chosen language, the client's default, or English. ``email`` overrides
+    the current address."""
     wanted = (user.language, tenants.settings_of(tenant.settings).language)
     return Reader(email or user.email, next((tag for tag in wanted if tag in LANGUAGES), "en"), tenant.name)
 
 
 def look_of(unit: TenantUnit) -> Look:
-    """The look of the client's emails. Raises NotFound."""
+    """The branding of the client's emails. Raises NotFound."""
     tenant, found = tenants.get(unit, unit.tenant_id), brand_assets.bytes_of(unit)
     brand = tenants.settings_of(tenant.settings).branding
     colors = brand_assets.palette_of(brand.accent)._asdict() if brand.accent else {}
@@ -315,8 +317,8 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
 
 
 def tell(unit: TenantUnit, request: AccountRequest, user: User, event: Event, **detail: Any) -> None:
-    """Records one of the events above, and queues its email to the user's address: neither happens without the other.
-    ``detail``: of the event."""
+    """Records one of the events above, and queues its email to the user's address. Both happen, or neither. ``detail``
+    belongs to the event."""
     subject, queue = f"user:{user.id}", request.services.mail_queue
     audit.record(unit, request, event, subject, **detail)
     if not queue.is_set_up:

@@ -1,4 +1,4 @@
-"""One-time links, stored in ``invitations``: each allows a first sign-in, or a new password, once."""
+"""One-time links, stored in ``invitations``: each allows one first sign-in, or one new password."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
 # A link is the address of a page with a random token in the fragment (``#``), which browsers never send. Only the
-# token's hash is stored. Callers check everything except the link's own state: user, client, ranks.
+# token's hash is stored. Callers check everything except the link's own state: user, client, and ranks.
 
 PAGE = "/welcome"
 
 
 class Purpose(enum.Enum):
-    """``INVITATION``: a first sign-in, through a provider or with a first password. ``RESET``: only a new password."""
+    """The purpose of a link. ``INVITATION`` allows a first sign-in, through a provider or with a first password.
+    ``RESET`` only allows a new password."""
 
     INVITATION = "invitation"
     RESET = "reset"
@@ -43,8 +44,9 @@ LIFE_S = {Purpose.INVITATION: 72 * HOUR, Purpose.RESET: 30 * MINUTE}
 
 
 class Link(NamedTuple):
-    """``invited_by``: the actor who made it, as in the audit trail (``user:5``, ``admin:1``); the user for "forgot
-    password". ``emailed``: 1 if it was only emailed to the user's address, so that using it verifies the mailbox."""
+    """A link. ``invited_by`` is the actor who created it, as in the audit trail (``user:5``, ``admin:1``), or the user
+    for "forgot password". ``emailed`` is 1 if the link was only sent to the user's address, so that using it verifies
+    the mailbox."""
 
     id: int
     tenant_id: int
@@ -56,7 +58,7 @@ class Link(NamedTuple):
     emailed: int
 
     def is_open(self, purpose: Purpose, now: int) -> bool:
-        """Whether it can be used for that purpose now."""
+        """Whether the link can be used for that purpose now."""
         return self.purpose == purpose.value and self.used_at is None and self.expires_at > now
 
 
@@ -93,9 +95,9 @@ def make(
     emailed: bool,
     life_s: int | None = None,
 ) -> int:
-    """Stores a link with a random token; earlier ones of the user for the same purpose close. ``emailed``: it is only
-    emailed to the user's own address. ``life_s``: lifetime in seconds, instead of the purpose's default. Returns when
-    it expires, in milliseconds."""
+    """Stores a link with a random token, and closes the user's earlier links for the same purpose. ``emailed`` means
+    that it is only sent to the user's own address. ``life_s`` is the lifetime in seconds, if it isn't the purpose's
+    default. Returns when the link expires, in milliseconds."""
     close(unit, user_id, now, purpose)
     expires_at = now + (life_s or LIFE_S[purpose]) * 1000
     unit.first(
@@ -112,12 +114,12 @@ def make(
 
 
 def find(unit: TenantUnit, token: str) -> Link | None:
-    """A link of the tenant, open or not."""
+    """Returns a link of the tenant by its token, open or not."""
     return unit.first(_FIND, key=_key(token))
 
 
 def find_in_any_tenant(unit: SystemUnit, token: str) -> Link | None:
-    """A link of any tenant, open or not; None if no link has this token."""
+    """Returns a link of any tenant by its token, open or not; None if there is none."""
     return unit.first(_ANYWHERE, key=_key(token))
 
 
@@ -127,12 +129,13 @@ def find_by_id(unit: TenantUnit, link_id: int) -> Link | None:
 
 
 def use(unit: TenantUnit, link: Link, now: int) -> bool:
-    """Marks a link as used. False when it is no longer open: of concurrent calls, one gets True."""
+    """Marks a link as used. Returns False if it is no longer open. If called concurrently, only one call returns
+    True."""
     return unit.change(_USE, id=link.id, now=now) == 1
 
 
 def close(unit: TenantUnit, user_id: int, now: int, purpose: Purpose | None = None) -> int:
-    """Closes the open links of a user, of one purpose or of all. Returns how many there were."""
+    """Closes the open links of a user, for one purpose or all. Returns how many there were."""
     if purpose is None:
         return unit.change(_CLOSE_ALL, of_user=user_id, now=now)
     return unit.change(_CLOSE, of_user=user_id, of_purpose=purpose.value, now=now)
@@ -144,17 +147,17 @@ def address(public_url: str, token: str) -> str:
 
 
 # A link is created in the transaction, and delivered after its commit. If mail is set up, the link goes only to the
-# user's own address, even if the mail server is down at the moment. It is returned to the administrator only if no mail
-# is set up.
+# user's own address, even if the mail server is currently down. It is returned to the administrator only if mail isn't
+# set up.
 
-#: The number of links a day for one user before the waiting times grow.
+#: The number of links per day for one user before the waiting times grow.
 FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)
 
 
 class NewLink(NamedTuple):
-    """A stored link, for the administrator. ``token``, which is not stored, and ``link``: None if it is mailed, as
-    ``queued``; ``sent``: whether the mail server accepted the email while the caller waited (:func:`sent`). It is
-    otherwise retried for an hour."""
+    """A stored link, for the administrator. ``token`` (which isn't stored) and ``link`` are None if it is emailed, as
+    ``queued``. ``sent`` is whether the mail server accepted the email while the caller waited (:func:`sent`). If not,
+    it is retried for an hour."""
 
     user: User
     token: str | None
@@ -165,7 +168,7 @@ class NewLink(NamedTuple):
 
 
 def invite(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
-    """A link for a user's first sign-in; an earlier one closes. Raises NotFound, Forbidden, Conflict,
+    """Creates a link for a user's first sign-in, and closes any earlier one. Raises NotFound, Forbidden, Conflict, or
     ReauthenticationRequired."""
     user = rank.get_managed(unit, request, user_id)
     step_up.check_gain(request, user.roles)
@@ -173,8 +176,8 @@ def invite(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
 
 
 def start_reset(unit: TenantUnit, request: AccountRequest, user_id: int) -> NewLink:
-    """A link to set a new password; an earlier one closes. The old password works until then. Raises NotFound,
-    Forbidden, Conflict if the client allows no passwords, ReauthenticationRequired."""
+    """Creates a link to set a new password, and closes any earlier one. The old password works until then. Raises
+    NotFound, Forbidden, Conflict if the client allows no passwords, or ReauthenticationRequired."""
     own = "Change your own password with your current password"
     step_up.check(request, Act.OTHERS_PASSWORDS)
     user = rank.get_managed(unit, request, user_id, own=own)
@@ -192,9 +195,10 @@ def make_link(
     is_returned: bool | None = None,
     is_only_access: bool = False,
 ) -> NewLink:
-    """A link for a user whom ``who`` can manage; an earlier one for the same purpose closes. ``is_returned``: to the
-    caller, instead of an email; None: only if no mail is set up. ``is_only_access``: the user has no other way to sign
-    in, so the link is valid as long as an invitation. Raises Conflict for a deactivated user."""
+    """Creates a link for a user whom ``who`` can manage, and closes any earlier one for the same purpose.
+    ``is_returned`` returns it to the caller instead of sending an email; None does so only if mail isn't set up.
+    ``is_only_access`` means that the user has no other way to sign in, so the link is valid as long as an invitation.
+    Raises Conflict for a deactivated user."""
     if user.deactivated_at is not None:
         raise Conflict(_("The user is deactivated"))
     services, actor, now = who.services, who.caller.actor, who.now
@@ -226,21 +230,21 @@ def make_link(
 
 
 def _inviter(caller: Caller) -> str:
-    """The person's name for the email. Empty for a system admin, a command, and a machine."""
+    """The person's name for the email. Empty for a system admin, a command, or a machine."""
     if not isinstance(caller, Principal) or caller.is_service:
         return ""
     return emails.inviter(f"{caller.first_name} {caller.last_name}".strip(), caller.email)
 
 
 def count_emails(unit: TenantUnit, request: AccountRequest, entry: EntryPoint, counters: list[Counter]) -> None:
-    """Limits the emails to one mailbox. Raises RateLimited."""
+    """Limits the number of emails to a mailbox. Raises RateLimited."""
     if request.services.throttle.is_on and (blocked := throttle.count_each(unit, counters, request.now)) is not None:
         raise request.services.throttle.refusal(entry, Wait(blocked.ms, "account"))
 
 
 def access_link(unit: TenantUnit, who: AccountRequest, user: User) -> NewLink:
-    """A link for a new Admin who has no other way to sign in: to set a new password or, if the client allows no
-    passwords, to sign in through a provider. Granting the role includes the right to do this."""
+    """Creates a link for a new Admin who has no other way to sign in, to set a new password or, if the client allows no
+    passwords, to sign in through a provider. The right to grant the role includes the right to do this."""
     return make_link(unit, who, user, Purpose.RESET if _by_password(unit) else Purpose.INVITATION, is_only_access=True)
 
 
@@ -249,5 +253,5 @@ def _by_password(unit: TenantUnit) -> bool:
 
 
 async def sent(request: AccountRequest, new_link: NewLink) -> NewLink:
-    """The link of a committed transaction. Waits a few seconds at most for its email."""
+    """Returns the link of a committed transaction. Waits at most a few seconds for its email."""
     return new_link._replace(sent=await request.services.mail_queue.delivered(request, new_link.queued))

@@ -1,8 +1,8 @@
-"""Rules for new passwords, and the hash of a new user.
+"""Rules for new passwords, and the hash for a new user.
 
-Length counts Unicode characters as received: nothing is trimmed, folded or normalized. zxcvbn rejects guessable
-passwords: it knows some 30,000 common passwords, names, keyboard walks, dates and repetitions. Words of the user, the
-client and the product count as known to an attacker.
+Length counts Unicode characters as received: nothing is trimmed, folded, or normalized. zxcvbn rejects guessable
+passwords. It knows some 30,000 common passwords, names, keyboard walks, dates, and repetitions. Words related to the
+user, the client, and the product are assumed to be known to an attacker.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from manifest_auth.text.languages import several
 from manifest_auth.text.models import at_least, at_most
 
 MOST = 256
-LEAST_GUESSES = 10**8  # "safely unguessable" by zxcvbn's own scale; eight random characters just reach it
-LEAST_BESIDE_WORDS = 8  # characters besides known words: a full name and a digit are not enough
+LEAST_GUESSES = 10**8  # "safely unguessable" on zxcvbn's scale; eight random characters just reach it
+LEAST_BESIDE_WORDS = 8  # characters other than known words: a full name and a digit aren't enough
 PRODUCT_WORDS = ("manifest", "manifest auth", "taqtile")
 _SEPARATORS = re.compile(r"[\W_]+")
-_ZXCVBN_LONGEST = 100  # more characters only take longer and change no result
+_ZXCVBN_LONGEST = 100  # more characters only take longer, without changing the result
 
 
 def check(password: str, rules: PasswordRules, words: Sequence[str], field: str = "password") -> None:
-    """Raises ValidationError that names the fault. ``words``: the user's names, address and client."""
+    """Checks a new password. Raises ValidationError that names the problem. ``words`` contains the user's names,
+    address, and client."""
     if len(password) < rules.min_length:
         raise ValidationError(details=[(field, at_least(rules.min_length))])
     if len(password) > MOST:
@@ -48,7 +49,7 @@ def check(password: str, rules: PasswordRules, words: Sequence[str], field: str 
 
 
 def is_guessable(password: str, words: Sequence[str]) -> bool:
-    """Whether an attacker who knows ``words`` would guess the password soon."""
+    """Whether an attacker who knows ``words`` would soon guess the password."""
     from zxcvbn_rs_py import zxcvbn  # imported on first use: most processes never set a password
 
     inputs = [w for w in (*PRODUCT_WORDS, *words) if w]
@@ -58,10 +59,10 @@ def is_guessable(password: str, words: Sequence[str]) -> bool:
 
 
 def _has_little_beside(password: str, words: Sequence[str]) -> bool:
-    """Whether the password consists of known words: zxcvbn accepts any three words in a row."""
+    """Whether the password consists of known words. zxcvbn itself accepts any three words in a row."""
     folded = [word.casefold() for word in words]
     parts = {part for word in folded for part in _SEPARATORS.split(word)}
-    whole = {_SEPARATORS.sub("", word) for word in folded}  # a name made of short words, in any spelling
+    whole = {_SEPARATORS.sub("", word) for word in folded}  # a name that consists of short words, in any spelling
     least = min(LEAST_BESIDE_WORDS, len(password))
     written, joined = password.casefold(), _SEPARATORS.sub("", password.casefold())
     left = _beside(joined, whole)
@@ -69,7 +70,7 @@ def _has_little_beside(password: str, words: Sequence[str]) -> bool:
 
 
 def _beside(text: str, words: Iterable[str]) -> int:
-    """The number of characters left without the words of four characters or more."""
+    """The number of characters left after removing the words of four or more characters."""
     for word in sorted((word for word in words if len(word) >= 4), key=len, reverse=True):
         text = text.replace(word, "")
     return len(text)
@@ -83,9 +84,9 @@ def _classes(password: str) -> int:
 async def first_hash(
     hasher: Hasher, password: str | None, imported: str | None, rules: PasswordRules, words: Sequence[str]
 ) -> str | None:
-    """The hash for a new user: of a password that meets the rules, or one imported from another system, or none.
+    """Returns the hash for a new user: of a password that meets the rules, or imported from another system, or None.
 
-    Raises ValidationError, Overloaded.
+    Raises ValidationError or Overloaded.
     """
     if password is not None and imported is not None:
         raise ValidationError(details=[("passwordHash", "Enter either a password or a hash")])

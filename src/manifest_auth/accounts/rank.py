@@ -22,14 +22,14 @@ from manifest_auth.text.languages import marked as _
 
 
 class Manager(NamedTuple):
-    """``user_id``: None for a system admin or the command line."""
+    """The acting party. ``user_id`` is None for a system admin or the command line."""
 
     user_id: int | None
     is_admin: bool
 
 
 def manager(unit: TenantUnit, who: Request, permission: Permission = Permission.USERS_MANAGE) -> Manager:
-    """The acting party, as of this transaction. Raises Forbidden for a user without ``permission``, or who lost it."""
+    """Returns the acting party, as of this transaction. Raises Forbidden if a user lacks or has lost ``permission``."""
     if isinstance(who.caller, AdminCaller | SystemCaller):
         return Manager(None, True)
     me = users.find_caller(unit, who.user)
@@ -39,8 +39,8 @@ def manager(unit: TenantUnit, who: Request, permission: Permission = Permission.
 
 
 def still_may(unit: TenantUnit, actor: str, permission: Permission, over: User | None = None) -> bool:
-    """Whether an actor (as in the audit trail), who created something that takes effect later, still has the permission
-    and ranks high enough to use it on the user ``over``. System admins and the command line always do."""
+    """Whether an actor (as in the audit trail) who created something that takes effect later still has the permission
+    and a high enough rank over the user ``over``. System admins and the command line always do."""
     kind, _, number = actor.partition(":")
     maker = users.find(unit, int(number)) if kind == "user" else None
     if maker is None:
@@ -51,8 +51,8 @@ def still_may(unit: TenantUnit, actor: str, permission: Permission, over: User |
 
 
 def get_managed(unit: TenantUnit, who: Request, user_id: int, *, admins: bool = False, own: str = "") -> User:
-    """The user, locked, whom ``who`` can manage. ``admins``: as for :func:`users.get`. ``own``: the error message if
-    users can't do this to themselves. Raises NotFound, Forbidden."""
+    """Returns the user, locked, if ``who`` can manage them. ``admins`` has the same meaning as for :func:`users.get`.
+    ``own`` is the error message if users can't do this to themselves. Raises NotFound or Forbidden."""
     user = users.get(unit, user_id, lock=True, admins=admins)
     if _checked(unit, who, user).user_id == user.id and own:
         raise Forbidden(own)
@@ -60,7 +60,7 @@ def get_managed(unit: TenantUnit, who: Request, user_id: int, *, admins: bool = 
 
 
 def get_readable(unit: TenantUnit, who: Request, user_id: int) -> User:
-    """The user, not locked, whom ``who`` can manage. Raises NotFound, Forbidden."""
+    """Returns the user, not locked, if ``who`` can manage them. Raises NotFound or Forbidden."""
     user = users.get(unit, user_id)
     _checked(unit, who, user)
     return user
@@ -74,12 +74,12 @@ def _checked(unit: TenantUnit, who: Request, user: User) -> Manager:
 
 
 def is_admin(who: Request) -> bool:
-    """Whether the caller ranks as an Admin, as of the start of the request. System admins and the command line do."""
+    """Whether the caller ranks as an Admin at the start of the request. System admins and the command line do."""
     return isinstance(who.caller, AdminCaller | SystemCaller) or bool(who.user.roles & Role.ADMIN.bit)
 
 
 def check_is_admin(unit: TenantUnit, who: Request, sentence: str) -> None:
-    """Raises Forbidden with ``sentence``, unless an Admin, a system admin or the command line acts."""
+    """Raises Forbidden with ``sentence`` unless the caller is an Admin, a system admin, or the command line."""
     if not manager(unit, who).is_admin:
         raise Forbidden(sentence)
 

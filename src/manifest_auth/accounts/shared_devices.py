@@ -1,4 +1,4 @@
-"""Devices that belong to a client and that people share, and the codes with which they are enrolled.
+"""Shared devices that belong to a client, and the codes that enroll them.
 
 Owns ``enrolled_devices`` and ``device_enrolments``. Never opens a session.
 """
@@ -28,14 +28,15 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 from manifest_auth.text.scan_codes import ScanKind
 
-# A token has 256 random bits; the store has its SHA-256. A device that no one used for 90 days is no longer known.
+# A token has 256 random bits, and the store has its SHA-256. A device that nobody has used for 90 days is no longer
+# known.
 
 UNUSED_MS: Final = 90 * DAY * 1000
 TOUCH_EVERY_MS: Final = 60_000
 
 
 class SharedDeviceData(Wire, frozen=True):
-    # ``enrolled_by``: the actor who created its code.
+    # ``enrolled_by`` is the actor who created its code.
     id: str
     name: str
     place: str
@@ -45,7 +46,7 @@ class SharedDeviceData(Wire, frozen=True):
 
 
 class FoundDevice(NamedTuple):
-    """A device that is known by its token, of a client that is not suspended. ``client``: its identifier."""
+    """A device that was identified by its token, of a client that isn't suspended. ``client`` is its identifier."""
 
     id: str
     tenant_id: int
@@ -74,7 +75,7 @@ _SEEN = tenant_scoped(
     .where(_D.id == bindparam("of_id"), _D.seen_at < bindparam("before"))
     .values(seen_at=bindparam("now"))
 )
-#: The devices that are known. Filters take ``like``; every read takes ``seen_after`` (:func:`seen_after`).
+#: The known devices. Filters take ``like``, and every read takes ``seen_after`` (:func:`seen_after`).
 LISTING = Listing(
     _DEVICE.where(*_KNOWN),
     SharedDeviceData,
@@ -85,22 +86,23 @@ LISTING = Listing(
 
 
 def seen_after(now: int) -> int:
-    """Devices that were last seen before this time are no longer known."""
+    """The time before which unused devices are no longer known."""
     return now - UNUSED_MS
 
 
 def find_by_token(unit: SystemUnit, token: str, now: int) -> FoundDevice | None:
-    """The device of a token; None for one that is unknown, removed, unused for too long, or of a suspended client."""
+    """Returns the device with this token. None if it is unknown, removed, unused for too long, or of a suspended
+    client."""
     return unit.first(_BY_TOKEN, token=token_hash(token), seen_after=seen_after(now))
 
 
 def lock_devices(unit: TenantUnit, device_id: str, now: int) -> SharedDeviceData | None:
-    """A device that is known, locked until the transaction ends."""
+    """Returns a known device, locked until the transaction ends."""
     return unit.first(_LOCK, of_id=device_id, seen_after=seen_after(now))
 
 
 def seen(unit: TenantUnit, device_id: str, now: int) -> None:
-    """Stores that the device showed itself, at most once a minute."""
+    """Stores that the device was seen, at most once a minute."""
     unit.change(_SEEN, of_id=device_id, before=now - TOUCH_EVERY_MS, now=now)
 
 
@@ -113,7 +115,7 @@ LIFE_S: Final = 10 * MINUTE
 
 
 class EnrolmentData(Wire, frozen=True):
-    # ``created_by``: the actor, as in the audit trail.
+    # ``created_by`` is the actor, as in the audit trail.
     id: str
     name: str
     place: str
@@ -123,7 +125,7 @@ class EnrolmentData(Wire, frozen=True):
 
 
 class NewEnrolment(NamedTuple):
-    """``code``: to scan; ``letters``: to type. Neither is stored."""
+    """A new enrollment. Devices scan ``code`` or people type ``letters``. Neither is stored."""
 
     enrolment: EnrolmentData
     code: str
@@ -146,25 +148,26 @@ _DROP = tenant_scoped(delete(device_enrolments).where(_E.id == bindparam("of_id"
 
 
 def find_enrolment(unit: TenantUnit, now: int, *, code_hash: str = "", letters: str = "") -> EnrolmentData | None:
-    """The enrollment with this code or these letters, if it still works."""
+    """Returns the enrollment with this code or these letters, if it is still valid."""
     if code_hash:
         return unit.first(_BY_CODE, code=code_hash, now=now)
     return unit.first(_BY_LETTERS, typed=_mac(unit, letters), now=now)
 
 
 def _mac(unit: TenantUnit, letters: str) -> str:
-    """Ten letters have 43 bits: a plain hash of them could be reversed."""
+    """The stored form of the letters. Ten letters have 43 bits, so a plain hash of them could be reversed."""
     return unit.macs.make(f"enrolment\0{unit.tenant_id}\0{letters}".encode("utf-8", "surrogatepass"))
 
 
-#: Devices of one client, including pending enrollments.
+#: The maximum number of devices per client, including pending enrollments.
 MOST: Final = 10_000
 LETTERS: Final = 10
 
 
 def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, place: str) -> NewEnrolment:
-    """A code that enrolls one device within ten minutes. ``place``: its location, can be empty. Raises Forbidden,
-    ValidationError, ReauthenticationRequired, Conflict if badges are turned off or there are too many devices."""
+    """Creates a code that enrolls one device within ten minutes. ``place`` is its location, which can be empty. Raises
+    Forbidden, ValidationError, ReauthenticationRequired, or Conflict if badges are turned off or there are too many
+    devices."""
     step_up.check(who, Act.DEVICES)
     step_up.not_for_machines(who)
     name, place = fields.SHARED_DEVICE_NAME.check(name, "name"), fields.PLACE.check(place, "place")
@@ -190,7 +193,7 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
 
 
 def list_enrolments(unit: TenantUnit, now: int) -> list[EnrolmentData]:
-    """Codes that still work, oldest first."""
+    """The codes that are still valid, oldest first."""
     return unit.all(_LIST, now=now)
 
 
@@ -205,8 +208,8 @@ def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
 def enrol(
     unit: TenantUnit, acting: Acting, random: Random, found: EnrolmentData, token: str
 ) -> SharedDeviceData | None:
-    """The device that a code was made for, with its new ``token``. None if the code was used in the meantime, or its
-    creator is no longer allowed to create codes."""
+    """Returns the device that a code was created for, with its new ``token``. None if the code was used in the
+    meantime, or if its creator is no longer allowed to create codes."""
     now = acting.origin.at
     if not rank.still_may(unit, found.created_by, Permission.SETTINGS_MANAGE):
         return None
@@ -228,7 +231,7 @@ def enrol(
 
 
 def remove(unit: TenantUnit, who: Request, device_id: str) -> None:
-    """Permanently removes a device. Its token and session end immediately. Raises NotFound, Forbidden."""
+    """Permanently removes a device. Its token and session end immediately. Raises NotFound or Forbidden."""
     step_up.not_for_machines(who)
     device = existing(lock_devices(unit, device_id, who.now))
     unit.change(_REMOVE, of_id=device.id, now=who.now)

@@ -1,6 +1,6 @@
-"""Users of a client: rows, lists, look-up by email, passwords, verified addresses, and the roles that they hold.
+"""Users of a client: rows, lists, look-up by email, passwords, verified addresses, and the roles that they have.
 
-Owns ``users`` and ``password_history``. Never computes a hash, never opens a session, and never checks ranks.
+Owns ``users`` and ``password_history``. Never computes a hash, opens a session, or checks ranks.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from manifest_auth.text.models import ErrorCollector
 
 
 class User(NamedTuple):
-    """``email_proved_at``: when a link in an email to this address was followed; None: never. ``language``: chosen by
-    the user; None: none.
+    """A user. ``email_proved_at`` is when someone last followed a link in an email to this address; None for never.
+    ``language`` is the user's choice; None for no choice.
 
-    A member with a field is one that people enter: statements, bodies, forms and the command line read it here.
+    People can enter the members that have a field. Statements, bodies, forms, and the command line read this list here.
     """
 
     id: int
     tenant_id: int
     email: Annotated[str, fields.EMAIL]
-    email_key: str  # lists use this order
+    email_key: str  # lists are sorted by this
     first_name: Annotated[str, fields.FIRST_NAME]
     last_name: Annotated[str, fields.LAST_NAME]
     title: Annotated[str, fields.TITLE]
@@ -61,12 +61,12 @@ class User(NamedTuple):
     language: str | None  # the user's choice
     factors: int = 0  # bit mask of second factors, see accounts/factors
     second_factor_due_at: int | None = None  # when sign-in starts to require one
-    kind: str = PERSON  # or SERVICE: of those only :func:`find_caller` and :func:`get_named` know
+    kind: str = PERSON  # or SERVICE, which only :func:`find_caller` and :func:`get_named` return
     profile_changed_at: int | None = None  # None: never since the user was created
 
     @property
     def full_name(self) -> str:
-        """First and last name; empty for a user without one."""
+        """The first and last name; empty for a user without them."""
         return f"{self.first_name} {self.last_name}".strip()
 
     @property
@@ -75,12 +75,12 @@ class User(NamedTuple):
 
     @property
     def is_admin(self) -> bool:
-        """Whether the account is an active Admin's."""
+        """Whether this is the account of an active Admin."""
         return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)
 
     @property
     def never_came(self) -> bool:
-        """Whether the user was invited, and has neither signed in nor a password to do it with."""
+        """Whether the user was invited, but has neither signed in nor set a password."""
         return self.last_sign_in_at is None and self.password_hash is None
 
 
@@ -89,8 +89,8 @@ _ALL = select(*(_C[name] for name in User._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User)
 _LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
 _AS_TYPED = bindparam("as_typed", type_=Text())
-#: The accounts of an address, by :func:`email_keys`. The one with the typed spelling comes first. Accounts that were
-#: created when each spelling of a domain counted as a separate address stay separate.
+#: The accounts of an address, by :func:`email_keys`. An exact match of the typed spelling comes first. Accounts that
+#: were created when each spelling of a domain counted as a separate address stay separate.
 IS_OF_EMAIL = _C.email_key.in_([bindparam("email_key"), _AS_TYPED, bindparam("in_ascii")])
 _BY_EMAIL = tenant_scoped(_ALL.where(IS_OF_EMAIL).order_by(case((_C.email_key == _AS_TYPED, 0), else_=1)), User)
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
@@ -101,7 +101,7 @@ _NAMES = _C.first_name + " " + _C.last_name + " "
 _FILTERS = {
     "search": or_(
         _C.email_key.like(bindparam("like"), escape="\\"),
-        # Words of names in any order; and of the address, which might have another spelling of its domain than the key.
+        # Matches words of names in any order, and of the address, whose domain can be spelled differently from the key.
         func.lower(_NAMES + _NAMES + _NAMES + _C.email).like(bindparam("like"), escape="\\"),
     ),
     "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
@@ -110,12 +110,12 @@ _FILTERS = {
 }
 #: The list of users. Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``role`` (a bit).
 LISTING = Listing(_ALL, User, key=_C.id, sorts=_SORTS, filters=_FILTERS)
-#: The same of every kind. Its filter ``service`` leaves the service accounts.
+#: The same list with every kind of account. Its filter ``service`` excludes service accounts.
 EVERY_KIND = Listing(
     _ALL, User, key=_C.id, sorts=_SORTS, filters={**_FILTERS, "service": _C.kind == SERVICE}, every_kind=True
 )
-#: The list of the console. Filters take also ``invited`` (1: who never signed in and has no password, else 0), and
-#: ``with_factor`` (1 or 0).
+#: The console's list of users. Filters also take ``invited`` (1 for users who never signed in and have no password,
+#: else 0) and ``with_factor`` (1 or 0).
 OF_CONSOLE = Listing(
     _ALL,
     User,
@@ -131,11 +131,11 @@ OF_CONSOLE = Listing(
         "factor": case((_C.factors == 0, 0), else_=1) == bindparam("with_factor", type_=Integer()),
     },
 )
-#: The members that people enter, and what they can be.
+#: The members that people enter, and their types and limits.
 FIELDS: Final = fields.declared_in(User)
-#: Members without special rules: interfaces show and change them all in the same way.
+#: Members without special rules: interfaces show and change all of them in the same way.
 DETAILS: Final = {name: field for name, field in FIELDS.items() if name not in ("email", "description")}
-#: Of these, the ones that users can change themselves.
+#: The ones that users can change themselves.
 OWN: Final = {name: DETAILS[name] for name in ("first_name", "last_name", "title")}
 _NEW = (*FIELDS, "email_key", "roles", "password_hash", "password_changed_at", "created_at")
 _ADD = tenant_scoped(insert(users).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
@@ -163,7 +163,7 @@ _WITHOUT_FACTOR = tenant_scoped(
     int,
 )
 _SIGNED_IN = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
-# Locks the tenant's active Admins, so that two who remove each other cannot both succeed.
+# Locks the tenant's active Admins, so that two Admins who remove each other can't both succeed.
 ACTIVE_ADMINS = tenant_scoped(
     select(_C.id)
     .where(_C.roles.bitwise_and(Role.ADMIN.bit) != 0, _C.deactivated_at.is_(None))
@@ -178,10 +178,10 @@ def find(unit: TenantUnit, user_id: int) -> User | None:
 
 
 def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = False) -> User:
-    """The user. Raises NotFound.
+    """Returns the user. Raises NotFound.
 
-    ``lock``: locks the row until the transaction ends. ``admins``: also the rows of the active Admins, first and in one
-    order, so that two who remove each other wait for one another.
+    ``lock`` locks the row until the transaction ends. ``admins`` also locks the rows of the active Admins, first and in
+    a fixed order, so that two Admins who remove each other wait for one another.
     """
     if admins:
         unit.all(ACTIVE_ADMINS)
@@ -189,18 +189,18 @@ def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = Fa
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
-    """The tenant's users with these ids, in no order."""
+    """Returns the tenant's users with these IDs, in no particular order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 
 def find_caller(unit: TenantUnit, caller: Principal) -> User | None:
-    """The row of a caller, a person or a service account, as of now: with the roles that the caller's session has."""
+    """Returns the current row of a caller, a person or a service account, with the roles of the caller's session."""
     found = unit.first(_CALLER, id=caller.user_id)
     return None if found is None else found._replace(roles=caller.capped(found.roles))
 
 
 def get_named(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
-    """Like :func:`get_many`, but includes service accounts, to name the actors of events."""
+    """Like :func:`get_many`, but includes service accounts, in order to name the actors of events."""
     return unit.all(_NAMED, ids=numbers(ids))
 
 
@@ -209,7 +209,7 @@ def find_by_email(unit: TenantUnit, email: str) -> User | None:
 
 
 def set_language(unit: TenantUnit, user_id: int, language: Language | None, now: int) -> None:
-    """The user's language of pages and emails; None: no choice."""
+    """Stores the user's language for pages and emails; None for no choice."""
     unit.announce("user", user_id)
     unit.change(_SET_LANGUAGE, id=user_id, language=language, now=now)
 
@@ -217,11 +217,11 @@ def set_language(unit: TenantUnit, user_id: int, language: Language | None, now:
 def create(
     unit: TenantUnit, counter: SeatCounter, *, email: str, roles: int, password_hash: str | None, now: int, **given: str
 ) -> User:
-    """Creates a user. ``counter``: counts the license's seats; ``given``: other members of :data:`FIELDS`. Raises
-    ValidationError, Conflict when the address is taken in this tenant, NoSeat."""
+    """Creates a user. ``counter`` counts the license's seats, and ``given`` contains other members of :data:`FIELDS`.
+    Raises ValidationError, Conflict if the address is taken in this tenant, or NoSeat."""
     entered = {**dict.fromkeys(FIELDS, ""), **given, "email": email}
     check(entered)
-    counter.seat(unit, 0, roles)  # first, so that a transaction that waits for it holds no other lock
+    counter.seat(unit, 0, roles)  # first, so that a transaction that waits for this lock holds no other one
     _check_free(unit, email)
     added = unit.one(
         _ADD,
@@ -236,8 +236,8 @@ def create(
 
 
 def change(unit: TenantUnit, user: User, now: int, **given: str) -> User:
-    """Changes the ``given`` members of :data:`FIELDS`; a new address is not verified. Raises ValidationError, Conflict
-    when it is taken in this tenant."""
+    """Changes the ``given`` members of :data:`FIELDS`. A new address isn't verified. Raises ValidationError, or
+    Conflict if it is taken in this tenant."""
     check({name: text for name, text in given.items() if text != getattr(user, name)})
     changes: dict[str, Any] = dict(given)
     after = user._replace(**changes)
@@ -251,18 +251,18 @@ def change(unit: TenantUnit, user: User, now: int, **given: str) -> User:
 
 
 def _check_free(unit: TenantUnit, email: str, but: int = 0) -> None:
-    """Raises Conflict if an account other than ``but`` has the address, in any spelling."""
+    """Raises Conflict if an account other than ``but`` has the address in any spelling."""
     if any(found.id != but for found in unit.all(_BY_EMAIL, **email_keys(email))):
         raise Conflict(_("A user with this email address already exists"))
 
 
 def without_factor(unit: TenantUnit, roles: int, *, but: int = 0) -> int:
-    """The number of active users who have one of the roles in the mask but none in ``but``, and no second factor."""
+    """The number of active users without a second factor who have a role in the mask, but none in ``but``."""
     return unit.one(_WITHOUT_FACTOR, roles=roles, but=but)
 
 
 def factor_due(unit: TenantUnit, user_id: int, due_at: int | None) -> None:
-    """Stores when sign-in starts to require a second factor, in milliseconds. None: no factor is required."""
+    """Stores when sign-in starts to require a second factor, in milliseconds, or None if it doesn't."""
     unit.change(_FACTOR_DUE, id=user_id, due_at=due_at)
 
 
@@ -271,7 +271,7 @@ def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
 
 
 def check(given: Mapping[str, str]) -> None:
-    """Checks members of an account, by their names. Raises ValidationError that names all invalid members."""
+    """Checks members of an account by their names. Raises ValidationError that names all invalid members."""
     with ErrorCollector() as each:
         for name, text in given.items():
             with each:
@@ -311,18 +311,18 @@ _FORMER = tenant_scoped(
 
 
 def with_password(unit: TenantUnit, before: int) -> int:
-    """The number of active users who have a password that they set until ``before``, milliseconds."""
+    """The number of active users whose password was set by ``before`` (milliseconds)."""
     return unit.one(_WITH_PASSWORD, before=before)
 
 
 def set_email(unit: TenantUnit, user: User, email: str, now: int) -> User:
-    """Sets an address that its mailbox just confirmed. Raises Conflict when it is taken in this tenant."""
+    """Sets an address that was just confirmed from its mailbox. Raises Conflict if it is taken in this tenant."""
     return prove_email(unit, change(unit, user, now, email=email), now)
 
 
 def prove_email(unit: TenantUnit, user: User, now: int) -> User:
-    """Marks the user's address as verified, after a link in an email to it was followed and no password was set with
-    it. An earlier verification keeps its time."""
+    """Marks the user's address as verified, after someone followed a link in an email to it without setting a password.
+    Keeps the time of an earlier verification."""
     if user.email_proved_at is not None:
         return user
     proved_at = _apart(now, user.password_changed_at)
@@ -331,8 +331,8 @@ def prove_email(unit: TenantUnit, user: User, now: int) -> User:
 
 
 def password_is_proved(user: User) -> bool:
-    """Whether the password was set with a link that was mailed to the user's present address. Exactly then the two
-    times are equal: all other writes keep them different (:func:`_apart`)."""
+    """Whether the password was set with a link that was emailed to the user's current address. Only then are the two
+    times equal: all other writes keep them different (:func:`_apart`)."""
     return user.password_hash is not None and user.password_changed_at == user.email_proved_at
 
 
@@ -341,7 +341,7 @@ def _apart(now: int, other: int | None) -> int:
 
 
 def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, by_emailed_link: bool = False) -> None:
-    """Stores the new hash, and keeps the old one for the history rule. ``by_emailed_link``: see
+    """Stores the new hash, and keeps the old one for the password history. For ``by_emailed_link``, see
     :func:`password_is_proved`."""
     _store_former_hash(unit, user, now)
     proved_at = now if by_emailed_link else user.email_proved_at
@@ -363,8 +363,8 @@ def drop_password(unit: TenantUnit, user: User) -> User:
 
 
 def _store(unit: TenantUnit, user: User, new_hash: str | None, changed_at: int | None, proved_at: int | None) -> None:
-    """The one place that replaces a password: it also ends the trust in browsers, so they are asked for a second factor
-    again."""
+    """Replaces a password. No other code does this. Also ends the trust in browsers, so sign-ins there require a second
+    factor again."""
     unit.change(_SET_PASSWORD, id=user.id, new_hash=new_hash, changed_at=changed_at, proved_at=proved_at)
     factors.trusted_browsers.end_all(unit, user.id)
 
@@ -375,13 +375,13 @@ def _store_former_hash(unit: TenantUnit, user: User, now: int) -> None:
 
 
 def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
-    """The current hash and the ``count - 1`` before it, newest first."""
+    """The current hash and the ``count - 1`` hashes before it, newest first."""
     former = unit.all(_FORMER, user_id=user.id, limit=count)
     return ([user.password_hash] if user.password_hash else [])[:count] + former[: max(0, count - 1)]
 
 
 def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
-    """Stores a new hash of the same password. False when the password was changed in the meantime."""
+    """Stores a new hash of the same password. Returns False if the password was changed in the meantime."""
     if unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) != 1:
         return False
     factors.challenges.rehashed(unit, user_id, old_hash, new_hash)
@@ -392,7 +392,7 @@ _K, _O, _T = users.c, known_origins.c, tenants.c
 _WITH_TENANT = select(*(_K[name] for name in User._fields), *(_T[name] for name in Tenant._fields)).join_from(
     users, tenants, _T.id == _K.tenant_id
 )
-# The tenant's row is not locked: sign-ins of a tenant do not wait for one another.
+# The tenant's row isn't locked, so sign-ins of a tenant don't wait for one another.
 _LOCKED_WITH_TENANT = tenant_scoped(_WITH_TENANT.where(_K.id == bindparam("id")).with_for_update(of=users))
 _DEVICE_SEEN = (
     select(func.max(_O.seen_at))
@@ -412,16 +412,17 @@ _NO_CLIENT = cross_tenant(
 
 
 def get_with_tenant(unit: TenantUnit, user_id: int) -> tuple[User, Tenant]:
-    """The user, whose row is locked until the transaction ends, and the tenant. Raises NotFound."""
+    """Returns the user, locked until the transaction ends, and the tenant. Raises NotFound."""
     return _both(existing(unit.first(_LOCKED_WITH_TENANT, id=user_id)))
 
 
 def find_without_client(unit: SystemUnit, email: str, devices: Iterable[str]) -> tuple[User, Tenant] | None:
-    """The account that a sign-in without a client refers to, across tenants.
+    """Returns the account for a sign-in that doesn't name a client, across tenants.
 
-    First, of the client where one of the ``devices`` (origins of the throttle) was used last; else, of the accounts
-    with a verified address (by a link, or because the domain counts for the client), the one that signed in last; else
-    the oldest. So a client cannot attract a person's sign-ins by creating an account for the address."""
+    Prefers the account of the client where one of the ``devices`` (origins of the throttle) was last used. Next, of the
+    accounts with a verified address (by a link, or because the domain belongs to the client), it takes the one that
+    signed in last; otherwise the oldest account. So a client can't attract a person's sign-ins by creating an account
+    for the address."""
     keys = email_keys(email)
     found = unit.first(_NO_CLIENT, **keys, domain=email_domain(email), devices=texts(devices))
     if found is None:
@@ -437,10 +438,11 @@ def _both(row: Sequence[Any]) -> tuple[User, Tenant]:
     return User._make(row[:count]), Tenant._make(row[count:])
 
 
-# The only statements that write roles, and whether a user is deactivated. An existing user becomes an active Admin only
-# through :func:`set_roles` or :func:`restore`, and both void the account's credentials (:class:`VoidAccount`).
+# These are the only statements that write roles, and whether a user is deactivated. An existing user becomes an active
+# Admin only through :func:`set_roles` or :func:`restore`, and both void the account's credentials
+# (:class:`VoidAccount`).
 
-# Only the row that was checked: roles and state decide whether the user gains the role Admin.
+# Updates only the row that was checked, because roles and state determine whether the user becomes an Admin.
 _AS_CHECKED = (
     _C.id == bindparam("id"),
     _C.roles == bindparam("checked_roles"),
@@ -454,16 +456,17 @@ _RESTORE = tenant_scoped(update(users).where(*_AS_CHECKED).values(deactivated_at
 
 
 #: Ends all credentials that another person might have planted in an account, except the password, which
-#: :func:`set_roles` and :func:`restore` remove. Runs when a user becomes an active Admin. Gets the user as before.
+#: :func:`set_roles` and :func:`restore` remove. Runs when a user becomes an active Admin. Gets the user before the
+#: change.
 VoidAccount = Callable[[TenantUnit, User], None]
 
 
 def set_roles(
     unit: TenantUnit, counter: SeatCounter, user: User, roles: int, void_account: VoidAccount, now: int
 ) -> User:
-    """Sets the roles, effective with the next request, and ends sessions of apps that the new roles can't use.
-    ``user``: locked. ``void_account``: runs when the user becomes an active Admin. Raises Conflict when no active Admin
-    would be left, NoSeat when the license has no seat for these roles."""
+    """Sets the roles, effective with the next request, and ends sessions of apps that the new roles can't use. ``user``
+    must be locked. ``void_account`` runs when the user becomes an active Admin. Raises Conflict if no active Admin
+    would be left, or NoSeat if the license has no seat for these roles."""
     if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
         _check_not_last_admin(unit, user)
     if user.deactivated_at is None:
@@ -473,8 +476,8 @@ def set_roles(
 
 
 def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
-    """Deactivates a user. False if the user was already deactivated. Raises Conflict for the tenant's last active
-    Admin."""
+    """Deactivates a user. Returns False if the user was already deactivated. Raises Conflict for the tenant's last
+    active Admin."""
     if user.roles & Role.ADMIN.bit and user.deactivated_at is None:
         _check_not_last_admin(unit, user)
     unit.announce("user", user.id)
@@ -483,13 +486,14 @@ def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
 
 
 def restore(unit: TenantUnit, counter: SeatCounter, user: User, void_account: VoidAccount) -> User:
-    """Restores a deactivated user, who is locked. ``void_account``: as for :func:`set_roles`. Raises NoSeat."""
+    """Restores a deactivated user, who must be locked. ``void_account`` has the same meaning as for :func:`set_roles`.
+    Raises NoSeat."""
     counter.seat(unit, 0, user.roles)
     return _write(unit, _RESTORE, user, user._replace(deactivated_at=None), void_account)
 
 
 def _write(unit: TenantUnit, statement: TenantScoped[Any], user: User, after: User, void_account: VoidAccount) -> User:
-    """The one place where an existing user becomes an active Admin."""
+    """Makes an existing user an active Admin. No other code does this."""
     checked = {"checked_roles": user.roles, "checked_state": user.deactivated_at or 0}
     if unit.change(statement, id=user.id, new_roles=after.roles, **checked) != 1:
         raise Conflict()  # a concurrent change was faster
@@ -502,7 +506,7 @@ def _write(unit: TenantUnit, statement: TenantScoped[Any], user: User, after: Us
 
 
 def is_last_admin(unit: TenantUnit, user: User) -> bool:
-    """Whether this is the only active Admin. Locks all of them; get the user with ``admins`` before."""
+    """Whether this is the only active Admin. Locks all of them, so get the user with ``admins`` first."""
     return not set(unit.all(ACTIVE_ADMINS)) - {user.id}
 
 

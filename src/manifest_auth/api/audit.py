@@ -1,4 +1,4 @@
-"""The audit trail: of the caller's client, and for system admins of all clients and of the installation."""
+"""The audit trail of the caller's client; and, for system admins, of all clients and of the installation."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Endpoints of each client's issuer that apps call: metadata, keys, tokens, user info (OpenID Connect, as a provider).
 
-Answers and errors have the shape of the RFCs. The endpoints that browsers are sent to are pages.
+Responses and errors have the format of the RFCs. The endpoints that browsers are redirected to are pages.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def _issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
 
 
 async def _known(ctx: RequestContext, call: Call[Any]) -> Issuer:
-    """The issuer of a client that has apps, and is not suspended; it stays until its last notices of sign-outs, which
-    apps verify, are sent. Raises NotFound."""
+    """Returns the issuer of a client that has apps and isn't suspended. It remains until the client's last logout
+    tokens, which apps verify, are sent. Raises NotFound."""
     store, client = ctx.services.store, call.path["client"]
     if await apps.origins_of(store, client) is None and not await logout.owes(store, client):
         raise NotFound(reason="no client with apps has that issuer")
@@ -133,7 +133,7 @@ async def _userinfo(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 async def _userinfo_refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """RFC 6750, section 3: a request without a token gets no error code."""
+    """Returns the error. According to RFC 6750, section 3, a request without a token gets no error code."""
     if refusal.status not in (401, 403):
         return await refused(ctx, refusal, head)
     error = "insufficient_scope" if refusal.status == 403 else "invalid_token"

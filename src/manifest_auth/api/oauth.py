@@ -1,7 +1,7 @@
 """Routes of OAuth 2.0 for service accounts and device apps: RFC 6749, 7009, 7662, 8414, 8628.
 
-Forms are read by these routes alone; cookies and parameters of the address are never read. Answers and errors have the
-shape of the RFCs and not the envelope.
+Only these routes read forms. They never read cookies or query parameters. Responses and errors have the format of the
+RFCs, not the envelope.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DEVICE_PAGE = "/device"
 _encode = msgspec.json.Encoder().encode
 
 
-# UNSET instead of a default: generators of types treat a member with a default as required.
+# UNSET instead of a default, because type generators treat a member with a default as required.
 
 
 class Authenticated(msgspec.Struct, frozen=True):
@@ -155,13 +155,13 @@ class OAuthFailure(msgspec.Struct, frozen=True):
 def answer_of(
     body: bytes, status: int = 200, headers: tuple[Header, ...] = (), *, stored: bool = False
 ) -> Answer[None]:
-    """A response in the format of the RFCs. ``stored``: whether caches can store it, according to the headers."""
+    """Returns a response in the format of the RFCs. ``stored`` means that the headers let caches store it."""
     return Answer(status, body, (_JSON, *headers) if stored else (_JSON, NO_STORE, _PRAGMA, *headers))
 
 
 async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
-    """An error in the format of RFC 6749, section 5.2: 400, or 401 for a caller who isn't authenticated. Errors with
-    their own HTTP status keep it: 404, 405, 413, 429, 503."""
+    """Returns an error in the format of RFC 6749, section 5.2: 400, or 401 if the caller isn't authenticated. Errors
+    with their own HTTP status keep it: 404, 405, 413, 429, 503."""
     failure = _encode(OAuthFailure(oauth.error_of(refusal), str(refusal.message), ctx.request_id))
     if refusal.status == 401:
         return answer_of(failure, 401, (_BASIC,))
@@ -170,13 +170,13 @@ async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[
 
 
 def fields_of(call: Call[bytes]) -> dict[str, str]:
-    """The fields of the form. Raises ValidationError, UnsupportedMediaType."""
+    """Returns the fields of the form. Raises ValidationError or UnsupportedMediaType."""
     check_form_type(call.head)
     return oauth.read_form(parse_form(call.body, _MOST_FIELDS, repeated=oauth.RESOURCE))
 
 
 def _is_device(head: Head, fields: dict[str, str]) -> bool:
-    """Whether a device's app calls, by its client id; any other caller has to authenticate."""
+    """Whether the caller is a device's app, according to its client ID. Any other caller must authenticate."""
     return head.authorization is None and apps.is_app_id(fields.get("client_id", ""))
 
 
@@ -193,7 +193,7 @@ async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 async def _of_device(ctx: RequestContext, app: App, grant: str, fields: dict[str, str]) -> TokenAnswer:
-    """A poll, or a refresh, of a device's app. The response contains the scope, which is always the session's (RFC
+    """Handles a poll or refresh by a device's app. The response contains the scope, which is always the session's (RFC
     6749, section 3.3)."""
     if grant == oauth.REFRESH_TOKEN:
         pair, roles = await device_grant.refresh(ctx, app, oauth.required(fields, "refresh_token"))
@@ -203,7 +203,7 @@ async def _of_device(ctx: RequestContext, app: App, grant: str, fields: dict[str
 
 
 async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, str]) -> App:
-    """The app of a device that requests a sign-in. Raises InvalidClient, UnauthorizedClient, InvalidTarget."""
+    """Returns the device app that requests a sign-in. Raises InvalidClient, UnauthorizedClient, or InvalidTarget."""
     if not _is_device(call.head, fields):
         await oauth_tokens.authenticate(ctx, call.head.authorization, fields)
         raise oauth.UnauthorizedClient("Only device apps can request approval")
@@ -230,7 +230,7 @@ async def _introspect(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 def introspected(found: Active | None) -> Answer[None]:
-    """The answer of an introspection. None: the caller learns nothing."""
+    """Returns the response of an introspection. With None, it reveals nothing to the caller."""
     return answer_of(_INACTIVE if found is None else _encode(_shown(found)))
 
 
@@ -243,7 +243,7 @@ def _shown(found: Active) -> IntrospectionAnswer:
         client_id=found.client_id or UNSET,
         username=UNSET if who.is_app else who.first_name if who.is_service else who.email,
         scope=found.scope or " ".join(permission_names(who.roles, who.scopes)),
-        roles=UNSET if who.is_app else role_names(who.roles),  # an app can do only what its scope allows
+        roles=UNSET if who.is_app else role_names(who.roles),  # the scope limits what an app can do
         token_type="Bearer",  # noqa: S106 - a type, no secret
         iss=found.issuer,
         aud=found.audience,
@@ -295,7 +295,8 @@ REFUSALS = (
 
 
 def form_route(path: str, handler: Any, summary: str, form: Any, plain: Any = None, operation: str = "") -> Route:
-    """A route that reads a form, and answers and rejects as the RFCs have it. ``plain``: model of the answer."""
+    """Creates a route that reads a form, and responds in the format of the RFCs. ``plain`` is the model of the
+    response."""
     return Route("POST", path, handler, Access.OPEN, summary, limit=AUTH_LIMIT, raw=True, form=form, plain=plain,
                  failure=OAuthFailure, refused=refused, refusals=REFUSALS, operation=operation)  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Routes for operators and integrators: health, readiness, metrics, public keys, and the API's description."""
+"""Routes for operators and integrators: health, readiness, metrics, public keys, and the API description."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ async def _healthz(ctx: RequestContext, call: Call[None]) -> HealthData:
 
 
 async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
-    """Ready: the database responds, and the process isn't shutting down. The start has already accepted the schema.
-    Problems that another node would share are only warnings: a database that rejects writes still serves reads, and if
+    """Responds if the database responds and the process isn't shutting down. The start has already checked the schema.
+    Problems that other nodes would share are only warnings: a database that rejects writes still serves reads, and if
     the key file can't be read, the keys in memory still work."""
     if ctx.services.draining:
         raise Overloaded("The server is draining and will stop soon", retry_after=1, reason="draining")
@@ -59,7 +59,7 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
 
 
 async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """Check the metrics token, if one is configured. If none is, only this machine can get them."""
+    """Checks the metrics token, if one is configured. Otherwise, only this machine can get the metrics."""
     settings = ctx.services.settings
     if settings.metrics_token is not None:
         if call.head.authorization is None:
@@ -76,9 +76,9 @@ async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """The key set (RFC 7517), and the algorithm of users' access tokens, which HS256 keeps out of the set. It is read
-    again, since another node might already sign with a newer key."""
-    with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
+    """Returns the key set (RFC 7517), and the algorithm of users' access tokens, because HS256 keys aren't in the set.
+    Reads the keys again, because another node might already sign with a newer one."""
+    with contextlib.suppress(StoreUnavailable):  # cached keys are better than none
         await ctx.services.keys.refresh()
     keys = ctx.services.keys
     published = keys.published(Purpose.ACCESS, Purpose.SERVICE)
@@ -87,8 +87,8 @@ async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 class _Descriptions:
-    """The description, built for the first request in a thread and cached by what it depends on. Many processes never
-    need one, and each takes some megabytes and a tenth of a second."""
+    """The API description. It is built in a thread for the first request, and cached by what it depends on. Many
+    processes never need one, and each takes several megabytes and a tenth of a second."""
 
     def __init__(self) -> None:
         self.routes: Sequence[Route] = ()
@@ -100,7 +100,7 @@ class _Descriptions:
         return found if found is not None else await asyncio.to_thread(self._make, key, make)
 
     def _make(self, key: tuple[object, ...], make: Callable[[Sequence[Route]], bytes]) -> Document:
-        with self._lock:  # only one of many first callers builds it
+        with self._lock:  # if there are several first callers, only one builds it
             if key not in self._made:
                 self._made[key] = Document.of(make(self.routes))
             return self._made[key]
@@ -110,7 +110,7 @@ _descriptions = _Descriptions()
 
 
 def describe(routes: Sequence[Route]) -> None:
-    """Sets which routes are described."""
+    """Sets the routes to describe."""
     _descriptions.routes = routes
 
 

@@ -1,7 +1,7 @@
-"""The definition of a Power Apps custom connector: OpenAPI 2.0 made from the route table, with Entra ID sign-in.
+"""The definition of a Power Apps custom connector: OpenAPI 2.0 from the route table, with Entra ID sign-in.
 
-Power Apps reads only OpenAPI 2.0, so the OpenAPI 3 document is translated: references, nullable members, constants. It
-contains the routes of signed-in users; an app calls them with its Entra ID token.
+Power Apps reads only OpenAPI 2.0, so the OpenAPI 3 document is converted: references, nullable members, and constants.
+It contains the routes of signed-in users. An app calls them with its Entra ID token.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from manifest_auth.protocols.microsoft import Cloud
 
 _SCOPE = "api://YOUR-APPLICATION-ID/access_as_user"
 _GRAPHQL = "/api/client/graphql"
-#: Parts of paths where users change how they sign in.
+#: Parts of paths under which users change their sign-in methods.
 _OF_ONE_PERSON = ("/identities", "/second-factors", "/passkeys", "/reauthenticate", "/devices", "/badge-pin")
 
 
 def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, Any]:
-    """The definition for one public address and cloud, ready to import."""
+    """Builds the definition for a public address and cloud, ready to import."""
     described = openapi.build([route for route in routes if _is_for_apps(route)])
     url = urlsplit(public_url)
     used: set[str] = set()
@@ -56,8 +56,8 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
 
 
 def _is_for_apps(route: Route) -> bool:
-    """Excludes routes that need a browser or a password, files, whose media type Power Apps does not send, the caller's
-    profile, and a client's administration."""
+    """Whether the connector includes the route. Excludes routes that need a browser or a password, file routes, because
+    Power Apps doesn't send their media type, the caller's profile, and the administration of a client."""
     if route.access is not Access.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
         return False
     needs_person = (
@@ -69,8 +69,8 @@ def _is_for_apps(route: Route) -> bool:
 
 
 def _name(method: str, path: str) -> str:
-    """The name of an action, which apps use in their formulas. It depends only on method and path, so it stays
-    stable."""
+    """The name of an action, which apps use in their formulas. It is stable, because it depends only on the method and
+    path."""
     return "".join(word.capitalize() for word in re.split(r"[^a-z0-9]+", f"{method} {path}".lower()) if word)
 
 
@@ -78,7 +78,7 @@ def _operation(name: str, found: dict[str, Any], used: set[str]) -> dict[str, An
     parameters = [
         {"name": p["name"], "in": p["in"], "required": p["required"], **_plain(_schema(p["schema"]))}
         for p in found.get("parameters", [])
-        if p["in"] != "header"  # a policy of the connector sets it
+        if p["in"] != "header"  # set by a policy of the connector
     ]
     body: dict[str, Any] = next(iter(found.get("requestBody", {}).get("content", {}).values()), {})
     schema = body.get("schema")
@@ -96,12 +96,12 @@ def _operation(name: str, found: dict[str, Any], used: set[str]) -> dict[str, An
     return {**operation, "parameters": parameters} if parameters else operation
 
 
-#: Keywords of JSON Schema 2020-12 that OpenAPI 2.0 does not know.
+#: Keywords of JSON Schema 2020-12 that don't exist in OpenAPI 2.0.
 _NOT_IN_2_0 = ("not", "dependentRequired")
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a parameter outside the body: OpenAPI 2.0 allows no nesting there."""
+    """Returns the schema of a parameter outside the body, where OpenAPI 2.0 allows no nesting."""
     return (
         {name: value for name, value in schema.items() if name != "title"} if "type" in schema else {"type": "string"}
     )
@@ -133,7 +133,7 @@ def _schema(schema: Any) -> Any:
         elif name == "required":
             done |= {name: value} if value else {}  # OpenAPI 2.0 forbids an empty list
         elif name in _NOT_IN_2_0 or (name == "default" and value is None):
-            continue  # and it has no null
+            continue  # OpenAPI 2.0 has no null
         elif name in ("enum", "default"):
             done[name] = value
         else:

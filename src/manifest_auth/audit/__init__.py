@@ -1,7 +1,7 @@
 """The audit trail: written in the transaction of each act; verified, listed, exported, and shortened by retention.
 
-Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an event, and knows no HTTP: the actor comes
-as an :class:`Origin`.
+Owns ``audit_events``, ``audit_heads``, and ``audit_anchors``. Never changes an event. Knows nothing of HTTP: the actor
+arrives as an :class:`Origin`.
 """
 
 from manifest_auth.audit.catalogue import Act, Event, about, label

@@ -1,4 +1,4 @@
-"""Catalogue of audit events: each is declared once, with everything that the trail, pages and docs need."""
+"""Catalogue of audit events: each is declared once, with everything that the trail, pages, and docs need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from manifest_auth.text.languages import MarkedText
 from manifest_auth.text.languages import marked as _
 
-#: Areas of the console's trail.
+#: The areas of the audit trail in the console.
 SIGN_IN = _("Sign-in")
 USERS = _("Users")
 SETTINGS = _("Settings")
@@ -21,12 +21,13 @@ APPS = _("Apps")
 
 
 class Act(enum.IntFlag):
-    """``EMAIL``: a change of it, also of another user's; ``PASSWORD`` to ``IDENTITIES``: of one's own account;
-    ``PASSWORD``: a change of it, which brings the current one; ``IDENTITIES``: also the confirmation of another's.
-    ``RANKS``: someone becomes Admin or User Admin, or gets a link as such; of system admins, anyone gets access.
-    ``DOMAINS``: of email and of Microsoft directories. ``DELETION`` to ``INSTALLATION``: of only system admins.
-    ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is accepted; ``PIN``: of
-    one's own badge; ``DEVICES``: shared devices of the client; ``APPS``: its apps and their secrets."""
+    """Actions that can require re-authentication. ``EMAIL``: change an address, your own or another user's.
+    ``PASSWORD`` to ``IDENTITIES``: change your own account. ``PASSWORD``: change it, which requires the current one.
+    ``IDENTITIES``: also confirm another user's. ``RANKS``: make someone Admin or User Admin, or create a link for one;
+    for system admins, give anyone access. ``DOMAINS``: email domains and Microsoft directories. ``DELETION`` to
+    ``INSTALLATION``: for system admins only. ``SERVICE_ACCOUNTS``: give a machine more access, or a new secret.
+    ``PAIRING``: accept a device. ``PIN``: set the PIN of your own badge. ``DEVICES``: the client's shared devices.
+    ``APPS``: its apps and their secrets."""
 
     EMAIL = enum.auto()
     PASSWORD = enum.auto()
@@ -59,17 +60,18 @@ NOTHING = Act(0)
 class About:
     """An event.
 
-    - ``name``: in the trail.
-    - ``area``: the subject, in a word.
-    - ``told``: a sentence for the console, with places for names: ``who`` acted, ``whom`` or ``what`` it concerns,
-      ``provider`` and ``app`` that had a part in it; ``through``: " through" that provider, or nothing where none had.
+    - ``name``: its name in the trail.
+    - ``area``: the subject, in one word.
+    - ``told``: a sentence for the console, with placeholders: ``who`` acted, ``whom`` or ``what`` it concerns, and the
+      ``provider`` and ``app`` that were involved. ``through`` is " through" that provider, or nothing if there is none.
     - ``when``: when it is recorded, for the docs.
-    - ``account``: a sentence for the person whom it concerns; empty: the account pages do not show it.
-    - ``is_alarm``: the account pages ask whether it was them.
+    - ``account``: a sentence for the person whom it concerns; empty if the account pages don't show it.
+    - ``is_alarm``: the account pages ask whether the user did this.
     - ``is_bad``: anyone who manages the client should look at it.
-    - ``asks``: acts of users and system admins of which one requires re-authentication. An act that is left out leaves
-      an event that others leave. ``asks_users``, ``asks_admins``: the same, for events about their own account.
-    - ``of_installation``: no client's chain has it.
+    - ``asks``: actions of users and system admins, one of which requires re-authentication. An omitted action leads to
+      an event that other actions cause too. ``asks_users``, ``asks_admins``: the same, for events about their own
+      account.
+    - ``of_installation``: it never occurs in a client's chain.
     """
 
     name: str
@@ -86,13 +88,13 @@ class About:
 
     @property
     def outcome(self) -> str:
-        """A word for a bad event; empty for any other."""
+        """The label of a bad event; empty for any other."""
         failed = self.area == SIGN_IN or self.name.endswith(("_failed", "_refused"))
         return "" if not self.is_bad else _("Failed") if failed else _("Warning")
 
 
 class Event(enum.Enum):
-    """Every event of the trail. ``value``: its name."""
+    """Every event of the trail. ``value`` is its name."""
 
     _value_: str
     about: About
@@ -516,11 +518,11 @@ _BY_NAME = {event.value: event.about for event in Event}
 
 
 def about(name: str) -> About:
-    """The event of a row of the trail; an unknown one is shown by its name."""
+    """Returns the event of a row of the trail. An unknown event is shown by its name."""
     return _BY_NAME.get(name) or About(name, SERVER, name.replace("%", "%%").replace("_", " "), "")
 
 
-#: Names of events in lists, if the name in the trail isn't clear.
+#: Names of events in lists, if the name in the trail isn't clear enough.
 _LABELS = {
     "admin_gained": _("Became an Admin"),
     "app_refused": _("App sign-in blocked"),
@@ -566,7 +568,7 @@ _LABELS = {
 
 
 def label(name: str) -> str:
-    """Return the name of an event in a list. ``name``: in the trail."""
+    """Returns the name of an event in a list. ``name`` is its name in the trail."""
     words = name.replace("_", " ").capitalize()
     for plain, spelled in (("Api ", "API "), (" pin ", " PIN "), ("Reauth", "Re-auth"), ("Sign in", "Sign-in")):
         words = words.replace(plain, spelled)
@@ -574,6 +576,6 @@ def label(name: str) -> str:
 
 
 def table() -> str:
-    """All events, by name and when they are recorded, as the docs have them."""
+    """All events, with their names and when they are recorded, for the docs."""
     rows = "".join(f"| `{event.value}` | {event.about.when} |\n" for event in Event)
     return f"| Event | Recorded when |\n| --- | --- |\n{rows}"

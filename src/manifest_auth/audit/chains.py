@@ -1,6 +1,6 @@
-"""Audit chains: their owners, which should exist, their events in order, and the walk that verifies one.
+"""Audit chains: their owners, the chains that should exist, their events in order, and the verification of a chain.
 
-Each client has a chain, and the installation has number 0.
+Each client has a chain, and the installation has chain number 0.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from manifest_auth.store import (
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables import tenants as tenants_table
 
-# An event's hash covers its number, its members and the previous hash. The walk stops at the first number whose event
-# is missing, altered, moved or inserted; later events prove nothing.
+# An event's hash covers its number, its members, and the previous hash. Verification stops at the first number whose
+# event is missing, altered, moved, or inserted, because later events prove nothing.
 
 
 class Link(NamedTuple):
@@ -57,7 +57,7 @@ class Link(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A fault of a chain. ``kind``: ``broken``, ``missing``, ``head`` or ``anchor``; ``what``: a message."""
+    """A problem with a chain. ``kind`` is ``broken``, ``missing``, ``head``, or ``anchor``. ``what`` is a message."""
 
     sequence: int
     kind: str
@@ -65,8 +65,9 @@ class Fault(NamedTuple):
 
 
 class Walk:
-    """Verifies a chain's events in order of their numbers, after ``start``. ``known``: a tip that was recorded earlier,
-    which must still exist. ``restarts``: the events after which a new secret key authenticates the chain's end."""
+    """Verifies a chain's events in order of their numbers, after ``start``. ``known`` is a tip that was recorded
+    earlier, and must still exist. ``restarts`` contains the events after which a new secret key authenticates the
+    chain's end."""
 
     def __init__(self, chain: int, start: Point = BEGINNING, known: Point | None = None) -> None:
         self.start = self.last = start
@@ -76,7 +77,7 @@ class Walk:
         self._chain, self._known = chain, known
 
     def take(self, link: Link) -> None:
-        """Verifies the next event; events after the first fault are ignored."""
+        """Verifies the next event. Ignores events after the first problem."""
         if self.fault is not None:
             return
         number = self.last.sequence + 1
@@ -95,9 +96,9 @@ class Walk:
             self.last = Point(number, link.hash)
 
     def end(self, end: Point | None) -> None:
-        """Ends the walk after all events.
+        """Completes the verification after all events.
 
-        ``end``: the last event as the chain's head row records it; None: that row is missing or invalid.
+        ``end`` is the last event according to the chain's head row. None means that the row is missing or invalid.
         """
         if end is not None and end != self.last:
             number = min(end.sequence, self.last.sequence) + (end.sequence != self.last.sequence)
@@ -118,7 +119,7 @@ class Walk:
 
 
 BATCH = 2000
-BEFORE_ALL, MOST = -(2**63), 2**63 - 1  # the range of the column
+BEFORE_ALL, MOST = -(2**63), 2**63 - 1  # the column's range
 
 _E = audit_events.c
 _NEXT = tenant_scoped(
@@ -131,7 +132,7 @@ _NEXT = tenant_scoped(
 
 
 def links_after(unit: TenantUnit, sequence: int) -> tuple[list[Link], bool]:
-    """The next ``BATCH`` events after that number, and whether there can be more."""
+    """Returns the next ``BATCH`` events after that number, and whether there might be more."""
     found = unit.all(_NEXT, after=sequence, limit=BATCH)
     return found, len(found) == BATCH
 
@@ -143,12 +144,13 @@ _T = tenants_table.c
 
 
 def _next(column: Column[int]) -> CrossTenant[int]:
-    """The lowest number after another, by one step in an index. Texts, which SQLite permits, sort after all numbers."""
+    """Returns the next lowest number after this one, with one index lookup. Texts, which SQLite permits, sort after all
+    numbers."""
     query = select(func.min(column)).where(column > bindparam("after"), column <= MOST)
     return cross_tenant(query, int, because="verification lists the chains of all clients")
 
 
-#: A chain can have events without a head, or the reverse; a client can exist without its chain.
+#: A chain can have events without a head, or a head without events. A client can exist without its chain.
 _IN = tuple(_next(table.c.tenant_id) for table in (audit_heads, audit_events, audit_anchors))
 _CLIENTS = global_(select(func.min(_T.id)).where(_T.id > bindparam("after")), int)
 _BY_IDENTIFIER = global_(select(_T.id).where(_T.identifier == bindparam("identifier")), int)
@@ -156,14 +158,14 @@ _NAMES = global_(select(_T.id, _T.identifier).where(among(_T.id, "ids")))
 
 
 def chain_after(unit: SystemUnit, chain: int) -> int | None:
-    """The next chain that has rows or should have them. None after the last."""
+    """Returns the next chain that has rows or should have them. None after the last one."""
     rows = (*(unit.first(behind, after=chain) for behind in _IN), unit.first(_CLIENTS, after=chain))
     return min((row for row in rows if row is not None), default=None)
 
 
 def chain_named(unit: SystemUnit, name: str) -> int:
-    """The chain of a client by identifier, or by number (including deleted ones); 0: the installation's. Raises
-    NotFound."""
+    """Returns the chain of a client by its identifier, or by its number (also for deleted clients); 0 is the
+    installation's. Raises NotFound."""
     if name.isascii() and name.isdigit() and len(name) < 19:
         chain = int(name)
         if chain == INSTALLATION or chain_after(unit, chain - 1) == chain:
@@ -176,12 +178,12 @@ def chain_named(unit: SystemUnit, name: str) -> int:
 
 
 def names_of(unit: SystemUnit | TenantUnit, chains: Sequence[int]) -> dict[int, str]:
-    """Identifiers of the clients among those chains."""
+    """The identifiers of the clients with these chains."""
     return dict(unit.all(_NAMES, ids=numbers(set(chains))))
 
 
-# Each chain names the one that was created before it, and the installation's names the newest, so that the deletion of
-# a whole chain is noticed.
+# Each chain names the chain that was created before it, and the installation's chain names the newest one. So deleting
+# an entire chain is detected.
 
 _H = audit_heads.c
 _LINKS = cross_tenant(
@@ -190,21 +192,22 @@ _LINKS = cross_tenant(
 
 
 class Chains(NamedTuple):
-    """``chains``: those that exist or should; ``missing``: those that other chains name but that have no head."""
+    """The chains. ``chains`` exist or should exist. ``missing`` are named by other chains, but have no head."""
 
     chains: list[int]
     missing: dict[int, Fault]
 
 
 async def all_chains(store: Store) -> list[int]:
-    """All chains that exist or should: the installation's, and those of clients, including deleted ones."""
+    """All chains that exist or should exist: the installation's, and the chains of clients, including deleted
+    clients."""
     return (await find_chains(store)).chains
 
 
 async def find_chains(store: Store) -> Chains:
-    """All chains, and those that are missing entirely."""
+    """Returns all chains, and the ones that are missing entirely."""
     missing, found, after = await store.read(_missing), [INSTALLATION], BEFORE_ALL
-    while (chain := await store.read(lambda unit: chain_after(unit, after))) is not None:  # noqa: B023 - at once
+    while (chain := await store.read(lambda unit: chain_after(unit, after))) is not None:  # noqa: B023 - awaited
         after = chain
         found.append(chain)
     return Chains(sorted({*found, *missing}), missing)
@@ -223,9 +226,9 @@ _NO_KEY = "doesn't match any secret key: it was written by hand, or an older key
 
 
 class ChainTips(NamedTuple):
-    """``start``: the anchor that retention left. ``end``: the tip; None without a head or with an invalid one, which
-    ``wrong`` explains. ``is_gone``: the events were deleted with their client. ``faults``: of earlier heads and the
-    anchor."""
+    """The ends of a chain. ``start`` is the anchor that retention set. ``end`` is the tip; None if there is no head or
+    an invalid one, which ``wrong`` explains. ``is_gone`` means that the events were deleted with their client.
+    ``faults`` are problems with earlier heads and the anchor."""
 
     start: Point
     end: Point | None
@@ -235,7 +238,7 @@ class ChainTips(NamedTuple):
 
 
 def read_tips(unit: TenantUnit) -> ChainTips:
-    """The anchor and the tip of a chain, read at the same time."""
+    """Reads the anchor and the tip of a chain in one transaction."""
     start, faults = BEGINNING, []
     anchor = unit.first(_ANCHOR)
     if anchor is not None:
@@ -254,7 +257,7 @@ def read_tips(unit: TenantUnit) -> ChainTips:
 
 
 def _doubt(place: int) -> Fault:
-    """The fault of an invalid head that later events followed."""
+    """Describes an invalid head that was followed by later events."""
     if place == 0:
         return Fault(1, "missing", "the chain doesn't start with the creation of a client, so events are missing")
     return Fault(max(place, 0), "head", f"an earlier record of the chain's end {_NO_KEY}")

@@ -1,7 +1,7 @@
 """Recording of audit events, in the transaction of the act, chained so that a removed or altered event is noticed.
 
-Each tenant has its own chain; chain 0 is the installation's. An event's hash covers its members and the previous
-event's hash; the chain's head has a MAC. ``detail`` never contains secrets.
+Each tenant has its own chain, and chain 0 belongs to the installation. An event's hash covers its members and the
+previous event's hash. The chain's head has a MAC. ``detail`` never contains secrets.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import admin_sessions, audit_events, audit_heads, sessions
 
-# An event's hash needs no key, so an attacker who can write to the store could cut off or rewrite a chain's end and
-# adapt the head. The head's MAC prevents that. A head without a valid MAC is never accepted: its successor carries it
-# along as a doubt, under its own MAC, until it is verified with the right key.
+# An event's hash needs no key, so an attacker who can write to the store could cut off or rewrite the end of a chain,
+# and adapt the head. The head's MAC prevents that. A head without a valid MAC is never accepted: its successor keeps it
+# as a doubt, under its own MAC, until it is verified with the right key.
 
-MOST_DOUBTS = 8  # carried along; a chain with more stays in doubt
-LONGEST_DOUBTS = 10_000  # characters: more than :data:`MOST_DOUBTS` need
+MOST_DOUBTS = 8  # doubts to keep; a chain with more stays in doubt
+LONGEST_DOUBTS = 10_000  # characters; more than :data:`MOST_DOUBTS` need
 
 
 class Head(NamedTuple):
-    """The tip of a chain. ``previous_chain``: the chain that was created before it; for the installation's chain, the
-    newest one. ``doubts``: JSON, see above; empty: none."""
+    """The tip of a chain. ``previous_chain`` is the chain that was created before it, or, for the installation's chain,
+    the newest one. ``doubts`` is JSON, as described above; empty if there are none."""
 
     sequence: int
     hash: str
@@ -43,17 +43,17 @@ class Head(NamedTuple):
     mac: str = ""
 
 
-#: Before the first event.
+#: The point before the first event.
 NOTHING = Head(0, "0" * 64)
 
 
 def with_mac(macs: Macs, chain: int, head: Head) -> Head:
-    """The head with its MAC."""
+    """Returns the head with its MAC."""
     return head._replace(mac=macs.make(_message(chain, head)))
 
 
 def has_valid_mac(macs: Macs, chain: int, head: Head) -> bool:
-    """Whether one of the keys made the MAC. Earlier heads: see :func:`in_doubt`."""
+    """Whether one of the keys made the MAC. For earlier heads, see :func:`in_doubt`."""
     try:
         return macs.is_valid(_message(chain, head), head.mac)
     except TypeError:  # a value that this server never writes
@@ -66,7 +66,7 @@ def is_newest(macs: Macs, chain: int, head: Head) -> bool:
 
 
 def successor_of(macs: Macs, chain: int, head: Head, after: Head) -> Head:
-    """``after``, the successor of ``head``, with its doubts and MAC."""
+    """Returns ``after``, the successor of ``head``, with its doubts and MAC."""
     if not has_valid_mac(macs, chain, head):
         doubts = _doubted(head)
     elif head.doubts and in_doubt(macs, chain, head):
@@ -77,12 +77,12 @@ def successor_of(macs: Macs, chain: int, head: Head, after: Head) -> Head:
 
 
 def in_doubt(macs: Macs, chain: int, head: Head) -> list[int]:
-    """The numbers of earlier heads, carried along by a valid one, whose MAC no key made; -1 if unknown."""
+    """The numbers of earlier heads that a valid head keeps as doubts because no key made their MAC; -1 if unknown."""
     found = []
     states = orjson.loads(head.doubts) if head.doubts else []
     for place, state in enumerate(states):
         before = orjson.dumps(states[:place]).decode() if place else ""
-        if state is None:  # there were too many to carry along
+        if state is None:  # there were too many to keep
             found.append(-1)
         elif not has_valid_mac(macs, chain, Head._make([*state[:5], before, state[5]])):
             found.append(state[0] if isinstance(state[0], int) else -1)
@@ -90,7 +90,7 @@ def in_doubt(macs: Macs, chain: int, head: Head) -> list[int]:
 
 
 def anchor_mac(macs: Macs, chain: int, sequence: int, hashed: str) -> str:
-    """The MAC of an anchor: the point after which retention left a chain's events."""
+    """The MAC of an anchor, the point after which retention kept a chain's events."""
     return macs.make(_anchor(chain, sequence, hashed))
 
 
@@ -116,7 +116,7 @@ def _anchor(chain: int, sequence: int, hashed: str) -> bytes:
 
 
 def _doubted(head: Head) -> str:
-    """The doubts of the successor of a head without a valid MAC. The head's own doubts are part of its MAC."""
+    """Returns the doubts of the successor of a head without a valid MAC. The head's own doubts are part of its MAC."""
     states: list[Any] = []
     try:
         if head.doubts:
@@ -132,8 +132,8 @@ def _doubted(head: Head) -> str:
 
 
 # :mod:`manifest_auth.tenants.step_up` decides whether re-authentication is recent enough, and marks the request with
-# the action that it checked. The trail rejects an event of such an action from a request without that mark, and so
-# rolls back the whole transaction. An action that forgets the check can't happen.
+# the action that it checked. The trail rejects events of such actions if the request lacks the mark, which rolls back
+# the whole transaction. So an action can't succeed if it omits the check.
 
 
 class NotAsked(Exception):
@@ -154,8 +154,8 @@ def check_was_asked(acting: Acting, event: Event, subject: str) -> None:
         raise NotAsked(f"{event.value} of {caller.actor}: no recent proof was asked for")
 
 
-# A request is identified before its body is read, and a caller can delay the body for as long as the server waits. If
-# something ends the session in the meantime, such as undoing an email change, no action of that session must follow.
+# A request is identified before its body is read, and a caller can delay the body as long as the server waits. If
+# something ends the session in the meantime, such as undoing an email change, that session must not act anymore.
 
 _S, _A = sessions.c, admin_sessions.c
 _ENDED = tenant_scoped(select(_S.id).where(_S.id == bindparam("sid"), _S.ended_at.is_not(None)), str)
@@ -164,8 +164,8 @@ _ENDED_OF_ADMIN = global_(select(_A.id).where(_A.id == bindparam("sid"), _A.ende
 
 def check_is_open(unit: TenantUnit, acting: Acting, *, may_end: bool = False) -> None:
     """Raises InvalidToken if the caller's session has ended since the caller was identified. Machines and tokens of
-    other systems have no session. ``may_end``: the action itself can end that session, so later events of the request
-    skip the check."""
+    other systems have no session. ``may_end`` means that the action itself can end the session, so later events of the
+    request skip the check."""
     if not isinstance(acting, Request):
         return
     caller, ended = acting.caller, None
@@ -179,9 +179,9 @@ def check_is_open(unit: TenantUnit, acting: Acting, *, may_end: bool = False) ->
 
 
 INSTALLATION = 0
-#: If a node's clock is behind the chain's last event by less than this, the event gets that event's time, so that times
-#: and numbers have the same order on nodes whose clocks differ. A larger difference means that the earlier clock was
-#: wrong: then the true time is recorded.
+#: If a node's clock is behind the chain's last event by less than this, the event gets that event's time. So times and
+#: numbers have the same order even if clocks of nodes differ. A larger difference means that the earlier clock was
+#: wrong, so the true time is recorded.
 MOST_SKEW_MS = 60_000
 
 
@@ -192,13 +192,13 @@ class Point(NamedTuple):
     hash: str
 
 
-#: Before the first event.
+#: The position before the first event.
 BEGINNING = Point(NOTHING.sequence, NOTHING.hash)
 
 _H = audit_heads.c
 _VALUES: dict[str, Any] = {name: bindparam(name) for name in Head._fields}
 _HEAD = tenant_scoped(select(*(_H[name] for name in Head._fields)).with_for_update(), Head)
-_START = tenant_scoped(  # of two transactions that create a chain at the same time, the second waits
+_START = tenant_scoped(  # if two transactions create a chain at the same time, the second one waits
     upsert(audit_heads).values(_VALUES).on_conflict_do_nothing(index_elements=["tenant_id"])
 )
 _ADVANCE = tenant_scoped(update(audit_heads).where(_H.sequence == bindparam("before")).values(_VALUES))
@@ -207,20 +207,20 @@ _APPEND = tenant_scoped(insert(audit_events).values({name: bindparam(name) for n
 
 
 def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
-    """Appends one event to the chain of the unit's tenant. ``subject``: what it concerns, like ``user:7``.
+    """Appends one event to the chain of the unit's tenant. ``subject`` is what it concerns, such as ``user:7``.
 
-    The chain's head is locked until the transaction ends, so events of one tenant have one order on all nodes; the time
-    is taken while the lock is held. Raises InvalidToken if the session of a sensitive action has ended in the meantime,
-    and ValueError for an event of the installation in another chain.
+    The chain's head is locked until the transaction ends, so all nodes have the same order of a tenant's events. The
+    time is taken while the lock is held. Raises InvalidToken if the session of a sensitive action has ended in the
+    meantime, and ValueError for an event of the installation in another chain.
     """
     check_was_asked(acting, event, subject)
     if event.about.of_installation and unit.tenant_id != INSTALLATION:
         raise ValueError(f"{event.value} is an event of the installation")
     head = lock(unit)
     if isinstance(acting, Request) and acting.asked & ~Act.SESSIONS and not acting.may_end:
-        check_is_open(unit, acting)  # a sensitive action, except one that only ends the caller's sessions
+        check_is_open(unit, acting)  # a sensitive action, unless it only ends the caller's sessions
     if head.gone_at is not None and has_valid_mac(unit.macs, unit.tenant_id, head):
-        return  # the client was deleted with its audit trail during this request
+        return  # the client and its audit trail were deleted during this request
     who = acting.origin
     at = head.at if who.at < head.at <= who.at + MOST_SKEW_MS else who.at
     values: dict[str, Any] = {
@@ -240,16 +240,16 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The members of ``after`` that differ, as the detail of an event shows them."""
+    """Returns the members of ``after`` that differ, in the form of an event's detail."""
     changed = [name for name in after if before[name] != after[name]]
     return {"before": {name: before[name] for name in changed}, "after": {name: after[name] for name in changed}}
 
 
 def record_creation(unit: SystemUnit, tenant_id: int, acting: Acting, **detail: Any) -> None:
-    """Starts the chain of a client that was created in this transaction, with that event.
+    """Starts the chain of a client that was created in this transaction, with this event.
 
-    Each chain names its predecessor, so that the deletion of a whole chain is noticed. A chain that starts in any other
-    way stays in doubt.
+    Each chain names its predecessor, so deleting an entire chain is detected. A chain that starts in any other way
+    stays in doubt.
     """
     installation, own = unit.of(INSTALLATION), unit.of(tenant_id)
     newest = lock(installation)
@@ -260,16 +260,16 @@ def record_creation(unit: SystemUnit, tenant_id: int, acting: Acting, **detail: 
 
 
 def end(unit: TenantUnit, now: int) -> None:
-    """Marks a chain after its events were deleted with the client. Its head stays."""
+    """Marks a chain whose events were deleted with the client. Its head stays."""
     head = lock(unit)
     _put(unit, head, head._replace(gone_at=now))
 
 
 def lock(unit: TenantUnit) -> Head:
-    """The head of the unit's chain, locked until the transaction ends."""
+    """Returns the head of the unit's chain, locked until the transaction ends."""
     head = unit.first(_HEAD)
     if head is None:
-        unit.change(_START, **NOTHING._asdict())  # without a MAC: only record_creation starts a valid chain
+        unit.change(_START, **NOTHING._asdict())  # without a MAC, because only record_creation starts a valid chain
         head = unit.first(_HEAD)
         assert head is not None
     return head
@@ -285,32 +285,32 @@ def record_installation(unit: SystemUnit, acting: Acting, event: Event, subject:
 
 
 def digest(chain: int, values: dict[str, Any]) -> str:
-    """The hash of an event: SHA-256 over its members in fixed order, including the previous hash."""
+    """Returns the hash of an event: SHA-256 over its members in a fixed order, including the previous hash."""
     members = [chain, *(values[name] for name in COLUMNS if name != "hash")]
     return hashlib.sha256(orjson.dumps(members)).hexdigest()
 
 
-# That is: a missing permission, a credential for the wrong kind of route, a missing seat. The act was rolled back, so
-# each is recorded in its own unit of work. Their number is limited, because a rejected caller can repeat the request:
-# one event a minute for each caller and kind, with the number of rejections since the previous one. Successful requests
-# never call this.
+# Such rejections are a missing permission, a credential for the wrong kind of route, or a missing seat. The action was
+# rolled back, so each rejection is recorded in a separate unit of work. Their number is limited, because a caller can
+# repeat a rejected request: one event per minute for each caller and kind, with the number of rejections since the
+# previous one. Successful requests never call this.
 
 REFUSAL_EVERY_MS = 60_000
 MOST_REMEMBERED = 10_000  # remembered callers and kinds
 
 
 class Refusals:
-    """The rejections that this process recorded in the last minute."""
+    """The rejections that this process recorded within the last minute."""
 
     def __init__(self, clock: Clock, store: Store) -> None:
         self._clock = clock
         self._store = store
-        #: When an event of the key was recorded, and how many were skipped since.
+        #: When an event with the key was last recorded, and how many were skipped since then.
         self._recorded: dict[tuple[Any, ...], tuple[int, int]] = {}
 
     def count(self, *key: Any) -> int | None:
-        """The number of rejections that were not recorded since the last event of this key; None if this one shouldn't
-        be recorded either."""
+        """Returns the number of rejections that were skipped since the last event with this key. None if this one
+        should be skipped too."""
         now = self._clock.now_ms()
         is_new = key not in self._recorded
         at, kept_back = self._recorded.get(key, (-REFUSAL_EVERY_MS, 0))
@@ -327,7 +327,7 @@ class Refusals:
         return kept_back
 
     async def record_refusal(self, request: Request, refusal: Refusal, route: str) -> None:
-        """Records the rejection of a known caller, and ignores all others."""
+        """Records the rejection of a known caller. Ignores all other callers."""
         if isinstance(refusal, NoSeat):
             event = Event.SEAT_REFUSED
         elif isinstance(refusal, Forbidden):
@@ -343,7 +343,7 @@ class Refusals:
         await self.put(request, chain, request.caller.actor, event, refusal.logged or refusal.message, route)
 
     async def put(self, request: Request, chain: int, actor: str, event: Event, why: str, route: str) -> None:
-        """Records a rejection in that chain, unless one for this caller, event and route was recorded within a minute.
+        """Records a rejection in that chain, unless one for this caller, event, and route was recorded within a minute.
         An unavailable database doesn't change the response."""
         kept_back = self.count(chain, actor, event, route)
         if kept_back is None:

@@ -21,22 +21,22 @@ from manifest_auth.text.canonical import EARLIEST, LATEST, parse_time, when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import CURSOR, TIME, ErrorCollector
 
-# Both stores accept times outside the calendar and details that are not JSON; SQLite accepts values of any type.
+# Both stores accept times outside the calendar and details that aren't JSON. SQLite accepts values of any type.
 
 _WIRE = {"request_id": "requestId", "previous_hash": "previousHash"}
 _EMPTY: dict[str, Any] = {"sequence": 0, "at": 0, "detail": "{}"}
 
 
 class ReadableLink(NamedTuple):
-    """``link``: all members are valid, and ``detail`` is a JSON object. ``unreadable``: wire names of members whose
-    stored value is invalid."""
+    """An event to show. ``link`` has valid members, and its ``detail`` is a JSON object. ``unreadable`` contains wire
+    names of members with invalid stored values."""
 
     link: Link
     unreadable: tuple[str, ...]
 
 
 def readable(link: Link) -> ReadableLink:
-    """The event with valid members."""
+    """Returns the event with valid members."""
     bad = [name for name, value in link._asdict().items() if not _can_be(name, value)]
     shown = link._replace(**{name: _EMPTY.get(name, "") for name in bad}) if bad else link
     return ReadableLink(shown, tuple(sorted(_WIRE.get(name, name) for name in bad)))
@@ -52,12 +52,12 @@ def _can_be(name: str, value: object) -> bool:
     try:
         value.encode()
         return name != "detail" or isinstance(orjson.loads(value), dict)
-    except ValueError:  # not UTF-8, not JSON
+    except ValueError:  # it isn't UTF-8 or JSON
         return False
 
 
 class Span(NamedTuple):
-    """A range of time in milliseconds, without ``until``. None: from the beginning, to the end."""
+    """A range of times in milliseconds, not including ``until``. None means from the beginning, or to the end."""
 
     since: int | None = None
     until: int | None = None
@@ -82,8 +82,8 @@ class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Lines(NamedTuple):
-    """Lines of an export. ``looked_at``: number of events read; ``unreadable``: numbers of events with invalid
-    members."""
+    """Lines of an export. ``looked_at`` is the number of events read. ``unreadable`` contains the numbers of events
+    with invalid members."""
 
     chain: int
     looked_at: int
@@ -92,7 +92,7 @@ class Lines(NamedTuple):
 
 
 _E = audit_events.c
-#: Numbers of the first and the last event of a span; None when there is no event.
+#: The numbers of the first and the last event in a time span; None if there are no events.
 _BOUNDS: TenantScoped[Any] = tenant_scoped(
     select(func.min(_E.sequence), func.max(_E.sequence)).where(
         _E.at >= bindparam("since", type_=BigInteger()), _E.at < bindparam("until", type_=BigInteger())
@@ -101,17 +101,17 @@ _BOUNDS: TenantScoped[Any] = tenant_scoped(
 
 
 async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> AsyncIterator[Lines]:  # noqa: B008 - immutable
-    """Yields lines in batches: chain by chain, in order of numbers and without gaps, from the first to the last event
-    of the span. Events between them are included, even if a changed clock gave them a time outside the span."""
+    """Yields lines in batches, chain by chain, in order of numbers and without gaps, from the first to the last event
+    of the span. Includes events between them, even if a changed clock gave them a time outside the span."""
     for chain in chains:
         after, last = BEFORE_ALL, None
         if span != Span():
-            first, last = await store.read(lambda unit: _bounds(unit, chain, span))  # noqa: B023 - awaited at once
+            first, last = await store.read(lambda unit: _bounds(unit, chain, span))  # noqa: B023 - awaited
             if first is None:
                 continue
             after = first - 1
         while True:
-            name, links, goes_on = await store.read(lambda unit: _read(unit, chain, after))  # noqa: B023 - awaited at once
+            name, links, goes_on = await store.read(lambda unit: _read(unit, chain, after))  # noqa: B023 - awaited
             within = [link for link in links if last is None or link.sequence <= last]
             event = [readable(link) for link in within]
             lines = [orjson.dumps(line_of(chain, name, one)) + b"\n" for one in event]
@@ -131,12 +131,12 @@ def _read(unit: SystemUnit, chain: int, after: int) -> tuple[str | None, list[Li
 
 
 def line_of(chain: int, client: str | None, event: ReadableLink) -> dict[str, Any]:
-    """The content of one line of an export."""
+    """Returns the content of one line of an export."""
     return {"chain": chain, **msgspec.to_builtins(event_data(client, event)), "previousHash": event.link.previous_hash}
 
 
 def event_data(client: str | None, event: ReadableLink) -> AuditEventData:
-    """An event as a wire model."""
+    """Returns an event as a wire model."""
     link = event.link
     return AuditEventData(
         client=client,
@@ -158,7 +158,7 @@ AT_ONCE = 200
 _MEMBERS = ("sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash")
 _NAMED = ("actor", "subject")
 COLUMNS = (*_MEMBERS, "actorEmail", "subjectEmail")
-#: The current email addresses of users among actors and subjects like ``user:7``.
+#: The current email addresses of users who are actors or subjects, such as ``user:7``.
 Emails = Callable[[set[str]], Awaitable[Mapping[str, str]]]
 
 
@@ -169,8 +169,8 @@ async def no_emails(named: set[str]) -> Mapping[str, str]:
 async def download(
     store: TenantStore, event_filter: EventFilter, form: Format, emails: Emails = no_emails
 ) -> AsyncIterator[bytes]:
-    """The bytes of the file, in the order of the filter. ``emails``: for the last columns of CSV. At most ``AT_ONCE``
-    events are in memory, and no transaction is open while they are sent. Raises StoreUnavailable."""
+    """Yields the bytes of the file, in the order of the filter. ``emails`` are for the last columns of CSV. At most
+    ``AT_ONCE`` events are in memory, and no transaction is open while they are sent. Raises StoreUnavailable."""
     if form == "csv":
         yield csv_files.rows([COLUMNS])
     after = None
@@ -207,7 +207,7 @@ Time = Annotated[str, Meta(max_length=40, description="For example, `2026-01-31T
 
 
 class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
-    """Filters are combined with AND. ``from`` is inclusive, ``to`` exclusive."""
+    """Filters are combined with AND. ``from`` is inclusive, and ``to`` is exclusive."""
 
     sort: Annotated[Literal["", "TIME", "TIME_DESC"], Meta(description="Sort order. Default: newest first.")] = ""
     order: Annotated[Literal["", "newest", "oldest"], Meta(description="Sort order as a word, instead of `sort`.")] = ""
@@ -221,7 +221,7 @@ class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until"
 
     @property
     def direction(self) -> str:
-        """The order for :class:`EventFilter`. Raises ValidationError when both parameters are given."""
+        """Returns the order for :class:`EventFilter`. Raises ValidationError if both parameters are given."""
         if self.sort and self.order:
             raise ValidationError(details=[("order", "Use only one of `sort` and `order`")])
         return OLDEST_FIRST if self.sort == "TIME" or self.order == OLDEST_FIRST else NEWEST_FIRST
@@ -244,7 +244,7 @@ class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def event_filter(query: AuditFilters) -> EventFilter:
-    """Raises ValidationError that names all invalid parameters."""
+    """Returns the filter. Raises ValidationError that names all invalid parameters."""
     times, event, order = {}, "", NEWEST_FIRST
     with ErrorCollector() as each:
         if query.since:
@@ -264,27 +264,27 @@ def event_filter(query: AuditFilters) -> EventFilter:
 
 
 def user_named(number: int) -> str:
-    """A user as named in events; 0: any."""
+    """Parses a user, in the form of event subjects; 0 for any user."""
     return f"user:{number}" if number else ""
 
 
 def event_named(name: str, field: str) -> str:
-    """The name of an event; empty: any. Raises ValidationError for an unknown one."""
+    """Checks the name of an event; empty for any event. Raises ValidationError for an unknown one."""
     if name and name not in _EVENTS:
         raise ValidationError(details=[(field, _("Unknown event"))])
     return name
 
 
 def events_data(found: list[FoundEvent], goes_on: Position | None, order: str) -> AuditEventsData:
-    """A page as a wire model."""
+    """Returns a page as a wire model."""
     return AuditEventsData(tuple(event_data(one.client, readable(one.link)) for one in found), cursor(goes_on, order))
 
 
 def cursor(position: Position | None, order: str) -> str | None:
-    """The cursor of a position, or None without one."""
+    """Returns the cursor of a position; None if there is no position."""
     return None if position is None else listing.write_cursor("audit_events", order, *position)
 
 
 def position_of(text: str, order: str) -> Position | None:
-    """The position of a cursor. Raises ValidationError for one of another list or order."""
+    """Returns the position of a cursor. Raises ValidationError for a cursor of another list or order."""
     return Position._make(listing.read_cursor(text, "audit_events", order, int, int, int)) if text else None

@@ -1,9 +1,9 @@
 """Pages of the audit trail, of one client or of all, by time.
 
-The cost of a page is bounded, however long the trail is.
+The cost of a page is limited, regardless of the length of the trail.
 
-The order is (time, chain, number), for which there is an index. Other filters have none, since an index would slow down
-every sign-in: a filtered page is found in steps, each a separate read of ``STEP`` events, and ends after ``STEPS``
+The order is (time, chain, number), which has an index. Other filters have none, because an index would slow down every
+sign-in. A filtered page is therefore found in steps, each a separate read of ``STEP`` events. It ends after ``STEPS``
 steps with a cursor to continue. Totals are counted in the same steps.
 """
 
@@ -32,8 +32,8 @@ class Position(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """A filter of events to list. Empty texts match anything. ``user``: as actor or subject; ``until``: exclusive;
-    ``result``: not empty for events that are bad, such as failed sign-ins."""
+    """A filter for events. Empty texts match everything. ``user`` matches actors and subjects, and ``until`` is
+    exclusive. If ``result`` isn't empty, only bad events match, such as failed sign-ins."""
 
     event: str = ""
     actor: str = ""
@@ -50,12 +50,12 @@ class EventFilter(NamedTuple):
 
     @property
     def texts(self) -> dict[str, str]:
-        """Parameters of the conditions without an index."""
+        """The parameters of the conditions without an index."""
         return {name: getattr(self, name) for name in ("event", "actor", "subject", "user", "result")}
 
     @property
     def span(self) -> _Range:
-        """The range of positions of events from ``since`` to before ``until``."""
+        """The range of event positions from ``since`` until just before ``until``."""
         low = (
             Position(self.since - 1, MOST, MOST)
             if self.since > BEFORE_ALL
@@ -66,7 +66,7 @@ class EventFilter(NamedTuple):
 
 
 class FoundEvent(NamedTuple):
-    """An event with its client; None: the installation, or a deleted client."""
+    """An event with its client; None for the installation, or a deleted client."""
 
     chain: int
     client: str | None
@@ -114,7 +114,7 @@ def _page(*, newest_first: bool) -> Select[Any]:
 
 
 def _horizon(*, newest_first: bool) -> Select[Any]:
-    """The position of the event at that offset."""
+    """Selects the position of the event at that offset."""
     return _between(select(*_KEY), newest_first=newest_first).offset(bindparam("offset"))
 
 
@@ -129,7 +129,7 @@ _POSITION = tenant_scoped(select(*_KEY).where(_E.sequence == bindparam("number")
 
 
 class _Range(NamedTuple):
-    """The events between two positions, both exclusive."""
+    """The events between two positions, excluding both."""
 
     low: Position
     high: Position
@@ -141,7 +141,7 @@ class _Range(NamedTuple):
 
 
 class _Query(NamedTuple):
-    """A filter with the statements for one client, or for all."""
+    """A filter, with the statements for one client or for all."""
 
     event_filter: EventFilter
     rows: TenantScoped[Any] | CrossTenant[Any]
@@ -163,16 +163,17 @@ async def page(
     *,
     steps: int | None = None,
 ) -> Page:
-    """At most ``first`` events of the store's client, and the position where the next page starts; None if this is the
-    last page. A page can have fewer events than requested, or none, without being the last. ``steps``: limit of the
-    search, if lower than ``STEPS``."""
+    """Returns at most ``first`` events of the store's client, and the position where the next page starts; None if this
+    is the last page. A page can have fewer events than requested, or none, even if it isn't the last. ``steps`` limits
+    the search, if lower than ``STEPS``."""
     newest = event_filter.order == NEWEST_FIRST
     rows, far = (_OWN_NEWEST, _OWN_FAR_NEWEST) if newest else (_OWN_OLDEST, _OWN_FAR_OLDEST)
     return await _paged(store, _Query(event_filter, rows, far), first, after, STEPS if steps is None else steps)
 
 
 def first_step(unit: TenantUnit, event_filter: EventFilter, first: int) -> Page:
-    """Like :func:`page`, but only the newest events within one step of the search, for a read that does more."""
+    """Like :func:`page`, but only the newest events within one step of the search, for a read that also does other
+    things."""
     rows, left = _step(unit, _Query(event_filter, _OWN_NEWEST, _OWN_FAR_NEWEST), _Range(*event_filter.span), first + 1)
     if len(rows) > first:
         return rows[:first], rows[first - 1].position
@@ -187,12 +188,12 @@ async def page_across(store: Store, event_filter: EventFilter, first: int, after
 
 
 async def total(store: TenantStore, event_filter: EventFilter, steps: int | None = None) -> int | None:
-    """The number of events; None if more than ``STEP * STEPS`` events would have to be read. ``steps``: replaces
-    ``STEPS``."""
+    """Returns the number of events; None if that would require reading more than ``STEP * STEPS`` events. ``steps``
+    replaces ``STEPS``."""
     asked = _Query(event_filter._replace(order=OLDEST_FIRST), _OWN_OLDEST, _OWN_FAR_OLDEST)
     found, here = 0, event_filter.span
     for _ in range(STEPS if steps is None else steps):
-        counted, left = await store.read(lambda unit: _count(unit, asked, here))  # noqa: B023 - awaited at once
+        counted, left = await store.read(lambda unit: _count(unit, asked, here))  # noqa: B023 - awaited
         found += counted
         if left is None:
             return found
@@ -201,7 +202,7 @@ async def total(store: TenantStore, event_filter: EventFilter, steps: int | None
 
 
 async def position_of_number(store: TenantStore, number: int) -> Position | None:
-    """The position of the event with that number; None if it doesn't exist."""
+    """Returns the position of the event with that number; None if it doesn't exist."""
     return await store.read(lambda unit: unit.first(_POSITION, number=number))
 
 
@@ -214,7 +215,7 @@ async def _paged(store: Any, asked: _Query, first: int, after: Position | None, 
     found: list[FoundEvent] = []
     for _ in range(steps):
         limit = first + 1 - len(found)
-        rows, left = await store.read(lambda unit: _step(unit, asked, here, limit))  # noqa: B023 - awaited at once
+        rows, left = await store.read(lambda unit: _step(unit, asked, here, limit))  # noqa: B023 - awaited
         found += rows
         if len(found) > first:
             return found[:first], found[first - 1].position
@@ -225,7 +226,8 @@ async def _paged(store: Any, asked: _Query, first: int, after: Position | None, 
 
 
 def _step(unit: Any, asked: _Query, whole: _Range, limit: int) -> tuple[list[FoundEvent], _Range | None]:
-    """The events of the next step, and the remaining range. ``unit``: the kind of unit that the statements need."""
+    """Returns the events of the next step, and the remaining range. ``unit`` is the kind of unit that the statements
+    need."""
     here, left = (whole, None) if asked.event_filter.is_any else _split(unit, asked, whole)
     rows = unit.all(asked.rows, **here.values, **asked.event_filter.texts, limit=limit)
     names = names_of(unit, [row[0] for row in rows])
@@ -238,7 +240,7 @@ def _count(unit: TenantUnit, asked: _Query, whole: _Range) -> tuple[int, _Range 
 
 
 def _split(unit: Any, asked: _Query, whole: _Range) -> tuple[_Range, _Range | None]:
-    """The range of the next ``STEP`` events, and the remaining range."""
+    """Returns the range of the next ``STEP`` events, and the remaining range."""
     far: Position | None = unit.first(asked.horizon, **whole.values, limit=1, offset=STEP)
     if far is None:
         return whole, None

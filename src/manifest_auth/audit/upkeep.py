@@ -1,4 +1,4 @@
-"""Upkeep of audit chains: retention removes the oldest events, and a newer secret key renews the MACs."""
+"""Upkeep of audit chains: retention removes the oldest events, and MACs are renewed with a newer secret key."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ from manifest_auth.store import (
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 
 # Only the beginning of a chain is removed. In the same transaction, the anchor is set to the last removed event, with a
-# MAC, and an event is recorded. An attacker who moves the anchor to hide removed events lacks the key.
+# MAC, and an event is recorded. An attacker who moves the anchor to hide removed events doesn't have the key.
 
 BATCH = 1000
-STEP = 250  # while others wait for the chain
-PAUSES = 4  # times as long as a step took
+STEP = 250  # because others wait for the chain
+PAUSES = 4  # multiples of a step's duration
 CHAINS = 200
 
 _E = audit_events.c
 
 
 class Swept(NamedTuple):
-    """The number of events that a sweep removed, and whether no event is left that is old enough."""
+    """The result of a sweep: how many events it removed, and whether no event is left that is old enough."""
 
     removed: int
     is_complete: bool
@@ -81,14 +81,14 @@ _CHAINS = cross_tenant(
 
 
 async def sweep(store: Store, before: int, now: int, round_s: float = math.inf) -> Swept:
-    """Removes events of all chains before that time, in small steps that leave most of the time to other work.
+    """Removes events before that time from all chains, in small steps that leave most of the time to other work.
 
-    ``before``, ``now``: milliseconds. ``round_s``: seconds after which it ends with some left.
+    ``before`` and ``now`` are in milliseconds. After ``round_s`` seconds, the sweep ends even if some events are left.
     """
     removed, after, until = 0, -1, monotonic() + round_s
     origin = Origin(now, "system", "", "sweeping")
     while True:
-        chains, old = await store.read(lambda unit: _look(unit, after, before))  # noqa: B023 - awaited at once
+        chains, old = await store.read(lambda unit: _look(unit, after, before))  # noqa: B023 - awaited
         for chain in old:
             began = monotonic()
             while gone := await store.of(chain).write(lambda unit: _cut(unit, origin, before, STEP)):
@@ -103,21 +103,21 @@ async def sweep(store: Store, before: int, now: int, round_s: float = math.inf) 
 
 
 async def cut(store: Store, chain: int, before: int, now: int) -> int:
-    """Removes one batch of a chain's events that are older than ``before``; returns how many.
+    """Removes one batch of a chain's events that are older than ``before``. Returns how many it removed.
 
-    ``before``, ``now``: milliseconds. 0 once only events of retention itself are left.
+    ``before`` and ``now`` are in milliseconds. Returns 0 when only events of retention itself are left.
     """
     return await store.of(chain).write(lambda unit: _cut(unit, Origin(now, "system", "", "sweeping"), before, BATCH))
 
 
 def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[int]]:
-    """The next chains, and those of them that start with an old event."""
+    """Returns the next chains, and the ones among them that start with an old event."""
     chains = unit.all(_CHAINS, after=after)
     return chains, [chain for chain in chains if any(old.at < before for old in unit.of(chain).all(_OLDEST, limit=1))]
 
 
 def _cut(unit: TenantUnit, origin: Origin, before: int, most: int) -> int:
-    """Removes at most ``most`` events. A batch that would contain only events of earlier retention is skipped."""
+    """Removes at most ``most`` events. Skips a batch that would only contain events of earlier retention."""
     events.lock(unit)
     gone = list(takewhile(lambda old: old.at < before, unit.all(_OLDEST, limit=most)))
     if len(gone) < most and all(old.event == Event.AUDIT_SWEPT.value for old in gone):
@@ -130,8 +130,8 @@ def _cut(unit: TenantUnit, origin: Origin, before: int, most: int) -> int:
     return len(gone)
 
 
-# Rows without a valid MAC stay as they are and are reported, so that a row written by hand never gets a valid MAC. Only
-# :func:`restart` gives them one, after a secret key was lost, and records that nothing authenticates earlier events.
+# Rows without a valid MAC stay unchanged and are reported, so that a row written by hand never gets a valid MAC. Only
+# :func:`restart` gives them one after a secret key was lost, and records that nothing authenticates earlier events.
 
 RENEWED_AT_ONCE = 100
 _LOCKED = tenant_scoped(select(*(audit_heads.c[name] for name in Head._fields)).with_for_update(), Head)
@@ -149,7 +149,8 @@ _SIGN_ANCHOR = tenant_scoped(
 
 
 class SignedTable(NamedTuple):
-    """A table of rows with a MAC. ``renew``: True when the MAC was renewed, None when no key made the current one."""
+    """A table of rows with a MAC. ``renew`` returns True if it renewed the MAC, and None if no key made the current
+    one."""
 
     name: str
     next: CrossTenant[int]
@@ -157,7 +158,7 @@ class SignedTable(NamedTuple):
 
 
 class Renewal(NamedTuple):
-    """The result for some chains."""
+    """The result for several chains."""
 
     chains: list[int]
     renewed: int
@@ -165,8 +166,8 @@ class Renewal(NamedTuple):
 
 
 async def renew_some(store: Store, table: SignedTable, after: int) -> Renewal:
-    """Renews the next rows, after that chain. Each in its own unit of work: a transaction that locks two heads could
-    deadlock with another."""
+    """Renews the next rows, after that chain. Each has a separate unit of work, because a transaction that locks two
+    heads could deadlock with another one."""
     found = await store.read(lambda unit: unit.all(table.next, after=after))
     chains = [chain for chain in found if isinstance(chain, int)]
     done = {chain: await store.of(chain).write(table.renew) for chain in chains}
@@ -198,8 +199,8 @@ def _renew_anchor(unit: TenantUnit) -> bool | None:
 
 
 def restart(unit: TenantUnit, acting: Acting, reason: str) -> bool:
-    """Restarts the authentication of a chain if no secret key made its head or anchor. Returns True if it did. The
-    events stay unchanged, and verification still reports those that were removed or altered. A chain that was removed
+    """Restarts the authentication of a chain, and returns True, if no secret key made its head or anchor. The events
+    stay unchanged, and verification still reports events that were removed or altered. A chain that was removed
     entirely can't be restarted, because no key made its first head."""
     macs, chain = unit.macs, unit.tenant_id
     head, anchor = unit.first(_LOCKED), unit.first(_ANCHOR_FOUND)

@@ -1,7 +1,7 @@
 """Verifies the audit trail in the store, with constant memory, while the server writes to it.
 
-Each step reads some events together with the chain's head and anchor in one transaction; the next step sees events that
-were added or removed in between.
+Each step reads some events, together with the chain's head and anchor, in one transaction. The next step sees events
+that were added or removed in between.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from manifest_auth.text.canonical import parse_time
 
 
 class AuditVerdict(NamedTuple):
-    """The result for a chain. ``client``: None for the installation, or a deleted client. ``events``: number of
-    verified events, up to ``end``. ``faults``: the first broken link, and faults of head and anchor;
-    ``restarts``: the events before which no secret key proves that nothing was cut off."""
+    """The result for a chain. ``client`` is None for the installation, or for a deleted client. ``events`` is the
+    number of verified events, up to ``end``. ``faults`` contains the first broken link, and problems with head and
+    anchor. ``restarts`` contains the events before which no secret key proves that nothing was cut off."""
 
     chain: int
     client: str | None
@@ -38,7 +38,7 @@ Step = Callable[[int], None]
 
 
 class _Step(NamedTuple):
-    """The result of one step. ``after``: where the next one starts; None after the last step."""
+    """The result of a step. ``after`` is where the next one starts; None after the last step."""
 
     walk: Walk
     looked_at: int
@@ -48,7 +48,7 @@ class _Step(NamedTuple):
 
 
 async def verify_all(store: Store, step: Step, known: Mapping[int, Point]) -> list[AuditVerdict]:
-    """Verifies all chains: those that exist, those that should, and those with a recorded tip (``known``)."""
+    """Verifies all chains that exist, that should exist, or that have a recorded tip (``known``)."""
     chains, missing = await find_chains(store)
     verdicts = []
     for chain in sorted({*chains, *known}):
@@ -60,10 +60,10 @@ async def verify_all(store: Store, step: Step, known: Mapping[int, Point]) -> li
 
 
 async def verify(store: Store, chain: int, step: Step, known: Point | None = None) -> AuditVerdict:
-    """Verifies a chain. ``step`` gets the number of events read; ``known``: a tip recorded earlier."""
+    """Verifies a chain. ``step`` gets the number of events read. ``known`` is a tip that was recorded earlier."""
     after, walk = BEFORE_ALL, None
     while True:
-        done = await store.read(lambda unit: _walk(unit, chain, walk, after, known))  # noqa: B023 - awaited at once
+        done = await store.read(lambda unit: _walk(unit, chain, walk, after, known))  # noqa: B023 - awaited
         step(done.looked_at)
         if done.after is None:
             break
@@ -97,8 +97,8 @@ def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Po
 
 
 def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[AuditVerdict]:
-    """The result for each chain in the lines of ``audit export``. An export can't show whether a chain starts and ends
-    where it should. Raises ValueError for a file that is not an export."""
+    """Returns the result for each chain in the lines of ``audit export``. An export can't show whether a chain starts
+    and ends in the right place. Raises ValueError if the file isn't an export."""
     walks: dict[int, Walk] = {}
     names: dict[int, str | None] = {}
     for number, line in enumerate(lines, 1):
@@ -110,10 +110,10 @@ def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]
             start = Point(link.sequence - 1, link.previous_hash)
             walks[chain], names[chain] = Walk(chain, start, known.get(chain)), client
         walk = walks[chain]
-        # JSON parsers ignore duplicate members, so the line must equal what would be written again.
+        # JSON parsers ignore duplicate members, so the line must equal the one that would be written again.
         if orjson.dumps(line_of(chain, client, readable(link))) != line.removesuffix(b"\n"):
             walk.stop(link.sequence, "its line isn't in the format of `audit export`")
-        # The name is not part of the hash: each line has it until the client is deleted, and so has the first event.
+        # The name isn't part of the hash. Each line has it until the client is deleted, and so does the first event.
         created = orjson.loads(link.detail).get("identifier") if link.event == Event.CLIENT_CREATED.value else None
         if client is not None and len({client, names[chain], created} - {None}) > 1:
             walk.stop(link.sequence, "its line names a different client than other lines of the chain")

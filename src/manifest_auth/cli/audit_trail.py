@@ -1,6 +1,6 @@
 """``manifest-auth audit verify|export``: verifies and exports the audit trail.
 
-Servers can write in the meantime.
+Servers can write to it at the same time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from manifest_auth.store import Store, open_store
 from manifest_auth.store.migrate import find_schema
 from manifest_auth.text.canonical import parse_time
 
-MOST_LISTED = 100  # unreadable events, line by line
+MOST_LISTED = 100  # unreadable events, one per line
 
 
 def add_audit(command: argparse.ArgumentParser) -> None:
@@ -63,7 +63,7 @@ def _time(text: str) -> int:
 
 
 async def _verify(given: argparse.Namespace) -> int:
-    """Exit status 1 when something is wrong."""
+    """Verifies the trail. The exit status is 1 if there is a problem."""
     known = _read_known(given.known) if given.known else {}
     with Progress() as show:
         verdicts = _of_file(given.file, show, known) if given.file else await _of_store(given.client, show, known)
@@ -154,7 +154,7 @@ def _chain_name(verdict: AuditVerdict) -> str:
 
 
 async def _export(given: argparse.Namespace) -> int:
-    """Exit status 1 when an event has invalid content; it is exported anyway, and marked."""
+    """Exports the trail. The exit status is 1 if an event has invalid content; it is still exported, and marked."""
     async with _opened(settings.load(), with_key=False) as store:
         chains = await _chains(store, given.client)
         written, unreadable = 0, []
@@ -177,8 +177,8 @@ async def _export(given: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _target(path: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that gets its name when it is complete, so that nobody mistakes a partial export for a
-    complete one. Only this user can read it. Raises Rejected when the file exists."""
+    """Opens standard output, or a file that gets its name when it is complete, so that nobody mistakes a partial export
+    for a complete one. Only this user can read the file. Raises CommandRefused if the file exists."""
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -206,8 +206,8 @@ async def _chains(store: Store, client: str | None) -> list[int]:
 
 @contextlib.asynccontextmanager
 async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
-    """Only the store. Doesn't create a secret key, and reads it only if needed. Does not upgrade the schema: a
-    verification changes nothing."""
+    """Opens only the store. Doesn't create a secret key, and reads it only if needed. Doesn't upgrade the schema,
+    because a verification changes nothing."""
     found = await find_schema(loaded.database)
     if found is None:
         raise CommandRefused("there is no database here; check MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")

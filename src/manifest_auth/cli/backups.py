@@ -88,7 +88,7 @@ def _backup(given: argparse.Namespace) -> int:
     is_recorded = True
     try:
         asyncio.run(record_backup(loaded, origin_at(Clock().now_ms()), manifest.made_at, **detail))
-    except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # a store that cannot be written is backed up too
+    except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # a read-only store can be backed up too
         lines += [f"The backup is complete, but it couldn't be recorded in the database: {error}"]
         is_recorded = False
     data: dict[str, object] = {
@@ -104,7 +104,7 @@ def _backup(given: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _clean_up_on_signals() -> Iterator[None]:
-    """Removes incomplete files before the process ends, also on SIGTERM and SIGHUP."""
+    """Removes incomplete files before the process ends, even on SIGTERM and SIGHUP."""
 
     def end(number: int, _frame: object) -> None:
         sys.exit(128 + number)
@@ -177,7 +177,7 @@ def add_db(command: argparse.ArgumentParser) -> None:
 
 
 async def _upgrade(_given: argparse.Namespace) -> None:
-    """Brings the schema up to date."""
+    """Upgrades the schema."""
     loaded = settings.load()
 
     def keys() -> SecretKeys:
@@ -189,10 +189,10 @@ async def _upgrade(_given: argparse.Namespace) -> None:
 
 
 async def _status(given: argparse.Namespace) -> int:
-    """The exit status is one of :data:`_STATUS`, or 0 for an empty database."""
+    """Prints the status. The exit status is one of :data:`_STATUS`, or 0 for an empty database."""
     loaded = settings.load()
     found = await upgrade_state.read(loaded)
-    if found is None and loaded.on_postgres:  # it was reached, so this is no wrong address
+    if found is None and loaded.on_postgres:  # it was reached, so the address is correct
         empty: dict[str, object] = {"schema": None, "readable_by": None, "processes": [], "state": "empty"}
         print_result(given, empty, "The database is empty. `db upgrade` or the first start creates the tables.")
         return 0

@@ -1,4 +1,4 @@
-"""Commands for clients' claims, which the operator decides: ``domain``, ``directory`` and ``claims``."""
+"""Commands with which the operator decides on clients' claims: ``domain``, ``directory``, and ``claims``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_directory(command: argparse.ArgumentParser) -> None:
 
 
 async def vouch_for(given: argparse.Namespace) -> None:
-    """Confirms a claim, without an expiry."""
+    """Confirms a claim permanently."""
     async with started() as services:
         try:
             services.microsoft.clouds.get(given.cloud)

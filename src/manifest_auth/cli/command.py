@@ -1,4 +1,4 @@
-"""Parts that all commands share, which load no services: refusals, results, the origin of an act, and progress."""
+"""Parts that all commands share, and that load no services: errors, results, the origin of an action, and progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manifest_auth.runtime.os_process import who_runs_this
 
 
 class CommandRefused(Exception):
-    """A command cannot be carried out; the text says why."""
+    """A command can't be carried out. The text says why."""
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_json(command: argparse.ArgumentParser) -> None:
 
 
 def print_result(given: argparse.Namespace, data: object, *lines: str) -> None:
-    """Prints a result: ``data`` with ``--json``, otherwise ``lines`` of text."""
+    """Prints a result: ``data`` with ``--json``, otherwise the ``lines`` of text."""
     if given.json:
         lines = (orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode(),)
     for line in lines:
@@ -31,7 +31,7 @@ def print_result(given: argparse.Namespace, data: object, *lines: str) -> None:
 
 
 def origin_at(now: int) -> Origin:
-    """The origin of a command where no service runs. ``now``: milliseconds."""
+    """The origin of a command when no service runs. ``now`` is in milliseconds."""
     return Origin(now, "system", "", "command-line", who_runs_this())
 
 
@@ -39,7 +39,8 @@ _TERMINAL_S, _PLAIN_S = 0.1, 2.0
 
 
 class Progress:
-    """``with Progress() as show: show("copying", 3, 10)``. On a terminal the line is removed at the end."""
+    """Shows progress: ``with Progress() as show: show("copying", 3, 10)``. On a terminal, the line is removed at the
+    end."""
 
     def __init__(self) -> None:
         self._on_terminal = sys.stderr.isatty()
@@ -58,7 +59,7 @@ class Progress:
             sys.stderr.flush()
 
     def __call__(self, what: str, done: int, of: int | None = None) -> None:
-        """Shows the numbers of done and, if known, of all items. Frequent calls are cheap."""
+        """Shows the number of finished items and, if known, the total. Frequent calls are cheap."""
         now = time.monotonic()
         if now < self._next:
             return

@@ -1,4 +1,4 @@
-"""Grammar and functions of the commands ``setup-code``, ``admin``, ``client`` and ``user``.
+"""Grammar and functions of the commands ``setup-code``, ``admin``, ``client``, and ``user``.
 
 They call the server's own functions, so the same rules apply.
 """
@@ -76,7 +76,7 @@ def add_admin(command: argparse.ArgumentParser) -> None:
 
 
 def add_client(command: argparse.ArgumentParser) -> _Actions:
-    """Adds the action that creates a client; returns the actions of ``client``."""
+    """Adds the action that creates a client. Returns the actions of ``client``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     create = actions.add_parser("create", help="create a client")
     create.add_argument("identifier", help="2 to 63 lowercase letters, digits, and hyphens (not first or last)")
@@ -87,7 +87,7 @@ def add_client(command: argparse.ArgumentParser) -> _Actions:
 
 
 def add_user(command: argparse.ArgumentParser) -> _Actions:
-    """Adds the actions that create and change a user; returns the actions of ``user``."""
+    """Adds the actions that create and change a user. Returns the actions of ``user``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     create = actions.add_parser("create", help="create a user")
     create.add_argument("email")
@@ -177,7 +177,7 @@ async def user_create(given: argparse.Namespace) -> None:
 
 
 async def user_roles(given: argparse.Namespace) -> None:
-    """Sets the roles of a user, and prints the link that a new Admin might need."""
+    """Sets the roles of a user. Prints the link that a new Admin might need."""
     roles = mask_of([Role(name) for name in given.role])
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
@@ -197,7 +197,7 @@ async def user_roles(given: argparse.Namespace) -> None:
 
 
 async def user_link(given: argparse.Namespace) -> None:
-    """Prints a link with which a user sets a first or a new password, or signs in through a provider."""
+    """Prints a link with which a user can set a password, or sign in through a provider."""
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
         by_password = tenants.settings_of(tenant.settings).password_sign_in
@@ -218,7 +218,7 @@ async def user_link(given: argparse.Namespace) -> None:
 
 
 async def user_reset_factors(given: argparse.Namespace) -> None:
-    """Like :func:`manifest_auth.accounts.reset_factors`, for the user with the address, who must have a factor."""
+    """Like :func:`manifest_auth.accounts.reset_factors`, for the user with this address, who must have a factor."""
     async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
@@ -245,10 +245,10 @@ def user_named(unit: TenantUnit, given: argparse.Namespace) -> users.User:
 
 
 async def record_missing_seat(services: Services, tenant_id: int, act: Awaitable[T]) -> T:
-    """Records that an operation was rejected because no seat was free."""
+    """Records that an operation was rejected because there was no free seat."""
     try:
         return await act
-    except NoSeat as refusal:  # the operation was rolled back, so this is another unit of work
+    except NoSeat as refusal:  # the operation was rolled back, so this needs another unit of work
         why = refusal.message
         store = services.store.of(tenant_id)
         await store.write(lambda unit: audit.record(unit, CommandLine(services), Event.SEAT_REFUSED, why=why))
@@ -261,7 +261,7 @@ def _read_password(given: argparse.Namespace) -> str:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         except UnicodeDecodeError:
             raise CommandRefused("the password must be in UTF-8") from None
-    # The event loop handles an interrupt only between two steps, and a prompt is one of them.
+    # The event loop handles an interrupt only between two steps, and a prompt is a single step.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         first = getpass.getpass("Password: ")
@@ -290,7 +290,8 @@ async def _setup_code(given: argparse.Namespace) -> None:
 
 
 async def at_start(services: Services, *, shows_code: bool) -> str | None:
-    """The message of a start; None without a message. ``shows_code``: not where a journal would keep it for others."""
+    """Returns the message to print at a start, or None. ``shows_code`` must be False if a journal would keep the code
+    for others to read."""
     if not management.is_served(services.settings) or not await services.store.read(admins.admins.is_first_needed):
         return None
     if shows_code and (code := await admin_accounts.setup_code_at_start(services)):
@@ -344,7 +345,7 @@ async def admin_addresses(given: argparse.Namespace) -> None:
 
 
 async def admin_reset(given: argparse.Namespace) -> None:
-    """Prints the changes."""
+    """Applies the changes and prints them."""
     async with started(hashing=given.new_password) as services:
         password = services.random.text(18) if given.new_password else None
         stored = await services.hasher.hash(password) if password else None

@@ -22,7 +22,7 @@ def add_doctor(command: argparse.ArgumentParser) -> None:
 
 
 async def _doctor(given: argparse.Namespace) -> int:
-    """Prints the findings. Exit status 1 when something is bad."""
+    """Prints the findings. The exit status is 1 if one of them is bad."""
     loaded = settings.load()
     findings: list[Finding] = []
 

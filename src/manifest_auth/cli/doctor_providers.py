@@ -16,7 +16,7 @@ from manifest_auth.services import Services
 
 
 async def call_all(loaded: Settings) -> AsyncIterator[Finding]:
-    """One finding for each enabled provider, and one for each fault."""
+    """Yields one finding for each enabled provider, and one for each problem."""
     async with started(loaded) as services:
         every = await services.store.read(all_providers)
         found = [(client, provider) for client, provider in every if provider.disabled_at is None]

@@ -1,4 +1,4 @@
-"""Commands for an emergency: list clients, users, and service accounts, and stop them without a console."""
+"""Commands for emergencies: list clients, users, and service accounts, and block them without using a console."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def add_keys(command: argparse.ArgumentParser) -> None:
 
 
 async def rotate(given: argparse.Namespace) -> None:
-    """New signing keys for all purposes."""
+    """Creates new signing keys for all purposes."""
     purposes = tuple(Purpose)
 
     async with started() as services:
@@ -69,11 +69,11 @@ async def rotate(given: argparse.Namespace) -> None:
 
 
 async def reencrypt_all(given: argparse.Namespace) -> int:
-    """Encrypts all sealed values with the newest key. Exit status 1 when no key opens a value, or a server still uses
-    an older key."""
+    """Encrypts all sealed values with the newest key. The exit status is 1 if no key opens a value, or if a server
+    still uses an older key."""
     loaded = settings.load()
     if given.new_key:
-        told = _new_key(loaded)  # told even if the rest fails
+        told = _new_key(loaded)  # reported even if the rest fails
         if not given.json:
             print(told)
     keys = secret_keys(loaded)

@@ -59,7 +59,7 @@ def add_license(command: argparse.ArgumentParser) -> None:
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
-    """The type of an argument: a whole number within limits."""
+    """Returns the type of an argument that is a whole number within limits."""
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:
@@ -135,7 +135,7 @@ async def _install(_given: argparse.Namespace) -> None:
 
 
 async def _status(_given: argparse.Namespace) -> None:
-    from manifest_auth.cli.started import started  # as above
+    from manifest_auth.cli.started import started  # for the same reason
 
     async with started() as services:
         _show(services, await services.licence.overview())

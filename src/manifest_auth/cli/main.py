@@ -20,10 +20,10 @@ from manifest_auth.errors import Refusal
 from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.settings import CONFIG, SettingsError, adopt
 
-#: What ``--version`` prints: release, commit, and the newest schema that it knows.
+#: The output of ``--version``: release, commit, and the newest schema that this program knows.
 VERSION = f"manifest-auth {__version__} ({__commit__}, schema {HEAD})"
-#: Each command, the function of this package that adds its arguments, and its help. A module loads all that its
-#: commands need, so it is loaded only for one of them.
+#: Each command, with the function of this package that adds its arguments, and its help. A module loads everything that
+#: its commands need, so it is loaded only for one of them.
 COMMANDS = {
     "serve": ("serving:add_serve", "run the server"),
     "demo": ("serving:add_demo", "try the server with demo data"),
@@ -51,7 +51,7 @@ COMMANDS = {
 
 
 def everywhere() -> argparse.ArgumentParser:
-    """The options of every command, which can stand before it, after it, and among its arguments."""
+    """The options of all commands. They can be placed before the command, after it, or among its arguments."""
     options = argparse.ArgumentParser(prog="manifest-auth", add_help=False, allow_abbrev=False)
     options.add_argument(
         "--env-file",
@@ -86,14 +86,15 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def _is_store_error(error: Exception) -> bool:
-    """Whether a database driver or SQLAlchemy raised the error; they are loaded only where used."""
+    """Whether a database driver or SQLAlchemy raised the error. They are loaded only when used."""
     return type(error).__module__.partition(".")[0] in ("sqlite3", "asyncpg", "sqlalchemy")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs one command. Exit status: 0 done, 1 rejected, 2 wrong usage or setting, 3 an older schema."""
+    """Runs one command. The exit status is 0 for success, 1 for a rejection, 2 for wrong usage or settings, and 3 for
+    an older schema."""
     words = sys.argv[1:] if arguments is None else arguments
-    # loaded modules live as long as the process, and scanning them takes a sixth of a short command's time
+    # loaded modules live as long as the process, and scanning them takes a sixth of the time of a short command
     gc.disable()
     files, words = everywhere().parse_known_args(words)
     command = next((word for word in words if not word.startswith("-")), "")
@@ -109,24 +110,24 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             os.environ[CONFIG] = str(given.config)  # web processes read their settings from the environment
         result = given.run(given)
         if isinstance(result, Coroutine):
-            import asyncio  # nothing else needs it for --help
+            import asyncio  # not needed for --help
 
             result = asyncio.run(result)
         sys.stdout.flush()
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of the output has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # which is flushed once more at the end
+    except BrokenPipeError:  # the reader of the output has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes it again at the end
         sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
         if (known := _explained(error, command)) is None:
-            raise  # a bug, with its trace
+            raise  # a bug, so show its stack trace
         _fail(*known)
     sys.exit(result or 0)
 
 
 def _explained(error: Exception, command: str) -> tuple[str, int] | None:
-    """The printed text of an error, and the exit status. Loads the modules that raise such errors."""
+    """Returns the text to print for an error, and the exit status. Loads the modules that raise such errors."""
     from manifest_auth.cli.command import CommandRefused
     from manifest_auth.runtime.sealing import CannotOpen
     from manifest_auth.store import StoreUnavailable

@@ -25,12 +25,12 @@ from manifest_auth.store import SystemUnit
 from manifest_auth.text.models import convert
 
 _OUTPUT = Path()  # ``--json`` without a file
-AT_ONCE = 8  # providers that a command calls at the same time
+AT_ONCE = 8  # the maximum number of providers that a command calls at the same time
 _PAGE = 200
 
 
 def all_providers(unit: SystemUnit) -> list[tuple[str, Provider]]:
-    """Identifier of the client and provider, by client."""
+    """The identifiers of the client and the provider, by client."""
     found: list[tuple[str, Provider]] = []
     after = 0
     while clients := tenants.list_page(unit, after, _PAGE):
@@ -41,7 +41,7 @@ def all_providers(unit: SystemUnit) -> list[tuple[str, Provider]]:
 
 
 async def show_callbacks(given: argparse.Namespace) -> None:
-    """Prints one line per provider: client, name, kind, address, state; then the clients that must act."""
+    """Prints one line per provider (client, name, kind, address, state), and then the clients that must act."""
     must: list[str] = []
     rows: list[dict[str, str]] = []
     async with started() as services:
@@ -141,8 +141,8 @@ def add_provider(command: argparse.ArgumentParser) -> None:
 
 
 async def add(given: argparse.Namespace) -> None:
-    """Adds a provider and prints what to configure there; or prints its future callback address."""
-    if given.json not in (None, _OUTPUT):  # as 0.1.0 named the file
+    """Adds a provider and prints what to configure there, or only prints its future callback address."""
+    if given.json not in (None, _OUTPUT):  # the name of this option in 0.1.0
         given.file, given.json = given.json, None
     if given.print_callback:
         await _print_callback(given)
@@ -166,7 +166,7 @@ async def add(given: argparse.Namespace) -> None:
 
 
 async def _print_callback(given: argparse.Namespace) -> None:
-    """Prints the callback address, which depends on names only, so it is known before the provider exists."""
+    """Prints the callback address. It depends only on names, so it is known before the provider exists."""
     if given.metadata or (given.file and "oidc" not in _from_file(given)):
         raise CommandRefused("--print-callback: only OpenID providers have their own redirect URI")
     providers.check_provider_name(given.name)
@@ -188,7 +188,7 @@ async def show_all(given: argparse.Namespace) -> None:
 
 
 async def test_provider(given: argparse.Namespace) -> int:
-    """Prints the findings. Exit status 1 when something is bad."""
+    """Prints the findings. The exit status is 1 if one of them is bad."""
     bad, findings = False, list[dict[str, str]]()
     async with started() as services:
 
@@ -212,7 +212,7 @@ async def test_provider(given: argparse.Namespace) -> int:
 
 
 def _body(given: argparse.Namespace) -> dict[str, Any]:
-    """The command's arguments as the body of the admin route."""
+    """Converts the command's arguments to the body of the admin route."""
     if given.file:
         return _from_file(given)
     lines = []
@@ -239,7 +239,7 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _from_file(given: argparse.Namespace) -> dict[str, Any]:
-    """The body from a file, with the name from the command, and a secret from standard input."""
+    """Reads the body from a file, the name from the command, and a secret from standard input."""
     singles = (given.issuer, given.client_id, given.group_claim, given.metadata, given.display_name, given.create_users)
     if any(singles) or given.domain or given.group_role or given.default_role or given.return_address:
         raise CommandRefused("--file: it contains all settings; use only --client and --client-secret-stdin with it")

@@ -1,8 +1,8 @@
-"""Writes the pages of docs that are generated from the code.
+"""Writes the docs pages that are generated from the code.
 
 ``python -m manifest_auth.cli.reference [--check] FOLDER``
 
-``--check`` writes nothing and prints the pages that are out of date.
+``--check`` writes nothing, and prints the pages that are out of date.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ This page lists every command of `manifest-auth`. For the arguments of a command
 
 
 def commands_page() -> str:
-    """The text of ``commands.md``: all commands, in the order of their help."""
+    """The text of ``commands.md``: all commands, in the order of the help."""
     return _COMMANDS + "".join(
         f"| `{' '.join(words)}` | {'yes' if any(each.dest == 'json' for each in one._actions) else ''} | {says} |\n"
         for words, one, says in leaves(parser())
@@ -169,7 +169,7 @@ def commands_page() -> str:
 def leaves(
     grammar: argparse.ArgumentParser, words: tuple[str, ...] = (), says: str = ""
 ) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser, str]]:
-    """Each command without actions, and each action of the others: its words, its arguments, and its help."""
+    """Yields each command without actions, and each action of the others: its words, its arguments, and its help."""
     groups = [each for each in grammar._actions if isinstance(each, argparse._SubParsersAction)]
     if not groups:
         yield words, grammar, f"{says[:1].upper()}{says[1:]}"
@@ -179,15 +179,15 @@ def leaves(
 
 
 def errors_page() -> str:
-    """The text of ``errors.md``: all refusals, in the order of the closed list."""
+    """The text of ``errors.md``: all error codes, in the order of the list."""
     return _ERRORS + "".join(f"| `{one.code}` | {one.status} | {one.sentence} | {one.when} |\n" for one in REFUSALS)
 
 
 def settings_page() -> str:
-    """The text of ``settings.md``: all settings, in the order of their class."""
+    """The text of ``settings.md``: all settings, in the order of the class."""
     found = inspect.type_info(Settings)
     assert isinstance(found, inspect.StructType)
-    plain = get_type_hints(Settings)  # msgspec sorts the values of a Literal; the original order is better
+    plain = get_type_hints(Settings)  # msgspec sorts the values of a Literal, but the original order is better
     return _SETTINGS + "".join(_setting(field, get_args(plain[field.name])) for field in found.fields)
 
 
@@ -256,24 +256,24 @@ def _line(route: Route) -> str:
     return f"| `{route.method} {route.path}` | {route.audience or 'everyone'} | {route.summary} |\n"
 
 
-# Entries of ``docs/reference/http.md`` follow a comment ``<!-- routes: PATTERN | … -->``, which names the routes by
-# patterns of ``METHOD /path`` in which ``*`` matches anything. Every route belongs to one comment. Long shapes follow
-# ``<!-- shapes -->``.
+# Entries of ``docs/reference/http.md`` follow a comment ``<!-- routes: PATTERN | … -->``. It selects routes with
+# patterns of ``METHOD /path``, in which ``*`` matches anything. Every route must belong to one comment. Long shapes
+# follow ``<!-- shapes -->``.
 
 
-# Formats JSON Schemas for ``docs/reference/http.md``, like ``{name: text 1..200, size?: number}``.
+# Formats JSON Schemas for ``docs/reference/http.md``, such as ``{name: text 1..200, size?: number}``.
 
 
 Schema = Mapping[str, Any]
 
 _SHAPE_WIDTH = 110
-_LONG = 300  # a longer shape that several answers have is shown once
+_LONG = 300  # longer shapes that several responses have are shown once
 _WORDS = {"string": "text", "integer": "number", "null": "null", "boolean": "boolean"}
 _FORMATS = {"date-time": "time", "binary": "bytes"}
 
 
 class Shapes:
-    """Formats schemas; long schemas of ``components`` that are used more than once appear by name."""
+    """Formats schemas. Refers by name to long schemas in ``components`` that are used more than once."""
 
     def __init__(self, components: Schema, used: Iterable[Schema]) -> None:
         self._components = components
@@ -293,7 +293,7 @@ class Shapes:
             yield from self._names(inner)
 
     def resolved(self, schema: Schema) -> Schema:
-        """The schema that a reference names."""
+        """Returns the schema that a reference names."""
         if "$ref" in schema:
             found: Schema = self._components[_name(schema)]
             return found
@@ -304,7 +304,8 @@ class Shapes:
         return f"{name} {self.show(self._components[name], 0)}"
 
     def show(self, schema: Schema, indent: int) -> str:
-        """The schema in one line if it fits, else one member per line. ``indent``: the column of the start."""
+        """Formats the schema in one line if it fits, otherwise with one member per line. ``indent`` is the starting
+        column."""
         flat = self._flat(schema)
         if flat in self.named:
             return flat
@@ -378,7 +379,7 @@ class MisplacedRoute(Exception):
 
 
 def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
-    """The page as the site has it, with its entries; ``pages.md`` lists the HTML pages. Raises MisplacedRoute."""
+    """Returns the page for the site, with its entries. ``pages.md`` lists the HTML pages. Raises MisplacedRoute."""
     routes = [route for route in routes if route.access is not Access.PAGE]
     document = openapi.build(routes)
     shapes = Shapes(document["components"]["schemas"], _used(document))
@@ -403,18 +404,18 @@ def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
 
 
 def kept(text: str) -> str:
-    """The page as it is under version control, with today's roles. Raises MisplacedRoute."""
+    """Returns the page for version control, with the current roles. Raises MisplacedRoute."""
     fill(text)
     return put(text, "roles", _roles())
 
 
 def put(text: str, name: str, made: str) -> str:
-    """The page with ``made`` between the comments that mark the start and end of ``name``."""
+    """Returns the page with ``made`` inserted between the comments that mark the start and end of ``name``."""
     return re.sub(_TABLE.format(name), lambda found: f"{found[1]}\n{made}\n{found[2]}", text, flags=re.DOTALL)
 
 
 def _roles() -> str:
-    """The table of permissions and the roles that have them."""
+    """The table of permissions, and the roles that have each of them."""
     head = f"| permission | {' | '.join(role.value for role in Role)} |\n| --- |{' --- |' * len(Role)}\n"
     rows = (
         f"| `{permission.value}` | {' | '.join('x' if role in HOLDERS[permission] else '' for role in Role)} |\n"
@@ -424,7 +425,7 @@ def _roles() -> str:
 
 
 def _used(document: Schema) -> Iterator[Schema]:
-    """The schemas of all bodies and of all successful answers."""
+    """The schemas of all bodies and of all successful responses."""
     for path in document["paths"].values():
         for operation in path.values():
             for holder in (
@@ -440,7 +441,7 @@ def _call(route: Route) -> str:
 
 
 def _entries(routes: Sequence[Route], document: Schema, shapes: Shapes) -> Iterator[str]:
-    """One entry per route; the same operation of the client API and of the admin API has one entry."""
+    """Yields one entry per route. Operations that the client API and the admin API share have a single entry."""
     groups: dict[tuple[Any, ...], list[Route]] = {}
     for route in routes:
         groups.setdefault((route.method, route.handler), []).append(route)
@@ -494,7 +495,7 @@ def _reads(route: Route) -> str:
 
 
 def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
-    """The lines that show query, body and answer."""
+    """The lines that show the query, body, and response."""
     query = {each["name"]: each for each in operation.get("parameters", ()) if each["in"] == "query"}
     for count, (name, one) in enumerate(query.items()):
         text = f"{name}{'' if one['required'] else '?'}: {shapes.show(one['schema'], 6)}"
@@ -513,14 +514,14 @@ def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
 
 
 def _content(holder: Schema) -> Schema:
-    """The schema of a body or an answer that is JSON or a form; empty if it is neither."""
+    """The schema of a JSON or form body, or of a JSON response; empty if there is none."""
     content = holder.get("content", {})
     found: Schema = content.get("application/json", content.get(FORM, {})).get("schema", {})
     return found
 
 
 def _described(operation: Schema, shapes: Shapes) -> Iterator[str]:
-    """Descriptions of parameters and members of the body, if the code has them."""
+    """The descriptions of parameters and of members of the body, if the code has them."""
     for each in operation.get("parameters", ()):
         if sentence := each["schema"].get("description"):
             yield f"- `{each['name']}`: {sentence}"
@@ -541,7 +542,7 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
-#: Hand-written pages with generated parts: functions that convert the current text to the required text.
+#: Handwritten pages with generated parts: functions that convert the current text to the required text.
 FILLED: dict[str, Callable[[str], str]] = {
     "reference/http.md": kept,
     "operations/watch.md": lambda text: put(text, "events", catalogue.table()),
@@ -549,14 +550,14 @@ FILLED: dict[str, Callable[[str], str]] = {
 
 
 def stale(folder: Path) -> dict[Path, str]:
-    """The pages of ``folder`` that are out of date, with the text that they should have."""
+    """Returns the pages of ``folder`` that are out of date, with the text that they should have."""
     made = {folder / name: make() for name, make in PAGES.items()}
     made |= {folder / name: fill((folder / name).read_text("utf-8")) for name, fill in FILLED.items()}
     return {path: text for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text}
 
 
 def main() -> int:
-    """Exit status 1: ``--check`` found a page that is out of date."""
+    """Writes the pages. The exit status is 1 if ``--check`` finds a page that is out of date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--check", action="store_true")

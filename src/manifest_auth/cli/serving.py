@@ -25,7 +25,7 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.os_process import own_folder
 from manifest_auth.runtime.settings import CONFIG, Settings, SettingsError, check_listener, variable
 
-#: Attempts and pause in seconds for a port that is in use, before the start is rejected: five seconds in total.
+#: The number of attempts, and the pause in seconds between them, if a port is in use: five seconds in total.
 PORT_TRIES = 50
 PORT_PAUSE_S = 0.1
 _PROGRAM = "manifest-auth"
@@ -53,7 +53,7 @@ def add_demo(command: argparse.ArgumentParser) -> None:
 
 
 def _serve_demo(given: argparse.Namespace) -> None:
-    """Serves the demo. Unless the caller names a place for the data, deletes the data at the end."""
+    """Serves the demo. Deletes the data at the end, unless the caller named a folder for it."""
     places = (variable("data_dir"), variable("database_url"), f"{variable('database_url')}_FILE", CONFIG)
     with contextlib.ExitStack() as stack:
         if given.data_dir is None and not any(os.environ.get(name) for name in places):
@@ -75,7 +75,7 @@ def serve(given: argparse.Namespace) -> None:
     is_demo = given.demo and CONFIG not in os.environ
     if variable("public_url") not in os.environ and (is_demo or given.port is not None):
         host, port = "localhost" if is_demo else "127.0.0.1", given.port or os.environ.get(variable("port"), "8080")
-        given_here["public_url"] = f"http://{host}:{port}"  # passkeys of the demo need a name
+        given_here["public_url"] = f"http://{host}:{port}"  # the demo's passkeys need a domain name
     # Web processes read their settings from the environment.
     os.environ |= {variable(name): value for name, value in given_here.items()}
     loaded = settings.load()
@@ -95,8 +95,8 @@ def serve(given: argparse.Namespace) -> None:
 
 
 def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
-    """Raises SettingsError for an address that doesn't belong to this machine, Rejected for a port that stays in use.
-    ``fields``: the settings with the host and with the port.
+    """Raises SettingsError for an address that doesn't belong to this machine, and CommandRefused for a port that stays
+    in use. ``fields`` are the settings for the host and the port.
 
     A web process that was starting when its parent was killed uses the port until it has loaded.
     """
@@ -116,9 +116,9 @@ def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
 
 
 async def _check_start(loaded: Settings) -> None:
-    """Opens the services once before the web processes start: an error stops the start with one line, the schema is
-    upgraded once, and a setup code is printed once. Otherwise each web process would fail and be
-    restarted again and again."""
+    """Opens the services once before the web processes start. So an error stops the start with one line, the schema is
+    upgraded once, and a setup code is printed once. Otherwise, each web process would fail and be restarted repeatedly.
+    """
     async with contextlib.AsyncExitStack() as stack:
         with Progress() as progress:
             services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
@@ -144,7 +144,7 @@ async def _demo(loaded: Settings) -> None:
 
 
 def _this_command(loaded: Settings) -> str:
-    """The call of the command line in another terminal, with the data and the address of this server."""
+    """The command line to run in another terminal, with this server's data and address."""
     program = sys.argv[0] if Path(sys.argv[0]).name == _PROGRAM else _PROGRAM
     usual, fields = Settings(), ("public_url", "data_dir")
     values = {variable(name): getattr(loaded, name) for name in fields if getattr(loaded, name) != getattr(usual, name)}

@@ -1,4 +1,4 @@
-"""``settings``: the value of each setting, and what set it, without secrets and passwords."""
+"""``settings``: the value of each setting, and its source, without secrets and passwords."""
 
 from __future__ import annotations
 

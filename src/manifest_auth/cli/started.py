@@ -1,4 +1,4 @@
-"""The services of a command that acts as the server does, and the command line as the actor in the audit trail."""
+"""The services of a command that acts like the server, and the command line as the actor in the audit trail."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from manifest_auth.tenants import Tenant
 
 @contextlib.asynccontextmanager
 async def started(loaded: Settings | None = None, *, hashing: bool = False) -> AsyncIterator[Services]:
-    """The services for a command. Servers might run with settings other than this shell's. So a command doesn't change
-    an older schema or the algorithm of tokens, and reports differences in settings.
+    """Opens the services for a command. Servers might run with settings other than this shell's, so a command doesn't
+    change an older schema or the algorithm of tokens, and reports differences in settings.
 
-    Raises SchemaOlder, and what :func:`.startup.opened` raises.
+    Raises SchemaOlder, and the errors of :func:`.startup.opened`.
     """
     services = build_services(loaded or settings.load())
     async with opened(services, hashing=hashing, upgrades=False):
@@ -35,7 +35,7 @@ async def started(loaded: Settings | None = None, *, hashing: bool = False) -> A
 
 
 class CommandLine(RequestContext):
-    """A command as the acting party: the audit trail names the operator."""
+    """A command as the acting party. The audit trail names the operator."""
 
     def __init__(self, services: Services) -> None:
         super().__init__(services, "command-line", "", "", SYSTEM)
@@ -46,7 +46,7 @@ class CommandLine(RequestContext):
 
 
 def client_named(unit: SystemUnit, identifier: str) -> Tenant:
-    """Raises Rejected if the client doesn't exist."""
+    """Returns the client. Raises CommandRefused if it doesn't exist."""
     found = tenants.find(unit, identifier)
     if found is None:
         raise CommandRefused(f"no client has the identifier {identifier}")

@@ -1,5 +1,5 @@
 """Use cases of a client: settings, branding, lifecycle and deletion, providers, domains, usage and notices.
 
-Called by routes, pages and commands, and by the background jobs of ``maintenance``. Rules of claims are in
+Routes, pages, and commands call them, and so do the background jobs of ``maintenance``. The rules of claims are in
 ``tenants.claims``.
 """

@@ -38,9 +38,9 @@ _ANY = tenant_scoped(select(_P.id).where(*_REACHES).limit(1), int)
 
 def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, still_reaches: bool = False) -> None:
     """Rejects a change after which the provider can't sign in any Admin, if no Admin has another sign-in method.
-    ``provider``: locked. ``still_reaches``: the provider still counts after the change, as with a new secret that might
-    be wrong. Then no other provider counts, because the same might have happened to it. Raises Forbidden for a User
-    Admin, Conflict for an Admin."""
+    ``provider`` must be locked. ``still_reaches`` means that the provider still counts after the change, as with a new
+    secret that might be wrong. Then no other provider counts, because the same might have happened to it. Raises
+    Forbidden for a User Admin, and Conflict for an Admin."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     is_off = provider.disabled_at is not None and not still_reaches  # a User Admin can turn it on again
     if by.user_id is None or is_off or not provider.reaches_admins:
@@ -59,7 +59,7 @@ def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, st
 
 
 def ends(unit: TenantUnit, old: StoredSettings, new: StoredSettings) -> bool:
-    """Whether a change of the settings would keep every Admin from signing in."""
+    """Whether a change of the settings would prevent every Admin from signing in."""
     if old.password_sign_in == new.password_sign_in and old.passkey_sign_in == new.passkey_sign_in:
         return False
     admins = unit.all(_ADMINS)

@@ -27,11 +27,10 @@ def check(ctx: RequestContext) -> None:
 
 
 async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> AsyncIterator[bytes]:
-    """The bytes of a file with the events until now. Raises ValidationError,
-    ReauthenticationRequired."""
+    """Yields the bytes of a file with the events until now. Raises ValidationError or ReauthenticationRequired."""
     check(ctx)
     now, asked = ctx.now, audit.event_filter(filters)
-    asked = asked._replace(until=min(asked.until, now + 1))  # the file must not grow while it is written
+    asked = asked._replace(until=min(asked.until, now + 1))  # so that the file doesn't grow while it is written
     chosen = {name: value for name, value in asked.texts.items() if value}
     chosen |= {name: value for name, value in (("from", filters.since), ("to", filters.until)) if value}
     subject = f"client:{ctx.user.tenant_id}"
@@ -52,11 +51,11 @@ def file_name(ctx: RequestContext, form: Format) -> str:
 
 
 MOST = 50
-_STEPS = 10  # of the search, each covers thousands of the client's events; a page must not wait for more
+_STEPS = 10  # steps of the search, each of which covers thousands of the client's events; a page must not wait longer
 
 
 class Happened(NamedTuple):
-    """``at``: milliseconds; ``actor``: as in the trail; ``detail``: of the event."""
+    """An event to show. ``at`` is in milliseconds, ``actor`` is as in the trail, and ``detail`` is the event's."""
 
     at: int
     event: str
@@ -66,8 +65,9 @@ class Happened(NamedTuple):
 
 
 class SinceLastHere(NamedTuple):
-    """``since``: when the session before this one began; None if this is the first known one; then events are listed
-    since its beginning. ``events``: newest first. ``is_all``: False if there might be earlier ones."""
+    """Activity since the previous session. ``since`` is when that session began. If this is the first known session, it
+    is None, and events are listed since its beginning. ``events`` are newest first. ``is_all`` is False if there might
+    be earlier ones."""
 
     since: int | None
     events: list[Happened]
@@ -79,14 +79,14 @@ _BEFORE = tenant_scoped(
         sessions.c.user_id == bindparam("of_user"),
         sessions.c.id != bindparam("but"),
         sessions.c.created_at <= bindparam("began"),
-        sessions.c.parent_id.is_(None),  # which are as old as their parent sessions
+        sessions.c.parent_id.is_(None),  # child sessions are as old as their parents
     ),
     int,
 )
 
 
 async def look(ctx: RequestContext) -> SinceLastHere:
-    """Events of the caller's account since the sign-in before this one."""
+    """Returns the events of the caller's account since the sign-in before this one."""
     user = ctx.user
     since, asked, (found, goes_on) = await ctx.store.read(lambda unit: _begin(unit, user))
     if goes_on is not None and len(found) < MOST:

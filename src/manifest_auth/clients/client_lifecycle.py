@@ -22,7 +22,8 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
-# Each is recorded in the client's audit trail; marks for deletion, and their removal, in the installation's as well.
+# Each change is recorded in the client's audit trail. Marking for deletion, and unmarking, are also recorded in the
+# installation's.
 
 
 def check(identifier: str, name: str, settings: TenantSettings) -> None:
@@ -37,7 +38,7 @@ def check(identifier: str, name: str, settings: TenantSettings) -> None:
 
 
 def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, settings: TenantSettings) -> Tenant:
-    """Creates a client. Raises ValidationError, and Conflict when the identifier is taken."""
+    """Creates a client. Raises ValidationError, or Conflict if the identifier is taken."""
     check(identifier, name, settings)
     made = tenants.create(unit, identifier, name, settings, acting.origin.at)
     audit.record_creation(unit, made.id, acting, identifier=made.identifier, name=made.name, settings=made.settings)
@@ -45,7 +46,7 @@ def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, setting
 
 
 def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
-    """Suspends a client, which rejects its users immediately. Raises Conflict if it is already suspended."""
+    """Suspends a client, which immediately blocks its users. Raises Conflict if it is already suspended."""
     now = acting.origin.at
     if not tenants.suspend(unit, tenant, now):
         raise Conflict(_("The client is already suspended"))
@@ -56,7 +57,7 @@ def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
 
 
 def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
-    """Restores a suspended client; if it is marked for deletion, only removes the mark. Raises Conflict."""
+    """Restores a suspended client. If it is marked for deletion, only removes the mark. Raises Conflict."""
     if tenant.suspended_at is None:
         raise Conflict(_("The client isn't suspended"))
     if tenant.delete_at is not None and tenant.delete_at <= acting.origin.at:
@@ -68,8 +69,7 @@ def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
 
 
 def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_at: int) -> Tenant:
-    """Suspends a client, which :func:`sweep_clients` deletes at ``delete_at``. Raises Conflict if it is already
-    marked."""
+    """Suspends a client. :func:`sweep_clients` deletes it at ``delete_at``. Raises Conflict if it is already marked."""
     step_up.check(acting, Act.DELETION)
     if tenant.delete_at is not None:
         raise Conflict(_("The client is already marked for deletion"))
@@ -81,13 +81,13 @@ def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_a
 
 
 def start_deletion(unit: SystemUnit, ctx: RequestContext, tenant: Tenant) -> Tenant:
-    """Like :func:`mark_for_deletion`, with the time to cancel from the settings."""
+    """Like :func:`mark_for_deletion`, but takes the waiting period from the settings."""
     return mark_for_deletion(unit, ctx, tenant, ctx.now + ctx.services.settings.client_deletion_days * DAY * 1000)
 
 
 def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:
     """Ends all sessions of a client, and voids everything that could become one. Returns the number of sessions.
-    ``tenant``: locked."""
+    ``tenant`` must be locked."""
     bound = unit.of(tenant.id)
     sessions.void_pending(bound)
     ended = sessions.end_tenant(bound, "ended_by_admin", acting.origin.at)
@@ -115,13 +115,13 @@ def _state(tenant: Tenant) -> dict[str, str | None]:
     return {name: when(at) if at is not None else None for name, at in times.items()}
 
 
-# Works in small steps, so that no request waits long, and for some seconds in each round. Rows are found in reads that
-# block no writer, and deleted by key. The next round continues where a killed server stopped; several processes can
-# work at the same time. The client's own row is deleted last; then its identifier is free again.
+# Works in small steps so that no request waits long, and for a few seconds per round. Rows are found with reads that
+# block no writer, and deleted by key. The next round continues where a killed server stopped, and several processes can
+# work at the same time. The client's own row is deleted last, which frees its identifier.
 
 ROUND_S = 5.0
 MOST = 1000
-_LONG_S, _SHORT_S = 0.2, 0.05  # a step that took longer is halved, a shorter one doubled
+_LONG_S, _SHORT_S = 0.2, 0.05  # a step that took longer is halved, and a shorter one doubled
 
 
 class _TableWalk(NamedTuple):
@@ -129,7 +129,7 @@ class _TableWalk(NamedTuple):
     the client, so each step finds the first rows immediately."""
 
     table: Table
-    width: int  # of a key
+    width: int  # part of a key
     first: TenantScoped[Any]
     drop: TenantScoped[Any]
 
@@ -150,19 +150,19 @@ def _walk(table: Table) -> _TableWalk:
 _TRAIL = (
     audit_events,
     audit_anchors,
-)  # the head stays, to show that there was a chain and that its events might be gone
+)  # the head stays, to show that there was a chain whose events might have been deleted
 _DROP_TRAIL = [tenant_scoped(delete(table)) for table in _TRAIL]
 
 
 @cache
 def _walks() -> list[_TableWalk]:
-    """The tables of clients, referencing tables first. Some fifty statements, built only when a client is deleted."""
+    """The tables of clients, referencing tables first. Builds about fifty statements, only when a client is deleted."""
     left = TENANT_OWNED - {*_TRAIL, audit_heads}
     return [_walk(table) for table in reversed(metadata.sorted_tables) if table in left]
 
 
 async def sweep_clients(services: Services) -> None:
-    """Continues the deletion of due clients, for at most :data:`ROUND_S` seconds."""
+    """Continues the deletion of due clients for at most :data:`ROUND_S` seconds."""
     now, until = await services.store.now_ms(services.clock), time.monotonic() + ROUND_S
     for tenant in await services.store.read(lambda unit: tenants.due_for_deletion(unit, now)):
         if not await _was_ordered(services, tenant):
@@ -170,7 +170,7 @@ async def sweep_clients(services: Services) -> None:
             continue
         if not await _empty(services, tenant, until):
             return
-        await services.store.write(lambda unit: _drop(unit, services, tenant, now))  # noqa: B023 - awaited at once
+        await services.store.write(lambda unit: _drop(unit, services, tenant, now))  # noqa: B023 - awaited
 
 
 _E = audit_events.c
@@ -195,16 +195,16 @@ async def _was_ordered(services: Services, tenant: Tenant) -> bool:
 
 
 async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
-    """Deletes a client's rows. False if the time ran out before all were deleted."""
+    """Deletes a client's rows. Returns False if the time ran out before all were deleted."""
     size, store = MOST // 10, services.store.of(tenant.id)
     for walk in _walks():
-        while found := await store.read(lambda unit: unit.all(walk.first, limit=size)):  # noqa: B023 - awaited at once
+        while found := await store.read(lambda unit: unit.all(walk.first, limit=size)):  # noqa: B023 - awaited
             began = time.monotonic()
             for row in found if walk.table is files else ():
-                await services.files.drop(row[-1])  # before the row, so that no file is left without a row
+                await services.files.drop(row[-1])  # before the row, so that no file remains without a row
             keys = [row[: walk.width] for row in found]
-            await store.write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023 - awaited at once
-            if (ended := time.monotonic()) > until:  # checked after a step, so that each round makes progress
+            await store.write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023 - awaited
+            if (ended := time.monotonic()) > until:  # checked after each step, so that every round makes progress
                 return False
             took = ended - began
             size = max(1, size // 2) if took > _LONG_S else min(MOST, size * 2) if took < _SHORT_S else size
@@ -212,8 +212,8 @@ async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
 
 
 async def _remove_audit_events(services: Services, tenant: Tenant, until: float) -> bool:
-    """Removes the client's events like retention does, so that the rest can be verified at any time. False if the time
-    ran out."""
+    """Removes the client's events in the same way as retention, so that the rest can be verified at any time. Returns
+    False if the time ran out."""
     now = services.clock.now_ms()
     while await audit.cut(services.store, tenant.id, now + 1, now):
         if time.monotonic() > until:

@@ -1,4 +1,4 @@
-"""Changes a client's settings: one rule for system admins and for the client's own Admin and User Admin."""
+"""Changes a client's settings, with one rule for system admins and for the client's own Admin and User Admin."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LAST_WAY = "No Admin could sign in any longer, because no provider that is turn
 
 
 def sign_in_url(settings: Settings, client: str) -> str:
-    """Return the address at which users of a client sign in. ``client``: its identifier."""
+    """Returns the address at which users of a client sign in. ``client`` is its identifier."""
     return f"{settings.public_url.rstrip('/')}/sign-in?client={client}"
 
 
@@ -47,11 +47,11 @@ def change(
     change: TenantSettingsChange | None,
     under: str = "",
 ) -> Tenant:
-    """Changes name and settings. ``before``: locked. None leaves a value unchanged. ``under``: prefix of member names
-    in errors. If a new maximum is shorter, older sessions and trusted browsers end immediately.
+    """Changes the name and settings. ``before`` must be locked. None leaves a value unchanged. ``under`` is the prefix
+    of member names in errors. If a new maximum is shorter, older sessions and trusted browsers end immediately.
 
-    Raises ValidationError, ReauthenticationRequired, Forbidden for a change that only an Admin can make, Conflict if no
-    Admin could sign in after it.
+    Raises ValidationError, ReauthenticationRequired, Forbidden for a change that only an Admin can make, or Conflict if
+    no Admin could sign in after it.
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
     named, new = before.name, old
@@ -82,7 +82,8 @@ def check(ctx: RequestContext, settings: TenantSettings, under: str) -> None:
 def checked(
     unit: TenantUnit, ctx: RequestContext, old: StoredSettings, change: TenantSettingsChange, under: str = ""
 ) -> StoredSettings:
-    """The settings after a change by the caller, without storing them. Raises the same errors as :func:`change`."""
+    """Returns the settings after a change by the caller, without storing them. Raises the same errors as
+    :func:`change`."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     new = tenants.apply_change(old, change, by_admin=by.is_admin)
     with ErrorCollector() as each:
@@ -120,9 +121,9 @@ def _branding(settings: StoredSettings) -> dict[str, str]:
 
 
 def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: StoredSettings) -> Effects:
-    """The number of sessions and users that the change from ``old`` to ``new`` concerns. Changes nothing.
+    """Returns the number of sessions and users that the change from ``old`` to ``new`` affects. Changes nothing.
 
-    ``old``: as stored now.
+    ``old`` must be the stored settings.
     """
     installation, now = ctx.services.settings, ctx.now
     was, most = (tenants.lengths_of(one, installation).max_seconds for one in (old, new))
@@ -150,7 +151,7 @@ class BrandData(Wire, frozen=True):
 
 
 def brand_of(unit: TenantUnit, tenant: Tenant) -> BrandData:
-    """The branding of ``tenant``, the tenant of this unit."""
+    """The branding of ``tenant``, which must be the tenant of this unit."""
     logo, sheet = brand_assets.find(unit), stylesheet_of(tenant.identifier, tenant.settings)
     name = tenants.shown_name(tenant)
     if logo is None:
@@ -159,7 +160,7 @@ def brand_of(unit: TenantUnit, tenant: Tenant) -> BrandData:
 
 
 def stylesheet_of(client: str, settings: str) -> str | None:
-    """The path of the stylesheet with a client's color; None without one. ``settings``: as stored."""
+    """The path of the stylesheet with a client's color; None if it has no color. ``settings`` must be as stored."""
     accent = tenants.settings_of(settings).branding.accent
     return f"{_base(client)}{brand_assets.stylesheet(accent).hash}.css" if accent else None
 
@@ -174,7 +175,7 @@ def _base(client: str) -> str:
 
 
 def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
-    """Sets the logo. ``data``: a PNG. Raises ValidationError for an invalid one, and Forbidden."""
+    """Sets the logo. ``data`` is a PNG. Raises ValidationError if it is invalid, or Forbidden."""
     try:
         picture = png.clean(data)
     except png.InvalidPng as error:
@@ -187,7 +188,7 @@ def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
 
 
 def drop_logo(unit: TenantUnit, ctx: RequestContext) -> None:
-    """Deletes the logo. Raises NotFound when there is none, and Forbidden."""
+    """Deletes the logo. Raises NotFound if there is none, or Forbidden."""
     rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     before = brand_assets.find(unit)
     if not brand_assets.drop(unit):

@@ -1,4 +1,4 @@
-"""State of a client and its usage, for its managers."""
+"""State and usage of a client, for its managers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from manifest_auth.tenants.claims import Claim, directories, domains
 
 
 class ProviderStanding(NamedTuple):
-    """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin saved it
-    last; ``check``: the server's last check of its current settings."""
+    """The state of a provider. ``title`` is its name on pages. ``opens`` means that the secret keys open its secrets.
+    ``reaches_admins`` means that an Admin saved it last. ``check`` is the server's last check of its current settings.
+    """
 
     id: int
     name: str
@@ -39,9 +40,9 @@ class ProviderStanding(NamedTuple):
 
 
 class ClientStanding(NamedTuple):
-    """``claims``: all that the client has on domains; ``waiting_directories``: that nobody proved yet;
-    ``unconfirmed``: addresses that count for no Admin yet; ``admins``: how many can act, two standing for more;
-    ``only_password``: they can sign in with a password alone."""
+    """The state of a client. ``claims`` are all its claims on domains. ``waiting_directories`` aren't verified yet.
+    ``unconfirmed`` is the number of addresses that don't count for an Admin yet. ``admins`` is how many can act, where
+    two means two or more. ``only_password`` means that they can sign in with just a password."""
 
     claims: list[Claim]
     waiting_directories: list[str]
@@ -59,7 +60,7 @@ class ClientStanding(NamedTuple):
 
 
 async def read(ctx: RequestContext) -> ClientStanding:
-    """The state of the caller's client."""
+    """Returns the state of the caller's client."""
     overview = await ctx.services.licence.overview()
     return await ctx.store.read(lambda unit: _read(unit, ctx, overview))
 
@@ -102,13 +103,13 @@ def _provider(ctx: RequestContext, provider: Provider, check: ProviderCheck | No
 
 
 FRESH_MS, ACTIVE_MS = 5 * MINUTE * 1000, 30 * DAY * 1000
-_MOST = 1000  # clients that one process remembers
+_MOST = 1000  # the number of clients that a process remembers
 
 
 class Usage(NamedTuple):
-    """``seats``: the client's active users by the license type that each needs. ``free``: the installation's free seats
-    of each type, None if no license is needed. ``active_users``: of ``users``, those who signed in within 30 days.
-    ``counted_at``: milliseconds."""
+    """The usage of a client. ``seats`` are its active users by the license type that each needs. ``free`` are the
+    installation's free seats of each type, None if no license is needed. ``active_users`` is how many of the ``users``
+    signed in within 30 days. ``counted_at`` is in milliseconds."""
 
     users: int
     active_users: int
@@ -119,7 +120,7 @@ class Usage(NamedTuple):
 
 
 class _Counted:
-    """The counts of one process, by client; one count at a time."""
+    """The counts of one process, by client. Only one count runs at a time."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -140,7 +141,7 @@ _SESSIONS = tenant_scoped(
 
 
 async def of_client(ctx: RequestContext) -> Usage:
-    """The usage of the caller's client; counted at most once in five minutes by each process."""
+    """Returns the usage of the caller's client. Each process counts at most once in five minutes."""
     counted = _COUNTED.setdefault(ctx.services.store, _Counted())
     tenant_id, now = ctx.user.tenant_id, ctx.now
     async with counted.lock:
@@ -156,7 +157,7 @@ async def of_client(ctx: RequestContext) -> Usage:
 
 
 async def _granted(ctx: RequestContext) -> Seats | None:
-    """The seats of the current license. None if no license is needed."""
+    """Returns the seats of the current license. None if no license is needed."""
     licence_gate = ctx.services.licence
     if not licence_gate.is_needed:
         return None
@@ -165,7 +166,7 @@ async def _granted(ctx: RequestContext) -> Seats | None:
 
 
 def _count(unit: TenantUnit, granted: Seats | None, now: int) -> Usage:
-    groups = unit.all(_USERS, since=now - ACTIVE_MS)  # roles, users, active ones
+    groups = unit.all(_USERS, since=now - ACTIVE_MS)  # roles, users, active users
     counts = [0] * (len(gate.TYPES) + 1)
     for roles, number, _active in groups:
         counts[gate.type_index(roles)] += number

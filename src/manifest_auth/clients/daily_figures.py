@@ -1,7 +1,7 @@
-"""Figures of a client by day, for charts: sign-ins and failures of the trail, factors, seats and active users.
+"""Daily figures of a client, for charts: sign-ins and failures of the trail, factors, seats and active users.
 
-A background job adds new events of the trail to the counts, so a sign-in writes nothing more, and a page reads a few
-hundred rows however long the trail is. Days are those of UTC.
+A background job adds new events of the trail to the counts. So a sign-in writes nothing extra, and a page reads a few
+hundred rows regardless of the length of the trail. Days are in UTC.
 """
 
 from __future__ import annotations
@@ -31,20 +31,21 @@ from manifest_auth.store import (
 )
 from manifest_auth.store.tables import audit_events, audit_heads, daily_figures, passkeys, sessions, user_totps, users
 
-#: ``users``: active ones; ``passkey``, ``app``: of those, by their strongest second factor; ``active_week``: of those,
-#: who used a session within seven days; the others: active users by the license type that they need.
+#: ``users``: active users. ``passkey``, ``app``: the ones among them with this strongest second factor.
+#: ``active_week``: the ones who used a session within seven days. The others: active users by the license type that
+#: they need.
 State = Literal["users", "passkey", "app", "active_week", "full", "operate", "connect"]
 Result = Literal["signed_in", "failed", "throttled"]
 
 DAY_MS = DAY * 1000
 KEPT_DAYS = 400
-#: Days of the trail that are counted the first time.
+#: The number of days of the trail that are counted the first time.
 _FIRST_DAYS = 90
 _STATE_EVERY_MS, _STATE_AT_LEAST_MS = 3_600_000, DAY_MS  # while there are events; without any
 _EVERY_S, _GO_ON_S = 20.0, 5.0
 _STEP, _CHAINS = 2_000, 200
-_MARKED: Final = "marked"  # on day 0: the number of the last event that was counted
-_TAKEN: Final = "taken"  # on day 0: when the state was taken, milliseconds
+_MARKED: Final = "marked"  # on day 0: the number of the last counted event
+_TAKEN: Final = "taken"  # on day 0: when the state was taken, in milliseconds
 _RESULTS: Final[dict[str, Result]] = {
     Event.SIGNED_IN.value: "signed_in",
     Event.SIGN_IN_FAILED.value: "failed",
@@ -78,7 +79,7 @@ _HEAD = tenant_scoped(select(_H.sequence), int)
 
 
 def _marked(name: str) -> Any:
-    """A mark of the client of a chain's head; 0 if it has none."""
+    """Selects a mark of the client that a chain's head belongs to; 0 if there is none."""
     mark = select(_D.number).where(_D.tenant_id == _H.tenant_id, _D.day == 0, _D.figure == name, _D.part == "")
     return func.coalesce(mark.scalar_subquery(), 0)
 
@@ -116,7 +117,7 @@ _NEXT = tenant_scoped(
 
 
 def _owning(table: Any, *conditions: Any) -> Any:
-    """The condition that a user has a row in the table."""
+    """Returns the condition that a user has a row in the table."""
     own = select(table.c.user_id).where(tenant_condition(table), *conditions)
     return _U.id.in_(own)
 
@@ -132,7 +133,7 @@ _ROLES = tenant_scoped(select(_U.roles, func.count()).where(_ACTIVE).group_by(_U
 
 
 async def run(services: Services) -> None:
-    """Counts until canceled. After a store failure, the next round tries again."""
+    """Counts until canceled. If the store fails, the next round tries again."""
     while True:
         is_complete = True
         try:
@@ -145,17 +146,18 @@ async def run(services: Services) -> None:
 
 
 async def count_all(services: Services) -> bool:
-    """Counts new events of all clients, ``_STEP`` of each. True when nothing is left. Raises StoreUnavailable."""
+    """Counts new events of all clients, ``_STEP`` for each. Returns True when nothing is left. Raises
+    StoreUnavailable."""
     now, after, is_complete = await services.store.now_ms(services.clock), 0, True
     while True:
         values = {"after": after, "stale": now - _STATE_AT_LEAST_MS}
-        behind = await services.store.read(lambda unit: unit.all(_BEHIND, **values))  # noqa: B023 - at once
+        behind = await services.store.read(lambda unit: unit.all(_BEHIND, **values))  # noqa: B023 - awaited
         for tenant_id in behind:
             try:
                 is_complete &= await _count(services.store.of(tenant_id), now)
             except StoreUnavailable:
                 raise
-            except Exception:  # such as a client that is deleted in the meantime: others are counted all the same
+            except Exception:  # for example, a client that is being deleted; others are still counted
                 services.log.exception("counting_failed", tenant=tenant_id)
         if len(behind) < _CHAINS:
             return is_complete
@@ -163,9 +165,10 @@ async def count_all(services: Services) -> bool:
 
 
 class _Counted(NamedTuple):
-    """Events and state that a step read.
+    """The events and state that a step read.
 
-    ``was``: the mark, None for none yet; ``to``: the next one; ``newest``: of the chain.
+    ``was`` is the previous mark, None if there is none yet. ``to`` is the next mark. ``newest`` is the number of the
+    chain's newest event.
     """
 
     was: int | None
@@ -177,10 +180,10 @@ class _Counted(NamedTuple):
 
 
 async def _count(store: TenantStore, now: int) -> bool:
-    """Adds the next events of the client to its figures, and its state if that is an hour old. True when nothing is
-    left. If another process counts the same events, only one of them adds them."""
+    """Adds the next events of the client to its figures, and its state if that is an hour old. Returns True when
+    nothing is left. If another process counts the same events, only one of them adds them."""
     found = await store.read(lambda unit: _look(unit, now))
-    numbers = await asyncio.to_thread(_counted, found.events)  # which loads modules, the first time
+    numbers = await asyncio.to_thread(_counted, found.events)  # it loads modules the first time
     await store.write(lambda unit: _add(unit, found, numbers, now))
     return found.to == found.newest
 
@@ -232,7 +235,8 @@ def _counted(found: list[_Found]) -> Counter[tuple[int, str, str]]:
 
 
 def _part(detail: dict[str, Any]) -> str:
-    """Provider and reason of a failure, or its method if no provider was involved. These can be counted in few rows."""
+    """The provider and reason of a failure, or its method if no provider was involved. These have few distinct values,
+    so they need few rows."""
     given, why = detail.get("provider"), str(detail.get("why", ""))
     provider = given if isinstance(given, int) else ""
     fitting = [begins for begins in _reasons() if why.startswith(begins)] if why else []
@@ -241,7 +245,7 @@ def _part(detail: dict[str, Any]) -> str:
 
 @cache
 def _reasons() -> tuple[str, ...]:
-    """The beginnings of the reasons of rejections, as far as they are the same for everyone."""
+    """The beginnings of rejection reasons, up to the part that varies."""
     return tuple(begins for each in declared() if (begins := each.text.partition("…")[0].rstrip(": ")))
 
 
@@ -261,8 +265,8 @@ def _read_state(unit: TenantUnit, now: int) -> dict[str, int]:
 
 
 class Failure(NamedTuple):
-    """``provider``: its id, 0 if none took part; ``reason``: how it begins; ``method``: of a failure without a
-    provider."""
+    """A kind of failure. ``provider`` is the provider's ID, 0 if none was involved. ``reason`` is the beginning of the
+    reason. ``method`` is set only for a failure without a provider."""
 
     provider: int
     reason: str
@@ -271,8 +275,9 @@ class Failure(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """``days``: days since 1970, oldest first; ``results``: the number of each, by day; ``state``: the newest;
-    ``active_weeks``: the last day of each week, and its active users; ``taken_at``: milliseconds, 0 for never."""
+    """The figures. ``days`` are days since 1970, oldest first. ``results`` are the number of each, by day. ``state`` is
+    the newest. ``active_weeks`` are the last day of each week, and its active users. ``taken_at`` is in milliseconds, 0
+    for never."""
 
     days: tuple[int, ...]
     results: dict[Result, tuple[int, ...]]
@@ -297,7 +302,7 @@ _FAILURES = tenant_scoped(
 
 
 async def read(ctx: RequestContext) -> Figures:
-    """The figures of the caller's client: 30 days, and 12 weeks of active users."""
+    """Returns the figures of the caller's client: 30 days, and 12 weeks of active users."""
     return await ctx.store.read(lambda unit: _read(unit, ctx.now))
 
 

@@ -1,4 +1,4 @@
-"""Checks of claims on domains: a DNS record is looked up on a request, and once a day, and its result applied."""
+"""Checks of domain claims: looks up a DNS record on request and once a day, and applies the result."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector
 
 # The DNS verdict is an argument, and its consequences are written in one transaction. A claim keeps the domain while
-# its record is seen, and loses it only after two weeks without it, so that an hour of forged or broken DNS has no
+# its record is visible, and loses it only after two weeks without the record. So an hour of forged or broken DNS has no
 # effect.
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one more when it lapses
+NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and another one when it lapses
 
 
 class _Case(NamedTuple):
-    """One check: the claim before it, and the owner of the domain."""
+    """A check: the claim before it, and the owner of the domain."""
 
     unit: SystemUnit
     who: Origin
@@ -45,8 +45,8 @@ class _Case(NamedTuple):
         return domains.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]  # callers name columns
 
     def next_check(self, failing_since: int | None = None) -> int:
-        """About a day from now, with a random spread of two hours either way; earlier if a notice or the lapse is
-        due."""
+        """Returns a time about a day from now, with a random spread of two hours either way; earlier if a notice or the
+        lapse is due."""
         usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.services.random.bytes(4)) % (4 * HOUR_MS)
         due = [failing_since + after for after in (*NOTICES_MS, LAPSES_MS)] if failing_since is not None else []
         return min([usual, *(at for at in due if at > self.who.at)])
@@ -55,7 +55,7 @@ class _Case(NamedTuple):
 def apply_verdict(
     unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: DnsVerdict
 ) -> Claim | None:
-    """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim, or None if it no
+    """Applies the verdict of a DNS check to a claim, and records what changed. Returns the claim, or None if it no
     longer exists."""
     owner = domains.owner_of(unit, domain, lock=True)
     claim = domains.find(unit.of(tenant_id), domain, lock=True)
@@ -91,8 +91,8 @@ def _record_found(case: _Case) -> Claim:
 
 
 def _contest(case: _Case) -> Claim:
-    """The record of a claim exists, but another client owns the domain. Checked every hour, so that the claim takes
-    effect soon after the domain is free."""
+    """Handles a claim whose record exists, but whose domain belongs to another client. It is checked every hour, so
+    that it takes effect soon after the domain is free."""
     claim = case.claim
     owner = domains.owner_of(case.unit, claim.domain)
     assert owner is not None
@@ -124,7 +124,7 @@ def _missing_at_owner(case: _Case) -> Claim:
 
 
 def _missing(case: _Case) -> Claim:
-    """The record of a claim that isn't in effect is missing. A contest ends after two weeks without the record."""
+    """Handles a missing record of a claim that isn't in effect. A contest ends after two weeks without the record."""
     claim = case.claim
     if not claim.contested:
         return claim
@@ -139,7 +139,7 @@ def _missing(case: _Case) -> Claim:
 PENDING_MS: Final = 30 * DAY_MS
 EVERY_S: Final = 20.0
 AT_ONCE: Final = 8
-_MOST = 200  # in a round
+_MOST = 200  # per round
 
 
 _C, _D = domain_claims.c, provider_domains.c
@@ -163,8 +163,8 @@ _OLD = cross_tenant(
 
 
 async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[Claim, str]:
-    """The claim after a check of its record, and why it isn't verified. Claims that the operator approved aren't
-    checked. Raises NotFound, RateLimited, and Conflict if DNS is off."""
+    """Returns the claim after a check of its record, and why it isn't verified. Claims that the operator approved
+    aren't checked. Raises NotFound, RateLimited, or Conflict if DNS is turned off."""
     services, own = ctx.services, ctx.services.store.of(tenant_id)
     claim = await own.read(lambda unit: domains.get(unit, domain))
     if claim.proof == VOUCHED:
@@ -185,7 +185,7 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
 
 
 async def run(services: Services) -> None:
-    """Checks due claims until canceled. After a store failure, the next round tries again."""
+    """Checks due claims until canceled. If the store fails, the next round tries again."""
     while True:
         try:
             await drop_old(services)
@@ -198,7 +198,7 @@ async def run(services: Services) -> None:
 
 
 async def check_due(services: Services) -> int:
-    """One round; the number of checked records."""
+    """Runs one round. Returns the number of checked records."""
     if not services.domain_records.is_on:
         return 0
     now = services.clock.now_ms()
@@ -213,7 +213,7 @@ async def check_due(services: Services) -> int:
 
 
 async def _check(services: Services, tenant_id: int, domain: str) -> bool:
-    """Checks one claim; False when another process did."""
+    """Checks one claim. Returns False if another process did."""
     now, own = services.clock.now_ms(), services.store.of(tenant_id)
 
     def take(unit: TenantUnit) -> Claim | None:
@@ -240,7 +240,7 @@ async def drop_old(services: Services) -> None:
     before = await services.store.now_ms(services.clock) - PENDING_MS
     old = await services.store.read(lambda unit: unit.all(_OLD, before=before))
     for tenant_id, domain in old:
-        await services.store.write(lambda unit: _drop(unit, services, tenant_id, domain, before))  # noqa: B023 - at once
+        await services.store.write(lambda unit: _drop(unit, services, tenant_id, domain, before))  # noqa: B023 - awaited
     services.metrics.swept("domain_claims", len(old))
 
 
@@ -256,8 +256,8 @@ def system(services: Services) -> Origin:
 
 
 def claim_directory(unit: TenantUnit, ctx: RequestContext, directory: str, cloud: str) -> directories.Claim:
-    """Claims a directory for the client. ``directory``: GUID; ``cloud``: name of a Microsoft cloud, empty for the
-    installation's. Raises ValidationError, Conflict."""
+    """Claims a directory for the client. ``directory`` is its GUID. ``cloud`` is the name of a Microsoft cloud, or
+    empty for the installation's. Raises ValidationError or Conflict."""
     step_up.check(ctx, Act.DOMAINS)
     with ErrorCollector() as each:
         with each:
@@ -273,7 +273,7 @@ def claim_directory(unit: TenantUnit, ctx: RequestContext, directory: str, cloud
 
 
 def release_directory(unit: TenantUnit, ctx: RequestContext, directory: str) -> None:
-    """Releases a claim, after which tokens of the directory no longer work. Raises NotFound, and the errors of
+    """Releases a claim. Tokens of the directory then no longer work. Raises NotFound, and the errors of
     :func:`.admins_way_in.check_stays`."""
     step_up.check(ctx, Act.DOMAINS)
     of_tokens = providers.find_with_issuer(unit, "entra", directory)

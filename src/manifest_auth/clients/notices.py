@@ -1,4 +1,4 @@
-"""Emails about domains and secrets to the Admins of a client, and to the operator; watches the ends of secrets."""
+"""Emails about domains and secrets to a client's Admins and to the operator; watches when secrets expire."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from manifest_auth.tenants.claims.domains import LAPSES_MS, Claim
 from manifest_auth.text.canonical import when
 from manifest_auth.text.machine_secrets import SecretKind
 
-_MOST = 50  # Admins of one client who get the email
+_MOST = 50  # the maximum number of Admins of one client who get the email
 _ADMINS = frozenset({"role", "active"})
 
 
 def to_admins(
     unit: TenantUnit, services: Services, acting: Acting, purpose: str, subject: str, make: Callable[[Reader], Email]
 ) -> None:
-    """``purpose``, ``subject``: as for :meth:`.mail_queue.MailQueue.add`."""
+    """Queues an email to each Admin. For ``purpose`` and ``subject``, see :meth:`.mail_queue.MailQueue.add`."""
     tenant = tenants.get(unit, unit.tenant_id)
     for admin in users.LISTING.page(unit, first=_MOST, sort="ID", filters=_ADMINS, role=Role.ADMIN.bit):
         services.mail_queue.add(unit, acting, make(reader(admin, tenant)), purpose, subject)
@@ -43,12 +43,12 @@ _LAPSES_DAYS = LAPSES_MS // (DAY * 1000)
 def notify_admins(
     unit: TenantUnit, services: Services, who: Origin, domain: str, make: Callable[[Reader], Email]
 ) -> None:
-    """Queues an email to each active Admin of the client, in the transaction of its cause."""
+    """Queues an email to each active Admin of the client, in the transaction that causes it."""
     to_admins(unit, services, who, _PURPOSE, f"domain:{domain}", make)
 
 
 def failing(unit: TenantUnit, services: Services, who: Origin, claim: Claim, lapses_at: int) -> None:
-    """Queues the email that the domain's record is missing. ``lapses_at``: milliseconds."""
+    """Queues the email about the domain's missing record. ``lapses_at`` is in milliseconds."""
     name, value = claim.record
     day = when(lapses_at)[:10]
     notify_admins(
@@ -75,9 +75,9 @@ def contested(unit: SystemUnit, services: Services, who: Origin, domain: str, ow
         services.mail_queue.add(unit.of(owner), who, email, TO_OPERATOR, f"domain:{domain}")
 
 
-# Every process checks, but only one acts, because each step is one conditional update.
+# Every process checks, but only one acts, because each step is a single conditional update.
 
-_MOST_DUE: Final = 200  # in a round
+_MOST_DUE: Final = 200  # per round
 _DAY_MS = 86_400_000
 
 
@@ -107,7 +107,7 @@ async def watch_secret_ends(services: Services) -> int:
         lambda unit: unit.all(_DUE, now=now, first=now + _FIRST * _DAY_MS, last=now + _LAST * _DAY_MS)
     )
     for tenant_id, secret_id in due:
-        await services.store.of(tenant_id).write(lambda unit: _step_of_secret(unit, services, secret_id, now))  # noqa: B023 - at once
+        await services.store.of(tenant_id).write(lambda unit: _step_of_secret(unit, services, secret_id, now))  # noqa: B023 - awaited
     return len(due)
 
 

@@ -27,8 +27,8 @@ _AT_ONCE = 500
 
 
 async def start(ctx: RequestContext, filters: Filters, narrowed: Mapping[str, str]) -> AsyncIterator[bytes]:
-    """The bytes of the file, ordered by number. ``filters``: of :data:`.users.OF_CONSOLE`; ``narrowed``: the same for
-    the trail. Raises Forbidden, ReauthenticationRequired."""
+    """Yields the bytes of the file, ordered by number. ``filters`` are filters of :data:`.users.OF_CONSOLE`, and
+    ``narrowed`` is the same for the trail. Raises Forbidden or ReauthenticationRequired."""
     step_up.check(ctx, Act.EXPORT)
 
     def record(unit: TenantUnit) -> None:
@@ -45,7 +45,7 @@ async def _rows(ctx: RequestContext, filters: Filters) -> AsyncIterator[bytes]:
     after = ""
     while True:
         found, following = await ctx.store.read(
-            lambda unit: users.OF_CONSOLE.read(unit, _AT_ONCE, after, "ID", filters)  # noqa: B023 - awaited at once
+            lambda unit: users.OF_CONSOLE.read(unit, _AT_ONCE, after, "ID", filters)  # noqa: B023 - awaited
         )
         yield csv_files.rows(map(_cells, found))
         if following is None:

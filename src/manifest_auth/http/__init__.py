@@ -1,7 +1,7 @@
 """HTTP: the pipeline of requests, identification of callers, bodies, cookies, headers, routes, OpenAPI, uvicorn.
 
-Owns the format of every request and response. Does not know what a route does, and checks no permission except the one
-that the route names.
+Owns the format of every request and response. Doesn't know what a route does, and checks only the permission that the
+route names.
 """
 
 from manifest_auth.http.answers import NO_STORE, Answer, Header, ok, page, redirect, refusal_headers, refuse, stream

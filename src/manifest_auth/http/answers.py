@@ -1,4 +1,4 @@
-"""The JSON envelope of every REST answer, and the headers that all answers have."""
+"""The JSON envelope of every REST response, and the headers that all responses have."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _NOTHING = b'{"success":true,"data":{}}'
 
 
 def _plain(value: object) -> str:
-    """A marked text in the form that programs get, because msgspec accepts no subclass of ``str``. Raises TypeError for
-    anything else."""
+    """Converts a marked text to a plain ``str`` for programs, because msgspec accepts no subclass of ``str``. Raises
+    TypeError for anything else."""
     if isinstance(value, str):
         return str(value)
     raise TypeError(f"{type(value).__name__} is nothing that JSON has")
@@ -48,13 +48,13 @@ _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 def lines(headers: Iterable[Header]) -> bytes:
-    """Headers in the format in which they are sent (RFC 9112, section 5)."""
+    """Headers in wire format (RFC 9112, section 5)."""
     return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 class Answer(Generic[D]):
-    """Status, headers and body of one answer; ``D``: type of the data in its envelope. The pipeline adds length,
-    request id and security headers."""
+    """Status, headers, and body of a response. ``D`` is the type of the data in its envelope. The pipeline adds the
+    length, request ID, and security headers."""
 
     __slots__ = ("body", "headers", "parts", "policy", "security", "size", "status")
 
@@ -71,16 +71,16 @@ class Answer(Generic[D]):
         self.status = status
         self.body = body
         self.headers = headers
-        self.policy = policy  # a content security policy instead of the usual one
-        self.security = security  # all security headers instead of the usual ones, for pages
+        self.policy = policy  # a content security policy that replaces the default
+        self.security = security  # security headers that replace all defaults, for pages
 
 
 def ok(
     data: D, *, status: int = 200, headers: Sequence[Header] = (), top_level: msgspec.Struct | None = None
 ) -> Answer[D]:
-    """The answer of a success: ``{"success": true, "data": …}``.
+    """Returns a success response: ``{"success": true, "data": …}``.
 
-    ``top_level``: members next to ``data`` (refresh has two).
+    ``top_level`` contains members next to ``data`` (refresh has two).
     """
     end = b"}" if top_level is None else b"," + _encode(top_level)[1:]
     body = b'{"success":true,"data":' + _encode(data) + end
@@ -88,25 +88,25 @@ def ok(
 
 
 def redirect(location: str, *, status: int = 302, headers: Sequence[Header] = ()) -> Answer[None]:
-    """A redirect of the browser. ``location``: ASCII, checked by the caller."""
+    """Redirects the browser. ``location`` must be ASCII, and the caller must check it."""
     return Answer(status, _NOTHING, (*_USUAL, (b"location", location.encode("ascii")), *headers))
 
 
 def page(body: bytes, policy: str, *, headers: Sequence[Header] = ()) -> Answer[None]:
-    """An HTML page. ``policy``: its content security policy."""
+    """Returns an HTML page. ``policy`` is its content security policy."""
     return Answer(200, body, (HTML, NO_STORE, *headers), policy)
 
 
 def stream(parts: AsyncIterator[bytes], size: int | None, headers: Sequence[Header], policy: str) -> Answer[None]:
-    """A body of ``size`` bytes that is sent in parts, so that a large one needs no memory. ``size`` None: not known in
-    advance; the body is sent in chunks."""
+    """Returns a body of ``size`` bytes that is sent in parts, so that a large one needs no memory. If ``size`` is None,
+    it isn't known in advance, and the body is sent in chunks."""
     answer: Answer[None] = Answer(200, b"", headers, policy)
     answer.parts, answer.size = parts, size
     return answer
 
 
 def refuse(refusal: Refusal, request_id: str) -> Answer[None]:
-    """The answer of a refusal: ``{"success": false, "error": …}`` with the headers of its status."""
+    """Returns an error response: ``{"success": false, "error": …}``, with the headers of its status."""
     error: dict[str, Any] = {"message": refusal.message, "code": refusal.code, "requestId": request_id}
     if refusal.details:
         error["details"] = [{"field": field, "message": message} for field, message in refusal.details]
@@ -121,7 +121,7 @@ def refuse(refusal: Refusal, request_id: str) -> Answer[None]:
 
 
 def refusal_headers(refusal: Refusal) -> tuple[Header, ...]:
-    """``WWW-Authenticate`` (RFC 6750, section 3), ``Allow`` and ``Retry-After`` (RFC 9110) for the refusals that need
+    """``WWW-Authenticate`` (RFC 6750, section 3), ``Allow``, and ``Retry-After`` (RFC 9110), for the errors that need
     them."""
     headers: list[Header] = []
     if refusal.status == 401:
@@ -133,7 +133,7 @@ def refusal_headers(refusal: Refusal) -> tuple[Header, ...]:
     if isinstance(refusal, MethodNotAllowed):
         headers.append((b"allow", refusal.allow.encode()))
     if refusal.status == 413:
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
+        headers.append((b"connection", b"close"))  # the rest of the body isn't read
     if refusal.retry_after is not None:
         headers.append((b"retry-after", str(max(1, refusal.retry_after)).encode()))
     return tuple(headers)
@@ -143,19 +143,20 @@ VARY_ENCODING: Header = (b"vary", b"Accept-Encoding")
 
 
 class Document(NamedTuple):
-    """A document that is the same for all callers, kept once as it is and once compressed."""
+    """A document that is the same for all callers. It is kept in plain and compressed form."""
 
     body: bytes
     compressed: bytes
 
     @classmethod
     def of(cls, body: bytes) -> Document:
-        import gzip  # with the first document, because most processes never serve one
+        import gzip  # imported with the first document, because most processes never serve one
 
         return cls(body, gzip.compress(body, 9, mtime=0))
 
     def answer(self, head: Head, headers: Sequence[Header], policy: str | None = None) -> Answer[None]:
-        """The document, compressed for a caller who accepts that. ``policy``: as in :class:`.answers.Answer`."""
+        """Returns the document, compressed if the caller accepts that. ``policy`` has the same meaning as in
+        :class:`.answers.Answer`."""
         if weights(head.line(b"accept-encoding")).get("gzip", 0.0) > 0:
             return Answer(200, self.compressed, (*headers, VARY_ENCODING, (b"content-encoding", b"gzip")), policy)
         return Answer(200, self.body, (*headers, VARY_ENCODING), policy)

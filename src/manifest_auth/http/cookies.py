@@ -1,4 +1,4 @@
-"""Cookies: their ``Set-Cookie`` headers, the cross-site check, the cookie of forms, and those of a sign-in."""
+"""Cookies: ``Set-Cookie`` headers, the cross-site check, the cookie of forms, and the cookies of a sign-in."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url
 
 SESSION = "session"
-APP = "app"  # sessions for apps of clients other than the one that the browser is signed in to
-DEVICE = "device"  # contains the markers by which rate limits recognize a device that users signed in with
+APP = "app"  # sessions for apps, of clients other than the one that the browser is signed in to
+DEVICE = "device"  # contains the markers by which rate limits recognize a device on which users have signed in
 TRUST = "trust"
-_DEVICE_AGE = 400 * 86400  # seconds; browsers keep no cookie longer
+_DEVICE_AGE = 400 * 86400  # seconds; browsers don't keep cookies longer
 _FLOW_PATH = "/api/client/auth"
 _SAFE = frozenset({"GET", "HEAD"})
 
 
 def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
-    """``Set-Cookie`` of the session. ``max_age``: seconds. An empty value with age 0 deletes the cookie."""
+    """Returns ``Set-Cookie`` for the session. ``max_age`` is in seconds. An empty value with age 0 deletes the
+    cookie."""
     return _line(SESSION, value, max_age, settings, "/")
 
 
 def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:
-    """``Set-Cookie`` that binds a running sign-in to its browser. An empty value with age 0 deletes the cookie.
+    """Returns ``Set-Cookie`` that binds a running sign-in to its browser. An empty value with age 0 deletes the cookie.
 
-    ``cross_site``: the provider answers with a form post, with which browsers send only ``SameSite=None`` cookies.
-    These must be ``Secure``, so a server on plain http uses ``Lax``, which works for providers on the same site.
+    ``cross_site`` means that the provider responds with a form post, with which browsers send only ``SameSite=None``
+    cookies. These must be ``Secure``, so a server on plain HTTP uses ``Lax``, which works for providers on the same
+    site.
     """
     if cross_site and settings.secure_cookies:
         line = f"{name}={value}; Max-Age={max_age}; Path={_FLOW_PATH}; HttpOnly; SameSite=None; Secure"
@@ -42,14 +44,14 @@ def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cros
 
 
 def host_cookie(name: str, value: str, max_age: int, settings: Settings, *, strict: bool = False) -> Header:
-    """``Set-Cookie`` of a cookie that only pages use. An empty value with age 0 deletes it."""
+    """Returns ``Set-Cookie`` for a cookie that only pages use. An empty value with age 0 deletes it."""
     _, line = _line(host_name(name, settings), value, max_age, settings, "/")
     return b"set-cookie", line.replace(b"SameSite=Lax", b"SameSite=Strict") if strict else line
 
 
 def host_name(name: str, settings: Settings) -> str:
-    """The name of such a cookie: on https with the prefix that forbids other hosts and plain http to set it (RFC
-    6265bis, section 4.1.3.2)."""
+    """The full name of the cookie. On HTTPS, it has the prefix that prevents other hosts and plain HTTP from setting it
+    (RFC 6265bis, section 4.1.3.2)."""
     return f"__Host-{name}" if settings.secure_cookies else name
 
 
@@ -59,12 +61,12 @@ def _line(name: str, value: str, max_age: int, settings: Settings, path: str) ->
 
 
 def check_same_site(method: str, head: Head, settings: Settings, client: str, listed: tuple[str, ...]) -> None:
-    """Rejects a state-changing request with a cookie from a site that the client did not list (CSRF).
+    """Rejects a state-changing request with a cookie from a site that the client doesn't list (CSRF).
 
-    Each header can reject the request on its own. ``Origin`` must exactly match the server's own or a listed origin
+    Each header can reject the request on its own. ``Origin`` must exactly match the server's own origin or a listed one
     (scheme, host, port); ``null`` is rejected. ``Sec-Fetch-Site`` must be one of the four standard values:
-    ``cross-site`` needs a listed ``Origin``, ``same-site`` needs any ``Origin`` that passed. A request with neither
-    header does not come from a browser. Raises Forbidden.
+    ``cross-site`` requires a listed ``Origin``, and ``same-site`` requires any ``Origin`` that passed. A request with
+    neither header doesn't come from a browser. Raises Forbidden.
     """
     if method in _SAFE:
         return
@@ -85,14 +87,14 @@ def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
     return own, own.replace("://", f"://{client}.", 1)
 
 
-#: Identifies a browser before anyone is signed in, for forms of pages and for passkeys.
+#: Identifies a browser before anyone signs in, for forms on pages and for passkeys.
 FORM_COOKIE = "form"
 FORM_COOKIE_S = 86_400
 _COOKIE_BYTES = 16
 
 
 def shown_form_cookie(head: Head, settings: Settings) -> str:
-    """The request's form cookie. Empty if there is none, or this server didn't issue it."""
+    """Returns the request's form cookie. Empty if there is none, or if this server didn't issue it."""
     value = head.cookie(host_name(FORM_COOKIE, settings)) or ""
     try:
         return value if len(base64url.decode(value)) == _COOKIE_BYTES else ""
@@ -101,7 +103,7 @@ def shown_form_cookie(head: Head, settings: Settings) -> str:
 
 
 def new_form_cookie(ctx: RequestContext) -> str:
-    """Identifies a browser before anyone is signed in. Each sign-in, except one for an app, replaces it."""
+    """Creates a value that identifies a browser before anyone signs in. Sign-ins replace it, except those for apps."""
     return ctx.services.random.text(_COOKIE_BYTES)
 
 
@@ -110,7 +112,7 @@ def form_cookie_line(value: str, settings: Settings) -> Header:
 
 
 def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
-    """The request's cookies for a sign-in."""
+    """The cookies of a request that a sign-in uses."""
     settings = ctx.services.settings
     device, trust = (head.cookie(host_name(name, settings)) for name in (DEVICE, TRUST))
     markers = device_markers.read_device_cookie(device)
@@ -124,12 +126,12 @@ def beside_of(head: Head, settings: Settings) -> tuple[str, ...]:
 
 
 def beside_cookie(values: tuple[str, ...], settings: Settings) -> Header:
-    """``Set-Cookie`` of sessions for apps: as long as one of them can be idle in any client."""
+    """Returns ``Set-Cookie`` for sessions for apps. It lives as long as one of them can be idle in any client."""
     return host_cookie(APP, ".".join(values), settings.session_idle_ttl if values else 0, settings)
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
-    """``Set-Cookie`` lines of a new session; none if it has no cookie."""
+    """Returns the ``Set-Cookie`` lines for a new session; none if it has no cookie."""
     settings = ctx.services.settings
     if not signed_in.cookie:
         return ()
@@ -144,7 +146,7 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
 
 
 async def after_sign_out(ctx: RequestContext, head: Head) -> tuple[Header, ...]:
-    """The ``Set-Cookie`` lines after the end of the browser's session; those for apps of other clients end too."""
+    """Returns the ``Set-Cookie`` lines after the browser's session ends. Sessions for apps of other clients end too."""
     settings, line = ctx.services.settings, session_cookie("", 0, ctx.services.settings)
     if not (beside := beside_of(head, settings)):
         return (line,)
@@ -153,7 +155,7 @@ async def after_sign_out(ctx: RequestContext, head: Head) -> tuple[Header, ...]:
 
 
 def trust_cookie(ctx: RequestContext, tenant: Tenant, value: str | None) -> tuple[Header, ...]:
-    """The ``Set-Cookie`` line of a browser that a user of the client now trusts; none if it is None."""
+    """Returns the ``Set-Cookie`` line for a browser that a user of the client now trusts; none if it is None."""
     if value is None:
         return ()
     days = tenants.settings_of(tenant.settings).second_factor.trusted_days

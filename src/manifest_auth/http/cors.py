@@ -1,8 +1,8 @@
-"""CORS: lets pages of the origins that a client lists read answers (Fetch standard, section 3.3).
+"""CORS: lets pages of the origins that a client lists read responses (Fetch standard, section 3.3).
 
-Only the routes of :func:`.routes.is_cross_origin` do that, and ``*`` is never sent. An answer is readable for the
-origins of its own client: that of the credential, else the one that the request names, else any; at the issuer of a
-client's apps, for the origins that its apps list. No page can read a response to a machine's credential.
+Only the routes of :func:`.routes.is_cross_origin` do that, and ``*`` is never sent. Origins can read the responses of
+their own client: the client of the credential, otherwise the one that the request names, otherwise any. At the issuer
+of a client's apps, these are the origins that its apps list. No page can read a response to a machine's credential.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from manifest_auth.http.routes import Access, Route, client_of_issuer, is_cross_
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.store import StoreUnavailable
 
-#: A cache must not serve one origin's answer to another (RFC 9110, section 12.5.5).
+#: Prevents caches from serving one origin's response to another (RFC 9110, section 12.5.5).
 VARY: Header = (b"vary", b"Origin")
 VARY_OF_OPTIONS: Header = (b"vary", b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
 _EXPOSED: Header = (b"access-control-expose-headers", b"X-Request-ID, Retry-After, WWW-Authenticate, X-License-Warning")
 _CREDENTIALS: Header = (b"access-control-allow-credentials", b"true")
-#: The last four are of tracing (W3C Trace Context, W3C Baggage, Sentry), which pages add to all of their requests.
+#: The last four are for tracing (W3C Trace Context, W3C Baggage, Sentry). Pages add them to all of their requests.
 _HEADERS: Header = (
     b"access-control-allow-headers",
     b"authorization, content-type, x-client-id, x-request-id, traceparent, tracestate, baggage, sentry-trace",
@@ -32,10 +32,10 @@ _WANTED = b"access-control-request-method"
 
 
 async def preflight(ctx: RequestContext, head: Head, path: str, allow: str) -> Answer[None] | None:
-    """The answer to a preflight of a listed origin; None: the request is rejected like any other ``OPTIONS``. It has no
-    credential, and names ``X-Client-ID`` without its value, so its client is the host's, or else any. It permits
-    nothing on its own, because the request that follows is checked again. ``allow``: methods of the route, as in
-    ``Allow``. Raises ValidationError, StoreUnavailable."""
+    """Returns the response to a preflight of a listed origin. None if the request is rejected like any other
+    ``OPTIONS``. A preflight has no credential, and names ``X-Client-ID`` without its value, so its client is the
+    host's, or any. It permits nothing on its own, because the request that follows is checked again. ``allow`` lists
+    the route's methods, as in ``Allow``. Raises ValidationError or StoreUnavailable."""
     wanted = head.line(_WANTED)
     if head.origin is None or not wanted or not is_cross_origin(path):
         return None
@@ -56,13 +56,14 @@ async def preflight(ctx: RequestContext, head: Head, path: str, allow: str) -> A
 
 
 async def _is_of_app(ctx: RequestContext, origin: str, client: str) -> bool:
-    """Whether an app of the client lists the origin. Its pages call with a token, never with a cookie."""
+    """Whether an app of the client lists the origin. Its pages use a token, never a cookie."""
     return origin in (await apps.origins_of(ctx.services.store, client) or ())
 
 
 async def permission(ctx: RequestContext, head: Head, route: Route | None, path: str) -> tuple[Header, ...]:
-    """The headers by which a page of the request's origin can read the answer; none if the response's client doesn't
-    list the origin, or the database can't tell. ``route``: None if the request was rejected before it."""
+    """Returns the headers that let a page of the request's origin read the response. Empty if the response's client
+    doesn't list the origin, or if the database is unavailable. ``route`` is None if the request was rejected before
+    routing."""
     origin = head.origin
     if origin is None or head.twice is not None or _is_machine(ctx, head):
         return ()
@@ -72,14 +73,15 @@ async def permission(ctx: RequestContext, head: Head, route: Route | None, path:
         listed = await _is_listed(ctx, head, route, origin)
     except StoreUnavailable:
         return ()
-    except Exception:  # the caller must get the finished response
+    except Exception:  # the caller must still get the finished response
         ctx.services.log.exception("internal_error", request_id=ctx.request_id)
         return ()
     return (_allow(origin), _CREDENTIALS, _EXPOSED) if listed else ()
 
 
 def _is_machine(ctx: RequestContext, head: Head) -> bool:
-    """Pages must not contain a machine's credential, so no page can read its responses."""
+    """Whether the caller is a machine. Pages must not contain a machine's credential, so no page can read its
+    responses."""
     if isinstance(ctx.caller, Principal):
         return ctx.caller.is_service
     return identification.shows_machine(head)

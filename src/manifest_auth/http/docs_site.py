@@ -1,6 +1,6 @@
 """The docs as a site at ``/docs/``, and the page at ``/docs/api``: the OpenAPI description as HTML, without scripts.
 
-Where the site was not built, ``/docs/`` is that page, which says so.
+If the site wasn't built, ``/docs/`` shows that page, with a note.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from manifest_auth.services import RequestContext
 FOLDER = Path(__file__).parents[1] / "api" / "site"
 PATH = "/docs/"
 START = "index.html"
-#: Folders within folders that a file of the site can lie in.
+#: The maximum number of path segments of a site file.
 _DEPTH = 4
 _CACHING: Header = (b"cache-control", b"public, max-age=300")
 _TYPES = {
@@ -40,15 +40,16 @@ _TYPES = {
 
 
 class _Site(msgspec.Struct, frozen=True):
-    """``policy``: content security policy of the pages; ``files``: by name, the digest of each."""
+    """The list of files. ``policy`` is the content security policy of the pages, and ``files`` maps each name to its
+    digest."""
 
     policy: str = ""
     files: dict[str, str] = {}
 
 
 def _site() -> _Site:
-    """Return the site as it was last built, so that a running server has it immediately. Without files if it was never
-    built."""
+    """Returns the site as it was last built, so that a running server has it immediately. It has no files if it was
+    never built."""
     path = FOLDER / "site.json"
     try:
         return _built(path, path.stat().st_mtime_ns)
@@ -68,12 +69,12 @@ def _file(path: Path) -> Document:
 
 
 def is_there() -> bool:
-    """Whether the program contains the site."""
+    """Whether the program includes the site."""
     return START in _site().files
 
 
 async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """Returns a file of the list that was created with the site, so that no path of a request reaches the disk."""
+    """Returns a file of the list that was created with the site. So no path of a request reaches the disk."""
     site = _site()
     name = "/".join(call.path.values()) or START
     digest, kind = site.files.get(name), _TYPES.get(name.rpartition(".")[2])
@@ -91,8 +92,8 @@ def routes(
     reference: Callable[[RequestContext, Call[None]], Awaitable[Answer[None]]],
     refused: Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]],
 ) -> tuple[Route, ...]:
-    """``reference``: answers in place of a start page that was not built; ``refused``: answers a refusal, with a page
-    or the envelope."""
+    """Returns the routes. ``reference`` responds instead of a start page that wasn't built. ``refused`` responds to an
+    error, with a page or the envelope."""
 
     async def start(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         return await (_show if is_there() else reference)(ctx, call)
@@ -130,7 +131,7 @@ _NO_GUIDES = (
 
 
 def render(document: dict[str, Any], guides: str = "") -> str:
-    """The page for an OpenAPI document. ``guides``: the address of the docs site, or empty."""
+    """Renders the page for an OpenAPI document. ``guides`` is the address of the docs site, or empty."""
     groups: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -187,7 +188,7 @@ def _example(document: dict[str, Any], schema: dict[str, Any]) -> str:
 
 
 def _value(document: dict[str, Any], schema: dict[str, Any]) -> Any:
-    """An example for a schema, with type names as values."""
+    """Returns an example for a schema, with type names as values."""
     if "$ref" in schema:
         return _value(document, document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
     if "const" in schema:

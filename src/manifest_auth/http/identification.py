@@ -1,9 +1,9 @@
 """Identifies the caller of a request.
 
-No other module reads bearer tokens and session cookies.
+No other module reads bearer tokens or session cookies.
 
-A request with a bearer token is identified by the token only; an invalid token is rejected, without a fallback to the
-cookie. Users and system admins have separate keys, so a token for one API is not valid for the other.
+If a request has a bearer token, only the token identifies the caller. An invalid token is rejected, without falling
+back to the cookie. Users and system admins have separate keys, so a token for one API isn't valid for the other.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from manifest_auth.text.machine_secrets import SecretKind
 
 
 def is_machine_credential(token: str) -> bool:
-    """Whether a bearer token is a machine's, by its prefix, which no other token has."""
+    """Whether a bearer token belongs to a machine, according to its prefix, which no other token has."""
     return token.startswith(machine_secrets.PREFIX) or tokens.is_service_token(token)
 
 
 async def identify_machine(ctx: RequestContext, token: str) -> Principal:
-    """The service account behind a machine's credential. Raises InvalidToken, TokenExpired, Forbidden for a wrong
-    address, RateLimited."""
+    """Returns the service account of a machine's credential. Raises InvalidToken, TokenExpired, RateLimited, or
+    Forbidden for an address that isn't allowed."""
     return await (_by_access_token(ctx, token) if tokens.is_service_token(token) else _by_api_key(ctx, token))
 
 
@@ -77,27 +77,27 @@ async def _by_api_key(ctx: RequestContext, key: str) -> Principal:
 
 
 def check_address(ctx: RequestContext, principal: Principal) -> None:
-    """Raises Forbidden if the service account has a list of networks and the caller's address is in none of them."""
+    """Raises Forbidden if the service account has a list of networks, and the caller's address isn't in any of them."""
     if principal.addresses and not is_listed(ctx.address, _networks(principal.addresses)):
-        ctx.caller = principal  # for the record of the refusal
+        ctx.caller = principal  # for recording the rejection
         told = f"The networks of the service account don't include your address, {ctx.address}"
         raise Forbidden(details=[("address", told)])
 
 
-#: The header with which a backend passes on the address of its own caller.
+#: The header in which a backend forwards the address of its own caller.
 FORWARDED_FOR = b"manifest-forwarded-for"
 
 
 async def forward(ctx: RequestContext, head: Head, address: str) -> None:
-    """Uses ``address`` as the request's address, if a service account with that right passed it on for users of its
-    client. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden, RateLimited, ValidationError."""
+    """Uses ``address`` as the request's address, if a service account that has the right to do so forwards it for users
+    of its client. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden, RateLimited, or ValidationError."""
     if head.authorization is None:
         raise Unauthenticated()
     token = bearer(head.authorization)
     if not is_machine_credential(token):
         raise InvalidToken(reason="a passed on address without the credential of a service account")
     principal = await identify_machine(ctx, token)
-    ctx.caller = principal  # for the record of a refusal
+    ctx.caller = principal  # for recording a rejection
     ctx.client_hint.check(principal.client, principal.tenant_id, "credential")
     account = await rows.find_oauth_account(ctx.services.store, principal.user_id)
     found, name = plain_address(address), FORWARDED_FOR.decode().title()
@@ -110,7 +110,7 @@ async def forward(ctx: RequestContext, head: Head, address: str) -> None:
 
 
 async def _touch_machine(ctx: RequestContext, principal: Principal) -> None:
-    """Stores the use. ``cookie_seen_at`` of a machine is when its key was used last."""
+    """Stores the use. For a machine, ``cookie_seen_at`` is when its key was last used."""
     secret_id = principal.session_id.removeprefix("key:")
     who = Origin(ctx.now, principal.actor, ctx.address, ctx.request_id)
     await ctx.services.store.of(principal.tenant_id).write_quickly(
@@ -124,7 +124,7 @@ _networks = lru_cache(maxsize=1024)(networks_of)
 
 
 async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
-    """The user or the machine behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden,
+    """Returns the user or machine behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden, or
     RateLimited."""
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
@@ -139,12 +139,12 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
             principal = await _by_token(ctx, token, now)
     else:
         principal = await by_cookie(ctx, head, now)
-        if head.origin is not None or head.fetch_site is not None:  # a browser's
+        if head.origin is not None or head.fetch_site is not None:  # from a browser
             listed = tenants.origins_for(tenants.settings_of(principal.tenant_settings), principal.roles)
             check_same_site(method, head, services.settings, principal.client, listed)
         ctx.by_cookie = True
     if head.client_id is not None:
-        ctx.caller = principal  # for the record of the refusal
+        ctx.caller = principal  # for recording the rejection
         ctx.client_hint.check(principal.client, principal.tenant_id, "credential")
     return principal
 
@@ -162,7 +162,8 @@ async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
 
 
 async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
-    """The system admin of a request, by bearer token only. Raises Unauthenticated, InvalidToken, TokenExpired."""
+    """Returns the system admin of a request, by bearer token only. Raises Unauthenticated, InvalidToken, or
+    TokenExpired."""
     if head.authorization is None:
         raise Unauthenticated()
     token, now = bearer(head.authorization), ctx.now
@@ -179,7 +180,7 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
 
 
 async def _record_user_token(ctx: RequestContext, token: str, now: int) -> None:
-    """Records the use of a valid user token on the admin API."""
+    """Records that a valid user token was used on the admin API."""
     found = ctx.services.verified.signed_for(Purpose.ACCESS, token, now)
     principal = None if found is None else await ctx.services.principals.by_session(found.session_id)
     if principal is not None and principal.is_alive(now):
@@ -188,7 +189,7 @@ async def _record_user_token(ctx: RequestContext, token: str, now: int) -> None:
 
 
 async def _record_admin_token(ctx: RequestContext, token: str, now: int) -> None:
-    """Records the use of a valid token of a system admin on the client API."""
+    """Records that a valid token of a system admin was used on the client API."""
     found = ctx.services.verified.signed_for(Purpose.ADMIN_ACCESS, token, now)
     if found is None:
         return
@@ -199,7 +200,8 @@ async def _record_admin_token(ctx: RequestContext, token: str, now: int) -> None
 
 
 def bearer(authorization: str) -> str:
-    """The token of an ``Authorization`` header (RFC 6750, section 2.1). Raises InvalidToken for any other scheme."""
+    """Returns the token of an ``Authorization`` header (RFC 6750, section 2.1). Raises InvalidToken for any other
+    scheme."""
     scheme, _, token = authorization.partition(" ")
     token = token.strip(" ")
     if scheme.lower() != "bearer" or not token:
@@ -208,8 +210,8 @@ def bearer(authorization: str) -> str:
 
 
 async def of_client(ctx: RequestContext, head: Head, client: str) -> Principal | None:
-    """The user of this browser's session at a client, who is then the request's caller, or None. In a browser that is
-    signed in to another client, the session for apps is in a separate cookie, and ``ctx.by_cookie`` stays False."""
+    """Returns the user of this browser's session at a client, who becomes the request's caller, or None. If the browser
+    is signed in to another client, the session for apps is in a separate cookie, and ``ctx.by_cookie`` stays False."""
     for beside in (None, *beside_of(head, ctx.services.settings)):
         with contextlib.suppress(Unauthenticated, InvalidToken, TokenExpired):
             user = await by_cookie(ctx, head, ctx.now, beside)
@@ -220,8 +222,8 @@ async def of_client(ctx: RequestContext, head: Head, client: str) -> Principal |
 
 
 async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | None = None) -> Principal:
-    """The user of the session cookie; renews its idle time. ``beside``: the cookie of a session for apps, to use
-    instead. Raises Unauthenticated, InvalidToken, TokenExpired."""
+    """Returns the user of the session cookie, and renews its idle time. ``beside`` is the cookie of a session for apps,
+    to use instead. Raises Unauthenticated, InvalidToken, or TokenExpired."""
     services = ctx.services
     value = head.cookie(SESSION) if beside is None else beside
     if value is None:
@@ -231,7 +233,7 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | Non
     principal = await services.principals.by_cookie(value)
     idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
     if principal is not None and now - principal.cookie_seen_at >= touch_ms:
-        # The cached time might be older than the last use on another node, or the use must be stored.
+        # The cached time might be older than the last use on another node, or the use is due to be stored.
         principal = await services.principals.fresh_by_cookie(value)
         idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
     if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):
@@ -262,8 +264,8 @@ def shows_machine(head: Head) -> bool:
 
 
 async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
-    """The owner of a rejected request's credential: the user of its session, even if ended, or only the client if the
-    session is gone. None if the request has no credential of this server."""
+    """Returns the owner of a rejected request's credential: the user of its session, even an ended one, or only the
+    client if the session no longer exists. None if the request has no credential of this server."""
     if head.authorization is None:
         value = head.cookie(SESSION)
         found = await ctx.services.principals.by_cookie(value) if value and len(value) <= _MAX_COOKIE else None
@@ -279,7 +281,7 @@ async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
 
 
 def _idle_and_touch_ms(ctx: RequestContext, principal: Principal) -> tuple[int, int]:
-    """The maximum idle time of the cookie, and the interval at which its use is stored; milliseconds."""
+    """The maximum idle time of the cookie, and the interval at which its use is stored, in milliseconds."""
     idle_ms = (
         tenants.lengths_of(tenants.settings_of(principal.tenant_settings), ctx.services.settings).idle_seconds * 1000
     )

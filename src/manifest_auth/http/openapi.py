@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description, generated from the route table, so that description and routes cannot differ."""
+"""The OpenAPI 3.1 description, generated from the route table, so that it always matches the routes."""
 
 from __future__ import annotations
 
@@ -67,16 +67,16 @@ _SENT_BACK = {"description": "You can send back the value that you received. It 
 
 
 def reference(name: str) -> dict[str, Any]:
-    """A reference to a schema of the components."""
+    """Returns a reference to a schema in the components."""
     return {"$ref": REF.format(name=name)}
 
 
 def components(routes: Sequence[Route]) -> dict[str, Any]:
-    """The schemas of all bodies and answers of these routes, by name.
+    """Returns the schemas of all bodies and responses of these routes, by name.
 
-    An object within a body has ``additionalProperties: false`` where the server rejects unknown members. Responses
-    never have it, because a newer server can return more. Forms don't either, because their unknown fields are ignored.
-    So a model of both is listed twice, in bodies as ``…Body``.
+    Objects in bodies have ``additionalProperties: false`` if the server rejects unknown members. Responses never have
+    it, because a newer server can return more. Forms don't either, because their unknown fields are ignored. So a model
+    that bodies and responses share is listed twice, in bodies as ``…Body``.
     """
     bodies, forms = (unique(getattr(route, name) for route in routes) for name in ("body", "also_form"))
     _, asked = msgspec.json.schema_components([*bodies, *forms], ref_template=REF)
@@ -90,7 +90,7 @@ def components(routes: Sequence[Route]) -> dict[str, Any]:
         told[form.__name__] |= {"additionalProperties": {"type": "string"}, **getattr(form, MORE_SCHEMA, {})}
         without_nul(told[form.__name__])
     both = {name for name in asked.keys() & told.keys() if asked[name] != told[name]}
-    for name in sorted(both):  # in one order each time
+    for name in sorted(both):  # in the same order each time
         asked[f"{name}Body"] = {**asked.pop(name), "title": f"{name}Body"}
     renamed = {REF.format(name=name): REF.format(name=f"{name}Body") for name in both}
     found = {**_cleaned(asked, renamed), **_cleaned(told, {}), "Failure": _failure()}
@@ -98,12 +98,12 @@ def components(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def unique(models: Any) -> list[type[msgspec.Struct]]:
-    """The models, each once."""
+    """The models, without duplicates."""
     return [model for model in dict.fromkeys(models) if model is not None]
 
 
 def _close(schemas: dict[str, Any], routes: Sequence[Route]) -> None:
-    """Closes the objects in which unknown members are rejected. Raises ValueError when a model is in bodies of both
+    """Closes the objects in which unknown members are rejected. Raises ValueError if a model occurs in bodies of both
     kinds, because no schema could describe both."""
     strict, tolerant = (
         {model for route in routes if route.body and route.ignore_unknown is kind for model in objects_of(route.body)}
@@ -121,14 +121,14 @@ def _close(schemas: dict[str, Any], routes: Sequence[Route]) -> None:
 
 
 def without_nul(schema: Any) -> None:
-    """States for each text in requests that it contains no NUL, unless its characters are already described."""
+    """States that texts in requests contain no NUL, unless their characters are already described."""
     for one in schema if isinstance(schema, list) else schema.values() if isinstance(schema, dict) else ():
         without_nul(one)
     if not isinstance(schema, dict):
         return
     if schema.get("type") == "string" and not schema.keys() & _SAID:
         schema.update(NO_NUL)
-    if "$ref" in schema and "enum" in schema:  # some of the values that it refers to
+    if "$ref" in schema and "enum" in schema:  # some of the schemas that it refers to
         del schema["$ref"]
 
 
@@ -136,8 +136,8 @@ _SAID = {"pattern", "enum", "const", "format"}
 
 
 def _tell_defaults(schemas: dict[str, Any]) -> None:
-    """Moves defaults of members of bodies into their descriptions, except meaningless ones, because generators of types
-    require a member that has a ``default``."""
+    """Moves defaults of body members into their descriptions, except meaningless ones, because type generators require
+    members that have a ``default``."""
     for schema in schemas.values():
         for member in schema.get("properties", {}).values():
             if default := member.pop("default", None):
@@ -264,7 +264,7 @@ _GOES_ON = {
     "headers": {"Location": {"description": "The next URL of the browser.", "schema": TEXT}},
 }
 _VERBS = {"GET": "get", "POST": "create", "PUT": "set", "PATCH": "update", "DELETE": "delete"}
-#: Last parts of paths that say what a POST does.
+#: Last path segments that name the action of a POST.
 _ACTS = frozenset({
     "check", "clear", "confirm", "continue", "deactivate", "disable", "enable", "prove", "reauthenticate", "restore",
     "retire", "rotate", "suspend", "test", "undo", "vouch",
@@ -273,7 +273,7 @@ _PREFIXES = {"/api/admin/auth/": "admin", "/api/admin/": "admin", "/api/client/a
 
 
 def build(routes: Sequence[Route]) -> dict[str, Any]:
-    """The OpenAPI document of these routes, without pages."""
+    """Builds the OpenAPI document of these routes, without pages."""
     routes = [route for route in routes if route.access is not Access.PAGE]
     paths: dict[str, Any] = {}
     for route in routes:
@@ -307,7 +307,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _operation_id(route: Route) -> str:
-    """The name of a route, from which generators derive function names: a verb and its object,
+    """Returns the name of a route, from which generators derive function names: a verb and its object, such as
     ``adminSuspendClient``."""
     if route.operation:
         return route.operation
@@ -342,7 +342,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     if route.query is not None:
         found += _in_query(route.query)
     if not route.enveloped and route.method == "GET":
-        # Members of GraphQL's body; objects are JSON there.
+        # Members of a GraphQL request body, in which objects are JSON.
         found += [{"name": n, "in": "query", "required": n == "query", "schema": TEXT} for n in GRAPHQL_MEMBERS]
     if route.forwards:
         found.append(_FORWARDED_FOR)
@@ -360,7 +360,7 @@ def _in_query(model: type[msgspec.Struct]) -> list[dict[str, Any]]:
 
 
 def _body(route: Route) -> dict[str, Any]:
-    """The request's body by media type."""
+    """Returns the request's body by media type."""
     found: dict[str, Any] = {media_type: {"schema": BYTES} for media_type in route.takes}
     if route.body is not None:
         found[_JSON] = {"schema": reference(route.body.__name__)}

@@ -2,9 +2,9 @@
 
 It finds the route, checks the license, identifies the caller, reads the body, calls the handler, and responds.
 
-It uses ASGI directly: no framework is on the hot path (``docs/decisions/0002-no-web-framework.md``).
-:meth:`Pipeline._refused` returns refusals in the envelope. Any other exception is a bug, which is logged and returned
-as ``INTERNAL_ERROR``.
+It uses ASGI directly, so no framework is on the hot path (``docs/decisions/0002-no-web-framework.md``).
+:meth:`Pipeline._refused` returns expected errors in the envelope. Any other exception is a bug, which is logged and
+returned as ``INTERNAL_ERROR``.
 """
 
 from __future__ import annotations
@@ -61,23 +61,23 @@ from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.models import convert
 
 Send = Callable[[Message], Awaitable[None]]
-#: Answers a refusal for a path without a route.
+#: Responds with an error to a path without a route.
 Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
 
-#: Extension of the ASGI scope: a function of ``uvicorn_server.py`` that sends a complete answer immediately.
+#: An extension of the ASGI scope: a function of ``uvicorn_server.py`` that sends a complete response immediately.
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
 _ADMIN_PATHS = (_ADMIN, management.PATH)
-_OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes of the calling system admin's account
+_OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes of the calling system admin's own account
 _UNROUTED = "(none)"
-_GRAPHQL = "/api/client/graphql"  # most posts there only read
+_GRAPHQL = "/api/client/graphql"  # most posts to this path only read
 _READING = ("GET", "HEAD", "OPTIONS")
 _ADVICE = "to list the values that no secret key decrypts, and what to do, run `manifest-auth doctor`"
 
 
 class Pipeline:
-    """Answers HTTP requests of ASGI scopes."""
+    """Handles the HTTP requests of ASGI scopes."""
 
     def __init__(self, services: Services, table: RouteTable, unrouted: Unrouted) -> None:
         self._services = services
@@ -85,7 +85,7 @@ class Pipeline:
         self._unrouted = unrouted
         self._proxies = proxy_networks(services.settings)
         self._hsts = (HSTS,) if services.settings.secure_cookies else ()
-        #: Of most answers, by whether they vary by origin.
+        #: Headers of most responses, by whether they vary by origin.
         self._usual = tuple(_Constant.of((*SECURITY, *self._hsts, *vary)) for vary in ((), (cors.VARY,)))
         self._console = management.is_served(services.settings)
         self._log_all = services.settings.log_requests == "all"
@@ -131,7 +131,7 @@ class Pipeline:
                 answer = allowed
             if route is not None:
                 pattern = route.path
-                head.check()  # after finding the route, which defines the form of refusals
+                head.check()  # after finding the route, which defines the format of errors
                 answer = await self._handle(ctx, route, values, head, scope, receive)
         except Refusal as refusal:
             await ctx.services.refusals.record_refusal(ctx, refusal, pattern)
@@ -144,7 +144,7 @@ class Pipeline:
             answer = await self._refused(ctx, scope, pattern, ends, route, head)
         except Exception as error:
             details: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
-            if isinstance(error, CannotOpen):  # not a bug: a stack trace would not help the operator
+            if isinstance(error, CannotOpen):  # not a bug, so a stack trace wouldn't help the operator
                 services.log.error("sealed_value_does_not_open", **details, row=str(error), advice=_ADVICE)
             else:
                 services.log.exception("internal_error", **details)
@@ -166,7 +166,7 @@ class Pipeline:
             headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
         is_usual = answer.security is None and answer.policy is None
         constant = self._usual[varies] if is_usual else self._own(answer, varies=varies)
-        if trace is not None:  # the next request of the connection can begin while the answer is sent
+        if trace is not None:  # the next request on the connection can begin while the response is sent
             tracing.CURRENT.set(None)
         whole = (scope.get("extensions") or {}).get(WHOLE)
         if whole is not None and answer.parts is None:
@@ -194,8 +194,8 @@ class Pipeline:
             )
 
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
-        """Hides the admin API and its pages from addresses that must not use them, so that an attacker does not learn
-        that they exist. Raises NotFound."""
+        """Hides the admin API and its pages from addresses that aren't allowed to use them, so that attackers don't
+        learn that they exist. Raises NotFound."""
         if path.startswith(management.PATH) and not self._console:
             raise NotFound(reason="a cookie for the pages of the installation needs https")
         if not await self._services.admin_networks.allows(ctx.address):
@@ -260,8 +260,8 @@ class Pipeline:
     async def _answer_refusal(
         self, ctx: RequestContext, scope: Any, refusal: Refusal, route: Route | None, head: Head
     ) -> Answer[None]:
-        """The answer to a refusal, in the route's form. If that fails too, in the envelope, because the caller must get
-        a response."""
+        """Returns the response for an error, in the route's format. If that fails too, it is in the envelope, because
+        the caller must get a response."""
         try:
             if route is None:
                 return await self._unrouted(ctx, refusal, head, scope["path"])
@@ -271,7 +271,7 @@ class Pipeline:
             return refuse(refusal, ctx.request_id)
 
     def _own(self, answer: Answer[Any], *, varies: bool) -> _Constant:
-        """The security headers of a response that doesn't use the usual ones."""
+        """The security headers of a response that doesn't use the defaults."""
         always = (*(answer.security or SECURITY), *self._hsts, *((cors.VARY,) if varies else ()))
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
@@ -280,7 +280,7 @@ class Pipeline:
 
 
 class _Constant(NamedTuple):
-    """Headers that many answers have, and the same as lines."""
+    """Headers that many responses have, also in wire format."""
 
     headers: tuple[Header, ...]
     lines: bytes
@@ -291,8 +291,8 @@ class _Constant(NamedTuple):
 
 
 def _with_renewed_cookies(answer: Answer[Any], renewed: tuple[Header, ...]) -> Answer[Any]:
-    """The answer with cookies of sessions set again, so that the browser renews their idle time, except those that the
-    answer sets or deletes itself."""
+    """Returns the response with session cookies set again, so that the browser renews their idle time. Skips cookies
+    that the response itself sets or deletes."""
     own = {value.partition(b"=")[0] for name, value in answer.headers if name == b"set-cookie"}
     answer = copy.copy(answer)
     answer.headers = (*answer.headers, *(line for line in renewed if line[1].partition(b"=")[0] not in own))
@@ -300,8 +300,8 @@ def _with_renewed_cookies(answer: Answer[Any], renewed: tuple[Header, ...]) -> A
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
-    """Rejects percent-encoded paths, and HTTP/1.1 requests without ``Host`` or with an invalid one. No route needs
-    percent-encoding, so a proxy's rules see the same path as the server, and no path contains NUL."""
+    """Rejects percent-encoded paths, and HTTP/1.1 requests with no ``Host`` or an invalid one. No route needs
+    percent-encoding. So a proxy's rules see the same path as the server, and no path contains NUL."""
     if b"%" in scope.get("raw_path", b""):
         raise NotFound(reason="percent-encoded path")
     if head.host is None and scope["http_version"] == "1.1":
@@ -311,8 +311,9 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
 
 
 async def _send(answer: Answer[Any], headers: list[Header], receive: Receive, send: Send, *, with_body: bool) -> None:
-    """Sends a response through plain ASGI, in parts if it has any. An error in the middle breaks the connection, which
-    the caller notices: bytes or the last chunk are missing. No part is created for a caller who is gone."""
+    """Sends a response through plain ASGI, in parts if it has any. An error in the middle breaks the connection. The
+    caller notices, because bytes or the last chunk are missing. No parts are created for a caller that has
+    disconnected."""
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.parts is None:
         await send({"type": "http.response.body", "body": answer.body if with_body else b""})

@@ -28,9 +28,9 @@ _SLOTS = {
     b"x-forwarded-for": "forwarded_for",
     b"x-request-id": "request_id",
 }
-#: A request with two of one of these headers is ambiguous, and rejected.
+#: Headers that make a request ambiguous if they occur twice. Such requests are rejected.
 _SINGLE = frozenset({"authorization", "client_id", "content_type", "host", "content_length", "origin", "fetch_site"})
-#: RFC 3986, section 3.2.2, and a port.
+#: RFC 3986, section 3.2.2, with a port.
 _HOST = re.compile(
     r"(\[([0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+)\]|([\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(:[0-9]*)?\Z",
     re.ASCII,
@@ -40,7 +40,7 @@ _FIELD = {"authorization": "Authorization", "client_id": "X-Client-ID", "content
 
 
 class Head:
-    """Header values as text (latin-1, RFC 9110); None when absent."""
+    """Header values as text (latin-1, RFC 9110); None if absent."""
 
     __slots__ = (*_SLOTS.values(), "cookies", "lines", "twice")
 
@@ -80,18 +80,18 @@ class Head:
                 self.cookies = text if self.cookies is None else f"{self.cookies}; {text}"
 
     def check(self) -> None:
-        """Raises ValidationError when a header that must be single was sent twice."""
+        """Raises ValidationError if a header that must be unique was sent twice."""
         if self.twice is not None:
             raise ValidationError(details=[(self.twice, "The header was sent more than once")])
 
     def line(self, wanted: bytes) -> str:
-        """The value of a rarely used header, by its name in lower case. Several headers are joined to one list (RFC
-        9110, section 5.3), empty if there is none."""
+        """Returns the value of a rarely used header, by its lowercase name. Several headers are joined into one list
+        (RFC 9110, section 5.3); empty if there is none."""
         return ", ".join(value.decode("latin-1") for name, value in self.lines if name == wanted)
 
     def cookie(self, wanted: str) -> str | None:
-        """A cookie's value; None when absent. Two different values under one name yield an empty text: an attacker
-        might have set one of them."""
+        """Returns a cookie's value; None if absent. Two different values with the same name yield an empty text,
+        because an attacker might have set one of them."""
         if self.cookies is None:
             return None
         if ";" not in self.cookies:  # a single cookie, as programs send it
@@ -109,23 +109,23 @@ class Head:
 
 @lru_cache(maxsize=256)
 def is_host(text: str) -> bool:
-    """Whether the text is what ``Host`` can hold (RFC 9110, section 7.2); it can be empty."""
+    """Whether the text is a valid ``Host`` value (RFC 9110, section 7.2), which can be empty."""
     return _HOST.match(text) is not None
 
 
 def request_id(incoming: str | None, random: Random) -> str:
-    """The id of the request: the caller's if it is well-formed, else a random one."""
+    """Returns the request ID: the caller's if it is well-formed, otherwise a random one."""
     if incoming is not None and _SANE_ID.match(incoming):
         return incoming
     return random.text(12)
 
 
 def client_address(peer: str, head: Head, proxies: tuple[Network, ...]) -> str:
-    """The caller's address in normal form: the peer's, unless the peer is a trusted proxy; then the last address in
-    ``X-Forwarded-For`` that is not a trusted proxy.
+    """Returns the caller's normalized address: the peer's, unless the peer is a trusted proxy. Then it is the last
+    address in ``X-Forwarded-For`` that isn't a trusted proxy.
 
-    An unreadable address becomes ``unknown`` with the peer or proxy before it: such a caller is in no network, and all
-    of them share one rate limit. The result is never a proxy's own address, which might be an allowed one.
+    An unreadable address becomes ``unknown by`` and the address of the proxy that sent it. Such callers are in no
+    network, and share one rate limit. The result is never a proxy's own address, which might be an allowed one.
     """
     found = plain_address(peer)
     if found is None:
@@ -146,8 +146,8 @@ _JSON, _HTML = "application/json", "text/html"
 
 
 def weights(header: str) -> dict[str, float]:
-    """The choices of an ``Accept`` or ``Accept-Language`` header, in lower case and without parameters, each with its
-    best weight; an invalid weight counts as 0."""
+    """The choices in an ``Accept`` or ``Accept-Language`` header, in lowercase and without parameters, each with its
+    highest weight. An invalid weight counts as 0."""
     found: dict[str, float] = {}
     for item in header.lower().split(","):
         choice, *parameters = (part.strip() for part in item.split(";"))
@@ -168,7 +168,7 @@ def _weight(parameters: list[str]) -> float:
 
 
 def prefers_html(header: str | None) -> bool:
-    """Whether ``text/html`` ranks above JSON, as in browsers' requests. ``header``: ``Accept``."""
+    """Whether ``text/html`` ranks above JSON, as in browsers' requests. ``header`` is ``Accept``."""
     if not header:
         return False
     found = weights(header)
@@ -176,7 +176,7 @@ def prefers_html(header: str | None) -> bool:
 
 
 def _of(found: dict[str, float], kind: str) -> float:
-    """The weight of the most specific range that matches."""
+    """Returns the weight of the most specific matching range."""
     group = kind.partition("/")[0]
     return next((found[name] for name in (kind, f"{group}/*", "*/*") if name in found), 0.0)
 
@@ -184,13 +184,13 @@ def _of(found: dict[str, float], kind: str) -> float:
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus its body's size divided by
-MOST_ARRIVING = 64 * 1024 * 1024  # bytes, of all bodies that are not complete
-LEAST_RATE = 16 * 1024  # bytes a second: enough for a photo over a weak mobile connection
+RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus the time for its body at the speed below
+MOST_ARRIVING = 64 * 1024 * 1024  # bytes, for all incomplete bodies together
+LEAST_RATE = 16 * 1024  # bytes per second; enough for a photo over a slow mobile connection
 
 
 def check_media_type(head: Head) -> None:
-    """Accepts only ``application/json`` in UTF-8, not compressed. Raises UnsupportedMediaType."""
+    """Accepts only uncompressed ``application/json`` in UTF-8. Raises UnsupportedMediaType."""
     if head.content_type == "application/json" and head.content_encoding is None:  # nearly all requests
         return
     kind, _, parameters = (head.content_type or "").partition(";")
@@ -205,7 +205,7 @@ def check_media_type(head: Head) -> None:
 
 
 def parse(body: bytes, what: str = "The body") -> Any:
-    """The JSON value of a body, parsed by :mod:`..text.strict_json`. ``what``: its name in errors. Raises
+    """Returns the JSON value of a body, parsed by :mod:`..text.strict_json`. ``what`` is its name in errors. Raises
     ValidationError."""
     try:
         return strict_json.read(body, what)
@@ -217,7 +217,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def check_form_type(head: Head) -> None:
-    """Accepts only ``application/x-www-form-urlencoded``, not compressed. Raises UnsupportedMediaType."""
+    """Accepts only uncompressed ``application/x-www-form-urlencoded``. Raises UnsupportedMediaType."""
     if (head.content_type or "").partition(";")[0].strip().lower() != FORM:
         raise UnsupportedMediaType(f"Content-Type must be {FORM}")
     if head.content_encoding not in (None, "", "identity"):
@@ -225,8 +225,9 @@ def check_form_type(head: Head) -> None:
 
 
 def parse_form(body: bytes, most: int = 50, *, repeated: str = "") -> dict[str, str]:
-    """The fields of an ``application/x-www-form-urlencoded`` body, with a maximum number. ``repeated``: a field that
-    can occur several times. Its different values are joined with spaces. Raises ValidationError like :func:`parse`."""
+    """Returns the fields of an ``application/x-www-form-urlencoded`` body, up to a maximum number. ``repeated`` is a
+    field that can occur several times; its different values are joined with spaces. Raises ValidationError like
+    :func:`parse`."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
@@ -248,7 +249,7 @@ def _refused(error: strict_json.Malformed) -> ValidationError:
 
 
 async def parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The parts of the body, at most ``limit`` bytes in total. Raises PayloadTooLarge, and ValidationError when the
+    """Yields the parts of the body, at most ``limit`` bytes in total. Raises PayloadTooLarge, or ValidationError if the
     body ends early."""
     _check_length(head, limit)
     more = True
@@ -260,8 +261,8 @@ async def parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes
 
 
 async def read_whole(head: Head, receive: Receive, limit: int) -> bytes:
-    """The whole body, without the cost of a generator, because most bodies have one part. Raises the same errors as
-    :func:`parts`, and Overloaded if arriving bodies take too much memory."""
+    """Returns the whole body. Avoids the cost of a generator, because most bodies have one part. Raises the same errors
+    as :func:`parts`, and Overloaded if incomplete bodies take too much memory."""
     _check_length(head, limit)
     body, more = await _next(receive, limit)
     return await _arriving.rest(body, receive, limit) if more else body
@@ -274,12 +275,12 @@ async def skip(head: Head, receive: Receive, limit: int) -> None:
 
 
 class _Arriving:
-    """The partly received bodies of all callers, which together can take ``MOST_ARRIVING`` bytes."""
+    """The partly received bodies of all callers. Together, they can take ``MOST_ARRIVING`` bytes."""
 
     size = 0
 
     async def rest(self, first: bytes, receive: Receive, limit: int) -> bytes:
-        """The whole body, which starts with this part. Raises the same errors as :func:`read_whole`."""
+        """Returns the whole body, which starts with this part. Raises the same errors as :func:`read_whole`."""
         found, more, before = [first], True, 0
         try:
             while more:
@@ -307,7 +308,7 @@ def _check_length(head: Head, limit: int) -> None:
 
 
 async def _next(receive: Receive, most: int) -> tuple[bytes, bool]:
-    """The next part, of at most ``most`` bytes, and whether more follow."""
+    """Returns the next part, of at most ``most`` bytes, and whether more follow."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ValidationError("The body ended early")

@@ -29,17 +29,17 @@ _MAX_ID = 2**63 - 1
 
 
 class Access(enum.Enum):
-    """The callers of a route. Users who need a permission are named by that permission (:data:`Who`)."""
+    """The callers of a route. A permission (:data:`Who`) stands for the users who have it."""
 
     OPEN = "open"  # anonymous callers; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
-    PAGE = "page"  # a browser, identified by cookies only; the page's own rules say who can see it
+    PAGE = "page"  # a browser, identified only by cookies; the page's own rules decide who can see it
 
 
 #: A permission stands for the users of a tenant who have it.
 Who = Access | Permission
-#: Who can call the routes below an address. The first start that fits counts.
+#: The callers of routes below an address. The first matching prefix counts.
 _CALLERS: tuple[tuple[str, frozenset[Access]], ...] = (
     ("/api/admin/auth/", frozenset({Access.OPEN, Access.ADMIN})),
     ("/api/admin/", frozenset({Access.ADMIN})),
@@ -47,7 +47,7 @@ _CALLERS: tuple[tuple[str, frozenset[Access]], ...] = (
     ("/api/client/", frozenset({Access.CLIENT})),
     ("/", frozenset({Access.OPEN, Access.PAGE})),
 )
-#: Where users need no permission: their own account, and GraphQL, whose operations have permissions.
+#: Addresses where users need no permission: their own account, and GraphQL, whose operations have permissions.
 _GRAPHQL = "/api/client/graphql"
 _ANY_ROLE = ("/api/client/auth/", _GRAPHQL)
 
@@ -72,16 +72,16 @@ class Page(Paging, frozen=True):
 
 @dataclass(slots=True)
 class Call(Generic[B]):
-    """A request as the handler gets it."""
+    """A request, in the form that handlers get."""
 
     head: Head
     body: B
     path: dict[str, str]
     query: bytes
-    parameters: Any = None  # query parameters, as the route's model
+    parameters: Any = None  # query parameters, parsed into the route's model
 
     def id(self, name: str = "id") -> int:
-        """A numeric id from the path. Raises NotFound for an invalid one."""
+        """Returns a numeric ID from the path. Raises NotFound for an invalid one."""
         text = self.path[name]
         if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 19 and int(text) <= _MAX_ID:
             return int(text)
@@ -91,34 +91,34 @@ class Call(Generic[B]):
 Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.Struct]]
 Refused = Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]
 
-#: Paths of pages that work without a license, so that admins can install one and see that it is missing.
+#: Paths of pages that work without a license, so that admins can see that it is missing, and install one.
 _UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt")
 
 
-#: No page has an address below these.
+#: Prefixes that no page's address has.
 _NO_PAGES = ("/api/", "/oauth2/")
 
 
 def is_cross_origin(path: str) -> bool:
-    """Whether pages of a client's listed origins can read the responses of a path (:mod:`.cors`)."""
+    """Whether pages of a client's listed origins can read the responses of this path (:mod:`.cors`)."""
     if path.startswith(("/api/client/", "/.well-known/")) or path == "/openapi.json":
         return True
     return path.startswith("/o/") and path.endswith(_OF_BROWSER_APPS)
 
 
-#: Paths that apps in browsers call at the issuer of their client.
+#: Paths at the issuer of their client that apps in browsers call.
 _OF_BROWSER_APPS = ("/.well-known/openid-configuration", "/jwks", "/token", "/userinfo", "/revoke")
 _ISSUERS = ("/o/", *(f"/.well-known/oauth-{what}/o/" for what in ("authorization-server", "protected-resource")))
 
 
 def client_of_issuer(path: str) -> str | None:
-    """The client of the issuer at that path. None for any other path."""
+    """Returns the client of the issuer at this path. None for any other path."""
     start = next((start for start in _ISSUERS if path.startswith(start)), None)
     return None if start is None else path.removeprefix(start).partition("/")[0]
 
 
-#: No machine or app can call paths below these, regardless of its roles: a stolen key must not create a second one or
-#: another sign-in method.
+#: Machines and apps can't call paths below these, regardless of their roles, because a stolen key must not create a
+#: second key or another sign-in method.
 _NOT_FOR_MACHINES = tuple(
     f"/api/client/{name}"
     for name in ("auth/", "service-accounts", "providers", "domains", "directories", "apps", "devices")
@@ -131,15 +131,15 @@ def is_for_machines(method: str, path: str) -> bool:
 
 
 async def refuse_in_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
-    """The default answer to a refusal."""
+    """Returns the default response to an error."""
     return refuse(refusal, ctx.request_id)
 
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """A route. ``path`` can contain ``{name}`` segments. ``access``: who can call it; a permission becomes
-    ``permission``, with the access of users. ``body`` and ``data``: wire models, from the handler's
-    signature, which has ``Call[Body]``, and ``Data`` or ``Answer[Data]``; None: there is none."""
+    """A route. ``path`` can contain ``{name}`` segments. ``access`` is who can call it; a permission is moved to
+    ``permission``, with the access of users. ``body`` and ``data`` are wire models from the handler's signature:
+    ``Call[Body]``, and ``Data`` or ``Answer[Data]``. They are None if there are none."""
 
     method: str
     path: str
@@ -151,32 +151,32 @@ class Route:
     permission: Permission | None = None
     limit: int = BODY_LIMIT
     status: int = 200
-    redirects: tuple[int, ...] = ()  # other statuses that redirect a browser
+    redirects: tuple[int, ...] = ()  # other statuses with which it redirects a browser
     refusals: tuple[type[Refusal], ...] = ()
     raw: bool = False  # the handler parses the body itself (GraphQL, SAML's form post)
     streams: bool = False  # the handler reads the body in parts, and checks its own limit
-    takes: tuple[str, ...] = ()  # media types of a body that isn't JSON, of a route that ``streams``
+    takes: tuple[str, ...] = ()  # media types of a body that isn't JSON, if the route ``streams``
     also_form: type[msgspec.Struct] | None = None  # fields of a form that the handler accepts instead of JSON
     sends: tuple[str, ...] = ()  # media types of a response that isn't in the envelope
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
     refused: Refused = refuse_in_envelope
-    enveloped: bool = True  # answers in the usual envelope, as all routes except GraphQL do
+    enveloped: bool = True  # responds in the usual envelope, like all routes except GraphQL
     form: type[msgspec.Struct] | None = None  # fields of a form, which the handler reads
-    plain: type[msgspec.Struct] | None = None  # the response is this object itself, without an envelope
-    failure: type[msgspec.Struct] | None = None  # and so is each error
-    operation: str = ""  # its name in the description, where method and path do not give it
-    template: str = ""  # of a page
-    audience: str = ""  # of a page: who can see it
+    plain: type[msgspec.Struct] | None = None  # the response is this object, without an envelope
+    failure: type[msgspec.Struct] | None = None  # and each error is this one
+    operation: str = ""  # its name in the description, if the method and path don't provide it
+    template: str = ""  # for a page
+    audience: str = ""  # for a page: who can see it
     asks: Act | None = (
-        None  # the action for which it requires re-authentication, even if only in some cases; None: it only reads
+        None  # the action that requires re-authentication, even if only in some cases; None if it only reads
     )
-    is_recorded: bool = True  # each change leaves an event in the audit trail
+    is_recorded: bool = True  # each change records an event in the audit trail
     gated: bool = field(default=False, init=False)  # needs a license
-    for_machines: bool = field(default=True, init=False)  # service accounts can call it, as their roles allow
+    for_machines: bool = field(default=True, init=False)  # service accounts with the right roles can call it
     forwards: bool = field(default=False, init=False)  # it uses the address that a service account forwards
-    for_apps: bool = field(default=True, init=False)  # apps can call it for a user who granted them access
+    for_apps: bool = field(default=True, init=False)  # apps can call it for users who granted them access
     ignore_unknown: bool = False  # ignores unknown members of the body, because existing programs send extra ones
-    is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins can read its answers
+    is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins can read its responses
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
 
     def __post_init__(self) -> None:
@@ -204,8 +204,8 @@ class Route:
             raise TypeError(f"{self.path}: a list takes the parameters of Paging, and answers nextCursor")
 
     def _check_access(self) -> None:
-        """Raises TypeError if the address doesn't match the allowed callers, so that a typo doesn't open a route, or if
-        a change doesn't name its action for re-authentication."""
+        """Raises TypeError if the address doesn't match the allowed callers, so that a typo can't open a route, or if a
+        change doesn't name its action for re-authentication."""
         allowed = next(allowed for start, allowed in _CALLERS if self.path.startswith(start))
         if self.access not in allowed:
             raise TypeError(f"{self.path}: below this address, routes are for {sorted(one.value for one in allowed)}")
@@ -216,13 +216,13 @@ class Route:
 
     @property
     def is_list(self) -> bool:
-        """Whether the answer is a page of a list."""
+        """Whether the response is a page of a list."""
         return self.method == "GET" and self.data is not None and "items" in self.data.__struct_fields__
 
     def read_query(self, query: bytes) -> Any:
-        """The query parameters. Raises ValidationError, also for an unknown parameter, because a caller might rely on
-        it as a filter or an order. Routes for anonymous callers ignore unknown ones: browsers, links and providers add
-        parameters there."""
+        """Returns the query parameters. Raises ValidationError, also for an unknown parameter, because a caller might
+        rely on it as a filter or an order. Routes for anonymous callers ignore unknown parameters, because browsers,
+        links, and providers add some."""
         if self.query is None:
             return None
         values = query_values(query)
@@ -240,9 +240,9 @@ def _model(hint: Any) -> type[msgspec.Struct] | None:
 
 
 class RouteTable:
-    """Finds a route by method and path: a dictionary lookup for fixed paths, a comparison of segments for others.
+    """Finds a route by method and path. Fixed paths use a dictionary lookup, and other paths a comparison of segments.
 
-    ``more``: makes the routes of pages, at the first request that can be for one.
+    ``more`` creates the routes of pages, when the first request arrives that could be for a page.
     """
 
     def __init__(self, routes: Iterable[Route], more: Callable[[], Iterable[Route]] = tuple) -> None:
@@ -258,8 +258,8 @@ class RouteTable:
             self._methods(route.path)[route.method] = route
 
     async def load_more(self, path: str) -> bool:
-        """Loads the remaining routes, in a thread, unless none of them can have this path. False: there is nothing
-        to load."""
+        """Loads the remaining routes in a thread, unless none of them can have this path. Returns False if there is
+        nothing to load."""
         if self._more is None or path.startswith(_NO_PAGES):
             return False
         if self._loading is None:
@@ -282,7 +282,7 @@ class RouteTable:
         return known[-1][1]
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """The route and the values of its path segments. Raises NotFound, MethodNotAllowed."""
+        """Returns the route and the values of its path segments. Raises NotFound or MethodNotAllowed."""
         values: dict[str, str] = {}
         methods = self._fixed.get(path)
         if methods is None:
@@ -310,7 +310,7 @@ class RouteTable:
 
 
 def query_values(query: bytes) -> dict[str, str]:
-    """Query parameters as text. Raises ValidationError for a repeated parameter, invalid UTF-8 or NUL."""
+    """Returns query parameters as text. Raises ValidationError for a repeated parameter, invalid UTF-8, or NUL."""
     from urllib.parse import parse_qsl
 
     try:

@@ -1,4 +1,4 @@
-"""Parameters of callbacks, and the answer of every sign-in: tokens, user, cookies, the redirect."""
+"""Parameters of callbacks, and the response to every sign-in: tokens, user, cookies, and the redirect."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SignInData(Wire, frozen=True):
 
 
 def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer[SignInData]:
-    """Tokens and user in the envelope, and the cookies."""
+    """Returns tokens and user in the envelope, with the cookies."""
     user = signed_in.user
     ctx.owner = Owner(signed_in.tenant.settings, user.roles)
     shown = WireUser.of(user, roles=role_names(user.roles), client_id=signed_in.tenant.identifier)
@@ -59,19 +59,19 @@ def redirect_outcome(ctx: RequestContext, outcome: Outcome, status: int, headers
         return redirect(f"{outcome.return_to}{mark}code={outcome.code}", status=status, headers=headers)
     if outcome.signed_in is not None:
         headers = (*cookies_of(ctx, outcome.signed_in), *headers)
-        if not return_addresses.is_of_app(outcome.return_to):  # an app's request is bound to the existing one
+        if not return_addresses.is_of_app(outcome.return_to):  # an app's request is bound to the existing cookie
             mark = cookies.new_form_cookie(ctx)
             headers = (cookies.form_cookie_line(mark, ctx.services.settings), *headers)
     return redirect(outcome.return_to, status=status, headers=headers)
 
 
 def set_flow_cookie(ctx: RequestContext, begun: StartedFlow, *, cross_site: bool) -> Header:
-    """The cookie that binds the flow to the browser."""
+    """Returns the cookie that binds the sign-in to the browser."""
     return flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, ctx.services.settings, cross_site=cross_site)
 
 
 def clear_flow_cookie(ctx: RequestContext, flow: Flow | None, *, cross_site: bool) -> tuple[Header, ...]:
-    """Removes that cookie."""
+    """Deletes that cookie."""
     return (flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=cross_site),) if flow else ()
 
 

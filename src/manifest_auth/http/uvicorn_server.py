@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn, with limits on connections, requests and unread answers."""
+"""Runs the application under uvicorn, with limits on connections, requests, and unread responses."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from manifest_auth.runtime.metrics import listen, of_all_processes, share
 from manifest_auth.runtime.settings import Network, Settings, SettingsError, check_listener, is_listed, proxy_networks
 from manifest_auth.throttle.throttle import network_of
 
-MOST_CONNECTIONS = 4096  # each takes some 20 kB, and more while a request is in progress
-_PROXIES = ""  # in place of a network
+MOST_CONNECTIONS = 4096  # each takes about 20 kB, and more while a request is in progress
+_PROXIES = ""  # used as the network of all proxies
 
 
 class Places:
-    """The connections that a process keeps, limited in all and from one network.
+    """The connections of a process, limited in total and per network.
 
-    If the limit is reached, the connection that was idle for longest is closed: one of the same network if that network
-    has used up its share, else any. Connections with a request in progress are never closed. Listed proxies have no
-    share, because all callers come from them.
+    If a limit is reached, the connection that has been idle the longest is closed: one from the same network if that
+    network has used up its share, otherwise any. Connections with a request in progress are never closed. Listed
+    proxies have no share, because all callers connect through them.
     """
 
     def __init__(self, proxies: tuple[Network, ...]) -> None:
@@ -48,7 +48,7 @@ class Places:
         self._by_network: dict[str, set[BoundedProtocol]] = {}
 
     def take(self, connection: BoundedProtocol, address: str) -> None:
-        """Admits a new connection, or drops it if no place is free and no other connection can be closed."""
+        """Admits a new connection, or drops it if there is no free place and no other connection can be closed."""
         network = _PROXIES if is_listed(address, self._proxies) else network_of(address)
         same, most = self._by_network.get(network, ()), _most()
         if network != _PROXIES and len(same) >= most // 4:
@@ -71,7 +71,7 @@ class Places:
         self._by_network.setdefault(network, set()).add(connection)
 
     def leave(self, connection: BoundedProtocol) -> None:
-        """Frees the place of a connection that has ended, if it has one."""
+        """Frees the place of an ended connection, if it has one."""
         network = self._taken.pop(connection, None)
         if network is not None:
             self._by_network[network].discard(connection)
@@ -80,7 +80,7 @@ class Places:
 
 
 def _most() -> int:
-    """The store, uploads and the log need files too."""
+    """The maximum number of connections. Leaves some open files for the store, uploads, and the log."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
 
@@ -90,32 +90,32 @@ def _silent_longest(connections: Iterable[BoundedProtocol]) -> BoundedProtocol |
     return min(silent, key=lambda pair: pair[0], default=(0.0, None))[1]
 
 
-MAX_HEAD = 32 * 1024  # bytes of request line and headers
-KEEP_ALIVE_S = 75.0  # a connection without a request is kept this long, or some seconds longer
-FIRST_S = 1.0  # for the first request of a new connection when the server stops
-LINGER_S = 2.0  # for the rest of a body after its rejection was sent
-UNREAD_S = 30.0  # a caller that reads nothing for this long is disconnected
-SLICE = 4 * 1024  # bytes that are parsed at a time: several requests, each of which takes more memory than its size
-SHARED = 16 * 1024  # bytes from which a body is sent as it is, without a copy for each caller
+MAX_HEAD = 32 * 1024  # bytes of the request line and headers
+KEEP_ALIVE_S = 75.0  # a connection without a request is kept for this time, or a few seconds longer
+FIRST_S = 1.0  # time to wait for the first request of a new connection when the server stops
+LINGER_S = 2.0  # time to wait for the rest of a body after its rejection was sent
+UNREAD_S = 30.0  # callers that read nothing for this long are disconnected
+SLICE = 4 * 1024  # bytes to parse at a time; they can hold several requests, each larger in memory than here
+SHARED = 16 * 1024  # bodies of at least this many bytes are sent without a copy for each caller
 _RANDOM = Random()
 
 
 class HeadTooLarge(ValueError):
-    """Request line and headers are longer than ``MAX_HEAD``."""
+    """The request line and headers are longer than ``MAX_HEAD``."""
 
 
 class UnknownVersion(ValueError):
-    """Neither HTTP/1.1 nor HTTP/1.0."""
+    """The version is neither HTTP/1.1 nor HTTP/1.0."""
 
 
 def answer_at_once(
     cycle: RequestResponseCycle, status: int, headers: Sequence[Header], fixed: bytes, body: bytes
 ) -> None:
-    """Sends a complete answer as uvicorn's ``send`` does, but with one write and one check of all headers.
+    """Sends a complete response like uvicorn's ``send``, but with one write and one check of all headers.
 
-    ``fixed``: further headers, as :func:`.answers.lines` makes them. The pipeline finds this function in the scope
-    (:data:`.pipeline.WHOLE`); other ASGI servers work without it. Raises ValueError when a header contains a line
-    break; then nothing is sent.
+    ``fixed`` contains more headers, in the form that :func:`.answers.lines` creates. The pipeline finds this function
+    in the scope (:data:`.pipeline.WHOLE`); other ASGI servers work without it. If a header contains a line break,
+    raises ValueError and sends nothing.
     """
     if cycle.disconnected or cycle.response_started:
         return
@@ -145,7 +145,7 @@ def answer_at_once(
 
 
 class Flow(FlowControl):
-    """Stops reading while received data is still unparsed (``unparsed``)."""
+    """Stops reading while received data hasn't been parsed (``unparsed``)."""
 
     unparsed = memoryview(b"")
 
@@ -155,26 +155,26 @@ class Flow(FlowControl):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with limits on a request's head and time, and refusals in the envelope.
+    """uvicorn's HTTP/1.1 protocol, with limits on a request's head and time, and with errors in the envelope.
 
     No response begins while the previous one is unread, and no request is parsed while another one waits. So a caller
     that sends requests without reading the responses takes no memory beyond the buffers of one connection.
 
-    llhttp parses strictly: a second or malformed Content-Length, one together with Transfer-Encoding, folded lines,
-    bare line feeds and NUL are rejected and the connection is closed (request smuggling).
+    llhttp parses strictly. It rejects a second or malformed Content-Length, one together with Transfer-Encoding, folded
+    lines, bare line feeds, and NUL, and the connection is closed (request smuggling).
     """
 
-    #: Bytes since the last whole request or the last part of a body: of a head, or of what stands around a body.
+    #: Bytes since the last complete request or body part: of a head, or of the framing of a body.
     _head_size = 0
-    #: When the current request started, by the loop's clock; None between two requests.
+    #: When the current request started, by the event loop's clock; None between two requests.
     _began_at: float | None = None
-    #: Since when no request is in progress, by the same clock; None while one is.
+    #: Since when no request has been in progress, by the same clock; None while one is.
     _rests_since: float | None = None
     _body_size = 0
     _watch: Any = None
-    #: The next request, while the answer before it is not read.
+    #: The next request, until the previous response is read.
     _held: tuple[RequestResponseCycle, Any] | None = None
-    #: Further data is dropped.
+    #: Whether to drop further data.
     _lingers = False
     _is_last = False
 
@@ -198,20 +198,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def silent_since(self) -> float | None:
-        """By the clock of the event loop; None while a request is in progress."""
+        """When the connection became idle, by the event loop's clock; None while a request is in progress."""
         if self.cycle is None or self.cycle.response_complete:
             return self._began_at if self._rests_since is None else self._rests_since
         return None
 
     def drop(self) -> None:
-        """Closes it immediately, even if data is unsent."""
+        """Closes the connection immediately, even if data is unsent."""
         self.transport.abort()
 
     def linger(self) -> None:
-        """Closes the connection after its last answer while the request's body is still arriving.
+        """Closes the connection after its last response, while the request's body is still arriving.
 
-        If it were closed immediately, the kernel would answer further data with a reset, which can overtake the answer:
-        a proxy would report 502 instead of 413 (RFC 9112, section 9.6). So arriving data is discarded for a while.
+        If it were closed immediately, the kernel would respond to further data with a reset, which can overtake the
+        response: a proxy would report 502 instead of 413 (RFC 9112, section 9.6). So arriving data is discarded for a
+        while.
         """
         self._drop_input()
         self.flow.resume_reading()
@@ -219,8 +220,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
     def shutdown(self) -> None:
-        """Ends the connection when the server stops. A new connection still gets a response to its first request, which
-        might be on its way, because its sender couldn't know that the server is stopping."""
+        """Ends the connection when the server stops. A new connection still gets a response to its first request. That
+        request might already be on its way, because its sender couldn't know that the server is stopping."""
         if self.cycle is not None:
             super().shutdown()
             return
@@ -230,7 +231,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._lingers:
             return
-        if len(data) <= SLICE and not (self.pipeline or self._held or self.flow.unparsed):  # nearly always
+        if len(data) <= SLICE and not (self.pipeline or self._held or self.flow.unparsed):  # almost always
             self._parse(data)
             return
         self.flow.unparsed = memoryview(bytes(self.flow.unparsed) + data)
@@ -241,7 +242,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return bool(self.pipeline) or self._held is not None
 
     def _parse_on(self) -> None:
-        """Parses what has arrived until a request waits, and then reads no further."""
+        """Parses received data until a request has to wait, and then reads no further."""
         flow = self.flow
         while flow.unparsed and not self._is_behind:
             part, flow.unparsed = flow.unparsed[:SLICE], flow.unparsed[SLICE:]
@@ -256,7 +257,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("The request headers are too large")
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Data after a request for an upgrade belongs to the requested protocol, which isn't supported."""
+        """Rejects data after an upgrade request, which belongs to the requested protocol. It isn't supported."""
         self.flow.unparsed = memoryview(b"")
         super()._unsupported_upgrade_warning()
 
@@ -272,14 +273,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _go_on_reading(self) -> None:
         if self._began_at is not None:
-            self._began_at = self.loop.time()  # its sender waited for us
+            self._began_at = self.loop.time()  # the sender waited for us
         self._parse_on()
         if not self._is_behind:
             self.flow.resume_reading()
 
     def _check_time(self) -> None:
-        """Closes the connection of a sender that is too slow, and one that is no longer used. One timer per connection,
-        not per request."""
+        """Closes slow and unused connections. Uses one timer per connection, not per request."""
         now, allowed = self.loop.time(), RECEIVE_TIMEOUT_S + self._body_size / LEAST_RATE
         is_slow = self._began_at is not None and not self.flow.read_paused and now - self._began_at >= allowed
         if is_slow or (self._rests_since is not None and now - self._rests_since >= KEEP_ALIVE_S):
@@ -299,21 +299,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._head_size, self._began_at = 0, None
-        if self.cycle is not None and self.cycle.response_complete:  # answered before its body arrived
+        if self.cycle is not None and self.cycle.response_complete:  # the response was sent before the body arrived
             self._rests_since = self.loop.time()
         super().on_message_complete()
 
     def on_headers_complete(self) -> None:
-        if self._head_size > MAX_HEAD:  # perhaps of a head and the body behind it
+        if self._head_size > MAX_HEAD:  # possibly of a head and the body behind it
             lines_size = sum(len(name) + len(value) + 4 for name, value in self.headers)
             if len(self.url) + lines_size > MAX_HEAD:
                 raise HeadTooLarge
-        if self.parser.get_http_version() not in ("1.1", "1.0"):  # the parser accepts 0.9 and 2.0
+        if self.parser.get_http_version() not in ("1.1", "1.0"):  # the parser also accepts 0.9 and 2.0
             raise UnknownVersion
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """Like uvicorn's method, but without a timer for each request, see :meth:`_check_time`."""
+        """Like uvicorn's method, but without a timer for each request; see :meth:`_check_time`."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -335,13 +335,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
-        """Responds to invalid HTTP in the envelope, but never before the response to an earlier request of the same
+        """Responds to invalid HTTP in the envelope, but never before the response to an earlier request on the same
         connection, because the caller would confuse the two."""
         self._drop_input()  # the following data has no valid start
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
-                cycle.keep_alive = False  # the answer to the latest valid request is the last one of this connection
+                cycle.keep_alive = False  # the response to the latest valid request is the last one on this connection
                 return
             if self.pipeline:
                 self.transport.close()
@@ -361,8 +361,9 @@ _FIRST = 3  # SD_LISTEN_FDS_START
 
 
 def inherited_fd() -> int | None:
-    """The descriptor of the socket that systemd holds so that connections wait during a restart, as
-    ``sd_listen_fds(3)`` finds it; None: the server opens its own. Raises SettingsError for more than one."""
+    """Returns the descriptor of the socket that systemd holds, so that connections wait during a restart, in the way of
+    ``sd_listen_fds(3)``. None means that the server opens its own socket. Raises SettingsError if there is more than
+    one."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return None
     if os.environ.get("LISTEN_FDS") != "1":
@@ -371,7 +372,7 @@ def inherited_fd() -> int | None:
 
 
 def inherited_address() -> tuple[str, int] | None:
-    """Host and port of that socket, which replace the settings. Raises SettingsError."""
+    """Returns the host and port of that socket, which replace the settings. Raises SettingsError."""
     fd = inherited_fd()
     if fd is None:
         return None
@@ -395,14 +396,14 @@ class _Server(uvicorn.Server):
 
 
 class _Supervisor(Multiprocess):
-    """The process above several web processes."""
+    """The parent of several web processes."""
 
     _is_ready = False
     _begun: tuple[Process, ...] = ()
 
     def keep_subprocess_alive(self) -> None:
         # A process that is silent before it serves is still starting. If it were replaced, it would start over, and on
-        # a busy machine again and again.
+        # a busy machine it would do so repeatedly.
         alive = [one for one in self.processes if one not in self._begun and one.process.is_alive()]
         starting = [one for one in alive if not one.is_ready(timeout=1)]
         self.processes = [one for one in self.processes if one not in starting]
@@ -420,11 +421,11 @@ class _Supervisor(Multiprocess):
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; running requests get ``shutdown_grace`` seconds to end. Raises SettingsError for
-    a listener that other machines must not reach."""
+    """Serves until SIGTERM or SIGINT. Requests in progress get ``shutdown_grace`` seconds to finish. Raises
+    SettingsError for a listener that other machines must not be able to reach."""
     check_listener(settings)
     logging.basicConfig(handlers=[logs.ForwardToLog(logs.build(settings.log_level))], level=logging.WARNING, force=True)
-    # uvicorn raises the signal again after an orderly stop: the exit status is success.
+    # uvicorn raises the signal again after an orderly stop, so the exit status is success.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     try:
         if settings.workers == 1:
@@ -432,11 +433,11 @@ def run(settings: Settings) -> None:
             return
         with share():
             if settings.metrics_listen:
-                # One for all processes; app.py does it for a single process.
+                # One listener serves all processes. For a single process, app.py starts it.
                 listen(settings.metrics_listen, of_all_processes())
             _several(_config(settings))
     except SystemExit as ended:
-        # uvicorn's status for a failed start is this server's status for an older schema, which a restart doesn't fix.
+        # This server uses uvicorn's status of a failed start for an older schema, which a restart can't fix.
         if ended.code == STARTUP_FAILURE:
             sys.exit(1)
         raise
@@ -460,8 +461,8 @@ def _several(config: uvicorn.Config) -> None:
 
 
 def _set_hang_up() -> None:
-    """SIGHUP: if the server was started from a terminal, closing it ends the server in an orderly way. A service
-    ignores the signal, and so do its child processes, because settings are read only at the start."""
+    """Handles SIGHUP. If the server was started from a terminal, closing the terminal stops the server in an orderly
+    way. A service ignores the signal, and so do its child processes, because settings are read only at the start."""
     if sys.stdin is not None and sys.stdin.isatty():
         signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
     else:
@@ -476,7 +477,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         port=settings.port,
         fd=inherited_fd(),
         workers=settings.workers,
-        http=partial(BoundedProtocol, places=Places(proxy_networks(settings))),  # type: ignore[arg-type]  # as good as a class
+        http=partial(BoundedProtocol, places=Places(proxy_networks(settings))),  # works like a class
         ws="none",
         lifespan="on",
         log_config=None,

@@ -1,6 +1,6 @@
 """On-premise licenses: keys, the gate before every client route, and seats.
 
-Owns ``licences``, ``revoked_licences`` and ``seats_taken``. Never counts seats in hosted mode, which needs no license,
+Owns ``licences``, ``revoked_licences``, and ``seats_taken``. Never counts seats in hosted mode, which needs no license,
 and never uses the network.
 """
 

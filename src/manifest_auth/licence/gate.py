@@ -1,4 +1,4 @@
-"""License gate of on-premise mode, seats, and the audit events of licenses."""
+"""The license gate of on-premise mode, seats, and the audit events of licenses."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Wire
 
 # Every active user with a role takes a seat. All clients share the seats. A type includes the types after it, so a free
-# seat of a greater type can serve for a lesser one (docs/decisions/0027-seats.md).
+# seat of a higher type can also be used for a lower one (docs/decisions/0027-seats.md).
 
-#: The license types, the greatest first, with the roles that each allows.
+#: The license types, highest first, with the roles that each allows.
 ALLOWED: dict[str, frozenset[Role]] = {
     "full": frozenset(Role),
     "operate": frozenset({Role.OPERATOR, Role.VIEWER}),
@@ -39,29 +39,30 @@ _NO_SEAT = len(TYPES)
 
 
 class SeatCounter:
-    """Counts seats where users are added or changed: the installation's :class:`Gate`. This one allows every seat."""
+    """Counts seats when users are added or changed. This class allows every seat; :class:`Gate` is the installation's
+    counter."""
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """Checks for the seat that the roles ``after`` need in place of those ``before``, both bit masks; 0: no user,
-        or a deactivated one. Raises NoSeat, LicenseRequired, LicenseExpired."""
+        """Checks for the seat that the roles ``after`` need in place of the roles ``before``. Both are bit masks; 0
+        means no user, or a deactivated one. Raises NoSeat, LicenseRequired, or LicenseExpired."""
 
 
-#: For code that fills an unused store: the demo, tests.
+#: For code that fills an unused store, such as the demo and tests.
 UNCOUNTED = SeatCounter()
 
-# A view: numbers of the whole installation, without any client's rows.
+# A view with numbers of the whole installation, but no rows of any client.
 _TAKEN = global_(select(seats_taken.c.roles, seats_taken.c.users))
 
 
 @lru_cache(maxsize=1 << len(Role))
 def type_index(roles: int) -> int:
-    """The index in :data:`TYPES` of the least type that allows all roles of a mask; ``len(TYPES)`` for no role."""
+    """The index in :data:`TYPES` of the lowest type that allows all roles of a mask; ``len(TYPES)`` for no role."""
     current = set(roles_of(roles))
     return max(n for n, allowed in enumerate(ALLOWED.values()) if current <= allowed) if current else _NO_SEAT
 
 
 def taken(unit: TenantUnit | SystemUnit) -> Seats:
-    """The number of users of the installation by the least type that each needs."""
+    """The number of users of the installation, by the lowest type that each needs."""
     counts = [0] * (_NO_SEAT + 1)
     for roles, users in unit.all(_TAKEN):
         counts[type_index(roles)] += users
@@ -69,22 +70,22 @@ def taken(unit: TenantUnit | SystemUnit) -> Seats:
 
 
 def free(granted: Seats, used: Seats) -> Seats:
-    """The number of users of each type that could be added, if no other type is: seats of greater types serve for
-    lesser ones."""
+    """The number of users of each type that could be added, if no users of other types are. Seats of higher types can
+    be used for lower ones."""
     left = [have - need for have, need in zip(_summed(granted), _summed(used), strict=True)]
     return Seats(*(max(0, min(left[n:])) for n in range(len(TYPES))))
 
 
 def overdrawn(granted: Seats, used: Seats) -> list[str]:
-    """The types with more users than seats, greater types included."""
+    """The types with more users than seats, including seats of higher types."""
     return [kind for kind, have, need in zip(TYPES, _summed(granted), _summed(used), strict=True) if need > have]
 
 
 def check(granted: Seats, used: Seats, before: int, after: int) -> None:
-    """Checks whether a user can change from one type index to another, ``len(TYPES)`` being none. Raises NoSeat.
+    """Checks whether a user can change from one type index to another, where ``len(TYPES)`` is none. Raises NoSeat.
 
     Checks only types that get more users. If a smaller license has fewer seats than users, existing users can still
-    change to a lesser type.
+    change to a lower type.
     """
     have, need = _summed(granted), _summed(used)
     for n in range(after, before):
@@ -96,11 +97,11 @@ def check(granted: Seats, used: Seats, before: int, after: int) -> None:
 
 
 def _summed(seats: Seats) -> list[int]:
-    """Seats of each type, including the greater ones."""
+    """The seats of each type, including the seats of higher types."""
     return list(accumulate((seats.full, seats.operate, seats.connect)))
 
 
-_NUMBER = "id"  # the installation value that a license can be bound to
+_NUMBER = "id"  # the installation value to which a license can be bound
 _ANNOUNCED = Announcement("installation", "licence")
 SKEW_MS = 5 * 60_000
 LOOK_EVERY_MS = 1000
@@ -124,7 +125,8 @@ class _Row(NamedTuple):
 _L = licences.c
 _IN_FORCE = select(_L.license_key, _L.installed_at, _L.latest_seen_at).where(_L.id == 1)
 _FIND = global_(_IN_FORCE, _Row)
-# Locked until the transaction ends: of concurrent additions, each one counts those before it (SQLite has one writer).
+# Locked until the transaction ends. So each of several concurrent additions counts the ones before it (SQLite has one
+# writer).
 _LOCK = global_(_IN_FORCE.with_for_update(), _Row)
 _PUT = global_(
     upsert(licences)
@@ -152,7 +154,7 @@ _REVOKE = global_(
 
 
 class LicenceStatus(NamedTuple):
-    """The state of the license. ``is_set_back``: the clock is behind the newest recorded time."""
+    """The state of the license. ``is_set_back`` means that the clock is behind the newest recorded time."""
 
     state: State
     licence: Licence | None = None
@@ -160,7 +162,7 @@ class LicenceStatus(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """The overview for system admins. ``used``: None if no license is needed."""
+    """The overview for system admins. ``used`` is None if no license is needed."""
 
     status: LicenceStatus
     used: Seats | None
@@ -200,7 +202,7 @@ class LicenceData(Wire, frozen=True):
 
     @classmethod
     def at(cls, overview: Overview, now: int) -> LicenceData:
-        """The license's state ``now``, milliseconds."""
+        """Returns the license's state at ``now`` (milliseconds)."""
         status, current = overview.status, overview.status.licence
         warned = warning(status, now)
         if status.is_set_back:
@@ -241,18 +243,19 @@ class Gate(SeatCounter):
             raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: required when MANIFEST_DEPLOYMENT is on-premise")
 
     async def check(self) -> str:
-        """Checks the license for a user's request; the warning for its answer (empty: none). Raises LicenseRequired,
-        LicenseExpired."""
+        """Checks the license for a user's request. Returns the warning for its response; empty if there is none. Raises
+        LicenseRequired or LicenseExpired."""
         status = await self.status()
         _require(status)
         return warning(status, self._clock.now_ms()) if status.state is State.GRACE else ""
 
     async def warning(self) -> str:
-        """The warning for system admins, also before the license ends."""
+        """Returns the warning for system admins, who also get one before the license ends."""
         return warning(await self.status(), self._clock.now_ms())
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """See the base class. Reads nothing if no license is needed, or no greater seat than before."""
+        """See the base class. Reads nothing if no license is needed, or if the user doesn't need a higher seat than
+        before."""
         if not self.is_needed:
             return
         old, new = type_index(before), type_index(after)
@@ -264,7 +267,7 @@ class Gate(SeatCounter):
         check(status.licence.seats, taken(unit), old, new)
 
     async def status(self, *, fresh: bool = False) -> LicenceStatus:
-        """The state of the installed license, at most a second old."""
+        """Returns the state of the installed license, at most a second old."""
         if not self.is_needed:
             return LicenceStatus(State.NOT_NEEDED)
         now = self._clock.now_ms()
@@ -276,7 +279,7 @@ class Gate(SeatCounter):
         return status
 
     async def overview(self) -> Overview:
-        """The license's state, the used seats, and the installation's id."""
+        """Returns the license's state, the used seats, and the installation's ID."""
 
         def work(unit: SystemUnit) -> Overview:
             number = installation_values.get(unit, _NUMBER) or ""
@@ -293,18 +296,18 @@ class Gate(SeatCounter):
             await self._store.write(lambda unit: unit.change(_SEEN, now=now))
 
     def install(self, unit: SystemUnit, text: str, now: int) -> tuple[Licence, str | None]:
-        """Checks a key and installs it in place of any other; the license, and the id of the previous one. Raises
-        LicenseInvalid and changes nothing.
+        """Checks a key, and installs it in place of any other. Returns the license, and the ID of the previous one.
+        Raises LicenseInvalid, which changes nothing.
 
-        The newest recorded time counts, so that setting the clock back makes no expired key valid. A key that resets
-        the clock is for a clock that once ran ahead. It replaces the recorded time, and works once.
+        The newest recorded time counts, so setting the clock back can't make an expired key valid. A key that resets
+        the clock is for a clock that was once ahead. It replaces the recorded time, and works once.
         """
         try:
             licence = verify(text, self._keys)
         except BadLicence as error:
             raise LicenseInvalid(reason=str(error)) from None
-        # Concurrent installations of licenses wait for each other, even if there is no license yet, so that each sees
-        # what the other revoked.
+        # Concurrent license installations wait for each other, even if there is no license yet, so that each sees what
+        # the others revoked.
         number = installation_values.lock(unit, _NUMBER)
         current = unit.first(_FIND)
         latest = now if current is None or licence.resets_clock else max(now, current.latest_seen_at)
@@ -352,7 +355,7 @@ def _require(status: LicenceStatus) -> None:
 
 
 def warning(status: LicenceStatus, now: int) -> str:
-    """The warning for pages, and for programs in the header ``X-License-Warning``. Empty if there is none."""
+    """Returns the warning for pages, and for programs in the header ``X-License-Warning``. Empty if there is none."""
     licence = status.licence
     if status.state is State.MISSING:
         return _("No license is installed", wire="no license is installed")
@@ -368,7 +371,7 @@ def warning(status: LicenceStatus, now: int) -> str:
 
 
 _NAME = "license_state"
-_QUIET = (State.VALID.value, State.MISSING.value)  # the initial states, which are not recorded
+_QUIET = (State.VALID.value, State.MISSING.value)  # initial states aren't recorded
 
 
 async def record_change(store: Store, status: LicenceStatus, now: int) -> None:
@@ -381,7 +384,7 @@ async def record_change(store: Store, status: LicenceStatus, now: int) -> None:
 
 
 def _record_change(unit: SystemUnit, status: LicenceStatus, text: str, now: int) -> None:
-    before = installation_values.lock(unit, _NAME) or State.VALID.value  # a second node finds it recorded
+    before = installation_values.lock(unit, _NAME) or State.VALID.value  # another node already recorded it
     if before == text:
         return
     installation_values.put(unit, _NAME, text)
@@ -394,12 +397,12 @@ def _record_change(unit: SystemUnit, status: LicenceStatus, text: str, now: int)
 
 
 def install_licence(unit: SystemUnit, gate: Gate, by: Acting, text: str) -> None:
-    """Installs a key, and records success or refusal. Raises LicenseInvalid."""
+    """Installs a key, and records success or rejection. Raises LicenseInvalid."""
     try:
         made, replaced = gate.install(unit, text, by.origin.at)
     except LicenseInvalid as refusal:
         audit.record_installation(unit, by, Event.LICENSE_REFUSED, why=refusal.reason)
-        refusal.keeps_writes = True  # nothing but the audit event was written
+        refusal.keeps_writes = True  # only the audit event was written
         raise
     detail = {
         "license": made.id,

@@ -1,7 +1,7 @@
 """License keys: signed texts, verified offline with the vendor's public key.
 
-Text: ``MANIFEST1.`` base64url(JSON members) ``.`` base64url(Ed25519 signature over all before the last dot). The
-version prefix fixes the algorithm, so a key cannot choose it. ``docs/on-premise.md`` documents the members.
+Format: ``MANIFEST1.`` base64url(JSON members) ``.`` base64url(Ed25519 signature over everything before the last dot).
+The version prefix fixes the algorithm, so a key can't choose it. ``docs/on-premise.md`` documents the members.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_LENGTH = 8192
 GRACE_DAYS = 14
 DAY_MS = 86_400_000
 MAX_SEATS = 10**9
-_LATEST = 250_000_000_000  # the year 9892: the end of the grace time is still a valid date
+_LATEST = 250_000_000_000  # the year 9892, so that the end of the grace period is still a valid date
 _Count = Annotated[int, Meta(ge=0, le=MAX_SEATS)]
 _Id = Annotated[str, Meta(min_length=1, max_length=100)]
 
@@ -40,8 +40,8 @@ class Seats(msgspec.Struct, frozen=True):
 
 
 class Licence(msgspec.Struct, frozen=True, rename="camel"):
-    """The content of a key. Times in seconds since 1970 UTC. ``revokes``: ids of licenses that are no longer accepted.
-    ``resets_clock``: the newest time that the installation recorded was wrong, and is reset."""
+    """The content of a key. Times are in seconds since 1970 UTC. ``revokes`` lists IDs of licenses that are no longer
+    accepted. ``resets_clock`` means that the newest recorded time of the installation was wrong, and is reset."""
 
     id: _Id
     customer: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -60,18 +60,18 @@ class Licence(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def ends_ms(self) -> int:
-        """When the grace time ends."""
+        """When the grace period ends."""
         return self.expires_ms + self.grace_days * DAY_MS
 
 
 def sign(licence: Licence, private: Ed25519PrivateKey) -> str:
-    """The text of a license key."""
+    """Returns the text of a license key."""
     signed = f"{VERSION}.{encode(msgspec.json.encode(licence))}"
     return f"{signed}.{encode(private.sign(signed.encode()))}"
 
 
 def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
-    """The content of a genuine key; its times are not checked. Raises BadLicence."""
+    """Returns the content of a genuine key, without checking its times. Raises BadLicence."""
     if len(text) > MAX_LENGTH or not text.isascii():
         raise BadLicence("length or characters")
     signed, _, signature = text.rpartition(".")
@@ -95,17 +95,17 @@ def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
 
 
 def public_key(text: str) -> Ed25519PublicKey:
-    """A public key from base64. Raises ValueError."""
+    """Decodes a public key from base64. Raises ValueError."""
     return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
 
 
 def private_key(text: str) -> Ed25519PrivateKey:
-    """A private key from base64. Raises ValueError."""
+    """Decodes a private key from base64. Raises ValueError."""
     return Ed25519PrivateKey.from_private_bytes(base64.b64decode(text.strip(), validate=True))
 
 
 def generate() -> tuple[str, str]:
-    """A new pair: private and public key in base64."""
+    """Creates a key pair: private and public key in base64."""
     private = Ed25519PrivateKey.generate()
     return (
         base64.b64encode(private.private_bytes_raw()).decode(),

@@ -1,6 +1,6 @@
 """Background jobs of a process.
 
-They refresh keys, watch the license and the ends of machines' secrets, update metrics, and delete expired rows and
+They refresh keys, watch the license and the expiry of machines' secrets, update metrics, and delete expired rows and
 files.
 """
 
@@ -27,24 +27,24 @@ from manifest_auth.store import StoreUnavailable, SystemUnit, cell, cross_tenant
 from manifest_auth.throttle import throttle
 from manifest_auth.work import files
 
-# Deletes expired rows of all tables that have them, of all clients. Works in small steps, each a unit of work that
-# deletes the oldest rows: a long step makes the next ones smaller, and each is followed by a pause of the same length.
-# Tables take turns, so that a flood in one does not delay the others. A round ends when nothing is left, or after some
-# seconds. Several processes can sweep at the same time: on PostgreSQL each skips rows that another transaction has
+# Deletes expired rows of all clients, from all tables that have them. Works in small steps, each a unit of work that
+# deletes the oldest rows. A long step makes the next ones smaller, and each is followed by a pause of the same length.
+# Tables take turns, so that a flood in one doesn't delay the others. A round ends when nothing is left, or after some
+# seconds. Several processes can sweep at the same time: on PostgreSQL, each skips rows that another transaction has
 # locked.
 
 
 ROUND_S = 5.0
-FIRST, MOST = 100, 1000  # rows in a step
-_LONG_S, _SHORT_S = 0.05, 0.01  # a step that took longer is halved, a shorter one doubled
+FIRST, MOST = 100, 1000  # rows per step
+_LONG_S, _SHORT_S = 0.05, 0.01  # a step that took longer is halved, and a shorter one doubled
 _PAUSE_S = 0.002  # at least
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _WHY = "expired rows of all tenants are deleted"
 
 
 class Expiring:
-    """A table whose rows are deleted ``kept_ms`` after the time in ``column``, which has an index. ``part``: the column
-    to clear instead of deleting the row."""
+    """A table whose rows are deleted ``kept_ms`` after the time in ``column``, which has an index. ``part`` is the
+    column to clear instead of deleting the row."""
 
     def __init__(self, what: Swept, column: Column[Any], kept_ms: int = 0, part: Column[Any] | None = None) -> None:
         self.what, self.kept_ms, self.part = what, kept_ms, part
@@ -103,14 +103,15 @@ EXPIRING = (
 
 
 async def sweep_expired(services: Services) -> bool:
-    """One round. True when nothing is left, False when its time ended before. Raises StoreUnavailable."""
+    """Runs one round. Returns True when nothing is left, and False if its time ended earlier. Raises
+    StoreUnavailable."""
     services.metrics.swept("announcements", await services.store.sweep_announcements())
     now, until = await services.store.now_ms(services.clock), time.monotonic() + ROUND_S
     left, size = list(EXPIRING), FIRST
     while left:
         for table in list(left):
             began = time.monotonic()
-            gone = await services.store.write(lambda unit: table.step(unit, now, size))  # noqa: B023 - at once
+            gone = await services.store.write(lambda unit: table.step(unit, now, size))  # noqa: B023 - awaited
             services.metrics.swept(table.what, gone)
             if gone < size:
                 left.remove(table)
@@ -133,31 +134,31 @@ AUDIT_ROUND_S = 5.0
 
 
 async def sweep_files(services: Services) -> None:
-    """Deletes files that were uploaded a day ago and not recorded in a job, and uploads that were interrupted when
-    their process ended. Deletes the row first, so that no row is left without its bytes."""
+    """Deletes files that were uploaded a day ago but not recorded in a job, and uploads that were interrupted when
+    their process ended. Deletes the row first, so that no row remains without its bytes."""
     now = await services.store.now_ms(services.clock)
     while abandoned := await services.store.read(lambda unit: files.abandoned(unit, now)):
         for tenant_id, key in abandoned:
-            if await services.store.of(tenant_id).write(lambda unit: files.release(unit, key)):  # noqa: B023 - at once
+            if await services.store.of(tenant_id).write(lambda unit: files.release(unit, key)):  # noqa: B023 - awaited
                 await services.files.drop(key)
                 services.metrics.swept("uploads", 1)
     before = now - UNUSED_FILE_MS
     while found := await services.store.read(lambda unit: files.unused(unit, before)):
         for file_id, tenant_id, key in found:
-            if await services.store.of(tenant_id).write(lambda unit: files.drop_unused(unit, file_id)):  # noqa: B023 - at once
+            if await services.store.of(tenant_id).write(lambda unit: files.drop_unused(unit, file_id)):  # noqa: B023 - awaited
                 await services.files.drop(key)
                 services.metrics.swept("files", 1)
 
 
 async def sweep_partial_uploads(services: Services) -> None:
-    """Deletes partial uploads of processes that were killed a day ago or more."""
+    """Deletes partial uploads of processes that were killed at least a day ago."""
     before = (services.clock.now_ms() - UNUSED_FILE_MS) / 1000
     await asyncio.to_thread(drop_older, upload_folder(services.settings), before)
     await services.files.tidy(before)
 
 
 async def sweep_audit(services: Services) -> bool:
-    """Deletes audit events that are older than the setting allows, if it is set. False if some are left."""
+    """Deletes audit events that are older than the setting allows, if it is set. Returns False if some are left."""
     if not (days := services.settings.audit_days):
         return True
     now = await services.store.now_ms(services.clock)
@@ -167,12 +168,12 @@ async def sweep_audit(services: Services) -> bool:
 
 
 async def update_backup_metric(services: Services) -> None:
-    """Updates the metric of the last backup's time."""
+    """Updates the metric for the time of the last backup."""
     services.metrics.backed_up(await last_backup.read_time(services.store) or 0)
 
 
 async def update_disk_metric(services: Services) -> None:
-    """Updates the metric of free disk space. A disk that can't be read is left out."""
+    """Updates the metric for free disk space. Omits disks that can't be read."""
     with contextlib.suppress(OSError, ValueError):  # ValueError: there is none
         found = await asyncio.to_thread(disks, services.settings)
         services.metrics.disk(min(free for _, _, free in found) * 2**20)
@@ -185,8 +186,8 @@ async def sample_load(services: Services) -> None:
 
 
 async def run(services: Services) -> None:
-    """Runs all jobs until canceled. After a store failure, the next round tries again. License and last backup are
-    read in the first round too, for the metrics."""
+    """Runs all jobs until canceled. If the store fails, the next round tries again. The first round also reads the
+    license and the last backup, for the metrics."""
     turn, is_audit_swept = 0, True
     while True:
         is_clean = True

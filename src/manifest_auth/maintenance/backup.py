@@ -1,6 +1,6 @@
 """Backs up an installation on SQLite while it serves, to one archive that :mod:`.restore` reads.
 
-The archive is one tar with a copy of the store, the files that it names, and a manifest of their contents.
+The archive is a tar file with a copy of the store, the files that it names, and a manifest of their contents.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from manifest_auth.store.sqlite_copy import Contents, Head
 from manifest_auth.text.canonical import when
 
 FORMAT = 1
-#: The largest manifest: larger backups are not made, and larger archives are not read.
+#: The maximum size of the manifest. Larger backups aren't created, and larger archives aren't read.
 MOST_MANIFEST = 1024 * 1024 * 1024
-MOST_FILES = MOST_MANIFEST // 320  # a file takes 200 bytes of it, and 80 more when it was lost
+MOST_FILES = MOST_MANIFEST // 320  # a file takes 200 bytes of it, and 80 more if it was lost
 STORE, MANIFEST, KEY, FILES = "manifest-auth.db", "manifest.json", "secret.key", "files"
 NAME = re.compile(rf"{STORE}|{MANIFEST}|{KEY}|{FILES}/[a-z0-9_-]{{2}}/[A-Za-z0-9_-]{{8,64}}")
 
@@ -43,7 +43,7 @@ Progress = Callable[[str, int, int | None], None]
 
 
 class NotPossible(Exception):
-    """A backup or restore is not possible; the text says why. Nothing was changed."""
+    """A backup or restore isn't possible. The text says why. Nothing was changed."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The manifest. ``lost``: keys of uploaded files whose bytes were missing or different."""
+    """The manifest. ``lost`` contains keys of uploaded files whose bytes were missing or different."""
 
     format: int
     release: str
@@ -63,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     readable_by: str
     rows: dict[str, int]
     chains: dict[str, Head]
-    files: str  # `here`, or where they are stored otherwise
+    files: str  # `here`, or the other place where they are stored
     lost: list[str]
     members: dict[str, Member]
 
@@ -89,12 +89,12 @@ class Hashed:
 
     @property
     def member(self) -> Member:
-        """Size and hash of what was read so far."""
+        """The size and hash of the bytes read so far."""
         return Member(self._read, self._digest.hexdigest())
 
 
 def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int], None] = lambda _: None) -> Member:
-    """Adds a file to the archive. Raises OSError, also when the file shrinks in the meantime."""
+    """Adds a file to the archive. Raises OSError, also if the file shrinks in the meantime."""
     with path.open("rb") as source:
         head = tarfile.TarInfo(name)
         head.size, head.mode, head.mtime = os.fstat(source.fileno()).st_size, 0o600, 0
@@ -103,11 +103,12 @@ def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int
         return reader.member
 
 
-# A backup is read with care: faults that need no unpacking are rejected first: unexpected members, another format, a
-# manifest that does not match. Memory use is bounded, since an attacker might have made the archive.
+# Backups are read carefully. Problems that can be found without unpacking are rejected first: unexpected members,
+# another format, or a manifest that doesn't match. Memory use is limited, because an attacker might have created the
+# archive.
 
 
-_MOST_AT_ONCE = 1024 * 1024  # the library reads an extended header in one piece; valid ones have a few bytes
+_MOST_AT_ONCE = 1024 * 1024  # the library reads an extended header as a whole; valid ones have a few bytes
 
 
 class _Bounded:
@@ -127,7 +128,7 @@ class _Format(msgspec.Struct, frozen=True):
 
 
 class Archive:
-    """A backup whose manifest matches its members, by name and size. Raises NotPossible, OSError."""
+    """A backup whose manifest matches its members by name and size. Raises NotPossible or OSError."""
 
     def __init__(self, raw: IO[bytes], progress: Progress) -> None:
         if not raw.seekable():
@@ -141,7 +142,7 @@ class Archive:
                 raise _different(name)
 
     def put(self, name: str, target: Path) -> None:
-        """Unpacks a member into a new file, synced to the disk. Raises NotPossible when its hash differs."""
+        """Unpacks a member into a new file, and syncs it to the disk. Raises NotPossible if its hash differs."""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as made:
             at, size = self._where[name]
@@ -204,10 +205,10 @@ ON_POSTGRES = (
 def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret_key: bool = False) -> Manifest:
     """Creates ``target``, readable only by this user, either completely or not at all.
 
-    Raises NotPossible, SchemaRefused (for a schema that could not be restored), StoreUnavailable, OSError.
+    Raises NotPossible, SchemaRefused (for a schema that could not be restored), StoreUnavailable, or OSError.
 
-    The store is copied first, then the files that it names. A file is stored before its row, so all of them exist,
-    except unused ones that were deleted in the meantime.
+    The store is copied first, and then the files that it names. Files are stored before their rows, so all of them
+    exist, except unused files that were deleted in the meantime.
     """
     source = _source(settings)
     if target.exists():
@@ -240,7 +241,7 @@ def _source(settings: Settings) -> Path:
 
 
 def _check_space(settings: Settings, source: Path, target: Path) -> None:
-    """Checks the disk: copy and archive exist together for a while."""
+    """Checks the disk space. The copy and the archive exist together for a while."""
     log = Path(f"{source}-wal")
     needed = 2 * (source.stat().st_size + (log.stat().st_size if log.exists() else 0))
     folder = folder_of(settings)
@@ -316,17 +317,17 @@ def _add_files(
                 lost.append(row.key)
             continue
         if members[name] != Member(row.size, row.sha256):
-            lost.append(row.key)  # included as it is, because the rest might be useful
+            lost.append(row.key)  # included anyway, because the rest might be useful
 
 
 _MAKE = "create one with manifest-auth backup, or record one with backup --note"
 
 
 async def record_backup(settings: Settings, acting: Acting, at: int, **detail: Any) -> None:
-    """Records a backup. ``at``: its moment, milliseconds. A store with an older schema is not changed, since backups
-    precede upgrades.
+    """Records a backup. ``at`` is its time, in milliseconds. Doesn't change a store with an older schema, because
+    backups precede upgrades.
 
-    Raises NotPossible, SchemaRefused, StoreUnavailable; the backup itself is still valid.
+    Raises NotPossible, SchemaRefused, or StoreUnavailable; the backup itself is still valid.
     """
     schema = await find_schema(settings.database)
     if schema is None:
@@ -347,7 +348,7 @@ async def record_backup(settings: Settings, acting: Acting, at: int, **detail: A
 
 
 async def backup_finding(store: Store) -> tuple[str, str]:
-    """Level and text for ``manifest-auth doctor``."""
+    """Returns the level and text for ``manifest-auth doctor``."""
     at = await last_backup.read_time(store)
     if at is None:
         return "note", f"backup: none is recorded; {_MAKE}"

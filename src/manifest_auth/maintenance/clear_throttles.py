@@ -1,6 +1,6 @@
 """Clears rate-limit counters for system admins, and records that in the audit trail.
 
-Either all counters, or those of an account or an address.
+Clears either all counters, or the counters of an account or an address.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def check(named: dict[str, str]) -> None:
 
 
 def clear(unit: SystemUnit, by: Acting, named: dict[str, str]) -> int:
-    """Clears the counters that ``named`` selects, see :func:`check`. Returns how many there were. Raises NotFound for
-    the client."""
+    """Clears the counters that ``named`` selects; see :func:`check`. Returns how many there were. Raises NotFound if
+    the client doesn't exist."""
     address, chain, subject = named.get("address"), unit.of(audit.INSTALLATION), ""
     if "username" in named:
         admin = admins.find(unit, named["username"])

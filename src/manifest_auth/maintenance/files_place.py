@@ -1,6 +1,6 @@
-"""Checks whether all nodes store uploaded files in the same place, with a small file there.
+"""Checks whether all nodes store uploaded files in the same place, using a small file there.
 
-The database has its key. Only a server creates it, because a command might run in a shell with other settings.
+The database has its key. Only a server creates the file, because a command might run in a shell with other settings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from manifest_auth.runtime.files import FileStorage, FilesUnavailable
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.store import Store, SystemUnit, installation_values
 
-#: The installation value with the key. Backups don't contain the file, so a restore removes the value.
+#: The installation value with the key. Backups don't contain the file, so a restore removes this value.
 FILES_MARK = "files_mark"
 ELSEWHERE = (
     "this isn't where the files of this database are stored. Set MANIFEST_FILES to one place "
@@ -22,12 +22,12 @@ ELSEWHERE = (
 
 
 async def mark_of(store: Store) -> str | None:
-    """The key of the file; None before there is one."""
+    """Returns the key of the file; None if there is none yet."""
     return await installation_values.look_up(store, FILES_MARK) or None
 
 
 async def keep(store: Store, storage: FileStorage, log: FilteringBoundLogger) -> None:
-    """Creates the file if there is none yet, and logs if another node created it elsewhere."""
+    """Creates the file if there is none yet. Logs if another node created it elsewhere."""
     try:
         if (mark := await mark_of(store)) is None:
             fresh = await put(storage)
@@ -41,7 +41,7 @@ async def keep(store: Store, storage: FileStorage, log: FilteringBoundLogger) ->
 
 
 def _first(unit: SystemUnit, fresh: str) -> str:
-    """The valid mark. If several processes run at the same time, only one creates it."""
+    """Returns the valid mark. If several processes run at the same time, only one creates it."""
     if not (found := installation_values.lock(unit, FILES_MARK)):
         installation_values.put(unit, FILES_MARK, fresh)
     return found or fresh
@@ -58,7 +58,7 @@ async def put(storage: FileStorage) -> str:
 
 
 async def holds(storage: FileStorage, key: str) -> bool:
-    """Whether such a file is there."""
+    """Whether the file exists there."""
     try:
         return b"".join([part async for part in await storage.open(key)]) == key.encode()
     except FilesUnavailable:

@@ -1,4 +1,4 @@
-"""Settings, state and counts of the installation, for its system admins."""
+"""Settings, state, and counts of the installation, for its system admins."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from manifest_auth.maintenance.doctor import Finding
 
 
-#: What can be changed: the name in the audit trail, and the member of :class:`InstallationData`.
+#: The settings that can be changed: the name in the audit trail, and the member of :class:`InstallationData`.
 _NAMES = {"secondFactorRequired": "second_factor_required", "adminAddresses": "admin_addresses"}
 
 
-#: The settings of the environment, by the member of :class:`InstallationData`.
+#: The settings of the environment, by member of :class:`InstallationData`.
 ENVIRONMENT = {
     "environment_admin_addresses": "admin_addresses",
     "client_deletion_days": "client_deletion_days",
@@ -62,7 +62,7 @@ def read_settings(unit: SystemUnit, settings: Settings) -> InstallationData:
 
 
 def stored_form(addresses: str) -> str:
-    """Networks in the form that :func:`change_settings` accepts. Raises ValidationError."""
+    """Returns networks in the form that :func:`change_settings` accepts. Raises ValidationError."""
     try:
         return management.normalised(addresses.strip())
     except ValueError as error:
@@ -72,7 +72,7 @@ def stored_form(addresses: str) -> str:
 def change_settings(
     unit: SystemUnit, ctx: RequestContext, required: bool | None, addresses: str | None
 ) -> InstallationData:
-    """Changes the settings; None leaves a value unchanged. Raises InvalidToken, ReauthenticationRequired, and Conflict
+    """Changes the settings; None leaves a value unchanged. Raises InvalidToken, ReauthenticationRequired, or Conflict
     for a change that would lock out the acting admin."""
     step_up.check(ctx, Act.INSTALLATION)
     management.lock_active_admins(unit, ctx)
@@ -131,7 +131,7 @@ _ADMIN_SESSIONS = global_(
 
 
 def read_counts(unit: SystemUnit, now: int) -> CountsData:
-    """The numbers as of ``now``, milliseconds."""
+    """Returns the numbers as of ``now`` (milliseconds)."""
     clients, suspended, to_delete = unit.one(_CLIENTS)
     people, active = unit.one(_USERS)
     return CountsData(
@@ -147,9 +147,9 @@ def read_counts(unit: SystemUnit, now: int) -> CountsData:
 
 
 class InstallationStanding(NamedTuple):
-    """``findings``: notes and problems from the quick checks; ``backup_at``: milliseconds, None if there is none;
-    ``has_factor``: the caller has a second factor; ``mails_waiting``: emails that the mail server didn't accept at
-    first."""
+    """The state of the installation. ``findings`` are notes and problems from the quick checks. ``backup_at`` is in
+    milliseconds, or None if there is none. ``has_factor`` means that the caller has a second factor. ``mails_waiting``
+    are emails that the mail server didn't accept at first."""
 
     findings: tuple[Finding, ...]
     licence: Overview
@@ -160,7 +160,7 @@ class InstallationStanding(NamedTuple):
 
 
 async def read_standing(ctx: RequestContext) -> InstallationStanding:
-    """The state of the installation, for the system admin who calls."""
+    """Returns the state of the installation, for the calling system admin."""
     services, me = ctx.services, ctx.admin.admin_id
 
     counted, has_factor, waiting = await services.store.read(
@@ -177,7 +177,7 @@ async def read_standing(ctx: RequestContext) -> InstallationStanding:
 
 
 async def _quick_findings(services: Services) -> tuple[Finding, ...]:
-    """The cheap checks of ``doctor``. Its modules are loaded on first use, so that no start waits for them."""
+    """Runs the quick checks of ``doctor``. Its modules are loaded on first use, so that they don't delay the start."""
     await asyncio.to_thread(import_module, "manifest_auth.maintenance.doctor")
     from manifest_auth.maintenance.doctor import environment, storage
     from manifest_auth.maintenance.doctor.environment import bad

@@ -1,7 +1,7 @@
 """The time of the last backup, and the recording of restores and upgrades.
 
-During a restore or an upgrade the store might have an older schema and no key, so each is stored in a row, from which
-the next start makes an audit event.
+During a restore or an upgrade, the store might have an older schema and no key. So each is stored in a row, from which
+the next start creates an audit event.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EVENTS = {RESTORED: Event.RESTORED, UPGRADED: Event.SCHEMA_UPGRADED}
 
 
 async def read_time(store: Store) -> int | None:
-    """The moment of the last recorded backup, milliseconds; None if there is none."""
+    """Returns the time of the last recorded backup, in milliseconds; None if there is none."""
     stored = await installation_values.look_up(store, _NAME)
     return None if stored is None else int(stored)
 
@@ -42,11 +42,11 @@ async def record_restore_and_upgrade(store: Store, now: int) -> None:
 
     for name in _EVENTS:
         if (stored := await installation_values.look_up(store, name)) is not None:
-            await store.write(lambda unit: work(unit, name, stored))  # noqa: B023 - awaited at once
+            await store.write(lambda unit: work(unit, name, stored))  # noqa: B023 - awaited
 
 
 def _read(stored: str) -> Any:
-    """The stored value; operators write it by hand on PostgreSQL, so it can be anything."""
+    """Returns the stored value. Operators write it by hand on PostgreSQL, so it can be anything."""
     try:
         return msgspec.json.decode(stored, type=dict[str, int | str | bool | None])
     except msgspec.MsgspecError:
@@ -54,6 +54,6 @@ def _read(stored: str) -> Any:
 
 
 def record(unit: SystemUnit, acting: Acting, at: int, **detail: Any) -> None:
-    """Records a complete backup. ``at``: its moment, milliseconds; ``detail``: for the audit event."""
+    """Records a complete backup. ``at`` is its time in milliseconds, and ``detail`` is for the audit event."""
     installation_values.put(unit, _NAME, str(at))
     audit.record_installation(unit, acting, Event.BACKED_UP, "", **detail)

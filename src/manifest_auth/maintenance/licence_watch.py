@@ -17,7 +17,7 @@ _NONE = Seats()
 
 
 async def watch(services: Services) -> None:
-    """Runs every 20 seconds. In hosted mode it reads nothing."""
+    """Runs every 20 seconds. In hosted mode, it reads nothing."""
     gate = services.licence
     if not gate.is_needed:
         return
@@ -43,7 +43,7 @@ def measure(services: Services, overview: Overview) -> None:
 
 
 async def install(ctx: RequestContext, text: str) -> Overview:
-    """Installs a license key. Returns the resulting state. Raises LicenseInvalid, ReauthenticationRequired."""
+    """Installs a license key. Returns the resulting state. Raises LicenseInvalid or ReauthenticationRequired."""
     step_up.check(ctx, Act.LICENCE)
     key, gate = text.strip(), ctx.services.licence
     await ctx.services.store.write(lambda unit: install_licence(unit, gate, ctx, key))

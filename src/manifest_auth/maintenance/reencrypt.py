@@ -1,7 +1,7 @@
 """Re-encrypts all sealed values with the newest secret key, in small units of work, while servers run.
 
-Sealed columns are marked in their tables (``store/tables/columns.py``), so none is missed; MACs of the audit trail are
-renewed as well. An interrupted run is simply repeated.
+Sealed columns are marked in their tables (``store/tables/columns.py``), so none is missed. MACs of the audit trail are
+renewed as well. You can simply repeat an interrupted run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from manifest_auth.sessions.tokens import KeyRing
 from manifest_auth.store import Store, SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 
-STEP = 100  # rows in one unit of work: some milliseconds, during which other writers of SQLite wait
+STEP = 100  # rows per unit of work: a few milliseconds, during which other writers of SQLite wait
 ROUNDS = 10
 
 
@@ -46,16 +46,16 @@ class Sealed:
         self._change = self._statement(change)
 
     def read(self, unit: SystemUnit, last: dict[str, Any] | None) -> list[dict[str, Any]]:
-        """The next rows after ``last``, at most :data:`STEP`, by name of column."""
+        """Returns the next rows after ``last``, at most :data:`STEP`, by column name."""
         found = unit.all(self._first) if last is None else unit.all(self._next, **self._key_of(last, "after"))
         return [dict(zip(self.columns, row, strict=True)) for row in found]
 
     def replace(self, unit: SystemUnit, row: dict[str, Any], renewed: bytes | None) -> int:
-        """Replaces the row's value unless it changed in the meantime; the number of changed rows."""
+        """Replaces the row's value unless it changed in the meantime. Returns the number of changed rows."""
         return unit.change(self._change, before=row[self.column.name], renewed=renewed, **self._key_of(row, "of"))
 
     def _key_of(self, row: dict[str, Any], prefix: str) -> dict[str, Any]:
-        """The row's key, as parameters of a statement."""
+        """The row's key, as statement parameters."""
         return {f"{prefix}_{key.name}": row[key.name] for key in self._keys}
 
     def _statement(self, source: Select[Any] | Any) -> Any:
@@ -71,15 +71,15 @@ SEALED = tuple(
 
 @dataclass
 class Report:
-    """The result. ``renewed``: numbers by column; ``lost``: rows that no key opens, which are unchanged."""
+    """The result. ``renewed`` are numbers by column. ``lost`` are rows that no key opens, which stay unchanged."""
 
     seen: int = 0
     renewed: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
-    is_unfinished: bool = False  # a server still seals with an older key
+    is_unfinished: bool = False  # whether a server still seals with an older key
 
     def count(self, name: str, seen: int, renewed: int, lost: list[str]) -> None:
-        """Counts a step through a column."""
+        """Adds the counts of a step through a column."""
         self.seen += seen
         self.renewed[name] = self.renewed.get(name, 0) + renewed
         self.lost += lost
@@ -89,8 +89,8 @@ async def reencrypt(services: Services, progress: Callable[[str, int], None]) ->
     """Re-encrypts until no value of an older key is left. ``progress`` gets the column and the number of its checked
     rows.
 
-    A server can seal a value with the older key just before it reads the new one, in a part that was already checked:
-    so everything is checked again until nothing was renewed.
+    A server can seal a value with the older key just before it reads the new one, in a part that was already checked.
+    So everything is checked again until nothing was renewed.
     """
     report = Report()
     for _ in range(ROUNDS):
@@ -106,10 +106,10 @@ async def reencrypt(services: Services, progress: Callable[[str, int], None]) ->
 
 
 async def lost_rows(store: Store, sealer: Sealer, sealed: Sealed) -> AsyncIterator[dict[str, Any]]:
-    """The rows of a column that no key opens, by name of column."""
+    """The rows of a column that no key opens, by column name."""
     last: dict[str, Any] | None = None
     while True:
-        rows = await store.read(lambda unit: sealed.read(unit, last))  # noqa: B023 - awaited at once
+        rows = await store.read(lambda unit: sealed.read(unit, last))  # noqa: B023 - awaited
         for row in rows:
             try:
                 sealer.open(row[sealed.column.name], sealed_for(sealed.column, **row))
@@ -124,7 +124,7 @@ async def _walk(services: Services, sealed: Sealed, report: Report, progress: Ca
     last: dict[str, Any] | None = None
     count = 0
     while True:
-        rows, renewed, lost = await services.store.write(lambda unit: _step(unit, services, sealed, last))  # noqa: B023 - awaited at once
+        rows, renewed, lost = await services.store.write(lambda unit: _step(unit, services, sealed, last))  # noqa: B023 - awaited
         count += len(rows)
         report.count(sealed.name, len(rows), renewed, lost)
         progress(sealed.name, count)
@@ -136,7 +136,7 @@ async def _walk(services: Services, sealed: Sealed, report: Report, progress: Ca
 def _step(
     unit: SystemUnit, services: Services, sealed: Sealed, last: dict[str, Any] | None
 ) -> tuple[list[dict[str, Any]], int, list[str]]:
-    """The rows after ``last``, how many of them were renewed, and the names of those that no key opens."""
+    """Returns the rows after ``last``, how many of them were renewed, and the names of the rows that no key opens."""
     rows, renewed, lost = sealed.read(unit, last), 0, []
     for row in rows:
         name = sealed_for(sealed.column, **row)
@@ -163,16 +163,16 @@ async def _sign(services: Services, table: SignedTable, report: Report, progress
 
 
 # Recovers after the secret key was lost: replaces values that no key opens, and restarts the authentication of the
-# audit trail. Second factors and PINs stay although no key opens them, because without them a password would be enough
-# to sign in. ``doctor`` lists them, and who can replace them.
+# audit trail. Keeps second factors and PINs, even if no key opens them, because otherwise a password would be enough to
+# sign in. ``doctor`` lists them, and who can replace them.
 
 
 _PROVIDERS = next(part for part in SEALED if part.name == "providers.secrets")
 
 
 class Replaced(NamedTuple):
-    """Numbers of signing keys and of providers that lost their secrets; ``chains``: audit chains whose authentication
-    restarted."""
+    """The replacements: the number of signing keys, and of providers that lost their secrets. ``chains`` are audit
+    chains with restarted authentication."""
 
     keys: int
     providers: int
@@ -180,7 +180,7 @@ class Replaced(NamedTuple):
 
 
 async def replace_lost(store: Store, ring: KeyRing, sealer: Sealer, acting: Acting, reason: str) -> Replaced:
-    """Changes only values that none of the secret keys opens or made. Repeat it if it was interrupted."""
+    """Changes only values that none of the secret keys opens or created. Repeat it if it was interrupted."""
     chains = await audit.all_chains(store)
     restarted = [
         chain for chain in chains if await store.of(chain).write(lambda unit: audit.restart(unit, acting, reason))

@@ -40,9 +40,9 @@ class RestoreProof(NamedTuple):
 
 
 class _Paths(NamedTuple):
-    """The final paths of an installation's parts, and the temporary paths of unpacked ones: on the same file system as
-    each final path, which can be a mount point. ``verified_store``: the store's name while the other parts are moved;
-    if it exists later, the restore was interrupted, since the store is moved last."""
+    """The final paths of an installation's parts, and temporary paths for unpacking. Each temporary path is on the same
+    file system as the final path, which can be a mount point. ``verified_store`` is the store's name while the other
+    parts are moved. The store is moved last, so if this name exists later, the restore was interrupted."""
 
     store: Path
     unpacked_store: Path
@@ -77,10 +77,10 @@ def _paths(settings: Settings) -> _Paths:
 
 
 def restore(settings: Settings, source: Path, progress: Progress, *, end_sessions: bool = False) -> RestoreProof:
-    """Unpacks, verifies hashes, schema, integrity and row counts, and only then moves everything into place.
+    """Unpacks, and verifies hashes, schema, integrity, and row counts. Only then moves everything into place.
 
-    Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing was changed. The next restore removes the
-    files that a killed one left.
+    Raises NotPossible, SchemaRefused, StoreUnavailable, or OSError; then nothing was changed. The next restore removes
+    the files of one that was killed.
     """
     if settings.on_postgres:
         raise NotPossible(ON_POSTGRES)
@@ -103,7 +103,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
 
 @contextlib.contextmanager
 def _unpacking(paths: _Paths) -> Iterator[None]:
-    """Removes temporary files: before a restore, those of an earlier one that was killed; afterward, its own."""
+    """Removes temporary files: before a restore, the files of an earlier one that was killed; afterward, its own."""
     new = [path for path in paths.folders if not path.exists()]
     for path in new:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def _verify(manifest: Manifest, store: Path) -> None:
 
 
 def _move_into_place(paths: _Paths) -> None:
-    """Moves the parts; each step is synced to the disk before the next one starts. The folders' owners get the
+    """Moves the parts. Each step is synced to the disk before the next one starts. The folders' owners get the
     files."""
     _set_owner(paths.unpacked_store, paths.store.parent)
     paths.unpacked_store.rename(paths.verified_store)
@@ -185,14 +185,14 @@ def _move_into_place(paths: _Paths) -> None:
         sync(paths.files)
     if paths.unpacked_key.exists() and not paths.key.exists():
         _set_owner(paths.unpacked_key, paths.key.parent)
-        os.link(paths.unpacked_key, paths.key)  # a hard link: an interrupted restore recognizes its own key
+        os.link(paths.unpacked_key, paths.key)  # a hard link, by which an interrupted restore recognizes its own key
         sync(paths.key.parent)
     paths.verified_store.rename(paths.store)
     sync(paths.store.parent)
 
 
 def _set_owner(path: Path, like: Path) -> None:
-    """When root restores, the files get the owner of the folder, so that the server's user can read them."""
+    """Gives the files the owner of the folder if root restores, so that the server's user can read them."""
     if os.geteuid() == 0:
         owner = like.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

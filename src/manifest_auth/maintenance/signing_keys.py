@@ -21,8 +21,8 @@ _TIMES = ("retired_at", "expires_at")
 
 
 def ignored_algorithm(settings: Settings, used: str) -> str | None:
-    """The message if the setting and the database name different algorithms. ``used``: the algorithm of the key that
-    signs users' access tokens."""
+    """Returns the message if the setting and the database name different algorithms. ``used`` is the algorithm of the
+    key that signs users' access tokens."""
     if settings.token_algorithm in ("", used):
         return None
     return (
@@ -39,8 +39,8 @@ def rotate(
     purposes: Sequence[Purpose] = tuple(Purpose),
     algorithm: Algorithm | None = None,
 ) -> tuple[Any, ...]:
-    """Creates new keys for these purposes. The old ones still verify what they signed. ``algorithm``: a different one
-    for users' access tokens. Returns the purposes, without those of apps that have no key yet. Raises
+    """Creates new keys for these purposes. The old ones still verify what they signed. ``algorithm`` changes the
+    algorithm of users' access tokens. Returns the purposes, except for apps without any key yet. Raises
     ReauthenticationRequired."""
     step_up.check(by, Act.KEYS)
     keys = ring.rotate(unit, purposes, algorithm)
@@ -51,13 +51,13 @@ def rotate(
 
 def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once: bool) -> ListedKey:
     """Retires a key: it no longer signs and, with ``at_once``, no longer verifies. Returns the changed key. Raises
-    NotFound, Conflict, ReauthenticationRequired."""
+    NotFound, Conflict, or ReauthenticationRequired."""
     step_up.check(by, Act.KEYS)
     before = existing(tokens.find_key(unit, key_id))
     if not ring.retire(unit, before, at_once=at_once):
         raise Conflict(_("The key has expired") if at_once else _("The key is already retired"))
     after = tokens.find_listed_key(unit, key_id)
-    assert after is not None  # a key that was just retired is not deleted yet
+    assert after is not None  # a key that was just retired isn't deleted yet
     detail = {"before": {t: getattr(before, t) for t in _TIMES}, "after": {t: getattr(after, t) for t in _TIMES}}
     audit.record_installation(unit, by, Event.KEY_RETIRED, f"key:{key_id}", purpose=before.purpose, **detail)
     return after

@@ -1,6 +1,6 @@
-"""Builds, opens and closes the services of a process: a server, or a command.
+"""Builds, opens, and closes the services of a process: a server, or a command.
 
-Knows no route and no page, so a command does not load them.
+Doesn't know routes or pages, so commands don't load them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
 
 
 def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
-    """The services of a process, not connected or started yet. Raises SettingsError."""
+    """Returns the services of a process, not yet connected or started. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
     metrics = Metrics(KINDS)
     secrets = keys_of_a_start(settings, random, lambda: is_new(settings.database))
@@ -72,7 +72,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
-        # A large response takes about 15 ms, and any caller can send one: 32 are half a second of work.
+        # A large response takes about 15 ms, and any caller can send one, so 32 take half a second.
         saml_thread=BoundedThread("saml", 32),
         files=open_storage(settings),
         file_outages=Outages("files", log),
@@ -111,11 +111,11 @@ async def opened(
     upgrades: bool = True,
     progress: Progress = lambda *_: None,
 ) -> AsyncIterator[Services]:
-    """The services with the schema up to date, connected and started; closed again at the end. ``serves``: this process
-    signs tokens for callers; ``upgrades``: otherwise, only an empty database gets a schema; ``progress``: of an
-    upgrade.
+    """Opens the services with an up-to-date schema, connected and started, and closes them at the end. ``serves`` means
+    that this process signs tokens for callers. Without ``upgrades``, only an empty database gets a schema. ``progress``
+    shows an upgrade.
 
-    Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
+    Raises StoreUnavailable, SchemaRefused, or CannotOpen (a wrong secret key).
     """
     settings = services.settings
     upgrades = upgrades or await find_schema(settings.database_direct) is None

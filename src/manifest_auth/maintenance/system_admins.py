@@ -22,7 +22,7 @@ class AdminMadeData(Wire, frozen=True):
 
 
 async def create(ctx: RequestContext, username: str, password: str | None = None) -> AdminMadeData:
-    """A new system admin. Raises ValidationError, Conflict when the name is taken, Overloaded, InvalidToken,
+    """Creates a system admin. Raises ValidationError, Conflict if the name is taken, Overloaded, InvalidToken, or
     ReauthenticationRequired."""
     step_up.check(ctx, Act.ADMINS)
     made = ctx.services.random.text(_PASSWORD_BYTES) if password is None else None
@@ -42,8 +42,8 @@ async def create(ctx: RequestContext, username: str, password: str | None = None
 
 
 async def reset_password(ctx: RequestContext, admin_id: int) -> AdminMadeData:
-    """A random password for another system admin, whose sessions end. Raises NotFound, Conflict, Overloaded,
-    InvalidToken, ReauthenticationRequired."""
+    """Sets a random password for another system admin, and ends their sessions. Raises NotFound, Conflict, Overloaded,
+    InvalidToken, or ReauthenticationRequired."""
     step_up.check(ctx, Act.ADMINS)
     await ctx.services.store.read(lambda unit: management.get_listed(unit, admin_id))
     made = ctx.services.random.text(_PASSWORD_BYTES)

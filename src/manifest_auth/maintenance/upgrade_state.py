@@ -14,12 +14,12 @@ from manifest_auth.store.migrate import Schema, SchemaRefused, find_schema, head
 from manifest_auth.store.tables import nodes
 
 #: ``current``: nothing to do. ``rolling``: processes can be replaced by this release one by one. ``stop``: all older
-#: ones must end before this release starts. ``refused``: this release does not start.
+#: processes must end before this release starts. ``refused``: this release doesn't start.
 Word = Literal["current", "rolling", "stop", "refused"]
 
 
 class Processes(NamedTuple):
-    """The number of living processes of one release."""
+    """The number of running processes of one release."""
 
     version: str
     schema: str
@@ -39,7 +39,7 @@ _LIVING = global_(
 
 
 class UpgradeState(NamedTuple):
-    """``told``: the keyword in a sentence, for the operator."""
+    """The state. ``told`` explains the keyword in a sentence, for the operator."""
 
     schema: Schema
     processes: tuple[Processes, ...]
@@ -48,7 +48,7 @@ class UpgradeState(NamedTuple):
 
 
 async def read(settings: Settings) -> UpgradeState | None:
-    """The state of the store; None if it is empty. Changes nothing. Raises StoreUnavailable."""
+    """Returns the state of the store; None if it is empty. Changes nothing. Raises StoreUnavailable."""
     schema = await find_schema(settings.database)
     if schema is None:
         return None
@@ -61,7 +61,7 @@ async def read(settings: Settings) -> UpgradeState | None:
 
 
 def _judged(schema: str, processes: tuple[Processes, ...]) -> tuple[Word, str]:
-    """The keyword, and its meaning here."""
+    """Returns the keyword, and what it means here."""
     used = {schema, *(some.schema for some in processes)}
     if used == {HEAD} and all(some.version == __version__ for some in processes):
         return "current", f"schema: {schema}, current"
@@ -75,7 +75,7 @@ def _judged(schema: str, processes: tuple[Processes, ...]) -> tuple[Word, str]:
 
 
 async def _living(settings: Settings) -> tuple[Processes, ...]:
-    """The web processes with a recent heartbeat. On SQLite, none is counted."""
+    """Returns the web processes with a recent heartbeat. On SQLite, none are counted."""
     if not settings.on_postgres:
         return ()
     store = open_store(settings.database, 2)

@@ -1,6 +1,6 @@
-"""OpenID Connect Core 1.0 and OAuth 2.0 as a provider: authorization requests, their answers, and the metadata.
+"""OpenID Connect Core 1.0 and OAuth 2.0 as a provider: authorization requests, their responses, and the metadata.
 
-Reads what an app sends. Never reads the store: other modules identify the app and check its addresses.
+Reads what an app sends, but never the store: other modules identify the app and check its addresses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from manifest_auth.text import strict_json
 
 class Denied(Exception):
     """An error that the app receives at its own address (RFC 6749, section 4.1.2.1; OpenID Connect Core, section
-    3.1.2.6). ``error``: as they name it; ``text``: for the app's developer; ``told``: both, as parameters."""
+    3.1.2.6). ``error`` is their name for it, ``text`` is for the app's developer, and ``told`` contains both as
+    parameters."""
 
     def __init__(self, error: str, text: str) -> None:
         super().__init__(text)
@@ -30,10 +31,10 @@ class Denied(Exception):
 
 
 class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A checked authorization request. ``max_age``: seconds; ``mfa``: two factors are asked for; ``anew``: a sign-in
-    after ``made_at`` (milliseconds) is; ``select``: a choice between accounts is; ``consent``: so is the user's
-    consent; ``silent``: no page can be shown; ``subs``: numbers of the users who can come, None for any; ``mark``: of
-    the browser that made it, empty if no cookie came along."""
+    """A checked authorization request. ``max_age`` is in seconds. The request asks for two factors (``mfa``), a sign-in
+    after ``made_at`` in milliseconds (``anew``), a choice between accounts (``select``), the user's consent
+    (``consent``), or a response without any page (``silent``). ``subs`` are numbers of the users who can sign in, None
+    for any. ``mark`` is that of the browser that made it, empty if it sent no cookie."""
 
     app_id: str
     redirect_uri: str
@@ -61,7 +62,7 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Target(NamedTuple):
-    """Destination of the response, as far as the request names a usable one."""
+    """The destination of the response, if the request names a usable one."""
 
     redirect_uri: str
     state: str | None
@@ -69,7 +70,7 @@ class Target(NamedTuple):
 
 
 _MOST_BYTES, _MOST_FIELDS = 8000, 50
-#: Maximum lengths of values that are stored during a sign-in.
+#: The maximum lengths of values that are stored during a sign-in.
 _LONGEST = {"state": 2048, "nonce": 512, "redirect_uri": 2000}
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _AGE = re.compile(r"[0-9]{1,9}\Z")
@@ -83,7 +84,7 @@ MFA: Final = "mfa"
 
 
 def read_parameters(raw: bytes) -> tuple[dict[str, str], frozenset[str]]:
-    """The parameters with a value, and the names of repeated ones. Raises ValidationError."""
+    """Returns the parameters that have a value, and the names of repeated ones. Raises ValidationError."""
     try:
         if len(raw) > _MOST_BYTES:
             raise ValueError
@@ -96,7 +97,7 @@ def read_parameters(raw: bytes) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def address_of(given: Mapping[str, str], twice: frozenset[str]) -> tuple[str, str]:
-    """The client id and the redirect address, which decide whether an error can be sent to the app. Raises
+    """Returns the client ID and the redirect address, which determine whether an error can be sent to the app. Raises
     ValidationError."""
     for name in ("client_id", "redirect_uri"):
         if name in twice or name not in given or len(given[name]) > _LONGEST["redirect_uri"]:
@@ -113,14 +114,13 @@ def target_of(given: Mapping[str, str], twice: frozenset[str]) -> Target:
 
 
 def _takes_posts(given: Mapping[str, str]) -> bool:
-    """Whether the redirect address is a web address, because browsers don't post forms to a native app's private
-    scheme."""
+    """Whether the redirect address is a web address. Browsers don't post forms to a native app's private scheme."""
     return given["redirect_uri"].lower().startswith(("https:", "http:"))
 
 
 def read_request(given: Mapping[str, str], twice: frozenset[str], listed: Sequence[str], now: int) -> Wanted:
-    """The request of a valid app with a valid redirect address. ``listed``: scopes that the app can ask for. Raises
-    Denied."""
+    """Returns the request of a valid app with a valid redirect address. ``listed`` contains the scopes that the app can
+    ask for. Raises Denied."""
     if twice:
         raise Denied("invalid_request", f"sent more than once: {', '.join(sorted(map(_shown, twice)))}")
     for name, error in _REFUSED.items():
@@ -196,8 +196,8 @@ class _Claims(msgspec.Struct):
 
 
 def _asked_by_claims(text: str | None) -> tuple[bool, frozenset[str] | None]:
-    """Whether the parameter ``claims`` (section 5.5) asks for an ``acr`` of two factors, and each ``sub`` that all of
-    its parts allow, None for any. Its other members ask for what the scopes give."""
+    """Returns whether the parameter ``claims`` (section 5.5) asks for an ``acr`` of two factors, and each ``sub`` that
+    all of its parts allow, or None for any. The scopes already cover its other members."""
     try:
         read = strict_json.read((text or "{}").encode("utf-8", "surrogatepass"))
         asked = msgspec.convert(read, _Claims)
@@ -210,12 +210,12 @@ def _asked_by_claims(text: str | None) -> tuple[bool, frozenset[str] | None]:
     return MFA in (acr.value, *(acr.values or ())), frozenset.intersection(*allowed) if allowed else None
 
 
-# Answers: a redirect, or a page that posts itself (OAuth 2.0 Form Post Response Mode). Each names the issuer (RFC
-# 9207), so that an app with several providers notices an answer of the wrong one (mix-up).
+# Responses: a redirect, or a page that posts itself (OAuth 2.0 Form Post Response Mode). Each names the issuer (RFC
+# 9207), so that an app with several providers notices a response from the wrong one (mix-up).
 
 
 def redirect_address(address: str, values: Mapping[str, str | None]) -> str:
-    """The redirect address with parameters added to its query."""
+    """Returns the redirect address with parameters added to its query."""
     query = urlencode({name: value for name, value in values.items() if value is not None}, quote_via=quote)
     return f"{address}{'&' if '?' in address else '?'}{query}" if query else address
 
@@ -225,8 +225,8 @@ _SCRIPT_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decod
 
 
 def post_page(address: str, values: Mapping[str, str | None]) -> tuple[bytes, str]:
-    """A page that posts the values on its own or with a button, and its Content-Security-Policy. ``address``: a listed
-    web address."""
+    """Returns a page that posts the values on its own or with a button, and its Content-Security-Policy. ``address``
+    must be a listed web address."""
     named = {name: value for name, value in values.items() if value is not None}
     inputs = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in named.items())
     text = (
@@ -251,7 +251,7 @@ _OF_USERS = ("name", "given_name", "family_name", "locale", "updated_at", "email
 
 
 def metadata(issuer: str, scopes: Sequence[str]) -> dict[str, Any]:
-    """The document of a client's issuer (OpenID Connect Discovery, section 3; RFC 8414, section 2)."""
+    """Returns the metadata document of a client's issuer (OpenID Connect Discovery, section 3; RFC 8414, section 2)."""
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",

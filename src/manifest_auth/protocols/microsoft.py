@@ -1,7 +1,7 @@
 """Microsoft: Entra ID access tokens, Graph, Dataverse, and the national clouds.
 
-Checks the claims of tokens, and calls Microsoft's APIs. Knows neither clients nor the store, stores no token, and never
-identifies a user by an email address.
+Checks the claims of tokens, and calls Microsoft's APIs. Knows nothing of clients or the store, stores no tokens, and
+never identifies a user by an email address.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from manifest_auth.runtime.outgoing import Deadline, Outgoing
 from manifest_auth.runtime.outgoing_guard import Reply, Unreachable, parse, split
 from manifest_auth.text.base64url import decode
 
-# Microsoft's clouds: the login, Graph and Dataverse hosts of each, grouped so that they cannot be mixed by accident.
+# Microsoft's clouds: the login, Graph, and Dataverse hosts of each, grouped so that they can't be mixed by accident.
 #
-# A token of one cloud is not valid in another. Addresses from Microsoft's documentation of national deployments;
-# issuers of v1.0 tokens outside the global cloud from real tokens.
+# A token of one cloud isn't valid in another. The addresses are from Microsoft's documentation of national deployments.
+# Issuers of v1.0 tokens outside the global cloud are from real tokens.
 
 
 GRAPH_ID: Final = "00000003-0000-0000-c000-000000000000"
@@ -31,9 +31,9 @@ _CUSTOM = (*_CALLED, "issuer", "sts")
 
 
 class Cloud(NamedTuple):
-    """Addresses without a slash at the end. ``issuer``: start of v2.0 issuers; ``sts``: of v1.0 ones.
-    ``organizations``: pattern of Dataverse hosts; ``dataverse``: the API address of all of them in a custom cloud;
-    ``graph_name``: the audience of tokens for Graph, if it differs from ``graph``."""
+    """The addresses of a cloud, without a trailing slash. ``issuer`` is the start of v2.0 issuers, and ``sts`` of v1.0
+    issuers. ``organizations`` is a pattern for Dataverse hosts, and ``dataverse`` is their common API address in a
+    custom cloud. ``graph_name`` is the audience of tokens for Graph, if it differs from ``graph``."""
 
     login: str
     graph: str
@@ -44,11 +44,11 @@ class Cloud(NamedTuple):
     graph_name: str = ""
 
     def issuer_v2(self, directory: str) -> str:
-        """``iss`` of v2.0 tokens of a directory."""
+        """The ``iss`` of a directory's v2.0 tokens."""
         return f"{self.issuer}/{directory}/v2.0"
 
     def issuer_v1(self, directory: str) -> str:
-        """``iss`` of v1.0 tokens of a directory; with a slash at the end."""
+        """The ``iss`` of a directory's v1.0 tokens, with a trailing slash."""
         return f"{self.sts}/{directory}/"
 
     def is_graph(self, audience: str) -> bool:
@@ -56,7 +56,7 @@ class Cloud(NamedTuple):
         return audience.removesuffix("/") in {GRAPH_ID, self.graph, self.graph_name or self.graph}
 
     def is_organization(self, address: str) -> bool:
-        """Whether an address is exactly that of a Dataverse environment of this cloud. It becomes part of the scope, so
+        """Whether an address exactly matches a Dataverse environment of this cloud. It becomes part of the scope, so
         parsers must not disagree about its host."""
         return re.fullmatch(rf"https://{self.organizations}/?", address) is not None
 
@@ -85,9 +85,9 @@ CLOUDS: dict[str, Cloud] = {
 
 
 def read_custom(text: str) -> Cloud:
-    """A custom cloud from ``name=address`` words: login, graph and dataverse; and ``issuer`` and ``sts`` if the issuers
-    in tokens differ from login. A cloud with the issuer of a Microsoft cloud has that cloud's tokens, with its audience
-    for Graph. Raises ValueError."""
+    """Returns a custom cloud from ``name=address`` words: login, graph, and dataverse; also ``issuer`` and ``sts`` if
+    the issuers in tokens differ from login. A cloud with the issuer of a Microsoft cloud has that cloud's tokens, with
+    its audience for Graph. Raises ValueError."""
     given: dict[str, str] = {}
     for word in text.split():
         name, mark, address = word.partition("=")
@@ -111,7 +111,7 @@ def read_custom(text: str) -> Cloud:
 
 
 def _address(name: str, text: str) -> str:
-    """The address without a slash at the end. Addresses that are called must be allowed ones; issuers are only
+    """Returns the address without a trailing slash. Addresses that the server calls must be allowed; issuers are only
     names."""
     try:
         parts = split(text) if name in _CALLED else urlsplit(text)
@@ -123,8 +123,8 @@ def _address(name: str, text: str) -> str:
 
 
 class Clouds:
-    """The clouds of this installation: Microsoft's, and a custom one from the settings. The custom cloud replaces those
-    with the same issuer, so that each issuer belongs to one cloud."""
+    """The clouds of this installation: Microsoft's, and a custom one from the settings. The custom cloud replaces
+    clouds with the same issuer, so that each issuer belongs to one cloud."""
 
     def __init__(self, default: str, custom: str) -> None:
         self._default = default
@@ -137,23 +137,23 @@ class Clouds:
             raise ValueError("the default cloud must have its own addresses, because its issuer is the custom cloud's")
 
     def get(self, name: str) -> Cloud:
-        """A cloud by name; for an empty name the installation's. Raises ValueError."""
+        """Returns a cloud by name; for an empty name, the installation's cloud. Raises ValueError."""
         found = self._clouds.get(name or self._default)
         if found is None:
             raise ValueError(f"unknown cloud {name!r}")
         return found
 
     def name_of(self, name: str) -> str:
-        """The name, or the installation's for an empty one."""
+        """Returns the name; for an empty one, the name of the installation's cloud."""
         return name or self._default
 
     def of_issuer(self, issuer: str) -> Cloud | None:
-        """The cloud whose tokens have this issuer; None: it is not Microsoft's."""
+        """Returns the cloud that issues tokens with this issuer. None if it isn't Microsoft's."""
         return next((c for c in self._clouds.values() if issuer.startswith((f"{c.issuer}/", f"{c.sts}/"))), None)
 
     def directory_of(self, issuer: str) -> tuple[str, str] | None:
-        """Cloud and directory of an OpenID issuer that is one Microsoft directory; None for others, also for issuers of
-        many directories."""
+        """Returns the cloud and directory of an OpenID issuer that is a single Microsoft directory. None for other
+        issuers, including issuers of many directories."""
         for name, cloud in self._clouds.items():
             for base in (cloud.issuer, cloud.sts):
                 found = issuer.removeprefix(f"{base}/").partition("/")[0].lower()
@@ -162,32 +162,33 @@ class Clouds:
         return None
 
     def discovery_of(self, issuer: str) -> str | None:
-        """The discovery address of a v2.0 issuer, if it is not below the issuer itself."""
+        """Returns the discovery address of a v2.0 issuer, if it isn't below the issuer itself."""
         for cloud in self._clouds.values():
             if cloud.login != cloud.issuer and issuer.startswith(f"{cloud.issuer}/"):
                 return f"{cloud.login}{issuer.removeprefix(cloud.issuer)}/.well-known/openid-configuration"
         return None
 
 
-# :func:`check` has one rule for tokens for Graph and for our own application. The caller verifies the token, by calling
-# Graph or by its signature. The rule is Microsoft's advice on claims validation, with RFC 8725: audience, issuer bound
-# to the directory, application by ``azp`` or ``appid``, user by ``oid`` and ``tid``, never by an email address.
+# :func:`check` has the same rule for tokens for Graph and for our own application. The caller verifies the token,
+# either by calling Graph or by its signature. The rule follows Microsoft's advice on claims validation and RFC 8725:
+# audience, issuer bound to the directory, application by ``azp`` or ``appid``, and user by ``oid`` and ``tid``, never
+# by an email address.
 
 
-MAX_LENGTH = 16 * 1024  # a token with many groups is long
+MAX_LENGTH = 16 * 1024  # tokens with many groups are long
 SKEW_S = 60
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
 class MicrosoftRefused(Exception):
-    """The token is not accepted; the text is for the log."""
+    """The token is rejected. The text is for the log."""
 
 
 class Accepted(NamedTuple):
-    """The values that a client's provider accepts. ``applications``: client ids of allowed apps, lower case;
-    ``audiences``: our own application's id and App ID URI, empty when only tokens for Graph are accepted; ``scopes``: a
-    token for our own application must have one of them."""
+    """The values that a client's provider accepts. ``applications`` are client IDs of allowed apps, in lowercase.
+    ``audiences`` are the ID and the App ID URI of our own application; empty if only tokens for Graph are accepted. A
+    token for our own application must have one of ``scopes``."""
 
     directory: str
     cloud: Cloud
@@ -199,7 +200,7 @@ class Accepted(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """The checked claims. Times in seconds."""
+    """The checked claims. Times are in seconds."""
 
     directory: str
     person: str  # oid
@@ -212,10 +213,10 @@ class Claims(NamedTuple):
 
 
 def read(token: str) -> dict[str, Any] | None:
-    """The unverified payload of a JWT; None for another text.
+    """Returns the unverified payload of a JWT; None for any other text.
 
-    All three parts are decoded strictly, although only one is used: Graph can accept invalid base64url, and then one
-    token would have several texts.
+    Decodes all three parts strictly, although only one is used. Graph can accept invalid base64url, so one token would
+    have several texts.
     """
     if len(token) > MAX_LENGTH or not _COMPACT.match(token):
         return None
@@ -229,22 +230,22 @@ def read(token: str) -> dict[str, Any] | None:
 
 
 def directory_of(payload: Mapping[str, Any]) -> str:
-    """The directory (``tid``) that the payload names, lower case; empty when it is not a directory id."""
+    """The directory (``tid``) that the payload names, in lowercase; empty if it isn't a directory ID."""
     tid = payload.get("tid")
     return tid.lower() if isinstance(tid, str) and GUID.match(tid.lower()) else ""
 
 
 def application_of(payload: Mapping[str, Any]) -> str:
-    """The application that requested the token: ``azp`` in v2.0 tokens, ``appid`` in v1.0 ones. Empty when both are
-    there and differ."""
+    """The application that requested the token: ``azp`` in v2.0 tokens, ``appid`` in v1.0 tokens. Empty if both are
+    present and differ."""
     values = [payload[name] for name in ("azp", "appid") if name in payload]
     found = {value.lower() if isinstance(value, str) else "" for value in values}
     return found.pop() if len(found) == 1 else ""
 
 
 def check(payload: Mapping[str, Any], accepted: Accepted, now_ms: int) -> Claims:
-    """The claims, checked against the provider's settings, except ``exp``, which is checked after the token is
-    verified. Raises Rejected."""
+    """Returns the claims, checked against the provider's settings. Does not check ``exp``, which is checked after the
+    token is verified. Raises MicrosoftRefused."""
     cloud, directory = accepted.cloud, accepted.directory
     if directory_of(payload) != directory or directory == CONSUMERS:
         raise MicrosoftRefused("tid: of another directory, or of personal accounts")
@@ -281,8 +282,8 @@ def _is_for_us(audience: str, accepted: Accepted) -> bool:
 
 
 def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph: bool) -> None:
-    """Rejects tokens of an application itself, which have ``roles`` and no ``scp``. ``idtyp`` is optional, and ``user``
-    in a user's token."""
+    """Rejects tokens of an application itself, which have ``roles`` and no ``scp``. ``idtyp`` is optional, and is
+    ``user`` in a user's token."""
     scopes = payload.get("scp")
     if payload.get("idtyp", "user") != "user" or not isinstance(scopes, str) or not scopes.split():
         raise MicrosoftRefused("scp: an app's own token, no person's")
@@ -291,8 +292,8 @@ def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph
 
 
 def _check_guest(payload: Mapping[str, Any], accepted: Accepted) -> None:
-    """Rejects guests unless they are allowed. ``acct`` 1 is a guest, 0 a member; ``idp`` names a guest's own identity
-    provider. Both are optional; any other value means a guest."""
+    """Rejects guests unless they are allowed. ``acct`` is 1 for a guest and 0 for a member. ``idp`` names a guest's own
+    identity provider. Both are optional, and any other value means a guest."""
     cloud, directory = accepted.cloud, accepted.directory
     at_home = payload.get("idp", "") in ("", cloud.issuer_v1(directory), cloud.issuer_v2(directory))
     if not (at_home and payload.get("acct", 0) in (0, "0")) and not accepted.guests:
@@ -312,12 +313,12 @@ def _check_times(payload: Mapping[str, Any], now: float) -> float:
 
 _PROFILE = "id,givenName,surname,mail,accountEnabled,userType"
 _LONGEST_WAIT_S = 300
-#: Exchanges a user's token for our application (RFC 7523, as Entra ID extends it).
+#: Exchanges a user's token for our application (RFC 7523, with Entra ID's extensions).
 ON_BEHALF_OF = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "requested_token_use": "on_behalf_of"}
 
 
 class Throttled(Unreachable):
-    """The service asks the caller to wait ``seconds``."""
+    """The service asks the caller to wait this many ``seconds``."""
 
     def __init__(self, reason: str, seconds: int) -> None:
         super().__init__(reason)
@@ -325,7 +326,7 @@ class Throttled(Unreachable):
 
 
 class NoMember(MicrosoftRefused):
-    """Dataverse accepts the token, but its user is not a member of the environment."""
+    """Dataverse accepts the token, but its user isn't a member of the environment."""
 
 
 class Profile(NamedTuple):
@@ -340,7 +341,8 @@ class Profile(NamedTuple):
 
 
 class Microsoft:
-    """Every method raises Rejected, Unreachable and Throttled; ``deadline`` names the client."""
+    """Calls Microsoft's APIs. Every method raises MicrosoftRefused, Unreachable, or Throttled. ``deadline`` names the
+    client."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, clouds: Clouds) -> None:
         self._outgoing, self.clouds = outgoing, clouds
@@ -349,8 +351,8 @@ class Microsoft:
     async def verify(self, token: str, claims: Claims, cloud: Cloud, deadline: Deadline) -> None:
         """Checks that the directory signed a token for our own application.
 
-        A key set can contain keys of other directories, and the one of `common` does: each key names the issuer whose
-        tokens it signs, or a template with ``{tenantid}``, and that must match the token's.
+        A key set can contain keys of other directories, and the set of `common` does. Each key names the issuer of the
+        tokens that it signs, or a template with ``{tenantid}``, which must match the token's issuer.
         """
         version = "/v2.0" if claims.version == "2.0" else ""
         address = f"{cloud.login}/{claims.directory}/discovery{version}/keys"
@@ -369,12 +371,12 @@ class Microsoft:
             raise MicrosoftRefused(error.reason.text) from error
 
     async def profile(self, token: str, cloud: Cloud, deadline: Deadline) -> Profile:
-        """Graph ``/me`` with a token: only Graph can verify a token for Graph."""
+        """Calls Graph's ``/me`` with a token, because only Graph can verify a token for Graph."""
         body = _body(await self._ask(f"{cloud.graph}/v1.0/me?$select={_PROFILE}", token, deadline, "graph"), "graph")
         person, enabled, email = body.get("id"), body.get("accountEnabled"), body.get("mail")
         if not isinstance(person, str) or not isinstance(enabled, bool | None):
             raise Unreachable("graph: not what Graph answers")
-        if not GUID.match(person.lower()):  # for example, of a personal account
+        if not GUID.match(person.lower()):  # for example, for a personal account
             raise MicrosoftRefused("Graph names no person of a directory")
         return Profile(
             id=person.lower(),
@@ -390,7 +392,7 @@ class Microsoft:
     ) -> str:
         """Exchanges a token for our application for a token for Graph (OAuth 2.0 on-behalf-of, RFC 7523).
 
-        ``directory``: GUID of the token's directory.
+        ``directory`` is the GUID of the token's directory.
         """
         fields = {
             **ON_BEHALF_OF,
@@ -407,7 +409,8 @@ class Microsoft:
         return found
 
     async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: Deadline) -> tuple[str, str]:
-        """The ids of the user of a token in a Dataverse environment, and of its organization. Raises NoMember too."""
+        """Returns the IDs of the token's user in a Dataverse environment, and of its organization. Also raises
+        NoMember."""
         reply = await self._ask(f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI", token, deadline, "dataverse")
         if reply.status == 403:
             raise NoMember(_refusal(reply, "dataverse"))
@@ -429,8 +432,8 @@ class Microsoft:
 
 
 def _body(reply: Reply, call: str) -> dict[str, Any]:
-    """The body of a successful answer. Raises Throttled and Unreachable for a busy or broken service; Rejected for
-    others."""
+    """Returns the body of a successful response. Raises Throttled or Unreachable for a busy or broken service, and
+    MicrosoftRefused otherwise."""
     if reply.status == 429 or reply.status == 503:
         raise Throttled(f"{call} answered {reply.status}", _wait(reply))
     if reply.status != 200 and not 400 <= reply.status < 500:
@@ -456,7 +459,7 @@ def _wait(reply: Reply) -> int:
 
 
 def _refusal(reply: Reply, call: str) -> str:
-    """A reason with the error code of Graph's, Dataverse's or the token endpoint's answer."""
+    """Returns a reason with the error code from the response of Graph, Dataverse, or the token endpoint."""
     body = _json(reply)
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else error

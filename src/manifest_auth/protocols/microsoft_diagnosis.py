@@ -1,7 +1,7 @@
 """``provider test`` for Microsoft: checks a directory, an application, an environment, and Graph.
 
-Findings are sentences. No user signs in, so all requests lack a user's token and Microsoft rejects them. The kind of
-error is the finding. Changes nothing.
+Findings are sentences. No user signs in, so all requests lack a user's token, and Microsoft rejects them. The kind of
+error determines the finding. Changes nothing.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ async def application(
     grant: dict[str, str],
     tenant_id: int,
 ) -> Finding:
-    """Checks that the directory knows our application and accepts its secret: it gets an invalid ``grant``, and reports
-    the first error that it finds."""
+    """Checks that the directory knows our application and accepts its secret. Sends an invalid ``grant``, and
+    interprets the first error that the directory reports."""
     fields = {**grant, "client_id": client_id, **({"client_secret": secret} if secret else {})}
     try:
         address = f"{cloud.login}/{name}/oauth2/v2.0/token"
@@ -118,7 +118,7 @@ async def application(
 
 
 async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name: str, tenant_id: int) -> Finding:
-    """Checks that the Dataverse environment exists, and accepts tokens of the directory."""
+    """Checks that the Dataverse environment exists and accepts tokens of the directory."""
     try:
         address = f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI"
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="dataverse")

@@ -1,7 +1,7 @@
 """OAuth 2.0 as an authorization server for service accounts (RFC 6749, section 4.4): requests, assertions, errors.
 
-Reads what a caller sends and checks what it proves on its own. Never reads the store: which account it is, whether its
-secret is right and whether an assertion was used before is for others.
+Reads what a caller sends, and checks what it proves on its own. Never reads the store: other modules find the account,
+check its secret, and check whether an assertion was used before.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from manifest_auth.protocols.oidc import Key, read_key_set
 from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode
 
-# Errors of RFC 6749, section 5.2, and RFC 8707, section 2, as refusals; the log alone has the reason.
+# Errors of RFC 6749, section 5.2, and RFC 8707, section 2. Only the log has the reason.
 
 
 class InvalidRequest(ValidationError):
-    """A parameter is missing, given twice or not readable, or two ways of authentication are used at the same time."""
+    """A parameter is missing, repeated, or unreadable, or the request uses two authentication methods."""
 
     error: ClassVar[str] = "invalid_request"
 
@@ -47,7 +47,7 @@ class UnsupportedGrantType(ValidationError):
 
 
 class UnauthorizedClient(ValidationError):
-    """The caller is authenticated, and the grant is for clients of another kind."""
+    """The caller is authenticated, but the grant is for another kind of client."""
 
     error: ClassVar[str] = "unauthorized_client"
 
@@ -61,18 +61,19 @@ class InvalidTarget(ValidationError):
 
 
 class InvalidClient(InvalidCredentials):
-    """The caller proved to be no service account that can come in: one answer for every cause."""
+    """The caller isn't a service account that can sign in. Every cause gets the same response."""
 
     error: ClassVar[str] = "invalid_client"
 
     def __init__(self, reason: str, *, told: str = "") -> None:
-        """``told``: the cause, for a caller who showed the account's own secret or assertion."""
+        """Creates the error. ``told`` is the cause, for a caller who presented the account's own secret or
+        assertion."""
         super().__init__(told or "Client authentication failed", reason=f"client authentication: {reason}")
 
 
 class TokenRefused(ValidationError):
-    """An app, a device or its grant is rejected: RFC 6749, section 5.2, and RFC 8628, section 3.5. ``error``: as they
-    name it."""
+    """An app, a device, or its grant is rejected: RFC 6749, section 5.2, and RFC 8628, section 3.5. ``error`` is their
+    name for it."""
 
     def __init__(
         self, error: str, message: str, *, reason: str = "", replay: Replay | None = None, keeps_writes: bool = False
@@ -92,19 +93,19 @@ _ERRORS: dict[type[Refusal], str] = {
 
 
 def error_of(refusal: Refusal) -> str:
-    """The error code for a refusal of any kind; ``invalid_request`` where there is no nearer one."""
+    """Returns the error code for any error; ``invalid_request`` if there is no closer one."""
     named: str | None = getattr(refusal, "error", None)
     if named is not None:
         return named
     return next((error for kind, error in _ERRORS.items() if isinstance(refusal, kind)), InvalidRequest.error)
 
 
-# The forms that ``/oauth2`` takes are those of RFC 6749, 7009, 7662 and 8707. Unknown parameters are ignored, empty
-# ones count as left out (RFC 6749, section 3.2).
+# RFC 6749, 7009, 7662, and 8707 define the forms of ``/oauth2``. Unknown parameters are ignored, and empty ones count
+# as omitted (RFC 6749, section 3.2).
 
 GRANT_TYPE = "client_credentials"
 DEVICE_CODE, REFRESH_TOKEN = "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"
-#: What service accounts ask with, and what device apps do.
+#: The grant types of service accounts and of device apps.
 OF_SERVICES, OF_DEVICES = (GRANT_TYPE,), (DEVICE_CODE, REFRESH_TOKEN)
 RESOURCE = "resource"
 _MOST_SCOPE = 1000
@@ -113,13 +114,13 @@ _PERMISSIONS = {permission.value: permission for permission in Permission}
 
 
 def read_form(fields: Mapping[str, str]) -> dict[str, str]:
-    """The fields without the empty ones."""
+    """Returns the fields that aren't empty."""
     return {name: value for name, value in fields.items() if value}
 
 
 def read_grant(fields: Mapping[str, str], own: tuple[str, ...]) -> str:
-    """The grant type of a request of ``/oauth2/token``. ``own``: those of the caller's kind. Raises InvalidRequest,
-    UnsupportedGrantType, UnauthorizedClient."""
+    """Returns the grant type of a request to ``/oauth2/token``. ``own`` contains the grant types of the caller's kind.
+    Raises InvalidRequest, UnsupportedGrantType, or UnauthorizedClient."""
     grant_type = required(fields, "grant_type")
     if grant_type not in (*OF_SERVICES, *OF_DEVICES):
         raise UnsupportedGrantType(f"grant_type must be {GRANT_TYPE}, {DEVICE_CODE} or {REFRESH_TOKEN}")
@@ -129,14 +130,14 @@ def read_grant(fields: Mapping[str, str], own: tuple[str, ...]) -> str:
 
 
 def check_resource(fields: Mapping[str, str], issuer: str) -> None:
-    """Raises InvalidTarget for another resource than this server (RFC 8707, section 2)."""
+    """Raises InvalidTarget if the resource isn't this server (RFC 8707, section 2)."""
     if fields.get(RESOURCE, issuer) != issuer:
         raise InvalidTarget("resource must be the issuer")
 
 
 def read_scope(fields: Mapping[str, str], issuer: str) -> frozenset[Permission] | None:
-    """The scope of a service account's request for a token; None if it asks for all that the account can do. Raises
-    InvalidScope, and as :func:`read_grant` and :func:`check_resource`."""
+    """Returns the scope of a service account's token request. None if it asks for everything that the account can do.
+    Raises InvalidScope, and the errors of :func:`read_grant` and :func:`check_resource`."""
     read_grant(fields, OF_SERVICES)
     check_resource(fields, issuer)
     return _scope(fields["scope"]) if "scope" in fields else None
@@ -152,24 +153,24 @@ def _scope(text: str) -> frozenset[Permission]:
 
 
 def required(fields: Mapping[str, str], name: str) -> str:
-    """A field that must be there. Raises InvalidRequest."""
+    """Returns a required field. Raises InvalidRequest."""
     if name not in fields:
         raise InvalidRequest(f"{name} is missing")
     return fields[name]
 
 
-# A service account's keys are a JWK set (RFC 7517), given by value. There is no address that a set could be fetched
-# from: the server calls no one whom a caller names.
+# A service account's keys are a JWK set (RFC 7517), given by value. There is no address to fetch a set from, because
+# the server never calls an address that a caller names.
 
 ALGORITHMS = ("ES256", "PS256", "RS256")
 
 
 def read_keys(jwks: str | None) -> tuple[Key, ...]:
-    """The keys of a stored set; none where the account has no set."""
+    """Returns the keys of a stored set; none if the account has no set."""
     return () if jwks is None else read_key_set(strict_json.read(jwks.encode()))
 
 
-# RFC 6749, section 2.3.1, and RFC 7523, section 2.2. Two ways at once are rejected.
+# RFC 6749, section 2.3.1, and RFC 7523, section 2.2. Requests with two methods are rejected.
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
@@ -178,11 +179,11 @@ _ID = re.compile(r"svc_([1-9][0-9]{0,18})\Z")
 _APP_ID = re.compile(r"app_[A-Za-z0-9_-]{16,22}\Z")
 _MOST_ID = 2**63 - 1
 _LONGEST = 1024  # of a Basic header
-_FORM_CODED = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*\Z")  # visible ASCII, and no % without two digits
+_FORM_CODED = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*\Z")  # visible ASCII; each % must be followed by two digits
 
 
 class ClientSecret(NamedTuple):
-    """A client secret, as it was sent. ``by``: the method, as RFC 7591 names it."""
+    """A client secret, as sent. ``by`` is the method's name in RFC 7591."""
 
     client_id: str
     secret: str
@@ -190,7 +191,7 @@ class ClientSecret(NamedTuple):
 
 
 class ClientAssertion(NamedTuple):
-    """``private_key_jwt``, as it was sent. ``client_id``: empty if the request leaves it to the assertion."""
+    """A ``private_key_jwt``, as sent. ``client_id`` is empty if only the assertion contains it."""
 
     client_id: str
     text: str
@@ -202,20 +203,20 @@ def client_id_of(account: int) -> str:
 
 
 def account_of(client_id: str) -> int | None:
-    """The number of the service account; None for a text that is no client id, in its only spelling."""
+    """Returns the number of the service account; None if the text isn't a client ID in its only valid spelling."""
     found = _ID.match(client_id)
     number = int(found[1]) if found else 0
     return number if 0 < number <= _MOST_ID else None
 
 
 def is_client_id(text: str) -> bool:
-    """Whether a text is the client id of a service account or of an app, in its only spelling."""
+    """Whether a text is the client ID of a service account or of an app, in its only valid spelling."""
     return _APP_ID.match(text) is not None or account_of(text) is not None
 
 
 def read_authentication(authorization: str | None, fields: Mapping[str, str]) -> ClientSecret | ClientAssertion:
-    """The caller's means of authentication; nothing of it is verified yet. ``authorization``: that header; ``fields``:
-    of the form. Raises InvalidClient, and InvalidRequest for two ways at the same time."""
+    """Returns the caller's credentials, not yet verified. ``authorization`` is the header of that name, and ``fields``
+    is the form. Raises InvalidClient, or InvalidRequest if there are two methods."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret")
     by_assertion = "client_assertion" in fields or "client_assertion_type" in fields
     if (authorization is not None) + by_assertion + (secret is not None) > 1:
@@ -249,7 +250,7 @@ def _basic(authorization: str) -> ClientSecret:
 
 
 def _decoded(coded: str) -> str:
-    """A part of the Basic header, which is coded as a form's value (RFC 6749, appendix B)."""
+    """Decodes a part of the Basic header, which is encoded like a form value (RFC 6749, appendix B)."""
     if not _FORM_CODED.match(coded):
         raise InvalidClient("the Basic header is not coded as a form")
     return unquote_plus(coded, "utf-8", "replace")
@@ -257,11 +258,11 @@ def _decoded(coded: str) -> str:
 
 # Verifies the assertion of ``private_key_jwt``: RFC 7523, section 3, and RFC 8725.
 #
-# The audience is the issuer alone, as one text: an assertion that names this server's token endpoint, or names others
-# beside it, might have been made for someone else.
+# The audience must be the issuer alone, as one text. An assertion that names this server's token endpoint, or also
+# other audiences, might have been made for someone else.
 
 MAX_LENGTH = 8192
-#: How far ahead the end of an assertion can be, seconds.
+#: The maximum time until an assertion expires, in seconds.
 LIFE_S = 300
 _SKEW_S = 60
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
@@ -280,8 +281,8 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 class Assertion(NamedTuple):
-    """An assertion whose claims are right and whose signature is not verified. ``exp``: seconds since 1970, rounded
-    up; ``kid``: None if the header names no key."""
+    """An unverified assertion with valid claims. ``exp`` is in seconds since 1970, rounded up. ``kid`` is None if the
+    header names no key."""
 
     client_id: str
     jti: str
@@ -293,8 +294,9 @@ class Assertion(NamedTuple):
 
 
 def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Assertion:
-    """The content of an assertion, whose signature :func:`verify` checks. ``client_id``: of the request, empty if it
-    names none; ``issuer``: of the service accounts, or of a client's apps. Raises InvalidClient."""
+    """Returns the content of an assertion; :func:`verify` checks its signature. ``client_id`` comes from the request,
+    and is empty if it names none. ``issuer`` issues tokens to service accounts, or to a client's apps. Raises
+    InvalidClient."""
     if len(text) > MAX_LENGTH or not _COMPACT.match(text):
         raise InvalidClient("assertion: not three segments of at most 8 KiB")
     signed, _, signature = text.rpartition(".")
@@ -330,7 +332,7 @@ def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Asser
 
 
 def _header(header: Any) -> tuple[str, str | None]:
-    """Algorithm and ``kid``. Keys in the header (``jwk``, ``jku``, ``x5c``) are never looked at."""
+    """Returns the algorithm and ``kid``. Ignores keys in the header (``jwk``, ``jku``, ``x5c``)."""
     if not isinstance(header, dict) or {"crit", "b64"} & header.keys():
         raise InvalidClient("assertion: header")
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
@@ -344,8 +346,8 @@ def _header(header: Any) -> tuple[str, str | None]:
 
 
 def verify(assertion: Assertion, keys: Sequence[Key]) -> None:
-    """Checks the signature with the account's own keys, which are few: with the one that is named, else with all that
-    fit (RFC 7515, section 4.1.4 and appendix D). Raises InvalidClient."""
+    """Checks the signature with the account's own few keys: with the named one, otherwise with every key that fits (RFC
+    7515, section 4.1.4 and appendix D). Raises InvalidClient."""
     fitting = [key for key in keys if assertion.kid in (None, key.kid) and key.fits(assertion.algorithm)]
     if not fitting:
         raise InvalidClient("assertion: its key is not among the account's")
@@ -358,12 +360,12 @@ PREFIX = "/oauth2/"
 TOKEN, REVOCATION, INTROSPECTION = "/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"
 DEVICE_AUTHORIZATION, PAIRING = "/oauth2/device_authorization", "/oauth2/pairing"
 
-#: Endpoints that public apps use too, which authenticate by none.
+#: Endpoints that public apps use too, which authenticate with ``none``.
 _PUBLIC = ("token", "revocation")
 
 
 def endpoints(issuer: str, *paths: str) -> dict[str, Any]:
-    """Members of a metadata document for the endpoints of tokens, of revocation and of introspection."""
+    """Returns metadata members for the token, revocation, and introspection endpoints."""
     found: dict[str, Any] = {}
     for name, path in zip(("token", "revocation", "introspection"), paths, strict=True):
         found |= {
@@ -375,7 +377,7 @@ def endpoints(issuer: str, *paths: str) -> dict[str, Any]:
 
 
 def metadata(issuer: str) -> dict[str, Any]:
-    """The document for an issuer, which is the public address without a slash at its end."""
+    """Returns the metadata document for an issuer, which is the public address without a trailing slash."""
     return {
         "issuer": issuer,
         "jwks_uri": f"{issuer}/.well-known/jwks.json",

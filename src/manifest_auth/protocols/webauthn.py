@@ -1,7 +1,7 @@
 """Passkeys (WebAuthn Level 3): options for browsers, and the verification of their responses.
 
-The library ``webauthn`` verifies; :mod:`.verification` does the checks that it leaves to its caller. The library is
-loaded with the first passkey, by :func:`load` and off the event loop.
+The library ``webauthn`` verifies them. :mod:`.verification` does the checks that it leaves to its caller. The library
+is loaded with the first passkey, by :func:`load` and outside the event loop.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import msgspec
 
 from manifest_auth.text import base64url, strict_json
 
-# Reads a credential as a browser returns it, strictly (``PublicKeyCredential.toJSON()``, WebAuthn Level 3, 5.1). The
-# library ignores characters that are not base64url, and repeated members of the client data. Both are rejected here, so
+# Strictly reads a credential as returned by browsers (``PublicKeyCredential.toJSON()``, WebAuthn Level 3, 5.1). The
+# library ignores characters that aren't base64url, and repeated members of the client data. Both are rejected here, so
 # that no two texts mean the same response.
 
-MOST_ID = 1023  # bytes of a credential id (section 4, Credential ID)
+MOST_ID = 1023  # bytes of a credential ID (section 4, Credential ID)
 _TRANSPORTS = frozenset({"usb", "nfc", "ble", "smart-card", "hybrid", "internal"})
 
 
 class WebauthnRefused(Exception):
-    """The credential is rejected; the message says why, for the log."""
+    """The credential is rejected. The message says why, for the log."""
 
 
 class ClientData(NamedTuple):
-    """The members of ``clientDataJSON`` that matter (section 5.8.1); ``challenge``: base64url."""
+    """The relevant members of ``clientDataJSON`` (section 5.8.1). ``challenge`` is base64url."""
 
     type: str
     challenge: str
@@ -54,7 +54,7 @@ class Credential(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def read_credential(given: dict[str, Any]) -> Credential:
-    """The credential, whose id is the raw id. Raises Rejected."""
+    """Returns the credential, in which ID and raw ID must be equal. Raises WebauthnRefused."""
     try:
         found = msgspec.convert(given, Credential, strict=True)
     except msgspec.ValidationError as error:
@@ -67,7 +67,7 @@ def read_credential(given: dict[str, Any]) -> Credential:
 
 
 def raw(text: str | None, name: str) -> bytes:
-    """The bytes of a member. Raises Rejected if it is missing or isn't base64url."""
+    """Returns the bytes of a member. Raises WebauthnRefused if it is missing or isn't base64url."""
     if text is None:
         raise WebauthnRefused(f"{name}: missing")
     try:
@@ -77,7 +77,7 @@ def raw(text: str | None, name: str) -> bytes:
 
 
 def client_data(credential: Credential) -> ClientData:
-    """The data that the browser signed. Raises Rejected."""
+    """Returns the data that the browser signed. Raises WebauthnRefused."""
     try:
         found = strict_json.read(raw(credential.response.client_data_json, "clientDataJSON"), "clientDataJSON")
     except strict_json.Malformed as error:
@@ -92,37 +92,37 @@ def client_data(credential: Credential) -> ClientData:
 
 
 def credential_id_of(given: dict[str, Any]) -> str:
-    """The credential id, which is not verified yet. Raises Rejected."""
+    """Returns the credential ID, which isn't verified yet. Raises WebauthnRefused."""
     return read_credential(given).id
 
 
 def challenge_of(given: dict[str, Any]) -> str:
-    """The challenge of the response, which is not verified yet. Raises Rejected."""
+    """Returns the challenge of the response, which isn't verified yet. Raises WebauthnRefused."""
     return client_data(read_credential(given)).challenge
 
 
 def transports_of(credential: Credential) -> tuple[str, ...]:
-    """The known ones of the hints on how the authenticator is reached; others are left out."""
+    """Returns the known hints on how to reach the authenticator, and omits others."""
     given = credential.response.transports or []
     return tuple(sorted({text for text in given if isinstance(text, str) and text in _TRANSPORTS}))
 
 
-# The library does not compare the user handle or the backup eligibility, ignores ``crossOrigin`` and ``topOrigin``, and
-# judges the counter before the signature. So it gets a current count of 0, and the rest is done here; the counter,
-# which needs the row, is the caller's. Attestation statements are ignored: none is requested, and no policy depends on
-# one.
+# The library doesn't compare the user handle or the backup eligibility, ignores ``crossOrigin`` and ``topOrigin``, and
+# checks the counter before the signature. So it gets a current count of 0, and the rest is done here. The caller checks
+# the counter, which needs the row. Attestation statements are ignored: none is requested, and no policy depends on one.
 
 EDDSA, ES256, RS256 = -8, -7, -257
 ALGORITHMS = (EDDSA, ES256, RS256)
 _P256 = 1
-_RSA_BITS = (2048, 4096)  # a larger key would be slow to verify with, for everyone
+_RSA_BITS = (2048, 4096)  # verification with a larger key would be slow, for everyone
 _RSA_EXPONENTS = (3, 65537)
 _BACKUP_ELIGIBLE = 0x08  # a flag of the authenticator data (section 6.1)
 _FLAGS_AT = 32
 
 
 class Expected(NamedTuple):
-    """``challenge``: base64url; ``origins``: those from which the response is accepted, compared exactly."""
+    """The values that a response must match. ``challenge`` is base64url. ``origins`` are the accepted ones, compared
+    exactly."""
 
     challenge: str
     rp_id: str
@@ -130,8 +130,8 @@ class Expected(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The stored part of the credential. ``handle``: its owner's; ``needs_handle``: no credential was named, so the
-    response must identify the owner."""
+    """The stored part of the credential. ``handle`` is its owner's. ``needs_handle`` means that no credential was
+    named, so the response must identify the owner."""
 
     public_key: bytes
     handle: str
@@ -140,7 +140,7 @@ class Known(NamedTuple):
 
 
 class Registered(NamedTuple):
-    """A new credential. ``credential_id``: base64url; ``public_key``: COSE; ``transports``: hints."""
+    """A new credential. ``credential_id`` is base64url, ``public_key`` is COSE, and ``transports`` are hints."""
 
     credential_id: str
     public_key: bytes
@@ -153,14 +153,14 @@ class Registered(NamedTuple):
 
 
 class Asserted(NamedTuple):
-    """A verified response, except for the counter, which must be greater than the stored one unless both are 0."""
+    """A verified response. Its counter isn't checked yet: it must be greater than the stored one unless both are 0."""
 
     counter: int
     backup_state: bool
 
 
 def verify_registration(given: dict[str, Any], expected: Expected) -> Registered:
-    """Verifies a new credential. Raises Rejected."""
+    """Verifies a new credential. Raises WebauthnRefused."""
     from webauthn import verify_registration_response  # loaded with the first passkey
     from webauthn.helpers.cose import COSEAlgorithmIdentifier
 
@@ -194,7 +194,7 @@ def verify_registration(given: dict[str, Any], expected: Expected) -> Registered
 
 
 def verify_assertion(given: dict[str, Any], expected: Expected, known: Known) -> Asserted:
-    """Verifies an answer with a stored credential, whose id the caller has looked up. Raises Rejected."""
+    """Verifies a response with a stored credential that the caller has looked up by its ID. Raises WebauthnRefused."""
     from webauthn import verify_authentication_response  # loaded with the first passkey
 
     credential = read_credential(given)
@@ -239,7 +239,7 @@ def _check_client_data(credential: Credential, kind: str, expected: Expected) ->
 
 
 def _for_library(credential: Credential, **response: str | None) -> dict[str, Any]:
-    """The credential with the members that the library reads, each checked to be base64url."""
+    """Returns the credential with the members that the library reads, each checked to be base64url."""
     client_data = credential.response.client_data_json
     return {
         "id": credential.id,
@@ -250,7 +250,7 @@ def _for_library(credential: Credential, **response: str | None) -> dict[str, An
 
 
 def _without_statement(attestation: bytes) -> bytes:
-    """The attestation object with the format ``none``, so that no statement is parsed or judged."""
+    """Returns the attestation object with the format ``none``, so that no statement is parsed or evaluated."""
     from webauthn.helpers import encode_cbor, parse_cbor
 
     found = parse_cbor(attestation)
@@ -260,7 +260,7 @@ def _without_statement(attestation: bytes) -> bytes:
 
 
 def _check_key(public_key: bytes) -> int:
-    """The algorithm of a key that can be used, on the curve and with the sizes that belong to it."""
+    """Returns the algorithm of a usable key, which must have the matching curve and sizes."""
     from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
 
     decoded: Any = decode_credential_public_key(public_key)
@@ -284,18 +284,18 @@ def _refuse(error: Exception) -> NoReturn:
 
 # Built without the library, so that a page that offers passkeys doesn't load 8 MB for a dictionary.
 
-TIMEOUT_MS = 300_000  # the recommended one (section 15.1)
+TIMEOUT_MS = 300_000  # the recommended value (section 15.1)
 
 
 class Descriptor(NamedTuple):
-    """A credential that is named to the browser. ``id``: base64url."""
+    """A credential that the options name. ``id`` is base64url."""
 
     id: str
     transports: tuple[str, ...]
 
 
 class Person(NamedTuple):
-    """The owner of a new credential. ``handle``: base64url of 64 random bytes; the names appear in the person's own
+    """The owner of a new credential. ``handle`` is 64 random bytes in base64url. The names appear in the person's own
     list of credentials."""
 
     handle: str
@@ -304,8 +304,8 @@ class Person(NamedTuple):
 
 
 def creation(rp_id: str, challenge: str, person: Person, existing: list[Descriptor]) -> dict[str, Any]:
-    """For ``navigator.credentials.create``. ``challenge``: base64url; ``existing``: credentials on whose authenticators
-    no other one is created."""
+    """Returns options for ``navigator.credentials.create``. ``challenge`` is base64url. No other credential is created
+    on the authenticators of the ``existing`` ones."""
     return {
         "rp": {"id": rp_id, "name": rp_id},
         "user": {"id": person.handle, "name": person.name, "displayName": person.display_name},
@@ -323,7 +323,8 @@ def creation(rp_id: str, challenge: str, person: Person, existing: list[Descript
 
 
 def request(rp_id: str, challenge: str, allowed: list[Descriptor]) -> dict[str, Any]:
-    """For ``navigator.credentials.get``. ``allowed``: empty if the browser should offer any credential that it has."""
+    """Returns options for ``navigator.credentials.get``. ``allowed`` is empty if the browser should offer any
+    credential that it has."""
     return {
         "challenge": challenge,
         "timeout": TIMEOUT_MS,
@@ -334,8 +335,9 @@ def request(rp_id: str, challenge: str, allowed: list[Descriptor]) -> dict[str, 
 
 
 def accepted(rp_id: str, handle: str, ids: list[str]) -> dict[str, Any]:
-    """For ``PublicKeyCredential.signalAllAcceptedCredentials`` (section 5.1.10): credential managers then no longer
-    offer others of this person. ``handle``: as in :class:`Person`; ``ids``: base64url."""
+    """Returns options for ``PublicKeyCredential.signalAllAcceptedCredentials`` (section 5.1.10). Credential managers
+    then no longer offer this person's other credentials. ``handle`` has the same meaning as in :class:`Person`, and
+    ``ids`` are base64url."""
     return {"rpId": rp_id, "userId": handle, "allAcceptedCredentialIds": ids}
 
 
@@ -346,9 +348,9 @@ def _named(found: list[Descriptor]) -> list[dict[str, Any]]:
     ]
 
 
-# Names of authenticators by their AAGUID, for a first name of a new passkey. From the community's list of passkey
-# providers (github.com/passkeydeveloper/passkey-authenticator-aaguids). An AAGUID without an attestation is a claim of
-# the browser: it is only shown, and no decision depends on it.
+# Names of authenticators by their AAGUID, for the initial name of a new passkey. They come from the community's list of
+# passkey providers (github.com/passkeydeveloper/passkey-authenticator-aaguids). An AAGUID without an attestation is
+# only claimed by the browser, so it is only shown, and no decision depends on it.
 
 _NAMES = {
     "08987058-cadc-4b81-b6e1-30de50dcbe96": "Windows Hello",
@@ -385,12 +387,12 @@ _NAMES = {
 
 
 def provider_of(aaguid: str) -> str | None:
-    """The name of the authenticator or password manager; None if it is not known."""
+    """Returns the name of the authenticator or password manager; None if it isn't known."""
     return _NAMES.get(aaguid)
 
 
 async def load() -> None:
-    """Loads the library once, in a thread: its import takes too long for the event loop. To be awaited before the first
-    verification of a request."""
+    """Loads the library once, in a thread, because its import takes too long for the event loop. Await this before the
+    first verification of a request."""
     if "webauthn" not in sys.modules:
         await asyncio.to_thread(import_module, "webauthn")

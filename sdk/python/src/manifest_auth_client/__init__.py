@@ -1,8 +1,8 @@
 """The Python library for Manifest Auth: signs in, keeps the session, calls the API, verifies tokens.
 
-Begin with :class:`ManifestAuth`, or :class:`AsyncManifestAuth` for asyncio. :class:`SessionAuth`, :class:`ApiKeyAuth`
-and :class:`ClientCredentials` are for ``auth=`` of any client of ``httpx2``; :class:`TokenVerifier` is for services
-that are shown tokens. Refusals are in ``manifest_auth_client.errors``, a stand-in for the server in
+Start with :class:`ManifestAuth`, or with :class:`AsyncManifestAuth` for asyncio. Pass :class:`SessionAuth`,
+:class:`ApiKeyAuth`, or :class:`ClientCredentials` to ``auth=`` of any ``httpx2`` client. Services that receive tokens
+use :class:`TokenVerifier`. Errors are in ``manifest_auth_client.errors``, and a fake server for tests is in
 ``manifest_auth_client.testing``.
 """
 

@@ -1,4 +1,4 @@
-"""Answers of the server: their data, or the refusal that they are."""
+"""Reads server responses: their data, or the error that they describe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manifest_auth_client._failure import Detail, ManifestAuthError
 
 
 def data_of(response: httpx2.Response) -> Any:
-    """``data`` of an answer in the envelope. Raises what :func:`failure` gives for any other."""
+    """Returns ``data`` from a REST response. Raises the error from :func:`failure` for any other response."""
     body = _json(response)
     if response.is_success and body.get("success") is True:
         return body.get("data")
@@ -20,8 +20,8 @@ def data_of(response: httpx2.Response) -> Any:
 
 
 def graphql_data_of(response: httpx2.Response) -> dict[str, Any]:
-    """``data`` of an answer of GraphQL. Raises the refusal of the first of its ``errors``, with ``data`` that is
-    there all the same."""
+    """Returns ``data`` from a GraphQL response. If it has ``errors``, raises the first one, with the partial
+    ``data``."""
     body = _json(response)
     if body.get("errors") or not response.is_success or not isinstance(body.get("data"), dict):
         raise failure(response)
@@ -30,7 +30,7 @@ def graphql_data_of(response: httpx2.Response) -> dict[str, Any]:
 
 
 def failure(response: httpx2.Response) -> ManifestAuthError:
-    """The refusal that an answer is: REST's envelope, GraphQL's ``errors``, or what is neither."""
+    """Builds the error for a response: from the REST envelope, from GraphQL's ``errors``, or from neither."""
     body = _json(response)
     several = [one for one in _list(body.get("errors")) if isinstance(one, Mapping)]
     if several:
@@ -54,7 +54,7 @@ def failure(response: httpx2.Response) -> ManifestAuthError:
 
 
 def code_of(response: httpx2.Response) -> str:
-    """The code of a refusal that was read."""
+    """Returns the error code of a response whose body was read."""
     return failure(response).code
 
 
@@ -71,6 +71,6 @@ def _list(value: Any) -> list[Any]:
 
 
 def seconds_of(response: httpx2.Response) -> float | None:
-    """``Retry-After`` in seconds."""
+    """Returns ``Retry-After`` in seconds."""
     text = response.headers.get("retry-after", "")
     return float(text) if text.isdecimal() else None

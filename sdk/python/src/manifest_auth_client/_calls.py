@@ -1,4 +1,4 @@
-"""The calls of an application: what is sent, and how the answer is read, for threads and tasks alike."""
+"""The calls of an application, as requests and readers of their responses, for sync and async code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class Call(NamedTuple, Generic[R]):
-    """One request and how its answer is read. ``is_signed``: with the credential."""
+    """A request, and how its response is read. ``is_signed`` means that it carries the credential."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ class Call(NamedTuple, Generic[R]):
 
 
 class Calls:
-    """The shared parts of both classes: the server's address, the credential, and the calls."""
+    """The parts that both classes share: the server's address, the credential, and the calls."""
 
     def __init__(
         self,
@@ -54,12 +54,12 @@ class Calls:
 
     @property
     def auth(self) -> BoundAuth:
-        """The credential, for ``auth=`` of another client of ``httpx2``."""
+        """The credential, for ``auth=`` of other ``httpx2`` clients."""
         return self._auth
 
     @property
     def session(self) -> SessionAuth:
-        """The session of the user who signed in. Raises TypeError where ``auth`` is a machine's."""
+        """The session of the signed-in user. Raises TypeError if ``auth`` belongs to a machine."""
         if not isinstance(self._auth, SessionAuth):
             raise TypeError(f"{type(self._auth).__name__} has no session: make another object for users")
         return self._auth
@@ -72,7 +72,7 @@ class Calls:
         self.session.tokens = None
 
     def _signing_in(self, path: str, **members: Any) -> Call[SignedIn]:
-        assert self.session  # a machine signs no user in
+        assert self.session  # a machine signs in no users
         body = {name: value for name, value in members.items() if value is not None}
         return Call("POST", f"{_AUTH}{path}", body, self._signed_in, is_signed=False)
 
@@ -93,12 +93,12 @@ SIGN_OUT: Call[Any] = Call("POST", f"{_AUTH}/sign-out", None, data_of)
 
 
 def enrolment(challenge: str, method: str) -> Call[dict[str, Any]]:
-    """Begins to set up the factor that is due."""
+    """Starts setting up the factor that is required."""
     body = {"challenge": challenge, "method": method}
     return Call("POST", f"{_AUTH}/sign-in/enrol", body, data_of, is_signed=False)
 
 
 def graphql(query: str, variables: Mapping[str, Any] | None) -> Call[dict[str, Any]]:
-    """One document of GraphQL."""
+    """Sends a GraphQL document."""
     body = {"query": query, **({"variables": variables} if variables is not None else {})}
     return Call("POST", "/api/client/graphql", body, graphql_data_of)

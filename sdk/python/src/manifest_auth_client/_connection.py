@@ -1,4 +1,4 @@
-"""Connection to the server: its address, the client that calls are for, time limits, and certificates."""
+"""The connection to the server: its address, the client to call, timeouts, and certificates."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from typing import Any
 
 import httpx2
 
-_context = cache(httpx2.create_ssl_context)  # reading all certificates takes a while
+_context = cache(httpx2.create_ssl_context)  # loading all certificates takes a while
 
 
 @dataclass(frozen=True)
 class Connection:
     """The server's address and connection, for the classes of this library.
 
-    ``base_url``: its public address. ``client``: identifier of the client that sign-ins are for. ``timeout``: seconds.
-    ``verify``: a context with certificates of one's own. ``transport`` takes the place of the network, in tests.
+    ``base_url`` is the server's public address, and ``client`` is the identifier of the client for sign-ins.
+    ``timeout`` is in seconds. Pass a context to ``verify`` to use your own certificates. In tests, ``transport``
+    replaces the network.
 
-    No call follows a redirect, since passwords and refresh tokens are in their bodies, and no cookie is kept: the
-    session cookie of one sign-in would end that session at the next.
+    Calls never follow redirects, because their bodies contain passwords and refresh tokens. They don't keep cookies
+    either, because the session cookie of one sign-in would end that session at the next one.
 
     >>> Connection("https://auth.example.com/").url("/healthz")
     'https://auth.example.com/healthz'
@@ -40,15 +41,15 @@ class Connection:
         object.__setattr__(self, "base_url", str(url).rstrip("/"))
 
     def url(self, path: str) -> str:
-        """The address of a path of the server."""
+        """Returns the URL of a path on the server."""
         return f"{self.base_url}{path}"
 
     def open(self) -> httpx2.Client:
-        """A client for calls of the server; the caller closes it."""
+        """Creates an HTTP client for the server. The caller closes it."""
         return httpx2.Client(**self._options())
 
     def open_async(self) -> httpx2.AsyncClient:
-        """The same, for tasks."""
+        """Creates an async HTTP client for the server. The caller closes it."""
         return httpx2.AsyncClient(**self._options())
 
     def _options(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Features that need an extra of the library, and the extra."""
+"""Checks for the optional packages that some features need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def extra(name: str, needed_for: str) -> Iterator[None]:
-    """Imports within it name the extra to install where their package is missing. Raises ImportError."""
+    """Adds the name of the extra to install to the ImportError, if an import inside the context fails."""
     try:
         yield
     except ModuleNotFoundError as missing:

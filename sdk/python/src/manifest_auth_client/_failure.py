@@ -1,4 +1,4 @@
-"""The base of all refusals, and how one is read from an answer."""
+"""The base class of all server errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Detail(NamedTuple):
-    """The fault of one member of a request.
+    """The error in one field of a request.
 
     >>> Detail("email", "This is no e-mail address").field
     'email'
@@ -18,12 +18,12 @@ class Detail(NamedTuple):
 
 
 class ManifestAuthError(Exception):
-    """A refusal of the server; each code of its closed list has its own class in ``manifest_auth_client.errors``.
+    """An error from the server. Each error code has its own class in ``manifest_auth_client.errors``.
 
-    ``code`` is for programs, ``message`` for people. ``status``: of HTTP. ``details``: what is wrong with which member.
-    ``request_id``: what the operator finds in the log. ``retry_after``: seconds to wait, where the server says so.
-    ``data`` and ``errors``: what a GraphQL query answered beside the refusal. An answer that is not the server's, a
-    proxy's for example, and a code that this version does not know, are of this class itself.
+    Check ``code`` in programs, and show ``message`` to people. ``status`` is the HTTP status, and ``details`` lists the
+    invalid fields. The operator can find ``request_id`` in the log. ``retry_after`` is the number of seconds to wait,
+    if the server sent one. ``data`` and ``errors`` are those of a GraphQL response. This class itself represents codes
+    that this version doesn't know, and responses that don't come from the server, such as a proxy's.
 
     >>> try:
     ...     auth.sign_in("ada@acme.example", "a wrong password")
@@ -62,19 +62,19 @@ class ManifestAuthError(Exception):
 
 
 class Continues(ManifestAuthError):
-    """A refusal after which the sign-in goes on."""
+    """An error after which the sign-in can continue."""
 
     @property
     def challenge(self) -> str:
-        """The members that ``continue_sign_in`` takes."""
+        """The members to send with ``continue_sign_in``."""
         return str(self.given.get("challenge", ""))
 
     @property
     def expires_in(self) -> int:
-        """Seconds for which the challenge is good."""
+        """The number of seconds until the challenge expires."""
         return int(self.given.get("expiresIn", 0))
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Factors that can be enrolled, where one has to be: ``totp``, ``passkey``."""
+        """Factors that the user can enroll, if one is required: ``totp``, ``passkey``."""
         return tuple(self.given.get("methods", ()))

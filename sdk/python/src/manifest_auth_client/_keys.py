@@ -1,4 +1,4 @@
-"""The server's public keys, and tokens verified by them."""
+"""The server's public keys, and verification of tokens with them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from manifest_auth_client._extras import extra
 from manifest_auth_client.errors import InvalidToken
 
 _PATH = "/.well-known/jwks.json"
-_KEPT_S = 300.0  # as the server says
-_PAUSE_S = 10.0  # between two fetches for keys that are not known, since anyone can name one
+_KEPT_S = 300.0  # the server's recommendation
+_PAUSE_S = 10.0  # between two fetches for an unknown key, because callers can invent key IDs
 
 
 class OfflineVerificationUnavailable(RuntimeError):
-    """This service is set up for what ``mode="jwks"`` cannot do. It is a mistake of the setup and not of a caller, so
-    it is no ManifestAuthError, and an application answers 500.
+    """The service's setup needs something that ``mode="jwks"`` can't do. The setup is at fault, not a caller, so this
+    isn't a ManifestAuthError, and applications respond with 500.
 
-    Either the server signs users' tokens with HS256, which has no public key, or the service asks for permissions or
-    roles that are not in the token. Use ``mode="introspection"``, or let the server sign with ES256.
+    Either the server signs users' tokens with HS256, which has no public key, or the service requires permissions or
+    roles, which aren't in the token. Use ``mode="introspection"``, or configure the server to sign with ES256.
 
     >>> TokenVerifier(URL, "manifest-api", mode="jwks", client="acme", connection=connection).verify(token)
     Traceback (most recent call last):
@@ -47,12 +47,12 @@ class KeySet:
         self._lock = threading.Lock()
 
     def lacks(self, token: str) -> bool:
-        """Whether keys would be fetched for this token."""
+        """Whether this token requires fetching the keys."""
         age = time.monotonic() - self._fetched
         return age > _KEPT_S or (age > _PAUSE_S and _header(token).get("kid") not in self._keys)
 
     def claims(self, token: str, fetch: Callable[[str], Any]) -> dict[str, Any]:
-        """The claims of a token that one of the keys has signed. Raises InvalidToken, and
+        """Returns the claims of a token that one of the keys signed. Raises InvalidToken, or
         OfflineVerificationUnavailable if the server says that no key can verify users' tokens."""
         if token.startswith("mfst_"):
             raise InvalidToken('An API key cannot be verified without the server: use mode="introspection"')
@@ -63,7 +63,7 @@ class KeySet:
             with self._lock:
                 if self.lacks(token):
                     self._renew(fetch, is_known=header.get("kid") in self._keys)
-        if header.get("alg") == self._users_algorithm == "HS256":  # as the server says: anyone can forge a header
+        if header.get("alg") == self._users_algorithm == "HS256":  # trust the server, because anyone can forge a header
             raise OfflineVerificationUnavailable(
                 f"{self._issuer} signs users' tokens with HS256, which nothing but the server can verify: let it sign "
                 'with ES256, or use mode="introspection"'

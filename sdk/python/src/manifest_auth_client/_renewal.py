@@ -1,4 +1,4 @@
-"""A value that many use at once and one of them renews: threads, tasks, or both."""
+"""A value that many threads and tasks share, and that only one of them renews at a time."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ V = TypeVar("V")
 
 
 class Renewed(Generic[V]):
-    """``renew`` gets the value that is to be renewed and gives the next one. It runs in its own thread, so that a
-    caller who is interrupted or canceled does not break it off between the server's answer and the store."""
+    """A value that ``renew`` replaces. ``renew`` gets the value to renew, and returns the next one. It runs in a
+    separate thread, so that a canceled or interrupted caller can't stop it between the server's response and the store.
+    """
 
     def __init__(self, value: V | None, renew: Callable[[V | None], V]) -> None:
         self.value = value
@@ -22,17 +23,17 @@ class Renewed(Generic[V]):
         self._flight: Future[V] | None = None
 
     def put(self, value: V | None) -> None:
-        """Another value after this, as after a sign-in."""
+        """Replaces the value, such as after a sign-in."""
         with self._lock:
             self.value = value
 
     def after(self, stale: V | None) -> V:
-        """A value that isn't ``stale``: the current one, or a renewed one. However many ask at the same time,
-        one renewal runs, and all get its result or what it raised."""
+        """Returns a value that isn't ``stale``: the current one, or a renewed one. For any number of callers at the
+        same time, only one renewal runs, and all of them get its result or exception."""
         return self._joined(stale).result()
 
     async def after_async(self, stale: V | None) -> V:
-        """The same for a task, which waits without holding its event loop up."""
+        """Like :meth:`after`, but without blocking the event loop."""
         return await asyncio.wrap_future(self._joined(stale))
 
     def _joined(self, stale: V | None) -> Future[V]:
@@ -40,7 +41,7 @@ class Renewed(Generic[V]):
             if self._flight is not None:
                 return self._flight
             flight: Future[V] = Future()
-            flight.set_running_or_notify_cancel()  # so that no task that waits for it can cancel it
+            flight.set_running_or_notify_cancel()  # so that no waiting task can cancel it
             if self.value is not None and self.value is not stale:
                 flight.set_result(self.value)
                 return flight
@@ -48,7 +49,7 @@ class Renewed(Generic[V]):
         thread = threading.Thread(target=self._fly, args=(flight, stale), name="manifest-auth-renewal", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no thread can be started anymore, or none here at all
+        except RuntimeError:  # threads can't be started anymore, or aren't supported here
             self._fly(flight, stale)
         return flight
 
@@ -63,6 +64,6 @@ class Renewed(Generic[V]):
             return
         with self._lock:
             self._flight = None
-            if self.value is before:  # no one signed in in the meantime
+            if self.value is before:  # nobody signed in in the meantime
                 self.value = value
         flight.set_result(value)

@@ -1,4 +1,4 @@
-"""Classes for ``auth=`` of any client of ``httpx2``: they add a bearer to requests of listed origins alone."""
+"""Classes for ``auth=`` of any ``httpx2`` client, which add a bearer token only to requests to the listed origins."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _RENEWABLE = ("TOKEN_EXPIRED", "INVALID_TOKEN")
 
 
 class BoundAuth(httpx2.Auth):
-    """The shared parts of these classes: a credential goes to the origins of ``base_url`` and ``origins`` and to no
-    other, also when a server redirects elsewhere. Scheme, host and port make an origin (RFC 6454).
+    """The base of these classes. It sends a credential only to the origins of ``base_url`` and ``origins``, even after
+    a redirect. An origin is a scheme, host, and port (RFC 6454).
 
     >>> issubclass(ApiKeyAuth, BoundAuth)
     True
@@ -31,9 +31,10 @@ class BoundAuth(httpx2.Auth):
 
 
 class ApiKeyAuth(BoundAuth):
-    """Sends the API key of a service account. A key has no session: it works until it ends or is revoked.
+    """Sends the API key of a service account. A key has no session: it works until it expires or is revoked.
 
-    ``base_url``: the server's address. ``key``: ``mfst_key_…``. ``origins``: of other servers that take the key.
+    ``base_url`` is the server's address, and ``key`` is ``mfst_key_…``. ``origins`` lists other servers that accept the
+    key.
 
     >>> machine = ManifestAuth(URL, auth=ApiKeyAuth(URL, key), transport=fake.transport)
     >>> machine.me()["service"]["name"]
@@ -45,7 +46,7 @@ class ApiKeyAuth(BoundAuth):
         self._key = key
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Adds the key where the request goes to one of the origins."""
+        """Adds the key if the request goes to one of the origins."""
         if self._is_ours(request):
             request.headers["Authorization"] = f"Bearer {self._key}"
         yield request
@@ -64,10 +65,10 @@ B = TypeVar("B", bound=_Bearer)
 
 
 class RenewingAuth(BoundAuth, Generic[B]):
-    """Sends a token that ends, and renews it: before its end, and once after a 401 that says so.
+    """Sends a token and renews it: shortly before it expires, and once after a 401 because of the token.
 
-    Of any number of threads and tasks one renews and the others wait for its result. A request is sent a second time
-    only where its body can be: bytes, not a stream. The refusal of the second time is raised.
+    If several threads and tasks need a new token, one renews it and the others wait. A request is sent again only if
+    its body is bytes, not a stream. An error on the second attempt is raised.
 
     >>> issubclass(SessionAuth, RenewingAuth)
     True
@@ -81,7 +82,7 @@ class RenewingAuth(BoundAuth, Generic[B]):
         raise NotImplementedError
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """For ``httpx2.Client``."""
+        """Handles requests of ``httpx2.Client``."""
         if not self._is_ours(request):
             yield request
             return
@@ -102,7 +103,7 @@ class RenewingAuth(BoundAuth, Generic[B]):
                     raise failure(again)
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        """For ``httpx2.AsyncClient`` under asyncio."""
+        """Handles requests of ``httpx2.AsyncClient`` under asyncio."""
         if not self._is_ours(request):
             yield request
             return
@@ -123,7 +124,8 @@ class RenewingAuth(BoundAuth, Generic[B]):
                     raise failure(again)
 
     def _may_be_renewed(self, response: httpx2.Response) -> bool:
-        """A 401 of one of the origins; another server's, after a redirect, says nothing of the token."""
+        """Whether this is a 401 from one of the origins. A 401 from another server, after a redirect, doesn't concern
+        the token."""
         return response.status_code == 401 and self._is_ours(response.request)
 
 
@@ -133,14 +135,14 @@ def _with(request: httpx2.Request, held: _Bearer) -> httpx2.Request:
 
 
 def _again(request: httpx2.Request, refused: httpx2.Response, held: _Bearer) -> httpx2.Request:
-    """The request once more; raises the refusal where its body is a stream, which is used up."""
+    """Returns the request with the new token. Raises the error if the body is a stream, which can't be sent again."""
     if not isinstance(request.stream, httpx2.ByteStream):
         raise failure(refused)
     return _with(request, held)
 
 
 def _still_good(held: B | None, failed: Exception) -> B:
-    """The token that could not be renewed, where it has not ended and the server could not be asked; else raises."""
+    """Returns the old token if it hasn't expired and the server couldn't be reached. Otherwise raises the failure."""
     is_passing = not isinstance(failed, ManifestAuthError) or failed.status >= 500
     if held is not None and is_passing and time.time() < held.expires_at:
         return held

@@ -1,4 +1,4 @@
-"""``ManifestAuth`` and ``AsyncManifestAuth``: the calls of an application that signs users in."""
+"""``ManifestAuth`` and ``AsyncManifestAuth``: the calls of an application that signs in users."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from manifest_auth_client.tokens import SignedIn, Tokens
 
 R = TypeVar("R")
 Method = Literal["totp", "passkey"]
-_OVER = (InvalidToken, TokenExpired, Unauthenticated)  # a sign-out finds that there is nothing to end
+_OVER = (InvalidToken, TokenExpired, Unauthenticated)  # errors that mean that the session has already ended
 
 
 class ManifestAuth(Calls):
-    """Signs a user in and calls the API as that user; or as a machine, with ``auth``.
+    """Signs in a user and calls the API as that user; or as a machine, if ``auth`` is given.
 
-    ``base_url``: the public address of the server. ``client``: identifier of the client whose users sign in. ``store``:
-    keeps the tokens, in memory unless another one is given; tokens that it has already are used. ``timeout``: seconds.
-    ``verify``: a context with certificates of one's own. ``forwarded``: for a server that signs its users in, the API
-    key of a service account with ``mayForwardAddress``, and the user's address. Threads can share one object; it has
-    one session. Refusals are the classes of ``manifest_auth_client.errors``; where the server is not reached, those of
-    ``httpx2``.
+    ``base_url`` is the server's public address, and ``client`` is the identifier of the client whose users sign in.
+    ``store`` keeps the tokens, by default in memory; a store that already has tokens restores that session. ``timeout``
+    is in seconds. Pass a context to ``verify`` to use your own certificates. A server that signs in its users passes
+    ``forwarded``: the API key of a service account with ``mayForwardAddress``, and the user's address. Threads can
+    share an object, which has one session. Errors are the classes of ``manifest_auth_client.errors``, or those of
+    ``httpx2`` if the server can't be reached.
 
     >>> with ManifestAuth(URL, client="acme", transport=fake.transport) as auth:
     ...     _ = auth.sign_in("ada@acme.example", "kestrel-harbor-21")
@@ -47,55 +47,56 @@ class ManifestAuth(Calls):
         self.close()
 
     def close(self) -> None:
-        """Closes the connections. The session goes on, and so does what is stored."""
+        """Closes the connections. The session stays open, and the stored tokens remain."""
         self._http.close()
 
     def _do(self, call: Call[R]) -> R:
         return call.read(self._http.request(**self._request(call)))
 
     def sign_in(self, email: str, password: str, *, otp: str | None = None) -> SignedIn:
-        """Signs in. Raises MfaRequired if a second factor is due and ``otp``, a code of the authenticator app, was
-        not given or is wrong."""
+        """Signs in. Raises MfaRequired if a second factor is required, and ``otp`` (a code from the authenticator app)
+        is missing or incorrect."""
         return self._keep(self._do(self._signing_in("/sign-in", email=email, password=password, otp=otp)))
 
     def continue_sign_in(self, challenge: str, **proof: Any) -> SignedIn:
-        """Goes on after MfaRequired, with its ``challenge`` and one of ``otp``, ``recoveryCode``, ``passkey`` and
-        ``newPasskey``: a member that its ``details`` name."""
+        """Continues after MfaRequired. Pass its ``challenge`` and a member that its ``details`` name: ``otp``,
+        ``recoveryCode``, ``passkey``, or ``newPasskey``."""
         return self._keep(self._do(self._signing_in("/sign-in/continue", challenge=challenge, **proof)))
 
     def enrol(self, challenge: str, method: Method) -> dict[str, Any]:
-        """Begins to set up the factor that is due: ``secret``, ``uri`` and ``qr`` of an app, or ``publicKey``."""
+        """Starts setting up the required factor. Returns ``secret``, ``uri``, and ``qr`` for an app, or
+        ``publicKey``."""
         return self._do(enrolment(challenge, method))
 
     def exchange(self, code: str, code_verifier: str | None = None) -> SignedIn:
-        """Signs in with the one-time code that single sign-on gave."""
+        """Signs in with the one-time code from single sign-on."""
         return self._keep(self._do(self._signing_in("/exchange", code=code, codeVerifier=code_verifier)))
 
     def me(self) -> dict[str, Any]:
-        """``user`` (or ``service``), ``client``, ``roles`` and ``permissions``, as they are at this moment."""
+        """Returns the current ``user`` (or ``service``), ``client``, ``roles``, and ``permissions``."""
         return self._do(ME)
 
     def graphql(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """``data`` of a query or mutation. Raises the refusal of the first error; its ``data`` is what came anyway."""
+        """Returns ``data`` of a query or mutation. Raises the first error, with any partial ``data``."""
         return self._do(graphql(query, variables))
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """``data`` of any other route: ``auth.call("GET", "/api/client/auth/sessions")``."""
+        """Returns ``data`` of any other route: ``auth.call("GET", "/api/client/auth/sessions")``."""
         return self._do(Call(method, path, body, data_of))
 
     def refresh(self) -> Tokens:
-        """New tokens now. It happens on its own when they are due."""
+        """Gets new tokens now. When tokens are about to expire, this happens automatically."""
         return self.session.refresh()
 
     def sign_out(self) -> None:
-        """Ends the session at the server and empties the store."""
+        """Ends the session on the server and clears the store."""
         with contextlib.suppress(*_OVER):
             self._do(SIGN_OUT)
         self._forget()
 
 
 class AsyncManifestAuth(Calls):
-    """The same for tasks of asyncio: every method of :class:`ManifestAuth` that calls the server is awaited.
+    """The asyncio version of :class:`ManifestAuth`. Await every method that calls the server.
 
     >>> async def emails():
     ...     async with AsyncManifestAuth(URL, client="acme", transport=fake.transport) as auth:
@@ -131,35 +132,35 @@ class AsyncManifestAuth(Calls):
         return await self._sign_in(self._signing_in("/sign-in", email=email, password=password, otp=otp))
 
     async def continue_sign_in(self, challenge: str, **proof: Any) -> SignedIn:
-        """Goes on after MfaRequired."""
+        """Continues after MfaRequired."""
         return await self._sign_in(self._signing_in("/sign-in/continue", challenge=challenge, **proof))
 
     async def enrol(self, challenge: str, method: Method) -> dict[str, Any]:
-        """Begins to set up the factor that is due."""
+        """Starts setting up the required factor."""
         return await self._do(enrolment(challenge, method))
 
     async def exchange(self, code: str, code_verifier: str | None = None) -> SignedIn:
-        """Signs in with the one-time code that single sign-on gave."""
+        """Signs in with the one-time code from single sign-on."""
         return await self._sign_in(self._signing_in("/exchange", code=code, codeVerifier=code_verifier))
 
     async def me(self) -> dict[str, Any]:
-        """``user`` (or ``service``), ``client``, ``roles`` and ``permissions``."""
+        """Returns ``user`` (or ``service``), ``client``, ``roles``, and ``permissions``."""
         return await self._do(ME)
 
     async def graphql(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """``data`` of a query or mutation, or the refusal of its first error."""
+        """Returns ``data`` of a query or mutation. Raises its first error."""
         return await self._do(graphql(query, variables))
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """``data`` of any other route."""
+        """Returns ``data`` of any other route."""
         return await self._do(Call(method, path, body, data_of))
 
     async def refresh(self) -> Tokens:
-        """New tokens now."""
+        """Gets new tokens now."""
         return await self.session.arefresh()
 
     async def sign_out(self) -> None:
-        """Ends the session at the server and empties the store."""
+        """Ends the session on the server and clears the store."""
         with contextlib.suppress(*_OVER):
             await self._do(SIGN_OUT)
         await asyncio.to_thread(self._forget)

@@ -21,11 +21,11 @@ from manifest_auth_client._failure import ManifestAuthError
 from manifest_auth_client.auth import RenewingAuth
 
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_RENEW_AT = 0.8  # of a token's life
+_RENEW_AT = 0.8  # of a token's lifetime
 
 
 class OAuthError(ManifestAuthError):
-    """A refusal of ``/oauth2``: ``code`` is one of RFC 6749, section 5.2, like ``invalid_client``.
+    """An error from ``/oauth2``. ``code`` is a code of RFC 6749, section 5.2, such as ``invalid_client``.
 
     >>> try:
     ...     ClientCredentials(URL, "svc_2", connection=connection, secret="mfst_sec_wrong").token()
@@ -37,7 +37,7 @@ class OAuthError(ManifestAuthError):
 
 @dataclass(frozen=True, slots=True)
 class ServiceToken:
-    """A machine's access token. Times are seconds since 1970; the token is left out of ``repr``.
+    """A machine's access token. Times are seconds since 1970. ``repr`` omits the token.
 
     >>> ClientCredentials(URL, "svc_2", connection=connection, secret=secret).token().scope
     ('users:read',)
@@ -50,18 +50,18 @@ class ServiceToken:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is to be renewed before it is used."""
+        """Whether to renew the token before using it."""
         return time.time() >= self.renew_at
 
 
 class ClientCredentials(RenewingAuth[ServiceToken]):
-    """Sends a service token got with a client secret or a private key (RFC 6749, 4.4; RFC 7523); renewed at 80 % of its
-    life.
+    """Sends a service token, obtained with a client secret or a private key (RFC 6749, 4.4; RFC 7523). Renews it after
+    80% of its lifetime.
 
-    ``base_url``: the server's public address, its issuer. ``client_id``: ``svc_…``. One of ``secret``, ``mfst_sec_…``,
-    and ``private_key``, a JWK or PEM for ES256 or PS256, which needs ``manifest-auth-client[verify]``; ``key_id``: its
-    ``kid`` at the server. ``scope``: permissions to ask for, all when left out. ``origins``: of other servers that take
-    the token. ``connection``: how the server is reached, where the defaults do not do.
+    ``base_url`` is the server's public address and its issuer, and ``client_id`` is ``svc_…``. Pass either ``secret``
+    (``mfst_sec_…``) or ``private_key``, a JWK or PEM for ES256 or PS256, which needs ``manifest-auth-client[verify]``.
+    ``key_id`` is the key's ``kid`` on the server. ``scope`` lists the permissions to request, by default all.
+    ``origins`` lists other servers that accept the token. ``connection`` replaces the default connection to the server.
 
     >>> machine = ClientCredentials(URL, "svc_2", connection=connection, secret=secret, scope=["users:read"])
     >>> with httpx2.Client(auth=machine, transport=fake.transport) as http:
@@ -90,12 +90,13 @@ class ClientCredentials(RenewingAuth[ServiceToken]):
         super().__init__(self._connection.base_url, origins, None)
 
     def token(self) -> ServiceToken:
-        """The token that the next request uses; asks for one where there is none or it is due. Raises OAuthError."""
+        """Returns the token for the next request, and gets a new one if there is none or it is due for renewal. Raises
+        OAuthError."""
         held = self._held.value
         return self._held.after(held) if held is None or held.is_due else held
 
     def authentication(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Headers and members of a form that prove the client at an endpoint below ``/oauth2``."""
+        """Returns the headers and form members that authenticate the client at an ``/oauth2`` endpoint."""
         if self._key is not None:
             assertion = self._key.assertion(self._client_id, self._issuer)
             return {}, {"client_assertion_type": _ASSERTION, "client_assertion": assertion}
@@ -140,7 +141,7 @@ class _Key:
         self._key_id = key_id or self._key.get("kid")
 
     def assertion(self, client_id: str, issuer: str) -> str:
-        """One that is good for a minute, once; for this issuer alone, whatever the endpoint."""
+        """Creates an assertion that can be used once, within a minute, for this issuer and any of its endpoints."""
         from joserfc import jwt
 
         now = int(time.time())
@@ -152,7 +153,7 @@ class _Key:
 
 
 def oauth_answer(response: httpx2.Response) -> dict[str, Any]:
-    """The members of an answer below ``/oauth2``. Raises OAuthError."""
+    """Returns the members of an ``/oauth2`` response. Raises OAuthError."""
     try:
         body = response.json()
     except ValueError:

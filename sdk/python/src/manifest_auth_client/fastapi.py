@@ -1,4 +1,4 @@
-"""FastAPI: a dependency that says who calls and what that takes."""
+"""FastAPI dependencies that identify the caller and require permissions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from manifest_auth_client.verifier import Caller, TokenVerifier
 
 
 class Guard:
-    """Makes dependencies for one application: ``require("jobs:execute")`` gives the Caller who has that permission,
-    ``require()`` anyone whose token counts. Others are rejected with 401 or 403 in the server's envelope. To require a
-    permission that a verifier with ``mode="jwks"`` cannot know raises OfflineVerificationUnavailable immediately.
+    """Creates dependencies for an application. ``require("jobs:execute")`` returns the Caller if they have that
+    permission, and ``require()`` returns anyone with a valid token. Other requests get a 401 or 403 in the server's
+    envelope. Requiring a permission that a verifier with ``mode="jwks"`` can't know raises
+    OfflineVerificationUnavailable immediately.
 
     >>> from fastapi import Depends, FastAPI
     >>> app = FastAPI()
@@ -30,7 +31,7 @@ class Guard:
         app.add_exception_handler(Refused, refuse)
 
     def __call__(self, permission: str | None = None) -> Callable[[Request], Awaitable[Caller]]:
-        """The dependency, for ``Depends``."""
+        """Returns the dependency, for ``Depends``."""
         verifier = self._verifier
         if permission is not None:
             verifier.check_permissions_are_known()
@@ -41,6 +42,6 @@ class Guard:
             except ManifestAuthError as refusal:
                 raise Refused(refusal) from None
 
-        # FastAPI reads classes here, which are no more than names in this module.
+        # FastAPI needs classes here, but this module's annotations are strings.
         dependency.__annotations__ = {"request": Request, "return": Caller}
         return dependency

@@ -1,4 +1,4 @@
-"""``SessionAuth``: the tokens of a user's session, renewed and stored in the order that loses none."""
+"""``SessionAuth``: renews the tokens of a user's session, and stores them so that none are lost."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from manifest_auth_client.errors import InvalidToken, Unauthenticated
 from manifest_auth_client.stores import LockingTokenStore, MemoryTokenStore, TokenStore
 from manifest_auth_client.tokens import Tokens
 
-#: The server answers a refresh token that it has replaced for ten seconds more, by default. A lost answer is asked for
-#: again within that time; no try can last so long that the next one comes too late.
+#: By default, the server still accepts a replaced refresh token for ten seconds. If a response is lost, the request is
+#: repeated within that time, and no attempt lasts so long that the next one would be too late.
 _REPEAT_WITHIN_S, _ONE_TRY_S, _PAUSE_S = 9.0, 8.0, 0.2
 
 
 class SessionAuth(RenewingAuth[Tokens]):
-    """Sends a session's access token and renews it, for any client of ``httpx2``.
+    """Sends a session's access token and renews it, for any ``httpx2`` client.
 
-    ``tokens``: of a sign-in; left out where ``store`` has some already. ``origins``: of other servers that take the
-    token. ``connection``: how the server is reached, where the defaults do not do.
+    ``tokens`` are those of a sign-in. Omit them if ``store`` already has some. ``origins`` lists other servers that
+    accept the token. ``connection`` replaces the default connection to the server.
 
-    A new refresh token is in the store before it is used, so a process that is killed loses no session. Where several
-    processes share a store, one of them refreshes and the others take what it stored. Raises InvalidToken when the
-    session is over, and Unauthenticated when there is none.
+    A new refresh token is stored before it is used, so a killed process loses no session. If processes share a store,
+    one of them refreshes, and the others use the tokens that it stored. Raises InvalidToken if the session has ended,
+    and Unauthenticated if there is none.
 
     >>> tokens = auth.sign_in("ada@acme.example", "kestrel-harbor-21").tokens
     >>> session = SessionAuth(tokens, connection=connection)
@@ -63,7 +63,7 @@ class SessionAuth(RenewingAuth[Tokens]):
 
     @property
     def tokens(self) -> Tokens | None:
-        """Those that the next request uses; None after a sign-out. A sign-in sets them, and stores them first."""
+        """The tokens for the next request; None after a sign-out. Setting them stores them first."""
         return self._held.value
 
     @tokens.setter
@@ -79,11 +79,11 @@ class SessionAuth(RenewingAuth[Tokens]):
         return tokens
 
     def refresh(self) -> Tokens:
-        """New tokens now; those that another process stored in the meantime count as new."""
+        """Returns new tokens now, or the ones that another process has stored in the meantime."""
         return self._held.after(self._held.value)
 
     async def arefresh(self) -> Tokens:
-        """The same, for tasks."""
+        """The async version of :meth:`refresh`."""
         return await self._held.after_async(self._held.value)
 
     def _locked(self) -> AbstractContextManager[object]:
@@ -104,12 +104,12 @@ class SessionAuth(RenewingAuth[Tokens]):
                 if newer is None or _same(newer, kept):
                     raise
                 return newer
-            if self._store.save(child, replaces=kept):  # before anything uses it
+            if self._store.save(child, replaces=kept):  # before they are used
                 return child
             return self._store.load() or child
 
     def _ask(self, kept: Tokens) -> Tokens:
-        """New tokens. An answer that was lost is asked for again with the same token."""
+        """Requests new tokens. If the response is lost, repeats the request with the same token."""
         until, is_lost = time.monotonic() + _REPEAT_WITHIN_S, False
         body = {"refreshToken": kept.refresh_token}
         with self._connection.open() as http:

@@ -1,4 +1,4 @@
-"""Starlette: who calls becomes ``request.user``, and refusals have the server's envelope."""
+"""Starlette support: sets ``request.user`` to the caller, and returns errors in the server's envelope."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manifest_auth_client.verifier import Caller, TokenVerifier
 
 
 class CallerUser(BaseUser):
-    """``request.user`` of a request with a token that counts; ``caller`` is who shows it.
+    """The ``request.user`` of a request with a valid token. ``caller`` is the token's owner.
 
     >>> CallerUser(verifier.verify(token)).display_name
     'ada@acme.example'
@@ -25,22 +25,22 @@ class CallerUser(BaseUser):
 
     @property
     def is_authenticated(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     @property
     def display_name(self) -> str:
-        """Email of a user, name of a machine."""
+        """The email address of a user, or the name of a machine."""
         return self.caller.username or self.caller.subject
 
     @property
     def identity(self) -> str:
-        """The user's number, or ``svc_…``."""
+        """The user's ID, or ``svc_…``."""
         return self.caller.subject
 
 
 class Refused(AuthenticationError):
-    """A refusal on its way through Starlette; ``refusal`` is of ``manifest_auth_client.errors``.
+    """Carries an error through Starlette. ``refusal`` is an error of ``manifest_auth_client.errors``.
 
     >>> Refused(InvalidToken()).refusal.code
     'INVALID_TOKEN'
@@ -52,9 +52,9 @@ class Refused(AuthenticationError):
 
 
 class ManifestAuthBackend(AuthenticationBackend):
-    """For ``AuthenticationMiddleware``: the scopes are ``authenticated`` and the permissions. A request without a
-    bearer goes on, as no one; ``@requires("jobs:execute")`` rejects it. Where the verifier cannot know permissions,
-    ``@requires`` with one of them raises OfflineVerificationUnavailable.
+    """A backend for ``AuthenticationMiddleware``. Its scopes are ``authenticated`` and the caller's permissions. A
+    request without a bearer token continues anonymously, and ``@requires("jobs:execute")`` rejects it. If the verifier
+    can't know permissions, ``@requires`` with one of them raises OfflineVerificationUnavailable.
 
     >>> from starlette.middleware.authentication import AuthenticationMiddleware
     >>> from starlette.applications import Starlette
@@ -66,7 +66,7 @@ class ManifestAuthBackend(AuthenticationBackend):
         self._verifier = verifier
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
-        """Raises Rejected for a bearer that does not count."""
+        """Raises Refused for an invalid bearer token."""
         try:
             caller = await caller_of(conn, self._verifier)
         except Unauthenticated:
@@ -79,7 +79,8 @@ class ManifestAuthBackend(AuthenticationBackend):
 
 
 class _Scopes(list[str]):
-    """``authenticated``, and the permissions of a caller where they are known; to ask for another one raises."""
+    """``authenticated``, and the caller's permissions. If they aren't known, checking for any other scope raises an
+    error."""
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(["authenticated", *sorted(caller.permissions if "scope" in caller.claims else ())])
@@ -90,7 +91,7 @@ class _Scopes(list[str]):
 
 
 def refuse(conn: HTTPConnection, failed: Exception) -> JSONResponse:
-    """A refusal as the server answers it: the envelope, and ``WWW-Authenticate`` with a 401.
+    """Returns an error in the server's format: the envelope, and ``WWW-Authenticate`` with a 401.
 
     >>> refuse(None, InvalidToken()).status_code
     401
@@ -109,8 +110,8 @@ def refuse(conn: HTTPConnection, failed: Exception) -> JSONResponse:
 
 
 async def caller_of(conn: HTTPConnection, verifier: TokenVerifier, permission: str | None = None) -> Caller:
-    """The caller of a bearer token in a request. Raises Unauthenticated, InvalidToken, Forbidden, and Overloaded where
-    the server gives no answer, or not to us: then no one is accepted.
+    """Returns the owner of the request's bearer token. Raises Unauthenticated, InvalidToken, Forbidden, or Overloaded.
+    Overloaded means that the server couldn't verify the token or didn't authorize this service to ask.
 
     >>> scope = {"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())]}
     >>> asyncio.run(caller_of(HTTPConnection(scope), verifier)).username

@@ -1,4 +1,4 @@
-"""Stores of tokens: a protocol, a store in memory, and a file that several processes share."""
+"""Stores for tokens: a protocol, an in-memory store, and a file that processes can share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from manifest_auth_client.tokens import Tokens
 
 
 class TokenStore(Protocol):
-    """Keeps the tokens of one session. A database or a key ring becomes one with these two methods.
+    """Keeps the tokens of one session. To use a database or a key ring, implement these two methods.
 
     >>> class Dictionary:
     ...     kept: Tokens | None = None
@@ -32,29 +32,29 @@ class TokenStore(Protocol):
     """
 
     def load(self) -> Tokens | None:
-        """The tokens that are kept; None when there are none, as after a sign-out."""
+        """Returns the stored tokens; None if there are none, such as after a sign-out."""
 
     def save(self, tokens: Tokens | None, *, replaces: Tokens | None) -> bool:
-        """Keeps ``tokens`` durably where ``replaces`` are still the ones kept, in one step; None keeps none. False:
-        other tokens are kept by now, and nothing was changed."""
+        """Atomically and durably replaces the stored tokens with ``tokens``, or removes them if None. Returns False and
+        changes nothing if the stored tokens are no longer ``replaces``."""
 
 
 @runtime_checkable
 class LockingTokenStore(TokenStore, Protocol):
-    """A store that also lets one caller in at a time. Where processes share a store, this keeps one of them from
-    showing a refresh token that another one has just replaced.
+    """A store with a lock. If processes share a store, the lock prevents one from sending a refresh token that another
+    has just replaced.
 
     >>> isinstance(MemoryTokenStore(), LockingTokenStore)
     True
     """
 
     def lock(self) -> AbstractContextManager[object]:
-        """Held from ``load`` to ``save`` of a refresh, across the call of the server. The thread that holds it can take
-        it again."""
+        """Returns a lock to hold from ``load`` to ``save`` of a refresh, including the server call. The same thread can
+        acquire it again."""
 
 
 class MemoryTokenStore:
-    """Keeps tokens as long as the process lives: the default.
+    """Keeps tokens while the process runs. This is the default.
 
     >>> store = MemoryTokenStore()
     >>> store.load() is None
@@ -66,15 +66,15 @@ class MemoryTokenStore:
         self._lock = threading.RLock()
 
     def lock(self) -> AbstractContextManager[object]:
-        """One thread at a time."""
+        """Returns a lock that one thread can hold at a time."""
         return self._lock
 
     def load(self) -> Tokens | None:
-        """The tokens that are kept."""
+        """Returns the stored tokens."""
         return self._kept
 
     def save(self, tokens: Tokens | None, *, replaces: Tokens | None) -> bool:
-        """Keeps them where ``replaces`` are still the ones kept."""
+        """Stores the tokens if the stored ones are still ``replaces``."""
         with self._lock:
             if self._kept != replaces:
                 return False
@@ -83,10 +83,10 @@ class MemoryTokenStore:
 
 
 class FileTokenStore:
-    """Keeps tokens in a file that only its owner reads, mode 0600; processes of one machine can share it.
+    """Keeps tokens in a file that only its owner can read (mode 0600). Processes on one machine can share it.
 
-    ``path``: the file; its folder is made with mode 0700. Beside it lies ``.lock``, with which one process at a time
-    refreshes. A file that others can read is rejected with PermissionError: what they have read is no secret anymore.
+    ``path`` is the file. Its folder is created with mode 0700. A ``.lock`` file next to it lets one process refresh at
+    a time. If others can read the file, PermissionError is raised, because its tokens are no longer secret.
 
     >>> store = FileTokenStore(folder / "tokens.json")
     >>> store.save(auth.sign_in("ada@acme.example", "kestrel-harbor-21").tokens, replaces=None)
@@ -102,7 +102,8 @@ class FileTokenStore:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """One thread of one process at a time; the others wait. It ends with the process, however that ends."""
+        """Locks the store for one thread of one process; others wait. The lock ends with the process, however it
+        ends."""
         with self._mine:
             self._depth += 1
             try:
@@ -118,7 +119,7 @@ class FileTokenStore:
                 self._depth -= 1
 
     def load(self) -> Tokens | None:
-        """The tokens in the file; None when there is no file. Raises PermissionError where others can read it."""
+        """Returns the tokens in the file; None if there is no file. Raises PermissionError if others can read it."""
         try:
             with self._path.open(encoding="utf-8") as file:
                 if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
@@ -128,7 +129,7 @@ class FileTokenStore:
             return None
 
     def save(self, tokens: Tokens | None, *, replaces: Tokens | None) -> bool:
-        """Writes the file whole, or not at all, and onto the disk."""
+        """Writes the whole file or nothing, and syncs it to the disk."""
         with self.lock():
             if self.load() != replaces:
                 return False
@@ -149,7 +150,7 @@ class FileTokenStore:
 
 
 def _lock(file: IO[bytes]) -> None:
-    """Waits for the file's lock, which ends when it is closed."""
+    """Acquires the lock of the file, which ends when the file is closed."""
     if sys.platform == "win32":
         import msvcrt
 

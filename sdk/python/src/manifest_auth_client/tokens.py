@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-#: A token is renewed this many seconds before its end; one with a life under a minute, halfway through it.
+#: Tokens are renewed this many seconds before they expire, or at half of their lifetime if it is under a minute.
 MARGIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of one session at one server. Times are seconds since 1970, by the clock of this machine.
+    """The tokens of one session on one server. Times are seconds since 1970, by this machine's clock.
 
-    ``renew_at``: after that the access token is renewed before it is used. Tokens are left out of ``repr``.
+    After ``renew_at``, the access token is renewed before it is used. ``repr`` omits the tokens.
 
     >>> tokens = auth.sign_in("ada@acme.example", "kestrel-harbor-21").tokens
     >>> Tokens.of_dict(tokens.as_dict()) == tokens
@@ -30,7 +30,7 @@ class Tokens:
 
     @classmethod
     def of_answer(cls, base_url: str, data: Mapping[str, Any]) -> Tokens:
-        """From ``data`` of a sign-in or a refresh."""
+        """Creates tokens from ``data`` of a sign-in or refresh."""
         now, life = time.time(), float(data["expiresIn"])
         return cls(
             base_url=base_url,
@@ -41,26 +41,27 @@ class Tokens:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """All members, for a store. The tokens are in it."""
+        """Returns all members, including the tokens themselves, for a store."""
         return asdict(self)
 
     @classmethod
     def of_dict(cls, given: Mapping[str, Any]) -> Tokens:
-        """From what :meth:`as_dict` gave; other members are left out. Raises KeyError for one that is missing."""
+        """Creates tokens from the result of :meth:`as_dict`, and ignores other members. Raises KeyError if one is
+        missing."""
         return cls(**{each.name: given[each.name] for each in fields(cls)})
 
     @property
     def is_due(self) -> bool:
-        """Whether the access token is to be renewed before it is used."""
+        """Whether to renew the access token before using it."""
         return time.time() >= self.renew_at
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A sign-in that is complete: the user, and the tokens of the session.
+    """A completed sign-in: the user, and the tokens of the session.
 
-    ``recovery_codes``: of a second factor that was just set up; show them once. ``password_change_due``: the client's
-    rule says that the user should choose another password. ``data``: the answer as it came, without tokens.
+    ``recovery_codes`` belong to a second factor that was just set up. Show them once. ``password_change_due`` means
+    that the client's policy asks the user to choose another password. ``data`` is the response without the tokens.
 
     >>> auth.sign_in("ada@acme.example", "kestrel-harbor-21").user["roles"]
     ['Author']
@@ -74,7 +75,7 @@ class SignedIn:
 
     @classmethod
     def of_answer(cls, base_url: str, data: Mapping[str, Any]) -> SignedIn:
-        """From ``data`` of the answer to a sign-in."""
+        """Creates the result from ``data`` of a sign-in response."""
         return cls(
             tokens=Tokens.of_answer(base_url, data),
             user=data["user"],

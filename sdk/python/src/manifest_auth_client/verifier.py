@@ -1,4 +1,4 @@
-"""``TokenVerifier``: a service of one's own learns who calls it, from the bearer that it was shown."""
+"""``TokenVerifier``: lets your service identify its callers by their bearer tokens."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _CALL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of a token. ``subject``: the user's number, or ``svc_…``. ``client``: identifier of the organization.
-    ``claims``: everything that the server or the token says.
+    """The owner of a token. ``subject`` is the user's ID, or ``svc_…``. ``client`` is the identifier of the
+    organization. ``claims`` contains everything that the server or the token says.
 
     >>> verifier.verify(token).permissions >= {"users:read"}
     True
@@ -41,7 +41,7 @@ class Caller:
 
     @classmethod
     def of_claims(cls, claims: Mapping[str, Any]) -> Caller:
-        """From claims, or from an answer of introspection (RFC 7662)."""
+        """Creates a caller from claims, or from an introspection response (RFC 7662)."""
         return cls(
             subject=str(claims["sub"]),
             client=str(claims.get("client", "")),
@@ -53,12 +53,13 @@ class Caller:
 
     @property
     def permissions(self) -> frozenset[str]:
-        """The token's permissions. Raises OfflineVerificationUnavailable for a user's token verified by ``jwks``."""
+        """The token's permissions. Raises OfflineVerificationUnavailable if ``jwks`` verified a user's token."""
         return frozenset(str(self._told("scope", "permissions")).split())
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles of its owner. Raises OfflineVerificationUnavailable for every token verified by ``jwks``."""
+        """The roles of the token's owner. Raises OfflineVerificationUnavailable for every token that ``jwks``
+        verified."""
         return tuple(self._told("roles", "roles"))
 
     def _told(self, claim: str, what: str) -> Any:
@@ -72,23 +73,24 @@ def _untold(what: str) -> str:
 
 
 class TokenVerifier:
-    """Verifies access tokens, API keys and service tokens for a resource server.
+    """Verifies access tokens, API keys, and service tokens for a resource server.
 
-    ``issuer``: the public address of the server. ``audience``: what tokens must be for, one of several:
-    ``manifest-api`` is the audience of users' tokens, the issuer that of service tokens.
+    ``issuer`` is the server's public address. ``audience`` is one or more audiences that tokens can have:
+    ``manifest-api`` for users' tokens, or the issuer for service tokens.
 
-    ``mode="introspection"`` asks the server (RFC 7662) as the service account of ``credentials``, which must be allowed
-    to introspect. A sign-out is seen immediately, or after ``cache_seconds``, 0 to 60, for which answers are kept.
+    ``mode="introspection"`` asks the server (RFC 7662) as the service account in ``credentials``, which must be allowed
+    to introspect. A sign-out takes effect immediately, or after ``cache_seconds`` (0 to 60), during which results are
+    cached.
 
-    ``mode="jwks"`` verifies ES256 by the server's public keys, and needs ``manifest-auth-client[verify]``. A sign-out,
-    a deactivated user and a lost role are seen when the token ends, and not before: ``exp`` alone counts. API keys
-    cannot be verified so. Where the server signs users' tokens with HS256, the first of them raises
-    OfflineVerificationUnavailable.
+    ``mode="jwks"`` verifies ES256 with the server's public keys, and needs ``manifest-auth-client[verify]``. A
+    sign-out, a deactivated user, or a lost role takes effect only when the token expires. This mode can't verify API
+    keys. If the server signs users' tokens with HS256, the first of them raises OfflineVerificationUnavailable.
 
-    ``client``: whose users and machines are accepted. The server answers ``introspection`` for tokens of one client,
-    that of ``credentials``. Its keys sign the tokens of all clients, so ``jwks`` needs it; ``None`` lets in everyone.
+    ``client`` selects the client whose users and machines are accepted. With ``introspection``, the server accepts only
+    tokens of the client that ``credentials`` belongs to. With ``jwks``, ``client`` is required, because the server's
+    keys sign the tokens of all clients; ``None`` accepts everyone.
 
-    Every token that does not count raises InvalidToken; a server that is not reached, ``httpx2.HTTPError``.
+    Raises InvalidToken for every invalid token, and ``httpx2.HTTPError`` if the server can't be reached.
 
     >>> verifier = TokenVerifier(URL, "manifest-api", credentials=machine, connection=connection)
     >>> verifier.verify(token).username
@@ -127,13 +129,14 @@ class TokenVerifier:
         self._lock = threading.Lock()
 
     def check_permissions_are_known(self) -> None:
-        """Raises OfflineVerificationUnavailable where ``audience`` has more than service tokens, which alone say what
-        they can do, and the server is not asked."""
+        """Raises OfflineVerificationUnavailable if the server isn't asked and ``audience`` includes users' tokens,
+        because only service tokens contain permissions."""
         if self._keys is not None and self._audiences != {self._issuer}:
             raise OfflineVerificationUnavailable(_untold("permissions"))
 
     def verify(self, token: str) -> Caller:
-        """The caller. Raises InvalidToken, and OAuthError where ``credentials`` must not ask."""
+        """Returns the token's owner. Raises InvalidToken, or OAuthError if ``credentials`` isn't allowed to
+        introspect."""
         if not token or not token.isascii():
             raise InvalidToken
         if self._keys is not None:
@@ -145,7 +148,7 @@ class TokenVerifier:
             return self._introspected(token, http.post(**self._question(token)))
 
     async def averify(self, token: str) -> Caller:
-        """The same for tasks of asyncio."""
+        """The asyncio version of :meth:`verify`."""
         if not token or not token.isascii():
             raise InvalidToken
         if self._keys is not None:

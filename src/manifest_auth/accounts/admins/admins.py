@@ -1,4 +1,4 @@
-"""System admins and their sessions, and the setup code with which the first one is created."""
+"""System admins and their sessions, and the setup code that creates the first admin."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from manifest_auth.text.canonical import check_name
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 
-# An attacker who finds a new server first can't create an admin without it. There is one code at a time, valid for an
-# hour, void once there is an admin.
+# Without the setup code, an attacker who finds a new server first can't create an admin. There is only one code at a
+# time. It is valid for an hour, and becomes void when an admin exists.
 
 LENGTH, LIFE_S = 16, HOUR  # 69 bits
 _NAME = "setup_code"
@@ -30,14 +30,14 @@ _FIRST = global_(select(system_admins.c.id).order_by(system_admins.c.id).limit(1
 
 
 class SetupCode(NamedTuple):
-    """``hash``: SHA-256 of the code; ``ends_at``: milliseconds."""
+    """A setup code. ``hash`` is the code's SHA-256, and ``ends_at`` is in milliseconds."""
 
     hash: str
     ends_at: int
 
 
 def is_first_needed(unit: SystemUnit) -> bool:
-    """Whether there is no system admin yet, disabled or not."""
+    """Whether there is no system admin yet. Disabled ones count."""
     return unit.first(_FIRST) is None
 
 
@@ -47,25 +47,25 @@ def find_setup_code(unit: SystemUnit, now: int) -> SetupCode | None:
 
 
 def make_setup_code(unit: SystemUnit, random: Random, now: int) -> str:
-    """A new code, which replaces an earlier one, with hyphens for reading."""
+    """Creates a code that replaces any earlier one. It contains hyphens for readability."""
     code = random_letters(random.bytes, LENGTH)
     installation_values.put(unit, _NAME, f"{_hash(code)} {now + LIFE_S * 1000}")
     return grouped_letters(code)
 
 
 def is_setup_code(stored: SetupCode | None, shown: str) -> bool:
-    """Whether ``shown`` is that code; hyphens, spaces and case do not matter."""
+    """Whether ``shown`` is the current code, ignoring hyphens, spaces, and case."""
     return stored is not None and hmac.compare_digest(_hash(plain_letters(shown)), stored.hash)
 
 
 def lock_setup_code(unit: SystemUnit, now: int) -> SetupCode | None:
-    """Like :func:`find_setup_code`, but locked: no other transaction uses it, or creates an admin, until this one
-    ends."""
+    """Like :func:`find_setup_code`, but locks the code: until this transaction ends, no other one can use it or create
+    an admin."""
     return _read(installation_values.lock(unit, _NAME), now)
 
 
 def void_setup_code(unit: SystemUnit) -> None:
-    """Deletes the code. Waits for a transaction that uses it."""
+    """Deletes the code. Waits for any transaction that is using it."""
     installation_values.take(unit, _NAME)
 
 
@@ -94,7 +94,7 @@ class Admin(NamedTuple):
 
 
 class AdminSession(NamedTuple):
-    """A session with its admin, ended or not."""
+    """A session with its admin, open or ended."""
 
     session_id: str
     admin_id: int
@@ -106,15 +106,15 @@ class AdminSession(NamedTuple):
     refresh_current: str
     refresh_previous: str | None
     refresh_changed_at: int
-    limited: bool  # a second factor is required, and the admin has none yet
-    proved_at: int | None  # when password and code were verified last
+    limited: bool  # whether a second factor is required that the admin doesn't have yet
+    proved_at: int | None  # when password and code were last verified
 
     @property
     def chain(self) -> Chain:
         return Chain(self.refresh_current, self.refresh_previous, self.refresh_changed_at)
 
     def is_alive(self, now: int) -> bool:
-        """Whether the session is valid at ``now`` (milliseconds): not ended, not expired, its admin not disabled."""
+        """Whether the session is valid at ``now`` (milliseconds): not ended or expired, and its admin not disabled."""
         return self.ended_at is None and self.ends_at > now and self.disabled_at is None
 
 
@@ -167,7 +167,7 @@ def find(unit: SystemUnit, username: str) -> Admin | None:
 
 
 def addresses_of(unit: SystemUnit, admin_id: int) -> list[str]:
-    """The addresses of the admin's last sessions, newest first."""
+    """The IP addresses of the admin's most recent sessions, newest first."""
     return unit.all(_ADDRESSES, of_id=admin_id)
 
 
@@ -176,14 +176,14 @@ def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
 
 
 def check_username(username: str) -> None:
-    """Raises ValidationError."""
+    """Checks the username. Raises ValidationError."""
     if not 1 <= len(username) <= 64 or username != username.strip():
         raise ValidationError(details=[("username", _("Must have 1 to 64 characters, without spaces at the ends"))])
     check_name(username, "username")
 
 
 def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
-    """Creates an admin, which voids the setup code. Returns the id. Raises ValidationError, Conflict when the name is
+    """Creates an admin, which voids the setup code. Returns the ID. Raises ValidationError, or Conflict if the name is
     taken."""
     void_setup_code(unit)
     check_username(username)
@@ -205,7 +205,7 @@ def rehash(unit: SystemUnit, admin_id: int, old_hash: str, new_hash: str) -> boo
 def open_session(
     unit: SystemUnit, request: Request, admin_id: int, *, random: Random, most_s: int
 ) -> tuple[str, str, int]:
-    """Opens a session: its id, the id of its first refresh token, and when it ends (milliseconds)."""
+    """Opens a session. Returns its ID, the ID of its first refresh token, and when it ends (milliseconds)."""
     now = request.now
     session_id, refresh_id = random.text(16), random.text(12)
     ends_at = now + most_s * 1000
@@ -230,7 +230,7 @@ def read(unit: SystemUnit, session_id: str) -> AdminSession | None:
 
 
 def proved(unit: SystemUnit, session_id: str, now: int) -> None:
-    """Records that password and code were verified now, for a session with tokens or with a cookie."""
+    """Records that password and code were verified now. Works for sessions with tokens and with cookies."""
     unit.change(_PROVED, sid=session_id, now=now)
 
 
@@ -240,5 +240,5 @@ def advance(unit: SystemUnit, session_id: str, before: str, after: str, now: int
 
 
 def end(unit: SystemUnit, session_id: str, reason: str, now: int) -> bool:
-    """Ends a session. Every request of an admin reads the store, so all nodes know immediately."""
+    """Ends a session. This takes effect immediately on all nodes, because every request of an admin reads the store."""
     return unit.change(_END, sid=session_id, reason=reason, now=now) == 1

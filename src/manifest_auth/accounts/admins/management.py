@@ -1,4 +1,4 @@
-"""Management of system admins by other system admins, of the allowed networks, and of their console sessions."""
+"""Management of system admins by other system admins, of the allowed networks, and of console sessions."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Time, Wire
 
-# The transaction locks all active admins and reads the acting one again: if two admins disable each other at the same
-# time, the second one is rejected. The last active admin cannot be disabled.
+# The transaction locks all active admins and reads the acting one again. If two admins disable each other at the same
+# time, the second one is rejected. The last active admin can't be disabled.
 
 _A, _S = system_admins.c, admin_sessions.c
 
@@ -38,12 +38,12 @@ class AdminData(Wire, frozen=True):
 
     @property
     def username_key(self) -> str:
-        """The key that lists are ordered by."""
+        """The sort key of lists."""
         return self.username.casefold()
 
 
 class OwnSession(NamedTuple):
-    """An open session of an admin. ``cookie_hash``: None for one with tokens."""
+    """An open session of an admin. ``cookie_hash`` is None for a session with tokens."""
 
     id: str
     created_at: int
@@ -58,7 +58,7 @@ _SEEN = select(
     _A.id, _A.username, _A.id.in_(HAS_ONE).label("second_factor"), _A.created_at, _A.disabled_at, _A.last_sign_in_at
 )
 _BY_ID = global_(_SEEN.where(_A.id == bindparam("id")), AdminData)
-#: Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
+#: Filters take ``like``; see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _SEEN,
     AdminData,
@@ -91,30 +91,31 @@ _OPEN = global_(
 
 
 def open_sessions(unit: SystemUnit, admin_id: int, now: int) -> list[OwnSession]:
-    """The open sessions of an admin, at most 100, most recently used first."""
+    """The open sessions of an admin, at most 100, by most recent use."""
     return unit.all(_OPEN, of_id=admin_id, now=now)
 
 
 def get_listed(unit: SystemUnit, admin_id: int) -> AdminData:
-    """Raises NotFound."""
+    """Returns the admin. Raises NotFound."""
     return existing(unit.first(_BY_ID, id=admin_id))
 
 
 def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:
-    """The ids of all active admins, locked. Raises InvalidToken when the acting admin is no longer one of them."""
+    """Locks all active admins and returns their IDs. Raises InvalidToken if the acting admin is no longer one of
+    them."""
     active = unit.all(_ACTIVE)
     if isinstance(ctx.caller, AdminCaller):
         session = read(unit, ctx.admin.session_id)
         if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):
             raise InvalidToken(reason="the acting admin was disabled meanwhile")
-        ctx.may_end = True  # an admin can disable their own account or end all sessions
+        ctx.may_end = True  # admins can disable their own account or end all their sessions
     return active
 
 
 def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
-    """The admin, locked. ``own``: the error message if admins can't do this to their own account.
+    """Returns the admin, locked. ``own`` is the error message if admins can't do this to their own account.
 
-    Raises NotFound, InvalidToken, Conflict, ReauthenticationRequired.
+    Raises NotFound, InvalidToken, Conflict, or ReauthenticationRequired.
     """
     step_up.check(ctx, Act.ADMINS)
     lock_active_admins(unit, ctx)
@@ -125,8 +126,8 @@ def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "")
 
 
 def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> int:
-    """Creates an admin; the id. Raises ValidationError, ReauthenticationRequired, and Conflict when the name is
-    taken."""
+    """Creates an admin, and returns the ID. Raises ValidationError, ReauthenticationRequired, or Conflict if the name
+    is taken."""
     step_up.check(by, Act.ADMINS)
     admin_id = admins.create(unit, username, password_hash, by.origin.at)
     audit.record_installation(unit, by, Event.ADMIN_CREATED, f"admin:{admin_id}", name=username)
@@ -134,8 +135,8 @@ def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> i
 
 
 def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
-    """Disables an admin and ends the sessions. Raises NotFound, InvalidToken, ReauthenticationRequired, and Conflict
-    for an admin who is disabled already and for the last active one."""
+    """Disables an admin and ends their sessions. Raises NotFound, InvalidToken, ReauthenticationRequired, or Conflict
+    if the admin is already disabled or is the last active one."""
     step_up.check(ctx, Act.ADMINS)
     active = lock_active_admins(unit, ctx)
     if get_listed(unit, admin_id).disabled_at is not None:
@@ -149,7 +150,7 @@ def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
 
 
 def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
-    """Enables a disabled admin. Raises Conflict for one who is not disabled."""
+    """Enables a disabled admin. Raises Conflict if the admin isn't disabled."""
     if admin.disabled_at is None:
         raise Conflict(_("The system admin isn't disabled"))
     unit.change(_SET_DISABLED, of_id=admin.id, at=None)
@@ -158,7 +159,7 @@ def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
 
 
 def reset_password(unit: SystemUnit, ctx: Request, admin_id: int, password_hash: str) -> None:
-    """Sets a new password for another admin, whose sessions end. Raises NotFound, InvalidToken, Conflict."""
+    """Sets a new password for another admin, and ends their sessions. Raises NotFound, InvalidToken, or Conflict."""
     get_managed(unit, ctx, admin_id, own="You can't reset your own password. Change it with your current password")
     set_password(unit, admin_id, password_hash)
     ended = end_all(unit, admin_id, "admin_password_reset", ctx.now)
@@ -166,7 +167,7 @@ def reset_password(unit: SystemUnit, ctx: Request, admin_id: int, password_hash:
 
 
 def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
-    """Removes another admin's second factor and ends the sessions. Raises NotFound, InvalidToken, Conflict."""
+    """Removes another admin's second factor, and ends their sessions. Raises NotFound, InvalidToken, or Conflict."""
     get_managed(unit, ctx, admin_id, own="You can't reset your own second factor. Remove it with a code")
     if not second_factor.remove(unit, admin_id):
         raise Conflict(_("The system admin has no second factor"))
@@ -175,7 +176,7 @@ def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
 
 
 def sign_out_all(unit: SystemUnit, ctx: Request, admin_id: int) -> int:
-    """Ends all sessions of an admin. Returns how many there were. Raises NotFound, InvalidToken."""
+    """Ends all sessions of an admin. Returns how many there were. Raises NotFound or InvalidToken."""
     get_managed(unit, ctx, admin_id)
     ended = end_all(unit, admin_id, "ended", ctx.now)
     audit.record_installation(unit, ctx, Event.SIGNED_OUT_ALL, f"admin:{admin_id}", sessions=ended)
@@ -191,9 +192,9 @@ def end_all(unit: SystemUnit, admin_id: int, reason: str, now: int, *, but: str 
     return unit.change(_END_ALL, of_id=admin_id, but=but, reason=reason, now=now)
 
 
-# Where both are set, an address must be in both, so no request can remove the environment's limit. The setting is
-# cached like a principal (``sessions/principals.py``): with SQLite until the next commit, with PostgreSQL until a
-# change is announced, and not at all while announcements might be lost.
+# If both lists are set, an address must be in both, so no request can remove the environment's limit. The setting is
+# cached like a principal (``sessions/principals.py``): on SQLite until the next commit, on PostgreSQL until a change is
+# announced. It isn't cached while announcements might be lost.
 
 _NAME = "admin_addresses"
 _CHANGED = Announcement("installation", _NAME)
@@ -201,18 +202,18 @@ _NO_ADDRESS = (ipaddress.IPv6Network("::/128"),)  # the unspecified address (RFC
 
 
 def addresses(unit: SystemUnit) -> str:
-    """The networks that a system admin has set, comma separated; empty: none."""
+    """The comma-separated networks that a system admin has set; empty if there are none."""
     return installation_values.get(unit, _NAME) or ""
 
 
 def normalised(text: str) -> str:
-    """A list of networks in its stored form. Raises ValueError."""
+    """Returns a list of networks in its stored form. Raises ValueError."""
     return ", ".join(str(network) for network in networks_of(text))
 
 
 def set_addresses(unit: SystemUnit, text: str) -> None:
-    """Limits the admin routes to the networks (as from :func:`normalised`), effective with the commit, and within a
-    second on other nodes. Empty: only the environment's limit."""
+    """Limits the admin routes to the networks, in the form that :func:`normalised` returns. Takes effect with the
+    commit, and within a second on other nodes. If empty, only the environment's limit applies."""
     if text:
         installation_values.put(unit, _NAME, text)
     else:
@@ -226,13 +227,13 @@ class AdminNetworks:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._always = admin_networks(settings)
         self._store = store
-        self._set: tuple[Network, ...] | None = None  # as of `_version`; None: to be read
+        self._set: tuple[Network, ...] | None = None  # as of `_version`; None if it must be read
         self._version: object | None = None
         self._generation = 0
         store.on_announcement(self._forget)
 
     async def allows(self, address: str) -> bool:
-        """Whether the address can call the admin routes, and learn that they exist. Raises StoreUnavailable."""
+        """Whether the address can call the admin routes and learn that they exist. Raises StoreUnavailable."""
         if self._always and not is_listed(address, self._always):
             return False
         version = self._store.version()
@@ -245,7 +246,7 @@ class AdminNetworks:
         generation = self._generation
         value = await installation_values.look_up(self._store, _NAME)
         found = () if value is None else _read(value)
-        # A value that was read during a change is not cached: it might be the old one.
+        # Don't cache a value that was read during a change, because it might be the old one.
         if version is not None and generation == self._generation and version == self._store.version():
             self._set, self._version = found, version
         return found
@@ -257,7 +258,7 @@ class AdminNetworks:
 
 
 def _read(value: str) -> tuple[Network, ...]:
-    """An invalid value, written into the store by hand, allows no address; ``admin addresses`` repairs it."""
+    """Parses the stored value. An invalid value, written by hand, allows no address; ``admin addresses`` repairs it."""
     try:
         return networks_of(value) or _NO_ADDRESS
     except ValueError:
@@ -271,8 +272,9 @@ _TOUCH_MS = 60_000
 
 
 class ConsoleSession(NamedTuple):
-    """A session with its admin, alive or ended. ``seen_at``: last use of the cookie, to the minute. ``proved_at``: when
-    password and code were verified last. ``limited``: as in :class:`.admins.AdminSession`."""
+    """A session with its admin, open or ended. ``seen_at`` is when the cookie was last used, to the minute.
+    ``proved_at`` is when password and code were last verified. ``limited`` has the same meaning as in
+    :class:`.admins.AdminSession`."""
 
     session_id: str
     admin_id: int
@@ -285,7 +287,8 @@ class ConsoleSession(NamedTuple):
     limited: bool
 
     def is_alive(self, now: int) -> bool:
-        """Whether the session is valid at ``now`` (milliseconds): not ended, expired, disabled or idle."""
+        """Whether the session is valid at ``now`` (milliseconds): not ended, expired, or idle, and its admin not
+        disabled."""
         lives = self.ended_at is None and self.disabled_at is None and now < self.ends_at
         return lives and now - self.seen_at < IDLE_S * 1000
 
@@ -328,18 +331,18 @@ _TOUCH = global_(
 
 
 def is_served(settings: Settings) -> bool:
-    """Whether the pages of the installation are served: their cookie needs https or a loopback address."""
+    """Whether the installation's pages are served. Their cookie requires HTTPS or a loopback address."""
     return settings.secure_cookies or settings.is_loopback
 
 
 def begin(unit: SystemUnit, session_id: str, cookie: str, now: int, until: int) -> None:
-    """Binds the session of an admin who has just signed in to a cookie. ``cookie``: 256 random bits."""
+    """Binds the session of an admin who just signed in to a cookie. ``cookie`` has 256 random bits."""
     unit.change(_BEGIN, sid=session_id, hash=cookie_hash(cookie), now=now, until=until)
 
 
 async def look_up(store: Store, cookie: str) -> ConsoleSession | None:
-    """The session of a cookie, alive or not, read from the database by its key, never from a cache. None if there is
-    none."""
+    """Returns the session of a cookie, open or ended, or None if there is none. Always reads it from the database by
+    its key, never from a cache."""
     return await store.look_up(_BY_COOKIE, cookie_hash=cookie_hash(cookie))
 
 
@@ -349,7 +352,7 @@ def find(unit: SystemUnit, cookie: str) -> ConsoleSession | None:
 
 
 def is_to_touch(session: ConsoleSession, now: int) -> bool:
-    """Whether the use of the cookie must be stored."""
+    """Whether the use of the cookie is due to be stored."""
     return now - session.seen_at >= _TOUCH_MS
 
 

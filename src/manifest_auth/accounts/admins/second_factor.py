@@ -1,8 +1,8 @@
 """The second factor of system admins: one-time codes of an app (TOTP, RFC 6238), and ten recovery codes.
 
-Sign-in asks for codes once a first code has confirmed the secret. A code works once: its time step is stored, and no
-code of that step or an earlier one is accepted again (RFC 6238, section 5.2). Clocks might differ by one step of 30
-seconds. Recovery codes are random, so a plain hash protects them.
+Sign-in requires codes after a first code has confirmed the secret. Each code works once: its time step is stored, and
+codes of that step or an earlier one are rejected (RFC 6238, section 5.2). Clocks can differ by one step of 30 seconds.
+Recovery codes are random, so a plain hash protects them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Factor(NamedTuple):
 
 
 class CodeCheck(NamedTuple):
-    """``how``: ``app`` or ``recovery code``; empty: the code is wrong. ``replay``: it was used before."""
+    """The result of checking a code. ``how`` is ``app`` or ``recovery code``, or empty if the code is wrong. ``replay``
+    means that the code was used before."""
 
     how: str = ""
     replay: Replay | None = None
@@ -75,7 +76,7 @@ _CODES_LEFT = global_(
     select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
     int,
 )
-#: Conditions for statements on admins: which ones have a factor, and whether everyone must have one.
+#: SQL conditions: which admins have a factor, and whether every admin must have one.
 HAS_ONE = select(_F.admin_id).where(_F.confirmed_at.is_not(None))
 IS_REQUIRED = (
     select(installation.c.name).where(installation.c.name == _SWITCH, installation.c.value == _REQUIRED).exists()
@@ -83,8 +84,8 @@ IS_REQUIRED = (
 
 
 def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: int) -> str:
-    """A new secret in base32, shown once; it takes effect with :func:`confirm`. Replaces an unconfirmed one. Raises
-    Conflict when there is a confirmed one."""
+    """Creates a secret in base32, shown once, which :func:`confirm` activates. Replaces an unconfirmed one. Raises
+    Conflict if one is already confirmed."""
     if has_one(unit, admin_id):
         raise Conflict(_("You already have a second factor. Remove it first"))
     remove(unit, admin_id)
@@ -95,8 +96,8 @@ def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: 
 
 
 def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, code: str, now: int) -> tuple[str, ...]:
-    """Activates the factor. Returns the recovery codes, which are shown once. Raises Conflict when there is none to
-    confirm, ValidationError for a wrong code."""
+    """Activates the factor. Returns the recovery codes, which are shown once. Raises Conflict if no factor is waiting
+    for confirmation, and ValidationError for a wrong code."""
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is not None:
         raise Conflict(_("No second factor is waiting for its first code"))
@@ -108,7 +109,7 @@ def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, cod
 
 
 def use(unit: SystemUnit, sealer: Sealer, admin_id: int, text: str, now: int) -> CodeCheck:
-    """Checks a code of the app or a recovery code, and marks it as used."""
+    """Checks an app code or a recovery code, and marks it as used."""
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is None:
         return CodeCheck()
@@ -121,7 +122,7 @@ def use(unit: SystemUnit, sealer: Sealer, admin_id: int, text: str, now: int) ->
 
 
 def has_one(unit: SystemUnit, admin_id: int) -> bool:
-    """Whether sign-in asks for a code. Locks the factor."""
+    """Whether sign-in requires a code. Locks the factor."""
     found = unit.first(_FIND, admin_id=admin_id)
     return found is not None and found.confirmed_at is not None
 
@@ -132,7 +133,7 @@ def is_enrolled(unit: SystemUnit, admin_id: int) -> bool:
 
 
 def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...]:
-    """Ten new recovery codes, shown once, which replace all previous ones."""
+    """Creates ten recovery codes, shown once, which replace all previous ones."""
     unit.change(_DROP_CODES, of=admin_id)
     codes = totp.new_codes(random)
     for code in codes:
@@ -145,13 +146,13 @@ def codes_left(unit: SystemUnit, admin_id: int) -> int:
 
 
 def remove(unit: SystemUnit, admin_id: int) -> bool:
-    """Removes the factor and the recovery codes. False when there was no factor."""
+    """Removes the factor and the recovery codes. Returns False if there was no factor."""
     unit.change(_DROP_CODES, of=admin_id)
     return unit.change(_DROP, of=admin_id) == 1
 
 
 def is_required(unit: SystemUnit) -> bool:
-    """Whether admins without a second factor can only enroll one."""
+    """Whether admins without a second factor can do nothing but enroll one."""
     return installation_values.get(unit, _SWITCH) == _REQUIRED
 
 
@@ -160,21 +161,21 @@ def require(unit: SystemUnit, required: bool) -> None:
 
 
 def address(secret: str, username: str, host: str) -> str:
-    """The ``otpauth://`` address that apps read from a QR code."""
+    """The ``otpauth://`` URI that apps read from a QR code."""
     return totp.address(secret, f"{username}@{host}", ISSUER)
 
 
 def _step_of(sealer: Sealer, factor: Factor, code: str, now: int) -> int:
-    """The time step of the code, used or not; 0 for a wrong code."""
+    """Returns the time step of the code, even if the code was used, or 0 for a wrong code."""
     try:
         secret = sealer.open(factor.secret, sealed_for(_F.secret, admin_id=factor.admin_id)).decode()
-    except CannotOpen:  # no code can match; recovery codes, and a reset by another admin, still work
+    except CannotOpen:  # no code can match, but recovery codes and a reset by another admin still work
         return 0
     return totp.step_of(secret, code, now)
 
 
 def _use_step(unit: SystemUnit, factor: Factor, step: int) -> bool:
-    """False when a code of that step, or a later one, was used before."""
+    """Marks the time step as used. Returns False if a code of that step or a later one was used before."""
     return unit.change(_USE_STEP, of=factor.admin_id, step=step) == 1
 
 

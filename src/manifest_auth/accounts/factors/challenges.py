@@ -1,8 +1,8 @@
-"""Sign-ins that wait for their second factor: which step was completed, and what a correct response leads to.
+"""Sign-ins that are waiting for a second factor: the completed step, and how to continue after a correct response.
 
-A challenge is 256 random bits, of which only a hash is stored. It opens nothing on its own. It is used in the unit of
-work that opens the session, and ends after five attempts, when it expires, with a new password, or with anything else
-that would end the later session (:mod:`manifest_auth.sessions.sessions`).
+A challenge has 256 random bits, of which only a hash is stored. It grants nothing on its own. It is used in the unit of
+work that opens the session. It ends after five attempts, when it expires, with a new password, or with anything else
+that would end the resulting session (:mod:`manifest_auth.sessions.sessions`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from manifest_auth.store.tables import sealed_for, sign_in_challenges
 
 Purpose = Literal["session", "code", "link"]
 ANSWER_S, ENROL_S = 600, 1800
-ENROL_MOST_S = 3600  # no matter how often the enrollment restarts
+ENROL_MOST_S = 3600  # regardless of how often the enrollment restarts
 MOST_TRIES = 5
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """The continuation after a correct code: ``session`` opens one, ``code`` gives an app a one-time code for its PKCE
-    ``code_challenge``, ``link`` uses a one-time link up and sets ``password_hash``. ``return_to``: where the browser
-    ends. ``totp``, ``passkey``: secret and challenge of a factor that is being enrolled or asked for; ``latest_end``:
-    of the challenge, milliseconds."""
+    """The continuation after a correct code. ``session`` opens a session, ``code`` gives an app a one-time code for its
+    PKCE ``code_challenge``, and ``link`` uses a one-time link and sets ``password_hash``. The browser ends at
+    ``return_to``. ``totp`` and ``passkey`` are the secret and challenge of a factor that is being enrolled or verified.
+    ``latest_end`` is the latest end of the challenge, in milliseconds."""
 
     purpose: Purpose = "session"
     return_to: str = ""
@@ -50,8 +50,8 @@ OPENS_SESSION = Pending()
 
 
 class Challenge(NamedTuple):
-    """``amr``: methods completed so far, separated by spaces; ``proof``: see :func:`hash_of`; ``enrols``: whether a
-    factor must be enrolled."""
+    """A challenge. ``amr`` contains the methods completed so far, separated by spaces. For ``proof``, see
+    :func:`hash_of`. ``enrols`` means that a factor must be enrolled."""
 
     key: str
     tenant_id: int
@@ -71,8 +71,7 @@ class Challenge(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The user whom a challenge asks for a factor, and the completed first step. ``password_hash``: the user's current
-    one."""
+    """The user who must present a factor, and the completed first step. ``password_hash`` is the user's current one."""
 
     user_id: int
     password_hash: str | None
@@ -109,7 +108,7 @@ _REHASHED = tenant_scoped(
 
 
 def add(unit: TenantUnit, random: Random, sealer: Sealer, asked: Asked, pending: Pending, now: int) -> str:
-    """A new challenge; its text, of which only a hash is stored."""
+    """Creates a challenge. Returns its text, of which only a hash is stored."""
     text = random.text(32)
     key, life_s = key_of(text), ENROL_S if asked.enrols else ANSWER_S
     most_s = ENROL_MOST_S if asked.enrols else ANSWER_S
@@ -134,39 +133,39 @@ def add(unit: TenantUnit, random: Random, sealer: Sealer, asked: Asked, pending:
 
 
 def find(unit: SystemUnit, text: str) -> Challenge | None:
-    """The challenge, even if it is used or expired. None if it doesn't exist."""
+    """Returns the challenge, even if it is used or expired. None if it doesn't exist."""
     return unit.first(_FIND, of_key=key_of(text))
 
 
 def count_try(unit: TenantUnit, challenge: Challenge) -> int:
-    """Counts a response before it is checked. Returns its number, or 0 if the limit is reached."""
+    """Counts a response before checking it. Returns its number, or 0 if the limit is reached."""
     return unit.first(_TRY, of_key=challenge.key) or 0
 
 
 def use(unit: TenantUnit, challenge: Challenge, now: int) -> bool:
-    """Marks it as used: of concurrent calls, one gets True."""
+    """Marks the challenge as used. If called concurrently, only one call returns True."""
     return unit.change(_USE, of_key=challenge.key, now=now) == 1
 
 
 def pending_of(sealer: Sealer, challenge: Challenge) -> Pending:
-    """The continuation after a correct code. Raises CannotOpen."""
+    """Returns the continuation after a correct code. Raises CannotOpen."""
     return msgspec.json.decode(sealer.open(challenge.secrets, _row(challenge.key)), type=Pending)
 
 
 def keep(unit: TenantUnit, sealer: Sealer, challenge: Challenge, pending: Pending, now: int) -> None:
-    """Stores a secret of a factor that is being enrolled or asked for; an enrollment restarts its lifetime, up to
+    """Stores the secret of a factor that is being enrolled or verified. An enrollment restarts its lifetime, up to
     :data:`ENROL_MOST_S` in total."""
     until = max(challenge.expires_at, min(now + ENROL_S * 1000, pending.latest_end))
     unit.change(_KEEP, of_key=challenge.key, new=_sealed(sealer, challenge.key, pending), until=until)
 
 
 def rehashed(unit: TenantUnit, user_id: int, before: str, after: str) -> None:
-    """Keeps the user's open challenges valid after the same password got a new hash."""
+    """Keeps the user's open challenges valid when the same password gets a new hash."""
     unit.change(_REHASHED, of_user=user_id, before=hash_of(before), after=hash_of(after))
 
 
 def hash_of(password_hash: str | None) -> str:
-    """Hash of the user's password hash, so that a new password ends a challenge."""
+    """Hashes the user's password hash, so that a new password ends a challenge."""
     return hashlib.sha256(password_hash.encode()).hexdigest() if password_hash else ""
 
 

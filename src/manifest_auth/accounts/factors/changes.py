@@ -1,4 +1,4 @@
-"""Consequences of a change of a user's factors, for every kind: the mark in the user's row, and what ends.
+"""Consequences of changing a user's factors, for every kind: the mark in the user's row, and what the change ends.
 
 The mark is read with every user, so a sign-in without a factor needs no extra statement.
 """
@@ -30,7 +30,7 @@ class Kind(enum.IntFlag):
 
 
 class Dropped(NamedTuple):
-    """The parts removed from an account: the authenticator app, passkeys, recovery codes; and how many of its sessions
+    """Everything removed from an account: authenticator app, passkeys, and recovery codes; and how many of its sessions
     ended."""
 
     app: bool
@@ -54,22 +54,23 @@ _MARK = tenant_scoped(
 def added(
     unit: TenantUnit, random: Random, user_id: int, before: int, kind: Kind, now: int, *, but: str = ""
 ) -> tuple[str, ...]:
-    """After a factor was added to a locked user: its other sessions and all trust end. Returns ten recovery codes for
-    the first factor, else none. ``before``: the user's mark until now; ``but``: the session to keep."""
+    """Ends other sessions and all trusted browsers after a factor was added to a locked user. Returns ten recovery
+    codes for the first factor, otherwise none. ``before`` is the user's previous mark, and ``but`` is the session to
+    keep."""
     _changed(unit, user_id, before | kind, "second_factor_enrolled", now, but=but)
     return one_time_codes.make_codes(unit, random, user_id, now) if not before else ()
 
 
 def check_removable(left: Kind, roles: int, settings: TenantSettings) -> None:
-    """Raises Conflict if this would remove the last factor of a user with these ``roles`` and the client's policy
-    requires one. ``left``: the working factors that stay."""
+    """Raises Conflict if this would remove the last factor of a user with these ``roles``, and the client's policy
+    requires one. ``left`` contains the working factors that stay."""
     if not left and tenants.is_required(settings, roles):
         raise Conflict(_("Your organization requires a second factor. Add another one first"))
 
 
 def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str = "") -> int:
-    """Like :func:`added`, after a factor was removed. Returns the new mark. Without any factor, the recovery codes are
-    deleted too."""
+    """Like :func:`added`, but after a factor was removed. Returns the new mark. If no factor is left, deletes the
+    recovery codes too."""
     mask = _mark_of(unit, user_id)
     if not mask:
         one_time_codes.drop_codes(unit, user_id)
@@ -79,9 +80,9 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
 
 
 def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: int = 0) -> Dropped:
-    """Removes a locked user's factors and codes that were added ``since`` a time (milliseconds), and all trusted
-    browsers, and ends all sessions and challenges. If no factor is left and one is required, the next sign-in enrolls
-    one, without another grace period."""
+    """Removes a locked user's factors and codes that were added ``since`` this time (milliseconds), and all trusted
+    browsers. Ends all sessions and challenges. If no factor is left and one is required, the next sign-in enrolls one,
+    without another grace period."""
     app = one_time_codes.drop_totp_since(unit, user_id, since)
     passkeys = passkey_rows.drop_all(unit, user_id, since=since)
     mask = _mark_of(unit, user_id)

@@ -1,6 +1,6 @@
 """One-time codes of users: the authenticator app (TOTP) with its sealed secret, and ten recovery codes.
 
-A code works once: no code of its step or an earlier one is accepted again (RFC 6238, section 5.2).
+A code works once: codes of its time step or an earlier one are rejected (RFC 6238, section 5.2).
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _F = user_totps.c
 
 
 class Totp(NamedTuple):
-    """``secret``: None until a first code was correct; ``next_secret``: waits for its first code, in the session
-    ``next_session_id``; ``created_at``: of the active one; ``last_used_at``: None until a sign-in."""
+    """An authenticator app. ``secret`` is None until a first code confirms it. ``next_secret`` is waiting for its first
+    code, in the session ``next_session_id``. ``created_at`` is when the active secret was created. ``last_used_at`` is
+    None until a sign-in."""
 
     user_id: int
     secret: bytes | None
@@ -35,7 +36,7 @@ class Totp(NamedTuple):
 
 
 class CodeCheck(NamedTuple):
-    """``replay``: the code was correct, but used before."""
+    """The result of checking a code. ``replay`` means that the code was correct, but used before."""
 
     is_right: bool
     replay: Replay | None = None
@@ -75,14 +76,14 @@ _DROP_NEW = tenant_scoped(
 
 
 def find_totp(unit: TenantUnit, user_id: int) -> Totp | None:
-    """The active app. None if there is none that a code has confirmed."""
+    """Returns the active app. None if no app has been confirmed by a code."""
     found = unit.first(_FIND, of_user=user_id)
     return found if found is not None and found.secret is not None else None
 
 
 def begin_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, secret: str, now: int) -> None:
-    """Stores a new secret, in base32. Its first correct code in that session activates it, and the current app works
-    until then. Replaces a pending secret."""
+    """Stores a new secret, in base32. Its first correct code in that session activates it; the current app works until
+    then. Replaces a pending secret."""
     sealed = _sealed(unit, sealer, _F.next_secret, user_id, secret)
     if not unit.change(_BEGIN, of_user=user_id, new=sealed, session=session_id):
         values = {"secret": None, "next_secret": sealed, "next_session_id": session_id}
@@ -90,8 +91,8 @@ def begin_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, 
 
 
 def waiting_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str) -> str:
-    """The secret, in base32, that the session created and that waits for its first code. Empty if there is none or no
-    key decrypts it."""
+    """Returns the pending secret, in base32, that this session created. Empty if there is none, or no key decrypts
+    it."""
     found = unit.first(_FIND, of_user=user_id)
     if found is None or found.next_secret is None or found.next_session_id != session_id:
         return ""
@@ -99,8 +100,8 @@ def waiting_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str
 
 
 def confirm_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, code: str, now: int) -> bool:
-    """Whether the code is the first correct one of a secret that the session created. If so, the secret becomes active
-    and replaces the previous one. The user is locked. Raises Conflict if no secret is pending."""
+    """Whether this is the first correct code of a secret that the session created. If so, the secret becomes active and
+    replaces the previous one. The user must be locked. Raises Conflict if no secret is pending."""
     found = unit.first(_FIND, of_user=user_id)
     if found is None or found.next_secret is None or found.next_session_id != session_id:
         raise Conflict(_("No authenticator app is waiting for its first code"))
@@ -113,7 +114,7 @@ def confirm_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str
 
 
 def add_totp(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: str, now: int) -> bool:
-    """Stores a secret together with its first code. False for an incorrect code; then nothing is stored."""
+    """Stores a secret together with its first code. If the code is incorrect, stores nothing and returns False."""
     step = protocol.step_of(secret, code, now)
     if step:
         drop_totp(unit, user_id)
@@ -125,7 +126,7 @@ def add_totp(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: 
 
 
 def use_totp(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> CodeCheck:
-    """Checks a code and marks its time step as used: of concurrent uses of one code, only one succeeds."""
+    """Checks a code and marks its time step as used. If a code is used concurrently, only one use succeeds."""
     found = find_totp(unit, user_id)
     if found is None or found.secret is None:
         return CodeCheck(False)
@@ -138,13 +139,13 @@ def use_totp(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int
 
 
 def drop_totp(unit: TenantUnit, user_id: int) -> bool:
-    """Removes the app, confirmed or not. False when there was none."""
+    """Removes the app, confirmed or not. Returns False if there was none."""
     return unit.change(_DROP, of_user=user_id) == 1
 
 
 def drop_totp_since(unit: TenantUnit, user_id: int, since: int) -> bool:
-    """Removes the app if it became active ``since`` a time (milliseconds), and a pending secret. False if no active app
-    was removed."""
+    """Removes a pending secret, and the app if it became active ``since`` this time (milliseconds). Returns False if no
+    active app was removed."""
     before = find_totp(unit, user_id)
     unit.change(_BEGIN, of_user=user_id, new=None, session=None)
     unit.change(_DROP_NEW, of_user=user_id, since=since)
@@ -156,16 +157,16 @@ def _sealed(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int,
 
 
 def _opened(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int, sealed: bytes) -> str:
-    """The secret. Empty if no key decrypts it: then no code can match, but recovery codes and a reset by others still
-    help."""
+    """Returns the secret. Empty if no key decrypts it: then no code can match, but recovery codes and a reset by others
+    still work."""
     try:
         return sealer.open(sealed, sealed_for(column, tenant_id=unit.tenant_id, user_id=user_id)).decode()
     except CannotOpen:
         return ""
 
 
-# A code has 120 random bits, more than the 112 above which NIST SP 800-63B-4 (section 3.1.2.2) requires no slow hash. A
-# plain SHA-256 protects it, and no key is needed (docs/decisions/0041-second-factors.md).
+# A code has 120 random bits, more than the 112 bits above which NIST SP 800-63B-4 (section 3.1.2.2) requires no slow
+# hash. A plain SHA-256 protects it without a key (docs/decisions/0041-second-factors.md).
 
 _R = recovery_codes.c
 _OWN = _R.user_id == bindparam("of_user")
@@ -183,7 +184,7 @@ _DROP_CODES = tenant_scoped(delete(recovery_codes).where(_OWN, _R.created_at >= 
 
 
 def make_codes(unit: TenantUnit, random: Random, user_id: int, now: int) -> tuple[str, ...]:
-    """Ten new codes, shown once, which void all previous ones."""
+    """Creates ten codes, shown once, which void all previous ones."""
     drop_codes(unit, user_id)
     codes = protocol.new_codes(random)
     for code in codes:
@@ -192,7 +193,7 @@ def make_codes(unit: TenantUnit, random: Random, user_id: int, now: int) -> tupl
 
 
 def use_code(unit: TenantUnit, user_id: int, code: str, now: int) -> CodeCheck:
-    """Checks a code and marks it as used: of concurrent uses, only one succeeds."""
+    """Checks a code and marks it as used. If it is used concurrently, only one use succeeds."""
     key = _key(unit, user_id, code)
     if unit.change(_USE_CODE, of_user=user_id, of_key=key, now=now) == 1:
         return CodeCheck(True)
@@ -205,7 +206,7 @@ def codes_left(unit: TenantUnit, user_id: int) -> int:
 
 
 def drop_codes(unit: TenantUnit, user_id: int, *, since: int = 0) -> bool:
-    """Voids all codes that were made ``since`` a time (milliseconds). False when there were none."""
+    """Voids all codes that were created ``since`` this time (milliseconds). Returns False if there were none."""
     return unit.change(_DROP_CODES, of_user=user_id, since=since) > 0
 
 

@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn Level 3): added after a verified registration, found by credential id, listed, removed."""
+"""Passkeys (WebAuthn Level 3): stored after a verified registration, found by credential ID, listed, and removed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, or_, s
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import passkey_handles, passkey_owners, passkeys, used_passkey_challenges
 
-MOST = 20  # of one user
+MOST = 20  # per user
 _P, _H, _O = passkeys.c, passkey_handles.c, passkey_owners.c
 
 
 class Passkey(NamedTuple):
-    """``credential_id``: base64url; ``public_key``: COSE; ``transports``: separated by spaces."""
+    """A passkey. ``credential_id`` is base64url, ``public_key`` is COSE, and ``transports`` are space-separated."""
 
     id: str
     tenant_id: int
@@ -52,7 +52,7 @@ _ADD = tenant_scoped(insert(passkeys).values({name: bindparam(name) for name in 
 _ADD_OWNER = global_(
     insert(passkey_owners).values(credential_id=bindparam("credential_id"), tenant_id=bindparam("owner"))
 )
-# One conditional update, so that of two answers with one counter, one is accepted.
+# A single conditional update, so only one of two responses with the same counter is accepted.
 _GOES_ON = or_(_P.counter < bindparam("counter"), and_(_P.counter == 0, bindparam("counter", type_=BigInteger()) == 0))
 _USED = tenant_scoped(
     update(passkeys)
@@ -86,64 +86,65 @@ def count_of(unit: TenantUnit, user_id: int, rp_id: str) -> int:
 
 
 def find(unit: SystemUnit, credential_id: str) -> Passkey | None:
-    """The passkey with this credential id (base64url), of any tenant."""
+    """Returns the passkey with this credential ID (base64url), of any tenant."""
     return unit.first(_FIND, credential_id=credential_id)
 
 
 def add(unit: TenantUnit, passkey: Passkey) -> None:
-    """Stores a new passkey. ``tenant_id`` and ``last_used_at`` are not read. Raises Conflict where any account of the
-    installation has the credential."""
+    """Stores a new passkey. Ignores ``tenant_id`` and ``last_used_at``. Raises Conflict if any account of the
+    installation already has the credential."""
     unit.change(_ADD, **{name: getattr(passkey, name) for name in _NEW})
     unit.change(_ADD_OWNER, credential_id=passkey.credential_id, owner=unit.tenant_id)
 
 
 def use(unit: TenantUnit, passkey: Passkey, counter: int, backup_state: int, now: int) -> bool:
-    """Stores the counter and the backup state of a verified response, and the time. False, and nothing is stored, if
-    the counter isn't greater than the stored one although one of them isn't 0 (WebAuthn Level 3, section 7.2, step 22),
-    or the passkey is gone."""
+    """Stores the counter, the backup state, and the time of a verified response. Stores nothing and returns False if
+    the passkey no longer exists, or if the counter isn't greater than the stored one, unless both are 0 (WebAuthn Level
+    3, section 7.2, step 22)."""
     values = {"counter": counter, "state": backup_state, "now": now}
     return unit.change(_USED, of_user=passkey.user_id, of_id=passkey.id, **values) == 1
 
 
 def get(unit: TenantUnit, user_id: int, passkey_id: str) -> Passkey | None:
-    """The passkey, if it is one of the user's."""
+    """Returns the passkey if it belongs to the user."""
     return unit.first(_GET, of_user=user_id, of_id=passkey_id)
 
 
 def rename(unit: TenantUnit, user_id: int, passkey_id: str, name: str) -> bool:
-    """False when the user has no such passkey."""
+    """Renames a passkey. Returns False if the user has no such passkey."""
     return unit.change(_RENAME, of_user=user_id, of_id=passkey_id, name=name) == 1
 
 
 def drop(unit: TenantUnit, user_id: int, passkey_id: str) -> bool:
-    """False when the user has no such passkey."""
+    """Removes a passkey. Returns False if the user has no such passkey."""
     return unit.change(_DROP, of_user=user_id, of_id=passkey_id) == 1
 
 
 def drop_all(unit: TenantUnit, user_id: int, *, since: int = 0) -> int:
-    """Removes the passkeys of a user that were added ``since`` a time (milliseconds); how many there were."""
+    """Removes the user's passkeys that were added ``since`` this time (milliseconds). Returns how many there were."""
     return unit.change(_DROP_ALL, of_user=user_id, since=since)
 
 
 def handle_of(unit: TenantUnit, user_id: int) -> str | None:
-    """The user's handle, by which an authenticator names the owner; None if there is none yet."""
+    """Returns the handle by which an authenticator identifies the user; None if there is none yet."""
     return unit.first(_HANDLE, of_user=user_id)
 
 
 def count_foreign(unit: SystemUnit, rp_id: str) -> int:
-    """The number of passkeys of all tenants that belong to another RP ID, and so no longer work."""
+    """The number of passkeys of all tenants that belong to another RP ID, and therefore no longer work."""
     return unit.one(_COUNT_FOREIGN, of_rp=rp_id)
 
 
 def handle(unit: TenantUnit, user_id: int, fresh: str) -> str:
-    """The user's handle, made of ``fresh`` (64 random bytes in base64url) if there is none yet."""
+    """Returns the user's handle. If there is none yet, creates it from ``fresh`` (64 random bytes in base64url)."""
     found = unit.first(_HANDLE, of_user=user_id)
     if found is None:
         unit.change(_ADD_HANDLE, user_id=user_id, handle=fresh)
     return found or fresh
 
 
-# Contains only challenges that include their own expiry. They are stored with the correct response, not before.
+# This table contains only challenges that include their own expiry. They are stored with the correct response, not
+# before.
 
 _U = used_passkey_challenges
 _USE_UP = global_(
@@ -154,6 +155,7 @@ _USE_UP = global_(
 
 
 def use_up(unit: SystemUnit | TenantUnit, challenge: str, expires_at: int) -> bool:
-    """Marks it as used: of concurrent calls, one gets True. ``expires_at``: milliseconds."""
+    """Marks the challenge as used. If called concurrently, only one call returns True. ``expires_at`` is in
+    milliseconds."""
     key = hashlib.sha256(challenge.encode("utf-8", "surrogatepass")).hexdigest()
     return unit.change(_USE_UP, key=key, expires_at=expires_at) == 1

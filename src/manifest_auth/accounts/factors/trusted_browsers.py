@@ -1,4 +1,4 @@
-"""Browsers in which a user asked not to be asked for the second factor for a while.
+"""Browsers in which a user chose to skip the second factor for a while.
 
 The cookie has 256 random bits and works only for its user, so a planted cookie is worthless. It isn't a factor and
 never counts as re-authentication.
@@ -18,7 +18,7 @@ from manifest_auth.store.tables import trusted_browsers
 from manifest_auth.text.canonical import when
 from manifest_auth.text.models import Time, Wire
 
-MOST = 50  # listed
+MOST = 50  # shown in lists
 _T = trusted_browsers.c
 _NEW = ("id", "user_id", "key", "user_agent", "address", "created_at", "ends_at")
 
@@ -32,7 +32,8 @@ class TrustedData(Wire, frozen=True):
 
 
 _OWN = _T.user_id == bindparam("of_user")
-#: ``since``: older ones are expired under the client's current rule, whatever it was when they were trusted.
+#: ``since``: browsers trusted before this time have expired under the client's current policy, even if the policy was
+#: different when they were trusted.
 _HOLDS = (_T.ends_at > bindparam("now"), _T.created_at > bindparam("since"))
 _ADD = tenant_scoped(insert(trusted_browsers).values({name: bindparam(name) for name in _NEW}))
 _FIND = tenant_scoped(select(_T.id).where(_OWN, _T.key == bindparam("key"), *_HOLDS), str)
@@ -50,8 +51,8 @@ _DROP_OLDER = tenant_scoped(delete(trusted_browsers).where(_T.created_at <= bind
 
 
 def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days: int, before: str | None) -> str:
-    """Trusts the request's browser; the cookie's value. ``before``: the browser's previous value, of any user, which
-    ends."""
+    """Trusts the request's browser. Returns the value of its cookie. ``before`` is the browser's previous value, of any
+    user, which ends."""
     if before:
         unit.change(_DROP_KEY, key=_key(before))
     cookie, now = random.text(32), request.now
@@ -69,14 +70,15 @@ def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days
 
 
 def is_trusted(unit: TenantUnit, user_id: int, cookie: str | None, days: int, now: int) -> bool:
-    """Whether the browser with this cookie can skip the second factor. ``days``: the client's current rule."""
+    """Whether the browser with this cookie can skip the second factor. ``days`` comes from the client's current
+    policy."""
     if not cookie:
         return False
     return unit.first(_FIND, of_user=user_id, key=_key(cookie), now=now, since=now - _span(days)) is not None
 
 
 def list_all(unit: TenantUnit, user_id: int, days: int, now: int) -> list[TrustedData]:
-    """A user's trusted browsers, newest first, each with its end under the current rule."""
+    """A user's trusted browsers, newest first, with their end times under the current policy."""
     found = unit.all(_LIST, of_user=user_id, now=now, since=now - _span(days))
     return [
         TrustedData(one, agent, address, when(since), when(min(ends, since + _span(days))))
@@ -85,25 +87,25 @@ def list_all(unit: TenantUnit, user_id: int, days: int, now: int) -> list[Truste
 
 
 def end_one(unit: TenantUnit, user_id: int, trusted_id: str) -> bool:
-    """Ends the trust of one of a user's browsers. False when there is no such one."""
+    """Ends the trust of one of a user's browsers. Returns False if there is no such browser."""
     return unit.change(_DROP_ONE, of_user=user_id, of_id=trusted_id) == 1
 
 
 def end_all(unit: TenantUnit, user_id: int) -> int:
-    """Ends the trust of all browsers of a user; how many there were."""
+    """Ends the trust of all browsers of a user. Returns how many there were."""
     return unit.change(_DROP, of_user=user_id)
 
 
 def ending(unit: TenantUnit, days: int, days_then: int, now: int) -> int:
-    """The number of browsers, of all users of the tenant, that :func:`end_older` would end. ``days``: under the current
-    rule; ``days_then``: under the new one."""
+    """The number of browsers, of all users of the tenant, that :func:`end_older` would end. ``days`` comes from the
+    current policy, and ``days_then`` from the new one."""
     trusted, left = (unit.one(_COUNT, now=now, since=now - _span(each)) for each in (days, days_then))
     return trusted - left
 
 
 def end_older(unit: TenantUnit, days: int, now: int) -> int:
-    """Ends the trust of all browsers of the tenant that a new rule expires, so that no later rule revives it. Returns
-    how many there were."""
+    """Ends the trust of all the tenant's browsers that a new policy expires, so that no later policy revives it.
+    Returns how many there were."""
     return unit.change(_DROP_OLDER, since=now - _span(days))
 
 

@@ -1,7 +1,7 @@
 """Service accounts: machines that call the API, with API keys and client secrets.
 
-Owns ``service_accounts``, ``service_secrets`` and ``used_assertions``, and the rows of ``users`` of kind ``service``.
-A service account has no password, identity, factor, session, invitation or seat: statements for people do not reach it
+Owns ``service_accounts``, ``service_secrets``, and ``used_assertions``, and the rows of ``users`` of kind ``service``.
+A service account has no password, identity, factor, session, invitation, or seat. Statements for people don't affect it
 (``store/statements.py``).
 """
 

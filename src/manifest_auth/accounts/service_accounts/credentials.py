@@ -1,4 +1,4 @@
-"""Credentials of service accounts: API keys, client secrets, and the public keys with the assertions that they sign."""
+"""Credentials of service accounts: API keys, client secrets, and public keys, with the assertions that they verify."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.machine_secrets import SecretKind
 from manifest_auth.text.models import Time, Wire, one_of_texts
 
-#: Live secrets of one account.
+#: The maximum number of live secrets per account.
 MOST_OF: Final = {SecretKind.API_KEY: 10, SecretKind.CLIENT_SECRET: 2}
 
 
 #: Emails are sent this many days before a secret expires.
 NOTICE_DAYS: Final = (14, 3)
-#: Value of ``notices`` after the end was recorded.
+#: The value of ``notices`` after the expiry was recorded.
 ENDED: Final = len(NOTICE_DAYS) + 1
 _DAY_MS = 86_400_000
 
 
 class Secret(NamedTuple):
-    """``kind``: of :class:`SecretKind`; ``days``: its lifetime; ``rotated_to``: the ID of its replacement; ``notices``:
-    the number of emails about its expiry. Times in milliseconds."""
+    """A secret. ``kind`` is a :class:`SecretKind`, ``days`` is its lifetime, ``rotated_to`` is the ID of its
+    replacement, and ``notices`` is the number of emails about its expiry. Times are in milliseconds."""
 
     id: str
     user_id: int
@@ -50,7 +50,7 @@ class Secret(NamedTuple):
 
     @property
     def session_id(self) -> str:
-        """The key under which callers with this secret are cached (``sessions/principals.py``)."""
+        """The cache key of callers with this secret (``sessions/principals.py``)."""
         return f"key:{self.id}"
 
 
@@ -95,7 +95,7 @@ _END_ALL = tenant_scoped(
     .where(_S.user_id == bindparam("of_user"), *_LIVES)
     .values(ended_at=bindparam("new_ended_at"), ends_at=bindparam("new_ended_at"))
 )
-_ROTATE = tenant_scoped(  # no email announces its end anymore, because it has a replacement
+_ROTATE = tenant_scoped(  # it has a replacement, so no email announces its expiry
     update(service_secrets)
     .where(_S.id == bindparam("of_id"))
     .values(ends_at=bindparam("new_ends_at"), rotated_to=bindparam("new_id"), notices=len(NOTICE_DAYS))
@@ -113,17 +113,17 @@ def live_secrets(unit: TenantUnit, account_ids: Sequence[int], now: int) -> list
 
 
 def count(unit: TenantUnit, account_id: int, kind: SecretKind, now: int) -> int:
-    """The number of valid ones."""
+    """The number of valid secrets."""
     return unit.one(_COUNT, of_user=account_id, of_kind=kind.value, now=now)
 
 
 def get(unit: TenantUnit, account_id: int, kind: SecretKind, secret_id: str, now: int) -> Secret:
-    """A live secret of an account. Raises NotFound."""
+    """Returns a live secret of an account. Raises NotFound."""
     return existing(unit.first(_GET, of_user=account_id, of_kind=kind.value, of_id=secret_id, now=now))
 
 
 def find(unit: TenantUnit, secret_id: str) -> Secret | None:
-    """A secret of the client, alive or not, locked."""
+    """Returns a secret of the client, live or not, locked."""
     return unit.first(_FIND, of_id=secret_id)
 
 
@@ -132,24 +132,24 @@ def add(unit: TenantUnit, **values: Any) -> None:
 
 
 def end(unit: TenantUnit, secret: Secret, now: int) -> bool:
-    """Ends a secret immediately, on every node. False when it had ended."""
+    """Ends a secret immediately on every node. Returns False if it had already ended."""
     unit.announce("session", secret.session_id)
     return unit.change(_END, of_id=secret.id, new_ended_at=now, new_ends_at=min(secret.ends_at, now)) == 1
 
 
 def end_all(unit: TenantUnit, account_id: int, now: int) -> int:
-    """Ends all secrets of an account. Returns how many there were. The caller announces the account's change."""
+    """Ends all secrets of an account. Returns how many there were. The caller must announce the account's change."""
     return unit.change(_END_ALL, of_user=account_id, new_ended_at=now, now=now)
 
 
 def notices_at(ends_at: int, now: int) -> int:
-    """The number of emails that were due by ``now`` for a secret with that end."""
+    """The number of emails due by ``now`` for a secret that ends at this time."""
     return sum(ends_at - now <= days * _DAY_MS for days in NOTICE_DAYS)
 
 
 def noticed(unit: TenantUnit, secret: Secret, now: int) -> bool:
-    """Marks the emails that are due as sent, and the end as recorded if it has passed. False if that was already
-    done."""
+    """Marks the emails that are due as sent, and the expiry as recorded if it has passed. Returns False if that was
+    already done."""
     after = ENDED if secret.ends_at <= now else notices_at(secret.ends_at, now)
     if after <= secret.notices:
         return False
@@ -157,13 +157,13 @@ def noticed(unit: TenantUnit, secret: Secret, now: int) -> bool:
 
 
 def rotated(unit: TenantUnit, secret: Secret, new_id: str, ends_at: int) -> None:
-    """Stores that another secret replaces this one, and when it ends."""
+    """Stores that another secret replaces this one, and when this one ends."""
     unit.announce("session", secret.session_id)
     unit.change(_ROTATE, of_id=secret.id, new_id=new_id, new_ends_at=ends_at)
 
 
-# ES256, PS256 and RS256 (RFC 7518), each with a ``kid``. An address to fetch keys from is not accepted: this server
-# would call it.
+# ES256, PS256, and RS256 (RFC 7518), each with a ``kid``. A URL to fetch keys from is not accepted, because this server
+# would have to call it.
 
 MOST: Final = 5
 _MIN_BITS, _MAX_BITS = 2048, 8192
@@ -194,7 +194,7 @@ class Jwks(msgspec.Struct, frozen=True):
 
 
 def checked_key_set(jwks: Mapping[str, Any] | None) -> str | None:
-    """The key set as it is stored, with the members that verify a signature and no others. Raises ValidationError for
+    """Returns the key set in its stored form, with only the members that verify signatures. Raises ValidationError for
     anything other than 1 to :data:`MOST` public keys of the three algorithms, each with its own ``kid``."""
     if jwks is None:
         return None
@@ -208,7 +208,8 @@ def checked_key_set(jwks: Mapping[str, Any] | None) -> str | None:
 
 
 def key_set_in(text: str) -> Mapping[str, Any] | None:
-    """The key set in a JSON text, unchecked; None for a blank one. Raises ValidationError if it isn't a JSON object."""
+    """Parses the key set in a JSON text, unchecked; None if it is blank. Raises ValidationError if it isn't a JSON
+    object."""
     if not text.strip():
         return None
     try:
@@ -245,7 +246,7 @@ def _checked(key: Any) -> dict[str, str]:
 
 
 def _check_numbers(kind: str, numbers: dict[str, Any]) -> None:
-    """Raises ValueError."""
+    """Checks the numbers of a public key. Raises ValueError."""
     # Imported here because most installations have no service account with its own key.
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -276,7 +277,7 @@ _ADD_ASSERTION = tenant_scoped(
 
 
 def use_assertion(unit: TenantUnit, client_id: str, jti: str, expires_at: int) -> bool:
-    """Marks an assertion as used until it expires (milliseconds). False when it was used before."""
+    """Marks an assertion as used until it expires (milliseconds). Returns False if it was used before."""
     owner = client_id.removeprefix("svc_")  # for compatibility with the previous release
     key = hashlib.sha256(f"{owner}:{jti}".encode("utf-8", "surrogatepass")).hexdigest()
     return unit.change(_ADD_ASSERTION, key=key, expires_at=expires_at) == 1

@@ -1,4 +1,4 @@
-"""Operations on service accounts, on their API keys and client secrets."""
+"""Operations on service accounts, and on their API keys and client secrets."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.machine_secrets import SecretKind
 
-# The rules of rank: a service account is never an Admin; only an Admin can create, change, or enable one that is a User
-# Admin. Disabling and deleting need only ``users:manage``. Machines can't manage machines.
+# Rules of rank: a service account is never an Admin. Only an Admin can create, change, or enable one that is a User
+# Admin. Disabling and deleting one only needs ``users:manage``. Machines can't manage machines.
 
 _MOST_NETWORKS: Final = 50
 Given = Mapping[str, Any]
 
 
 def create(unit: TenantUnit, who: Request, given: Given) -> ServiceAccount:
-    """Creates an account. ``given``: members of :class:`ServiceAccount`, ``name`` and ``roles`` at least; ``addresses``
-    as a list, ``jwks`` as a key set (RFC 7517). Raises Forbidden, ValidationError, ReauthenticationRequired, Conflict
-    when the name is taken or there are too many."""
+    """Creates an account. ``given`` contains members of :class:`ServiceAccount`, at least ``name`` and ``roles``;
+    ``addresses`` is a list, and ``jwks`` a key set (RFC 7517). Raises Forbidden, ValidationError,
+    ReauthenticationRequired, or Conflict if the name is taken or there are too many."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     check_may_give(unit, who, given["roles"], forwards=given.get("may_forward_address", False))
     actor, now = who.caller.actor, who.now
@@ -44,7 +44,8 @@ def create(unit: TenantUnit, who: Request, given: Given) -> ServiceAccount:
 
 
 def change(unit: TenantUnit, who: Request, account_id: int, given: Given) -> ServiceAccount:
-    """Changes the ``given`` members, from the next request on. Raises as :func:`create`, and NotFound."""
+    """Changes the ``given`` members, effective with the next request. Raises NotFound and the errors of
+    :func:`create`."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     before = rows.get(unit, account_id, lock=True)
     gains = bool(given.get("may_forward_address")) and not before.may_forward_address
@@ -58,7 +59,7 @@ def change(unit: TenantUnit, who: Request, account_id: int, given: Given) -> Ser
 
 
 def disable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
-    """Rejects all credentials of the account immediately. Raises NotFound, Forbidden, Conflict."""
+    """Rejects all credentials of the account immediately. Raises NotFound, Forbidden, or Conflict."""
     check_manages(unit, who)
     account = rows.get(unit, account_id, lock=True)
     if account.deactivated_at is not None:
@@ -69,7 +70,7 @@ def disable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
 
 
 def enable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
-    """Enables a disabled account. Raises NotFound, Forbidden, ReauthenticationRequired, Conflict."""
+    """Enables a disabled account. Raises NotFound, Forbidden, ReauthenticationRequired, or Conflict."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account = rows.get(unit, account_id, lock=True)
     check_may_give(unit, who, account.roles)
@@ -81,8 +82,8 @@ def enable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
 
 
 def delete(unit: TenantUnit, who: Request, account_id: int) -> None:
-    """Permanently ends an account with all its secrets. Its actions keep its name in the audit trail, and the name can
-    be used again. Raises NotFound, Forbidden, ReauthenticationRequired."""
+    """Permanently ends an account and all its secrets. Its actions keep its name in the audit trail, and the name can
+    be used again. Raises NotFound, Forbidden, or ReauthenticationRequired."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     check_manages(unit, who)
     account, now = rows.get(unit, account_id, lock=True), who.now
@@ -93,15 +94,15 @@ def delete(unit: TenantUnit, who: Request, account_id: int) -> None:
 
 
 def check_manages(unit: TenantUnit, who: Request) -> rank.Manager:
-    """The acting party, who manages service accounts. Raises Forbidden, also for a machine."""
+    """Returns the acting party, if they can manage service accounts. Raises Forbidden, also for a machine."""
     if isinstance(who, Request) and isinstance(who.caller, Principal) and who.caller.is_service:
         raise Forbidden(reason="a machine manages no machines")
     return rank.manager(unit, who)
 
 
 def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool = False) -> None:
-    """Checks that ``who`` can give a machine these roles (bit masks). ``forwards``: the machine also forwards users'
-    addresses, which weakens a limit for Admins too. Raises Forbidden, ValidationError."""
+    """Checks that ``who`` can give a machine these roles (bit masks). ``forwards`` means that the machine also forwards
+    users' addresses, which weakens a limit for Admins too. Raises Forbidden or ValidationError."""
     by = check_manages(unit, who)
     if forwards and not by.is_admin:
         raise Forbidden(_("Only an Admin can allow a service account to pass on addresses"))
@@ -138,12 +139,12 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 
 
 def _stored(given: Given) -> dict[str, Any]:
-    """The values as they are stored. Raises ValidationError."""
+    """Returns the values in their stored form. Raises ValidationError."""
     return {name: _CHECKS[name](value) if name in _CHECKS else value for name, value in given.items()}
 
 
 def _shown(account: ServiceAccount) -> dict[str, Any]:
-    """As the audit trail shows it."""
+    """The account's representation in the audit trail."""
     return {
         "name": account.name,
         "description": account.description,
@@ -171,7 +172,7 @@ _NAMES = {SecretKind.API_KEY: _("API keys"), SecretKind.CLIENT_SECRET: _("client
 
 
 class NewSecret(NamedTuple):
-    """``text``: the secret itself, only in the response that creates it."""
+    """A new secret. ``text`` is the secret itself, which only the response that creates it contains."""
 
     secret: Secret
     text: str
@@ -180,8 +181,8 @@ class NewSecret(NamedTuple):
 def make_secret(
     unit: TenantUnit, who: AccountRequest, account_id: int, kind: SecretKind, label: str, days: int
 ) -> NewSecret:
-    """Creates a secret, valid for ``days`` (1 to :data:`MOST_DAYS`). Raises NotFound, Forbidden, ValidationError,
-    ReauthenticationRequired, Conflict when the account has too many."""
+    """Creates a secret that is valid for ``days`` (1 to :data:`MOST_DAYS`). Raises NotFound, Forbidden,
+    ValidationError, ReauthenticationRequired, or Conflict if the account has too many."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account = rows.get(unit, account_id, lock=True)
     check_may_give(unit, who, account.roles)
@@ -215,7 +216,7 @@ def rotate_secret(
 
 
 def revoke_secret(unit: TenantUnit, who: Request, account_id: int, kind: SecretKind, secret_id: str) -> None:
-    """Ends a secret immediately. Raises NotFound, Forbidden."""
+    """Ends a secret immediately. Raises NotFound or Forbidden."""
     check_manages(unit, who)
     account, now = rows.get(unit, account_id, lock=True), who.now
     secret = credentials.get(unit, account.id, kind, secret_id, now)
@@ -224,7 +225,7 @@ def revoke_secret(unit: TenantUnit, who: Request, account_id: int, kind: SecretK
 
 
 def end_leaked(unit: TenantUnit, who: Request, secret_id: str) -> bool:
-    """Ends a secret that its holder presents in order to revoke it. Needs no permission. False if it had already
+    """Ends a secret that its holder presents to revoke it. Requires no permission. Returns False if it had already
     ended."""
     secret = credentials.find(unit, secret_id)
     if secret is None or not credentials.end(unit, secret, who.now):
@@ -265,5 +266,5 @@ def _add(
 
 
 def _shown_secret(secret: Secret) -> dict[str, str]:
-    """The secret as the audit trail shows it."""
+    """The secret's representation in the audit trail."""
     return {"key": secret.id, "label": secret.label, "hint": secret.hint, "ends": when(secret.ends_at)}

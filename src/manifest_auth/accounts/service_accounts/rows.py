@@ -1,4 +1,4 @@
-"""Rows of service accounts: added, found, also as clients of OAuth 2.0, listed, changed, and their use recorded."""
+"""Rows of service accounts: added, listed, changed, and found, also as OAuth 2.0 clients, with their use recorded."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.machine_secrets import SecretKind
 from manifest_auth.text.models import Time, Wire
 
-# An account is a row of ``users`` of kind ``service``, and one of ``service_accounts``.
+# An account consists of a row of ``users`` of kind ``service``, and a row of ``service_accounts``.
 
-MOST: Final = 50  # of one client, not counting deleted ones
+MOST: Final = 50  # per client, not counting deleted ones
 
 
 class ServiceAccount(NamedTuple):
-    """``scopes``: a bit mask, None: all that the roles allow; ``addresses``: networks, separated by commas; ``jwks``:
-    JSON; ``created_by``: the actor. Times in milliseconds."""
+    """A service account. ``scopes`` is a bit mask, or None for everything that the roles allow. ``addresses`` are
+    networks, separated by commas. ``jwks`` is JSON, and ``created_by`` is the actor. Times are in milliseconds."""
 
     id: int
     tenant_id: int
@@ -112,7 +112,7 @@ _PRESENT = _ALL.where(_A.deleted_at.is_(None))
 _BY_ID = tenant_scoped(_PRESENT.where(_U.id == bindparam("id")), ServiceAccount, every_kind=True)
 _LOCKED = tenant_scoped(_PRESENT.where(_U.id == bindparam("id")).with_for_update(), ServiceAccount, every_kind=True)
 _ANY = tenant_scoped(_ALL.where(_U.id == bindparam("id")), ServiceAccount, every_kind=True)
-#: Those that are not deleted. Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`).
+#: Accounts that aren't deleted. Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`).
 LISTING = Listing(
     _PRESENT,
     ServiceAccount,
@@ -156,18 +156,18 @@ _SWITCH = tenant_scoped(
 
 
 def find(unit: TenantUnit, account_id: int) -> ServiceAccount | None:
-    """The account, deleted or not."""
+    """Returns the account, deleted or not."""
     return unit.first(_ANY, id=account_id)
 
 
 def get(unit: TenantUnit, account_id: int, *, lock: bool = False) -> ServiceAccount:
-    """The account, which is not deleted. ``lock``: locks it until the transaction ends. Raises NotFound."""
+    """Returns the account, unless it is deleted. ``lock`` locks it until the transaction ends. Raises NotFound."""
     return existing(unit.first(_LOCKED if lock else _BY_ID, id=account_id))
 
 
 def add(unit: TenantUnit, account: ServiceAccount) -> ServiceAccount:
-    """Adds an account. ``id`` and ``tenant_id`` are not read. Raises Conflict when the name is taken, or the client has
-    :data:`MOST`."""
+    """Adds an account. Ignores ``id`` and ``tenant_id``. Raises Conflict if the name is taken, or if the client already
+    has :data:`MOST`."""
     if unit.one(_COUNT) >= MOST:
         raise Conflict(_("A client can have at most %(number)s service accounts", number=MOST))
     _check_free(unit, account.name)
@@ -178,8 +178,8 @@ def add(unit: TenantUnit, account: ServiceAccount) -> ServiceAccount:
 
 
 def put(unit: TenantUnit, before: ServiceAccount, after: ServiceAccount) -> None:
-    """Stores name, roles and own members of a locked account. Deleting it frees its name. Raises Conflict when the name
-    is taken."""
+    """Stores the name, roles, and own members of a locked account. Deleting it frees its name. Raises Conflict if the
+    name is taken."""
     if after.name != before.name:
         _check_free(unit, after.name)
     email = _address(after.name if after.deleted_at is None else f"{after.name}.{after.id}")
@@ -190,13 +190,14 @@ def put(unit: TenantUnit, before: ServiceAccount, after: ServiceAccount) -> None
 
 
 def switch(unit: TenantUnit, account_id: int, deactivated_at: int | None) -> None:
-    """Disables an account as of a time (milliseconds), or enables it (None), immediately on every node."""
+    """Disables an account as of this time (milliseconds), or enables it (None). Takes effect immediately on every
+    node."""
     unit.announce("user", account_id)
     unit.change(_SWITCH, of_id=account_id, deactivated_at=deactivated_at)
 
 
 def check_name(name: str) -> str:
-    """The name. Raises ValidationError."""
+    """Returns the name if it is valid. Raises ValidationError."""
     if not SLUG.match(name):
         raise ValidationError(
             details=[
@@ -223,8 +224,8 @@ _T = tenants.c
 
 
 class OAuthAccount(NamedTuple):
-    """A service account that calls ``/oauth2``. ``client``: the tenant's identifier; ``suspended_at``: when the tenant
-    was; the other members as :class:`ServiceAccount` has them."""
+    """A service account that calls ``/oauth2``. ``client`` is the tenant's identifier, and ``suspended_at`` is when the
+    tenant was suspended. The other members are those of :class:`ServiceAccount`."""
 
     id: int
     tenant_id: int
@@ -258,7 +259,7 @@ _BY_CLIENT_ID = cross_tenant(
 
 
 async def find_oauth_account(store: Store, account_id: int) -> OAuthAccount | None:
-    """The account, even if it isn't allowed to sign in. Read with one statement, never from a cache."""
+    """Returns the account, even if it isn't allowed to sign in. Uses one statement, and never a cache."""
     return await store.look_up(_BY_CLIENT_ID, id=account_id)
 
 
@@ -274,7 +275,7 @@ _TOUCH = tenant_scoped(
 
 
 class _Hourly:
-    """The statements of an event that is recorded at most once an hour for each account."""
+    """The statements for an event that is recorded at most once an hour per account."""
 
     def __init__(self, at: str, kept_back: str) -> None:
         one = _A.user_id == bindparam("of_id")
@@ -294,8 +295,8 @@ _HOURLY = {
 
 
 def touch_secret(unit: TenantUnit, who: Acting, secret_id: str) -> bool:
-    """Stores that a secret was used, and from where, at most once a minute on all nodes together. False when it was
-    stored within the minute."""
+    """Stores that a secret was used, and from which address, at most once a minute across all nodes. Returns False if
+    it was stored within the last minute."""
     now, address = who.origin.at, who.origin.address
     return unit.change(_TOUCH, of_id=secret_id, now=now, before=now - TOUCH_EVERY_MS, address=address) == 1
 
@@ -307,8 +308,8 @@ def touch(unit: TenantUnit, who: Acting, account_id: int, secret_id: str) -> Non
 
 
 def record_hourly(unit: TenantUnit, who: Acting, account_id: int, event: Event, **detail: Any) -> None:
-    """Records the event, unless one was recorded for the account within the hour. ``kept_back`` of the next event is
-    the number of skipped ones."""
+    """Records the event, unless one was recorded for the account within the last hour. The next event has the number of
+    skipped ones as ``kept_back``."""
     statements, now = _HOURLY[event], who.origin.at
     left_out = unit.first(statements.left_out, of_id=account_id) or 0
     if unit.change(statements.begin, of_id=account_id, now=now, before=now - RECORD_EVERY_MS):

@@ -1,4 +1,4 @@
-"""System admins: their sign-in, own password and second factor, and how they manage each other."""
+"""System admins: sign-in, their own passwords and second factors, and how they manage each other."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
 def _changes(
     act: Callable[[SystemUnit, RequestContext, int], None],
 ) -> Callable[[RequestContext, Call[None]], Awaitable[AdminData]]:
-    """The handler that runs ``act`` on the admin of the path, and returns the admin as changed."""
+    """Returns a handler that runs ``act`` on the admin in the path, and responds with the changed admin."""
 
     async def handler(ctx: RequestContext, call: Call[None]) -> AdminData:
         admin_id = call.id("admin")
@@ -276,7 +276,7 @@ _ONE = f"{_BASE}/{{admin}}"
 _FACTOR = f"{_AUTH_BASE}/second-factor"
 _PROOF = (InvalidCredentials, RateLimited, Overloaded)
 ROUTES = (
-    # Where a second factor is required, admins without one can call only these:
+    # If a second factor is required, admins without one can call only these routes:
     Route("POST", f"{_AUTH_BASE}/password", _password, Access.ADMIN,
           "Set your own new password; ends your other sessions",
           limit=AUTH_LIMIT, refusals=_PROOF, operation="adminChangePassword", asks=NOTHING),

@@ -1,4 +1,4 @@
-"""Routes for apps, with which users sign in through this server, and for their secrets."""
+"""Routes for the apps with which users sign in through this server, and for the secrets of these apps."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class AppChange(msgspec.Struct, frozen=True, rename=apps.wire_name):
 
     @property
     def given(self) -> dict[str, Any]:
-        """The members that were given, as :func:`.apps.create_app` takes them."""
+        """The given members, in the form that :func:`.apps.create_app` takes."""
         given = {name: value for name in apps.GIVEN if (value := getattr(self, name)) is not UNSET}
         if "roles" in given:
             given["roles"] = mask_of(given["roles"])

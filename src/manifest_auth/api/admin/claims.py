@@ -1,4 +1,4 @@
-"""Routes for what clients claim: email domains, Microsoft directories, and names of providers."""
+"""Routes for the claims of clients: email domains, Microsoft directories, and provider names."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The client that an administrative request is about.
 
 Many routes exist twice with the same handlers: for system admins, who name a client in the path, and for a client's own
-Admin and User Admin. If a handler only runs one unit of work of the client, it is a function of the request, the call
-and that unit, and :func:`reads` or :func:`writes` turns it into a handler.
+Admin and User Admin. If a handler only runs one unit of work of the client, write it as a function of the request, the
+call, and that unit. :func:`reads` or :func:`writes` turns it into a handler.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OF_CLIENT = "/api/admin/clients/{client}"
 
 
 def client_of(unit: SystemUnit, ctx: RequestContext, call: Call[Any]) -> tuple[TenantUnit, str]:
-    """The client's unit of work and its identifier. Raises NotFound."""
+    """Returns the client's unit of work and its identifier. Raises NotFound."""
     if isinstance(ctx.caller, AdminCaller):
         tenant = tenants.get_named(unit, call.path["client"])
         return unit.of(tenant.id), tenant.identifier
@@ -35,7 +35,7 @@ def client_of(unit: SystemUnit, ctx: RequestContext, call: Call[Any]) -> tuple[T
 
 
 async def read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
-    """Runs ``work`` in the client's unit of work, which only reads."""
+    """Runs ``work`` in a read-only unit of work of the client."""
     return await ctx.services.store.read(lambda unit: work(client_of(unit, ctx, call)[0]))
 
 
@@ -45,7 +45,8 @@ async def write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit
 
 
 def reads(work: Work[B, P, T], *args: P.args, **kwargs: P.kwargs) -> Handler[B, T]:
-    """The handler of a route whose work only reads. The other parameters: what ``work`` takes besides the unit."""
+    """Returns the handler of a route that only reads. The other parameters are the ones that ``work`` takes besides the
+    unit."""
 
     @functools.wraps(work)
     async def handler(ctx: RequestContext, call: Call[B]) -> T:
@@ -67,5 +68,5 @@ def writes(work: Work[B, P, T], *args: P.args, **kwargs: P.kwargs) -> Handler[B,
 def for_admins_and_users(
     routes: Callable[[str, Who], tuple[Route, ...]], path: str, permission: Permission
 ) -> tuple[Route, ...]:
-    """The routes below ``path``: for system admins, and for the client's users who have the permission."""
+    """The routes below ``path``, for system admins and for the client's users who have the permission."""
     return *routes(OF_CLIENT + path, Access.ADMIN), *routes(f"/api/client{path}", permission)

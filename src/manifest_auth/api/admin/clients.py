@@ -87,7 +87,7 @@ async def _get(ctx: RequestContext, call: Call[None]) -> ClientData:
 def _changes(
     work: Callable[[SystemUnit, RequestContext, Tenant], Tenant],
 ) -> Callable[[RequestContext, Call[Any]], Awaitable[ClientData]]:
-    """The handler that changes the client of the path, and returns it as changed."""
+    """Returns a handler that changes the client in the path, and responds with the changed client."""
 
     async def handler(ctx: RequestContext, call: Call[None]) -> ClientData:
         changed = await ctx.services.store.write(

@@ -74,7 +74,7 @@ def _drop(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
 
 
 def _shared_device_routes(base: str, access: Who) -> tuple[Route, ...]:
-    codes = f"{base}/enrolments"  # before the devices, whose IDs have the same position in the path
+    codes = f"{base}/enrolments"  # listed before the devices, whose IDs have the same position in the path
     return (
         Route("GET", codes, reads(_enrolments), access, "List valid codes that enroll a device", query=Paging,
               refusals=(NotFound,)),

@@ -1,4 +1,4 @@
-"""Routes of the installation for system admins: its status and settings, signing keys, license and throttles."""
+"""Routes of the installation for system admins: status, settings, signing keys, license, and rate limits."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     counted = await services.store.read(lambda unit: installation_state.read_counts(unit, ctx.now))
     return StatusData(
         version=__version__,
-        schema=HEAD,  # of this program; the database's can be newer
+        schema=HEAD,  # this program's schema; the database's can be newer
         store="postgresql" if settings.on_postgres else "sqlite",
         public_url=settings.public_url,
         now=when(ctx.now),
@@ -100,8 +100,8 @@ async def _change(ctx: RequestContext, call: Call[InstallationBody]) -> Installa
 
 
 def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, str | None]:
-    """Whether a second factor is required, and the networks as they are stored; None: unchanged. Raises
-    ValidationError, also for a body that can change nothing: a success would suggest that something changed."""
+    """Returns whether a second factor is required, and the networks in their stored form; None means unchanged. Raises
+    ValidationError, also for a body that changes nothing, because a success would suggest otherwise."""
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     if not given:
         raise ValidationError("Set secondFactorRequired or adminAddresses")

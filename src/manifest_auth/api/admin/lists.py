@@ -1,4 +1,4 @@
-"""Pages of lists as wire models: of a :class:`Listing`, or of a short list that is read whole."""
+"""Pages of lists as wire models, from a :class:`Listing` or from a short list that is read completely."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ M = TypeVar("M")
 def query(
     sorts: Iterable[str], sort: str, *, q: bool = True, about: str = "", **only: tuple[str, ...] | Any
 ) -> type[msgspec.Struct]:
-    """The query parameters of a list. ``sorts``: of its listing; ``sort``: the default order; ``q``: whether it can be
-    searched; ``about``: describes the order; ``only``: other parameters, with their allowed values or types."""
+    """Creates the query parameters of a list. ``sorts`` are those of its listing, ``sort`` is the default order, ``q``
+    is whether the list is searchable, ``about`` describes the order, and ``only`` contains other parameters with their
+    allowed values or types."""
     orders = tuple(order for name in sorts for order in (name, f"{name}_DESC"))
     members: list[tuple[str, Any, str]] = [("sort", _one_of(orders, about or "Order."), sort)]
     for name, values in only.items():
@@ -37,15 +38,16 @@ def _one_of(values: tuple[str, ...], description: str) -> Any:
 def read(
     unit: TenantUnit | SystemUnit, listing: Listing[R], asked: Any, filters: Filters
 ) -> tuple[list[R], str | None]:
-    """See :meth:`Listing.read`. ``asked``: query parameters as :func:`query` makes them: ``after``, the cursor of the
-    previous page, or empty; ``sort``, a name of the listing's sorts, with ``_DESC`` for the reverse order."""
+    """See :meth:`Listing.read`. ``asked`` contains query parameters as :func:`query` creates them: ``after`` is the
+    cursor of the previous page, or empty; ``sort`` is a name of the listing's sorts, with ``_DESC`` for the reverse
+    order."""
     return listing.read(unit, asked.first, asked.after, asked.sort, filters)
 
 
 def page(
     of: Callable[[R], M], unit: TenantUnit | SystemUnit, listing: Listing[R], asked: Any, filters: Filters
 ) -> Items[M]:
-    """Like :func:`read`. ``of``: converts a row to its wire model."""
+    """Like :func:`read`. ``of`` converts a row to its wire model."""
     rows, next_cursor = read(unit, listing, asked, filters)
     return Items(tuple(map(of, rows)), next_cursor)
 
@@ -57,8 +59,9 @@ def listed(unit: TenantUnit | SystemUnit, listing: Listing[M], asked: Any, filte
 
 
 def part(rows: Sequence[M], asked: Paging, name: str, time: str) -> Items[M]:
-    """A page of a short list that is read whole. ``name``: of the list; ``time``: the member by which its models are
-    ordered, and then by ``id``; null comes first. Raises ValidationError for a cursor of another list."""
+    """Returns a page of a short list that is read completely. ``name`` is the list's name. ``time`` is the member that
+    its models are sorted by, followed by ``id``; null comes first. Raises ValidationError for a cursor of another list.
+    """
 
     def place(row: Any) -> tuple[str, str]:
         return getattr(row, time) or "", row.id

@@ -1,7 +1,7 @@
 """Routes for a client's providers.
 
-System admins call them under ``/api/admin/clients/{client}/providers``, the client's own Admin and User Admin under
-``/api/client/providers``, with the same handlers.
+System admins call them under ``/api/admin/clients/{client}/providers``. The client's own Admin and User Admin call them
+under ``/api/client/providers``, with the same handlers.
 """
 
 from __future__ import annotations

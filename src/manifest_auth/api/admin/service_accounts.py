@@ -126,7 +126,7 @@ def _read(unit: TenantUnit, ctx: RequestContext, account: ServiceAccount) -> Ser
 
 
 def _given(body: ServiceAccountBody | ServiceAccountChange) -> dict[str, Any]:
-    """The members that were given, as :func:`service_accounts.create` takes them."""
+    """The given members, in the form that :func:`service_accounts.create` takes."""
     given = {name: getattr(body, name) for name in body.__struct_fields__}
     given = {name: value for name, value in given.items() if value is not UNSET}
     convert: dict[str, Callable[[Any], Any]] = {

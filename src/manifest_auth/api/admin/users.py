@@ -1,4 +1,4 @@
-"""Routes for the users of a client and their identities, invitations and factors, for those who manage them."""
+"""Routes for the users of a client, and for their identities, invitations, and factors, for callers who manage them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class ResetData(Wire, frozen=True):
 
 
 def _data(unit: TenantUnit, ctx: RequestContext, found: Sequence[User]) -> tuple[UserData, ...]:
-    """Users with their pending addresses."""
+    """Converts users to wire models, with their pending addresses."""
     pending = email_changes.pending_addresses(unit, [user.id for user in found], ctx.now)
     return tuple(_user(user, pending.get(user.id)) for user in found)
 
@@ -159,7 +159,7 @@ def _change(ctx: RequestContext, call: Call[UserChange], own: TenantUnit) -> Use
 
 
 def _admitted(own: TenantUnit, ctx: RequestContext, made: UserWithAccessLink) -> AdmittedData:
-    """A user who might have become an Admin and need a link."""
+    """Converts a user who might have become an Admin and need a link."""
     [shown] = _data(own, ctx, [made.user])
     return AdmittedData(**msgspec.structs.asdict(shown), link=made.link)
 
@@ -184,7 +184,7 @@ async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
 
 _BASE = f"{OF_CLIENT}/users"
 _ONE = f"{_BASE}/{{user}}"
-_SEATS = (LicenseRequired, LicenseExpired)  # on-premise: a user who needs a seat needs a valid license
+_SEATS = (LicenseRequired, LicenseExpired)  # on premise, a user who needs a seat needs a valid license
 USER_ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a user of a client", status=201,
           refusals=(NotFound, Conflict, Overloaded, *_SEATS), asks=Act.RANKS),
@@ -256,7 +256,8 @@ def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody], own: Tenant
 
 
 def _routes(base: str, access: Who) -> tuple[Route, ...]:
-    """All can give access to the account, so only an Admin or a system admin changes them for an Admin's account."""
+    """All of these can give access to the account, so for an Admin's account only an Admin or a system admin can use
+    them."""
     return (
         Route("GET", f"{base}/identities", reads(_list_identities), access, "List a user's identities at providers",
               query=lists.query(providers.IDENTITIES.sorts, "ID", how=_How),

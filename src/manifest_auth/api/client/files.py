@@ -1,9 +1,9 @@
 """``/api/client/files``: upload of evidence files for jobs, and download.
 
-A file is uploaded before it is recorded in a job, and downloaded by users who can read jobs.
+A file is uploaded before it is recorded in a job. Users who can read jobs can download it.
 
-The body is the file itself, streamed to the local disk, so that a large file takes no memory. The bytes are stored
-before the row is, so a row never names missing bytes.
+The request body is the file itself. It is streamed to the local disk, so that large files use no memory. The bytes are
+stored before the row, so a row never names missing bytes.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
 from manifest_auth.work.files import PATH, File
 
-#: A file's content must never run, not in the browser that opens it and not in a page that frames it.
+#: A file's content must never run, neither in a browser that opens it nor in a page that frames it.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
-_STORING_S = 60.0  # from the last byte of an upload to its row, at most
+_STORING_S = 60.0  # maximum time from the last byte of an upload to its row
 
 
 class NameQuery(msgspec.Struct, frozen=True):
@@ -87,8 +87,7 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
 
 
 async def _reserve(ctx: RequestContext, head: Head, key: str) -> int:
-    """The maximum size of the file, in bytes: this much of the quota is reserved. Raises PayloadTooLarge,
-    RateLimited."""
+    """Reserves quota for the file. Returns its maximum size in bytes. Raises PayloadTooLarge or RateLimited."""
     settings, by = ctx.services.settings, actor_of(ctx)
     declared = None if head.content_length is None else int(head.content_length)
     if declared is not None and declared > settings.file_limit:
@@ -108,7 +107,7 @@ async def _reserve(ctx: RequestContext, head: Head, key: str) -> int:
 
 
 async def _release(ctx: RequestContext, key: str) -> None:
-    with contextlib.suppress(StoreUnavailable):  # it expires
+    with contextlib.suppress(StoreUnavailable):  # the reservation expires on its own
         await ctx.store.write(lambda unit: files.release(unit, key))
 
 
@@ -129,7 +128,7 @@ async def _drop(ctx: RequestContext, key: str) -> None:
 
 
 def _name(given: str) -> str:
-    """The name. Raises ValidationError for bidirectional control characters, which would display `gnp.exe` as
+    """Returns the name. Raises ValidationError for bidirectional control characters, which would display `gnp.exe` as
     `exe.png`."""
     if _BIDI_CONTROLS & set(given):
         raise ValidationError(details=[("name", "Characters that change the text direction aren't allowed")])
@@ -148,8 +147,8 @@ def _media_type(call: Call[Any]) -> str:
 async def _take(
     ctx: RequestContext, body: AsyncIterator[bytes], media_type: str, key: str, limit: int
 ) -> tuple[int, str]:
-    """Receives the whole body on the local disk, then stores it under its key; size and SHA-256. Raises OSError,
-    FilesUnavailable."""
+    """Receives the whole body on the local disk, and then stores it under its key. Returns its size and SHA-256. Raises
+    OSError or FilesUnavailable."""
     folder = upload_folder(ctx.services.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=folder)
@@ -166,7 +165,7 @@ async def _take(
 async def _receive(
     ctx: RequestContext, body: AsyncIterator[bytes], out: Any, media_type: str, limit: int
 ) -> tuple[int, str]:
-    """Writes the parts as they arrive, and checks size and media type on the way."""
+    """Writes the parts as they arrive, and checks the size and media type."""
     digest, size, start, looked = hashlib.sha256(), 0, b"", False
     async for part in body:
         size += len(part)
@@ -193,7 +192,7 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         parts = await ctx.services.files.open(file.key)
     except FilesUnavailable as error:
         raise Overloaded("The file can't be read at the moment", retry_after=5, reason=f"files: {error}") from error
-    name = quote(file.name, safe="")  # RFC 8187; an attachment: never shown as a page
+    name = quote(file.name, safe="")  # RFC 8187; as an attachment, it is never shown as a page
     headers = (
         (b"content-type", file.media_type.encode()),
         (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),

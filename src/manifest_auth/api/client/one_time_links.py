@@ -1,4 +1,4 @@
-"""One-time links: their page, what a link allows, and the password that is set with one."""
+"""One-time links: their page, what each link allows, and setting a password with one."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class FormQuery(msgspec.Struct, frozen=True):
 
 async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]:
     body, head, public = call.body, call.head, ctx.services.settings.public_url
-    if ctx.client_hint.subdomain is not None:  # the flow's cookie would not come back
+    if ctx.client_hint.subdomain is not None:  # the sign-in's cookie would not be sent back
         raise ValidationError(details=[("Host", f"Start at {public}, where providers send their responses")])
 
     def work(unit: SystemUnit) -> tuple[Tenant, Provider | None]:

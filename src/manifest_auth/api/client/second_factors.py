@@ -1,4 +1,4 @@
-"""Passkeys, second factors and re-authentication: a sign-in with them, and the caller's own."""
+"""Passkeys, second factors, and re-authentication: signing in with factors, and managing the caller's own factors."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class NoData(Wire, frozen=True): ...
 
 
 def shown(row: Passkey) -> WirePasskey:
-    """The passkey as its owner sees it."""
+    """Converts a passkey for its owner."""
     return WirePasskey.of(row, backed_up=bool(row.backup_state), provider=webauthn.provider_of(row.aaguid))
 
 
@@ -178,7 +178,7 @@ async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[Any
     given = Given(body.otp, body.recovery_code, body.passkey, body.new_passkey, body.name)
     browser = browser_of(ctx, call.head)
     finished = await continuing.continue_sign_in(ctx, body.challenge, given, browser, trust=body.trust)
-    if finished.signed_in is None:  # an app began the sign-in
+    if finished.signed_in is None:  # an app started the sign-in
         trust = trust_cookie(ctx, finished.account.tenant, finished.trust)
         return redirect_outcome(ctx, Outcome(finished.pending.return_to, code=finished.code), 303, trust)
     return signed_in_answer(ctx, finished.signed_in)

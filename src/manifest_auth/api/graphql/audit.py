@@ -1,4 +1,4 @@
-"""Queries on the client's audit trail: a list, and pages as at ``/api/client/audit``."""
+"""Queries on the client's audit trail: a plain list, and the same pages as ``/api/client/audit``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
 
 class AuditEvent(Link):
-    """An event as in the schema. ``unreadable``: names of members whose stored value is invalid."""
+    """An event as in the schema. ``unreadable`` names the members with invalid stored values."""
 
     unreadable: tuple[str, ...] = ()
 
@@ -44,7 +44,7 @@ def _event(found: FoundEvent) -> AuditEvent:
 
 
 def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
-    """Raises ValidationError that names all invalid members."""
+    """Returns the filter. Raises ValidationError that names all invalid members."""
     filters = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
     with ErrorCollector() as each:
         for name, field in (("since", "filter.since"), ("until", "filter.until")):
@@ -60,12 +60,12 @@ def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
 
 
 async def _asked(ctx: RequestContext, given: dict[str, Any]) -> tuple[EventFilter, int, Position | None]:
-    """Filter, size and start of a page. Raises ValidationError."""
+    """Returns the filter, size, and start of a page. Raises ValidationError."""
     first, order = lists.size(given.get("first")), _ORDERS[given.get("order") or "NEWEST"]
     event_filter, text = _event_filter(given, order), given.get("after") or ""
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         return event_filter, first, position_of(text, order)
-    # The plain list returns no cursor: there the last event's number is used.
+    # The plain list returns no cursor, so callers pass the last event's number instead.
     position = await position_of_number(ctx.store, int(text))
     if position is None:
         raise ValidationError(details=[("after", "There is no longer an event with this number")])

@@ -15,18 +15,18 @@ R = TypeVar("R")
 
 
 class Loader(Generic[K, V]):
-    """Loads rows by key: those that resolvers ask for in one turn of the event loop are read with one statement.
+    """Loads rows by key. One statement reads all rows that resolvers request in one turn of the event loop.
 
-    ``read`` gets the keys and returns the rows by key; ``missing`` is the value of the others. One loader serves the
-    whole process; loaded rows are cached only for one request.
+    ``read`` gets the keys and returns the rows by key. ``missing`` is the value for keys without a row. One loader
+    serves the whole process, but rows are cached only for one request.
     """
 
     def __init__(self, read: Callable[[TenantUnit, Sequence[K]], dict[K, V]], missing: Any = None) -> None:
         self._read, self._missing = read, missing
 
     def load(self, ctx: RequestContext, key: K) -> asyncio.Future[Any]:
-        """The value of the key, after the next turn of the loop. Shielded: when a field fails, the executor cancels its
-        siblings, and a canceled task would cancel a future that others wait for as well."""
+        """Returns the value of the key after the next turn of the event loop. It is shielded: if a field fails, the
+        executor cancels its siblings, and a canceled task would cancel a future that others are waiting for."""
         batches: dict[Any, _Batch] = ctx.loaded
         batch = batches.get(self)
         if batch is None:
@@ -37,7 +37,7 @@ class Loader(Generic[K, V]):
 
 
 def loaded(loader: Loader[Any, Any], member: str) -> Callable[[Any, Any], Awaitable[Any]]:
-    """A resolver that looks up a member of the source with the loader."""
+    """Returns a resolver that looks up a member of the source with the loader."""
 
     async def resolve(source: Any, info: Any) -> Any:
         return await loader.load(info.context, getattr(source, member))
@@ -46,7 +46,7 @@ def loaded(loader: Loader[Any, Any], member: str) -> Callable[[Any, Any], Awaita
 
 
 class _Batch:
-    """The keys that one request asks one loader for."""
+    """The keys that one request loads with one loader."""
 
     def __init__(self, ctx: RequestContext, read: Callable[..., dict[Any, Any]], missing: Any) -> None:
         self._ctx, self._read, self._missing = ctx, read, missing
@@ -92,20 +92,20 @@ class _Batch:
 
 
 def _mark_as_read(future: asyncio.Future[Any]) -> None:
-    """Nobody might be left to read the error: the waiting field might already be canceled."""
+    """Marks the error as read. The waiting field might already be canceled, so nobody else would read it."""
     if not future.cancelled():
         future.exception()
 
 
-#: A part of a list that is numbered within its parent: the parent's id, the number before the first item, the count.
+#: Part of a list that is numbered within its parent: the parent's ID, the number before the first item, and the count.
 Part = tuple[int, int, int]
 
 
 def parts(
     read: Callable[[TenantUnit, Sequence[int], int, int], list[R]], parent: Callable[[R], int]
 ) -> Callable[[TenantUnit, Sequence[Part]], dict[Part, list[R]]]:
-    """Makes the ``read`` of a loader that reads parts of many parents' lists: one statement for each pair of
-    arguments."""
+    """Creates the ``read`` function of a loader for parts of many parents' lists. It runs one statement for each pair
+    of arguments."""
 
     def read_parts(unit: TenantUnit, keys: Sequence[Part]) -> dict[Part, list[R]]:
         return grouped(
@@ -118,7 +118,7 @@ def parts(
 
 
 def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
-    """The values by key, in their order."""
+    """The values by key, in their original order."""
     found: dict[K, list[V]] = {}
     for key, value in pairs:
         found.setdefault(key, []).append(value)

@@ -1,7 +1,7 @@
 """Execution of GraphQL requests with graphql-core, and the cache of their documents.
 
-Mutations never run by GET. Errors are masked unless they are refusals or faults of the document; all carry
-``extensions.code`` and the request id.
+GET never runs mutations. Errors are masked, except errors that the server raises on purpose and errors in the document.
+All of them have ``extensions.code`` and the request ID.
 """
 
 from __future__ import annotations
@@ -47,24 +47,24 @@ MAX_CACHED = 1000
 MAX_CACHED_TEXT = 128 * 1024
 MAX_CACHED_LENGTH = 8 * 1024
 MAX_ERRORS = 5
-#: Of a mutation in the log.
+#: Limits for a mutation in the log.
 _LONGEST_NAME, _MOST_FIELDS = 64, 10
 
 
 class Prepared(NamedTuple):
-    """``document``: None when parsing failed; it can be executed when there are no ``errors``."""
+    """A parsed document. ``document`` is None if parsing failed. It can be executed if there are no ``errors``."""
 
     document: DocumentNode | None
     errors: list[GraphQLError]
     plan: Plan | None = None  # the fast plan, if there is one
 
     def operation(self, name: str | None) -> OperationType | None:
-        """The type of the named, or the only, operation; None when there is no such operation."""
+        """The type of the named operation, or of the only one; None if there is no such operation."""
         found = get_operation_ast(self.document, name) if self.document else None
         return found.operation if found else None
 
     def mutation(self, name: str | None) -> Mutation | None:
-        """The log's members for the named, or the only, operation; None when it is no mutation."""
+        """The log's members for the named operation, or for the only one; None if it isn't a mutation."""
         found = get_operation_ast(self.document, name) if self.document else None
         if found is None or found.operation is not OperationType.MUTATION:
             return None
@@ -73,8 +73,8 @@ class Prepared(NamedTuple):
 
 
 class Documents:
-    """The cache of one process. Only valid documents: invalid ones must not evict those that clients send
-    frequently."""
+    """The cache of one process. It contains only valid documents, so that invalid ones can't evict documents that
+    clients send frequently."""
 
     def __init__(self, *, introspects: bool) -> None:
         self._introspects = introspects
@@ -86,7 +86,7 @@ class Documents:
 
     @property
     def text(self) -> int:
-        """Characters of all cached documents."""
+        """The total number of characters of all cached documents."""
         return self._text
 
     def knows(self, query: str) -> bool:
@@ -94,7 +94,7 @@ class Documents:
         return query in self._known
 
     def prepare(self, query: str) -> Prepared:
-        """The document, parsed and validated within the limits, or its errors; cached if it has none."""
+        """Returns the document, parsed and validated within the limits, or its errors. Caches it if there are none."""
         found = self._known.get(query)
         if found is None:
             found = _prepare(query, self._introspects)
@@ -167,8 +167,8 @@ async def get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 def _from_members(members: Any) -> tuple[str, str | None, dict[str, Any] | None]:
-    """Query, name of the operation, and variables. Raises ValidationError for batches, a query that is not a string,
-    and variables or extensions that are not objects."""
+    """Returns the query, the name of the operation, and the variables. Raises ValidationError for a batch, a query that
+    isn't a string, and variables or extensions that aren't objects."""
     if not isinstance(members, dict):
         raise ValidationError("The body must be one JSON object; batches are not supported")
     query, operation = members.get("query"), members.get("operationName")
@@ -190,7 +190,7 @@ def _from_members(members: Any) -> tuple[str, str | None, dict[str, Any] | None]
 async def _run(
     ctx: RequestContext, head: Head, query: str, name: str | None, variables: dict[str, Any] | None, *, by_get: bool
 ) -> Answer[None]:
-    """``name``: of the operation."""
+    """Executes a request. ``name`` is the name of the operation."""
     kind = media_type(head)
     introspects = ctx.services.settings.introspects
     documents = _documents[introspects]
@@ -220,7 +220,7 @@ async def _run(
         operation_name=name,
         max_coercion_errors=MOST,
         hide_suggestions=not introspects,
-        is_awaitable=_is_awaitable,  # only coroutines and futures of loaders: the general check costs twice as much
+        is_awaitable=_is_awaitable,  # only coroutines and loaders' futures, because the general check is twice as slow
     )
     if inspect.isawaitable(result) and (result := await _before_deadline(result)) is None:
         too_slow = GraphQLError("", original_error=Overloaded(retry_after=1))
@@ -228,7 +228,7 @@ async def _run(
     if not isinstance(result, ExecutionResult):
         return _request_error([result], kind, ctx)
     if result.data is None and result.errors and all(not e.path for e in result.errors):
-        return _request_error(result.errors, kind, ctx)  # invalid variables, before anything ran
+        return _request_error(result.errors, kind, ctx)  # invalid variables, found before anything ran
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
         for failed in result.errors:
@@ -247,7 +247,7 @@ def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
 
 
 async def _before_deadline(result: Awaitable[Any]) -> Any:
-    """The result, or None when the deadline passed; the work is canceled."""
+    """Returns the result, or None if the deadline passed; then the work is canceled."""
     try:
         return await asyncio.wait_for(asyncio.ensure_future(result), DEADLINE_S)
     except TimeoutError:
@@ -255,13 +255,14 @@ async def _before_deadline(result: Awaitable[Any]) -> Any:
 
 
 def _field(error: GraphQLError) -> str:
-    """The field's name in the schema, not its alias: because callers could invent any number of aliases."""
+    """The field's name in the schema. Its alias isn't used, because callers could invent any number of them."""
     node = error.nodes[0] if error.nodes else None
     return str(node.name.value) if isinstance(node, FieldNode) else ""
 
 
 def _request_error(errors: list[GraphQLError], kind: Header, ctx: RequestContext) -> Answer[None]:
-    """The answer for a document that did not run: 400, but 200 for ``application/json``, whose clients expect that."""
+    """Returns the response for a document that didn't run. The status is 400, or 200 for ``application/json``, because
+    clients of that media type expect it."""
     return _answer(400 if kind is GRAPHQL else 200, {"errors": [_wire(error, ctx) for error in errors]}, kind)
 
 

@@ -1,8 +1,8 @@
 """Limits of GraphQL requests: on the body, on the document's text, on the parsed document, and on its cost.
 
-The first two are checked before parsing, the others before validation or execution, with fragments followed.
+The first two are checked before parsing, and the others before validation or execution, with fragments followed.
 
-The walk visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
+The check visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
 more than the limit. A fragment that spreads itself is left to validation, which rejects it.
 """
 
@@ -33,9 +33,9 @@ from manifest_auth.api.graphql.lists import MOST
 from manifest_auth.errors import ValidationError
 
 MAX_VALUES = 2000  # in the variables; the largest useful input, the steps of a version, has 800
-MAX_LENGTH = 32 * 1024  # characters; long texts belong in variables
+MAX_LENGTH = 32 * 1024  # characters; put long texts in variables
 MAX_TOKENS = 2000
-MAX_NUMBER = 400  # characters; enough for every finite number, and Python parses no integer of more than 4,300 digits
+MAX_NUMBER = 400  # characters; enough for any finite number; Python rejects integers of more than 4,300 digits
 MAX_DEPTH = 12
 MAX_FIELDS = 500
 MAX_ALIASES = 30
@@ -46,10 +46,10 @@ MAX_DIRECTIVES = 50
 MAX_DEFINITIONS = 20
 MAX_INTROSPECTIONS = 2  # how often `__schema` and `__type` can be selected
 MAX_INTROSPECTION_DEPTH = 16  # the usual introspection query has 15 levels
-MAX_REPEATS = 20  # of fields already selected at the same place: validation compares each pair of them
+MAX_REPEATS = 20  # fields already selected at the same place; validation compares every pair of them
 
 
-# A string is matched to its end, or to the end of the text, without backtracking: counting is linear in the text.
+# Matches a string to its end, or to the end of the text, without backtracking, so that counting takes linear time.
 _TOKEN = re.compile(
     r'"""(?:\\"""|[^"]|"(?!""))*+(?:""")?|"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+"?|#[^\r\n]*+|\.\.\.'
     r"|-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+|\w++|[^\s,\ufeff]"
@@ -67,11 +67,11 @@ Fragments = dict[str, FragmentDefinitionNode]
 
 
 def check_body(body: bytes) -> None:
-    """Counts the values of a JSON text by its commas and opening brackets outside strings. Raises ValidationError for
-    too many: parsing and coercing them would take a hundred times as long."""
+    """Counts the values in a JSON text by its commas and opening brackets outside strings. Raises ValidationError if
+    there are too many, because parsing and coercing them would take a hundred times as long."""
     if _separators(body) <= MAX_VALUES:
         return
-    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # now each quote starts or ends a string
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # after this, each quote starts or ends a string
     if plain.count(b'"') > 4 * MAX_VALUES or _separators(b"".join(plain.split(b'"')[::2])) > MAX_VALUES:
         raise ValidationError(f"More than {MAX_VALUES} values")
 
@@ -81,8 +81,8 @@ def _separators(body: bytes) -> int:
 
 
 def check_text(text: str) -> GraphQLError | None:
-    """The error of the first limit that the text exceeds, or None. Comments count as tokens, since they cost as
-    much."""
+    """Returns the error for the first limit that the text exceeds, or None. Comments count as tokens, because they cost
+    as much."""
     if len(text) > MAX_LENGTH:
         return GraphQLError(f"More than {MAX_LENGTH} characters")
     for count, token in enumerate(_TOKEN.finditer(text)):
@@ -94,8 +94,8 @@ def check_text(text: str) -> GraphQLError | None:
 
 
 def check_limits(document: DocumentNode) -> GraphQLError | None:
-    """The error of the first limit that the document exceeds, or None. Unused fragments count too, since validation
-    reads them before it rejects them."""
+    """Returns the error for the first limit that the document exceeds, or None. Unused fragments count too, because
+    validation reads them before rejecting them."""
     if len(document.definitions) > MAX_DEFINITIONS:
         return GraphQLError(f"More than {MAX_DEFINITIONS} definitions")
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
@@ -139,12 +139,13 @@ def _walk(
     names: set[str],
     deepest: int,
 ) -> None:
-    """``names``: response names selected at this place so far, fragments included."""
+    """Counts the selections. ``names`` contains the response names selected at this place so far, including
+    fragments."""
     if depth > deepest:
         raise GraphQLError(f"Nested deeper than {deepest} levels")
     for selection in selections.selections:
         _directives(selection, counts)
-        counts.fields += 1  # spreads count too: empty ones would be free otherwise
+        counts.fields += 1  # spreads count too, because empty ones would otherwise be free
         if counts.fields > MAX_FIELDS:
             raise GraphQLError(f"More than {MAX_FIELDS} fields")
         if isinstance(selection, FieldNode):
@@ -183,9 +184,9 @@ MAX_COST = 10_000
 
 
 def check_cost(schema: GraphQLSchema, document: DocumentNode, operation: str | None, variables: dict[str, Any]) -> None:
-    """Computes the cost of a validated document's operation, with the request's variables. A field counts one, a
-    possibly long text its ``@weight`` from the schema, and the selection below a field counts once for each item:
-    ``first``, or ``@size``. Raises GraphQLError above :data:`MAX_COST`."""
+    """Computes the cost of a validated document's operation with the request's variables. Each field counts as one, and
+    a possibly long text counts as its ``@weight`` from the schema. The selection below a field counts once for each
+    item: ``first``, or ``@size``. Raises GraphQLError above :data:`MAX_COST`."""
     found = get_operation_ast(document, operation)
     root = schema.get_root_type(found.operation) if found else None
     if found is None or root is None:
@@ -225,8 +226,8 @@ class _Counter:
         return cost
 
     def _items(self, node: FieldNode, field: GraphQLField) -> int:
-        """The maximum number of items of the field. An invalid number counts as the maximum; the resolver rejects it
-        later."""
+        """The maximum number of items of the field. An invalid number counts as the maximum, because the resolver
+        rejects it later."""
         argument = field.args.get("first")
         if argument is None:
             size: int = field.extensions.get("size", 1)

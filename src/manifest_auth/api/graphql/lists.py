@@ -18,17 +18,17 @@ _MAX_ID = 2**31 - 1
 
 
 def snake_case(name: str) -> str:
-    """The row's name for a wire member: ``assetId`` becomes ``asset_id``."""
+    """The row's name for a member in requests: ``assetId`` becomes ``asset_id``."""
     return re.sub("([A-Z])", r"_\1", name).lower()
 
 
 def members(given: dict[str, Any]) -> dict[str, Any]:
-    """An input as keyword arguments of an operation, by the rows' names; null counts as omitted."""
+    """Converts an input to keyword arguments of an operation, with the rows' names. Null counts as omitted."""
     return {snake_case(name): value for name, value in given.items() if value is not None}
 
 
 def size(first: int | None, usual: int = FIRST) -> int:
-    """The page size: ``first`` of a list, or ``usual``. Raises ValidationError unless it is 1 to ``MOST``."""
+    """Returns the page size: ``first`` of a list, or ``usual``. Raises ValidationError unless it is 1 to ``MOST``."""
     wanted = usual if first is None else first
     if not 1 <= wanted <= MOST:
         raise ValidationError(details=[("first", f"Must be 1 to {MOST}")])
@@ -36,14 +36,14 @@ def size(first: int | None, usual: int = FIRST) -> int:
 
 
 def start(after: int | None) -> int:
-    """The checked ``after`` of a numbered list. Raises ValidationError."""
+    """Returns the checked ``after`` of a numbered list. Raises ValidationError."""
     if after is not None and after < 0:
         raise ValidationError(details=[("after", "Must not be negative")])
     return after or 0
 
 
 def search(given: dict[str, Any]) -> str:
-    """The search text of a filter; empty: none. Raises ValidationError."""
+    """Returns the search text of a filter; empty if there is none. Raises ValidationError."""
     text: str = given.get("search", "")
     if len(text) > SEARCH_LIMIT or "\0" in text:
         raise ValidationError(details=[("search", f"Must have at most {SEARCH_LIMIT} characters, without NUL")])
@@ -51,7 +51,7 @@ def search(given: dict[str, Any]) -> str:
 
 
 def number(value: int, field: str) -> int:
-    """A checked id or number. Raises ValidationError."""
+    """Returns a checked ID or number. Raises ValidationError."""
     if not 0 < value <= _MAX_ID:
         raise ValidationError(details=[(field, "Must be positive")])
     return value
@@ -69,7 +69,7 @@ class Paged(NamedTuple):
 
 
 class ListOf(Generic[R]):
-    """The resolvers of one listing, or of the listing that the filters select."""
+    """The resolvers of a listing, or of the listing that the filters select."""
 
     def __init__(
         self, listing: Listing[R] | Callable[[Filters], Listing[R]], filters: Callable[[dict[str, Any]], Filters]
@@ -77,20 +77,20 @@ class ListOf(Generic[R]):
         self._listing, self._filters = listing, filters
 
     async def items(self, _source: Any, info: Any, **given: Any) -> list[R]:
-        """Resolver of the plain list."""
+        """Resolves the plain list."""
         rows, _, _ = await self._read(info.context, given)
         return rows
 
     async def page(self, _source: Any, info: Any, **given: Any) -> Paged:
-        """Resolver of the page type."""
+        """Resolves the page type."""
         ctx: RequestContext = info.context
         rows, next_cursor, filters = await self._read(ctx, given)
 
         return Paged(rows, next_cursor, lambda: ctx.store.read(lambda unit: self._chosen(filters).total(unit, filters)))
 
     async def _read(self, ctx: RequestContext, given: dict[str, Any]) -> tuple[list[R], str | None, Filters]:
-        """The rows of a page, the cursor of the next one, and the filters. Raises ValidationError that names all
-        invalid arguments."""
+        """Returns the rows of a page, the cursor of the next one, and the filters. Raises ValidationError that names
+        all invalid arguments."""
         first, filters = 0, Filters()
         with ErrorCollector() as each:
             with each:
@@ -109,7 +109,7 @@ class ListOf(Generic[R]):
 
 
 def one(get: Callable[[TenantUnit, int], R]) -> Callable[..., Any]:
-    """The resolver of a thing by its id."""
+    """Returns a resolver that looks up an object by its ID."""
 
     async def resolve(_root: Any, info: Any, id: int) -> R:
         ctx: RequestContext = info.context
@@ -119,6 +119,6 @@ def one(get: Callable[[TenantUnit, int], R]) -> Callable[..., Any]:
 
 
 async def total(paged: Paged, _info: Any) -> int | None:
-    """Resolver of ``total`` of every page type; None if there are too many to count."""
+    """Resolves ``total`` of every page type; None if there are too many items to count."""
     found: int | None = await paged.read_total()
     return found

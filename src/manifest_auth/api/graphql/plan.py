@@ -1,9 +1,9 @@
-"""Fast execution of documents that only name fields, without variables, arguments, fragments or directives.
+"""Fast execution of documents that only name fields, without variables, arguments, fragments, or directives.
 
-Most calls are of that kind (`{ me { id email } }`), and graphql-core's executor takes many times as long as their
-resolvers. A plan is made once from the validated document and calls the same resolvers. What it cannot do (an
-asynchronous resolver, a refusal, a null, a value of an unexpected type) it leaves to the executor, which starts again.
-So resolvers of planned fields must have no side effects.
+Most calls are of this kind (`{ me { id email } }`), and graphql-core's executor takes many times as long as their
+resolvers. A plan is created once from the validated document, and calls the same resolvers. If something unsupported
+occurs (an asynchronous resolver, an error, a null, or a value of an unexpected type), the executor starts again. So
+resolvers of planned fields must have no side effects.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_INT = 2**31 - 1
 
 
 class Unplanned(Exception):
-    """The general executor has to answer."""
+    """The general executor must execute the document."""
 
 
 class _Info:
@@ -48,7 +48,7 @@ class _Step(NamedTuple):
     key: str
     get: Callable[[Any, Any], Any]
     is_list: bool
-    leaf: type | None  # str or int; None: an object
+    leaf: type | None  # str or int; None for an object
     steps: tuple[_Step, ...]
 
 
@@ -56,7 +56,7 @@ Plan = tuple[_Step, ...]
 
 
 def build(schema: GraphQLSchema, document: DocumentNode) -> Plan | None:
-    """The plan of a validated document, or None when only the executor can answer it."""
+    """Builds the plan of a validated document. None if only the executor can run it."""
     if len(document.definitions) != 1 or schema.query_type is None:
         return None
     operation = document.definitions[0]
@@ -68,7 +68,7 @@ def build(schema: GraphQLSchema, document: DocumentNode) -> Plan | None:
 
 
 def run(plan: Plan, context: RequestContext) -> dict[str, Any]:
-    """The ``data`` of the answer. Raises :class:`Unplanned`."""
+    """Returns the ``data`` of the response. Raises :class:`Unplanned`."""
     try:
         return _object(plan, None, _Info(context))
     except Unplanned:
@@ -87,7 +87,7 @@ def _steps(kind: GraphQLObjectType, selections: SelectionSetNode) -> Plan | None
         if step is None:
             return None
         steps.append(step)
-    if len({step.key for step in steps}) != len(steps):  # fields with the same key would have to be merged
+    if len({step.key for step in steps}) != len(steps):  # fields with the same key would need merging
         return None
     return tuple(steps)
 

@@ -1,4 +1,4 @@
-"""The docs page on GraphQL, made from the schema: limits, the table of roles and operations, the schema's text."""
+"""The GraphQL page of the docs, generated from the schema: limits, a table of roles and operations, and the text."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ Permissions of several roles add up. `me {{ permissions }}` tells a caller in ad
 
 
 def graphql_page() -> str:
-    """The page of the docs, as Markdown."""
+    """The docs page, as Markdown."""
     intro = _INTRO.format(
         usual=lists.FIRST,
         most=lists.MOST,

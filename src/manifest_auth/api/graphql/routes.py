@@ -1,4 +1,4 @@
-"""Routes of GraphQL, and the page at ``/explorer``."""
+"""The routes of GraphQL, and the page at ``/explorer``."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def _import() -> tuple[_Handler, _Handler]:
 
 
 async def _load() -> tuple[_Handler, _Handler]:
-    """Imports :mod:`.execution` with the first query, in a thread: schema, engine and resolvers take 8 MB and about
-    120 ms, which must delay neither the start nor other requests."""
+    """Imports :mod:`.execution` in a thread, at the first query. The schema, engine, and resolvers take 8 MB and about
+    120 ms, which must not delay the start or other requests."""
     global _handlers
     _handlers = await asyncio.to_thread(_import)
-    gc.freeze()  # the imported objects are permanent: the garbage collector need not traverse them
+    gc.freeze()  # the imported objects are permanent, so the garbage collector doesn't need to traverse them
     return _handlers
 
 
@@ -69,7 +69,7 @@ async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 async def _schema(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """The schema's text, which a caller can read whether introspection is on or off: the docs have it too."""
+    """Returns the schema's text. Callers can read it even if introspection is off, because the docs contain it too."""
     return Answer(200, await asyncio.to_thread(_SCHEMA.read_bytes), (_SDL, NO_STORE))
 
 

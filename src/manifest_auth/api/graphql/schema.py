@@ -2,9 +2,9 @@
 
 Resolvers call the same functions as REST.
 
-Only the schema's text states who can select a field (``@needs``, ``@anyone``): the permission is checked before the
-resolver runs, and added to the field's description. The build fails for a root field with neither, a resolver without a
-field, and a list without a size.
+Only the schema's text states who can select a field (``@needs``, ``@anyone``). The permission is checked before the
+resolver runs, and added to the field's description. The build fails for a root field with neither directive, a resolver
+without a field, or a list without a size.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from manifest_auth.text.canonical import when
 Info = GraphQLResolveInfo[RequestContext]
 Resolver = Callable[..., Any]
 
-#: By type and field, like ``Query.users``.
+#: Resolvers by type and field, such as ``Query.users``.
 RESOLVERS: dict[str, Resolver] = {
     **users.USER_RESOLVERS,
     **users.MUTATION_RESOLVERS,
@@ -50,7 +50,7 @@ TEXT = Path(__file__).parent / "schema.graphql"
 
 
 def _build() -> GraphQLSchema:
-    # A test validates the schema's text, so a start need not; locations in it are not used.
+    # A test validates the schema's text, so a start doesn't need to. Locations in it are not used.
     schema = build_schema(TEXT.read_text("utf-8"), assume_valid_sdl=True, no_location=True)
     unused = dict(RESOLVERS)
     for kind in schema.type_map.values():
@@ -103,14 +103,14 @@ def _is_list_of_objects(field: GraphQLField) -> bool:
 
 
 def _member(name: str) -> Resolver:
-    """The resolver of a plain field: the member of a row, or of a dict, that has the field's name."""
+    """Resolves a plain field: the member of a row, or of a dict, with the field's name."""
     member = snake_case(name)
     return lambda source, _info: source[name] if type(source) is dict else getattr(source, member)
 
 
 def _guarded(permission: Permission | None, resolve: Resolver) -> Resolver:
-    """Wraps a resolver: raises Forbidden before it runs, when the caller's roles do not allow the field. Without a
-    permission, it is for everyone but apps."""
+    """Wraps a resolver. Before it runs, raises Forbidden if the caller's roles don't allow the field. Without a
+    permission, everyone except apps can select the field."""
 
     def guarded(source: Any, info: Info, **arguments: Any) -> Any:
         if permission is None:
@@ -124,7 +124,7 @@ def _guarded(permission: Permission | None, resolve: Resolver) -> Resolver:
 
 
 def _mutation(resolve: Resolver) -> Resolver:
-    """Wraps a mutation: rows loaded for the previous mutation are outdated and dropped."""
+    """Wraps a mutation. Drops the rows that were loaded for the previous mutation, because they are outdated."""
 
     def fresh(source: Any, info: Info, **arguments: Any) -> Any:
         info.context.loaded.clear()

@@ -54,12 +54,12 @@ async def _pending_email(holder: User | Principal, info: Any) -> str | None:
     return change.new_email if change is not None and change.is_pending(ctx.now) else None
 
 
-#: Users by id, for every field that names one.
+#: Users by ID, for every field that refers to one.
 USERS: Loader[int, User] = Loader(lambda unit, ids: {user.id: user for user in users.get_named(unit, ids)})
 
 
 def role_named(name: str, field: str = "role") -> Role:
-    """The role of that name. Raises ValidationError."""
+    """Returns the role with this name. Raises ValidationError."""
     try:
         return Role(name)
     except ValueError:
@@ -104,12 +104,12 @@ _WIRE = {name: wire_name(name) for name in users.FIELDS}
 
 
 def _given(members: dict[str, Any]) -> dict[str, str]:
-    """The members of an input that are given; null counts as omitted."""
+    """The given members of an input. Null counts as omitted."""
     return {name: members[wire] for name, wire in _WIRE.items() if members.get(wire) is not None}
 
 
 def _entered_roles(names: Sequence[str]) -> int:
-    """The bit mask of named roles. Raises ValidationError."""
+    """Returns the bit mask of named roles. Raises ValidationError."""
     if len(names) > len(Role):
         raise ValidationError(details=[("roles", f"Enter at most {len(Role)}")])
     return mask_of([role_named(name, "roles") for name in names])
@@ -127,13 +127,13 @@ def _draft(members: dict[str, Any]) -> Draft:
 
 
 def _act(info: Any, work: Callable[..., T], *given: Any) -> Awaitable[T]:
-    """One act of ``accounts`` on the caller's client, in one transaction."""
+    """Runs a function of ``accounts`` on the caller's client, in one transaction."""
     ctx: RequestContext = info.context
     return ctx.store.write(lambda unit: work(unit, ctx, *given))
 
 
 async def _admitted(admitted: Awaitable[UserWithAccessLink]) -> User:
-    """The user, with the link that a new Admin might need."""
+    """Returns the user, with the link that a new Admin might need."""
     done = await admitted
     if done.link is None:
         return done.user

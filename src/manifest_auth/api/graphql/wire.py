@@ -1,4 +1,4 @@
-"""Formats refusals in GraphQL over HTTP."""
+"""Formats errors for GraphQL over HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GRAPHQL_TYPE = "application/graphql-response+json"
 
 
 def media_type(head: Head) -> Header:
-    """The media type of the answer: ``application/graphql-response+json`` for callers that prefer it, else
+    """The media type of the response: ``application/graphql-response+json`` for callers that prefer it, otherwise
     ``application/json``."""
     if head.accept is None or _GRAPHQL_TYPE not in head.accept.lower():
         return JSON
@@ -36,6 +36,7 @@ def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
 
 
 async def refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """The answer to a request that is rejected before execution: a GraphQL error body with the refusal's status."""
+    """Returns the response to a request that is rejected before execution: a GraphQL error body with the error's
+    status."""
     body = {"errors": [in_graphql(refusal, ctx.request_id)]}
     return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))

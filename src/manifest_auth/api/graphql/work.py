@@ -31,7 +31,7 @@ from manifest_auth.work.templates import Template
 from manifest_auth.work.versions import NewStep, Step, Version
 
 _PER_PAGE = 20
-#: A job's id and a step's number.
+#: The ID of a job and the number of a step.
 StepKey = tuple[int, int]
 
 
@@ -46,7 +46,7 @@ def _read_completions(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, dic
     return found
 
 
-#: Templates and versions by id; the latest, and the published, version by template; steps by version.
+#: Templates and versions by ID; the latest and the published version by template; steps by version.
 TEMPLATES: Loader[int, Template] = Loader(lambda unit, ids: {row.id: row for row in templates.get_many(unit, ids)})
 VERSIONS: Loader[int, Version] = Loader(lambda unit, ids: {row.id: row for row in versions.get_many(unit, ids)})
 LATEST: Loader[int, Version] = Loader(lambda unit, ids: _by_template(versions.latest_of(unit, ids)))
@@ -58,7 +58,7 @@ NUMBERED: Loader[Part, list[Version]] = Loader(parts(versions.numbered, lambda r
 HISTORY: Loader[Part, list[templates.Event]] = Loader(
     parts(templates.numbered_log, lambda row: row.template_id), missing=()
 )
-#: By job: ids of the assigned users, and completed steps by number. By step: its records. Files by id.
+#: By job: IDs of the assigned users, and completed steps by number. By step: its records. Files by ID.
 ASSIGNED: Loader[int, list[int]] = Loader(
     lambda unit, ids: grouped(job_operations.assignments_of(unit, ids)), missing=()
 )
@@ -72,7 +72,7 @@ FILES: Loader[int, File] = Loader(lambda unit, ids: {row.id: row for row in file
 
 
 class JobStep(NamedTuple):
-    """A step of a job: the step of the job's version, and its completion, if any."""
+    """A step of a job: the step of the job's version, and its completion if there is one."""
 
     job: Job
     step: Step
@@ -80,7 +80,7 @@ class JobStep(NamedTuple):
 
 
 def _numbered(loader: Loader[Part, Any]) -> Callable[..., Any]:
-    """The resolver of a list that is numbered within its parent."""
+    """Returns the resolver of a list that is numbered within its parent."""
 
     async def resolve(parent: Any, info: Any, first: int | None = None, after: int | None = None) -> Any:
         return await loader.load(info.context, (parent.id, lists.start(after), lists.size(first, _PER_PAGE)))
@@ -114,7 +114,7 @@ async def _add_template(_root: Any, info: Any, input: dict[str, Any]) -> Templat
 async def _on_template(
     ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, Template], Template]
 ) -> Any:
-    """Runs ``act`` on the template as it was when the request came; a change in between makes it a CONFLICT."""
+    """Runs ``act`` on the template as it was when the request arrived. A change in between causes a CONFLICT."""
     seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
     return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
@@ -127,7 +127,7 @@ async def _update_template(_root: Any, info: Any, id: int, input: dict[str, Any]
 
 
 def _shelve(act: Callable[[TenantUnit, Actor, Template, str], Template]) -> Callable[..., Any]:
-    """The resolver of a change of a template that takes a comment."""
+    """Returns the resolver of a change to a template that takes a comment."""
 
     return lambda _root, info, id, comment=None: _on_template(
         info.context, id, lambda unit, by, seen: act(unit, by, seen, comment or "")
@@ -160,7 +160,7 @@ async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Versio
 
 
 def _move(operation: Callable[..., Version]) -> Callable[..., Any]:
-    """The resolver of a change of state that takes a comment and a revision."""
+    """Returns the resolver of a change of state that takes a comment and a revision."""
 
     return lambda _root, info, id, comment=None, revision=None: _on_version(
         info.context,
@@ -198,7 +198,7 @@ TEMPLATE_RESOLVERS: dict[str, Callable[..., Any]] = {
 }
 
 
-#: Members of ``JobFilter`` that are compared for equality, with the names of the condition and its parameter.
+#: Members of ``JobFilter`` that are compared for equality, with the names of their parameters.
 _SAME = {"status": "status", "templateId": "template", "assetId": "asset", "assignedUserId": "assigned"}
 
 
@@ -248,7 +248,7 @@ def _of_step(member: str) -> Callable[[JobStep, Any], Any]:
 
 
 def _value_of(member: str, kind: job_rules.RecordKind) -> Callable[[Record, Any], Any]:
-    """The value of records of one kind; null for records of another kind."""
+    """Returns the value of records of one kind; null for records of other kinds."""
     return lambda record, _info: getattr(record, member) if record.kind == kind.value else None
 
 
@@ -261,7 +261,8 @@ async def _write(ctx: RequestContext, operation: Callable[..., Job], *given: Any
 
 
 def _act(operation: Callable[..., Job], *arguments: str) -> Callable[..., Any]:
-    """The resolver of an operation on a job. ``arguments``: of the field, as the operation takes them."""
+    """Returns the resolver of an operation on a job. ``arguments`` are the field's arguments, in the operation's
+    order."""
 
     return lambda _root, info, **given: _write(info.context, operation, *(given[name] for name in arguments))
 

@@ -1,4 +1,4 @@
-"""Changes of providers: created, changed, turned on or off, deleted, each recorded in the audit trail."""
+"""Changes to providers: creating, changing, turning on or off, and deleting them, each recorded in the audit trail."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ Make = Callable[[TenantUnit], Provider]
 
 
 class Draft(NamedTuple):
-    """A parsed body. ``members``: to merge; ``has_secret``: whether it sets the client secret; ``vouch``: approve the
-    provider's claims."""
+    """A parsed body. ``members`` are merged into the settings. ``has_secret`` means that it sets the client secret.
+    ``vouch`` approves the provider's claims."""
 
     members: dict[str, Any]
     has_secret: bool
@@ -46,17 +46,17 @@ class Draft(NamedTuple):
 
     @property
     def is_about_people(self) -> bool:
-        """Whether it sets anything that affects the matching of people to users, or nothing at all, which confirms the
-        current settings. A display name or client secret on its own confirms nothing."""
+        """Whether the body sets anything that affects how people are matched to users, or sets nothing at all, which
+        confirms the current settings. A display name or client secret on its own confirms nothing."""
         settles = any(value != {} for name, value in self.members.items() if name not in ("name", "displayName"))
         return settles or not (self.members or self.has_secret)
 
 
 def draft_of(body: msgspec.Struct) -> Draft:
-    """Parses a body; kinds convert members such as metadata. Raises ValidationError."""
+    """Parses a body. Some kinds convert members, such as metadata. Raises ValidationError."""
     members: dict[str, Any] = msgspec.to_builtins(body)
     vouch = members.pop("vouch", False)
-    members.pop("enabled", None)  # of a new one, see :func:`prepare`
+    members.pop("enabled", None)  # for a new provider, see :func:`prepare`
     secret, has_secret = None, False
     for name in KINDS.keys() & members.keys():
         has_secret = has_secret or "clientSecret" in members[name]
@@ -66,7 +66,7 @@ def draft_of(body: msgspec.Struct) -> Draft:
 
 
 def merged(before: Provider | None, draft: Draft) -> Settings:
-    """The settings with the draft merged in. Raises ValidationError."""
+    """Returns the settings with the draft merged in. Raises ValidationError."""
     members = {k: v for k, v in draft.members.items() if k not in ("name", "displayName")}
     stored = kinds.settings_of(before) if before is not None else None
     kept: dict[str, Any] = msgspec.to_builtins(stored) if stored is not None else {}
@@ -78,7 +78,7 @@ def merged(before: Provider | None, draft: Draft) -> Settings:
 
 
 async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
-    """Validates a body, and creates the key that SAML needs, outside of a transaction. ``client``: its identifier.
+    """Validates a body, and creates the key that SAML needs, outside of a transaction. ``client`` is its identifier.
     Raises ValidationError."""
     step_up.check(ctx, Act.PROVIDERS)
     name: str = body.name
@@ -113,8 +113,8 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
 
 
 def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by_admin: bool) -> Provider:
-    """Changes a provider. ``by_admin``: the caller ranks as an Admin. Raises NotFound, ValidationError, Conflict,
-    Forbidden."""
+    """Changes a provider. ``by_admin`` means that the caller ranks as an Admin. Raises NotFound, ValidationError,
+    Conflict, or Forbidden."""
     step_up.check(ctx, Act.PROVIDERS)
     services = ctx.services
     before = providers.get(unit, name, lock=True)
@@ -135,7 +135,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
     elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
     if secrets.client_secret is not None and elsewhere and not draft.has_secret:
-        # Otherwise a User Admin, who cannot read the secret, could point the provider to their own server and receive
+        # Otherwise a User Admin, who can't read the secret, could point the provider to their own server and receive
         # it.
         raise ValidationError(
             details=[(f"{before.kind}.clientSecret", _("Required again, because the issuer changed"))]
@@ -155,7 +155,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
 
 def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_admin: bool) -> Provider:
     """Turns a provider on, which voids its earlier proofs, or off, which ends its sessions. Raises NotFound, Conflict,
-    Forbidden."""
+    or Forbidden."""
     step_up.check(ctx, Act.PROVIDERS)
     if on:  # before the lock, which an exchange takes last
         sessions.void_pending_of_provider(unit, providers.get(unit, name).id)
@@ -176,8 +176,8 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
 async def prepare_key(
     ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool
 ) -> Callable[[TenantUnit], Provider]:
-    """Creates a new key outside of a transaction. Returns the function that stores it. Raises Conflict for a kind
-    without a key."""
+    """Creates a new key outside of a transaction. Returns the function that stores it. Raises Conflict if this kind of
+    provider has no key."""
     step_up.check(ctx, Act.PROVIDERS)
     pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
     if pair is None:
@@ -208,9 +208,9 @@ def _with_key(secrets: Secrets, pair: tuple[str, str]) -> Secrets:
 def _claim(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, vouch: bool) -> None:
     """Adds the claims of a saved provider for its client: its domains and its Microsoft directory.
 
-    A claim on its own has no effect. ``vouch``: a system admin, or the operator on the command line, approves them at
-    the same time. Raises ValidationError for a name that cannot be claimed, Conflict if it has another owner, and
-    Forbidden if other callers set ``vouch``.
+    A claim has no effect on its own. With ``vouch``, a system admin, or the operator on the command line, also approves
+    them. Raises ValidationError for a name that can't be claimed, Conflict if it has another owner, and Forbidden if
+    other callers set ``vouch``.
     """
     if vouch and not isinstance(ctx.caller, AdminCaller | SystemCaller):
         raise Forbidden("Only a system admin can approve domains")
@@ -238,16 +238,16 @@ def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-# A provider that granted roles to many users is deleted in steps, each in its own transaction. It is turned off
-# first, so that no user signs in anymore; repeating an interrupted deletion continues it.
+# A provider that granted roles to many users is deleted in steps, each in its own transaction. It is turned off first,
+# so that no more users sign in. Repeating an interrupted deletion continues it.
 
-STEP = 100  # identities in one transaction
+STEP = 100  # identities per transaction
 
 
 async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit], name: str, *, by_admin: bool) -> None:
-    """Deletes the provider. ``client``: returns the client's unit; ``by_admin``: the caller ranks as an Admin. Raises
-    NotFound, Forbidden for a User Admin if its groups granted the role Admin, which only an Admin can remove, and the
-    errors of :func:`.admins_way_in.check_stays`."""
+    """Deletes the provider. ``client`` returns the client's unit. ``by_admin`` means that the caller ranks as an Admin.
+    Raises NotFound, Forbidden for a User Admin if the provider's groups granted the role Admin, which only an Admin can
+    remove, and the errors of :func:`.admins_way_in.check_stays`."""
 
     step_up.check(ctx, Act.PROVIDERS)
     await ctx.services.store.read(lambda unit: audit.check_is_open(client(unit), ctx, may_end=True))
@@ -261,7 +261,7 @@ async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit]
 
 
 def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin: bool) -> bool:
-    """Does one step; True when the provider is deleted."""
+    """Runs one step. Returns True when the provider is deleted."""
     if not by_admin and providers.granting_identities(unit, provider.id, 1, Role.ADMIN.bit):
         raise Forbidden(_("Only an Admin can delete a provider whose groups granted the Admin role"))
     admins_way_in.check_stays(unit, ctx, provider)
@@ -368,7 +368,8 @@ class ExaminedData(msgspec.Struct, frozen=True):
 
 
 def provider_data(ctx: RequestContext, client: str, provider: Provider) -> msgspec.Struct:
-    """The provider as :data:`ProviderData`, without secrets. ``client``: identifier of the provider's client."""
+    """Returns the provider as :data:`ProviderData`, without secrets. ``client`` is the identifier of the provider's
+    client."""
     kind, settings = KINDS[provider.kind], kinds.settings_of(provider)
     secrets = providers.open_secrets(ctx.services.sealer, provider)
     return ProviderData(

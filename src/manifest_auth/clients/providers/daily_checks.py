@@ -34,8 +34,8 @@ _RESULT = {"checked_at": _NOW, "level": bindparam("level"), "problem": bindparam
 
 
 class ProviderCheck(NamedTuple):
-    """``checked_at``: milliseconds; ``level``: ``ok``, ``unknown`` if it couldn't be determined, ``bad``; ``problem``:
-    the finding, empty for ``ok``."""
+    """A check. ``checked_at`` is in milliseconds. ``level`` is ``ok``, ``bad``, or, if it couldn't be determined,
+    ``unknown``. ``problem`` is the finding, empty for ``ok``."""
 
     provider_id: int
     checked_at: int
@@ -80,12 +80,12 @@ _FOUND = tenant_scoped(
 
 
 def read(unit: TenantUnit) -> dict[int, ProviderCheck]:
-    """Return the last check of each provider of the client, by the provider's id."""
+    """Returns the last check of each provider of the client, by the provider's ID."""
     return {one.provider_id: one._replace(problem=restored(one.problem)) for one in unit.all(_ALL)}
 
 
 async def run(services: Services) -> None:
-    """Checks due providers until canceled. After a store failure, the next round tries again."""
+    """Checks due providers until canceled. If the store fails, the next round tries again."""
     while True:
         await asyncio.sleep(EVERY_S)
         try:
@@ -98,12 +98,12 @@ async def run(services: Services) -> None:
 
 
 async def update_metric(services: Services) -> None:
-    """Updates the metric of problems that the last checks found. Raises StoreUnavailable."""
+    """Updates the metric of problems found by the last checks. Raises StoreUnavailable."""
     services.metrics.provider_problems(await services.store.read(lambda unit: unit.one(_PROBLEMS)))
 
 
 async def check_due(services: Services) -> int:
-    """Checks providers that are due, of all clients; returns how many. Raises StoreUnavailable."""
+    """Checks due providers of all clients. Returns how many. Raises StoreUnavailable."""
     before = await services.store.now_ms(services.clock) - DAY_MS
     due = await services.store.read(lambda unit: unit.all(_DUE, before=before))
     places = asyncio.Semaphore(_AT_ONCE)
@@ -116,7 +116,7 @@ async def check_due(services: Services) -> int:
 
 
 async def _check(services: Services, tenant_id: int, provider_id: int, before: int) -> bool:
-    """Checks one provider; False if another process does it, or the provider is gone."""
+    """Checks one provider. Returns False if another process does it, or the provider no longer exists."""
     own, now = services.store.of(tenant_id), services.clock.now_ms()
     with contextlib.suppress(NotFound):
         client, provider = await own.read(
@@ -134,7 +134,7 @@ async def _check(services: Services, tenant_id: int, provider_id: int, before: i
 
 
 def worst(findings: Iterable[Finding]) -> tuple[str, str]:
-    """The level and the text of the worst finding; ``ok`` has no text."""
+    """Returns the level and the text of the worst finding; ``ok`` has no text."""
     texts: dict[str, str] = {}
     for one in findings:
         texts.setdefault(one.level, one.text)

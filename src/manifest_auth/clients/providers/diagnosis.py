@@ -31,9 +31,9 @@ from manifest_auth.text.languages import marked as _
 async def diagnose(
     ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool, is_quiet: bool = False
 ) -> AsyncIterator[Finding]:
-    """Yields the findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
-    ``by_admin``: the caller ranks as an Admin; for other callers, only public addresses are called, because a test must
-    not scan the operator's network. ``is_quiet``: as for :meth:`.kind.Kind.diagnose`."""
+    """Yields the findings one by one. Changes nothing. ``client`` is the identifier of the provider's client.
+    ``by_admin`` means that the caller ranks as an Admin. For other callers, only public addresses are called, because a
+    test must not scan the operator's network. ``is_quiet`` has the same meaning as in :meth:`.kind.Kind.diagnose`."""
     try:
         async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
             async for found in _diagnose(ctx, client, provider, outgoing, is_quiet):
@@ -44,15 +44,15 @@ async def diagnose(
 
 
 def verdict(findings: Sequence[Finding]) -> bool | None:
-    """Whether people can sign in, by the findings of a test; None if it cannot be told."""
+    """Whether people can sign in, according to the findings of a test; None if a test can't tell."""
     levels = {finding.level for finding in findings}
     return False if "bad" in levels else None if "unknown" in levels else True
 
 
 @contextlib.asynccontextmanager
 async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
-    """Calls on behalf of the person who sets up a provider. They raise NoPublicAddress for an address that only an
-    Admin can call."""
+    """Opens the calls on behalf of the person who sets up a provider. They raise NoPublicAddress for an address that
+    only an Admin can call."""
     services = ctx.services
     outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
     try:
@@ -84,8 +84,8 @@ ISSUER: Final = "oidc.issuer"
 
 
 async def check_issuer(ctx: RequestContext, issuer: str, *, by_admin: bool) -> None:
-    """Fetches what an OpenID provider publishes. ``by_admin``: as for :func:`diagnose`; an address that only an Admin
-    can test is not checked. Raises ValidationError that names :data:`ISSUER`."""
+    """Fetches what an OpenID provider publishes. ``by_admin`` has the same meaning as in :func:`diagnose`. An address
+    that only an Admin can test isn't checked. Raises ValidationError that names :data:`ISSUER`."""
     asked, addresses = Registration(issuer, "", None), CallbackAddresses("")
     with contextlib.suppress(NoPublicAddress):
         async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
@@ -100,8 +100,8 @@ LONGEST: Final = 512 * 1024
 
 
 async def fetch(ctx: RequestContext, address: str, *, by_admin: bool) -> str:
-    """The document as text; its signature isn't verified, and nothing is stored. ``by_admin``: as for
-    :func:`.diagnose`. Raises ValidationError that names :data:`MEMBER`."""
+    """Returns the document as text. Its signature isn't verified, and nothing is stored. ``by_admin`` has the same
+    meaning as in :func:`.diagnose`. Raises ValidationError that names :data:`MEMBER`."""
     check_web_address(address, MEMBER)
     try:
         async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
@@ -130,8 +130,8 @@ def _refused(sentence: str) -> ValidationError:
 
 
 async def begin(ctx: RequestContext, name: str, return_to: str) -> SignInStart | Tried:
-    """Starts a test sign-in of the caller's session, which replaces its previous one. Returns a result if it fails
-    immediately. ``return_to``: the page that shows the result. Raises NotFound, and Conflict if users don't sign in at
+    """Starts a test sign-in of the caller's session, which replaces the previous one. Returns a result if it fails
+    immediately. ``return_to`` is the page that shows the result. Raises NotFound, or Conflict if users don't sign in at
     this provider."""
     user = ctx.user
 
@@ -155,19 +155,19 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> SignInStart |
 
 
 async def result(ctx: RequestContext, provider: Provider) -> Tried | None:
-    """The result of the last test sign-in with the provider by the caller's session."""
+    """Returns the result of the last test sign-in with the provider by the caller's session."""
     return await ctx.store.read(lambda unit: provider_proofs.result_of_try(unit, ctx, provider, ctx.user.session_id))
 
 
 _LOOKED_AT = 200
-#: Prefixes of the reasons that concern the provider and not a person.
+#: Prefixes of the reasons that are about the provider, not a person.
 _OF_THE_PROVIDER = ("discovery: ", "unreachable: ", "token endpoint", "userinfo", "keys: ")
 _ENDS = {event.value for event in (Event.SIGNED_IN, Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED)}
 
 
 class RecentActivity(NamedTuple):
-    """Times in milliseconds, 0 if none is among the events that were read. ``why``: the reason of the failure;
-    ``try_why``: the reason of the last failed test, empty if it worked."""
+    """Recent activity. Times are in milliseconds, 0 if none is among the events that were read. ``why`` is the reason
+    of the failure. ``try_why`` is the reason of the last failed test, empty if it worked."""
 
     signed_in_at: int = 0
     failed_at: int = 0
@@ -177,14 +177,14 @@ class RecentActivity(NamedTuple):
 
     @property
     def lets_no_one_in(self) -> bool:
-        """The provider itself recently failed, and no sign-in through it has succeeded since."""
+        """Whether the provider itself recently failed, and no sign-in through it has succeeded since."""
         return self.failed_at > self.signed_in_at and self.why.startswith(_OF_THE_PROVIDER)
 
 
 async def recent_activity(ctx: RequestContext) -> dict[int, RecentActivity]:
-    """The last sign-in, failure and test of each provider of the caller's client, by the provider's id.
+    """Returns the last sign-in, failure, and test of each provider of the caller's client, by the provider's ID.
 
-    Reads a fixed number of the latest events, so it costs the same however long the trail is.
+    Reads a fixed number of the latest events, so the cost doesn't depend on the length of the trail.
     """
     found: dict[int, RecentActivity] = {}
     events, _ = await audit.page(ctx.store, EventFilter(), _LOOKED_AT)

@@ -34,7 +34,8 @@ _WRONG = "winter-gauge-7-open"
 
 
 class _Story:
-    """``admin_password``: of the system admin, whose sign-ins are those of the server, hash included."""
+    """The demo's activity. ``admin_password`` belongs to the system admin, who signs in like on a real server,
+    including the password hash."""
 
     def __init__(self, services: Services, clock: PastClock, admin_password: str) -> None:
         self._services, self._clock, self._admin_password = services, clock, admin_password
@@ -47,7 +48,7 @@ class _Story:
         )
 
     def days(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
-        """In order: days before today, and what happens then."""
+        """The steps in order: how many days before today, and what happens then."""
         special = [
             (13.9, self._rules_are_set),
             (13.4, self._first_templates),
@@ -84,7 +85,7 @@ class _Story:
             await visit.sign_out()
 
     async def _usual_day(self) -> None:
-        """Someone views the work and leaves."""
+        """Has a user view the work and leave."""
         viewer = await self._visit("viewer@acme.example", people.EDGE)
         self._clock.move_by(45)
         manager = await self._visit("user-admin@acme.example", people.FIREFOX)
@@ -188,7 +189,8 @@ class _Story:
         await self._leave(admin)
 
     async def _invite(self, admin: Visit, first: str, last: str, role: Role) -> int:
-        """A new user's id. The link is shown to the Admin: no email of the demo ever leaves the machine."""
+        """Creates a user, and returns the ID. The link is shown to the Admin, because no email of the demo ever leaves
+        the machine."""
         draft = Draft(f"{first.lower()}@globex.example", role.bit, {"first_name": first, "last_name": last})
 
         def work(unit: TenantUnit, ctx: RequestContext) -> int:
@@ -242,7 +244,7 @@ class _Story:
 async def happen(
     services: Services, clock: PastClock, admin_password: str, progress: Callable[[str, int, int], None]
 ) -> None:
-    """Runs everything in order. ``services``: those that use ``clock``."""
+    """Runs everything in order. ``services`` must use ``clock``."""
     story = _Story(services, clock, admin_password)
     await story.read_clients()
     days = story.days()
@@ -252,26 +254,26 @@ async def happen(
         await happens()
 
 
-#: Progress: what is created, how many are done, and the total.
+#: Progress: what is being created, how many are finished, and the total.
 Progress = Callable[[str, int, int], None]
 _CLIENTS = global_(select(func.count()).select_from(tenants_table), int)
 _ADMINS = global_(select(func.count()).select_from(system_admins), int)
 
 
 class NotEmpty(Exception):
-    """The store contains data that is not from the demo."""
+    """The store contains data that isn't from the demo."""
 
 
 def check_allowed(settings: Settings) -> None:
-    """Raises SettingsError for a public address that is not loopback. Where other machines might reach the listener,
-    for example in a container with a published port, the operator must allow it."""
+    """Raises SettingsError for a public address that isn't loopback. If other machines might reach the listener, for
+    example in a container with a published port, the operator must allow it."""
     if not (settings.is_local or (settings.is_loopback and settings.insecure_public_url != "refused")):
         raise SettingsError("demo: allowed only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
 
 
 async def is_filled(services: Services) -> bool:
-    """Whether the demo filled the store before. For services that are not opened: opening them makes the signing keys,
-    which in a demo store are as old as everything else. Raises NotEmpty."""
+    """Whether the demo filled the store before. The services must not be open, because opening them creates the signing
+    keys, which in a demo store are as old as everything else. Raises NotEmpty."""
     settings = services.settings
     await upgrade(
         settings.database_direct, lambda: services.sealer.keys, may_change=settings.database_upgrade == "start"
@@ -284,12 +286,13 @@ async def is_filled(services: Services) -> bool:
 
 
 async def fill(services: Services, progress: Progress = lambda _what, _done, _of: None) -> dict[str, str] | None:
-    """Fills an empty store. The passwords by account name, or None when the demo filled it before. Raises NotEmpty."""
+    """Fills an empty store. Returns the passwords by account name, or None if the demo filled it before. Raises
+    NotEmpty."""
     check_allowed(services.settings)
     if await services.store.read(_is_filled):
         return None
     clock = services.clock if isinstance(services.clock, PastClock) else PastClock(services.clock)
-    # No license exists yet. The users count once a license is installed.
+    # No license exists yet. The users will count once a license is installed.
     past = dataclasses.replace(services, clock=clock, seats=UNCOUNTED)
     password = services.settings.demo_password.reveal() if services.settings.demo_password else None
     names = [email for _, email, _ in people.users()] + [ADMIN]
@@ -319,8 +322,8 @@ async def fill(services: Services, progress: Progress = lambda _what, _done, _of
 
 def _is_filled(unit: SystemUnit) -> bool:
     is_empty = not (unit.first(_CLIENTS) or unit.first(_ADMINS))
-    # Asked last: each statement can see more than the one before, and another process might have filled it in the
-    # meantime.
+    # Checked last, because each statement can see more than the previous one, and another process might have filled the
+    # store in the meantime.
     if installation_values.get(unit, "demo"):
         return True
     if not is_empty:
@@ -332,7 +335,7 @@ _OTHERS = [(email, client) for client, email, _ in people.users()[1:]]
 
 
 def welcome(base: str, passwords: dict[str, str]) -> str:
-    """After the store was filled: what to open, the accounts, and commands to paste."""
+    """The text to show after filling the store: the addresses to open, the accounts, and commands to paste."""
     width = max(map(len, passwords))
     return "\n".join(
         [
@@ -348,7 +351,7 @@ def welcome(base: str, passwords: dict[str, str]) -> str:
 
 
 def welcome_again(base: str, command: str) -> str:
-    """For a store that was filled before. ``command``: how the command line is called here."""
+    """The text for a store that was filled before. ``command`` is how to call the command line here."""
     return "\n".join(
         [
             *_addresses(base),

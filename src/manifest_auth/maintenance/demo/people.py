@@ -1,4 +1,4 @@
-"""People of the demo: their accounts, their sessions, and the clock that is moved forward for them."""
+"""People of the demo: their accounts, their sessions, and the clock that moves forward for them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _NAMES = {
 
 
 def users() -> list[tuple[str, str, Role]]:
-    """(client, email, role) of every demo user with a password."""
+    """The client, email, and role of every demo user with a password."""
     slug = {role: role.value.lower().replace(" ", "-") for role in _NAMES}
     return [("acme", f"{slug[role]}@acme.example", role) for role in _NAMES] + [
         ("globex", "admin@globex.example", Role.ADMIN)
@@ -52,7 +52,7 @@ def users() -> list[tuple[str, str, Role]]:
 
 
 def write(unit: SystemUnit, services: Services, hashes: dict[str, str]) -> None:
-    """Creates everything. ``hashes``: of the passwords, by account name."""
+    """Creates all clients and accounts. ``hashes`` contains the password hashes by account name."""
     by = RequestContext(services, "demo", "", "", SYSTEM)
     for identifier, name in CLIENTS.items():
         bound = unit.of(client_lifecycle.create(unit, by, identifier, name, TenantSettings()).id)
@@ -61,7 +61,8 @@ def write(unit: SystemUnit, services: Services, hashes: dict[str, str]) -> None:
                 first, last = _NAMES[role]
                 draft = Draft(email, role.bit, {"first_name": first, "last_name": last, "title": role.value})
                 accounts.add(bound, by, draft, hashes[email])
-        # Otherwise no email address could link an account when a provider is tried out: these domains are not in DNS.
+        # Otherwise, no email address could link an account when trying out a provider, because these domains aren't in
+        # DNS.
         domains.vouch(bound, by, f"{identifier}.example", "a made-up name of the demo", services.random)
     management.create(unit, by, ADMIN, hashes[ADMIN])
 
@@ -70,7 +71,7 @@ DAYS = 14
 
 
 class PastClock(Clock):
-    """A clock that stands still unless it is moved, and never passes the time of its creation. ``present``: the true
+    """A clock that stands still unless it is moved, and never passes the time of its creation. ``present`` is the real
     clock."""
 
     def __init__(self, present: Clock) -> None:
@@ -81,14 +82,14 @@ class PastClock(Clock):
         return self._now
 
     def move_to(self, days_ago: float) -> None:
-        """Moves forward to that many days before today. An earlier time changes nothing."""
+        """Moves the clock forward to this many days before today. An earlier time changes nothing."""
         self._now = max(self._now, self._present - int(days_ago * DAY * 1000))
 
     def move_by(self, minutes: int) -> None:
         self._now = min(self._now + minutes * MINUTE * 1000, self._present)
 
 
-# Sessions are opened by the completion of every sign-in, without verifying a password, which would cost a hash for
+# Sessions are opened by the code that completes every sign-in, without verifying a password, which would cost a hash
 # each.
 
 
@@ -101,7 +102,7 @@ class Browser(NamedTuple):
 
 
 _WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
-# Addresses: RFC 5737 and RFC 3849, which no machine has.
+# Addresses from RFC 5737 and RFC 3849, which no machine has.
 CHROME = Browser("192.0.2.10", f"{_WINDOWS} Chrome/142.0.0.0 Safari/537.36")
 EDGE = Browser("192.0.2.24", f"{_WINDOWS} Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0")
 FIREFOX = Browser("198.51.100.7", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")
@@ -122,7 +123,7 @@ HEADSET = Browser(
 
 
 def request(services: Services, browser: Browser, caller: Caller = ANONYMOUS) -> RequestContext:
-    """A separate request from that browser."""
+    """Creates a separate request from that browser."""
     return RequestContext(services, services.random.text(12), *browser, caller=caller)
 
 
@@ -134,16 +135,16 @@ class Visit:
 
     @property
     def ctx(self) -> RequestContext:
-        """The session's next request."""
+        """The context of the session's next request."""
         return request(self._services, self._browser, self._caller)
 
     async def act(self, work: Callable[[TenantUnit, RequestContext], T]) -> T:
-        """One request that writes."""
+        """Runs one request that writes."""
         ctx = self.ctx
         return await ctx.store.write(lambda unit: work(unit, ctx))
 
     async def work(self, work: Callable[[TenantUnit, Actor], T]) -> T:
-        """The same, for templates and jobs."""
+        """Runs one request that changes templates or jobs."""
         return await self.act(lambda unit, ctx: work(unit, actor_of(ctx)))
 
     async def sign_out(self) -> None:
@@ -162,16 +163,16 @@ async def sign_in(services: Services, tenant_id: int, user_id: int, browser: Bro
     return Visit(services, browser, principal)
 
 
-# The picture that the demo's job has as evidence: a gauge, drawn here, so that the program needs no file.
+# The picture that the demo's job has as evidence: a gauge. It is drawn here, so that the program needs no file.
 
 
-SIZE = 160  # pixels each way
+SIZE = 160  # width and height in pixels
 _WHITE, _DARK, _RED = b"\xff\xff\xff", b"\x2b\x34\x3f", b"\xc6\x28\x28"
 _NEEDLE = math.radians(-50)
 
 
 def gauge() -> bytes:
-    """A PNG file."""
+    """Returns a PNG file."""
     rows = b"".join(b"\0" + b"".join(_pixel(x - SIZE / 2, y - SIZE / 2) for x in range(SIZE)) for y in range(SIZE))
     head = struct.pack(">IIBBBBB", SIZE, SIZE, 8, 2, 0, 0, 0)
     parts = (b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
@@ -192,7 +193,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 async def add_job(by: Visit, template_id: int, name: str, asset: str, priority: Priority, *users: int) -> int:
-    """A new job; its id."""
+    """Creates a job, and returns its ID."""
     made = await by.work(
         lambda unit, actor: job_operations.add(
             unit, actor, template_id=template_id, name=name, asset_id=asset, priority=priority, assigned_user_ids=users
@@ -281,13 +282,13 @@ class Writers(NamedTuple):
 
 
 async def add_template(by: Writers, name: str, about: str, steps: tuple[NewStep, ...]) -> int:
-    """A draft; the template's id."""
+    """Creates a draft, and returns the template's ID."""
     made = await by.author.work(lambda unit, actor: template_operations.add(unit, actor, name, about, steps))
     return made.id
 
 
 async def move(visit: Visit, operation: Callable[..., Any], template_id: int, *more: object) -> None:
-    """One move of the latest version."""
+    """Changes the state of the latest version."""
     await visit.work(
         lambda unit, actor: operation(unit, actor, template_operations.read_latest(unit, template_id), *more)
     )
@@ -309,14 +310,14 @@ async def reject(by: Writers, template_id: int, comment: str) -> None:
 
 
 async def publish(by: Writers, template_id: int, comment: str = "") -> None:
-    """Submits, approves and publishes the draft."""
+    """Submits, approves, and publishes the draft."""
     await submit(by, template_id)
     await approve(by, template_id, comment)
     await move(by.publisher, template_operations.publish, template_id)
 
 
 async def next_version(by: Writers, template_id: int, steps: tuple[NewStep, ...]) -> None:
-    """A new version with other steps, published."""
+    """Creates and publishes a new version with other steps."""
     await move(by.author, template_operations.add_version, template_id)
     await move(by.author, template_operations.edit, template_id, 1, steps)
     await publish(by, template_id)

@@ -1,4 +1,4 @@
-"""``doctor``: checks the public address, the clock, claims, the license, passkeys, and the server that runs."""
+"""``doctor``: checks the public address, the clock, claims, the license, passkeys, and the running server."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from manifest_auth.text.canonical import when
 
 
 class Finding(NamedTuple):
-    """``level``: ``ok``, ``note`` or ``bad``."""
+    """A finding. ``level`` is ``ok``, ``note``, or ``bad``."""
 
     level: str
     text: str
 
     @property
     def area(self) -> str:
-        """The subject, in a word or two, as pages show it."""
+        """The subject in a word or two, for pages."""
         return _capitalized(self.text.partition(": ")[0])
 
     @property
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 
 
 def _capitalized(text: str) -> str:
-    """Capitalizes the text, unless it begins with a non-word."""
+    """Capitalizes the text, unless it begins with something other than a word."""
     first = text.partition(" ")[0]
     return text[:1].upper() + text[1:] if first.isalpha() else text
 
@@ -59,7 +59,7 @@ def bad(text: str) -> Finding:
     return Finding("bad", text)
 
 
-# ``doctor``: checks whether the public address is safe, and which server answers there.
+# ``doctor``: checks whether the public address is safe, and which server responds there.
 
 
 _ALIVE = {"success": True, "data": {"status": "alive"}}
@@ -68,7 +68,8 @@ _NO_SERVER = (502, 503, 504)
 
 
 async def address(settings: Settings) -> list[Finding]:
-    """Levels and texts of the findings. An https address is called once, with the time limit of calls to providers."""
+    """Returns levels and texts of the findings. Calls an HTTPS address once, with the time limit of calls to
+    providers."""
     url = settings.public_url
     if settings.secure_cookies:
         found = [await _reachable(settings)]
@@ -101,7 +102,7 @@ async def address(settings: Settings) -> list[Finding]:
 
 
 def _too_wide(settings: Settings) -> list[Finding]:
-    """Findings for proxy networks that are larger than any single organization's."""
+    """Returns findings for proxy networks that are too large for any single organization."""
     wide = [str(one) for one in proxy_networks(settings) if one.prefixlen < _LEAST_PREFIX[one.version]]
     if not wide:
         return []
@@ -114,8 +115,8 @@ def _too_wide(settings: Settings) -> list[Finding]:
 
 
 def _proxy_among_admins(settings: Settings) -> list[Finding]:
-    """A finding for proxies that are also admin addresses: a request without X-Forwarded-For counts as from the
-    proxy."""
+    """Returns a finding for proxies that are also admin addresses. A request without X-Forwarded-For counts as coming
+    from the proxy."""
     proxies, admins = proxy_networks(settings), admin_networks(settings)
     if not any(one.version == other.version and one.overlaps(other) for one in proxies for other in admins):
         return []
@@ -128,8 +129,8 @@ def _proxy_among_admins(settings: Settings) -> list[Finding]:
 
 
 async def _reachable(settings: Settings) -> Finding:
-    """Calls the public address. A failure is only a note: the server might not run yet, and not every network routes
-    back to itself."""
+    """Calls the public address. A failure is only a note, because the server might not run yet, and not every network
+    routes back to itself."""
     name = f"public address: {settings.public_url}"
     # The operator's own address can be private.
     outgoing = Outgoing(msgspec.structs.replace(settings, outgoing_private="on"))
@@ -158,14 +159,14 @@ def _is_alive(reply: Reply) -> bool:
         return False
 
 
-# ``doctor``: claims on domains and directories that the operator has to decide about.
+# ``doctor``: finds claims on domains and directories that the operator has to decide about.
 
 
 _MOST = 20  # lines
 
 
 async def claim_findings(settings: Settings, store: Store) -> list[Finding]:
-    """Levels and texts of the findings."""
+    """Returns levels and texts of the findings."""
     every = await store.read(lambda unit: list(list_all_claims(unit, to_settle=True)))
     found = [claim for claim in every if settings.domain_proof == "vouch" or _is_the_operators(claim)]
     if not found:
@@ -189,12 +190,12 @@ def _sentence(claim: ClaimOverview) -> str:
     return f"{name} isn't verified. If you know that it belongs to them, approve it: {keep}"
 
 
-# ``doctor``: checks the clock against fixed dates, PostgreSQL's clock, those of other nodes, and the audit trail.
+# ``doctor``: compares the clock with fixed dates, PostgreSQL's clock, other nodes' clocks, and the audit trail.
 
 
-_EARLIEST_MS = 1_767_225_600_000  # 2026-01-01: a clock before that is wrong
-_LATEST_MS = 2_398_377_600_000  # 2046-01-01: a clock after that is wrong too
-_APART_MS = 30_000  # more cannot be network delay or a busy machine
+_EARLIEST_MS = 1_767_225_600_000  # 2026-01-01: a clock before this date is wrong
+_LATEST_MS = 2_398_377_600_000  # 2046-01-01: a clock after this date is wrong too
+_APART_MS = 30_000  # a larger difference can't be network delay or a busy machine
 _ALIVE_MS = 60_000
 _SET = "correct it, preferably with NTP"
 _N = nodes.c
@@ -206,7 +207,7 @@ _SKEWED = global_(
 
 
 def plausible(now: int) -> Finding:
-    """Level and text for the comparison with fixed dates. ``now``: what the clock says, milliseconds."""
+    """Returns the level and text of the comparison with fixed dates. ``now`` is the clock's time in milliseconds."""
     if now < _EARLIEST_MS:
         return bad(f"clock: it is set to the past, so tokens are rejected; {_SET}")
     if now > _LATEST_MS:
@@ -215,7 +216,7 @@ def plausible(now: int) -> Finding:
 
 
 async def compared(store: Store, now: int) -> list[Finding]:
-    """Level and text for the comparison with the store; none when all agree."""
+    """Returns the level and text of the comparison with the store; none if all agree."""
     database_clock = await store.server_clock()
     if database_clock is not None and abs(now - database_clock) > _APART_MS:
         return [bad(f"clock: it is {_apart(now - database_clock)}; correct both, preferably with NTP")]
@@ -245,7 +246,7 @@ _LEVELS = {State.VALID: "ok", State.GRACE: "note", State.EXPIRED: "bad", State.M
 
 
 async def licence_findings(settings: Settings, store: Store) -> list[Finding]:
-    """Levels and texts of the findings; none in hosted mode."""
+    """Returns levels and texts of the findings; none in hosted mode."""
     clock = Clock()
     try:
         gate = Gate(settings, store, clock)
@@ -269,11 +270,11 @@ async def licence_findings(settings: Settings, store: Store) -> list[Finding]:
     return results
 
 
-# ``doctor``: whether passkeys work at the public address, and whether it invalidates existing ones.
+# ``doctor``: checks whether passkeys work at the public address, and whether the address invalidates existing ones.
 
 
 async def passkey_findings(settings: Settings, store: Store) -> list[Finding]:
-    """Levels and texts of the findings."""
+    """Returns levels and texts of the findings."""
     now = await ceremonies.look_at_passkeys(store, settings)
     found = []
     if now.void:
@@ -297,14 +298,14 @@ async def passkey_findings(settings: Settings, store: Store) -> list[Finding]:
     return found or [ok(f"passkeys: they belong to {now.rp_id}")]
 
 
-# ``doctor``: whether the server that runs has the same settings.
+# ``doctor``: checks whether the running server has the same settings.
 
 
 def running_findings(settings: Settings) -> list[Finding]:
-    """Levels and texts of the findings; none if no server runs with this data folder."""
+    """Returns levels and texts of the findings; none if no server runs with this data folder."""
     try:
         found = differing(settings)
-    except SettingsError:  # the secret key, which another finding reports
+    except SettingsError:  # the secret key, which has its own finding
         return []
     names = sorted({name for each in found for name in each})
     if names:

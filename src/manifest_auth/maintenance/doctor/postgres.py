@@ -1,4 +1,4 @@
-"""``doctor``: settings of PostgreSQL and of a pooler in front of it that could lose or revive sessions."""
+"""``doctor``: settings of PostgreSQL, and of a pooler in front of it, that could lose or revive sessions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from manifest_auth.store.tables import metadata
 _SERVER = "SELECT pg_postmaster_start_time() AS began, oid FROM pg_database WHERE datname = current_database()"
 _SETTINGS = ("synchronous_commit", "fsync", "synchronous_standby_names", "transaction_read_only")
 _TRIES = 5
-LEAST = 15  # the oldest version with which the server was tried
+LEAST = 15  # the oldest version with which the server was tested
 _LACKING = """
 SELECT name, privilege FROM unnest($1::text[]) name, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) privilege
 WHERE NOT coalesce(has_table_privilege(to_regclass(quote_ident(name)), privilege), false)
     AND (name, privilege) <> ('audit_events', 'UPDATE') ORDER BY name, privilege
 """
-#: A megabyte: more than the free space within any table.
+#: A megabyte, which is more than the free space within any table.
 _FILL = "INSERT INTO doctor SELECT repeat('x', 7000) FROM generate_series(1, 150)"
 
 
 async def pooler_findings(settings: Settings) -> list[Finding]:
-    """A cause that makes every other check fail: a pooler in transaction mode that passes on prepared statements under
-    the names that each client chose, so that clients use each other's statements. Raises StoreUnavailable."""
+    """Finds a cause that makes every other check fail: a pooler in transaction mode that passes on prepared statements
+    under names chosen by each client, so that clients use each other's statements. Raises StoreUnavailable."""
     async with connected(settings.database) as raw, connected(settings.database) as other:
         name = f"doctor_{Random().text(9)}"
         await (await raw.prepare("SELECT 1", name=name)).fetchval()
@@ -41,7 +41,7 @@ async def pooler_findings(settings: Settings) -> list[Finding]:
 
 
 async def postgres_findings(settings: Settings) -> list[Finding]:
-    """Levels and texts of the findings. Raises StoreUnavailable."""
+    """Returns levels and texts of the findings. Raises StoreUnavailable."""
     async with connected(settings.database) as raw:
         found = await _settings_of(raw)
         if (version := raw.get_server_version().major) < LEAST:
@@ -59,7 +59,8 @@ async def postgres_findings(settings: Settings) -> list[Finding]:
 
 
 async def rights_and_space(settings: Settings) -> list[Finding]:
-    """Whether this role can use every table as a server does, and whether a table can grow. Raises StoreUnavailable."""
+    """Checks whether this role can use every table like a server, and whether a table can grow. Raises
+    StoreUnavailable."""
     async with connected(settings.database) as raw:
         lacking = await raw.fetch(_LACKING, [table.name for table in metadata.sorted_tables])
         if lacking:

@@ -1,4 +1,4 @@
-"""``manifest-auth doctor``: checks for common faults, and prints a line with the remedy for each."""
+"""``manifest-auth doctor``: checks for common problems, and prints a line with the remedy for each."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def _no_progress(_what: str, _done: int) -> None:
 async def examine(
     settings: Settings, show: Callable[[str, int], None] = _no_progress, sealed_s: float = storage.SECONDS
 ) -> AsyncIterator[Finding]:
-    """Yields the findings, one after the other. Leaves nothing behind. ``show``: gets the progress of long checks;
-    ``sealed_s``: seconds for opening what is sealed."""
+    """Yields the findings one by one. Leaves nothing behind. ``show`` gets the progress of long checks, and
+    ``sealed_s`` is the number of seconds for opening sealed values."""
     yield environment.plausible(Clock().now_ms())
     why = storage.unusable(settings)
-    if why:  # the checks of its contents would fail for this reason alone
+    if why:  # checks of its contents would fail for the same reason
         yield bad(f"data folder: {why}")
     else:
         for finding in _secret(settings):
@@ -176,7 +176,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
     except SettingsError as error:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
             yield bad(f"secret key: {error}; restore the copy that you kept, because backups don't contain it")
-        # Otherwise the key is invalid, which was reported above.
+        # Otherwise, the key is invalid, which was reported above.
     except StoreUnavailable as error:
         yield bad(f"database: {error}")
     finally:

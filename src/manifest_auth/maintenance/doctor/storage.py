@@ -29,7 +29,7 @@ SCARCE, TOO_LITTLE = 1024, 200  # MiB
 
 
 def unusable(settings: Settings) -> str:
-    """Why this user cannot use the data folder, and the remedy; empty when the user can use or create it."""
+    """Returns why this user can't use the data folder, and the remedy; empty if the user can use or create it."""
     folder, me = Path(settings.data_dir).absolute(), user_name(os.getuid())
     try:
         if not folder.exists():
@@ -57,14 +57,14 @@ def _database_file(settings: Settings) -> Path | None:
 
 
 def _folders(settings: Settings) -> list[Path]:
-    """The folders that the server writes to, as far as they exist."""
+    """The existing folders that the server writes to."""
     store = _database_file(settings)
     folders = [Path(settings.data_dir), folder_of(settings), store.parent if store else None]
     return [path for path in dict.fromkeys(f for f in folders if f is not None) if path.is_dir()]
 
 
 def storage_findings(settings: Settings) -> list[Finding]:
-    """Levels and texts of the findings; none for folders that do not exist yet."""
+    """Returns levels and texts of the findings; none for folders that don't exist yet."""
     store, there = _database_file(settings), _folders(settings)
     found = [finding for folder in there for finding in _folder(folder)]
     if store is not None and store.exists():
@@ -75,7 +75,7 @@ def storage_findings(settings: Settings) -> list[Finding]:
 
 
 async def integrity(settings: Settings) -> list[Finding]:
-    """Checks the SQLite file. PostgreSQL checks its files itself."""
+    """Checks the SQLite file. PostgreSQL checks its own files."""
     path = Path(settings.database.removeprefix("sqlite:///"))
     damaged = await asyncio.to_thread(sqlite_copy.damage, path, quick=True)
     if damaged:
@@ -99,7 +99,7 @@ def _folder(path: Path) -> list[Finding]:
 
 
 def settings_file(path: Path) -> list[Finding]:
-    """Findings about the file that ``--env-file`` names, which contains passwords and keys."""
+    """Returns findings about the file that ``--env-file`` names, which contains passwords and keys."""
     if path.stat().st_mode & stat.S_IRWXO:
         return _bad(f"every user of this machine can access {path}; run: chmod o= {path}")
     return []
@@ -127,7 +127,7 @@ def _bad(text: str) -> list[Finding]:
 
 
 def disks(settings: Settings) -> list[tuple[Path, int, int]]:
-    """Return a folder on each disk that the server writes to, and the MiB that are used and free there."""
+    """Returns a folder on each disk that the server writes to, and the used and free MiB there."""
     return _disks(_folders(settings))
 
 
@@ -148,7 +148,7 @@ def _disk_space(folders: list[Path]) -> list[Finding]:
     return found
 
 
-# ``doctor``: writes a little to the database and to the storage of uploaded files, as a server would.
+# ``doctor``: writes a little data to the database and to the storage of uploaded files, as a server would.
 
 
 _PROBE = "doctor"
@@ -171,7 +171,7 @@ async def store_writes(store: Store) -> list[Finding]:
 
 
 async def file_writes(settings: Settings, store: Store) -> list[Finding]:
-    """Stores, reads and deletes a file, and looks for the file that a server created. Returns nothing if everything is
+    """Stores, reads, and deletes a file, and looks for the file that a server created. Returns nothing if everything is
     fine."""
     folder, mark = folder_of(settings), await files_place.mark_of(store)
     if folder is not None and not folder.exists():
@@ -197,10 +197,10 @@ async def file_writes(settings: Settings, store: Store) -> list[Finding]:
 # ``doctor``: checks whether the secret keys open all sealed values, and names the remedy if they don't.
 
 
-SECONDS = 20.0  # an operator waits for this; `keys reencrypt` checks the rest
-NAMED = 10  # rows named for each column; the others are counted
+SECONDS = 20.0  # an operator is waiting; `keys reencrypt` checks the rest
+NAMED = 10  # the rows to name for each column; the others are only counted
 _PUT_BACK = "add the key that encrypted it after the others (docs/operations/backup.md, Secret key)"
-#: The remedy if that key is lost.
+#: The remedy if this key is lost.
 _LOST = {
     "signing_keys.secret": "if the key is lost, run manifest-auth keys lost",
     "id_token_keys.secret": "if the key is lost, run manifest-auth keys lost",
@@ -219,7 +219,7 @@ _LOST = {
 
 
 class _ColumnWalk:
-    """The progress of the check of one column."""
+    """The progress of checking one column."""
 
     def __init__(self, part: Sealed) -> None:
         self.part = part
@@ -228,7 +228,7 @@ class _ColumnWalk:
         self._last: dict[str, Any] | None = None
 
     async def step(self, store: Store, sealer: Sealer) -> None:
-        """Checks the next rows: read in their own unit of work, opened outside of it."""
+        """Checks the next rows. Reads them in a unit of work, and opens them outside of it."""
         column, last = self.part.column, self._last
         found = await store.read(lambda unit: self.part.read(unit, last))
         for row in found:
@@ -246,7 +246,7 @@ class _ColumnWalk:
 async def sealed_findings(
     store: Store, sealer: Sealer, show: Callable[[str, int], None], seconds: float = SECONDS
 ) -> list[Finding]:
-    """Levels and texts of the findings. Reads only, a step of each column in turn, for at most ``seconds``;
+    """Returns levels and texts of the findings. Only reads, a step of each column in turn, for at most ``seconds``.
     ``show`` gets the number of checked values."""
     walks = [_ColumnWalk(part) for part in reencrypt.SEALED]
     until = time.monotonic() + seconds

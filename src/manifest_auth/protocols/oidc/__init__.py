@@ -1,7 +1,7 @@
 """OpenID Connect Core 1.0 as a relying party: discovery, authorization request, redemption of a code for claims.
 
-Returns verified claims; other packages map them to users. Caches provider documents for an hour; knows neither clients
-nor the store, and never shows a provider's own text to a user.
+Returns verified claims, which other packages map to users. Caches provider documents for an hour. Knows nothing of
+clients or the store, and never shows a provider's own text to a user.
 """
 
 from manifest_auth.protocols.oidc.client import Client, TtlCache

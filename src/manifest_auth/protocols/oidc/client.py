@@ -34,18 +34,18 @@ class _Entry(Generic[Thing]):
     thing: Thing
     fetched_at: int
     renewed_at: int | None = None
-    failed_at: dict[int, int] = field(default_factory=dict)  # by client: the calls of one client might fail alone
+    failed_at: dict[int, int] = field(default_factory=dict)  # per client, because one client's calls might fail
 
 
 class TtlCache(Generic[Thing]):
-    """Provider documents: fetched again after an hour, used longer only while fetching fails. One fetch of a document
-    at a time for each client; the documents are shared by all clients.
+    """Caches provider documents. They are fetched again after an hour, and used longer only while fetching fails. Each
+    client fetches a document only once at a time, and all clients share the documents.
 
-    ``fetch``: from key and client to the value, with its own time limit; raises Unreachable, or another error of an
-    invalid value.
+    ``fetch`` maps a key and a client to the value, within its own time limit. It raises Unreachable, or another error
+    for an invalid value.
 
-    ``stale_ms``: the maximum age of a copy that is used while fetching fails; 0: none. No client waits for the fetch of
-    another client, which might have used up its share.
+    ``stale_ms`` is the maximum age of a copy that is used while fetching fails; 0 for none. No client waits for another
+    client's fetch, which might have used up its share.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TtlCache(Generic[Thing]):
         self._under_way: dict[tuple[str, int], asyncio.Task[Thing]] = {}
 
     async def get(self, key: str, deadline: Deadline) -> Thing:
-        """The cached value, at most an hour old if its source can be reached before the deadline."""
+        """Returns the cached value, at most an hour old if its source can be reached before the deadline."""
         entry = self._entries.get(key)
         if entry is None or not self._is_younger(entry.fetched_at, max(FRESH_MS, self._stale_ms)):
             self._miss.inc()
@@ -73,7 +73,7 @@ class TtlCache(Generic[Thing]):
         if self._is_younger(entry.failed_at.get(deadline.tenant_id), RENEW_MS):
             self._stale.inc()
             return entry.thing
-        try:  # the rest of the time is for using the value
+        try:  # the remaining time is for using the value
             now = asyncio.get_running_loop().time()
             thing = await self._fetch_once(key, deadline._replace(at=now + (deadline.at - now) / 2))
         except Unreachable:
@@ -84,10 +84,10 @@ class TtlCache(Generic[Thing]):
         return thing
 
     async def renew(self, key: str, outdated: Thing, deadline: Deadline) -> Thing | None:
-        """A newer value than ``outdated``, which was not sufficient; None when the last renewal was less than a minute
-        ago.
+        """Returns a newer value than ``outdated``, which wasn't sufficient. None if the last renewal was less than a
+        minute ago.
 
-        The minute prevents an attacker with tokens of unknown keys from causing a fetch for each.
+        This limit prevents an attacker with tokens of unknown keys from causing a fetch for each of them.
         """
         entry, tenant_id = self._entries.get(key), deadline.tenant_id
         if entry is not None and entry.thing is not outdated:
@@ -124,40 +124,40 @@ class TtlCache(Generic[Thing]):
     def _forget(self, asked: tuple[str, int], done: asyncio.Task[Thing]) -> None:
         del self._under_way[asked]
         if not done.cancelled():
-            done.exception()  # marks the error as handled; the callers might be gone
+            done.exception()  # marks the error as handled, because the callers might be gone
 
 
 _STALE_MS = 24 * 60 * 60 * 1000
 
 
 class Client:
-    """Every method that calls a provider raises :class:`.outgoing.Unreachable` and :class:`OidcRefused`. ``deadline``:
-    for all its calls together; it names the client."""
+    """Calls providers. Methods that do so raise :class:`.outgoing.Unreachable` and :class:`OidcRefused`. ``deadline``
+    applies to all of a method's calls together, and names the client."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, at: Callable[[str], str] = discovery.address_of) -> None:
-        """``at``: the discovery address of an issuer, if it differs from the standard's."""
+        """Creates the client. ``at`` returns the discovery address of an issuer, by default the standard one."""
         self._outgoing, self._clock, self._at = outgoing, clock, at
         self._documents = TtlCache(self._discovered, clock, outgoing.metrics, "discovery", _STALE_MS)
         self._keys = TtlCache(
             self._published, clock, outgoing.metrics, "provider_keys"
-        )  # no stale keys: a revoked key must stop verifying
+        )  # no stale keys, because a revoked key must stop verifying
         self._tokens = messages.TokenEndpoint(outgoing)
 
     async def discover(self, issuer: str, deadline: Deadline) -> Discovered:
-        """A provider's discovery document, at most an hour old; up to a day while it cannot be fetched."""
+        """Returns a provider's discovery document, at most an hour old, or up to a day if it can't be fetched."""
         return await self._documents.get(issuer, deadline)
 
     async def redeem(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> dict[str, Any]:
-        """The verified claims of the user. Userinfo is called if the ID token lacks one of the claims ``wants``; the ID
-        token's claims win."""
+        """Returns the verified claims of the user. Calls userinfo if the ID token lacks one of the claims in ``wants``.
+        Claims of the ID token take precedence."""
         return (await self.redeem_tokens(registration, answer, wants, deadline)).claims
 
     async def redeem_tokens(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> Redeemed:
-        """Like :meth:`redeem`, with the provider's tokens, for calls to its other services."""
+        """Like :meth:`redeem`, but with the provider's tokens, for calls to its other services."""
         found = await self.discover(registration.issuer, deadline)
         id_token, access_token, refresh_token = await self._tokens.redeem(found, registration, answer, deadline)
         signed = person_claims.read_token(id_token, found.algorithms)
@@ -185,15 +185,15 @@ class Client:
         *,
         is_quiet: bool = False,
     ) -> AsyncIterator[Finding]:
-        """Findings about a provider for the user who configures it, one by one. Raises only errors of ``outgoing``.
-        ``is_quiet``: only of what the provider publishes."""
+        """Yields findings about a provider, for the user who configures it. Raises only errors of ``outgoing``.
+        ``is_quiet`` limits the test to what the provider publishes."""
         address, asks = self._at(registration.issuer), outgoing or self._outgoing
         return diagnose.examine(asks, random, registration, addresses, address, tenant_id, is_quiet=is_quiet)
 
     async def callback(
         self, registration: Registration, addresses: CallbackAddresses, random: Random, tenant_id: int
     ) -> tuple[Callback, CallbackState]:
-        """The callback address of a sign-in now, and whether it is registered with the provider."""
+        """Returns the callback address that a sign-in would use now, and whether it is registered with the provider."""
         found = await self.discover(registration.issuer, self._outgoing.deadline(tenant_id))
         chosen = addresses.chosen(found)
         deadline = self._outgoing.deadline(tenant_id)

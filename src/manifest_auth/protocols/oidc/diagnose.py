@@ -28,26 +28,26 @@ from manifest_auth.text import base64url
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
 
-# The registration is checked without a user, with requests that the provider must reject. The kind of error is the
-# finding.
+# The registration is checked without a user, with requests that the provider must reject. The kind of error determines
+# the finding.
 
 
-#: An invalid code, with a verifier of the length that RFC 7636, section 4.1, requires.
+#: An invalid code, with a verifier of the length required by RFC 7636, section 4.1.
 _BOGUS = ("a-code-that-was-never-given", "0123456789-0123456789-0123456789-0123456789")
 _NO_APPLICATION = "AADSTS700016"
-_TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that say nothing about the address
+_TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that reveal nothing about the address
 
 
 class Finding(NamedTuple):
-    """``ok``: correct; ``note``: worth knowing; ``bad``: users cannot sign in; ``unknown``: a test cannot tell whether
-    they can. ``about``: the provider's settings that fix it."""
+    """A finding. ``ok`` is correct, ``note`` is worth knowing, and ``bad`` means that users can't sign in. ``unknown``
+    means that a test can't tell. ``about`` names the provider settings that fix it."""
 
     level: Literal["ok", "note", "unknown", "bad"]
     text: str
     about: Literal["settings", "rules"] = "settings"
 
 
-#: State of a callback address, with the reason if it is unknown.
+#: The state of a callback address, with the reason if it is unknown.
 CallbackState = tuple[Literal["registered", "not registered", "unknown"], str]
 
 
@@ -59,8 +59,8 @@ async def callback_state(
     redirect_uri: str,
     deadline: Deadline,
 ) -> CallbackState:
-    """Whether the callback address is registered: a provider answers an authorization request without a page
-    (``prompt=none``, OpenID Connect Core, section 3.1.2.1) only at a registered address. Raises nothing."""
+    """Returns whether the callback address is registered. A provider responds to an authorization request without a
+    page (``prompt=none``, OpenID Connect Core, section 3.1.2.1) only at a registered address. Raises no errors."""
     challenge = base64url.encode(hashlib.sha256(random.bytes(32)).digest())
     asked = Authorization(random.text(), random.text(), challenge, redirect_uri, prompt="none")
     try:
@@ -87,8 +87,8 @@ async def client_finding(
     redirect_uri: str,
     deadline: Deadline,
 ) -> Finding:
-    """Whether client id and secret are right. Most providers check the client before the code. If a provider reports an
-    invalid code even for an invented client, it doesn't check the client first. Raises nothing."""
+    """Returns whether the client ID and secret are correct. Most providers check the client before the code. A provider
+    that reports an invalid code even for a made-up client doesn't check the client first. Raises no errors."""
     tokens, answer = TokenEndpoint(outgoing), Answer(*_BOGUS, nonce="", redirect_uri=redirect_uri)
     try:
         reply = await tokens.ask(found, registration, answer, deadline)
@@ -97,7 +97,7 @@ async def client_finding(
     complaint = error_of(reply)
     if is_about_client(reply):
         return Finding("bad", _("The client ID or the client secret is incorrect."))
-    if with_number("", description_of(reply)).strip() == _NO_APPLICATION:  # with a code that means something else
+    if with_number("", description_of(reply)).strip() == _NO_APPLICATION:  # with a code that has another meaning
         text = _(
             "Microsoft Entra ID doesn't know an application with this client ID (%(number)s).", number=_NO_APPLICATION
         )
@@ -133,7 +133,7 @@ def _same(one: Reply, other: Reply) -> bool:
     return (one.status, error_of(one)) == (other.status, error_of(other))
 
 
-#: In issuers of Entra ID, where copying it incorrectly makes the issuer invalid.
+#: The directory in issuers of Entra ID. If it is copied incorrectly, the issuer is invalid.
 _DIRECTORY = re.compile(r"/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/v2\.0\Z", re.IGNORECASE)
 
 
@@ -147,9 +147,9 @@ async def examine(
     *,
     is_quiet: bool,
 ) -> AsyncIterator[Finding]:
-    """Fetches everything again, tries to redeem an invalid code, and requests a sign-in without a page. ``address``: of
-    the issuer's discovery document. Each step has the whole time budget of a sign-in. Raises only errors of
-    ``outgoing``."""
+    """Fetches everything again, tries to redeem an invalid code, and requests a sign-in without a page. ``address`` is
+    the address of the issuer's discovery document. Each step has the whole time budget of a sign-in. Raises only errors
+    of ``outgoing``."""
     if addresses.shared is None:
         yield _address(addresses.own, addresses)
     try:
@@ -189,7 +189,7 @@ async def examine(
     found = discovery.read_document(outgoing, registration.issuer, {**document, "issuer": registration.issuer})
     redirect_uri = addresses.chosen(found).redirect_uri
     yield await _keys(outgoing, found, outgoing.deadline(tenant_id))
-    if is_quiet:  # invalid codes and secrets, sent every day, would look like an attack
+    if is_quiet:  # invalid codes and secrets that are sent every day would look like an attack
         return
     yield await client_finding(outgoing, random, found, registration, redirect_uri, outgoing.deadline(tenant_id))
     for finding in _callback(addresses, found):
@@ -218,7 +218,7 @@ def _issuer(configured: str, document: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _abilities(registration: Registration, document: dict[str, Any]) -> Iterator[Finding]:
-    """Checks the announced flow, PKCE, algorithms and scopes. A missing list announces nothing."""
+    """Checks the announced flow, PKCE, algorithms, and scopes. A missing list announces nothing."""
     flows = discovery.texts(document, "response_types_supported")
     if flows and "code" not in flows:
         yield Finding("bad", _("The provider doesn't offer the authorization code flow (response type code)."))
@@ -262,7 +262,7 @@ async def _keys(outgoing: Outgoing, found: Discovered, deadline: Deadline) -> Fi
 
 
 def _unconfirmed_address(addresses: CallbackAddresses) -> Iterator[Finding]:
-    """The callback address to register while the provider's description is not available."""
+    """Yields the callback address to register while the provider's description isn't available."""
     if addresses.shared is not None:
         text = _(
             "Register the redirect URI %(shared)s, which is shared, if the provider announces iss (RFC 9207); "

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 # Signing keys of providers: reads JWK sets (RFC 7517), and chooses the keys that can verify a signature.
 #
-# Only public members of a key are used, and only kinds that sign ID tokens; other content of a set, for instance keys
-# of unknown kinds, is ignored.
+# Uses only public members of keys, and only kinds of keys that sign ID tokens. Ignores other content of a set, such as
+# keys of unknown kinds.
 
 MOST = 100
-# Bits: shorter keys allow forged signatures; longer ones let an attacker cause expensive verification.
+# In bits. Shorter keys allow forged signatures, and longer keys let an attacker cause expensive verification.
 _LEAST_RSA, _MOST_RSA = 2048, 8192
 
-#: Algorithm to its kinds of keys. EdDSA is Ed25519 or Ed448 (RFC 8037); RFC 9864 names them separately.
+#: The kinds of keys for each algorithm. EdDSA is Ed25519 or Ed448 (RFC 8037); RFC 9864 names them separately.
 ALGORITHMS: dict[str, tuple[str, ...]] = {
     "RS256": ("RSA",),
     "RS384": ("RSA",),
@@ -43,13 +43,13 @@ _MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 
 
 class Key(NamedTuple):
-    """A public key. ``kind``: ``RSA``, or the name of its curve. ``algorithm``: the only allowed one, if any."""
+    """A public key. ``kind`` is ``RSA``, or the name of its curve. ``algorithm`` is the only allowed one, if any."""
 
     kid: str | None
     kind: str
     algorithm: str | None
     jose: RSAKey | ECKey | OKPKey
-    issuer: str | None = None  # whose tokens it signs, in sets with keys of several issuers (Microsoft)
+    issuer: str | None = None  # issuer of the tokens it signs, in sets with keys of several issuers (Microsoft)
 
     def fits(self, algorithm: str) -> bool:
         """Whether the key can verify a signature with this algorithm."""
@@ -58,17 +58,17 @@ class Key(NamedTuple):
         return self.kind in ALGORITHMS[algorithm] and mine in (None, named)
 
     def verifies(self, algorithm: str, signed: bytes, signature: bytes) -> bool:
-        """Whether the signature is valid. Only for algorithms that :meth:`fits` accepts."""
+        """Whether the signature is valid. Works only for algorithms that :meth:`fits` accepts."""
         from joserfc.jws import JWSRegistry
 
-        # Uses the algorithm directly: the library's token parser limits headers to 512 bytes, rejects unknown members,
-        # and warns about EdDSA each time.
+        # Uses the algorithm directly, because the library's token parser limits headers to 512 bytes, rejects unknown
+        # members, and warns about EdDSA each time.
         return JWSRegistry.algorithms[algorithm].verify(signed, signature, self.jose)
 
 
 def keys_of_issuer(keys: tuple[Key, ...], *issuers: str) -> tuple[Key, ...]:
-    """The keys that can sign for one of these issuers: those that name it, and those that name none. ``{tenantid}``
-    matches any directory."""
+    """Returns the keys that can sign for one of these issuers: keys that name it, and keys that name none.
+    ``{tenantid}`` matches any directory."""
     return tuple(key for key in keys if key.issuer is None or any(_fits(key.issuer, issuer) for issuer in issuers))
 
 
@@ -81,7 +81,7 @@ def _fits(template: str, issuer: str) -> bool:
 
 
 async def fetch_keys(outgoing: Outgoing, address: str, deadline: Deadline) -> tuple[Key, ...]:
-    """The usable keys that a provider publishes. Raises Unreachable, also for an invalid set."""
+    """Returns the usable keys that a provider publishes. Raises Unreachable, also for an invalid set."""
     accept = {"Accept": "application/jwk-set+json, application/json"}
     reply = await outgoing.get(address, headers=accept, deadline=deadline, call="keys")
     if reply.status != 200:
@@ -93,7 +93,7 @@ async def fetch_keys(outgoing: Outgoing, address: str, deadline: Deadline) -> tu
 
 
 def read_key_set(document: Any) -> tuple[Key, ...]:
-    """The usable keys of a set, the first hundred. Raises ValueError for an invalid set."""
+    """Returns the usable keys of a set, at most the first hundred. Raises ValueError for an invalid set."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise ValueError(_("no list of keys"))
@@ -115,7 +115,7 @@ def _read(entry: dict[str, Any]) -> Key | None:
 
     try:
         jose = _imported({"kty": entry["kty"], **public}, kind)
-    except (ValueError, JoseError):  # a point not on its curve, invalid base64
+    except (ValueError, JoseError):  # a point that isn't on its curve, or invalid base64
         return None
     kid, algorithm, issuer = (
         member if isinstance(member := entry.get(name), str) else None for name in ("kid", "alg", "issuer")
@@ -150,12 +150,12 @@ _FAULTS = Reason(
 
 
 def address_of(issuer: str) -> str:
-    """The discovery address of an issuer: without a slash at its end, with its path (section 4.1)."""
+    """Returns the discovery address of an issuer: without a trailing slash, with its path (section 4.1)."""
     return issuer.removesuffix("/") + WELL_KNOWN
 
 
 async def fetch_document(outgoing: Outgoing, address: str, deadline: Deadline) -> dict[str, Any]:
-    """The unchecked document. Raises Unreachable, also when it is not a JSON object."""
+    """Returns the unchecked document. Raises Unreachable, also if it isn't a JSON object."""
     reply = await outgoing.get(address, deadline=deadline, call="discovery")
     if reply.status != 200:
         raise Unreachable(_("%(address)s: answered %(status)s", address=address, status=reply.status))
@@ -169,7 +169,8 @@ async def fetch_document(outgoing: Outgoing, address: str, deadline: Deadline) -
 
 
 def read_document(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> Discovered:
-    """The used members. Raises Rejected for another issuer (section 4.3), or an address that must not be used."""
+    """Returns the members that are used. Raises OidcRefused for another issuer (section 4.3), or for an address that
+    isn't allowed."""
     if document.get("issuer") != issuer:
         raise OidcRefused(_ISSUER.with_(f"{str(document.get('issuer'))[:200]}, configured is {issuer}"), SETUP_ERROR)
     if faults := bad_endpoints(outgoing, document):
@@ -188,10 +189,10 @@ def read_document(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> 
 
 
 def bad_endpoints(outgoing: Outgoing, document: dict[str, Any]) -> list[str]:
-    """Faults of the required endpoint addresses, each as a phrase."""
+    """Returns the problems with the required endpoint addresses, each as a phrase."""
     faults: list[str] = []
     for name, check in (
-        ("authorization_endpoint", split),  # only the browser goes there, perhaps to a private address
+        ("authorization_endpoint", split),  # only the browser goes there, possibly to a private address
         ("token_endpoint", outgoing.check),
         ("jwks_uri", outgoing.check),
     ):
@@ -207,14 +208,14 @@ def bad_endpoints(outgoing: Outgoing, document: dict[str, Any]) -> list[str]:
 
 
 def usable_algorithms(document: dict[str, Any]) -> tuple[str, ...]:
-    """The supported ones among the provider's signing algorithms. Every provider has RS256 (OpenID Connect Core,
-    section 15.1); ``none`` and HMAC are never accepted."""
+    """Returns the supported ones among the provider's signing algorithms. Every provider supports RS256 (OpenID Connect
+    Core, section 15.1). ``none`` and HMAC are never accepted."""
     announced = {"RS256", *texts(document, "id_token_signing_alg_values_supported")}
     return tuple(name for name in ALGORITHMS if name in announced)
 
 
 def texts(document: dict[str, Any], name: str) -> tuple[str, ...]:
-    """A member that is a list of texts; empty when it is absent or of another type."""
+    """Returns a member that is a list of texts; empty if it is absent or has another type."""
     found = document.get(name)
     return tuple(entry for entry in found if isinstance(entry, str)) if isinstance(found, list) else ()
 

@@ -1,4 +1,4 @@
-"""Messages of OpenID Connect: the request for a code and its exchange for tokens, their results and refusals."""
+"""Messages of OpenID Connect: the request for a code, its exchange for tokens, and their results and errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from manifest_auth.text.languages import marked as _
 
 
 class Registration(NamedTuple):
-    """This server's registration with a provider. ``authentication``: ``auto``, ``basic``, ``post`` or ``none``."""
+    """This server's registration with a provider. ``authentication`` is ``auto``, ``basic``, ``post``, or ``none``."""
 
     issuer: str
     client_id: str
     client_secret: str | None
     scopes: tuple[str, ...] = ("openid",)
     authentication: str = "auto"
-    audiences: tuple[str, ...] = ()  # further accepted audiences of ID tokens
+    audiences: tuple[str, ...] = ()  # other accepted audiences of ID tokens
 
     def __repr__(self) -> str:
         return f"Registration({self.issuer!r}, {self.client_id!r}, ***)"
@@ -35,15 +35,16 @@ class Discovered(NamedTuple):
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str | None
-    algorithms: tuple[str, ...]  # supported ones for ID tokens
+    algorithms: tuple[str, ...]  # supported algorithms for ID tokens
     token_auth_methods: tuple[str, ...]
     returns_iss: bool  # authorization_response_iss_parameter_supported, RFC 9207
     end_session_endpoint: str | None
 
 
 class Authorization(NamedTuple):
-    """Parameters of one authorization request. ``challenge``: of PKCE, S256; ``max_age``: maximum seconds since the
-    user authenticated; ``acr_values``: requested levels, separated by spaces; ``claims``: JSON."""
+    """The parameters of an authorization request. ``challenge`` is the PKCE challenge (S256), ``max_age`` is the
+    maximum number of seconds since the user authenticated, ``acr_values`` are requested levels, separated by spaces,
+    and ``claims`` is JSON."""
 
     state: str
     nonce: str
@@ -57,7 +58,7 @@ class Authorization(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An authorization response, and the stored values for it. The caller has checked its issuer, see
+    """An authorization response, and the stored values for it. The caller must have checked its issuer; see
     :class:`manifest_auth.protocols.oidc.messages.Callback`."""
 
     code: str
@@ -80,7 +81,7 @@ class Redeemed(NamedTuple):
         return "Redeemed(***)"
 
 
-# Refusals of providers' answers, and the fixed sentences that a user can read about them.
+# Errors in providers' responses, and the fixed sentences about them that users can read.
 
 SETUP_ERROR = _("Single sign-on isn't set up correctly. Contact your administrator.")
 _UNKNOWN = _(
@@ -106,7 +107,7 @@ SENTENCES = {
     "invalid_scope": SETUP_ERROR,
     "invalid_request": SETUP_ERROR,
 }
-#: Entra ID's error number, for the log only: Microsoft changes them, and an attacker can write the address.
+#: Entra ID's error number, only for the log, because Microsoft changes it and an attacker can write the address.
 _NUMBER = re.compile(r"AADSTS\d{4,9}\b")
 _CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,80}\Z")  # RFC 6749, section 4.1.2.1
 
@@ -140,7 +141,7 @@ TOKEN_ENDPOINT = _ANSWERED.also("token endpoint: …")
 
 
 class OidcRefused(Exception):
-    """The provider's answer is not accepted. ``reason``: for the log; ``sentence``: for the user, or None."""
+    """The provider's response is rejected. ``reason`` is for the log, and ``sentence`` is for the user, or None."""
 
     def __init__(self, reason: Reason, sentence: Marked | None = None) -> None:
         super().__init__(reason.text)
@@ -148,47 +149,48 @@ class OidcRefused(Exception):
 
 
 def sentence_for(error: str) -> Marked:
-    """The sentence for a provider's error code, from a fixed list: an attacker can write the provider's own text."""
+    """Returns the sentence for a provider's error code, from a fixed list, because an attacker can write the provider's
+    text."""
     return SENTENCES.get(error, _UNKNOWN)
 
 
 def with_number(code: str, description: object) -> str:
-    """The error code, and the error number from its description, if any."""
+    """Returns the error code, and the error number from its description, if any."""
     found = _NUMBER.search(description) if isinstance(description, str) else None
     return f"{code} {found[0]}" if found else code
 
 
 def redirect_reason(error: str, description: object) -> Reason:
-    """Why the provider sent the browser back without a code."""
+    """Returns why the provider redirected the browser back without a code."""
     text = f"redirect: {with_number(error[:100] or 'no code', description)}"
     return (_DENIED if error == "access_denied" else _REDIRECT).also(text)
 
 
 def refused_by_provider(status: int, error: object, description: object = None) -> OidcRefused:
-    """A refusal by the provider's token endpoint, with its error code for the log."""
+    """An error of the provider's token endpoint, with its error code for the log."""
     code = error if isinstance(error, str) and _CODE.match(error) else "no error code"
     text = f"token endpoint answered {status}: {with_number(code, description)}"
     return OidcRefused((_INVALID_CLIENT if code == "invalid_client" else _ANSWERED).also(text), sentence_for(code))
 
 
-# The callback address of a sign-in, and whether an answer belongs to it.
+# The callback address of a sign-in, and whether a response belongs to it.
 #
 # This is the mix-up defense (RFC 9207; RFC 9700, section 4.4).
 #
 # An attacker's provider can redirect the browser to an honest one, so that the honest provider's code arrives in a
-# sign-in at the attacker's. One of two facts must prove the origin of an answer: it arrives at an address that no other
-# provider has, or it names its issuer. Otherwise the sign-in is rejected.
+# sign-in at the attacker's. One of two facts must prove the origin of a response: it arrives at an address that no
+# other provider has, or it names its issuer. Otherwise the sign-in is rejected.
 
 
 class Callback(NamedTuple):
-    """Values stored at the start of a sign-in, so that later changes of the provider's metadata don't matter.
-    ``iss_required``: the provider announced that its answers have ``iss``."""
+    """Values stored at the start of a sign-in, so that later changes to the provider's metadata don't matter.
+    ``iss_required`` means that the provider announced that its responses have ``iss``."""
 
     redirect_uri: str
     iss_required: bool
 
     def matches(self, callback_address: str, iss: str | None, asked: Callable[[], str]) -> bool:
-        """Whether an answer at ``callback_address`` with ``iss`` comes from the issuer ``asked``. Texts are compared
+        """Whether a response at ``callback_address`` with ``iss`` comes from the issuer ``asked``. Compares texts
         exactly."""
         if callback_address != self.redirect_uri:
             return False
@@ -196,15 +198,15 @@ class Callback(NamedTuple):
 
 
 class CallbackAddresses(NamedTuple):
-    """``own``: the address of one provider of one client; ``shared``: the common address; None for a provider that can
-    not use it."""
+    """The callback addresses. ``own`` is the address of one provider of one client. ``shared`` is the common address,
+    or None for a provider that can't use it."""
 
     own: str
     shared: str | None = None
 
     def chosen(self, found: Discovered) -> Callback:
-        """The callback for a provider. The shared address does not identify the provider, so it needs a provider that
-        announces ``iss``."""
+        """Returns the callback for a provider. The shared address doesn't identify the provider, so it requires a
+        provider that announces ``iss``."""
         address = self.shared if self.shared is not None and found.returns_iss else self.own
         return Callback(address, found.returns_iss)
 
@@ -213,7 +215,8 @@ class CallbackAddresses(NamedTuple):
 
 
 def request_address(found: Discovered, registration: Registration, asked: Authorization) -> str:
-    """The address of the authorization request. A query in the endpoint's address is kept (RFC 6749, section 3.1)."""
+    """Returns the address of the authorization request. Keeps a query in the endpoint's address (RFC 6749, section
+    3.1)."""
     scopes = dict.fromkeys(("openid", *registration.scopes))
     query: dict[str, str | int | None] = {
         "response_type": "code",
@@ -234,12 +237,12 @@ def request_address(found: Discovered, registration: Registration, asked: Author
     return f"{found.authorization_endpoint}{'&' if '?' in found.authorization_endpoint else '?'}{given}"
 
 
-# The token endpoint: a code for tokens (OpenID Connect Core, section 3.1.3; RFC 6749, sections 2.3 and 4.1.3).
+# The token endpoint exchanges a code for tokens (OpenID Connect Core, section 3.1.3; RFC 6749, sections 2.3 and 4.1.3).
 
 _METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
-_TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can contain
+_TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # the characters that a header can contain
 _MOST = 1000
-#: Errors about the code, not about the client. Glewlwyd answers ``invalid_code`` with 403.
+#: Errors about the code, not about the client. Glewlwyd returns ``invalid_code`` with 403.
 ABOUT_CODE = frozenset({"invalid_grant", "invalid_code"})
 
 
@@ -253,8 +256,9 @@ class TokenEndpoint:
     async def redeem(
         self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline
     ) -> tuple[object, str, str | None]:
-        """The tokens for a code: the ID token, which is not verified and can be of any type, access and refresh token.
-        Raises Rejected for the provider's errors (RFC 6749, section 5.2), Unreachable for a broken provider."""
+        """Returns the tokens for a code: the ID token, which isn't verified and can have any type, the access token,
+        and the refresh token. Raises OidcRefused for the provider's errors (RFC 6749, section 5.2), and Unreachable for
+        a broken provider."""
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
         if error is not None:
@@ -269,10 +273,10 @@ class TokenEndpoint:
         return body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None
 
     async def ask(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Reply:
-        """The answer, also a refusal. Raises Unreachable.
+        """Returns the response, even if it is an error. Raises Unreachable.
 
-        With ``auto`` the next authentication method is tried when the client was rejected: a provider checks the client
-        before the code, so a failed attempt does not use up the code.
+        With ``auto``, tries the next authentication method if the client was rejected. Providers check the client
+        before the code, so a failed attempt doesn't use up the code.
         """
         known = (found.token_endpoint, registration.client_id)
         first, *others = self._in_order(found, registration)
@@ -286,7 +290,8 @@ class TokenEndpoint:
         return reply
 
     def method(self, found: Discovered, registration: Registration) -> str:
-        """The authentication method, as :class:`Registration` names it; for ``auto`` the one that :meth:`ask` found."""
+        """Returns the authentication method, as named by :class:`Registration`; for ``auto``, the one that :meth:`ask`
+        found."""
         chosen = self._in_order(found, registration)[0]
         return next(name for name, method in _METHODS.items() if method == chosen)
 
@@ -324,7 +329,7 @@ class TokenEndpoint:
 
 
 def error_of(reply: Reply) -> str | None:
-    """The error code of an answer; empty for a refusal without a code; None for a success."""
+    """Returns the error code of a response; empty for an error without a code; None for a success."""
     error = object_of(reply).get("error")
     if isinstance(error, str):
         return error
@@ -332,13 +337,13 @@ def error_of(reply: Reply) -> str | None:
 
 
 def description_of(reply: Reply) -> object:
-    """The provider's reason for its rejection: for a finding or the log, never for a user."""
+    """Returns the provider's reason for its rejection, for a finding or the log, but never for a user."""
     return object_of(reply).get("error_description")
 
 
 def is_about_client(reply: Reply) -> bool:
-    """Whether id, secret or authentication method were rejected. In addition to the RFC's codes, Keycloak answers
-    ``unauthorized_client`` with 401, and Glewlwyd with 403."""
+    """Whether the provider rejected the ID, secret, or authentication method. In addition to the RFC's codes, Keycloak
+    returns ``unauthorized_client`` with 401, and Glewlwyd with 403."""
     error = error_of(reply)
     return error == "invalid_client" or (reply.status in (401, 403) and error not in ABOUT_CODE)
 
@@ -362,7 +367,7 @@ def _read(reply: Reply) -> dict[str, Any]:
 
 
 def _methods(found: Discovered, registration: Registration) -> tuple[str, ...]:
-    """Authentication methods, the best first. Every provider must support HTTP Basic (RFC 6749, section 2.3.1)."""
+    """Returns authentication methods, best first. Every provider must support HTTP Basic (RFC 6749, section 2.3.1)."""
     if not registration.client_secret:
         return (_METHODS["none"],)
     if registration.authentication in _METHODS:

@@ -13,16 +13,16 @@ from manifest_auth.runtime.outgoing import Deadline, Outgoing
 from manifest_auth.runtime.outgoing_guard import Reply, Unreachable, parse
 from manifest_auth.text.base64url import decode, encode
 
-# ID tokens are verified as in OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725. Each check can reject by
-# itself. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored; ``kid`` only selects among the keys that the
-# provider publishes.
+# ID tokens are verified according to OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725. Each check can
+# reject a token on its own. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored. ``kid`` only selects among the
+# keys that the provider publishes.
 
 MAX_LENGTH = 16 * 1024
 MAX_SUBJECT = 255
 SKEW_S = 60
-_MOST_TRIED = 16  # keys tried for a token without kid
+_MOST_TRIED = 16  # keys to try for a token without a kid
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
-#: Often absent. Other kinds of JWT (``at+jwt``, ``logout+jwt``) have their own types, and are rejected.
+#: Often absent. Other kinds of JWT (``at+jwt``, ``logout+jwt``) have their own types and are rejected.
 _TYPES = frozenset({"jwt", "jose", "id_token+jwt"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -34,11 +34,11 @@ class Expected(NamedTuple):
     client_id: str
     nonce: str
     now_ms: int
-    audiences: tuple[str, ...] = ()  # further accepted audiences
+    audiences: tuple[str, ...] = ()  # other accepted audiences
 
 
 class Signed(NamedTuple):
-    """The parts of a token, not verified."""
+    """The parts of an unverified token."""
 
     algorithm: str
     kid: str | None
@@ -72,11 +72,12 @@ USERINFO = _USERINFO_SAYS.also("userinfo: …")
 
 
 class NoKey(OidcRefused):
-    """None of the known keys verifies the token: it is forged, or signed with a newer key."""
+    """None of the known keys verifies the token. It is forged, or signed with a newer key."""
 
 
 def read_token(token: object, algorithms: tuple[str, ...]) -> Signed:
-    """The parts of a token. Raises Rejected for its shape, its type, and an algorithm that is not in ``algorithms``."""
+    """Returns the parts of a token. Raises OidcRefused for its structure, its type, or an algorithm that isn't in
+    ``algorithms``."""
     if not isinstance(token, str) or len(token) > MAX_LENGTH or not _COMPACT.match(token):
         raise OidcRefused(_ID_TOKEN.with_("not three segments of at most 16 KiB"))
     text, _, signature = token.rpartition(".")
@@ -100,7 +101,7 @@ def read_token(token: object, algorithms: tuple[str, ...]) -> Signed:
 
 
 def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
-    """The key that signed it. Raises NoKey."""
+    """Returns the key that signed it. Raises NoKey."""
     usable = [key for key in keys if key.fits(signed.algorithm)]
     fitting = [key for key in usable if signed.kid in (None, key.kid)]
     fitting = fitting or [key for key in usable if key.kid is None]  # keys might not have a kid (RFC 7517, 4.5)
@@ -113,7 +114,7 @@ def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
 
 
 def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
-    """The claims of a token with a verified signature. Raises Rejected, which names the wrong claims."""
+    """Returns the claims of a token with a verified signature. Raises OidcRefused, which names the invalid claims."""
     try:
         claims = parse(signed.payload)
     except ValueError as error:
@@ -136,7 +137,7 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
 
 
 def check_access_token(claims: dict[str, Any], algorithm: str, key: Key, access_token: str) -> None:
-    """Checks ``at_hash``, if present (section 3.1.3.6). Raises Rejected when the two tokens were not issued
+    """Checks ``at_hash``, if present (section 3.1.3.6). Raises OidcRefused if the two tokens weren't issued
     together."""
     if "at_hash" in claims and claims["at_hash"] != _half_hash(algorithm, key, access_token.encode()):
         raise OidcRefused(_ID_TOKEN.with_("at_hash"))
@@ -154,7 +155,7 @@ def is_for(audience: object, client_id: str) -> bool:
 
 
 def foreign_audiences(audience: str | list[str], client_id: str, trusted: tuple[str, ...]) -> list[str]:
-    """Audiences in ``aud`` other than the client and the trusted ones (section 3.1.3.7)."""
+    """Returns audiences in ``aud`` other than the client and the trusted ones (section 3.1.3.7)."""
     audiences = [audience] if isinstance(audience, str) else audience
     return [one for one in audiences if one != client_id and one not in trusted]
 
@@ -169,7 +170,7 @@ def _times(claims: dict[str, Any], now: float) -> dict[str, bool]:
 
 
 def _is_time(number: object) -> TypeGuard[int | float]:
-    """Whether it is a JSON number, fractions allowed (RFC 7519, section 2), in the range of a time."""
+    """Whether the value is a JSON number, possibly with a fraction (RFC 7519, section 2), in the range of a time."""
     return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < 2**53
 
 
@@ -177,7 +178,7 @@ def _half_hash(algorithm: str, key: Key, text: bytes) -> str:
     if algorithm not in ("EdDSA", "Ed25519", "Ed448"):
         digest = hashlib.new(f"sha{algorithm[2:]}", text).digest()
     elif key.kind == "Ed448":
-        digest = hashlib.shake_256(text).digest(114)  # the hash that the signature itself uses (RFC 8032)
+        digest = hashlib.shake_256(text).digest(114)  # the hash that the signature algorithm itself uses (RFC 8032)
     else:
         digest = hashlib.sha512(text).digest()
     return encode(digest[: len(digest) // 2])
@@ -186,12 +187,12 @@ def _half_hash(algorithm: str, key: Key, text: bytes) -> str:
 # Userinfo (OpenID Connect Core, section 5.3): claims that the ID token lacks, as JSON or as a signed JWT.
 
 
-#: How and when the user authenticated: only the ID token states it, because only it is about this authentication.
+#: How and when the user authenticated. Only the ID token states this, because only it is about this authentication.
 _OF_AUTHENTICATION = frozenset({"amr", "acr", "acrs", "auth_time"})
 
 
 async def fetch_userinfo(outgoing: Outgoing, address: str, access_token: str, deadline: Deadline) -> Reply:
-    """The unchecked answer. Raises Unreachable for a broken provider, Rejected for another error."""
+    """Returns the unchecked response. Raises Unreachable for a broken provider, and OidcRefused for any other error."""
     sent = {"Authorization": f"Bearer {access_token}"}
     reply = await outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")
     if reply.status >= 500:
@@ -202,17 +203,17 @@ async def fetch_userinfo(outgoing: Outgoing, address: str, access_token: str, de
 
 
 def is_signed(reply: Reply) -> bool:
-    """Whether the answer is a JWT, by its media type (section 5.3.2)."""
+    """Whether the response is a JWT, according to its media type (section 5.3.2)."""
     return reply.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/jwt"
 
 
 def signed(reply: Reply, algorithms: tuple[str, ...]) -> Signed:
-    """The parts of the JWT. Raises Rejected, also for an encrypted one."""
+    """Returns the parts of the JWT. Raises OidcRefused, also for an encrypted one."""
     return read_token(reply.body.decode("ascii", "replace").strip(), algorithms)
 
 
 def read_userinfo(body: bytes) -> dict[str, Any]:
-    """The claims of a userinfo answer. Raises Rejected unless the body is a JSON object."""
+    """Returns the claims of a userinfo response. Raises OidcRefused unless the body is a JSON object."""
     try:
         found = parse(body.removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
@@ -223,13 +224,13 @@ def read_userinfo(body: bytes) -> dict[str, Any]:
 
 
 def check_userinfo(claims: dict[str, Any], sub: str) -> None:
-    """Raises Rejected for the claims of another user (section 5.3.2)."""
+    """Raises OidcRefused for the claims of another user (section 5.3.2)."""
     if claims.get("sub") != sub:
         raise OidcRefused(_USERINFO_SAYS.with_("is about another user"))
 
 
 def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: tuple[str, ...]) -> None:
-    """Checks issuer and audience of a signed answer (section 5.3.2). Raises Rejected."""
+    """Checks the issuer and audience of a signed response (section 5.3.2). Raises OidcRefused."""
     if claims.get("iss") != issuer or not is_for(claims.get("aud"), client_id):
         raise OidcRefused(USERINFO.with_("signed by or for another party"))
     if foreign_audiences(claims["aud"], client_id, trusted):
@@ -237,8 +238,8 @@ def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: t
 
 
 def merged(token_claims: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
-    """The claims of both. The ID token's claims win, and it alone says how the user authenticated; ``email_verified``
-    comes from the source of the email address."""
+    """Merges the claims of both. Claims of the ID token take precedence, and only it states how the user authenticated.
+    ``email_verified`` comes from the same source as the email address."""
     both = {name: value for name, value in info.items() if name not in _OF_AUTHENTICATION} | token_claims
     marks = (
         (info, token_claims)

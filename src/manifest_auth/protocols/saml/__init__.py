@@ -1,11 +1,11 @@
 """SAML 2.0 as a service provider: verifies responses, writes requests and metadata.
 
-Owns the only XML parser, signatures, decryption and the rules of the browser profile. Results are the assertion's
-content, a provider's metadata, our metadata and our requests. It stores nothing (the caller stores assertion ids and
-open requests), never reads the clock, never uses HTTP, and never tells a sender why a response was rejected: the text
+Owns the only XML parser, signatures, decryption, and the rules of the browser profile. Results are the assertion's
+content, a provider's metadata, our metadata, and our requests. It stores nothing (the caller stores assertion IDs and
+open requests), never reads the clock, never uses HTTP, and never tells a sender why a response was rejected. The text
 of :class:`SamlRefused` is for the log, or for the administrator who imports metadata and certificates.
 
-``read`` returns the claimed issuer of a response, so that the caller can find the provider; only ``verify`` returns an
+``read`` returns the claimed issuer of a response, so that the caller can find the provider. Only ``verify`` returns an
 :class:`Assertion`. Importing this package loads lxml and signxml, so functions import it where they need it.
 """
 

@@ -1,4 +1,4 @@
-"""XML of SAML: the only parser of this package, and the names, times and exceptions that every module uses."""
+"""XML of SAML: the only parser of this package, and the names, times, and exceptions that every module uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESPONSE = Reason(
 
 
 class SamlRefused(Exception):
-    """A response is rejected. The text is the reason without its prefix, and the sender never sees it."""
+    """A response is rejected. The text is the reason without its prefix. The sender never sees it."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.text.removeprefix(_PREFIX))
@@ -31,9 +31,9 @@ class SamlRefused(Exception):
 
 
 class InvalidSaml(SamlRefused):
-    """A response, a document or a certificate breaks a rule of SAML or of this package.
+    """A response, document, or certificate breaks a rule of SAML or of this package.
 
-    Only texts about metadata and certificates are shown, to an administrator.
+    Only texts about metadata and certificates are shown, and only to an administrator.
     """
 
     def __init__(self, text: str) -> None:
@@ -42,11 +42,11 @@ class InvalidSaml(SamlRefused):
 
 
 class NotBase64(InvalidSaml):
-    """The input is not base64: an error of the request, which the sender can see."""
+    """The input isn't base64. The request is at fault, and the sender can see this error."""
 
 
 def quoted(text: str | None) -> str:
-    """Text from outside, safe for a reason: one line, printable, shortened."""
+    """Makes text from outside safe to use in a reason: a single, printable, shortened line."""
     if text is None:
         return "none"
     cut = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
@@ -98,10 +98,10 @@ def xenc(name: str) -> str:
     return f"{{{XENC}}}{name}"
 
 
-# Times of SAML: xs:dateTime in UTC, with or without fraction and offset (SAML core 1.3.3).
+# Times in SAML: xs:dateTime in UTC, with an optional fraction and offset (SAML core 1.3.3).
 
 
-#: Allowed clock difference, in both directions, milliseconds.
+#: The allowed clock difference in either direction, in milliseconds.
 SKEW_MS = 60_000
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,20}))?(?:Z|([+-])(\d\d):(\d\d))?", re.ASCII)
@@ -109,7 +109,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_time(text: str) -> int:
-    """Milliseconds since 1970. A time without zone is UTC, as SAML core says. Raises :class:`SamlRefused`."""
+    """Returns milliseconds since 1970. A time without a zone is in UTC, as SAML core requires. Raises
+    :class:`SamlRefused`."""
     found = _TIME.fullmatch(text.strip(" \t\r\n"))
     if found is None:
         raise InvalidSaml(f"not a time: {quoted(text)}")
@@ -126,26 +127,26 @@ def read_time(text: str) -> int:
 
 
 def write_time(ms: int) -> str:
-    """The time as xs:dateTime in UTC with milliseconds."""
+    """Returns the time as xs:dateTime in UTC with milliseconds."""
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def is_past(until: str, now_ms: int) -> bool:
-    """Whether a NotOnOrAfter is in the past, with the allowed skew."""
+    """Whether a NotOnOrAfter is in the past, allowing for clock skew."""
     return now_ms >= read_time(until) + SKEW_MS
 
 
 def is_future(since: str, now_ms: int) -> bool:
-    """Whether a NotBefore or an instant is in the future, with the allowed skew."""
+    """Whether a NotBefore or an instant is in the future, allowing for clock skew."""
     return read_time(since) > now_ms + SKEW_MS
 
 
 # All XML goes through :func:`parse`. Documents that two parsers read differently caused CVE-2025-25291 and
-# CVE-2025-25292; comments that split a text caused CVE-2017-11427. So there is one parser, and ambiguous documents are
-# rejected before it.
+# CVE-2025-25292, and comments that split a text caused CVE-2017-11427. So there is only one parser, and ambiguous
+# documents are rejected before it runs.
 
 LARGEST = 256 * 1024
-_MOST_TAGS = 6_000  # start and end tags; a user in 2,500 groups stays below
+_MOST_TAGS = 6_000  # start and end tags; a user in 2,500 groups stays below this
 _DEEPEST = 32
 _MOST_ATTRIBUTES = 40
 _MOST_DECLARATIONS = 8_000
@@ -154,12 +155,12 @@ _MOST_DIFFERENT_DECLARATIONS = 100
 
 _DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*\?>")
 _ENCODING = re.compile(rb"encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
-#: Short, since exclusive canonicalization can repeat a namespace on every element.
+#: Short, because exclusive canonicalization can repeat a namespace on every element.
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}:[!-~]{1,200}")
 _BOM = b"\xef\xbb\xbf"
 
-#: A prefix of one of these namespaces must have no other meaning in the document. Numbered prefixes can: ElementTree
-#: restarts numbering in every piece, and pysaml2 joins the pieces (an EncryptedData in a Response).
+#: A prefix of one of these namespaces must have no other meaning in the document. Numbered prefixes can have several:
+#: ElementTree restarts numbering in every piece, and pysaml2 joins the pieces (an EncryptedData in a Response).
 _PROTECTED = {PROTOCOL, ASSERTION, DS, XENC, XENC11, EXCLUSIVE}
 _CUSTOMARY = {"saml": ASSERTION, "saml2": ASSERTION, "samlp": PROTOCOL, "saml2p": PROTOCOL, "ds": DS, "xenc": XENC}
 _NUMBERED = re.compile(r"ns[0-9]+")
@@ -167,10 +168,9 @@ _FORBIDDEN = {XINCLUDE, XSLT}
 
 
 def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) -> etree._Element:
-    """The root element. Raises :class:`SamlRefused` for anything other than plain, small, shallow XML in UTF-8.
+    """Returns the root element. Raises :class:`SamlRefused` for anything other than plain, small, shallow XML in UTF-8.
 
-    ``comments``: whether comments are allowed between elements; a text with a comment inside is rejected, see
-    :func:`text_of`.
+    ``comments`` allows comments between elements. A text that contains a comment is rejected; see :func:`text_of`.
     """
     root = _parsed(_plain(document, largest, comments))
     _check(root)
@@ -178,7 +178,7 @@ def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) ->
 
 
 def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._Element:
-    """An element as a separate document. ``declared``: prefixes from the surrounding elements."""
+    """Returns an element as a separate document. ``declared`` contains prefixes from the surrounding elements."""
     clear = fragment.removeprefix(_BOM)
     start = _DECLARATION.match(clear)
     clear = clear[start.end() if start else 0 :].strip(b" \t\r\n")
@@ -194,24 +194,25 @@ def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._
 
 
 def standalone(element: etree._Element) -> etree._Element:
-    """An element as the root of a separate document, with the prefixes of its old position."""
+    """Returns an element as the root of a separate document, with the prefixes of its old position."""
     return _parsed(etree.tostring(element, with_tail=False))
 
 
 def text_of(element: etree._Element) -> str:
-    """The text of an element that has exactly one text node and no other content. Raises :class:`SamlRefused`."""
+    """Returns the text of an element that has exactly one text node and no other content. Raises
+    :class:`SamlRefused`."""
     if len(element):
         raise InvalidSaml(f"{quoted(local(element))} holds more than text")
     return element.text or ""
 
 
 def local(element: etree._Element) -> str:
-    """The name of an element without its namespace."""
+    """Returns the name of an element without its namespace."""
     return str(element.tag).rpartition("}")[2]
 
 
 def parser() -> etree.XMLParser:
-    """The parser: no DTD, no entities, no network, no recovery, with libxml2's limits."""
+    """Creates the parser: no DTD, no entities, no network, no recovery, with libxml2's limits."""
     return etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -229,10 +230,10 @@ def parser() -> etree.XMLParser:
 
 
 def _plain(document: bytes, largest: int, comments: bool) -> bytes:
-    """The document without byte order mark, after checks before parsing.
+    """Returns the document without its byte order mark, after checks before parsing.
 
-    In well-formed XML ``<`` occurs only at the start of markup, so a search for ``<!`` and ``<?`` finds every DOCTYPE,
-    comment, CDATA section and processing instruction, and a split at ``<`` every tag.
+    In well-formed XML, ``<`` occurs only at the start of markup. So a search for ``<!`` and ``<?`` finds every DOCTYPE,
+    comment, CDATA section, and processing instruction, and splitting at ``<`` finds every tag.
     """
     if len(document) > largest:
         raise InvalidSaml(_("larger than %(number)s bytes", number=largest))
@@ -266,7 +267,7 @@ def _parsed(document: bytes) -> etree._Element:
 
 
 def _check(root: etree._Element) -> None:
-    """Checks depth, attributes and namespaces of all elements."""
+    """Checks the depth, attributes, and namespaces of all elements."""
     depth = 0
     bound: dict[str, str] = {}
     declared: set[tuple[str, str]] = set()

@@ -45,7 +45,7 @@ from manifest_auth.protocols.saml.document import (
 )
 from manifest_auth.text.languages import marked as _
 
-# X.509 certificates: those of providers, whose keys are pinned, and our own.
+# X.509 certificates: our own, and the certificates of providers, which have pinned keys.
 
 _LONGEST = 64 * 1024
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
@@ -58,8 +58,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CertificateFacts(NamedTuple):
-    """Properties by which an administrator recognizes a certificate. Times in milliseconds; SHA-256 in hexadecimal
-    digits."""
+    """Properties that help an administrator recognize a certificate. Times are in milliseconds. SHA-256 is in
+    hexadecimal."""
 
     subject: str
     not_before: int
@@ -68,10 +68,10 @@ class CertificateFacts(NamedTuple):
 
 
 def read_certificate(text: str) -> bytes:
-    """One certificate as DER, from PEM or from plain base64, as consoles and metadata show it.
+    """Returns a certificate as DER, from PEM or plain base64, as shown in consoles and metadata.
 
     Raises :class:`SamlRefused`, with a sentence for an administrator, for anything else and for unsafe keys: RSA under
-    2048 bits, curves other than P-256, P-384 and P-521, and all other kinds.
+    2048 bits, curves other than P-256, P-384, and P-521, and all other kinds.
     """
     if len(text) > _LONGEST:
         raise InvalidSaml(_("This is too long to be a certificate"))
@@ -102,7 +102,7 @@ def read_certificate(text: str) -> bytes:
 
 
 def certificate_facts(der: bytes) -> CertificateFacts:
-    """The properties of a certificate that :func:`read_certificate` accepted."""
+    """Returns the properties of a certificate that :func:`read_certificate` accepted."""
     certificate = x509.load_der_x509_certificate(der)
     return CertificateFacts(
         subject=certificate.subject.rfc4514_string(),
@@ -113,9 +113,9 @@ def certificate_facts(der: bytes) -> CertificateFacts:
 
 
 def make_key(common_name: str, now_ms: int) -> tuple[bytes, bytes]:
-    """A new RSA key of 2048 bits (PEM, PKCS #8) and its self-signed certificate (DER), valid for 20 years.
+    """Creates an RSA key of 2048 bits (PEM, PKCS #8) and its self-signed certificate (DER), valid for 20 years.
 
-    Providers encrypt with it and verify our requests with it. They pin it, so the certificate needs no authority.
+    Providers encrypt with it, and verify our requests with it. They pin it, so the certificate needs no authority.
     """
     key = rsa.generate_private_key(65537, 2048)
     now = _EPOCH + timedelta(milliseconds=now_ms)
@@ -134,7 +134,7 @@ def _ms(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-# SAML metadata (SAML metadata 2.4): reads that of providers, writes our own.
+# SAML metadata (SAML metadata 2.4): reads the providers' metadata, and writes our own.
 
 _LARGEST = 512 * 1024  # some contain logos as data: addresses
 _LONGEST_ENTITY_ID = 1024  # SAML core 8.3.6
@@ -161,9 +161,9 @@ class Metadata(NamedTuple):
 
 
 def read_metadata(content: bytes) -> Metadata:
-    """The one identity provider of a metadata document.
+    """Returns the only identity provider of a metadata document.
 
-    The document's signature isn't checked, because the administrator who imports it is responsible. Nothing in it can
+    Doesn't check the document's signature, because the administrator who imports it is responsible. Nothing in it can
     disable a check. Raises :class:`SamlRefused` with a sentence for the administrator.
     """
     try:
@@ -173,9 +173,10 @@ def read_metadata(content: bytes) -> Metadata:
 
 
 def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_requests: bool) -> bytes:
-    """Our metadata for a provider: entity id, assertion consumer address and certificates (DER, newest first).
+    """Returns our metadata for a provider: entity ID, assertion consumer address, and certificates (DER, newest first).
 
-    Each certificate is for signing and encryption, so that one key at a time is replaced; WantAssertionsSigned is set.
+    Each certificate is for signing and encryption, so that keys are replaced one at a time. WantAssertionsSigned is
+    set.
     """
     root = etree.Element(metadata("EntityDescriptor"), {"entityID": entity_id}, {"md": METADATA, "ds": DS})
     wanted = {
@@ -215,7 +216,8 @@ def _read(root: etree._Element) -> Metadata:
 
 
 def _address(descriptor: etree._Element, binding: str) -> str | None:
-    """The first address with a binding; https, or http of a loopback host, since the browser goes there."""
+    """Returns the first address with a binding. It must use HTTPS, or HTTP on a loopback host, because the browser goes
+    there."""
     for service in descriptor.findall(metadata("SingleSignOnService")):
         if service.get("Binding") == binding:
             location = service.get("Location", "").strip()
@@ -225,7 +227,7 @@ def _address(descriptor: etree._Element, binding: str) -> str | None:
 
 
 def check_address(address: str) -> None:
-    """Checks that it is an https address (http only of a loopback host). Raises :class:`SamlRefused`."""
+    """Checks that the address uses HTTPS, or HTTP on a loopback host. Raises :class:`SamlRefused`."""
     try:
         parts = urlsplit(address)
         host, _port = parts.hostname or "", parts.port
@@ -238,7 +240,8 @@ def check_address(address: str) -> None:
 
 
 def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
-    """Certificates of signing keys. Only the first of a chain: a pinned authority would allow all its certificates."""
+    """Returns certificates of signing keys. Only uses the first of a chain, because a pinned authority would allow all
+    of its certificates."""
     found: dict[bytes, None] = {}
     for key in descriptor.findall(metadata("KeyDescriptor")):
         if key.get("use", "signing") == "signing":
@@ -267,11 +270,11 @@ def authn_request(
     force: bool = False,
     contexts: tuple[str, ...] = (),
 ) -> bytes:
-    """An unsigned AuthnRequest. ``request_id``: an XML name, which starts with a letter or ``_``.
+    """Returns an unsigned AuthnRequest. ``request_id`` is an XML name, which starts with a letter or ``_``.
 
-    ``force``: the user must authenticate again; ``contexts``: in one of these ways (SAML core 3.3.2.2.1). There is no
-    NameIDPolicy: providers send their configured NameID, some reject other formats, and djangosaml2idp rejects a policy
-    without a format.
+    ``force`` means that the user must authenticate again, and ``contexts`` lists the allowed ways (SAML core
+    3.3.2.2.1). There is no NameIDPolicy: providers send their configured NameID, some reject other formats, and
+    djangosaml2idp rejects a policy without a format.
     """
     members = {
         "ID": request_id,
@@ -292,9 +295,10 @@ def authn_request(
 
 
 def redirect_address(sso: str, request: bytes, relay_state: str, key: bytes | None) -> str:
-    """The provider's address with the request in its query (HTTP-Redirect). ``key``: PEM, to sign with.
+    """Returns the provider's address with the request in its query (HTTP-Redirect). ``key`` is the PEM key to sign
+    with.
 
-    The signature is over the query's own octets, in the order of SAML bindings 3.4.4.1.
+    The signature covers the query's exact bytes, in the order of SAML bindings 3.4.4.1.
     """
     check_address(sso)
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -314,9 +318,10 @@ def redirect_address(sso: str, request: bytes, relay_state: str, key: bytes | No
 def post_page(
     sso: str, request: bytes, relay_state: str, key: bytes | None, certificate: bytes | None
 ) -> tuple[bytes, str]:
-    """A page that posts the request automatically or with a button (HTTP-POST), and its Content-Security-Policy.
+    """Returns a page that posts the request automatically or with a button (HTTP-POST), and its
+    Content-Security-Policy.
 
-    ``key`` (PEM) signs the request; ``certificate`` (DER) is then included.
+    ``key`` (PEM) signs the request. If it is given, ``certificate`` (DER) is included.
     """
     check_address(sso)
     content = request if key is None else _signed(request, _private(key), certificate)
@@ -330,7 +335,7 @@ def post_page(
         '<p><button type="submit">Continue to sign in</button></p></form>'
         f"<script>{_SCRIPT}</script></body></html>"
     )
-    # Browsers apply this to redirects too, and providers redirect to login pages of other origins.
+    # Browsers also apply this to redirects, and providers redirect to login pages on other origins.
     targets = "https:" if urlsplit(sso).scheme == "https" else "https: http:"
     policy = (
         f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {targets}; "
@@ -340,7 +345,7 @@ def post_page(
 
 
 def _signed(request: bytes, key: rsa.RSAPrivateKey, certificate: bytes | None) -> bytes:
-    """The request with an enveloped signature directly after its Issuer, as the schema requires."""
+    """Returns the request with an enveloped signature directly after its Issuer, as the schema requires."""
     root = document.parse(request)
     issuer = root.find(assertion("Issuer"))
     assert issuer is not None

@@ -39,20 +39,20 @@ from manifest_auth.protocols.saml.document import (
     xenc,
 )
 
-# It has one SignedInfo, one Reference, one DigestValue, one SignatureValue: several of them caused CVE-2025-29774 and
-# CVE-2025-29775. Only two transforms are allowed, so XSLT and XPath are never processed.
+# It has one SignedInfo, one Reference, one DigestValue, and one SignatureValue; several of them caused CVE-2025-29774
+# and CVE-2025-29775. Only two transforms are allowed, so XSLT and XPath are never processed.
 
 _PSS: Final = "http://www.w3.org/2007/05/xmldsig-more#"
 
-#: Allowed digests and their length in bytes.
+#: Allowed digests, and their lengths in bytes.
 DIGESTS: Final = {f"{XENC}sha256": 32, f"{MORE}sha384": 48, f"{XENC}sha512": 64}
-#: Allowed signature methods and their kinds of keys. No SHA-1, no SHA-224, no HMAC, no DSA.
+#: Allowed signature methods, and their kinds of keys. SHA-1, SHA-224, HMAC, and DSA are not allowed.
 METHODS: Final = (
     {f"{MORE}rsa-sha{bits}": "rsa" for bits in (256, 384, 512)}
     | {f"{_PSS}sha{bits}-rsa-MGF1": "rsa" for bits in (256, 384, 512)}
     | {f"{MORE}ecdsa-sha{bits}": "ec" for bits in (256, 384, 512)}
 )
-_LONGEST_VALUE = 1024  # bytes: RSA of 8192 bits
+_LONGEST_VALUE = 1024  # bytes, for RSA of 8192 bits
 _MOST_PREFIXES = 32
 _SPACE = re.compile(r"[ \t\r\n]+")
 
@@ -76,7 +76,7 @@ def check_signature(signature: etree._Element, target: str) -> None:
 
 
 def base64_of(element: etree._Element) -> bytes:
-    """The bytes of a base64 text; white space in it is legal (XML Schema, base64Binary).
+    """Returns the bytes of a base64 text, which can contain white space (XML Schema, base64Binary).
 
     Raises :class:`SamlRefused`.
     """
@@ -88,8 +88,8 @@ def base64_of(element: etree._Element) -> bytes:
 
 
 def _check_reference(reference: etree._Element, target: str) -> None:
-    """Checks that the URI is ``#`` and the ID of the parent, not empty or external (CVE-2024-45409: a digest of another
-    element)."""
+    """Checks that the URI is ``#`` plus the ID of the parent, not empty or external (CVE-2024-45409: a digest of
+    another element)."""
     if reference.get("URI") != f"#{target}":
         raise InvalidSaml(f"the signature is about {quoted(reference.get('URI'))}, not about its parent")
     transforms, digest_method, digest_value = _exactly(
@@ -112,7 +112,7 @@ def _check_algorithm(element: etree._Element, allowed: set[str] | dict[str, int]
 
 
 def _check_prefixes(method: etree._Element) -> None:
-    """Exclusive canonicalization can have one InclusiveNamespaces with a list of prefixes, nothing else."""
+    """Checks the parameters of exclusive canonicalization: at most one InclusiveNamespaces with a list of prefixes."""
     if set(method.attrib) != {"Algorithm"} or len(method) > 1:
         raise InvalidSaml(f"{quoted(local(method))} has members that it must not have")
     for inclusive in method:
@@ -124,7 +124,7 @@ def _check_prefixes(method: etree._Element) -> None:
 
 
 def _exactly(parent: etree._Element, *names: str, attributes: tuple[str, ...]) -> list[etree._Element]:
-    """The children, which must have these names of XML Signature, in this order, without text between them."""
+    """Returns the children, which must have these names of XML Signature in this order, with no text between them."""
     children = list(parent)
     if [child.tag for child in children] != [f"{{{DS}}}{name}" for name in names]:
         raise InvalidSaml(f"{quoted(local(parent))} does not hold exactly {', '.join(names) or 'nothing'}")
@@ -146,16 +146,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _METHODS = frozenset(SignatureMethod(address) for address in METHODS)
 _DIGESTS = frozenset(DigestAlgorithm(address) for address in DIGESTS)
 
-logging.getLogger("signxml").setLevel(logging.INFO)  # at DEBUG it logs whole responses
+logging.getLogger("signxml").setLevel(logging.INFO)  # logs whole responses at DEBUG
 
 
 def verified(
     element: etree._Element, certificates: Sequence[bytes], now_ms: int, accept_expired: bool
 ) -> etree._Element:
-    """The element, parsed from the canonical bytes that its signature covers, without the signature.
+    """Returns the element, parsed from the canonical bytes that its signature covers, without the signature.
 
-    The caller has checked the element's structure. Any of ``certificates`` (DER) might have signed; KeyInfo is ignored.
-    ``accept_expired``: the dates of the certificates do not matter, since the keys are pinned. Raises
+    The caller must have checked the element's structure. Any of ``certificates`` (DER) can be the signer; KeyInfo is
+    ignored. ``accept_expired`` ignores the dates of the certificates, because the keys are pinned. Raises
     :class:`SamlRefused`.
     """
     copy = document.standalone(element)
@@ -203,8 +203,8 @@ def _signed_bytes(copy: etree._Element, certificate: x509.Certificate, now_ms: i
 
 
 def _reread(signed: bytes, element: etree._Element) -> etree._Element:
-    """Parses the signed bytes and checks that they are this element: an empty canonical form has a valid digest too
-    (CVE-2025-66568)."""
+    """Parses the signed bytes, and checks that they are this element, because an empty canonical form also has a valid
+    digest (CVE-2025-66568)."""
     root = document.parse(signed, largest=4 * document.LARGEST)  # canonical forms repeat namespace declarations
     if root.tag != element.tag or root.get("ID") != element.get("ID"):
         raise InvalidSaml("the signed bytes are another element")
@@ -218,13 +218,13 @@ def _kind(certificate: x509.Certificate) -> str:
     return "ec" if isinstance(key, ec.EllipticCurvePublicKey) else ""
 
 
-# Signature wrapping (XSW) moves the signed element and puts a forged one where a program searches for it. This code
-# never searches: a document with an element in another place is rejected before a signature is read.
+# Signature wrapping (XSW) moves the signed element, and puts a forged one where a program searches for it. This code
+# never searches. A document with an element in the wrong place is rejected before any signature is read.
 
 _ID = re.compile(r"[\w.\-:]{1,256}")
 
 _ASSERTIONS = (assertion("Assertion"), assertion("EncryptedAssertion"))
-#: Allowed children of a Response and an Assertion, by the schemas of SAML core.
+#: The allowed children of a Response and an Assertion, according to the schemas of SAML core.
 _OF_RESPONSE = {assertion("Issuer"), ds("Signature"), protocol("Extensions"), protocol("Status"), *_ASSERTIONS}
 _OF_ASSERTION = {ds("Signature")} | {
     assertion(name)
@@ -239,7 +239,7 @@ _OF_ASSERTION = {ds("Signature")} | {
         "AttributeStatement",
     )
 }
-#: Names that are allowed in one namespace only; the same name in another could deceive code that uses local names.
+#: Names that are allowed in only one namespace. The same name in another could deceive code that uses local names.
 _RESERVED = {
     "Response": PROTOCOL,
     "Status": PROTOCOL,
@@ -253,7 +253,7 @@ _RESERVED = {
     "EncryptedKey": XENC,
 }
 _IN_ENCRYPTED = {xenc("EncryptedData"), xenc("EncryptedKey")}
-#: Elements of XML Signature and Encryption that influence processing, and their allowed parents.
+#: Elements of XML Signature and Encryption that affect processing, and their allowed parents.
 _PLACES: dict[str, set[str]] = {
     ds("Signature"): {protocol("Response"), assertion("Assertion")},
     ds("SignedInfo"): {ds("Signature")},
@@ -290,7 +290,7 @@ def check_root(root: etree._Element) -> None:
 
 
 def check_response(root: etree._Element) -> None:
-    """Checks root, children, IDs and places of a whole response. Raises :class:`InvalidSaml`."""
+    """Checks the root, children, IDs, and places of a whole response. Raises :class:`InvalidSaml`."""
     check_root(root)
     _check_children(root, _OF_RESPONSE)
     for name in ("Issuer", "Extensions"):
@@ -303,7 +303,7 @@ def check_response(root: etree._Element) -> None:
 
 
 def check_assertion(root: etree._Element) -> None:
-    """Like :func:`check_response`, for an assertion as a separate document: a decrypted or verified one."""
+    """Like :func:`check_response`, but for an assertion as a separate document, after decryption or verification."""
     if root.tag != assertion("Assertion"):
         raise InvalidSaml(f"not a SAML 2.0 assertion but {quoted(str(root.tag))}")
     if sum(1 for _ in root.iter(*_ASSERTIONS)) != 1:
@@ -313,7 +313,8 @@ def check_assertion(root: etree._Element) -> None:
 
 
 def the_assertion(response: etree._Element) -> etree._Element:
-    """The one Assertion or EncryptedAssertion of a whole response, a child of it. Raises :class:`InvalidSaml`."""
+    """Returns the only Assertion or EncryptedAssertion of a whole response, a direct child. Raises
+    :class:`InvalidSaml`."""
     found = list(response.iter(*_ASSERTIONS))
     if len(found) != 1:
         raise InvalidSaml(f"{len(found)} assertions instead of one")
@@ -323,7 +324,8 @@ def the_assertion(response: etree._Element) -> etree._Element:
 
 
 def only_child(parent: etree._Element, name: str) -> etree._Element:
-    """The one child of that qualified name. Raises :class:`InvalidSaml` if there is none or more than one."""
+    """Returns the only child with that qualified name. Raises :class:`InvalidSaml` if there is none or more than
+    one."""
     found = parent.findall(name)
     if len(found) != 1:
         raise InvalidSaml(f"{len(found)} of {quoted(name.rpartition('}')[2])} in {quoted(local(parent))}")
@@ -336,7 +338,7 @@ def is_signed(element: etree._Element) -> bool:
 
 
 def _check_signed(element: etree._Element) -> None:
-    """Checks ID and number of signatures of a Response or an Assertion."""
+    """Checks the ID and the number of signatures of a Response or an Assertion."""
     if local(element) == "Assertion":
         _check_children(element, _OF_ASSERTION)
     if not _ID.fullmatch(element.get("ID", "")):
@@ -372,13 +374,14 @@ def _check_everywhere(root: etree._Element) -> None:
             raise InvalidSaml(f"{quoted(name)} in {quoted(local(parent))}")
 
 
-_LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 and its line breaks
+_LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 with line breaks
 
 
 class UnverifiedResponse(NamedTuple):
-    """A response that is not verified. ``document``: its XML. ``issuer``: of the Response, else of the plain Assertion.
+    """An unverified response. ``document`` is its XML. ``issuer`` comes from the Response, or else from the plain
+    Assertion.
 
-    ``audiences`` is empty when the assertion is encrypted. Everything can be forged: it only selects the provider, and
+    ``audiences`` is empty if the assertion is encrypted. Everything can be forged. It only selects the provider, and
     :func:`manifest_auth.protocols.saml.verify` checks everything again.
     """
 
@@ -393,7 +396,7 @@ class UnverifiedResponse(NamedTuple):
 def read_response(encoded: str) -> UnverifiedResponse:
     """Reads the response of a form field or JSON member: base64 with line breaks, at most 256 KiB.
 
-    Raises :class:`NotBase64`, and :class:`InvalidSaml` for other errors.
+    Raises :class:`NotBase64`, or :class:`InvalidSaml` for other errors.
     """
     if len(encoded) > _LONGEST_TEXT:
         raise InvalidSaml("the response is too large")

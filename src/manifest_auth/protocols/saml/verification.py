@@ -39,15 +39,16 @@ from manifest_auth.protocols.saml.shape import UnverifiedResponse, base64_of, on
 
 # Encrypted assertions: RSA-OAEP for the key, AES or Triple DES for the assertion (XML Encryption 1.1).
 #
-# Encrypted content is not trusted: the clear text goes through the same parser and shape checks, and needs a signature,
-# its own or that of the whole response over the cipher text. In the second case only the verified bytes are decrypted.
+# Encrypted content isn't trusted. The plaintext goes through the same parser and structure checks, and needs a
+# signature: its own, or that of the whole response over the ciphertext. In the second case, only the verified bytes are
+# decrypted.
 #
-# AES-CBC is malleable: an attacker who learns why a changed cipher text was rejected can decrypt it (Jager and
-# Somorovsky, 2011). So every failure between the key and the parsed element has the same text, wrong padding is not
+# AES-CBC is malleable: an attacker who learns why a changed ciphertext was rejected can decrypt it (Jager and
+# Somorovsky, 2011). So every failure between the key and the parsed element has the same text, wrong padding isn't
 # detected as such, and PKCS #1 v1.5 for the key (Bleichenbacher) is rejected by name.
 #
-# Triple DES is accepted but not advertised: pysaml2 supports nothing else. Its short block is a weakness only after
-# gigabytes with one key, not for one assertion.
+# Triple DES is accepted but not advertised, because pysaml2 supports nothing else. Its short block is a weakness only
+# after gigabytes with one key, not for one assertion.
 
 
 UNREADABLE: Final = Reason(
@@ -56,14 +57,14 @@ UNREADABLE: Final = Reason(
     cure="Give the provider the server's newest certificate",
 )
 
-#: Algorithm address to the name of the mode and the bytes of the key.
+#: The mode's name and the key's length in bytes, by algorithm address.
 _CIPHERS: Final = (
     {f"{XENC}aes{bits}-cbc": ("cbc", bits // 8) for bits in (128, 192, 256)}
     | {f"{XENC11}aes{bits}-gcm": ("gcm", bits // 8) for bits in (128, 192, 256)}
     | {f"{XENC}tripledes-cbc": ("3des", 24)}
 )
 _TRANSPORTS: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
-#: Hashes of the OAEP padding, for which SHA-1 is safe: it does not depend on collision resistance.
+#: Hashes for OAEP padding. SHA-1 is safe here, because OAEP doesn't depend on collision resistance.
 _DIGESTS: Final[dict[str, type[hashes.HashAlgorithm]]] = {
     f"{DS}sha1": hashes.SHA1,
     f"{XENC}sha256": hashes.SHA256,
@@ -80,9 +81,10 @@ _MOST_KEYS = 4
 
 
 def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree._Element:
-    """The element inside an EncryptedAssertion, as the root of its own document. ``private_keys``: PEM.
+    """Returns the element inside an EncryptedAssertion, as the root of its own document. ``private_keys`` are PEM.
 
-    Raises :class:`SamlRefused`: with a reason for unsupported algorithms, with :data:`UNREADABLE` for other failures.
+    Raises :class:`SamlRefused`, with a reason for unsupported algorithms, and with :data:`UNREADABLE` for other
+    failures.
     """
     if not private_keys:
         raise InvalidSaml("the assertion is encrypted and the provider has no decryption key")
@@ -91,7 +93,7 @@ def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree
     value = _value(data)
     wrapped = [(_padding(key), _value(key)) for key in _encrypted_keys(encrypted, data)]
     for pem in private_keys[:_MOST_KEYS]:
-        # Without validation, since make_key made the key; the validation takes 30 times as long as the decryption.
+        # Skips validation, because make_key made the key, and validation takes 30 times as long as decryption.
         private = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
         assert isinstance(private, rsa.RSAPrivateKey)
         for oaep, content in wrapped:
@@ -103,9 +105,9 @@ def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree
 
 
 def _encrypted_keys(encrypted: etree._Element, data: etree._Element) -> list[etree._Element]:
-    """The EncryptedKey elements: in KeyInfo, or siblings of EncryptedData, named by RetrievalMethod or the only ones.
+    """Returns the EncryptedKey elements in KeyInfo; otherwise the siblings that RetrievalMethod names, or all siblings.
 
-    Only siblings are considered, whatever a RetrievalMethod names.
+    Considers only siblings, whatever a RetrievalMethod names.
     """
     beside = encrypted.findall(xenc("EncryptedKey"))
     key_info = data.find(ds("KeyInfo"))
@@ -132,7 +134,7 @@ def _value(parent: etree._Element) -> bytes:
 
 
 def _padding(key: etree._Element) -> padding.OAEP:
-    """The OAEP padding that an EncryptedKey names; SHA-1 by default (XML Encryption 5.5.2)."""
+    """Returns the OAEP padding that an EncryptedKey names; SHA-1 by default (XML Encryption 5.5.2)."""
     method = only_child(key, xenc("EncryptionMethod"))
     if method.get("Algorithm") not in _TRANSPORTS:
         raise InvalidSaml(f"key transport {quoted(method.get('Algorithm'))} is not allowed")
@@ -158,7 +160,7 @@ def _named(
 def _clear(
     private: rsa.RSAPrivateKey, oaep: padding.OAEP, wrapped: bytes, size: int, mode: str, value: bytes
 ) -> bytes | None:
-    """The clear text; None if the key isn't for this server or GCM detects a change."""
+    """Returns the plaintext. None if the key isn't for this server, or if GCM detects a change."""
     try:
         key = private.decrypt(wrapped, oaep)
         if len(key) != size:
@@ -170,7 +172,7 @@ def _clear(
         padded = decryptor.update(value[block:]) + decryptor.finalize()
     except (ValueError, InvalidTag):
         return None
-    # With wrong padding the parser fails, as for any other damage.
+    # Wrong padding makes the parser fail, like any other damage.
     return padded[: len(padded) - min(padded[-1], block)] if padded else None
 
 
@@ -214,7 +216,8 @@ _UNSOLICITED = Reason(
 
 
 class Expected(NamedTuple):
-    """Values that a response must have. ``request_id``: of the AuthnRequest; None for an unsolicited response."""
+    """Values that a response must have. ``request_id`` identifies the AuthnRequest; None for an unsolicited
+    response."""
 
     issuer: str
     audience: str
@@ -224,7 +227,7 @@ class Expected(NamedTuple):
 
 
 def check_status(response: etree._Element) -> None:
-    """Checks for success. The reason of a refusal contains the provider's codes and message."""
+    """Checks for success. The reason for a rejection contains the provider's codes and message."""
     status = only_child(response, protocol("Status"))
     code = only_child(status, protocol("StatusCode"))
     if code.get("Value") == SUCCESS:
@@ -236,10 +239,10 @@ def check_status(response: etree._Element) -> None:
 
 
 def check_envelope(response: etree._Element, expected: Expected, is_signed: bool) -> None:
-    """Checks version, time, destination, issuer and InResponseTo of the Response. Raises :class:`SamlRefused`.
+    """Checks the version, time, destination, issuer, and InResponseTo of the Response. Raises :class:`SamlRefused`.
 
-    A signed message must name its destination (SAML bindings 3.5.5.2). An unsigned one can omit it: the Recipient of
-    the confirmation is always required and always signed.
+    A signed message must name its destination (SAML bindings 3.5.5.2). An unsigned one can omit it, because the
+    Recipient of the confirmation is always required and always signed.
     """
     check_version_and_time(response, expected.now_ms)
     destination = response.get("Destination")
@@ -251,7 +254,7 @@ def check_envelope(response: etree._Element, expected: Expected, is_signed: bool
 
 
 def check_version_and_time(element: etree._Element, now_ms: int) -> None:
-    """Checks version 2.0 and that IssueInstant is not in the future, of a Response or an Assertion."""
+    """Checks that a Response or an Assertion has version 2.0 and an IssueInstant that isn't in the future."""
     if element.get("Version") != "2.0":
         raise InvalidSaml(f"Version is {quoted(element.get('Version'))}")
     if document.is_future(element.get("IssueInstant", ""), now_ms):
@@ -259,7 +262,7 @@ def check_version_and_time(element: etree._Element, now_ms: int) -> None:
 
 
 def check_issuer(element: etree._Element, issuer: str) -> None:
-    """Checks that the Issuer is exactly the provider's entity id, with the Format of entities (SAML profiles
+    """Checks that the Issuer is exactly the provider's entity ID, with the Format of entities (SAML profiles
     4.1.4.2)."""
     found = only_child(element, assertion("Issuer"))
     if found.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT or text_of(found).strip() != issuer:
@@ -267,17 +270,18 @@ def check_issuer(element: etree._Element, issuer: str) -> None:
 
 
 def check_answers(element: etree._Element, request_id: str | None) -> None:
-    """Checks that InResponseTo is the open request, or absent without one: a captured response must not pass as
+    """Checks that InResponseTo is the open request, or absent if there is none. So a captured response can't pass as
     unsolicited."""
     if element.get("InResponseTo") != request_id:
         raise SamlRefused(_IN_RESPONSE_TO.with_(f"{quoted(element.get('InResponseTo'))}, not {quoted(request_id)}"))
 
 
 def read_attributes(element: etree._Element) -> dict[str, tuple[str, ...]]:
-    """Values by Name, without surrounding white space, empty ones included. A repeated attribute has all values.
+    """Returns values by Name, without surrounding white space and including empty ones. A repeated attribute has all
+    values.
 
     A FriendlyName is a key too, unless it is the Name of another attribute or the FriendlyName of an earlier one.
-    Raises :class:`SamlRefused` for an attribute without name.
+    Raises :class:`SamlRefused` for an attribute without a name.
     """
     named: dict[str, tuple[str, ...]] = {}
     friendly: dict[str, str] = {}
@@ -292,7 +296,7 @@ def read_attributes(element: etree._Element) -> dict[str, tuple[str, ...]]:
 
 
 def _values(attribute: etree._Element) -> tuple[str, ...]:
-    """The texts. For a NameID (eduPersonTargetedID) its text; other XML is ignored."""
+    """Returns the texts. For a NameID (eduPersonTargetedID), uses its text. Ignores other XML."""
     values = []
     for value in attribute.findall(assertion("AttributeValue")):
         inner = value[0] if len(value) == 1 and value[0].tag == assertion("NameID") else value
@@ -304,16 +308,16 @@ def _values(attribute: etree._Element) -> tuple[str, ...]:
 # Conditions that a verified assertion must meet, and its content (SAML profiles 4.1.4.3).
 
 _LONGEST_NAME_ID = 1024
-#: Conditions without an effect here: assertion ids are always remembered, and this server issues no assertions.
+#: Conditions that have no effect here: assertion IDs are always remembered, and this server issues no assertions.
 _HARMLESS = (assertion("OneTimeUse"), assertion("ProxyRestriction"))
 
 
 class Assertion(NamedTuple):
-    """The content of a verified assertion. ``name_id`` is empty when there is none (ADFS sends none by default),
-    ``name_id_format`` when it has none.
+    """The content of a verified assertion. ``name_id`` is empty if there is none (ADFS sends none by default), and
+    ``name_id_format`` is empty if it has none.
 
-    ``attributes``: by Name, and by FriendlyName if no attribute has that Name. ``remember_until``: how long ``id`` must
-    be remembered, milliseconds, so that an assertion is not used twice.
+    ``attributes`` are by Name, and by FriendlyName if no attribute has that Name. ``remember_until`` is how long ``id``
+    must be remembered, in milliseconds, so that the assertion isn't used twice.
     """
 
     id: str
@@ -327,7 +331,7 @@ class Assertion(NamedTuple):
 
 
 def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
-    """Reads an assertion that was verified, from the verified bytes. Raises :class:`SamlRefused`."""
+    """Reads a verified assertion from the verified bytes. Raises :class:`SamlRefused`."""
     check_version_and_time(element, expected.now_ms)
     check_issuer(element, expected.issuer)
     subject = only_child(element, assertion("Subject"))
@@ -349,7 +353,7 @@ def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
 
 def _check_conditions(conditions: etree._Element, expected: Expected) -> list[int]:
     """Checks times and audiences. Every AudienceRestriction must contain this server's entity ID. Returns the end of
-    validity, if any.
+    validity, if there is one.
 
     An unknown condition makes the assertion invalid (SAML core 2.5.1.1).
     """
@@ -370,7 +374,7 @@ def _check_conditions(conditions: etree._Element, expected: Expected) -> list[in
 
 
 def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
-    """One valid bearer confirmation is sufficient. Returns the latest end of the valid ones."""
+    """Checks the bearer confirmations. One valid confirmation is enough. Returns the latest end of the valid ones."""
     ends, reasons = [], []
     for confirmation in subject.findall(assertion("SubjectConfirmation")):
         for data in confirmation.iter(f"{{{ASSERTION}}}SubjectConfirmationData"):
@@ -386,9 +390,9 @@ def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
 
 
 def _check_confirmation(confirmation: etree._Element, expected: Expected) -> int:
-    """Checks recipient, end and InResponseTo of a bearer confirmation (SAML profiles 4.1.4.2).
+    """Checks the recipient, end, and InResponseTo of a bearer confirmation (SAML profiles 4.1.4.2).
 
-    NotBefore is not allowed; if a provider sends it, it is checked rather than rejected.
+    NotBefore isn't allowed. If a provider sends it, it is checked rather than rejected.
     """
     if confirmation.get("Method") != BEARER:
         raise InvalidSaml(f"Method is {quoted(confirmation.get('Method'))}")
@@ -409,9 +413,10 @@ def _check_window(element: etree._Element, now_ms: int) -> None:
 
 
 def _read_name_id(subject: etree._Element) -> tuple[str, str]:
-    """Text and format of the NameID; both empty for a subject without one, which is legal (SAML core 2.4.1).
+    """Returns the text and format of the NameID. Both are empty for a subject without one, which is legal (SAML core
+    2.4.1).
 
-    A name of another kind, for instance an encrypted one, is rejected, not ignored.
+    A name of another kind, such as an encrypted one, is rejected, not ignored.
     """
     if not any(subject.find(assertion(kind)) is not None for kind in ("NameID", "BaseID", "EncryptedID")):
         return "", ""
@@ -423,8 +428,8 @@ def _read_name_id(subject: etree._Element) -> tuple[str, str]:
 
 
 def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, str | None, str | None]:
-    """SessionIndex, AuthnInstant and context class of the first AuthnStatement. Raises :class:`SamlRefused` without
-    one, or when a session ended."""
+    """Returns the SessionIndex, AuthnInstant, and context class of the first AuthnStatement. Raises
+    :class:`SamlRefused` if there is none, or if a session has ended."""
     statements = element.findall(assertion("AuthnStatement"))
     if not statements:
         raise InvalidSaml("no AuthnStatement")
@@ -439,17 +444,18 @@ def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, st
     return first.get("SessionIndex"), first.get("AuthnInstant"), next(iter(contexts), None)
 
 
-# Structure of the document; signature of the response, after which only its verified bytes are used; status and
-# addresses; decryption; signature of the assertion, after which only its verified bytes are used; conditions. One
-# signature is sufficient; if there are two, both must be valid. Content of an unsigned envelope can only lead to a
-# refusal.
+# The order is: structure of the document; signature of the response, after which only its verified bytes are used;
+# status and addresses; decryption; signature of the assertion, after which only its verified bytes are used;
+# conditions. One signature is sufficient, but if there are two, both must be valid. Content of an unsigned envelope can
+# only lead to a rejection.
 
 
 class Policy(NamedTuple):
-    """The pinned values of one provider.
+    """The pinned values of a provider.
 
-    ``issuer``: its entity id. ``audience``: this server's entity ID for the tenant. ``acs``: its assertion consumer
-    address. ``certificates``: DER; any of them can sign. ``decryption_keys``: private keys in PEM, newest first.
+    ``issuer`` is its entity ID, ``audience`` is this server's entity ID for the tenant, and ``acs`` is its assertion
+    consumer address. Any of the ``certificates`` (DER) can sign. ``decryption_keys`` are private keys in PEM, newest
+    first.
     """
 
     issuer: str
@@ -462,10 +468,10 @@ class Policy(NamedTuple):
 
 
 def verify(unverified: UnverifiedResponse, policy: Policy, request_id: str | None, now_ms: int) -> Assertion:
-    """The verified assertion of a response. Raises :class:`SamlRefused` with the reason, which is for the log.
+    """Returns the verified assertion of a response. Raises :class:`SamlRefused` with the reason, which is for the log.
 
-    ``request_id``: ID of our open AuthnRequest; None: unsolicited, which the provider must allow, and the response must
-    not answer any request. The caller remembers the assertion's id and deletes the request.
+    ``request_id`` is the ID of our open AuthnRequest. None means unsolicited: the provider must allow that, and the
+    response must not refer to any request. The caller remembers the assertion's ID and deletes the request.
     """
     response = document.parse(unverified.document)
     shape.check_response(response)
@@ -496,7 +502,7 @@ def _verified(element: etree._Element, policy: Policy, now_ms: int) -> etree._El
 
 
 def _decrypted(encrypted: etree._Element, policy: Policy) -> etree._Element:
-    """The decrypted assertion. A wrong structure has the same reason as an unreadable one."""
+    """Returns the decrypted assertion. An invalid structure has the same reason as an unreadable one."""
     content = decrypted(encrypted, policy.decryption_keys)
     try:
         shape.check_assertion(content)

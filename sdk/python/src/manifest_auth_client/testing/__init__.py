@@ -1,4 +1,4 @@
-"""For the tests of applications: :class:`FakeManifestAuth` stands in for the server, in memory and in this process."""
+"""For application tests: :class:`FakeManifestAuth` replaces the server, in memory and in the same process."""
 
 from manifest_auth_client.testing._apps import FakeApp
 from manifest_auth_client.testing._fake import FakeManifestAuth

@@ -1,4 +1,4 @@
-"""The stand-in as an OpenID Connect provider: one issuer for each client, below ``/o/{client}``."""
+"""The fake server as an OpenID Connect provider, with one issuer per client, below ``/o/{client}``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CODE_S, _ID_TOKEN_S = 60, 300
 
 @dataclass
 class FakeApp:
-    """An app of a client. ``secret``: empty for an app of a browser or a device of the user.
+    """An app of a client. ``secret`` is empty for an app that runs in a browser or on the user's device.
 
     >>> fake.add_app("https://reports.example/callback").issuer
     'http://auth.example/o/acme'
@@ -43,13 +43,13 @@ class FakeApp:
 
 
 class Redirect(NamedTuple):
-    """An answer that sends the browser on."""
+    """A response that redirects the browser."""
 
     address: str
 
 
 class Granted(NamedTuple):
-    """The content of a code, and of an app's session."""
+    """The content of an authorization code and of an app's session."""
 
     app: FakeApp
     user: FakeUser
@@ -62,8 +62,9 @@ class Granted(NamedTuple):
 
 
 def act(method: str, path: str, query: str, asked: Asked) -> Any:
-    """The answer of an endpoint of an issuer: the members of a JSON object, or a :class:`Redirect`. Raises NotFound."""
-    if path.startswith(METADATA):  # the other address of the document (RFC 8414, section 3.1)
+    """Returns the response of an issuer's endpoint: the members of a JSON object, or a :class:`Redirect`. Raises
+    NotFound."""
+    if path.startswith(METADATA):  # the alternative metadata address (RFC 8414, section 3.1)
         path = f"/o/{path.removeprefix(METADATA)}/.well-known/openid-configuration"
     client, _, endpoint = path.removeprefix("/o/").partition("/")
     apps = [app for app in asked.state.apps if app.client == client]
@@ -141,7 +142,7 @@ def _token(asked: Asked, apps: list[FakeApp]) -> dict[str, Any]:
     app, state, grant = _authenticated(asked, apps), asked.state, asked.body.get("grant_type")
     if grant == "authorization_code":
         granted = state.app_codes.pop(code := str(asked.body.get("code")), None)
-        if granted is None and code in state.redeemed:  # shown a second time: what it began is over
+        if granted is None and code in state.redeemed:  # the code was used before, so end its session
             state.sessions[state.redeemed[code]].is_over = True
         digest = hashlib.sha256(str(asked.body.get("code_verifier", "")).encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
@@ -176,8 +177,7 @@ def _token(asked: Asked, apps: list[FakeApp]) -> dict[str, Any]:
 
 
 def _session_of(state: State, app: FakeApp, token: str) -> str:
-    """The session of an access or refresh token that the app holds, and that is open. Raises InvalidToken and
-    TokenExpired."""
+    """Returns the open session of the app's access or refresh token. Raises InvalidToken and TokenExpired."""
     session = state.alive(state.read(token, "JWT", "refresh")["sid"]).id
     if session not in state.granted or state.granted[session].app is not app:
         raise InvalidToken
@@ -206,7 +206,7 @@ _OF_TOKENS = {"revoke": _revoke, "introspect": _introspect}
 
 
 def _logout(state: State, apps: list[FakeApp], given: Mapping[str, str]) -> Any:
-    """Nobody is signed in at the browser any longer, and apps without ``offline_access`` lose their sessions."""
+    """Signs out the browser, and ends the sessions of apps without ``offline_access``."""
     address = given.get("post_logout_redirect_uri", "")
     if address and not any(address in app.post_logout_redirect_uris for app in apps):
         raise OAuthError("No app of the issuer lists this address", code="invalid_request", status=400)

@@ -1,4 +1,4 @@
-"""``FakeManifestAuth``: an ASGI application that answers as the server does, for tests of applications."""
+"""``FakeManifestAuth``: an ASGI application that responds like the server, for application tests."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _KNOWN = {*_TABLE, _GRAPHQL}
 
 
 class FakeManifestAuth:
-    """Stands in for the server in tests: sign-in, second factors, rotation with reuse detection, ``me``, a little
+    """Replaces the server in tests: sign-in, second factors, refresh token rotation with reuse detection, ``me``, some
     GraphQL, API keys, ``/oauth2/token`` and ``/oauth2/introspect``, and OpenID Connect for apps. It keeps everything in
-    memory and checks no limits.
+    memory and enforces no limits.
 
-    It is an ASGI application; ``transport`` connects clients of ``httpx2`` to it without a port, for threads and tasks.
-    ``access_seconds`` and ``refresh_seconds``: how long tokens live. GraphQL knows ``users`` and ``me`` with simple
-    fields; ``on_graphql``, a function of query and variables that gives ``data``, answers everything else. So does
-    ``on_rest``, a function of method, path with its query, and body, for all other routes of ``/api/client``: their
-    caller shows a credential that is alive, except below ``/api/client/auth``. What they raise of
-    ``manifest_auth_client.errors`` is answered as the server does.
+    It is an ASGI application. ``transport`` connects sync and async ``httpx2`` clients to it without a port.
+    ``access_seconds`` and ``refresh_seconds`` are the lifetimes of tokens. GraphQL supports ``users`` and ``me`` with
+    simple fields. All other documents go to ``on_graphql``, a function that gets the query and variables, and returns
+    ``data``. All other routes of ``/api/client`` go to ``on_rest``, a function of method, path with query, and body.
+    Except below ``/api/client/auth``, they require a valid credential. If these functions raise an error of
+    ``manifest_auth_client.errors``, the response is the same as the server's.
 
     >>> fake = FakeManifestAuth()
     >>> user = fake.add_user("ada@acme.example", "kestrel-harbor-21", roles=["Author"])
@@ -66,14 +66,14 @@ class FakeManifestAuth:
 
     @property
     def reuses(self) -> int:
-        """The number of sessions that ended because a replaced refresh token was used."""
+        """The number of sessions that ended because a replaced refresh token was reused."""
         return self._state.reuses
 
     def add_user(
         self, email: str, password: str, *, roles: Iterable[str] = ("Viewer",), client: str = "acme",
         otp: str | None = None, first_name: str = "", last_name: str = "",
     ) -> FakeUser:  # fmt: skip
-        """Adds a user; ``otp`` is the code of a second factor, which is then due."""
+        """Adds a user. ``otp`` is the code of a second factor, which is then required."""
         user = FakeUser(
             id=self._state.number(), email=email, password=password, roles=list(roles), client=client,
             first_name=first_name, last_name=last_name, otp=otp, changed_at=int(self._state.now),
@@ -85,7 +85,7 @@ class FakeManifestAuth:
         self, name: str, *, roles: Iterable[str] = ("Viewer",), scopes: Iterable[str] | None = None,
         client: str = "acme", may_introspect: bool = False,
     ) -> FakeService:  # fmt: skip
-        """Adds a service account, with an API key and a client secret."""
+        """Adds a service account with an API key and a client secret."""
         service = FakeService(
             id=self._state.number(), name=name, roles=list(roles), scopes=None if scopes is None else list(scopes),
             client=client, may_introspect=may_introspect, secret=f"mfst_sec_{secrets.token_hex(24)}A",
@@ -99,7 +99,7 @@ class FakeManifestAuth:
         scopes: Iterable[str] = ("openid", "profile", "email", "roles", "offline_access"),
         post_logout_redirect_uris: Iterable[str] = (),
     ) -> FakeApp:  # fmt: skip
-        """Adds an app that signs users in with OpenID Connect, at its ``issuer``. Needs the extra ``[verify]``."""
+        """Adds an app that signs in users with OpenID Connect at its ``issuer``. Needs the extra ``[verify]``."""
         app = FakeApp(
             client_id=f"app_{secrets.token_hex(11)}", client=client, issuer=f"{self.base_url}/o/{client}",
             redirect_uris=list(redirect_uris), scopes=list(scopes),
@@ -110,25 +110,25 @@ class FakeManifestAuth:
         return app
 
     def at_browser(self, user: FakeUser | None) -> None:
-        """From now on, this user is signed in at the browser that an app sends to ``authorize``; None: nobody is."""
+        """Sets the user who is signed in to the browser that an app sends to ``authorize``; None for nobody."""
         self._state.at_browser = user
 
     def code_for(self, user: FakeUser) -> str:
-        """A one-time code, as single sign-on gives it to an application."""
+        """Returns a one-time code, like the one that single sign-on gives to an application."""
         code = secrets.token_urlsafe(32)
         self._state.codes[code] = user
         return code
 
     def advance(self, seconds: float) -> None:
-        """Moves the clock of the stand-in."""
+        """Moves the clock of the fake server forward."""
         self._state.moved += seconds
 
     def expire_access_tokens(self) -> None:
-        """Moves the clock past the end of every access token that was given out."""
+        """Moves the clock past the expiry of every access token that was issued."""
         self.advance(self._state.lives[0] + 1)
 
     def end_sessions(self, user: FakeUser) -> None:
-        """Ends all sessions of a user, as an administrator does."""
+        """Ends all sessions of a user, as an administrator would."""
         for session in self._state.sessions.values():
             session.is_over = session.is_over or session.user is user
 
@@ -141,7 +141,7 @@ class FakeManifestAuth:
         self, scope: Mapping[str, Any],
         receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]],
     ) -> None:  # fmt: skip
-        """ASGI, for HTTP alone."""
+        """Handles ASGI requests. Only HTTP is supported."""
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
         body, more = b"", True
@@ -211,7 +211,7 @@ class FakeManifestAuth:
 
 
 def _json(headers: httpx2.Headers, content: bytes) -> dict[str, Any]:
-    """The body of a request, empty for a file. Raises ValidationError."""
+    """Parses the body of a request; returns no members for a file. Raises ValidationError."""
     if not content or headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         return {}
     try:

@@ -1,4 +1,4 @@
-"""The stand-in's routes for machines: ``/oauth2``, with the refusals of RFC 6749, and the public keys."""
+"""The fake server's routes for machines: ``/oauth2``, with the errors of RFC 6749, and the public keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIFE_S = 900
 
 
 def refusal(refused: ManifestAuthError, request_id: str) -> tuple[int, dict[str, Any]] | None:
-    """Status and members of a refusal of ``/oauth2``; None for any other."""
+    """Returns the status and members of an ``/oauth2`` error; None for any other error."""
     if not isinstance(refused, OAuthError):
         return None
     said = {"error": refused.code, "error_description": refused.message, "request_id": request_id}
@@ -27,7 +27,7 @@ def refusal(refused: ManifestAuthError, request_id: str) -> tuple[int, dict[str,
 
 
 def _client(asked: Asked) -> FakeService:
-    """The caller that a secret or an assertion proves."""
+    """Returns the service account that the secret or assertion authenticates."""
     scheme, _, pair = asked.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic" and "client_assertion" not in asked.body:
         name, _, secret = base64.b64decode(pair).decode().partition(":")
@@ -55,7 +55,7 @@ def _proves(asked: Asked, service: FakeService, jwks: dict[str, Any], assertion:
         found = jwt.decode(assertion, keys, ["ES256", "PS256", "RS256"])
     except (JoseError, ValueError):
         return False
-    claims, now = found.claims, time.time()  # the clock of who signed it, which no test moves
+    claims, now = found.claims, time.time()  # the signer's clock, which tests don't move
     names = claims.get("iss") == claims.get("sub") == service.client_id and claims.get("aud") == asked.state.base_url
     is_new = claims.get("jti") and claims["jti"] not in asked.state.used
     asked.state.used.add(str(claims.get("jti")))
@@ -80,7 +80,8 @@ def _claims(asked: Asked, service: FakeService) -> dict[str, Any]:
 
 
 def _introspect(asked: Asked) -> dict[str, Any]:
-    """Of what counts and is of the same client, to a machine that can ask; else exactly ``{"active": false}``."""
+    """Introspects a valid token of the same client for an authorized machine. Otherwise returns exactly ``{"active":
+    false}``."""
     service, token = _client(asked), asked.text("token")
     found = _active(asked, token) if service.may_introspect else None
     if found is None or found["client"] != service.client:

@@ -1,4 +1,4 @@
-"""Users, machines, sessions and tokens of the stand-in, with the server's rule of rotation."""
+"""Users, machines, sessions, and tokens of the fake server, with the server's rotation rule."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _GRACE_S = 10
 
 @dataclass
 class FakeUser:
-    """A user of the stand-in; members can be changed at any time.
+    """A user of the fake server. Tests can change its members at any time.
 
-    ``otp``: the code of a second factor, which makes one due. ``is_disabled``: sign-ins are rejected, sessions are
-    over. ``changed_at``: the claim ``updated_at``, in seconds since 1970.
+    ``otp`` is the code of a second factor, which is then required. ``is_disabled`` rejects sign-ins and invalidates
+    sessions. ``changed_at`` is the claim ``updated_at``, in seconds since 1970.
 
     >>> fake.add_user("grace@acme.example", "kestrel-harbor-22", roles=["Operator"]).roles
     ['Operator']
@@ -41,15 +41,15 @@ class FakeUser:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """The permissions of the roles, in the order of the server."""
+        """The permissions of the roles, in the server's order."""
         return permissions_of(self.roles)
 
 
 @dataclass
 class FakeService:
-    """A service account of the stand-in: ``client_id`` and ``secret`` for ``/oauth2``, ``key`` as an API key.
+    """A service account of the fake server: ``client_id`` and ``secret`` for ``/oauth2``, and ``key`` as an API key.
 
-    ``scopes``: of what the roles allow, these alone; ``jwks``: public keys for ``private_key_jwt``.
+    ``scopes`` limits the permissions of the roles. ``jwks`` contains the public keys for ``private_key_jwt``.
 
     >>> fake.add_service("importer", roles=["Operator"], scopes=["jobs:read"]).permissions
     ('jobs:read',)
@@ -68,7 +68,7 @@ class FakeService:
 
     @property
     def client_id(self) -> str:
-        """Its name at ``/oauth2``."""
+        """The service account's client ID for ``/oauth2``."""
         return f"svc_{self.id}"
 
     @property
@@ -78,13 +78,14 @@ class FakeService:
 
 
 def permissions_of(roles: list[str]) -> tuple[str, ...]:
-    """The permissions of roles, in the order of the server."""
+    """The permissions of roles, in the server's order."""
     return tuple(name for name in PERMISSIONS["Admin"] if any(name in PERMISSIONS[role] for role in roles))
 
 
 @dataclass
 class Session:
-    """``current`` and ``previous`` are names of refresh tokens, ``changed_at`` is when the one replaced the other."""
+    """A session. ``current`` and ``previous`` are IDs of refresh tokens. ``changed_at`` is when the current one
+    replaced the previous one."""
 
     id: str
     user: FakeUser
@@ -95,7 +96,7 @@ class Session:
 
 
 class State:
-    """Everything that the stand-in remembers. ``now`` is this machine's clock, and what tests moved it by."""
+    """The state of the fake server. ``now`` is this machine's clock plus the time that tests moved it by."""
 
     def __init__(self, base_url: str, access_seconds: float, refresh_seconds: float) -> None:
         self.base_url, self.lives = base_url, (access_seconds, refresh_seconds)
@@ -104,10 +105,10 @@ class State:
         self.sessions: dict[str, Session] = {}
         self.challenges: dict[str, FakeUser] = {}
         self.codes: dict[str, FakeUser] = {}
-        self.apps: list[Any] = []  # with the codes and sessions that they hold, see _apps.py
+        self.apps: list[Any] = []  # the lists below hold their codes and sessions, see _apps.py
         self.app_codes: dict[str, Any] = {}
         self.granted: dict[str, Any] = {}
-        self.redeemed: dict[str, str] = {}  # session by code
+        self.redeemed: dict[str, str] = {}  # session ID by code
         self.at_browser: FakeUser | None = None
         self.used: set[str] = set()
         self.refreshes = self.reuses = 0
@@ -116,7 +117,7 @@ class State:
         self._key = secrets.token_bytes(32)
 
     def number(self) -> int:
-        """Of the next user or machine."""
+        """The ID of the next user or machine."""
         return len(self.users) + len(self.services) + 1
 
     @property
@@ -125,13 +126,13 @@ class State:
         return time.time() + self.moved
 
     def sign(self, kind: str, life: float, **claims: Any) -> str:
-        """A token with claims: a JWT (HS256), as those of a server that has no key pair for them."""
+        """Signs claims as a JWT (HS256), like a server without a key pair for users' tokens."""
         full = {"iss": self.base_url, "exp": self.now + life, "jti": secrets.token_urlsafe(9), **claims}
         parts = [_encode(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": kind}, full)]
         return ".".join([*parts, self._signature(".".join(parts))])
 
     def read(self, token: str, *kinds: str) -> dict[str, Any]:
-        """The claims of a token of one of the kinds. Raises InvalidToken and TokenExpired."""
+        """Returns the claims of a token of one of these kinds. Raises InvalidToken and TokenExpired."""
         signed, _, signature = token.rpartition(".")
         if not token.isascii() or not hmac.compare_digest(signature, self._signature(signed)):
             raise InvalidToken
@@ -147,13 +148,14 @@ class State:
         return _encode(hmac.digest(self._key, signed.encode(), "sha256"))
 
     def begin(self, user: FakeUser) -> dict[str, Any]:
-        """A new session: its tokens."""
+        """Opens a session, and returns its tokens."""
         session = Session(secrets.token_urlsafe(9), user, current=secrets.token_urlsafe(9))
         self.sessions[session.id] = session
         return self._pair(session, session.current, "")
 
     def rotate(self, token: str) -> dict[str, Any]:
-        """Tokens for a refresh token: it is dead from the first use of one of its children on, but for ten seconds."""
+        """Exchanges a refresh token for new tokens. It becomes invalid ten seconds after one of its successors is first
+        used."""
         shown = self.read(token, "refresh")
         session = self.alive(shown["sid"])
         own, parent = shown["own"], shown["parent"]
@@ -168,11 +170,11 @@ class State:
         return self._pair(session, secrets.token_urlsafe(9), session.current)
 
     def session_of(self, token: str) -> str:
-        """The id of a refresh token's session. Raises InvalidToken and TokenExpired."""
+        """Returns the ID of a refresh token's session. Raises InvalidToken and TokenExpired."""
         return str(self.read(token, "refresh")["sid"])
 
     def alive(self, session_id: str) -> Session:
-        """The session. Raises InvalidToken."""
+        """Returns the session if it is open. Raises InvalidToken."""
         session = self.sessions.get(session_id)
         if session is None or session.is_over or session.user.is_disabled:
             raise InvalidToken

@@ -1,4 +1,4 @@
-"""The stand-in's routes for users."""
+"""The fake server's routes for users."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _AUTH = "/api/client/auth"
 
 @dataclass
 class Asked:
-    """A request: what is remembered, headers, and the members of the body."""
+    """A request: the server's state, the headers, and the members of the body."""
 
     state: State
     headers: httpx2.Headers
     body: dict[str, Any]
 
     def text(self, name: str) -> str:
-        """A member of the body. Raises ValidationError if it is missing."""
+        """Returns a member of the body. Raises ValidationError if it is missing."""
         value = self.body.get(name)
         if not isinstance(value, str) or not value:
             raise ValidationError(given={"details": [{"field": name, "message": "It is missing"}]})
         return value
 
     def bearer(self) -> str:
-        """The bearer. Raises Unauthenticated."""
+        """Returns the bearer token. Raises Unauthenticated."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated
         return token.strip()
 
     def session(self) -> Session:
-        """Of the user who asks. Raises InvalidToken, TokenExpired, and Forbidden for a machine."""
+        """Returns the caller's session. Raises InvalidToken, TokenExpired, and Forbidden for a machine."""
         token = self.bearer()
         if token.startswith("mfst_") or self._service_of(token) is not None:
             raise Forbidden
@@ -57,11 +57,11 @@ class Asked:
         return session
 
     def member(self) -> FakeUser | FakeService:
-        """The user or the machine that asks."""
+        """Returns the user or machine that sent the request."""
         return self._service_of(self.bearer()) or self.session().user
 
     def scope(self, who: FakeService) -> tuple[str, ...]:
-        """The limits of a service account's credential."""
+        """Returns the permissions of a service account's credential."""
         token = self.bearer()
         return who.permissions if token == who.key else tuple(self.state.read(token, "at+jwt")["scope"].split())
 
