@@ -18,6 +18,7 @@ import yaml  # type: ignore[import-untyped]
 from manifest_auth.cli.main import parser
 from manifest_auth.runtime.settings import Settings
 from tests.architecture.links import ROOT
+from tests.deploy.kubernetes import kustomize
 from tests.interop.providers import install
 from tests.support.matrix import matrix
 
@@ -39,7 +40,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The documents that each set builds, by its name."""
     folder = tmp_path_factory.mktemp("kubernetes")
     shutil.copytree(KUBERNETES, folder, dirs_exist_ok=True)
-    program = shutil.which("kustomize") or str(install.debian("kustomize", "kustomize") / "usr/bin/kustomize")
 
     def build(name: str) -> str:
         place = folder / "sets" / name
@@ -48,9 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
         components = [f"../../components/{each}" for each in SETS[name]]
         chosen = {"resources": [f"../../overlays/{overlay}"], "components": components}
         (place / "kustomization.yaml").write_text(yaml.safe_dump(chosen))
-        done = subprocess.run([program, "build", str(place)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return kustomize.build(place)
 
     return {name: build(name) for name in SETS}
 
