@@ -477,7 +477,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         port=settings.port,
         fd=inherited_fd(),
         workers=settings.workers,
-        http=partial(BoundedProtocol, places=Places(proxy_networks(settings))),  # works like a class
+        http=partial(BoundedProtocol, places=Places(proxy_networks(settings))),  # type: ignore[arg-type]  # as good as a class
         ws="none",
         lifespan="on",
         log_config=None,
