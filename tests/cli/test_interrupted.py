@@ -23,6 +23,7 @@ class Finder:
         if name == {module!r}:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell's background job ignores it
 sys.argv = ["manifest-auth", "claims", "list"]
 from manifest_auth.__main__ import main
 main()

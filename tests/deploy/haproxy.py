@@ -53,7 +53,7 @@ def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[st
 
 def _with_nodes(example: str, upstreams: tuple[int, ...]) -> str:
     """Each node is there twice: the second time for when every check has failed."""
-    checked, last, unchecked = example.partition("    # Where every check has failed")
+    checked, last, unchecked = example.partition("    # If all checks fail")
     assert last
     return with_nodes(checked, "server node2 ", upstreams) + with_nodes(last + unchecked, "server last2 ", upstreams)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -58,9 +60,8 @@ def test_a_failure_deletes_nothing_and_ends_with_its_status(folder: Path) -> Non
 
 @pytest.mark.needs("gpg")
 def test_it_is_encrypted_for_a_key(folder: Path) -> None:
-    home = folder / "gnupg"
-    home.mkdir(0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
+    home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")  # the path of its socket must be short
+    gpg = ["gpg", "--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]
     subprocess.run([*gpg, "--quick-generate-key", "backup@acme.example", "future-default"], check=True)
     try:
         public = subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True).stdout
@@ -81,4 +82,5 @@ def test_it_is_encrypted_for_a_key(folder: Path) -> None:
         ).stdout
         assert b"manifest-auth.db" in opened
     finally:
-        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+        shutil.rmtree(home, ignore_errors=True)
