@@ -14,7 +14,7 @@ from tests.support.rounds import repeated
 pytestmark = pytest.mark.processes
 
 #: They cut the beat's own connection, or wake by it; through a pooler it has none.
-OTHERWISE = ("retired_meanwhile", "hears_another_one", "through_pgbouncer")
+OTHERWISE = ("retired_in_the_meantime", "hears_another_one", "through_pgbouncer")
 
 
 @pytest.mark.endurance
