@@ -14,7 +14,7 @@ def main() -> NoReturn:
         # would have no effect.
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to end in good order yet, nor to trace
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to shut down yet
     from manifest_auth.cli import main as command
 
     command()

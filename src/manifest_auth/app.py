@@ -77,15 +77,15 @@ ROUTES = (
 
 
 async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:
-    """The response for an unknown path or method; below ``/oauth2``, in the format of OAuth errors."""
+    """Returns the response for an unknown path or method; below ``/oauth2``, in the format of OAuth errors."""
     if path.startswith(PREFIX):
         return await oauth.refused(ctx, refusal, head)
     return await errors.where_no_route_is(ctx, refusal, head, path)
 
 
 def page_routes() -> tuple[Route, ...]:
-    """The routes of pages, which are imported with the first request for one, so that a start needs less time and
-    memory."""
+    """Returns the routes of pages. They are imported with the first request for a page, so that startup needs less time
+    and memory."""
     from manifest_auth.pages.all_pages import ROUTES as PAGES
 
     return PAGES
@@ -119,7 +119,7 @@ class Application:
             except Exception as error:  # noqa: BLE001 - reported to the server, which stops
                 self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
                 if multiprocessing.parent_process() is not None:
-                    os._exit(1)  # it is restarted; uvicorn's own status would end all processes
+                    os._exit(1)  # the parent restarts it; uvicorn's own status would end all processes
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             if seconds := self.services.settings.shutdown_drain:
@@ -172,7 +172,7 @@ class Application:
 
 
 def _exit_with_parent() -> None:
-    """Ends one of several web processes when their parent process was killed.
+    """Ends one of several web processes if their parent process was killed.
 
     Otherwise it would continue to serve without supervision, and the next start would find the port in use.
     """
@@ -187,8 +187,8 @@ def _exit_with_parent() -> None:
 
 
 def create() -> Application:
-    """The application of each web process, with settings from the environment."""
-    if not faulthandler.is_enabled():  # so that a crash within a library of C says where it came from
+    """Creates the application of each web process, with settings from the environment."""
+    if not faulthandler.is_enabled():  # a crash within a C library then shows where it came from
         faulthandler.enable(2)
     _exit_with_parent()
     gc.freeze()  # the modules

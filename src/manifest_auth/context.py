@@ -12,8 +12,8 @@ from manifest_auth.runtime.clock import Clock
 
 
 class Origin(NamedTuple):
-    """Actor, time (milliseconds since 1970) and source of an action, as the audit trail records them. ``told``: members
-    of every event's detail."""
+    """Actor, time (milliseconds since 1970) and source of an action, as the audit trail records them. ``told`` contains
+    members of every event's detail."""
 
     at: int
     actor: str
@@ -43,14 +43,14 @@ class Anonymous:
 
 
 PERSON, SERVICE = "person", "service"
-#: Methods of sessions that a device holds: a person's own one, or a shared one with a badge.
+#: Methods of sessions that a device holds: a person's own device, or a shared one with a badge.
 DEVICE, BADGE = "device", "badge"
 
 
 class Principal(NamedTuple):
-    """A session with its user and tenant, alive or not, as one read of the store returns them. A service account that
-    presents a key or a token has one too: its credential takes the place of a session, and ``cookie_seen_at`` is when
-    it was last used. ``held_roles``: of the user; a session can have fewer, see :attr:`roles`."""
+    """A session with its user and tenant, active or not, as one read returns them. A service account that presents a
+    key or a token has one too: its credential takes the place of a session, and ``cookie_seen_at`` is when it was last
+    used. ``held_roles`` are the user's; a session can have fewer, see :attr:`roles`."""
 
     session_id: str
     user_id: int
@@ -58,7 +58,7 @@ class Principal(NamedTuple):
     ends_at: int
     ended_at: int | None
     cookie_seen_at: int
-    authenticated_at: int | None  # when; None: not known
+    authenticated_at: int | None  # when; None if unknown
     email: str
     first_name: str
     last_name: str
@@ -79,20 +79,20 @@ class Principal(NamedTuple):
     factors: int  # bit mask of the user's second factors, see accounts/factors
     has_password: int
     kind: str  # PERSON or SERVICE: see accounts/service_accounts
-    scopes: int | None  # bit mask: the permissions, of those that the roles allow, that the credential has; None: all
-    addresses: str  # networks that the credential can come from, separated by commas; empty: from any
-    role_cap: int | None  # bit mask of the user's roles that the session can have; None: all
+    scopes: int | None  # bit mask that limits the permissions of the roles to those of the credential; None: no limit
+    addresses: str  # networks that can use the credential, separated by commas; empty: any
+    role_cap: int | None  # bit mask that limits the user's roles in the session; None: no limit
     idle_s: int | None  # the session ends after this many seconds without use of any key; None: no limit
     has_parent: int  # whether the session came from another, see sessions/sessions.py
 
     @property
     def roles(self) -> int:
-        """The roles that the session has now, a bit mask."""
+        """The current roles of the session, as a bit mask."""
         return self.capped(self.held_roles)
 
     def capped(self, held: int) -> int:
-        """The roles that the session has of those that the user holds. The only place that applies the cap, also for
-        roles that are read again in the transaction of an action."""
+        """Returns which of the user's roles the session has. Only this method applies the cap, also for roles that are
+        read again in the transaction of an action."""
         return held if self.role_cap is None else held & self.role_cap
 
     @property
@@ -103,7 +103,7 @@ class Principal(NamedTuple):
 
     @property
     def is_service(self) -> bool:
-        """Whether a machine calls, with a credential of a service account."""
+        """Whether the caller is a machine, with a credential of a service account."""
         return self.kind == SERVICE
 
     @property
@@ -145,7 +145,7 @@ class AdminCaller:
     admin_id: int
     username: str
     limited: bool = False  # can only enroll a second factor
-    proved_at: int | None = None  # when password and code were verified last; None: not known
+    proved_at: int | None = None  # when password and code were last verified; None if unknown
 
     @property
     def actor(self) -> str:
@@ -154,7 +154,7 @@ class AdminCaller:
 
 @dataclass(slots=True, frozen=True)
 class SystemCaller:
-    """The server itself and its command line: no rule of rank applies to it, and it doesn't re-authenticate."""
+    """The server itself and its command line. No rule of rank applies to it, and it doesn't re-authenticate."""
 
     @property
     def actor(self) -> str:
@@ -163,7 +163,7 @@ class SystemCaller:
 
 @dataclass(slots=True, frozen=True)
 class ServiceClient:
-    """A service account that authenticated with the request itself, at ``/oauth2``: it has no session."""
+    """A service account that authenticated with the request itself, at ``/oauth2``. It has no session."""
 
     account_id: int
 
@@ -174,7 +174,7 @@ class ServiceClient:
 
 HOUR_MS = 3_600_000
 VIA = " via "  # in :attr:`Request.source`
-#: How long a re-authentication is valid, milliseconds.
+#: How long a re-authentication is valid, in milliseconds.
 RECENT_MS = 10 * 60_000
 Caller = Anonymous | Principal | AdminCaller | SystemCaller | ServiceClient
 ANONYMOUS, SYSTEM = Anonymous(), SystemCaller()
@@ -182,7 +182,7 @@ ANONYMOUS, SYSTEM = Anonymous(), SystemCaller()
 
 @dataclass(slots=True)
 class Request:
-    """A request: who calls, and from where. ``address``: the caller's IP address; ``user_agent``: the header as
+    """A request: who calls, and from where. ``address`` is the caller's IP address; ``user_agent`` is the header as
     sent."""
 
     clock: Clock
@@ -194,12 +194,12 @@ class Request:
     mail_until: float | None = None  # loop time until which the request waits for its emails
     asked: int = 0  # bit mask of the actions for which re-authentication was checked, see tenants/step_up.py
     may_end: bool = False  # the action can end the caller's own session, see audit/events.py
-    via: str = ""  # the service account that passed the address on, as the audit trail names it
+    via: str = ""  # the service account that forwarded the address, as the audit trail names it
     by_app: str = ""  # the app that acts for the user
 
     @property
     def now(self) -> int:
-        """Milliseconds since 1970."""
+        """The current time in milliseconds since 1970."""
         return self.clock.now_ms()
 
     @property
@@ -209,18 +209,18 @@ class Request:
 
     @property
     def source(self) -> str:
-        """The address under which attempts are counted. If a service account passed it on, that account and the hour
+        """The address under which attempts are counted. If a service account forwarded it, that account and the hour
         are part of it."""
         return f"{self.address}{VIA}{self.via}/{self.now // HOUR_MS}" if self.via else self.address
 
     @property
     def user(self) -> Principal:
-        """The signed-in user. Only in routes for users."""
+        """The signed-in user. Use it only in routes for users."""
         assert isinstance(self.caller, Principal)
         return self.caller
 
     @property
     def admin(self) -> AdminCaller:
-        """The signed-in system admin. Only in routes for system admins."""
+        """The signed-in system admin. Use it only in routes for system admins."""
         assert isinstance(self.caller, AdminCaller)
         return self.caller

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple, NewType, TypeVar
 
 T = TypeVar("T")
-#: A text of the code's own, in English. Programs get it so; pages translate it (:mod:`.text.languages`).
+#: Text of the code's own, in English. Programs get it unchanged; pages translate it (:mod:`.text.languages`).
 Marked = NewType("Marked", str)
 
 #: Credentials that can be replayed: values of a metric's label.
@@ -51,11 +51,11 @@ class Reason(NamedTuple):
         return self.text
 
     def also(self, text: str) -> Reason:
-        """Return another text with the same cause and cure."""
+        """Returns another text with the same cause and cure."""
         return self._replace(text=text)
 
     def with_(self, value: object) -> Reason:
-        """Return the reason with the value in place of ``…``."""
+        """Returns the reason with the value in place of ``…``."""
         return self.also(self.text.replace("…", str(value), 1))
 
 
@@ -96,7 +96,7 @@ class Refusal(Exception):
 
     @property
     def logged(self) -> str:
-        """Return the reason for the log; without one, the message about each field."""
+        """Returns the reason for the log; without one, the message about each field."""
         return self.reason or "; ".join(f"{field}: {text}" for field, text in self.details)[:_LONGEST_LOGGED]
 
 
@@ -110,7 +110,7 @@ class InvalidCredentials(Refusal):
 
 
 class OtherClient(InvalidCredentials):
-    """A passkey was verified but belongs to a client other than the named one. ``client``: its identifier. A page
+    """A passkey was verified but belongs to another client than the named one. ``client`` is its identifier. A page
     offers that client's sign-in, but the API doesn't name it."""
 
     words = "This passkey can't be used to sign in here"
@@ -144,7 +144,7 @@ class Forbidden(Refusal):
 
     @classmethod
     def without(cls, permission: str) -> Forbidden:
-        """For a caller without this permission."""
+        """Returns the refusal for a caller without this permission."""
         return cls(details=[("permission", f"Requires the permission {permission}")], reason=f"needs {permission}")
 
 
@@ -157,7 +157,8 @@ class AccountDisabled(Refusal):
     keeps_writes = True
 
     def __init__(self, message: str | None = None, *, reason: Reason | None = None, client: str = "") -> None:
-        """``client``: the client's identifier, only after valid credentials; a page then shows the contact."""
+        """Creates the refusal. ``client``: the client's identifier, only after valid credentials; a page then shows the
+        contact."""
         super().__init__(message, reason=reason.text if reason is not None else "")
         self.client = client
 
@@ -182,7 +183,7 @@ class MfaRequired(Refusal):
         expires_in: int,
         methods: Sequence[str] = (),
     ) -> None:
-        """``expires_in``: seconds; ``methods``: factors that can be enrolled."""
+        """Creates the refusal. ``expires_in``: seconds; ``methods``: factors that can be enrolled."""
         super().__init__(details=details, reason=reason, replay=replay)
         self.challenge = challenge
         self.expires_in = expires_in
@@ -228,7 +229,7 @@ class NotFound(Refusal):
 
 
 def existing(found: T | None) -> T:
-    """The found value. Raises NotFound if there is none."""
+    """Returns the found value. Raises NotFound if there is none."""
     if found is None:
         raise NotFound()
     return found
@@ -282,7 +283,8 @@ class SsoFailed(Refusal):
     keeps_writes = True
 
     def __init__(self, message: Marked | None = None, *, reason: Reason, replay: Replay | None = None) -> None:
-        """``message``: the server's own text, because pages show it. A provider's text goes only to the log."""
+        """Creates the refusal. ``message`` is the server's own text, because pages show it; a provider's text goes only
+        to the log."""
         super().__init__(message, reason=reason.text, replay=replay)
         self.why = reason
         #: The address that the provider reports for the person, after it authenticated them; empty before.
@@ -307,5 +309,5 @@ class InternalError(Refusal):
     when = "A bug. The server logs it with the request ID."
 
 
-#: In the order above. A class of one of them shares its code.
+#: The classes in the order above. Their subclasses share the code.
 REFUSALS: tuple[type[Refusal], ...] = tuple(Refusal.__subclasses__())

@@ -11,7 +11,8 @@ from functools import lru_cache
 
 
 class Role(enum.Enum):
-    """Value: the name on the wire. The order is that of the bits, so new roles go to the end."""
+    """The role of a user. Its value is the name on the wire. The order is that of the bits, so new roles go to the
+    end."""
 
     ADMIN = "Admin"
     USER_ADMIN = "User Admin"
@@ -30,8 +31,8 @@ _POSITION = {role: position for position, role in enumerate(Role)}
 
 
 class Permission(enum.Enum):
-    """Value: the name on the wire. The order is that of the bits of a service account's scopes, so new ones go to the
-    end."""
+    """The permission of a caller. Its value is the name on the wire. The order is that of the bits of a service
+    account's scopes, so new ones go to the end."""
 
     USERS_READ = "users:read"
     USERS_MANAGE = "users:manage"
@@ -70,52 +71,52 @@ HOLDERS: dict[Permission, frozenset[Role]] = {
 
 
 def mask_of(roles: frozenset[Role] | set[Role] | list[Role]) -> int:
-    """The stored bit mask of a set of roles."""
+    """Returns the stored bit mask of a set of roles."""
     return sum(role.bit for role in set(roles))
 
 
 @lru_cache(maxsize=1 << len(Role))
 def roles_of(mask: int) -> tuple[Role, ...]:
-    """The roles of a stored mask, in the order of the enumeration."""
+    """Returns the roles of a stored mask, in the order of the enumeration."""
     return tuple(role for role in Role if mask & role.bit)
 
 
 @lru_cache(maxsize=1 << len(Role))
 def role_names(mask: int) -> tuple[str, ...]:
-    """The names of the roles of a stored mask, in the order of the enumeration."""
+    """Returns the names of the roles of a stored mask, in the order of the enumeration."""
     return tuple(role.value for role in roles_of(mask))
 
 
 @lru_cache(maxsize=1 << len(Role))
 def permissions_of(mask: int) -> frozenset[Permission]:
-    """The permissions of all roles of a mask."""
+    """Returns the permissions of all roles of a mask."""
     held = set(roles_of(mask))
     return frozenset(p for p, holders in HOLDERS.items() if holders & held)
 
 
 @lru_cache(maxsize=4096)
 def allowed(roles: int, scopes: int | None) -> frozenset[Permission]:
-    """The permissions of a caller: those of the roles, limited to the ``scopes`` if the credential has any. Both are
-    bit masks; ``scopes`` None: no limit."""
+    """Returns the permissions of a caller: those of the roles, limited to the ``scopes`` if the credential has any.
+    Both are bit masks; ``scopes`` None means no limit."""
     held = permissions_of(roles)
     return held if scopes is None else held.intersection(permissions_in(scopes))
 
 
 @lru_cache(maxsize=4096)
 def permissions_in(scopes: int) -> tuple[Permission, ...]:
-    """The permissions of a stored mask of scopes, in the order of the enumeration."""
+    """Returns the permissions of a stored mask of scopes, in the order of the enumeration."""
     return tuple(permission for permission in Permission if scopes & permission.bit)
 
 
 @lru_cache(maxsize=4096)
 def permissions_mask(scope: str) -> int:
-    """The bit mask of the permissions in a scope, separated by spaces; other names are ignored."""
+    """Returns the bit mask of the permissions in a scope, separated by spaces; other names are ignored."""
     names = scope.split()
     return sum(permission.bit for permission in Permission if permission.value in names)
 
 
 @lru_cache(maxsize=4096)
 def permission_names(roles: int, scopes: int | None = None) -> tuple[str, ...]:
-    """The names of the permissions from :func:`allowed`, in the order of the enumeration."""
+    """Returns the names of the permissions from :func:`allowed`, in the order of the enumeration."""
     held = allowed(roles, scopes)
     return tuple(p.value for p in Permission if p in held)

@@ -37,7 +37,7 @@ ExternalKey = tuple[bytes, str | None]
 
 
 class EntraBearers(Protocol):
-    """Verifies Microsoft's access tokens, and caches the results (:mod:`.sign_in.providers.entra_bearer`)."""
+    """Verification of Microsoft's access tokens, with cached results (:mod:`.sign_in.providers.entra_bearer`)."""
 
     def key_of(self, ctx: RequestContext, token: str) -> ExternalKey | None: ...
 
@@ -94,8 +94,8 @@ class Owner(NamedTuple):
 
 
 class Mutation(NamedTuple):
-    """A GraphQL mutation for the log. ``operation``: the caller's name for it, empty if none; ``fields``: the
-    schema's."""
+    """A GraphQL mutation for the log. ``operation``: the caller's name for it, or empty; ``fields``: the schema's
+    fields."""
 
     operation: str
     fields: tuple[str, ...]
@@ -105,9 +105,9 @@ class RequestContext(AccountRequest):
     """One request, with the services to answer it.
 
     ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: the client that body or query names, or
-    empty; ``owner``: of the response, after a sign-in or a refresh; ``renewed_cookies``: the ``Set-Cookie`` lines of
-    sessions whose idle time this request renews; ``license_warning``: of the answer's header; ``loaded``: rows that
-    GraphQL has loaded for this request; ``mutation``: the one that it runs.
+    empty; ``owner``: the owner of the response, after a sign-in or a refresh; ``renewed_cookies``: the ``Set-Cookie``
+    lines of sessions whose idle time this request renews; ``license_warning``: the warning for the response header;
+    ``loaded``: rows that GraphQL has loaded for this request; ``mutation``: the one that it runs.
     """
 
     __slots__ = (

@@ -45,14 +45,14 @@ from manifest_auth.text.languages import Language
 
 
 class LanguageForm(msgspec.Struct, frozen=True):
-    """``here``: the page that the person is on."""
+    """The form for the language. ``here``: the page that the person is on."""
 
     lang: Language = "en"
     here: Annotated[str, Meta(max_length=8000)] = "/"
 
 
 async def _start(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """Without a system admin, redirects to the page that creates the first one."""
+    """Shows the start page. Without a system admin, redirects to the page that creates the first one."""
     if call.user is None and await admin_accounts.is_setup_open(ctx):
         return found(installation_sign_in.SETUP)
     return found(ACCOUNT if call.user is not None else SIGN_IN)
@@ -65,13 +65,13 @@ async def _choose(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | A
 
 
 async def _change_password(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """A Well-Known URL for Changing Passwords (W3C)."""
+    """Serves the Well-Known URL for Changing Passwords (W3C)."""
     return found(f"{ACCOUNT}/password")
 
 
 async def _passkey_endpoints(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """A Well-Known URL for Relying Party Passkey Endpoints (W3C), which password managers read. Raises NotFound if
-    browsers can't create passkeys here."""
+    """Serves the Well-Known URL for Relying Party Passkey Endpoints (W3C), which password managers read. Raises
+    NotFound if browsers can't create passkeys here."""
     if why := why_no_passkeys(ctx.services.settings):
         raise NotFound(reason=why)
     here = f"{ctx.services.settings.public_url.rstrip('/')}{ACCOUNT}/passkeys"

@@ -1,6 +1,6 @@
-"""Stylesheet, modules and icon, under addresses that depend on their content, so that browsers cache them indefinitely.
+"""Stylesheet, modules and icon, with addresses that depend on their content, so that browsers cache them indefinitely.
 
-Read, hashed and compressed once, with the first page or the first request for one.
+They are read, hashed and compressed once, with the first page or the first request for one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Asset(NamedTuple):
 
 @cache
 def all_assets() -> dict[str, Asset]:
-    """All assets, by file name."""
+    """Returns all assets, by file name."""
     found = {}
     for path in sorted(FOLDER.iterdir()):
         if path.suffix in _TYPES:
@@ -46,7 +46,7 @@ def all_assets() -> dict[str, Asset]:
 
 
 def address(name: str) -> str:
-    """The path of a file by its name."""
+    """Returns the path of a file by its name."""
     stem, _, ending = name.rpartition(".")
     return f"/assets/{stem}.{all_assets()[name].digest}.{ending}"
 

@@ -22,30 +22,31 @@ F = TypeVar("F")
 
 
 def of_client(tenant: Tenant | None) -> Brand:
-    """The client's brand, or the product's without a client."""
+    """Returns the client's brand, or the product's without a client."""
     return PRODUCT if tenant is None else _brand(tenant.id, tenant.identifier, tenant.name, tenant.settings)
 
 
 def of_user(user: Principal | None) -> Brand:
-    """The brand of the signed-in user's client."""
+    """Returns the brand of the signed-in user's client."""
     return PRODUCT if user is None else _brand(user.tenant_id, user.client, user.client_name, user.tenant_settings)
 
 
 def of_unit(unit: TenantUnit) -> Brand:
-    """The brand of the unit's client, with its logo."""
+    """Returns the brand of the unit's client, with its logo."""
     tenant = tenants.get(unit, unit.tenant_id)
     return of_client(tenant)._replace(logo=_logo(unit, tenant.identifier))
 
 
 async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
-    """A page of the signed-in user's client. ``work``: creates its model, in the same read as the client's branding."""
+    """Returns a page of the signed-in user's client. ``work`` creates its model, in the same read as the client's
+    branding."""
     return await ctx.store.read(lambda unit: View(work(unit), brand=of_unit(unit)))
 
 
 def shows(
     work: Callable[[RequestContext, PageCall[F], TenantUnit], object],
 ) -> Callable[[RequestContext, PageCall[F]], Awaitable[View]]:
-    """The handler of such a page if it only calls ``work``."""
+    """Creates the handler of such a page if it only calls ``work``."""
 
     @functools.wraps(work)
     async def handler(ctx: RequestContext, call: PageCall[F]) -> View:
@@ -55,13 +56,13 @@ def shows(
 
 
 def own_page(ctx: RequestContext, template: str = "", **members: object) -> View:
-    """A page of the signed-in user. ``members``: what its template reads as ``view``."""
+    """Returns a page of the signed-in user. ``members``: what its template reads as ``view``."""
     return View(SimpleNamespace(**members), template=template, brand=of_user(ctx.user))
 
 
 async def with_logo(ctx: RequestContext, brand: Brand) -> Brand:
-    """The same with the client's logo, which is looked up if it wasn't yet. While the database is unavailable, the page
-    shows the name instead."""
+    """Returns the brand with the client's logo, which is looked up if necessary. While the database is unavailable, the
+    page shows the name instead."""
     if brand.logo is not None:
         return brand
     try:

@@ -1,4 +1,4 @@
-"""A request for a page as its handler sees it, and the handler's result."""
+"""A page request as its handler sees it, and the handler's result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = "shown"  # the parameter with the key of a form whose result a page show
 
 
 class Problem(NamedTuple):
-    """An error in a posted form. ``field``: of the form, empty for the whole form; ``text``: in the reader's
+    """An error in a posted form. ``field``: its field, or empty for the whole form; ``text``: in the reader's
     language."""
 
     field: str
@@ -27,22 +27,22 @@ class Problem(NamedTuple):
 
 
 class FormRefusal(NamedTuple):
-    """Why a form was rejected. ``retry_after``: seconds, 0 if waiting does not help; ``retry_at``: that moment, in
-    milliseconds since 1970."""
+    """The reason why a form was rejected. ``retry_after``: seconds, 0 if waiting does not help; ``retry_at``: that
+    moment, in milliseconds since 1970."""
 
     problems: tuple[Problem, ...]
     retry_after: int = 0
     retry_at: int = 0
 
     def about(self, name: str) -> str:
-        """The error of a field. Empty if there is none."""
+        """Returns the error of a field; empty if there is none."""
         return " ".join(problem.text for problem in self.problems if problem.field == name)
 
 
 class Confirmation(NamedTuple):
-    """The question before an action that affects many people or can't be undone. Its texts are marked for the
-    catalogues. ``title``: can contain ``%(name)s``; ``effects``: one sentence each, with numbers; ``button``: verb and
-    object; ``typed``: a text to type instead of only pressing a button."""
+    """The question before an action that affects many people or can't be undone. Its texts are marked for the catalogs.
+    ``title``: can contain ``%(name)s``; ``effects``: one sentence each, with numbers; ``button``: verb and object;
+    ``typed``: a text to type instead of only pressing a button."""
 
     title: str
     effects: tuple[str, ...]
@@ -52,16 +52,16 @@ class Confirmation(NamedTuple):
 
 
 class Link(NamedTuple):
-    """``text``: in the reader's language; ``href``: empty for a heading between links."""
+    """A link on a page. ``text``: in the reader's language; ``href``: empty for a heading between links."""
 
     href: str
     text: str
 
 
 class Brand(NamedTuple):
-    """The client's look of a page. ``stylesheet``: address of the client's own colors; ``logo``: of its picture; both
-    can be empty, and a logo of None is looked up where the page is rendered. ``client``: its identifier; ``language``:
-    used if the reader chose none; ``contact``: the client's support contact."""
+    """The client's look of a page. ``stylesheet``: address of the client's own colors; ``logo``: that of its picture;
+    both can be empty, and a logo of None is looked up when the page is rendered. ``client``: its identifier;
+    ``language``: used if the reader chose none; ``contact``: the client's support contact."""
 
     name: str
     stylesheet: str = ""
@@ -82,8 +82,8 @@ PRODUCT = Brand("Manifest")
 
 @dataclass(slots=True)
 class View:
-    """The content of a template. ``model``: a plain struct whose members the template reads as ``view``; ``template``:
-    replaces the route's own."""
+    """The content of a template. ``model``: a plain struct that the template reads as ``view``; ``template``: replaces
+    the route's own."""
 
     model: object = None
     status: int = 200
@@ -94,12 +94,13 @@ class View:
 
 @dataclass(slots=True)
 class PageCall(Generic[F]):
-    """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them; ``upload``: the file
-    in it, empty for none. ``here``: the page's own path, with the query that leads back to it. ``language``: empty if
-    nobody is signed in and nothing else determines it; the client's default applies then. ``form_cookie``: identifies
-    this browser's forms; ``user``: the signed-in user, or None; ``admin``: the system admin, only on pages of the
-    installation. ``said``: the sentence about the change that led here, empty for none. ``key``: of the submitted form,
-    or of the one whose result is ``shown`` (:mod:`.submissions`); ``shown``: JSON, empty for none."""
+    """The call of a page. ``fields``: the query of a GET or the form of a POST, as the handler's model has them;
+    ``upload``: the file in the form, or empty; ``here``: the page's own path, with the query that leads back to it;
+    ``language``: empty if nobody is signed in and nothing else determines it, so that the client's default applies;
+    ``form_cookie``: identifies this browser's forms; ``user``: the signed-in user, or None; ``admin``: the system
+    admin, only on pages of the installation; ``said``: the sentence about the change that led here, or empty; ``key``:
+    that of the submitted form, or of the one whose result is ``shown`` (:mod:`.submissions`); ``shown``: JSON, or
+    empty."""
 
     head: Head
     fields: F
@@ -117,31 +118,31 @@ class PageCall(Generic[F]):
 
     @property
     def session_id(self) -> str:
-        """Identifies the browser's session. Empty if there is none."""
+        """The identifier of the browser's session; empty if there is none."""
         caller = self.user or self.admin
         return caller.session_id if caller is not None else ""
 
     @property
     def person(self) -> str:
-        """Identifies the person who calls, the same in all their sessions. Empty for nobody."""
+        """The identifier of the person who calls, the same in all their sessions; empty for nobody."""
         if self.user is not None:
             return f"{self.user.tenant_id}.{self.user.user_id}"
         return self.admin.actor if self.admin is not None else ""
 
     def show_once(self, path: str, shown: object, headers: Sequence[Header] = ()) -> Answer[None]:
         """After a change, redirects the browser to a page that shows a value that is stored nowhere in plain text. A
-        reload shows it again, for ten minutes or until the person confirms that they're done. ``path``: of a page that
-        reads :meth:`shown_as`."""
+        reload shows it again, for ten minutes or until the person confirms that they're done. ``path``: the path of a
+        page that reads :meth:`shown_as`."""
         self.shown = msgspec.json.encode(shown)
         return see_other(f"{path}{'&' if '?' in path else '?'}{SHOWN}={self.key}", headers)
 
     def shown_as(self, model: type[T]) -> T | None:
-        """The value that :meth:`show_once` was given; None if there is none."""
+        """Returns the value that was passed to :meth:`show_once`; None if there is none."""
         return msgspec.json.decode(self.shown, type=model) if self.shown else None
 
 
 def chosen(acts: Mapping[str, T], act: str) -> T:
-    """The action that a form names, from those of its page. Raises ValidationError for any other."""
+    """Returns the action that a form names, one of its page's actions. Raises ValidationError for any other."""
     if act not in acts:
         raise ValidationError(reason="no such act")
     return acts[act]
@@ -160,7 +161,7 @@ def see_other(path: str, headers: Sequence[Header] = ()) -> Answer[None]:
 
 
 def found(address: str) -> Answer[None]:
-    """A redirect (302) instead of a page. ``address``: ASCII, checked by the caller."""
+    """Returns a redirect (302) instead of a page. ``address``: ASCII, checked by the caller."""
     return _to(302, address, ())
 
 

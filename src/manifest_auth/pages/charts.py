@@ -1,7 +1,7 @@
-"""Geometry of the charts that templates draw as SVG: bars, stacked by series, beside one another or one below another.
+"""Geometry of the charts that templates draw as SVG: bars, stacked by series, side by side or one below another.
 
 Each chart has a table with the same numbers, so that color is never the only way to read a number. A chart is as wide
-as its place: ``x`` and widths are percentages, ``y`` and heights are pixels, and texts keep their size.
+as its container: ``x`` and widths are percentages, ``y`` and heights are pixels, and texts keep their size.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MONTHS = (
 
 
 class Series(NamedTuple):
-    """``kind``: the class of its color: ``good``, ``bad``, ``note``, ``accent`` or ``quiet``."""
+    """A series of a chart. ``kind``: the class of its color: ``good``, ``bad``, ``note``, ``accent`` or ``quiet``."""
 
     name: str
     kind: str
@@ -41,7 +41,7 @@ class Series(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """``title``: the tooltip."""
+    """A bar of a chart. ``title``: the tooltip."""
 
     x: float
     y: float
@@ -52,7 +52,7 @@ class Bar(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A text beside an axis, centered on what it names. ``is_minor``: omitted in a narrow chart."""
+    """A label of an axis, centered on what it names. ``is_minor``: omitted in a narrow chart."""
 
     x: float
     y: float
@@ -61,9 +61,9 @@ class Mark(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """``labels``: one for each value of a series; ``unit``: what is counted; ``first``: heading of the labels in the
-    table; ``rows``: of the table, newest first if the labels are times; ``is_english``: a label that is not marked is
-    English."""
+    """A chart. ``labels``: one for each value of a series; ``unit``: what is counted; ``first``: heading of the labels
+    in the table; ``rows``: rows of the table, newest first if the labels are times; ``is_english``: a label that is not
+    marked is English."""
 
     id: str
     title: str
@@ -91,7 +91,7 @@ class Chart(NamedTuple):
 def over_time(
     key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = _("Day")
 ) -> Chart:
-    """Return a chart of columns, one for each label, with the series stacked. Labels are oldest first."""
+    """Returns a chart of columns, one for each label, with the series stacked. Labels are oldest first."""
     shown = tuple(series)
     top = _round_up(max((sum(values) for values in zip(*(one.values for one in shown), strict=True)), default=0))
     space, inner = (100 - _LEFT) / max(1, len(labels)), HEIGHT - _TOP - _BOTTOM
@@ -133,7 +133,7 @@ def over_time(
 def by_name(
     key: str, title: str, labels: Sequence[str], series: Iterable[Series], *, note: str = "", first: str = _("Name")
 ) -> Chart:
-    """Return a chart of rows, one for each label, shown above its row, with the series stacked."""
+    """Returns a chart of rows, one for each label, shown above its row, with the series stacked."""
     shown = tuple(series)
     top = max((sum(values) for values in zip(*(one.values for one in shown), strict=True)), default=0) or 1
     bars, marks = [], []
@@ -161,13 +161,13 @@ def by_name(
 
 
 def day_name(day: int) -> str:
-    """Return a day since 1970, as ``Dec 1``."""
+    """Returns a day since 1970, as ``Dec 1``."""
     at = datetime.fromtimestamp(day * DAY_MS / 1000, UTC)
     return _("%(month)s %(day)s", month=_MONTHS[at.month - 1], day=at.day)
 
 
 def _round_up(number: int) -> int:
-    """Return the end of an axis: 1, 2 or 5 times a power of ten, and even, so that its middle is whole."""
+    """Returns the end of an axis: 1, 2 or 5 times a power of ten, and even, so that its middle is whole."""
     power = 1
     while True:
         for step in (2, 4, 10):

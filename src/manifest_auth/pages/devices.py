@@ -26,8 +26,8 @@ async def _explain(ctx: RequestContext, call: PageCall[None]) -> View | Answer[N
     return View()
 
 
-# A code in the address, as the device's own QR code has it, is shown but not used: the person must first confirm that
-# their device shows the same one.
+# A code in the address, as in the device's own QR code, is shown but not used: the person must first confirm that their
+# device shows the same one.
 
 
 CODE_PATH, CONFIRM = "/device", "/device/confirm"
@@ -48,7 +48,7 @@ class ConfirmForm(msgspec.Struct, frozen=True):
 
 
 def _grouped(typed: str) -> str:
-    """The code in groups, with only the letters of codes, for use in an address."""
+    """Returns the code in groups, with only the letters of codes, for use in an address."""
     return grouped_letters("".join(letter for letter in plain_letters(typed) if letter in ALPHABET)[:20])
 
 
@@ -101,7 +101,7 @@ Id = Annotated[str, Meta(max_length=40, pattern="^[A-Za-z0-9_-]*$")]
 
 
 class PairQuery(msgspec.Struct, frozen=True):
-    """``pairing``: the one in progress."""
+    """The query of the page. ``pairing``: the one in progress."""
 
     pairing: Id = ""
 

@@ -35,7 +35,7 @@ _UNLICENSED = (LicenseExpired, LicenseRequired)
 
 
 def parameters_of(model: type[msgspec.Struct] | None) -> frozenset[str]:
-    """Return the names of the parameters in an address that the page of a refusal can show."""
+    """Returns the names of the parameters in an address that the page of a refusal can show."""
     return frozenset(() if model is None else (each.encode_name for each in msgspec.structs.fields(model)))
 
 
@@ -51,10 +51,10 @@ async def page_of(
     brand: Brand | None = None,
     parameters: Collection[str] = (),
 ) -> Answer[None]:
-    """The page of a refusal. ``way``: the link to continue, by default the start page, or the installation's console if
-    a license is missing; ``title``, ``advice``: replace the usual ones; ``brand``: replaces the brand of the signed-in
-    user's client; ``parameters``: names of invalid parameters that the page can show, never the caller's text. Works
-    without the database too."""
+    """Returns the page of a refusal. ``way``: the link to continue, by default the start page, or the installation's
+    console if a license is missing; ``title``, ``advice``: replace the usual ones; ``brand``: replaces the brand of the
+    signed-in user's client; ``parameters``: names of invalid parameters that the page can show, never the caller's
+    text. Also works without the database."""
     brand = await _brand(ctx, refusal, head) if brand is None else brand
     language = language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
@@ -79,15 +79,15 @@ async def page_of(
 
 
 def language_of(ctx: RequestContext, head: Head, brand: Brand) -> str:
-    """The language of a page that no handler creates: the reader's, else the default of the client whose branding it
-    has."""
+    """Returns the language of a page that no handler creates: the reader's, or the default of the client with the
+    page's brand."""
     own = ctx.caller.language if isinstance(ctx.caller, Principal) else None
     return languages.choose(head, ctx.services.settings, own=own) or brand.language
 
 
 async def _brand(ctx: RequestContext, refusal: Refusal, head: Head) -> Brand:
-    """The brand of the client of the signed-in user or of a verified sign-in; otherwise, or without the database, the
-    product's."""
+    """Returns the brand of the client of the signed-in user or of a verified sign-in; otherwise, or without the
+    database, the product's."""
     try:
         if isinstance(refusal, AccountDisabled) and refusal.client:
             client = refusal.client
@@ -100,21 +100,22 @@ async def _brand(ctx: RequestContext, refusal: Refusal, head: Head) -> Brand:
 
 
 async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:
-    """The response for an unknown address: a page for browsers, the envelope for programs."""
+    """Returns the response for an unknown address: a page for browsers, the envelope for programs."""
     if path.startswith(("/api/", "/oauth2/")) or not prefers_html(head.accept):
         return refuse(refusal, ctx.request_id)
     return await page_of(ctx, refusal, head)
 
 
 async def page_or_envelope(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A page for a browser, the envelope for a program: for addresses that both call."""
+    """Returns a page for a browser or the envelope for a program, for addresses that both call."""
     if prefers_html(head.accept):
         return await page_of(ctx, refusal, head)
     return refuse(refusal, ctx.request_id)
 
 
 async def of_docs_site(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A page for a browser, which explains how to build the site if it is missing; the envelope for a program."""
+    """Returns a page for a browser, which explains how to build the site if it is missing, or the envelope for a
+    program."""
     if docs_site.is_there() or not isinstance(refusal, NotFound) or not prefers_html(head.accept):
         return await page_or_envelope(ctx, refusal, head)
     advice = _("In a copy of the source code, run ./dev docs. The docs folder contains the same pages as text.")

@@ -23,13 +23,13 @@ def cookie_name(ctx: RequestContext) -> str:
 
 def after(ctx: RequestContext, path: str, what: str, headers: tuple[Header, ...] = ()) -> Answer[None]:
     """Redirects to a page, which then shows what was done. ``path``: with its query, if any; ``what``: a keyword of
-    that page, of letters, digits and hyphens."""
+    that page, consisting of letters, digits and hyphens."""
     said = host_cookie(_COOKIE, f"{what}@{_page(path)}", _LIFE_S, ctx.services.settings)
     return see_other(path, (said, *headers))
 
 
 def word(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """The message about the last action on this page, to be shown now. Empty if there is none."""
+    """Returns the keyword of the last action on this page, to be shown now; empty if there is none."""
     settings = ctx.services.settings
     what, _, where = (call.head.cookie(cookie_name(ctx)) or "").partition("@")
     if where != _page(call.here):
@@ -39,7 +39,8 @@ def word(ctx: RequestContext, call: PageCall[Any]) -> str:
 
 
 def sentence(ctx: RequestContext, call: PageCall[Any], sentences: Mapping[str, str]) -> str:
-    """The same as a sentence. ``sentences``: of the page, by keyword. Empty if there is none."""
+    """Returns the sentence about the last action on this page; empty if there is none. ``sentences``: the page's
+    sentences, by keyword."""
     return sentences.get(word(ctx, call), "")
 
 

@@ -13,7 +13,7 @@ _COOKIE_S = 365 * 86_400
 
 
 def choose(head: Head, settings: Settings, asked: str = "", own: str | None = None) -> str:
-    """The language that the address asks for, else the cookie's, else the user's ``own`` choice, else the browser's
+    """Returns the language that the address asks for, or else the cookie's, the user's ``own`` choice, or the browser's
     preferred one. Empty if none of them names any; then the client's default applies."""
     for wanted in (asked, head.cookie(host_name(_COOKIE, settings)) or "", own or ""):
         if wanted in LANGUAGES:
@@ -24,5 +24,5 @@ def choose(head: Head, settings: Settings, asked: str = "", own: str | None = No
 
 
 def cookie_line(language: str, settings: Settings) -> Header:
-    """An empty value resets the choice."""
+    """Returns the cookie of the language. An empty value resets the choice."""
     return host_cookie(_COOKIE, language, _COOKIE_S if language else 0, settings)

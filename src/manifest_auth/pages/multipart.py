@@ -1,4 +1,4 @@
-"""The one form of a page that has a file in it, as browsers send it (RFC 7578): fields, and a single file.
+"""Form submissions with a file, as browsers send them (RFC 7578): fields, and a single file.
 
 Parsed strictly: anything that browsers don't send is rejected, so that no two parsers interpret the same bytes
 differently.
@@ -27,9 +27,9 @@ def is_multipart(head: Head) -> bool:
 
 
 def read(head: Head, body: bytes, file: str, most: int) -> tuple[dict[str, str], bytes]:
-    """The texts of the fields, each once, and the one file, empty if none was chosen. ``file``: the name of its field;
-    ``most``: the maximum number of text fields. Raises UnsupportedMediaType for a body in any other format, and
-    ValidationError for too many fields or those that no form has."""
+    """Returns the texts of the fields, each once, and the one file, empty if none was chosen. ``file``: the name of its
+    field; ``most``: the maximum number of text fields. Raises UnsupportedMediaType for a body in any other format, and
+    ValidationError for too many fields or fields that no form has."""
     boundary = _BOUNDARY.match(head.content_type or "")
     if boundary is None or head.content_encoding not in (None, "", "identity"):
         raise UnsupportedMediaType()
@@ -62,7 +62,7 @@ def read(head: Head, body: bytes, file: str, most: int) -> tuple[dict[str, str],
 
 
 def as_text(file: bytes) -> str:
-    """Reads a text file as if it had been typed. Other content becomes a text that matches nothing and is rejected like
+    """Reads a text file as if it had been typed. Other content becomes text that matches nothing, and is rejected like
     any invalid text."""
     text = file.decode("utf-8-sig", "replace")
     return "".join(each if each.isprintable() or each in "\r\n\t" else "\ufffd" for each in text)

@@ -1,7 +1,7 @@
-"""Renders templates to bytes.
+"""Rendering of templates to bytes.
 
-Jinja2, the catalogues and each template are loaded in a thread with the first page that needs them, so neither the
-start nor another request waits.
+Jinja2, the catalogs and each template are loaded in a thread with the first page that needs them, so neither startup
+nor another request waits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-_KEPT = 4096  # more than all pages have
+_KEPT = 4096  # more than all pages together
 _GROUPS = {"de": ".", "es": ".", "pt": ".", "fr": "\u202f"}
 
 
@@ -51,8 +51,8 @@ class TranslateMany(Protocol):
 
 @cache
 def translations(language: str) -> tuple[Translate, TranslateMany]:
-    """``_`` and ``ngettext`` of the language. Messages are constants and can hold markup; values are escaped.
-    ``%(num)s`` is the count."""
+    """Returns ``_`` and ``ngettext`` of the language. Messages are constants and can contain markup; values are
+    escaped. ``%(num)s`` is the count."""
     from markupsafe import Markup
 
     t = catalogue(language)
@@ -126,7 +126,7 @@ async def render(
 
 
 async def prepare(name: str, language: str) -> Template:
-    """The compiled template, with the language's catalogue loaded."""
+    """Returns the compiled template, with the language's catalog loaded."""
     found = _templates.get((name, language))
     return await asyncio.to_thread(_load, name, language) if found is None else found
 
@@ -141,22 +141,23 @@ def _load(name: str, language: str) -> Template:
                 _environment.get_template(shared.name)
         template = _environment.get_template(name)
         _templates[name, language] = template
-        gc.freeze()  # it lives as long as the process, so the collector need not scan it repeatedly
+        gc.freeze()  # it lives as long as the process, so the collector needn't scan it
     return template
 
 
 def environment() -> Environment:
-    """Autoescape everywhere; a name that a view doesn't have is a bug, not an empty text."""
+    """Creates the environment. It escapes everywhere, and treats a name that a view doesn't have as a bug, not as empty
+    text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
     @pass_context
     def grouped(context: Mapping[str, Any], number: int) -> str:
-        """A number with the thousands separators of the page's language."""
+        """Returns a number with the thousands separators of the page's language."""
         return f"{number:,}".replace(",", _GROUPS.get(context.get("lang", "en"), ","))
 
     @pass_context
     def in_language(context: Mapping[str, Any], value: object) -> object:
-        """Texts that the code marks for the catalogues, in the language of the page."""
+        """Returns texts that the code marks for the catalogs, in the language of the page."""
         return shown(value, catalogue(context.get("lang", "en"))) if isinstance(value, MarkedText) else value
 
     made = Environment(
@@ -188,7 +189,7 @@ def environment() -> Environment:
 
 
 def _in(form: str) -> Callable[[int | str], str]:
-    """A filter that writes a time in this form. It takes milliseconds, or the text of a read model."""
+    """Returns a filter that writes a time in this form. It takes milliseconds, or the text of a read model."""
 
     def shown(time: int | str) -> str:
         at = datetime.fromtimestamp(time / 1000, UTC) if isinstance(time, int) else datetime.fromisoformat(time)
@@ -198,10 +199,10 @@ def _in(form: str) -> Callable[[int | str], str]:
 
 
 async def qr_code(text: str, title: str, language: str) -> Markup:
-    """Return a QR code of ``text``, for a template to insert. ``title``: its accessible name, a message of the
-    catalogue. Raises ValueError for more than 2,953 bytes."""
+    """Returns a QR code of ``text``, for a template to insert. ``title``: its accessible name, a message of the
+    catalog. Raises ValueError for more than 2,953 bytes."""
     drawn = await scan_codes.qr_svg(text, catalogue(language or "en").gettext(title))
-    from markupsafe import Markup  # not at the start: see rendering
+    from markupsafe import Markup  # not at startup: see rendering
 
     return Markup(drawn)  # noqa: S704 - modules as numbers, and a title that is escaped
 
@@ -210,5 +211,5 @@ KEY_TITLE = _("QR code with the key for your authenticator app")
 
 
 async def app_key(secret: str, uri: str, language: str) -> TotpSecretData:
-    """The key in its three forms, ``qr`` as markup. ``secret``: base32; ``uri``: its ``otpauth://`` address."""
+    """Returns the key in its three forms, ``qr`` as markup. ``secret``: base32; ``uri``: its ``otpauth://`` address."""
     return TotpSecretData(secret, uri, await qr_code(uri, KEY_TITLE, language))

@@ -1,4 +1,4 @@
-"""Declaration of pages, and checks before a handler runs: the one host, who is signed in, the form's mark."""
+"""Declaration of pages, and checks before a handler runs: the only host, who is signed in, the form's token."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ from manifest_auth.text.models import from_texts
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
 Confirms = Callable[[RequestContext, PageCall[Any]], Awaitable[Confirmation | None]]
 MOST_FIELDS = 100
-OF_APPS = "/o/"  # pages for the apps of one client, in whose session they are shown
+OF_APPS = "/o/"  # pages for the apps of one client, shown in its session
 SIGN_IN = step.SIGN_IN
 ADMIN_OVERVIEW = admin_console.PATH
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
@@ -88,14 +88,14 @@ ADMIN_PROOF = f"{admin_console.PATH}{step_up.PATH}"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"
 #: The only pages for a user who must first enroll a second factor. Forms that wait there have their own page.
 _LIMITED = (ADMIN_ACCOUNT, ADMIN_PROOF, f"{ADMIN_OVERVIEW}/{step_up.RESUME}")
-#: The template of the question before a heavy action, and its base templates by the prefix of the page's address.
+#: The template of the question before a major action, and its base templates by the prefix of the page's address.
 CONFIRM, _ACCOUNT_FRAME = "confirm.html", "_account.html"
 _FRAMES = {"/console": "_console.html", admin_console.PATH: "_installation.html"}
-_CALL = "page"  # where a request keeps its page and its call, for the error page
-_ASKED = "asked"  # where it keeps the path to re-authentication
-_CONFIRMED, _YES = "confirmed", "yes"  # a field beside those of a form, after the question that the page asks
-_FORMS: dict[str, _Page] = {}  # by path, those that take a form
-_SHOWN: dict[str, Handler] = {}  # by path, the handlers of the others
+_CALL = "page"  # where a request stores its page and its call, for the error page
+_ASKED = "asked"  # where it stores the path to re-authentication
+_CONFIRMED, _YES = "confirmed", "yes"  # an extra field of a form after the page's question
+_FORMS: dict[str, _Page] = {}  # pages that accept a form, by path
+_SHOWN: dict[str, Handler] = {}  # handlers of the other pages, by path
 #: Errors with their own page, because showing the form again wouldn't help. The same applies to a forged or old form,
 #: for which no call is stored.
 _NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound)
@@ -112,7 +112,8 @@ class Audience(enum.Enum):
 
 @dataclass(slots=True, frozen=True)
 class _Page:
-    """``again``: shows a rejected form again. ``form_at``: the page that shows the form, or the link to a file."""
+    """A page. ``again``: shows a rejected form again; ``form_at``: the page that shows the form, or the link to a
+    file."""
 
     method: str
     path: str
@@ -174,7 +175,7 @@ class _Page:
     async def _post(
         self, ctx: RequestContext, call: PageCall[Any], path: str, texts: dict[str, str], *, has_cookie: bool
     ) -> Answer[None]:
-        """Carries out a form that this browser was shown at this page, in this session. A form of the same person from
+        """Carries out a form that this browser was shown on this page, in this session. A form of the same person from
         another session waits for a sign-in, or is shown again. Raises NoFormCookie, Forbidden, FormExpired."""
         token = await security.read_token(ctx, call, path, texts.pop(security.TOKEN_FIELD, ""))
         dismissed, here = texts.pop("dismiss", ""), texts.get("here", "")
@@ -186,7 +187,7 @@ class _Page:
         if token is None or (token.person and call.person and token.person != call.person):
             raise Forbidden(reason="form token: missing, forged, of another page or of another person")
         is_of_this = token.is_of(call, ctx.now)
-        if token.person != call.person and not is_of_this:  # someone signed in or out in between
+        if token.person != call.person and not is_of_this:  # someone signed in or out in the meantime
             return see_other(self._back(call))
         self._admit(ctx, call)
         if not is_of_this:
@@ -200,8 +201,8 @@ class _Page:
         return await self._submit(ctx, call, texts, token.key)
 
     def _admit(self, ctx: RequestContext, call: PageCall[Any]) -> None:
-        """Raises NotFound for a user without the page's permission. After this check, the page can be shown with an
-        error."""
+        """Checks the page's permission. Raises NotFound for a user without it. After this check, the page can be shown
+        with an error."""
         if self.permission is not None and (
             call.user is None or self.permission not in permissions_of(call.user.roles)
         ):
@@ -230,7 +231,7 @@ class _Page:
                 break
             try:
                 return await submissions.first_answer(ctx, call, key, content) or answer
-            except FormExpired:  # it was sent before with different content, so this one waits separately
+            except FormExpired:  # it was sent before with different content, so this form waits separately
                 continue
         return answer
 
@@ -254,7 +255,8 @@ class _Page:
     async def _carry_out_once(
         self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], content: bytes
     ) -> Answer[None]:
-        """Raises StoreUnavailable if it isn't certain that the form was carried out or that its result is stored."""
+        """Carries out a form once. Raises StoreUnavailable if it isn't certain that the form was carried out or that
+        its result is stored."""
         key, session, kept = call.key, call.session_id, None
         try:
             answer = await self._carry_out(ctx, call, texts)
@@ -278,21 +280,22 @@ class _Page:
         return answer
 
     def _held(self, call: PageCall[Any], texts: dict[str, str]) -> HeldForm:
-        """Checks that the form has no more fields than the page's own form."""
+        """Returns the form to store, after checking that it has no more fields than the page's own form."""
         own = {each.encode_name for each in msgspec.structs.fields(self.fields)} if self.fields is not None else set()
         known = {name: text for name, text in texts.items() if name in own or name == _CONFIRMED}
         return HeldForm(self.path, call.path, known, call.upload).without_secrets()
 
     def _resuming(self, key: str) -> str:
-        """The address at which a waiting form continues."""
+        """Returns the address at which a waiting form continues."""
         return f"{ADMIN_OVERVIEW if self._is_of_the_installation else ACCOUNT}/{step_up.RESUME}?form={key}"
 
     async def resume(
         self, ctx: RequestContext, call: PageCall[Any], key: str, kept: Kept, *, edit: bool
     ) -> Answer[None]:
         """Continues with a form that waited, if the person can still send it. In the session that sent it, it is
-        carried out, unless they want to ``edit`` it, which ends the waiting. It is shown for them to send in another
-        session, without its secrets, and where another site led here, other than the provider of a proof."""
+        carried out, unless the person wants to ``edit`` it, which ends the waiting. In another session, or if another
+        site led here, other than the provider of a re-authentication, the form is shown without its secrets for the
+        person to send."""
         assert kept.form is not None
         call.path, call.upload = kept.form.names, kept.form.upload
         call.here = self._back(call)
@@ -327,7 +330,7 @@ class _Page:
     async def _ask(
         self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], asked: Confirmation, *, is_wrong: bool
     ) -> Answer[None]:
-        """The page between a form and its action. Nothing is done yet. It posts the same form again, with the
+        """Returns the page between a form and its action. Nothing is done yet. It posts the same form again, with the
         confirmation."""
         brand, action = brands.of_user(call.user), self.path.format_map(call.path)
         t, call.here = catalogue(call.language or brand.language), self._back(call)
@@ -357,8 +360,8 @@ class _Page:
         return self.path.startswith(admin_console.PATH)
 
     def _way_in(self, call: PageCall[Any], back: str) -> str | None:
-        """The redirect for a caller who must not open the page yet; None: the caller can. ``back``: the return
-        address."""
+        """Returns the redirect for a caller who must not open the page yet; None if the caller can. ``back``: the
+        return address."""
         if self.audience is Audience.SIGNED_IN and call.user is None:
             return f"{SIGN_IN}?returnTo={_quoted(back, is_own_path)}"
         if self.audience is Audience.SYSTEM_ADMIN:
@@ -372,7 +375,7 @@ class _Page:
         return call.here if self.method == "GET" and self.form_at == self.path else self.form_at.format_map(call.path)
 
     def _posted(self, call: PageCall[Any], body: bytes) -> dict[str, str]:
-        """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
+        """Returns the fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
         if self.upload and multipart.is_multipart(call.head):
             texts, call.upload = multipart.read(call.head, body, self.upload, MOST_FIELDS)
             if len(body) - len(call.upload) > AUTH_LIMIT:  # only the file can be larger
@@ -386,7 +389,7 @@ class _Page:
         return parse_form(body, MOST_FIELDS)
 
     async def refused(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-        """The same form again with its errors if that helps, else a page that explains what happened."""
+        """Returns the same form with its errors if that helps, or a page that explains what happened."""
         page: _Page
         call: PageCall[Any] | None
         page, call = ctx.loaded.get(_CALL, (self, None))
@@ -428,13 +431,13 @@ class _Page:
 
 
 def _as_typed(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Struct:
-    """The raw fields, for the form that shows them again if they are rejected."""
+    """Returns the raw fields, for the form that shows them again if they are rejected."""
     named = msgspec.structs.fields(model)
     return model(**{each.name: texts[each.encode_name] for each in named if each.encode_name in texts})
 
 
 def _checked(texts: dict[str, str], model: type[msgspec.Struct]) -> msgspec.Struct:
-    """The fields of a form as its model. Raises ValidationError with messages for people."""
+    """Returns the fields of a form as its model. Raises ValidationError with messages for people."""
     try:
         return from_texts(texts, model)
     except ValidationError as error:
@@ -443,7 +446,7 @@ def _checked(texts: dict[str, str], model: type[msgspec.Struct]) -> msgspec.Stru
 
 
 def _quoted(back: str, is_allowed: Callable[[str], bool]) -> str:
-    """``back`` as a parameter, without its query if the browser must not return to that."""
+    """Returns ``back`` as a parameter, without its query if the browser must not return to that."""
     return quote(back if is_allowed(back) else back.partition("?")[0], safe="")
 
 
@@ -454,7 +457,7 @@ def _language(head: Head, settings: Settings, user: Principal | None, asked: str
 
 
 async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
-    """The user of the session cookie, who is then the request's caller; or None."""
+    """Returns the user of the session cookie, who becomes the request's caller; or None."""
     try:
         user = await identification.by_cookie(ctx, head, ctx.now)
     except (Unauthenticated, InvalidToken, TokenExpired):
@@ -464,7 +467,7 @@ async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
 
 
 async def _system_admin(ctx: RequestContext, head: Head) -> AdminCaller | None:
-    """The system admin of the console's cookie, who is then the request's caller; or None."""
+    """Returns the system admin of the console's cookie, who becomes the request's caller; or None."""
     try:
         ctx.caller = await admin_sign_in.identify(
             ctx, head.cookie(host_name(admin_console.COOKIE, ctx.services.settings))
@@ -493,16 +496,16 @@ def page(
     once: bool | None = None,
     confirms: Confirms | None = None,
 ) -> Route:
-    """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
-    query or form. ``template``: that shows it. ``permission``: of the signed-in users for whom it is; to all others it
-    is not there. ``audience``: of a page without one, everyone by default. ``again``: for a POST, shows the form once
-    more when it was rejected: the GET of its path, usually, which stands before it; nothing, unless ``shows_again``.
-    ``upload``: the field of a form that can have a file, of this many bytes at most; ``upload_into``: the field whose
-    text such a file is. ``form_at``: the page that shows the form of a POST, or the link to a file, where that has
-    another address. ``said``: sentences of :mod:`.flash` that a GET shows. ``once``: whether a signed-in person's form
-    is carried out once; usually those of pages that are not for everyone. ``confirms``: the question that comes before
-    the act of a form, None for none; it raises what the act would raise to a caller who must not do it. A GET whose
-    fields can be None has none: it shows the form that a POST shows again with what was typed."""
+    """Creates a page's route. ``show``: returns the view, or another response, for a :class:`PageCall` of the model of
+    its query or form; ``template``: the template that shows it; ``permission``: that of the signed-in users who can
+    open it, all others get NotFound; ``audience``: that of a page without a permission, everyone by default; ``again``:
+    for a POST, shows a rejected form again, usually the GET of its path, which is declared before it; nothing, unless
+    ``shows_again``; ``upload``: the field of a form that can have a file, and its maximum bytes; ``upload_into``: the
+    field that gets such a file as text; ``form_at``: the page that shows the form of a POST, or the link to a file, if
+    that has another address; ``said``: sentences of :mod:`.flash` that a GET shows; ``once``: whether a signed-in
+    person's form is carried out only once, by default for pages that are not for everyone; ``confirms``: returns the
+    question before the action of a form, or None, and raises the same errors as the action for a caller who must not do
+    it. If the fields of a GET can be None, it shows the form that a POST shows again with the entered values."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     posts, audience = method == "POST", audience or (Audience.SIGNED_IN if permission else Audience.EVERYONE)
@@ -543,7 +546,7 @@ def page(
     )
 
 
-#: Below the installation's address, pages for those who have not signed in yet, or no longer want to be.
+#: Paths below the installation's address, with pages for people who have not signed in yet, or have signed out.
 _BEFORE_SIGN_IN = tuple(f"{admin_console.PATH}/{name}" for name in ("sign-in", "sign-out", "setup"))
 
 
@@ -560,7 +563,7 @@ def _check_audience(path: str, audience: Audience, permission: Permission | None
 
 
 class ResumeQuery(msgspec.Struct, frozen=True):
-    """``form``: key of a form that waits; ``edit``: the person wants to see it first."""
+    """The query of a form that continues. ``form``: its key; ``edit``: the person wants to see it first."""
 
     form: Annotated[str, Meta(max_length=40)] = ""
     edit: Annotated[str, Meta(max_length=3)] = ""

@@ -1,4 +1,4 @@
-"""Scopes of apps in words for users: the things that an app can see and do."""
+"""Scopes of apps in words for users: what an app can see and do."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ SCOPES = {
 
 
 def in_words(scopes: Iterable[str]) -> list[str]:
-    """The scopes as messages of the catalogue, in the order of :data:`SCOPES`."""
+    """Returns the scopes as messages of the catalog, in the order of :data:`SCOPES`."""
     asked = set(scopes)
     return [words for scope, words in SCOPES.items() if scope in asked]

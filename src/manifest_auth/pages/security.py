@@ -1,4 +1,4 @@
-"""Security of pages and forms: headers, the one host, and forms that no other site can post."""
+"""Security of pages and forms: headers, the only host, and forms that no other site can post."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ TOKEN_FIELD = "form"  # noqa: S105 - the name of a field
 
 @lru_cache(maxsize=8)
 def headers(settings: Settings) -> tuple[Header, ...]:
-    """The security headers of a page, which differ from those of other responses. ``same-origin``, not ``no-referrer``:
-    with ``no-referrer``, browsers send ``Origin: null`` with form posts (Fetch, 3.2), and the server couldn't tell its
-    own forms from those of other sites."""
+    """Returns the security headers of a page, which differ from those of other responses. ``same-origin``, not
+    ``no-referrer``: with ``no-referrer``, browsers send ``Origin: null`` with form posts (Fetch, 3.2), and the server
+    couldn't tell its own forms from those of other sites."""
     assets = f"{public_origin(settings)}/assets/"
     policy = (
         f"default-src 'none'; script-src {assets}; style-src {assets}; img-src {assets}; connect-src 'self'; "
@@ -50,9 +50,9 @@ def headers(settings: Settings) -> tuple[Header, ...]:
 
 
 def elsewhere(ctx: RequestContext, head: Head, path: str, query: bytes) -> str | None:
-    """The redirect of a request that came to a host other than the public one: to the same page there, with the client
-    of its subdomain. None if the host is right. So a poisoned ``Host`` reaches no link, and cookies stay on one host.
-    """
+    """Returns the redirect of a request to a host other than the public one: to the same page there, with the client of
+    its subdomain. None if the host is right. So a poisoned ``Host`` appears in no link, and cookies stay on one
+    host."""
     origin = public_origin(ctx.services.settings)
     host = (head.host or "").lower().removesuffix(":443" if origin.startswith("https:") else ":80")
     if f"{urlsplit(origin).scheme}://{host}" == origin:
@@ -87,8 +87,8 @@ def is_followed_here(ctx: RequestContext, head: Head) -> bool:
 
 class FormToken(msgspec.Struct, frozen=True, array_like=True):
     """The hidden part of a form, from the page that showed it. ``cookie``: the browser's form cookie; ``person``: see
-    :attr:`PageCall.person`, empty like ``session`` for nobody; ``made_at``: milliseconds since 1970; ``key``: names
-    this one form."""
+    :attr:`PageCall.person`, empty like ``session`` for nobody; ``made_at``: milliseconds since 1970; ``key``:
+    identifies this form."""
 
     cookie: str
     session: str
@@ -97,11 +97,11 @@ class FormToken(msgspec.Struct, frozen=True, array_like=True):
     key: str = ""
 
     def is_of(self, call: PageCall[Any], now: int) -> bool:
-        """Whether this browser was shown the form in this session, or in one that is over, during the last day."""
+        """Whether this browser was shown the form in this session, or in one that has ended, during the last day."""
         return self.is_of_browser(call, now) and call.session_id in (self.session, "")
 
     def is_of_browser(self, call: PageCall[Any], now: int) -> bool:
-        """Like the previous check, but for any session."""
+        """Whether this browser was shown the form in any session, during the last day."""
         return self.cookie == call.form_cookie and now < self.made_at + TOKEN_LIFE_MS
 
 
@@ -109,7 +109,7 @@ TOKEN_LIFE_MS = 24 * 60 * 60_000
 
 
 def token_for(ctx: RequestContext, call: PageCall[Any], path: str) -> str:
-    """The hidden value of a form that posts to ``path``. It is encrypted and so differs each time. If a proxy
+    """Returns the hidden value of a form that posts to ``path``. It is encrypted and so differs each time. If a proxy
     compresses the page, an attacker who makes the browser repeat the request and counts bytes learns nothing about it
     (BREACH)."""
     token = FormToken(call.form_cookie, call.session_id, call.person, ctx.now)
@@ -117,7 +117,7 @@ def token_for(ctx: RequestContext, call: PageCall[Any], path: str) -> str:
 
 
 async def read_token(ctx: RequestContext, call: PageCall[Any], path: str, text: str) -> FormToken | None:
-    """None for a token that this server didn't create for a form that posts to ``path``."""
+    """Reads a token. None for one that this server didn't create for a form that posts to ``path``."""
     raw = _raw(text)
     if len(raw) == 2 * _MAC:
         return await _read_former(ctx, call, path, raw)
@@ -128,8 +128,8 @@ async def read_token(ctx: RequestContext, call: PageCall[Any], path: str, text: 
 
 
 async def _read_former(ctx: RequestContext, call: PageCall[Any], path: str, raw: bytes) -> FormToken | None:
-    """Reads the token of a page from a node that still runs release 0.1.0: a mask and a masked MAC. Remove it in the
-    release after the next one."""
+    """Reads the token of a page from a node that still runs release 0.1.0: a mask and a masked MAC. Remove this
+    function in the release after the next one."""
     await ctx.services.keys.ensure_current()
     mac = bytes(one ^ other for one, other in zip(raw[:_MAC], raw[_MAC:], strict=True))
     content = f"{call.form_cookie}\0{call.session_id}\0{path}".encode()
@@ -155,7 +155,7 @@ def seal(ctx: RequestContext, holder: str, raw: bytes) -> str:
 
 
 async def unseal(ctx: RequestContext, holder: str, text: str) -> bytes | None:
-    """Opens a sealed text. None if it was changed or belongs to another holder."""
+    """Opens sealed text. None if it was changed or belongs to another holder."""
     return await decrypt(ctx, holder, _raw(text))
 
 
@@ -167,7 +167,7 @@ def _raw(text: str) -> bytes:
 
 
 def encrypt(ctx: RequestContext, holder: str, raw: bytes, purpose: Purpose = Purpose.PAGE_STATE) -> bytes:
-    """The nonce and the ciphertext, which open only for the same ``holder`` and ``purpose``."""
+    """Returns the nonce and the ciphertext, which open only for the same ``holder`` and ``purpose``."""
     key, nonce = ctx.services.keys.signing(purpose), ctx.services.random.bytes(_NONCE)
     return nonce + _cipher(key.raw, purpose).encrypt(nonce, raw, holder.encode())
 
@@ -185,7 +185,7 @@ async def decrypt(ctx: RequestContext, holder: str, raw: bytes, purpose: Purpose
 
 @lru_cache(maxsize=16)
 def _cipher(key: bytes, purpose: Purpose) -> AESGCM:
-    """Derives a key for encryption, because the key of forms is used for MACs elsewhere."""
+    """Derives a key for encryption, since the key of forms is used for MACs elsewhere."""
     return AESGCM(hmac.digest(key, b"form token", "sha256") if purpose is Purpose.FORMS else key)
 
 

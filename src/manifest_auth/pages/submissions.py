@@ -1,8 +1,8 @@
-"""Submitted forms: each is carried out once on all nodes, and waits while its sender signs in again.
+"""Submitted forms: each is carried out once across all nodes, and waits while its sender signs in again.
 
-A row holds the answer to a form, so that a repeat gets the first result, and what is needed for a while: a secret that
-a page shows, or the fields that wait. Both are encrypted and bound to the person. Rows are deleted after a day, the
-lifetime of a form's token.
+A row contains the response to a form, so that a repeat gets the first result. For a while it also contains a secret
+that a page shows, or the fields that wait. Both are encrypted and bound to the person. Rows are deleted after a day,
+the lifetime of a form's token.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from manifest_auth.store.tables import submitted_forms
 SHOWN_MS = 10 * 60_000
 HELD_MS = 60 * 60_000
 LONGEST_MS = 5 * 60_000  # no request takes longer
-MOST = 200  # rows of a person; older ones are deleted
+MOST = 200  # rows per person; older ones are deleted
 _WAIT_S, _PAUSE_S, _LONG_PAUSE_S = 10.0, 0.05, 1.0
-_TRIES_S = (0.1, 1.0)  # pauses before trying to store a result again
+_TRIES_S = (0.1, 1.0)  # pauses before another attempt to store a result
 #: Fields that must be entered again and are never stored.
 _SECRET = re.compile("code|otp|password|pin|secret|token|credential|.*(Code|Otp|Password|Secret|Token)")
 _S = submitted_forms.c
@@ -60,8 +60,8 @@ _RELEASE = global_(delete(submitted_forms).where(_THIS))
 
 
 class HeldForm(msgspec.Struct, frozen=True):
-    """A form that waits. ``path``: of its page's route; ``names``: values in that path; ``is_whole``: no secret was
-    left out."""
+    """A form that waits. ``path``: its page's route path; ``names``: values in that path; ``is_whole``: no secret was
+    omitted."""
 
     path: str
     names: dict[str, str]
@@ -70,14 +70,15 @@ class HeldForm(msgspec.Struct, frozen=True):
     is_whole: bool = True
 
     def without_secrets(self) -> HeldForm:
-        """The form as it can be stored, and shown again."""
+        """Returns the form as it can be stored, and shown again."""
         fields = {name: text for name, text in self.fields.items() if not _SECRET.fullmatch(name)}
         is_whole = not any(self.fields[name] for name in self.fields.keys() - fields.keys())
         return msgspec.structs.replace(self, fields=fields, is_whole=is_whole)
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """``person``, ``session``: its owner; ``shown``: JSON for the page at ``path``; ``form``: one that waits."""
+    """The data of a submission. ``person``, ``session``: its owner; ``shown``: JSON for the page at ``path``; ``form``:
+    one that waits."""
 
     person: str
     session: str
@@ -87,8 +88,8 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class _Result(msgspec.Struct, frozen=True):
-    """``content``: as :func:`content_of`; ``session``: in which the form was sent; no other session gets the
-    ``headers``, a cookie of :mod:`.flash`."""
+    """The result of a form. ``content``: as :func:`content_of` returns it; ``session``: the session in which the form
+    was sent; no other session gets the ``headers``, a cookie of :mod:`.flash`."""
 
     content: bytes
     session: str
@@ -101,8 +102,8 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 def content_of(call: PageCall[Any], texts: dict[str, str]) -> bytes:
-    """Distinguishes a repeat from a changed form. It is a MAC with a key that only the browser has, so the database
-    reveals nothing about a password or PIN in the form."""
+    """Returns a value that distinguishes a repeat from a changed form. It is a MAC with a key that only the browser
+    has, so the database reveals nothing about a password or PIN in the form."""
     content = msgspec.msgpack.encode((sorted(texts.items()), call.upload))
     return hmac.digest(call.form_cookie.encode(), content, "sha256")
 
@@ -114,7 +115,7 @@ async def claim(ctx: RequestContext, key: str, person: str) -> bool:
 
 
 async def put_by(ctx: RequestContext, key: str, content: bytes, answer: Answer[None], kept: Kept) -> bool:
-    """Like :func:`claim`, for a form that waits, with its result."""
+    """Claims a form like :func:`claim`, for a form that waits, with its result."""
     return await _claim(ctx, key, kept.person, *_sealed(ctx, key, content, kept.session, answer, kept))
 
 
@@ -135,7 +136,8 @@ async def release(ctx: RequestContext, key: str) -> None:
 async def finish(
     ctx: RequestContext, key: str, content: bytes, session: str, answer: Answer[None], kept: Kept | None
 ) -> None:
-    """Stores the redirect that answers the form. ``session``: in which it was sent. Raises StoreUnavailable."""
+    """Stores the redirect that answers the form. ``session``: the session in which it was sent. Raises
+    StoreUnavailable."""
     result, keeps = _sealed(ctx, key, content, session, answer, kept)
     for pause in (*_TRIES_S, None):
         try:
@@ -160,9 +162,9 @@ def _sealed(
 
 
 async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, content: bytes) -> Answer[None] | None:
-    """The result of the first submission, which might still be in progress. None if it was rejected and can be sent
-    again. Raises FormExpired if it was changed in between, and Conflict if the result is unknown, for example because
-    the process was killed."""
+    """Returns the result of the first submission, which might still be in progress. None if it was rejected and can be
+    sent again. Raises FormExpired if it was changed in between, and Conflict if the result is unknown, for example
+    because the process was killed."""
     until, pause = time.monotonic() + _WAIT_S, _PAUSE_S
     while True:
         row = await ctx.services.store.look_up(_FIND, of_key=key)
@@ -180,7 +182,7 @@ async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, conte
 
 
 async def result(ctx: RequestContext, call: PageCall[Any], key: str) -> Answer[None] | None:
-    """The answer to a form that was sent in this session; None if there is none."""
+    """Returns the response to a form that was sent in this session; None if there is none."""
     row = await ctx.services.store.look_up(_FIND, of_key=key)
     found = await _result_in(ctx, key, row) if row is not None else None
     return found.answer(call) if found is not None and found.session == call.session_id != "" else None
@@ -192,7 +194,7 @@ async def _result_in(ctx: RequestContext, key: str, row: _Row) -> _Result | None
 
 
 async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int) -> Kept | None:
-    """The submission kept for the person who is signed in, which is not older than ``life_ms``."""
+    """Returns the submission kept for the person who is signed in, if it is not older than ``life_ms``."""
     if not call.person:
         return None
     row = await ctx.services.store.look_up(_FIND, of_key=key)
@@ -204,15 +206,15 @@ async def read(ctx: RequestContext, call: PageCall[Any], key: str, life_ms: int)
 
 
 async def read_shown(ctx: RequestContext, call: PageCall[Any], key: str, path: str = "") -> bytes:
-    """The value that the page at ``path``, or any, shows in this session after the form was carried out; empty if there
-    is none."""
+    """Returns the value that the page at ``path``, or any page, shows in this session after the form was carried out;
+    empty if there is none."""
     kept = await read(ctx, call, key, SHOWN_MS)
     is_here = kept is not None and kept.session == call.session_id and path in (kept.path, "")
     return kept.shown if kept is not None and is_here else b""
 
 
 async def forget(ctx: RequestContext, key: str) -> bool:
-    """Deletes the stored value, but keeps the result. Whether there was something."""
+    """Deletes the stored value, but keeps the result. Returns whether there was a value."""
     return await ctx.services.store.write_quickly(lambda unit: unit.change(_FORGET, of_key=key)) == 1
 
 

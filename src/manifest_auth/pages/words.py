@@ -28,7 +28,7 @@ from manifest_auth.text.languages import several, shown
 
 
 class NoFormCookie(ValidationError):
-    """The browser keeps no cookies, or the page was open for longer than its cookie lives."""
+    """The browser stores no cookies, or the page was open for longer than the lifetime of its cookie."""
 
 
 class UnknownClient(NotFound):
@@ -36,8 +36,8 @@ class UnknownClient(NotFound):
 
 
 class StepEnded(InvalidToken):
-    """A sign-in cannot go on with its second factor: too many incorrect responses, or the account was changed in the
-    meantime."""
+    """A sign-in cannot continue with its second factor, because of too many incorrect responses, or because the account
+    was changed in the meantime."""
 
 
 class StepExpired(TokenExpired):
@@ -57,13 +57,13 @@ _S = 60
 
 
 class Sentence(NamedTuple):
-    """``title``: what happened; ``advice``: what to do."""
+    """An error message. ``title``: what happened; ``advice``: what to do."""
 
     title: str
     advice: str
 
 
-#: By code: its own page.
+#: Messages of error pages, by code.
 PAGES = {
     "NOT_FOUND": Sentence(
         _("Page not found"),
@@ -126,7 +126,7 @@ OF_PAGES: dict[type[Refusal], Sentence] = {
 START = _("Go to the start page")
 OPERATOR = _("Sign in as a system admin")
 
-#: By code: sentence above the form that is shown again.
+#: The sentence above a form that is shown again, by code.
 FORMS = {
     "INVALID_CREDENTIALS": _("Incorrect email address or password."),
     "INVALID_TOKEN": _("This link or code is no longer valid. Request a new one."),
@@ -160,11 +160,11 @@ NOT_SO = _("Too long or invalid")
 
 
 def ends_sessions(number: int) -> str:
-    """The number of sessions that an action ends, for the question before it."""
+    """Returns the number of sessions that an action ends, for the question before it."""
     return several("Ends %(number)d open session.", "Ends %(number)d open sessions.", number)
 
 
-#: Before a key or secret of a program is revoked; ``name``: its last characters.
+#: The question before a key or secret of a program is revoked; ``name``: its last characters.
 REVOKES = Confirmation(
     _("Revoke the credential that ends with %(name)s?"),
     (_("Programs that use it stop working immediately."), _("You can't undo this.")),
@@ -177,7 +177,7 @@ _SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
 
 
 def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> FormRefusal:
-    """The sentences above a form that was rejected, and beside its fields."""
+    """Returns the sentences above a rejected form, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
     if isinstance(refusal, (ValidationError, Forbidden, InvalidCredentials, MfaRequired)) and refusal.details:
@@ -189,7 +189,7 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
 
 
 def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:
-    """Title and advice of the page that shows a refusal."""
+    """Returns title and advice of the page that shows a refusal."""
     found = OF_PAGES.get(type(refusal)) or PAGES.get(refusal.code, OTHERWISE)
     if isinstance(refusal, AccountDisabled) and refusal.reason == SUSPENDED.text:
         found = _SUSPENDED

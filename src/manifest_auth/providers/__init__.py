@@ -1,7 +1,7 @@
 """A client's identity providers as data, the identities linked to them, and pending sign-ins at them.
 
 Owns ``providers``, ``provider_domains``, ``identities``, ``kept_tokens`` and ``sign_in_flows``. Never calls a provider,
-opens no session, and knows no kind of provider: each is a module of ``sign_in/providers``.
+opens no session, and knows no kind of provider, since each is a module of ``sign_in/providers``.
 """
 
 from manifest_auth.providers.identities import (

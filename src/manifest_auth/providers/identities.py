@@ -15,18 +15,18 @@ from manifest_auth.text.models import Time, Wire
 
 
 class LinkedBy(enum.Enum):
-    """The method that linked an identity to its user."""
+    """The way in which an identity was linked to its user."""
 
-    CREATED = "created"  # account created just in time, with an address that the provider confirmed
-    CREATED_UNVOUCHED = "created-unvouched"  # account created just in time, with an unverified address
+    CREATED = "created"  # account created at the first sign-in, with an address that the provider confirmed
+    CREATED_UNVOUCHED = "created-unvouched"  # account created at the first sign-in, with an unverified address
     INVITATION = "invitation"
     CONSENT = "consent"  # the signed-in user requested it
     DIRECTORY = "directory"  # another provider of the same Microsoft directory knows the person
-    DOMAIN = "domain"  # the provider owns the address's domain and vouched for it
+    DOMAIN = "domain"  # the provider owns the domain of the address and vouched for it
 
 
 class ProviderEmail(NamedTuple):
-    """A person's email address from the provider, can be empty. ``vouched``: it is verified and in a domain that the
+    """A person's email address from the provider, possibly empty. ``vouched``: it is verified and in a domain that the
     provider lists."""
 
     email: str
@@ -86,7 +86,7 @@ _OF_DIRECTORY = select(_P.id).where(
 )
 _IN_DIRECTORY = tenant_scoped(
     _ALL.where(_C.provider_id.in_(_OF_DIRECTORY), _C.subject == bindparam("subject"))
-    .order_by(_C.id + 0)  # as below
+    .order_by(_C.id + 0)  # see the order below
     .limit(1),
     Identity,
 )
@@ -138,14 +138,14 @@ IDENTITIES = Listing(
 )
 _GIVEN = tenant_scoped(
     _ALL.where(_C.provider_id == bindparam("of_provider"), _C.granted.op("&")(bindparam("mask", type_=Integer())) != 0)
-    .order_by(_C.user_id + 0, _C.id)  # a plain column, and SQLite reads all of the client in the order of an index
+    .order_by(_C.user_id + 0, _C.id)  # with a plain column, SQLite reads all of the client in index order
     .limit(bindparam("limit")),
     Identity,
 )
 
 
 def find_identity(unit: TenantUnit, provider_id: int, subject: str) -> Identity | None:
-    """The identity of a subject, locked until the transaction ends."""
+    """Returns the identity of a subject, locked until the transaction ends."""
     return unit.first(_FIND, provider_id=provider_id, subject=subject)
 
 
@@ -160,12 +160,12 @@ def has_subject(unit: TenantUnit, provider_id: int, user_id: int) -> bool:
 
 
 def count_people(unit: TenantUnit, provider_id: int) -> int:
-    """The number of people of the provider who are linked to users."""
+    """Returns the number of people of the provider who are linked to users."""
     return unit.one(_COUNT, of_provider=provider_id)
 
 
 def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> Identity | None:
-    """The identity of that subject at any provider of a Microsoft directory."""
+    """Returns the identity of that subject at any provider of a Microsoft directory."""
     return unit.first(_IN_DIRECTORY, directory=directory, subject=subject)
 
 
@@ -179,8 +179,8 @@ def link(
     granted: int,
     now: int,
 ) -> Identity:
-    """Links a subject to a user. ``granted``: bit mask of roles that the provider's groups granted. Raises Conflict
-    when a concurrent sign-in was faster."""
+    """Links a subject to a user. ``granted``: bit mask of roles that the provider's groups granted. Raises Conflict if
+    a concurrent sign-in was faster."""
     added = unit.one(
         _ADD,
         provider_id=provider_id,
@@ -203,7 +203,7 @@ def record_sign_in(unit: TenantUnit, identity: Identity, address: ProviderEmail,
 
 
 def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
-    """Bit mask of the roles that the user's identities added, except ``but``."""
+    """Returns the bit mask of the roles that the user's identities added, except ``but``."""
     mask = 0
     for granted in unit.all(_OTHERS, of_user=user_id, but=but):
         mask |= granted
@@ -211,7 +211,7 @@ def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
 
 
 def granting_identities(unit: TenantUnit, provider_id: int, limit: int, mask: int = ~0) -> list[Identity]:
-    """At most ``limit`` identities of a provider whose groups granted roles of ``mask``, in order of users."""
+    """Lists at most ``limit`` identities of a provider whose groups granted roles of ``mask``, in order of users."""
     return unit.all(_GIVEN, of_provider=provider_id, mask=mask, limit=limit)
 
 
@@ -222,7 +222,7 @@ def reset_verification(unit: TenantUnit, provider_id: int, *, by_admin: bool) ->
 
 
 def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityData]:
-    """At most 100 identities of a user, oldest first."""
+    """Lists at most 100 identities of a user, oldest first."""
     return unit.all(_LIST, of_user=user_id)
 
 
@@ -245,11 +245,11 @@ class Unlinked(NamedTuple):
 
 
 def _text(name: str) -> Cast[str]:
-    """A value among the columns of a query, which PostgreSQL has to be told the type of."""
+    """Returns a value among the columns of a query, with its type, which PostgreSQL needs."""
     return sql_cast(bindparam(name), Text)
 
 
-#: Kinds whose subject is a person of a Microsoft directory, whatever the application.
+#: Kinds with a subject that is a person of a Microsoft directory, whatever the application.
 _OF_DIRECTORIES = ("dynamics", "entra")
 _F = former_identities.c
 _UNVOUCHED = LinkedBy.CREATED_UNVOUCHED.value
@@ -314,16 +314,16 @@ _FORMER_SUBJECTS = tenant_scoped(
 
 
 class Issuer(NamedTuple):
-    """The kind and the issuer of a provider: within them a subject is one person, see ``subjects_in`` of
-    its settings."""
+    """The kind and the issuer of a provider, within which a subject is one person, see ``subjects_in`` of its
+    settings."""
 
     kind: str
     name: str
 
 
 def unlink(unit: TenantUnit, user_id: int, identity_id: int, *, deleted: Issuer | None = None) -> Unlinked:
-    """Unlinks an identity, with the user's second subjects at that provider; the next sign-in links those again where
-    needed. ``deleted``: of the identity's provider, which is being deleted. Raises NotFound."""
+    """Unlinks an identity, with the user's second subjects at that provider; the next sign-in links those again if
+    needed. ``deleted``: the issuer of the identity's provider, if that is being deleted. Raises NotFound."""
     if deleted is not None:
         unit.change(_REMEMBER, of_id=identity_id, of_kind=deleted.kind, of_issuer=deleted.name)
     gone = existing(unit.first(_UNLINK, id=identity_id, of_user=user_id))
@@ -354,7 +354,7 @@ def was_created_unvouched(unit: TenantUnit, user_id: int) -> bool:
 
 
 def subjects_at(unit: TenantUnit, user_id: int, issuer: Issuer) -> set[str]:
-    """The user's subjects at providers of that issuer, also at those that were deleted."""
+    """Returns the user's subjects at providers of that issuer, including deleted ones."""
     kinds = _OF_DIRECTORIES if issuer.kind in _OF_DIRECTORIES else (issuer.kind, issuer.kind)
     where = {"of_user": user_id, "of_issuer": issuer.name, "of_kind": kinds[0], "or_kind": kinds[1]}
     return {*unit.all(_SUBJECTS, **where), *unit.all(_FORMER_SUBJECTS, **where)}

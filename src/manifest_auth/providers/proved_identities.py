@@ -20,7 +20,7 @@ from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 from manifest_auth.text.canonical import email_domain, email_key
 
-#: Whether the client's claim on an email domain counts; passed in, since ``claims`` is not imported here.
+#: Whether the client's claim on an email domain counts. It is passed in, since ``claims`` is not imported here.
 DomainCounts = Callable[[TenantUnit, str], bool]
 
 
@@ -87,8 +87,8 @@ def unlink_unproved(
     unit: TenantUnit, user_id: int, email: str, counts: DomainCounts, *, but: int = 0, since: int = 0
 ) -> tuple[list[int], int, int]:
     """Unlinks the user's identities that are not verified, except ``but``, with their stored Microsoft tokens.
-    ``since``: only those that were linked since then (milliseconds) to an account that was there before. Returns the
-    ids of those that stay, how many are gone, and the bit mask of the roles that only groups of the latter had
+    ``since``: only those that were linked since then (milliseconds) to an account that already existed. Returns the IDs
+    of the remaining ones, the number of unlinked ones, and the bit mask of the roles that only groups of the latter had
     added."""
     kept, gone, stay, go = list[int](), 0, 0, 0
     unit.announce("user", user_id)  # callers with their providers' tokens are verified again

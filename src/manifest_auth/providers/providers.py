@@ -60,7 +60,7 @@ class Provider(NamedTuple):
         return settings_of(self.settings, Rules)
 
     def own(self, model: type[S]) -> S:
-        """The settings of its kind. Raises SsoFailed for a provider of another kind."""
+        """Returns the settings of its kind. Raises SsoFailed for a provider of another kind."""
         return own_settings_of(self.settings, self.kind, model)
 
 
@@ -121,28 +121,29 @@ def find(unit: TenantUnit, name: str) -> Provider | None:
 
 
 def get(unit: TenantUnit, name: str, *, lock: bool = False) -> Provider:
-    """The provider of that name. ``lock``: locks the row until the transaction ends. Raises NotFound."""
+    """Returns the provider of that name. ``lock``: lock the row until the transaction ends. Raises NotFound."""
     found = existing(unit.first(_BY_NAME, name=name))
     return existing(unit.first(_LOCKED, id=found.id)) if lock else found
 
 
 def find_by_id(unit: TenantUnit, provider_id: int, *, shared: bool = False, lock: bool = False) -> Provider | None:
-    """``lock``, ``shared``: an exclusive or a shared lock on the row until the transaction ends."""
+    """Returns the provider with that ID, or None. ``lock``, ``shared``: hold an exclusive or a shared lock on the row
+    until the transaction ends."""
     return unit.first(_LOCKED if lock else _SHARED if shared else _BY_ID, id=provider_id)
 
 
 def get_by_id(unit: TenantUnit, provider_id: int) -> Provider:
-    """The provider with that ID. The provider with that ID. Raises NotFound."""
+    """Returns the provider with that ID. Raises NotFound."""
     return existing(find_by_id(unit, provider_id))
 
 
 def list_all(unit: TenantUnit) -> list[Provider]:
-    """All providers of the tenant, at most :data:`MOST`, by name."""
+    """Lists all providers of the tenant, at most :data:`MOST`, by name."""
     return unit.all(_LIST)
 
 
 def find_with_issuer(unit: TenantUnit, kind: str, issuer: str) -> Provider | None:
-    """The tenant's provider of an issuer, for kinds whose issuers are unique in a tenant."""
+    """Returns the tenant's provider of an issuer, for kinds with issuers that are unique in a tenant."""
     return unit.first(_SAME_ISSUER, issuer=issuer, kind=kind)
 
 
@@ -157,13 +158,13 @@ def create(
     by_admin: bool,
     now: int,
 ) -> Provider:
-    """Creates a provider. ``by_admin``: an Admin or a system admin does, see :func:`change`. Raises ValidationError,
-    Conflict, Forbidden."""
+    """Creates a provider. ``by_admin``: an Admin or a system admin creates it, see :func:`change`. Raises
+    ValidationError, Conflict, Forbidden."""
     check_provider_name(name)
     settings.check()
     own = settings.own
     own.check_rank(None, by_admin)
-    # Limits and uniqueness depend on the existing ones. (The entity id of an existing provider does not change.)
+    # Limits and uniqueness depend on the existing ones. (The entity ID of an existing provider does not change.)
     tenants.get(unit, unit.tenant_id, lock=True)
     if unit.one(_COUNT) >= MOST:
         raise Conflict(_("A client can have at most %(number)s providers", number=MOST))
@@ -203,7 +204,7 @@ def change(
     _check_unique(unit, own, provider.id)
     text = msgspec.json.encode(settings).decode()
     reaches = by_admin or (bool(provider.reaches_admins) and settings == before)
-    # A sign-in that started with the old settings must find another `changed_at`, even within the same millisecond.
+    # A sign-in that started with the old settings must find a different `changed_at`, even within the same millisecond.
     changed_at = max(now, provider.changed_at + 1)
     unit.change(
         _CHANGE,
@@ -217,7 +218,7 @@ def change(
     unit.change(_CLEAR_DOMAINS, of_provider=provider.id)
     _set_domains(unit, provider.id, settings)
     if own != before.own:
-        # A pending answer of the old provider must not reach the new one.
+        # A pending response of the old provider must not reach the new one.
         unit.change(_CLEAR_FLOWS, of_provider=provider.id)
         unit.change(_CLEAR_TOKENS, of_provider=provider.id)  # stored tokens of the old provider are useless
         reset_verification(unit, provider.id, by_admin=by_admin)  # the old provider's verifications no longer count
@@ -233,7 +234,7 @@ def replace_secrets(unit: TenantUnit, sealer: Sealer, provider: Provider, secret
 
 
 def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
-    """The decrypted secrets. Raises CannotOpen, which names the provider."""
+    """Returns the decrypted secrets. Raises CannotOpen, which names the provider."""
     if provider.secrets is None:
         return Secrets()
     opened = sealer.open(provider.secrets, _row(provider.tenant_id, provider.id), f"provider {provider.name}")
@@ -241,8 +242,8 @@ def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
 
 
 def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, now: int) -> Provider:
-    """Turns a provider on or off. The caller ends its sessions. ``by_admin``: as for :func:`create`; only an Admin
-    turns on what an Admin turned off. Raises Forbidden."""
+    """Turns a provider on or off. The caller ends its sessions. ``by_admin``: the same as for :func:`create`; only an
+    Admin can turn on what an Admin turned off. Raises Forbidden."""
     if on and provider.disabled_by_admin and not by_admin:
         raise Forbidden(_("Only an Admin can turn on what an Admin turned off"))
     unit.announce("tenant", unit.tenant_id)
@@ -252,8 +253,7 @@ def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, no
 
 
 def remove(unit: TenantUnit, provider: Provider, issuer: Issuer) -> None:
-    """Deletes the provider with its flows, codes, tokens and identities. ``issuer``: identifies their subjects
-    later."""
+    """Deletes the provider with its flows, codes, tokens and identities. ``issuer`` identifies their subjects later."""
     for statement in _CLEAR:
         unit.change(statement, of_provider=provider.id)
     forget_all(unit, provider.id, issuer)
@@ -279,7 +279,7 @@ def _row(tenant_id: int, provider_id: int) -> str:
 
 
 class ProviderOption(NamedTuple):
-    """A provider that a user of the domain can sign in with."""
+    """A provider with which a user of the domain can sign in."""
 
     client: str
     name: str
@@ -320,7 +320,7 @@ _BY_DIRECTORY = cross_tenant(
 
 
 def find_by_domain(unit: SystemUnit, domain: str) -> list[ProviderOption]:
-    """The enabled providers that list a domain, of the client whose claim on it counts."""
+    """Lists the enabled providers that list a domain, for the client that has a valid claim on it."""
     return unit.all(_BY_DOMAIN, domain=domain)
 
 
@@ -330,11 +330,11 @@ def list_domains(unit: SystemUnit) -> bool:
 
 
 def find_by_directory(unit: SystemUnit, kind: str, directory: str, limit: int) -> list[Provider]:
-    """The enabled providers of that kind for a directory, of the clients whose claim on it counts."""
+    """Lists the enabled providers of that kind for a directory, for the clients that have a valid claim on it."""
     return unit.all(_BY_DIRECTORY, kind=kind, directory=directory, limit=limit)
 
 
-# They are stored only if the provider's settings require it.
+# Tokens are stored only if the provider's settings require it.
 
 _KEPT = kept_tokens.c
 _KEEP = tenant_scoped(

@@ -1,7 +1,7 @@
-"""The settings of a provider, as stored and as on the wire, and their validation.
+"""Settings of a provider, as stored and as on the wire, and their validation.
 
-Settings of all kinds are here. Those of one kind are a :class:`KindSettings` in that kind's module, stored under the
-kind's name.
+Settings shared by all kinds are here. Those of one kind are a :class:`KindSettings` in that kind's module, stored under
+the kind's name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ProofValue = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[\x21-
 
 
 class Directory(NamedTuple):
-    """The Microsoft directory of a provider, and the client id of this server's application there, or empty."""
+    """The Microsoft directory of a provider, and the client ID of this server's application there, or empty."""
 
     cloud: str
     id: str
@@ -39,9 +39,9 @@ class Directory(NamedTuple):
 
 
 class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """Settings of one kind of providers. ``kind``: its name, one word in lower case; ``unique``: the label of
-    ``identifier`` for kinds where two providers of a client must not share it; ``opens_sessions``: False for kinds
-    whose tokens are shown with each call."""
+    """Settings of one kind of provider. ``kind``: its name, one word in lower case; ``unique``: the label of
+    ``identifier`` for kinds where two providers of a client must not share it; ``opens_sessions``: False for kinds that
+    send their tokens with each call."""
 
     kind: ClassVar[str]
     unique: ClassVar[str] = ""
@@ -49,22 +49,22 @@ class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def identifier(self) -> str:
-        """The provider's issuer, entity id, or Microsoft directory id."""
+        """The provider's issuer, entity ID, or Microsoft directory ID."""
         raise NotImplementedError
 
     @property
     def subjects_in(self) -> str:
-        """The scope in which a subject identifies one person: the issuer, unless it uses a different subject for each
-        application."""
+        """The scope in which a subject identifies one person: the issuer, unless the provider uses a different subject
+        for each application."""
         return self.identifier
 
     @property
     def secret_for(self) -> tuple[str, ...]:
-        """The target of the client secret: a change of it needs a new secret."""
+        """The values that the client secret belongs to; if they change, a new secret is needed."""
         return (self.identifier,)
 
     def check(self) -> None:
-        """Checks what types cannot express. Raises ValidationError that names the member."""
+        """Checks constraints that types cannot express. Raises ValidationError that names the member."""
 
     def check_change(self, before: Self) -> None:
         """Rejects changes that are not allowed. Raises ValidationError."""
@@ -73,7 +73,7 @@ class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
         """Rejects settings that only an Admin or a system admin can set. Raises Forbidden."""
 
     def microsoft_directory(self, clouds: Clouds) -> Directory | None:
-        """The Microsoft directory of the provider, which its client must claim."""
+        """Returns the Microsoft directory of the provider, which its client must claim."""
         return None
 
 
@@ -137,10 +137,10 @@ class Rules(msgspec.Struct, frozen=True, rename="camel"):
     ] = ()
 
     def roles_of(self, groups: Iterable[str]) -> int:
-        """The bit mask of roles for a person with those groups.
+        """Returns the bit mask of roles for a person with those groups.
 
         Groups are compared exactly and case-sensitively. White space around them is ignored, since providers wrap
-        texts; a separator splits only where the provider has one.
+        texts. A separator splits only if the provider has one.
         """
         split = [text.split(self.group_separator) if self.group_separator else [text] for text in groups]
         present = {part.strip() for parts in split for part in parts} - {""}
@@ -149,8 +149,8 @@ class Rules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Settings(Rules, frozen=True, rename="camel"):
-    """All settings except the secrets. The registry of kinds makes the one subclass, with a member for each kind, of
-    which exactly one is set."""
+    """All settings except the secrets. The registry of kinds creates the only subclass, with a member for each kind,
+    exactly one of which is set."""
 
     @property
     def own(self) -> KindSettings:
@@ -158,7 +158,7 @@ class Settings(Rules, frozen=True, rename="camel"):
         return next(iter(self._own_settings()))
 
     def check(self) -> None:
-        """Checks what types cannot express. Raises ValidationError that names all invalid members."""
+        """Checks constraints that types cannot express. Raises ValidationError that names all invalid members."""
         with ErrorCollector() as each:
             with each:
                 wrong = [*self._wrong()]
@@ -225,19 +225,19 @@ def _stored_model(model: type[KindSettings]) -> type[msgspec.Struct]:
 
 
 def settings_of(text: str, model: type[R]) -> R:
-    """The members of ``model`` in a stored text."""
+    """Returns the members of ``model`` in stored text."""
     return cast("R", _read(text, model))
 
 
 def own_settings_of(text: str, kind: str, model: type[S]) -> S:
-    """The settings of the kind. Raises SsoFailed if the stored ``kind`` is a different one."""
+    """Returns the settings of the kind. Raises SsoFailed if the stored ``kind`` is a different one."""
     if kind != model.kind:
         raise SsoFailed(reason=_OTHER_KIND)
     return cast("S", _read(text, _stored_model(model)).own)
 
 
 def check_provider_name(name: str) -> None:
-    """Raises ValidationError."""
+    """Checks the name. Raises ValidationError."""
     if name in _RESERVED:
         raise ValidationError(details=[("name", _("Another address already has the name %(name)s", name=name))])
     if not PROVIDER_NAME.match(name):

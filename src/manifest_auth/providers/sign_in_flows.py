@@ -1,8 +1,8 @@
-"""Pending sign-ins at a provider: a row is used once, and bound to the browser that started it.
+"""Pending sign-ins at a provider: a row is used once, and is bound to the browser that started it.
 
-A row is found by ``state`` (OIDC), or by ``RelayState`` and the request's id (SAML), and the browser must send its
-cookie. All have 128 random bits or more; the store has only hashes. A used row stays until it expires, so that a replay
-can be told from an invented value, and counted.
+A row is found by ``state`` (OIDC), or by ``RelayState`` and the request's ID (SAML), and the browser must send its
+cookie. All have 128 random bits or more; the database has only hashes. A used row stays until it expires, so that a
+replay can be distinguished from an invented value, and counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_sco
 from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_in_flows
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
-_USED = ""  # instead of the hash of a browser's cookie
+_USED = ""  # replaces the hash of a browser's cookie
 #: The response of a sign-in that only tests a provider: it opens no session and changes nothing but its own row.
 TRY = "try"
 #: The response of a sign-in with which the user of a session re-authenticates.
@@ -68,12 +68,12 @@ class Flow(NamedTuple):
 
     @property
     def callback(self) -> Callback:
-        """The callback address where an OpenID provider must answer, as of the start of the sign-in."""
+        """The callback address where an OpenID provider must respond, as of the start of the sign-in."""
         return Callback(self.redirect_uri, bool(self.iss_required))
 
     @property
     def is_try(self) -> bool:
-        """Whether it only tests the provider."""
+        """Whether it is only a test of the provider."""
         return self.response == TRY
 
     @property
@@ -96,8 +96,8 @@ class Flow(NamedTuple):
 
 
 class StartedFlow(NamedTuple):
-    """The secrets of a new flow. ``key``: of the row; the provider gets ``state``, ``nonce`` and the verifier's
-    challenge, or ``request_id``; the browser gets ``browser`` as a cookie."""
+    """The secrets of a new flow. ``key`` is that of the row. The provider gets ``state``, ``nonce`` and the verifier's
+    challenge, or ``request_id``. The browser gets ``browser`` as a cookie."""
 
     key: str
     state: str
@@ -140,7 +140,7 @@ _CLOSE_TRY = tenant_scoped(
 )
 _DELETE_TRY = tenant_scoped(delete(sign_in_flows).where(*_OF_TRY))
 _FIND_TRY = tenant_scoped(_ALL.where(*_OF_TRY, _C.browser == _USED, _C.expires_at > bindparam("now")), Flow)
-# Used rows stay, so that a replayed answer is noticed.
+# Used rows stay, so that a replayed response is noticed.
 _END = tenant_scoped(
     delete(sign_in_flows).where(
         _C.browser != _USED,
@@ -162,12 +162,12 @@ def is_hash_of(stored: str, text: str | None) -> bool:
 
 
 def cookie_name(prefix: str, key: str) -> str:
-    """The cookie's name, one for each sign-in, so that two tabs do not conflict."""
+    """Returns the cookie's name, one for each sign-in, so that two tabs do not conflict."""
     return f"{prefix}-{key[:16]}"
 
 
 def new_values(random: Random, prefix: str) -> StartedFlow:
-    """New random values of a sign-in. ``prefix``: of its cookie's name."""
+    """Creates random values for a sign-in. ``prefix`` is that of its cookie's name."""
     state, browser = random.text(24), random.text(24)
     key, request_id = hash_of(state), "_" + random.bytes(20).hex()
     return StartedFlow(
@@ -182,12 +182,13 @@ def new_values(random: Random, prefix: str) -> StartedFlow:
 
 
 def seal(sealer: Sealer, begun: StartedFlow, row: str) -> bytes:
-    """Nonce and PKCE verifier, encrypted for one row."""
+    """Encrypts nonce and PKCE verifier for one row."""
     return sealer.seal(msgspec.json.encode(_Secrets(begun.nonce, begun.verifier)), row)
 
 
 def unseal(sealer: Sealer, sealed: bytes, row: str) -> tuple[str, str]:
-    """Decrypts the nonce and the PKCE verifier of a flow. ``row``: as for :func:`seal`. Raises CannotOpen."""
+    """Decrypts the nonce and the PKCE verifier of a flow. ``row`` is the same as for :func:`seal`. Raises
+    CannotOpen."""
     found = msgspec.json.decode(sealer.open(sealed, row), type=_Secrets)
     return found.nonce, found.verifier
 
@@ -202,8 +203,8 @@ def begin(
     sealer: Sealer,
     now: int,
 ) -> StartedFlow:
-    """Stores a new flow. ``callback``: where an OpenID provider answers; None: a SAML request is sent, and an OpenID
-    answer does not match."""
+    """Stores a new flow. ``callback``: where an OpenID provider responds; None means that a SAML request is sent, and
+    an OpenID response does not match."""
     begun = new_values(random, "sso")
     unit.change(
         _ADD,
@@ -238,12 +239,12 @@ def has_state(flow: Flow, state: str) -> bool:
 
 
 def take(unit: TenantUnit, flow: Flow) -> bool:
-    """Marks the flow as used. False when it was used before."""
+    """Marks the flow as used. Returns False if it was already used."""
     return unit.change(_TAKE, of_key=flow.key) == 1
 
 
 def close_try(unit: TenantUnit, sealer: Sealer, flow: Flow, result: bytes, now: int) -> None:
-    """Marks the row of a test as used, and stores the result in place of its secrets."""
+    """Marks the row of a test as used, and replaces its secrets with the result."""
     unit.change(_CLOSE_TRY, of_key=flow.key, result=sealer.seal(result, _row(flow.key)), until=now + FLOW_LIFE_S * 1000)
 
 
@@ -253,7 +254,7 @@ def delete_try(unit: TenantUnit, provider_id: int, session_id: str) -> None:
 
 
 def result_of_try(unit: TenantUnit, sealer: Sealer, provider_id: int, session_id: str, now: int) -> bytes | None:
-    """The result that :func:`close_try` stored for that session; None if there is none. Raises CannotOpen."""
+    """Returns the result that :func:`close_try` stored for that session; None if there is none. Raises CannotOpen."""
     flow = unit.first(_FIND_TRY, of_provider=provider_id, session=session_id, now=now)
     return None if flow is None else sealer.open(flow.secrets, _row(flow.key))
 
@@ -265,7 +266,7 @@ def delete_of_user(unit: TenantUnit, user_id: int) -> int:
 
 
 def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:
-    """Nonce and PKCE verifier. Raises CannotOpen."""
+    """Returns nonce and PKCE verifier. Raises CannotOpen."""
     return unseal(sealer, flow.secrets, _row(flow.key))
 
 

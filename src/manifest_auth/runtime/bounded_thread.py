@@ -1,6 +1,6 @@
-"""One thread beside the event loop, for work that holds Python's global lock.
+"""One thread in addition to the event loop, for work that holds Python's global lock.
 
-Work runs in order; few tasks can wait.
+Work runs in order; only a few tasks can wait.
 
 A second thread would not help, because the global lock makes the event loop wait for both.
 """
@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 class BoundedThread:
-    """One object per process and kind of work; the thread starts with the first task. ``most``: tasks that run or
-    wait."""
+    """One object per process and kind of work. The thread starts with the first task. ``most``: maximum number of tasks
+    that run or wait."""
 
     def __init__(self, name: str, most: int) -> None:
         self._thread = ThreadPoolExecutor(1, name)
@@ -29,7 +29,7 @@ class BoundedThread:
 
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
-        """A slot for one task, from its first part to its last. Raises Overloaded when no slot is free."""
+        """Reserves a slot for one task, from its first part to its last. Raises Overloaded if no slot is free."""
         if self._inside >= self.most:
             raise Overloaded(retry_after=1)
         self._inside += 1

@@ -9,18 +9,18 @@ import time
 from manifest_auth.text.base64url import encode
 
 _PAGE = 1024
-_TEXTS = 64  # ready for the next callers
+_TEXTS = 64  # kept ready for the next callers
 
 
 class Clock:
-    """Now, in whole milliseconds since 1970 UTC."""
+    """The current time, in whole milliseconds since 1970 UTC."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
 
 class Random:
-    """The operating system's random numbers, read in pages: a system call for every few bytes would cost more than the
+    """The operating system's random numbers, read in pages. A system call for every few bytes would cost more than the
     rest of a refresh, and would release the interpreter lock each time."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Random:
         self._texts: dict[int, list[str]] = {}
 
     def bytes(self, count: int) -> bytes:
-        """``count`` random bytes, never returned twice."""
+        """Returns ``count`` random bytes, never the same ones twice."""
         pages = self._pages
         start = getattr(pages, "used", _PAGE)
         if start + count > _PAGE:
@@ -40,7 +40,7 @@ class Random:
         return page[start : start + count]
 
     def text(self, count: int = 16) -> str:
-        """``count`` random bytes (16: 128 bits) as URL-safe base64 without padding."""
+        """Returns ``count`` random bytes (16: 128 bits) as URL-safe base64 without padding."""
         ready = self._texts.setdefault(count, [])
         try:
             return ready.pop()

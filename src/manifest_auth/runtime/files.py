@@ -21,7 +21,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError, variable
 
 
 class FilesUnavailable(Exception):
-    """The file storage cannot be reached or rejects the operation; the text is for the log."""
+    """The file storage cannot be reached or rejects the operation; the message is for the log."""
 
 
 class FileStorage(ABC):
@@ -33,7 +33,7 @@ class FileStorage(ABC):
 
     @abstractmethod
     async def open(self, key: str) -> AsyncIterator[bytes]:
-        """The bytes, in parts. Raises :class:`FilesUnavailable`, also for an unknown key."""
+        """Yields the bytes in parts. Raises :class:`FilesUnavailable`, also for an unknown key."""
 
     @abstractmethod
     async def drop(self, key: str) -> None:
@@ -41,16 +41,16 @@ class FileStorage(ABC):
 
     @abstractmethod
     async def tidy(self, before: float) -> None:
-        """Deletes uploads that were started before that time (seconds since 1970) and not finished, because the process
-        was killed. Raises :class:`FilesUnavailable`."""
+        """Deletes unfinished uploads that were started before that time (seconds since 1970), because their process was
+        killed. Raises :class:`FilesUnavailable`."""
 
     @abstractmethod
     async def check(self) -> str:
-        """For ``doctor``: describes the storage. Raises :class:`FilesUnavailable`."""
+        """Returns a description of the storage, for ``doctor``. Raises :class:`FilesUnavailable`."""
 
 
 def upload_folder(settings: Settings) -> Path:
-    """The local folder of uploads that are not complete."""
+    """Returns the local folder of incomplete uploads."""
     return Path(settings.data_dir) / "uploads"
 
 
@@ -65,11 +65,11 @@ def drop_older(folder: Path, before: float) -> None:
 
 
 def path_of(folder: Path, key: str) -> Path:
-    """The path of a key's file: in one of many folders below ``folder``."""
+    """Returns the path of a key's file, in one of many folders below ``folder``."""
     return folder / key[:2].lower() / key
 
 
-# Names and headers of evidence are not trusted: each accepted media type has its first bytes.
+# Names and headers of evidence are not trusted, so each accepted media type has known first bytes.
 
 
 def _starts_with(*starts: bytes) -> Callable[[bytes], bool]:
@@ -81,7 +81,8 @@ def _at(offset: int, *words: bytes) -> Callable[[bytes], bool]:
 
 
 def _is_text(start: bytes) -> bool:
-    """UTF-8 without control characters except tabs and line ends. The last character can be cut off if more follows."""
+    """Whether it is UTF-8 without control characters except tabs and line ends. The last character can be cut off if
+    more follows."""
     try:
         text = start.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -91,7 +92,7 @@ def _is_text(start: bytes) -> bool:
     return not any(c < " " and c not in "\t\r\n" for c in text)
 
 
-#: Checks by media type. No type that a browser would run as a page: no HTML, no SVG.
+#: Checks by media type. No type that a browser would run as a page is accepted: no HTML, no SVG.
 KINDS: dict[str, Callable[[bytes], bool]] = {
     "image/jpeg": _starts_with(b"\xff\xd8\xff"),
     "image/png": _starts_with(b"\x89PNG\r\n\x1a\n"),
@@ -108,7 +109,7 @@ START = 512  # number of bytes to check
 
 
 def check_start(media_type: str, start: bytes) -> None:
-    """Raises ValidationError unless the first bytes fit the accepted media type."""
+    """Checks that the first bytes fit the accepted media type. Raises ValidationError."""
     if not KINDS[media_type](start):
         raise ValidationError(details=[("Content-Type", f"The body isn't {media_type}")])
 
@@ -159,7 +160,7 @@ class FolderStorage(FileStorage):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _store(self, source: Path, key: str) -> None:
-        """Copies, syncs, then renames: a key always has a complete file or none."""
+        """Copies, syncs, then renames, so that a key always has a complete file or none."""
         path = self._path(key)
         self._make(self._folder)
         self._make(path.parent)
@@ -172,7 +173,7 @@ class FolderStorage(FileStorage):
                 os.fsync(copy.fileno())
             partial.rename(path)
         except OSError:
-            partial.unlink(missing_ok=True)  # on a full disk it would block the next file as well
+            partial.unlink(missing_ok=True)  # on a full disk it would also block the next file
             raise
         sync(path.parent)
 
@@ -186,7 +187,7 @@ class FolderStorage(FileStorage):
 
 # Files in a bucket of an S3-compatible service, through boto3 in threads.
 #
-# Needs the extra ``s3`` (``pip install 'manifest-auth[s3]'``). Credentials come from the settings, or, when these are
+# Needs the extra ``s3`` (``pip install 'manifest-auth[s3]'``). Credentials come from the settings or, if these are
 # empty, from boto3's own sources: the machine's role, environment variables and files.
 
 
@@ -273,14 +274,14 @@ class S3Storage(FileStorage):
 
 
 def folder_of(settings: Settings) -> Path | None:
-    """The folder of the file storage; None for a bucket."""
+    """Returns the folder of the file storage; None for a bucket."""
     if settings.files.startswith("s3://"):
         return None
     return Path(settings.files or Path(settings.data_dir) / "files")
 
 
 def open_storage(settings: Settings) -> FileStorage:
-    """The file storage that the settings name. The S3 library is loaded only when it is used."""
+    """Opens the file storage that the settings name. The S3 library is loaded only when it is used."""
     folder = folder_of(settings)
     if folder is None:
         return S3Storage(settings)

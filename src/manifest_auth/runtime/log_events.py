@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Member(NamedTuple):
-    """``type``: as JSON Schema names it."""
+    """A member of a log line. ``type``: as JSON Schema names it."""
 
     type: str
     meaning: str
@@ -209,12 +209,12 @@ every line.
 
 
 def _split(members: str) -> dict[str, bool]:
-    """Names, and whether each line has the member."""
+    """Returns the names, and whether each line has the member."""
     return {name.rstrip("?"): not name.endswith("?") for name in members.split()}
 
 
 def page() -> str:
-    """Return ``logs.md``."""
+    """Returns ``logs.md``."""
     rows = [
         f"| `{name}` | `{'`, `'.join(about.levels.split())}` | {about.when} | "
         f"{', '.join(f'`{one}`' if is_there else f'(`{one}`)' for one, is_there in _split(about.members).items())} |\n"
@@ -225,7 +225,7 @@ def page() -> str:
 
 
 def schema() -> str:
-    """Return ``log.schema.json``: one definition for each event."""
+    """Returns ``log.schema.json``: one definition for each event."""
     types: dict[str, dict[str, Any]] = {name: {"type": member.type} for name, member in MEMBERS.items()}
     types["timestamp"]["format"] = "date-time"
     types["fields"]["items"] = {"type": "string"}

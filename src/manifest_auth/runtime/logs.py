@@ -30,18 +30,19 @@ if _hidden:
     del sys.modules["rich"]
 
 MOST_WAITING = 10_000
-_LAST_WORDS_S = 1.0  # for a process that ends while lines wait
+_LAST_WORDS_S = 1.0  # for a process that ends while lines are waiting
 
 
 class Lines:
-    """Writes lines to standard error without ever waiting for the reader.
+    """A writer of lines to standard error that never waits for the reader.
 
     ``descriptor``: a pipe, a terminal or a file. A line is written immediately if it can't block: a pipe that is ready
     takes ``PIPE_BUF`` bytes. Otherwise, it waits for a thread, in order, with at most :data:`MOST_WAITING` others.
-    Additional lines are dropped, counted, and reported in one line afterward."""
+    Additional lines are dropped, counted, and reported in one line afterward.
+    """
 
     def __init__(self, descriptor: int, told: Callable[[int], bytes]) -> None:
-        """``told``: the line that says how many were dropped."""
+        """Creates the writer. ``told`` returns the line that says how many were dropped."""
         self._descriptor, self._told = descriptor, told
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLOUT)
@@ -51,8 +52,9 @@ class Lines:
         self._thread: threading.Thread | None = None
 
     def msg(self, line: bytes) -> None:
-        """Writes a line, or keeps it for the thread. From any thread, and also while the same thread writes another:
-        the garbage collector can run in between and find a failed task, which is logged. So the lock is reentrant."""
+        """Writes a line, or keeps it for the thread. It can be called from any thread, even while the same thread
+        writes another line: the garbage collector can run in between and find a failed task, which is logged. So the
+        lock is reentrant."""
         line += b"\n"
         with self._changed:
             if not self._waiting and len(line) <= select.PIPE_BUF and self._ready.poll(0):
@@ -69,7 +71,7 @@ class Lines:
     debug = info = warning = error = critical = exception = log = msg
 
     def finish(self) -> None:
-        """Gives waiting lines a last chance. Blocks for at most a second."""
+        """Writes waiting lines before the end. Blocks for at most a second."""
         until = monotonic() + _LAST_WORDS_S
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, max(0.0, until - monotonic()))
@@ -78,7 +80,7 @@ class Lines:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
-                line = self._waiting[0]  # stays first in the queue, so that no later one overtakes it
+                line = self._waiting[0]  # it stays first in the queue, so that no later line overtakes it
             _write(self._descriptor, line)
             with self._changed:
                 self._waiting.popleft()
@@ -90,7 +92,7 @@ class Lines:
 
 @cache
 def lines_of(descriptor: int, told: Callable[[int], bytes]) -> Lines:
-    """One writer for each descriptor, so that loggers keep their lines in order."""
+    """Returns the writer of a descriptor. There is one for each, so that loggers keep their lines in order."""
     import atexit
 
     lines = Lines(descriptor, told)
@@ -99,7 +101,7 @@ def lines_of(descriptor: int, told: Callable[[int], bytes]) -> Lines:
 
 
 def _write(descriptor: int, line: bytes) -> None:
-    with contextlib.suppress(OSError):  # nobody reads it, or the disk is full: a request must not fail because of that
+    with contextlib.suppress(OSError):  # no reader, or the disk is full: a request must not fail because of that
         while line:
             line = line[os.write(descriptor, line) :]
 
@@ -141,12 +143,12 @@ def _dropped(count: int) -> bytes:
 def _output() -> Lines | structlog.BytesLogger:
     try:
         return lines_of(sys.stderr.fileno(), _dropped)
-    except OSError:  # in place of the process's own: a buffer in memory
+    except OSError:  # not the process's own: a buffer in memory
         return structlog.BytesLogger(sys.stderr.buffer)
 
 
 def build(level: str) -> FilteringBoundLogger:
-    """The logger of the process. JSON escapes line breaks, so no value can forge a line."""
+    """Creates the logger of the process. JSON escapes line breaks, so no value can forge a line."""
     logger = structlog.wrap_logger(
         _output(),
         processors=[
@@ -188,17 +190,18 @@ class Outages:
     """Logs when something that the server needs stops working and when it works again: once each, not for every
     request.
 
-    ``name``: of the thing that might fail, like ``store``: the events are ``store_lost`` and ``store_back``. Nothing is
-    logged without ``log``."""
+    ``name``: what might fail, like ``store``: the events are ``store_lost`` and ``store_back``. Nothing is logged
+    without ``log``.
+    """
 
     def __init__(self, name: str, log: FilteringBoundLogger | None = None) -> None:
         self.log = log
         self._name = name
-        #: Kinds of use that failed, and have not worked since.
+        #: Kinds of use that failed, and have not succeeded since.
         self.failing: set[str] = set()
         self._since = 0.0
         self._is_told = False
-        self._last = ("", float("-inf"))  # error and time of the last logged one
+        self._last = ("", float("-inf"))  # error and time of the last logged failure
 
     def failed(self, kind: str, error: str) -> None:
         """Records that a use of this kind, like ``write``, failed."""
@@ -213,7 +216,7 @@ class Outages:
                 self.log.error(f"{self._name}_lost", use=kind, error=error)
 
     def worked(self, *kinds: str) -> None:
-        """Records that uses of these kinds work."""
+        """Records that uses of these kinds succeeded."""
         if not self.failing:
             return
         self.failing.difference_update(kinds)

@@ -1,6 +1,6 @@
 """Metrics for Prometheus, with labels from closed lists, never from a caller's input.
 
-Owns the names of all metrics. Never reads the store.
+Owns the names of all metrics. Never reads the database.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from prometheus_client.registry import Collector
 from manifest_auth.errors import Replay
 from manifest_auth.runtime.os_process import own_folder
 
-# The output of ``/metrics``: of one process, or the sum of all web processes of one server.
+# The output of ``/metrics`` covers one process, or is the sum of all web processes of one server.
 #
-# Several processes count into files of a folder that the server creates at its start and deletes at its end, so nothing
-# of an earlier run is added. The next start deletes the folder of a server that was killed. The counters of a process
-# stay when it dies, or the sums would fall; its gauges, like hashes that wait, are removed.
+# Several processes count into files of a folder that the server creates at startup and deletes at its end, so no data
+# of an earlier run is added. The next start deletes the folder of a killed server. The counters of a process stay when
+# it dies, because the sums would otherwise fall; its gauges, like waiting hashes, are removed.
 
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -46,14 +46,14 @@ _PID = re.compile(r"_(\d+)\.db\Z")
 
 
 class Processes(Collector):
-    """``process_cpu_seconds_total`` and the like, by ``pid``: of this process, or of the web processes of a folder."""
+    """Metrics like ``process_cpu_seconds_total``, by ``pid``: of this process, or of the web processes of a folder."""
 
     def __init__(self, registry: CollectorRegistry, folder: str | None = None) -> None:
         self._folder = folder
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics of the processes that are alive."""
+        """Yields the metrics of the running processes."""
         found: dict[str, Metric] = {}
         for pid in [os.getpid()] if self._folder is None else sorted(_alive(self._folder)):
             for metric in ProcessCollector(pid=lambda: pid, registry=None).collect():  # noqa: B023 - called at once
@@ -64,14 +64,14 @@ class Processes(Collector):
 
 
 class _AllProcesses(MultiProcessCollector):
-    """Removes the gauges of dead processes before it reads."""
+    """A collector that removes the gauges of dead processes before it reads."""
 
     def __init__(self, registry: CollectorRegistry, folder: str) -> None:
         super().__init__(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
         self._folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        """The counters of all processes, and the gauges of those alive."""
+        """Yields the counters of all processes, and the gauges of running ones."""
         for pid in _pids(self._folder) - _alive(self._folder):
             mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]  # as above
         found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]  # as above
@@ -79,7 +79,7 @@ class _AllProcesses(MultiProcessCollector):
 
 
 def of_all_processes() -> CollectorRegistry:
-    """A registry of all web processes of this server. Call it in such a process, or after :func:`share`."""
+    """Creates a registry of all web processes of this server. Call it in such a process, or after :func:`share`."""
     folder, registry = os.environ[_FOLDER], CollectorRegistry()
     _AllProcesses(registry, folder)
     Processes(registry, folder)
@@ -87,7 +87,7 @@ def of_all_processes() -> CollectorRegistry:
 
 
 def render(registry: CollectorRegistry) -> bytes:
-    """The text exposition."""
+    """Returns the text exposition."""
     return generate_latest(registry)
 
 
@@ -99,7 +99,7 @@ def listen(address: str, registry: CollectorRegistry) -> None:
 
 @contextlib.contextmanager
 def share() -> Iterator[None]:
-    """Processes that start inside the block count into one new folder."""
+    """Makes processes that start inside the block count into one new folder."""
     with own_folder("manifest-auth-metrics-") as folder:
         os.environ[_FOLDER] = str(folder)
         yield
@@ -116,7 +116,7 @@ def _alive(folder: str) -> set[int]:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except OSError:  # gone, or another user's process has the number now
+    except OSError:  # gone, or another user's process now has the number
         return False
     return True
 
@@ -132,7 +132,7 @@ EVERY_S = 0.5  # the maximum age of the numbers that another process sees, and h
 
 
 class Tally:
-    """Counts events. Only the event loop counts, and only upward, so other threads can read without a lock."""
+    """A counter of events. Only the event loop counts, and only upward, so other threads can read without a lock."""
 
     __slots__ = ("_count", "_flushed", "_metric")
 
@@ -144,19 +144,19 @@ class Tally:
         self._count += 1
 
     def flush(self) -> None:
-        """Adds new events to Prometheus's counter. For one thread at a time."""
+        """Adds new events to Prometheus's counter. Only one thread can call it at a time."""
         if (count := self._count) != self._flushed:
             self._metric.inc(count - self._flushed)
             self._flushed = count
 
 
 class Timing:
-    """Counts durations by buckets; otherwise as :class:`Tally`."""
+    """A counter of durations by buckets; otherwise like :class:`Tally`."""
 
     __slots__ = ("_bounds", "_counts", "_flushed", "_flushed_sum", "_metric", "_sum")
 
     def __init__(self, metric: Histogram) -> None:
-        self._metric, self._bounds = metric, metric._upper_bounds  # the last one is infinity
+        self._metric, self._bounds = metric, metric._upper_bounds  # the last bound is infinity
         self._counts, self._sum = [0] * len(self._bounds), 0.0
         self._flushed, self._flushed_sum = self._counts.copy(), 0.0
 
@@ -171,8 +171,8 @@ class Timing:
         return self._counts
 
     def flush(self) -> None:
-        """Like :meth:`Tally.flush`, bucket by bucket: the library has no public way to add many events at the same
-        time."""
+        """Flushes like :meth:`Tally.flush`, bucket by bucket, because the library has no public way to add many events
+        at once."""
         if (counts := self._counts.copy()) == self._flushed:
             return
         total = self._sum
@@ -187,24 +187,24 @@ Part = TypeVar("Part", Tally, Timing)
 
 
 class Family(Collector, Generic[Part]):
-    """One metric with all its labels; flushed whenever it is read."""
+    """One metric with all its labels, flushed whenever it is read."""
 
     def __init__(self, metric: Counter | Histogram, make: Callable[[Any], Part], hot: HotPath) -> None:
         self._metric, self._hot = metric, hot
         self._make: Callable[[Any], Part] = make
 
     def labels(self, *words: str) -> Part:
-        """The counter for these labels. Callers get it once and keep it."""
+        """Returns the counter for these labels. Callers get it once and keep it."""
         part: Part = self._make(self._metric.labels(*words))
         self._hot.parts.append(part)
         return part
 
     def describe(self) -> Iterable[Metric]:
-        """The names, for the registry, which allows each name once."""
+        """Yields the names, for the registry, which allows each name once."""
         yield from self._metric.describe()
 
     def collect(self) -> Iterable[Metric]:
-        """The values that Prometheus reads."""
+        """Yields the values that Prometheus reads."""
         self._hot.flush()
         yield from self._metric.collect()
 
@@ -213,27 +213,27 @@ class HotPath:
     """All counters of one process that every request uses."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.parts: list[Tally | Timing] = []  # grows while another thread goes through it
+        self.parts: list[Tally | Timing] = []  # grows while another thread iterates over it
         self._registry, self._lock = registry, threading.Lock()
 
     def counters(self, name: str, documentation: str, **lists: Any) -> dict[tuple[str, ...], Tally]:
-        """One counter for every combination of label values."""
+        """Creates one counter for every combination of label values."""
         family = self._family(Counter(name, documentation, list(lists), registry=None), Tally)
         return {these: family.labels(*these) for these in itertools.product(*map(get_args, lists.values()))}
 
     def histogram(self, name: str, documentation: str, labels: list[str], buckets: Sequence[float]) -> Family[Timing]:
-        """Durations by ``labels``."""
+        """Creates a histogram of durations by ``labels``."""
         return self._family(Histogram(name, documentation, labels, buckets=buckets, registry=None), Timing)
 
     def flush(self) -> None:
-        """Flushes all counters. From any thread, any number of times."""
+        """Flushes all counters. Any thread can call it, any number of times."""
         with self._lock:
             for part in self.parts:
                 part.flush()
 
     @contextlib.asynccontextmanager
     async def flushed_regularly(self) -> AsyncIterator[None]:
-        """Flushes twice a second and at the end: for one of several web processes, since any of them can serve the
+        """Flushes twice a second and at the end, for one of several web processes, since any of them can serve the
         metrics of all."""
         regularly = asyncio.create_task(self._regularly(), name="metrics")
         try:
@@ -256,7 +256,7 @@ class HotPath:
 
 
 # The values of labels are closed lists, so callers cannot fill the memory with new values, and every series exists from
-# the start: for a series that appears with its first event, Prometheus sees no increase.
+# the start. If a series appears only with its first event, Prometheus sees no increase.
 
 
 #: Sign-in methods, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
@@ -282,14 +282,14 @@ EntryPoint = Literal[
     "device",
 ]
 Limit = Literal["address", "account", "origin"]
-#: Units of work of the store, and key reads.
+#: Units of work of the database, and key reads.
 Unit = Literal["write", "read", "look_up"]
 Failure = Literal["busy", "unavailable"]
 #: Kinds of announcements between processes; the key of ``installation`` names what changed.
 Announced = Literal["session", "user", "tenant", "installation"]
-#: Why a process cleared its caches: its first heartbeat; the last successful one is too old; ``nodes`` had no row of
-#: the process; too many announcements at the same time; lower transaction numbers than before, which means another
-#: server.
+#: Why a process cleared its caches. ``start``: its first heartbeat; ``gap``: the last successful one is too old;
+#: ``row``: ``nodes`` had no row of the process; ``many``: too many announcements at the same time; ``server``: lower
+#: transaction numbers than before, which means another server.
 Reset = Literal["start", "gap", "row", "many", "server"]
 #: Caches of a process that requests use.
 Cache = Literal["access_tokens", "principals", "discovery", "provider_keys", "directory_keys", "entra", "documents"]
@@ -311,7 +311,7 @@ LicenceState = Literal["missing", "valid", "grace", "expired"]
 
 
 class BeatMetrics:
-    """Registered when the process starts its heartbeat, so SQLite shows none of them."""
+    """Metrics that are registered when the process starts its heartbeat, so SQLite has none of them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.current = Gauge(
@@ -329,7 +329,7 @@ class BeatMetrics:
         announced = Counter(
             "manifest_announcements", "Announcements that heartbeats read, by kind", ["kind"], registry=registry
         )
-        #: By kind; a newer release can announce others.
+        #: Counters by kind; a newer release can announce other kinds.
         self.announced = {kind: announced.labels(kind) for kind in get_args(Announced)}
         resets = Counter("manifest_resets", "How often all caches were cleared, by reason", ["why"], registry=registry)
         self.resets = {why: resets.labels(why) for why in get_args(Reset)}
@@ -341,25 +341,25 @@ class BeatMetrics:
         )
 
 
-# Counters for labels are looked up once and kept: the lookup costs more than counting. What every request counts goes
-# through :class:`HotPath`; rare events are written at once and survive ``kill -9``.
+# Counters for labels are looked up once and kept, because the lookup costs more than counting. Counts of every request
+# go through :class:`HotPath`; rare events are written immediately and survive ``kill -9``.
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # an extra line for each series, which is not needed
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-#: From a key read in memory to one that waited for SQLite's maximum lock time.
+#: From a key read in memory to a read that waited for SQLite's maximum lock time.
 _STORE_SECONDS = (0.0001, 0.0005, *_SECONDS, 10.0)
-#: For values that all processes read from one store or compute equally: the newest value counts.
+#: For values that all processes read from one database or compute equally: the newest value counts.
 _NEWEST: Literal["mostrecent"] = "mostrecent"
 
 
-#: Samples that a process keeps for charts: an hour of one every 5 seconds.
+#: Samples that a process keeps for charts: one every 5 seconds for an hour.
 _SAMPLES = 720
 
 
 class LoadSample(NamedTuple):
     """The work of this process up to that time. ``at``: milliseconds; ``answered``: requests, by the buckets of
-    :data:`LATENCY_BOUNDS`; ``hashes``, ``mails``: how many wait."""
+    :data:`LATENCY_BOUNDS`; ``hashes``, ``mails``: numbers of waiting ones."""
 
     at: int
     signed_in: int
@@ -369,12 +369,12 @@ class LoadSample(NamedTuple):
     mails: int
 
 
-#: Upper bounds of the time to answer a request, in seconds; the last bucket has none.
+#: Upper bounds of the response time, in seconds; the last bucket has none.
 LATENCY_BOUNDS = _SECONDS
 
 
 class Metrics:
-    """All metrics; ``render()`` is the text of ``/metrics``. ``kinds``: the kinds of providers, as further sign-in
+    """All metrics; ``render()`` returns the text of ``/metrics``. ``kinds``: the kinds of providers, as further sign-in
     methods."""
 
     def __init__(self, kinds: Iterable[str] = ()) -> None:
@@ -434,7 +434,7 @@ class Metrics:
             "Time of calls to identity providers, by purpose and result",
             ["call", "result"],
         )
-        # created on demand, because each is a dozen lines of output
+        # created on demand, since each is a dozen lines of output
         self._calls: dict[tuple[Call, CallResult], Histogram] = {}
         self._mails = self._counters("manifest_mails", "Emails, by result", result=MailResult)
         self._swept = self._counters("manifest_swept_rows", "Expired rows that were deleted", what=Swept)
@@ -456,11 +456,11 @@ class Metrics:
             _NEWEST,
         )
         self._license: tuple[Gauge, Gauge, Gauge] | None = None
-        self._attempts = [0, 0]  # that failed, that succeeded
+        self._attempts = [0, 0]  # failed and successful ones
         self.samples: deque[LoadSample] = deque(maxlen=_SAMPLES)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Counts one answered request; ``route`` is the pattern, never the path."""
+        """Counts one request; ``route`` is the pattern, never the path."""
         key = (method, route, status)
         child = self._answered.get(key)
         if child is None:
@@ -473,7 +473,8 @@ class Metrics:
         self._attempts[result == "ok"] += 1
 
     def sample(self, now: int, mails: int) -> None:
-        """Stores a sample of the process's work so far, for charts. ``now``: milliseconds; ``mails``: how many wait."""
+        """Stores a sample of the process's work so far, for charts. ``now``: milliseconds; ``mails``: number of waiting
+        ones."""
         totals = [0] * (len(LATENCY_BOUNDS) + 1)
         for timing in self._answered.values():
             for bucket, number in enumerate(timing.counts):
@@ -491,7 +492,7 @@ class Metrics:
         self._refreshes[result,].inc()
 
     def replayed(self, what: Replay) -> None:
-        """Counts a replay that was rejected."""
+        """Counts a rejected replay."""
         self._replays[what,].inc()
 
     def throttled(self, entry_point: EntryPoint, limit: Limit) -> None:
@@ -499,11 +500,11 @@ class Metrics:
         self._throttled[entry_point, limit].inc()
 
     def cache(self, cache: Cache, result: CacheResult) -> Tally:
-        """The counter of one result of one cache. Frequent callers keep it."""
+        """Returns the counter of one result of one cache. Frequent callers keep it."""
         return self._cached[cache, result]
 
     def store_failed(self, unit: Unit, why: Failure) -> None:
-        """Counts a unit of work that failed: the store was ``busy`` for too long, or ``unavailable``."""
+        """Counts a failed unit of work: the database was ``busy`` for too long, or ``unavailable``."""
         self._store_failures[unit, why].inc()
 
     def called(self, call: Call, result: CallResult, seconds: float) -> None:
@@ -522,15 +523,15 @@ class Metrics:
         self._swept[what,].inc(rows)
 
     def runs(self, version: str, commit: str, schema: str, store: str) -> None:
-        """Sets version, commit, schema and store."""
+        """Sets version, commit, schema and database."""
         self._build.labels(version, commit, schema, store).set(1)
 
     def backed_up(self, at_ms: int) -> None:
-        """Sets the time of the last backup, milliseconds; 0 when none is recorded."""
+        """Sets the time of the last backup, in milliseconds; 0 if none is recorded."""
         self._backup.set(at_ms / 1000)
 
     def disk(self, free: int) -> None:
-        """Sets the free space on the fullest disk, bytes."""
+        """Sets the free space on the fullest disk, in bytes."""
         self._disk.set(free)
 
     def provider_problems(self, count: int) -> None:
@@ -538,8 +539,8 @@ class Metrics:
         self._problems.set(count)
 
     def license(self, state: str, days_left: float, seats: Mapping[str, tuple[int, int]]) -> None:
-        """Sets the license's state, the days until its expiry (negative in its grace time), and the seats of each type:
-        used and granted. These metrics appear with the first call, since hosted mode has no license."""
+        """Sets the license's state, the days until its expiry (negative in its grace period), and the seats of each
+        type: used and granted. These metrics appear with the first call, since hosted mode has no license."""
         if self._license is None:
             self._license = (
                 self._gauge("manifest_license_days_left", "Days until the license expires", _NEWEST),
@@ -560,7 +561,8 @@ class Metrics:
             states.labels(known).set(known == state)
 
     def render(self, *, all_processes: bool = False) -> bytes:
-        """The text exposition, of this process or of all web processes of the server. From any thread."""
+        """Returns the text exposition, of this process or of all web processes of the server. Any thread can call
+        it."""
         if not all_processes:
             return render(self.registry)
         self._hot.flush()
@@ -571,7 +573,7 @@ class Metrics:
         return self._hot.flushed_regularly() if several else contextlib.nullcontext()
 
     def _counters(self, name: str, documentation: str, **lists: Any) -> dict[tuple[str, ...], Counter]:
-        """The counters of a metric, for every combination of label values."""
+        """Creates the counters of a metric, for every combination of label values."""
         family = Counter(name, documentation, list(lists), registry=self.registry)
         words = [get_args(words) or words for words in lists.values()]
         return {these: family.labels(*these) for these in itertools.product(*words)}
@@ -580,5 +582,6 @@ class Metrics:
         return Histogram(name, documentation, labels or [], buckets=_SECONDS, registry=self.registry)
 
     def _gauge(self, name: str, documentation: str, mode: Any, labels: list[str] | None = None) -> Gauge:
-        """``mode``: how the values of several web processes are combined: sum of those alive, newest value, …"""
+        """Creates a gauge. ``mode``: how the values of several web processes are combined: sum of running ones, newest
+        value, …"""
         return Gauge(name, documentation, labels or [], registry=self.registry, multiprocess_mode=mode)

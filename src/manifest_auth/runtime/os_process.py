@@ -1,4 +1,4 @@
-"""Process of a server as the operating system sees it: its user, turns on the processor, signals, state and folders."""
+"""Process of a server as the operating system sees it: its user, processor time slices, signals, state and folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-#: A process can be interrupted by one with a shorter turn. Normal turns last some milliseconds.
+#: A process with a shorter time slice can interrupt this one. Normal slices last several milliseconds.
 TURN_NS = 100_000
 _SET_ATTRIBUTES = {"x86_64": 314, "aarch64": 274}  # ``sched_setattr``, which C libraries provide only since 2025
 _ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # sched_setattr(2): size, policy, flags, nice, priority, three times
@@ -30,11 +30,11 @@ _RESET_ON_FORK = 1
 
 
 def take_short_turns() -> bool:
-    """Gives the calling thread, and so an event loop, short turns on the processor; threads and processes that it
-    starts have normal ones.
+    """Gives the calling thread, and so an event loop, short time slices; threads and processes that it starts have
+    normal ones.
 
-    Its share of the processor stays the same. Linux from 6.12 on lets a thread that wakes interrupt one whose turn is
-    longer; older ones take the value and ignore it. Returns whether the system took it.
+    Its share of the processor stays the same. Since 6.12, Linux lets a waking thread interrupt one with a longer slice;
+    older versions accept the value and ignore it. Returns whether the system accepted it.
     """
     number = _SET_ATTRIBUTES.get(platform.machine())
     if sys.platform != "linux" or number is None:
@@ -45,27 +45,28 @@ def take_short_turns() -> bool:
 
 
 def freeze_garbage() -> None:
-    """Excludes objects created during the start from garbage collection, because they live as long as the process.
+    """Excludes objects created during startup from garbage collection, because they live as long as the process.
     Scanning them would take 80 ms each time and find nothing."""
     gc.collect()
     gc.freeze()
 
 
 def usable_cores(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
-    """Cores that this process can use: those of its affinity, or fewer where a control group has a quota (``cpu.max``
-    of version 2), as a container with a limit or a unit with ``CPUQuota=`` has. Part of a core counts as one."""
+    """Returns how many cores this process can use: those of its affinity, or fewer if a control group has a quota
+    (``cpu.max`` of version 2), as in a container with a limit or a unit with ``CPUQuota=``. Part of a core counts as
+    one."""
     cores = float(len(os.sched_getaffinity(0)))
     with contextlib.suppress(OSError):
         folder = groups / own.read_text().partition("0::/")[2].partition("\n")[0]
         for each in (folder, *folder.parents):
-            with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
+            with contextlib.suppress(OSError, ValueError):  # none, or "max"
                 quota, period = (each / "cpu.max").read_text().split()
                 cores = min(cores, int(quota) / int(period))
     return max(1, math.ceil(cores))
 
 
 def user_name(uid: int) -> str:
-    """The user's name, or the number if there is none, as in a container."""
+    """Returns the user's name, or the number if there is none, as in a container."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -73,13 +74,13 @@ def user_name(uid: int) -> str:
 
 
 def who_runs_this() -> dict[str, str]:
-    """The user of this process, and the one who became that user by sudo, for the audit trail."""
+    """Returns the user of this process, and the one who became that user by sudo, for the audit trail."""
     users = {"os_user": user_name(os.getuid()), "sudo_user": os.environ.get("SUDO_USER", "")}
     # The environment can contain any bytes.
     return {name: user.encode("utf-8", "replace").decode()[:100] for name, user in users.items() if user}
 
 
-# State of the server for systemd (``sd_notify(3)``, ``sd_watchdog_enabled(3)``). Has no effect elsewhere.
+# Reports the server's state to systemd (``sd_notify(3)``, ``sd_watchdog_enabled(3)``). Has no effect elsewhere.
 
 
 READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
@@ -115,7 +116,7 @@ async def watched() -> None:
 
 
 def _watchdog_seconds() -> float:
-    """The time after which systemd considers this server hung; 0: never."""
+    """Returns the time after which systemd considers this server hung; 0 for never."""
     if os.environ.get("WATCHDOG_PID") not in (str(os.getpid()), str(os.getppid())):
         return 0
     with contextlib.suppress(ValueError):
@@ -128,7 +129,7 @@ def _watchdog_seconds() -> float:
 
 @contextlib.contextmanager
 def own_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """A folder in ``parent``, else in the system's folder for temporary files, readable by this user only. Raises
+    """Creates a folder in ``parent``, or in the system's folder for temporary files, readable only by this user. Raises
     OSError.
 
     A process locks its folder. The kernel releases the lock when the process is killed; then another process can delete
@@ -143,7 +144,7 @@ def own_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def _create(stack: contextlib.ExitStack, prefix: str, parent: Path) -> Path:
-    """Creates and locks a folder. Another process that looks for dead folders between the two steps deletes it; then a
+    """Creates and locks a folder. If another process that looks for dead folders deletes it between the two steps, a
     new one is created. On a file system without locks the folder is used unlocked, and no process deletes it."""
     for _ in range(5):
         made = tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True)
@@ -157,7 +158,7 @@ def _create(stack: contextlib.ExitStack, prefix: str, parent: Path) -> Path:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Locks a folder. Raises OSError when another process has locked it, or when it is not a folder of this user."""
+    """Locks a folder. Raises OSError if another process has locked it, or if it is not a folder of this user."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
@@ -178,7 +179,7 @@ def sync(folder: Path) -> None:
 
 
 def drain_first(seconds: int, drain: Callable[[], None]) -> None:
-    """Makes SIGTERM call ``drain`` and wait that many seconds before its previous handler. Called in the main thread,
+    """Makes SIGTERM call ``drain`` and wait that many seconds before its previous handler. Call it in the main thread,
     in the event loop, once the web server has its own handler."""
     loop, end = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
 

@@ -3,7 +3,7 @@
 Owns the connections; returns bytes.
 
 Addresses come from the settings of clients, so they are not trusted (OWASP, server-side request forgery). Never follows
-a redirect, keeps no cookie, reads no proxy from the environment, and does not interpret the answers.
+a redirect, keeps no cookie, reads no proxy from the environment, and does not interpret responses.
 
 Every call names its client (:class:`Deadline`) and uses that client's share of DNS lookups, connections and calls to
 one host.
@@ -45,18 +45,18 @@ if TYPE_CHECKING:
     from manifest_auth.runtime.outgoing_transport import Transport
 
 
-MOST_AT_ONCE = 6  # calls of a client to one host: a provider that hangs must not use up the client's share
+MOST_AT_ONCE = 6  # calls of a client to one host, since a hanging provider must not use up the client's share
 #: Simultaneous calls: guaranteed for a client, maximum for a client, and total above which a client has only its
 #: guaranteed number.
 OWN, MOST, COMMON = 2, 8, 64
-#: How long a call waits for its turn, as a share of the time for all calls of a sign-in: of many simultaneous sign-ins,
-#: most get one, and if a provider hangs, the others are soon rejected.
+#: How long a call waits for its turn, as a share of the time for all calls of a sign-in. Of many simultaneous sign-ins,
+#: most get a turn, and if a provider hangs, the others are soon rejected.
 TURN = 0.2
 _USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 class Deadline(NamedTuple):
-    """The client for which calls are made, and when they must be answered: time of the event loop."""
+    """The client for which calls are made, and when they must be complete, in the event loop's time."""
 
     tenant_id: int
     at: float
@@ -79,26 +79,27 @@ class Outgoing:
         self._host_limits: WeakValueDictionary[tuple[int, str], asyncio.Semaphore] = WeakValueDictionary()
 
     def deadline(self, tenant_id: int) -> Deadline:
-        """The deadline for calls that start now for a client; together, they have the time budget of one sign-in. They
-        count against the client's own share, so slow providers do not delay other clients."""
+        """Returns the deadline for calls that start now for a client; together, they have the time budget of one
+        sign-in. They count against the client's own share, so slow providers do not delay other clients."""
         return Deadline(tenant_id, asyncio.get_running_loop().time() + self.seconds)
 
     def check(self, url: str) -> None:
-        """Raises ValueError for an address that can never be called, with a message for the user who configures it."""
+        """Checks an address. Raises ValueError if it can never be called, with a message for the user who configures
+        it."""
         if why := literal_refusal(split(url).host, self._private):
             raise ValueError(_("can't be called: %(why)s", why=why))
 
     async def get(
         self, url: str, *, deadline: Deadline, headers: Mapping[str, str] | None = None, call: Call = "other"
     ) -> Reply:
-        """The answer, of any status except a redirect.
+        """Returns the response, with any status except a redirect.
 
         Raises Unreachable, also for an address that must not be called.
         """
         return await self._ask("GET", url, headers or {}, None, deadline, call)
 
     async def get_with_redirects(self, url: str, *, deadline: Deadline, call: Call = "other") -> Reply:
-        """Like :meth:`get`, but returns redirects too. They are not followed."""
+        """Returns the response like :meth:`get`, including redirects. They are not followed."""
         return await self._ask("GET", url, {}, None, deadline, call, redirects=True)
 
     async def post_form(
@@ -111,7 +112,7 @@ class Outgoing:
         headers: Mapping[str, str] | None = None,
         call: Call = "other",
     ) -> Reply:
-        """Like :meth:`get`, but posts a form. ``basic``: client id and secret for ``client_secret_basic``. Never
+        """Posts a form; otherwise like :meth:`get`. ``basic``: client ID and secret for ``client_secret_basic``. Never
         retried."""
         sent = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
         if basic is not None:  # RFC 6749, section 2.3.1: both are form-encoded before they are joined
@@ -184,21 +185,21 @@ def _named(target: Target, error: Unreachable) -> str:
     return _("%(address)s: %(error)s", address=target.authority, error=error.args[0])
 
 
-# Calls for users who configure addresses but must not explore private networks with them: a User Admin on premise.
+# Calls for users who configure addresses but must not explore private networks with them: a User Admin on premises.
 
 
 class NoPublicAddress(Exception):
-    """The host has no public address, or none at all. It was not called."""
+    """The host has no public address, or no address. It was not called."""
 
     def __init__(self, host: str) -> None:
         super().__init__(_("%(host)s has no public address", host=host))
 
 
 class LimitedOutgoing(Outgoing):
-    """Like ``inner`` for public addresses. All others are never called and raise :class:`NoPublicAddress`, so a caller
-    learns nothing about them, not even from timing.
+    """Calls like those of ``inner``, but only to public addresses. All others are never called and raise
+    :class:`NoPublicAddress`, so a caller learns nothing about them, not even from timing.
 
-    Its connections are its own and reach public addresses only, so a name that resolves to a private address at the
+    It has its own connections, which reach only public addresses, so a name that resolves to a private address at the
     second lookup reveals nothing either.
     """
 

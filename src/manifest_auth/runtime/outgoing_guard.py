@@ -1,6 +1,6 @@
 """Checks outgoing URLs and the IP addresses that they resolve to, against server-side request forgery (SSRF).
 
-Owns the DNS lookups, a client's share of them, and the answers of calls.
+Owns the DNS lookups, a client's share of them, and the responses of calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Target(NamedTuple):
-    """The parts of a URL, parsed once: no later code parses the text again, perhaps differently."""
+    """The parts of a URL, parsed once, so that no later code parses the text again, perhaps differently."""
 
     scheme: str
     host: str
@@ -48,7 +48,8 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def split(url: str) -> Target:
-    """The parts of a URL that can be called. Raises ValueError with a message for the user who configures it."""
+    """Returns the parts of a URL that can be called. Raises ValueError with a message for the user who configures
+    it."""
     if len(url) > MAX_LENGTH or not _ADDRESS.match(url) or "\\" in url:
         raise ValueError(_("must be a URL in plain ASCII without spaces; write an international host as xn--…"))
     parts = urlsplit(url)
@@ -75,7 +76,7 @@ def _is_ipv6(netloc: str, host: str) -> bool:
 
 
 def refusal(host: str, address: str, private: PrivateTargets) -> str:
-    """Why ``address``, which ``host`` resolved to, must not be called; empty when it can."""
+    """Returns why ``address``, which ``host`` resolved to, must not be called; empty if it can be called."""
     ip = _ipv4_inside(ipaddress.ip_address(address.partition("%")[0]))
     if is_loopback_host(host) and not ip.is_loopback:  # otherwise http would leave this machine
         return _("%(host)s is %(ip)s, which isn't this machine", host=host, ip=str(ip))
@@ -87,8 +88,8 @@ def refusal(host: str, address: str, private: PrivateTargets) -> str:
 
 
 def literal_refusal(host: str, private: PrivateTargets) -> str:
-    """Why a host must not be called, as far as it is known before the DNS lookup: for IP addresses and loopback names;
-    else empty."""
+    """Returns why a host must not be called, as far as this is known before the DNS lookup, for IP addresses and
+    loopback names; empty for any other."""
     try:
         return refusal(host, host, private)
     except ValueError:
@@ -96,7 +97,7 @@ def literal_refusal(host: str, private: PrivateTargets) -> str:
 
 
 def _ipv4_inside(ip: IpAddress) -> IpAddress:
-    """The IPv4 address that an IPv6 address contains, if any: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056)."""
+    """Returns the IPv4 address that an IPv6 address contains, if any: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056)."""
     if ip.version == 4:
         return ip
     if ip in _NAT64:
@@ -105,21 +106,22 @@ def _ipv4_inside(ip: IpAddress) -> IpAddress:
 
 
 def _is_public(ip: IpAddress) -> bool:
-    """By the registries of RFC 6890; for IPv6 only addresses that are allocated to networks."""
+    """Whether the address is public according to the registries of RFC 6890. For IPv6, only addresses that are
+    allocated to networks are."""
     if ip.version == 4:
         return ip.is_global
     return ip in _GLOBAL_UNICAST and ip.is_global and ip not in _IETF_ASSIGNMENTS
 
 
 class Unreachable(Exception):
-    """The provider could not be called, or its answer is invalid HTTP.
+    """The provider could not be called, or its response is invalid HTTP.
 
-    The text is for the log: hosts and reasons, never a code, a token or a query.
+    The message is for the log: hosts and reasons, never a code, a token or a query.
     """
 
 
 class NotPublic(Unreachable):
-    """``host`` does not resolve, or resolves to no address that can be called."""
+    """The host does not resolve, or resolves to no address that can be called."""
 
     def __init__(self, text: str, host: str = "") -> None:
         super().__init__(text)
@@ -131,21 +133,21 @@ class TooManyCalls(Unreachable):
 
 
 class Reply(NamedTuple):
-    """An answer. ``headers``: names in lower case, repeated ones joined by commas."""
+    """A response. ``headers``: names in lower case, repeated ones joined by commas."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> dict[str, Any] | list[Any]:
-        """The body, parsed by :func:`parse`. Raises ValueError."""
+        """Returns the body, parsed by :func:`parse`. Raises ValueError."""
         # RFC 8259, section 8.1, allows ignoring a byte order mark.
         return parse(self.body.removeprefix(b"\xef\xbb\xbf"))
 
 
 def parse(raw: bytes) -> dict[str, Any] | list[Any]:
-    """An object or a list, parsed by :mod:`...text.strict_json`. Its texts can contain NUL; they are cleaned before
-    they are stored. Raises ValueError."""
+    """Returns an object or a list, parsed by :mod:`...text.strict_json`. Its texts can contain NUL; they are cleaned
+    before they are stored. Raises ValueError."""
     found = strict_json.read(raw, may_hold_nul=True)
     if not isinstance(found, dict | list):
         raise ValueError("neither an object nor a list")
@@ -160,8 +162,7 @@ class Shares:
     than ``common``, a client can use up to ``most``.
 
     So the total is limited by ``common`` plus ``own`` for each calling client, and a client that uses fewer than
-    ``own`` never waits. The client with the fewest used slots comes first; within a client, the task that waits
-    longest.
+    ``own`` never waits. The client with the fewest used slots comes first; within a client, the longest-waiting task.
     """
 
     def __init__(self, own: int, most: int, common: int) -> None:
@@ -199,7 +200,7 @@ class Shares:
 
     @asynccontextmanager
     async def slot(self, tenant_id: int) -> AsyncIterator[None]:
-        """A slot until the end of the block."""
+        """Holds a slot until the end of the block."""
         await self.acquire(tenant_id)
         try:
             yield
@@ -223,7 +224,7 @@ class Shares:
             self._waiting.pop(tenant_id, None)
 
 
-#: Host and port to addresses, the best first. Blocks; raises OSError.
+#: Function from host and port to addresses, best first. Blocks; raises OSError.
 Resolve = Callable[[str, int], list[str]]
 #: Simultaneous lookups: guaranteed for a client; maximum for a client (more than its providers, all of which can have
 #: dead name servers); and total above which a client has only its guaranteed number.
@@ -232,7 +233,7 @@ _THREADS = 10_000  # started on demand; the shares limit them
 
 
 def system(host: str, port: int) -> list[str]:
-    """The addresses from the operating system's resolver."""
+    """Returns the addresses from the operating system's resolver."""
     return list(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
@@ -250,8 +251,8 @@ class Resolver:
         self._under_way: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
 
     async def resolve(self, host: str, port: int, tenant_id: int) -> list[str]:
-        """The addresses of a host, the best first. Raises OSError (socket.gaierror) without any; UnicodeError for an
-        invalid name."""
+        """Returns the addresses of a host, best first. Raises OSError (socket.gaierror) if there are none, and
+        UnicodeError for an invalid name."""
         if (host, port) not in self._under_way:  # while it waits for a slot, no other call shares its wait
             await self._shares.acquire(tenant_id)
             if (host, port) in self._under_way:

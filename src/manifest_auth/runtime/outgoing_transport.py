@@ -25,14 +25,14 @@ from manifest_auth.text.languages import marked as _
 
 MAX_BODY = 1024 * 1024
 MOST_IDLE = 32
-KEEP_S = 4.0  # below the 5 s of common servers, so that a call does not get a connection that is just being closed
-_LEAST_PIECE = 512  # minimum size that a piece of a body counts: a megabyte of single bytes would occupy the processor
+KEEP_S = 4.0  # below the 5 s of common servers, so that no call gets a connection that is just closing
+_LEAST_PIECE = 512  # minimum size that a body piece counts as, since a megabyte of single bytes would block the CPU
 _MOST_TRIED = 4
 _NAMES = {socket.EAI_NONAME: _("there is no such name"), socket.EAI_AGAIN: _("the name servers do not answer")}
 #: The client of the running call. The pool opens a connection in the task of the call, but passes no argument of the
 #: call to the backend.
 _TENANT: ContextVar[int] = ContextVar("tenant")
-#: Host and address to the reason why it must not be called, or an empty text.
+#: Function from host and address to the reason why it must not be called, or an empty string.
 Refusal = Callable[[str, str], str]
 
 
@@ -59,7 +59,7 @@ class Transport:
         seconds: float,
         redirects: bool = False,
     ) -> Reply:
-        """Sends one request. ``redirects``: whether a redirect is an accepted answer. Raises Unreachable. The caller
+        """Sends one request. ``redirects``: whether a redirect is an accepted response. Raises Unreachable. The caller
         enforces the total time."""
         _TENANT.set(tenant_id)
         with _as_unreachable():
@@ -101,7 +101,7 @@ class Transport:
 
 
 class _CheckedBackend(httpcore2.AnyIOBackend):
-    """Connects to a checked IP address, never to a name. TLS still uses the name."""
+    """A backend that connects to a checked IP address, never to a name. TLS still uses the name."""
 
     def __init__(self, resolver: Resolver, refusal: Refusal) -> None:
         self._resolver, self._refusal = resolver, refusal
@@ -149,7 +149,7 @@ def _joined_headers(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _without_query(location: str) -> str:
-    """The target of a redirect, for the log, without its query, which might contain a code."""
+    """Returns the target of a redirect, for the log, without its query, which might contain a code."""
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -178,7 +178,7 @@ def _as_unreachable() -> Iterator[None]:
 
 
 def _plain(error: BaseException) -> str:
-    """The system's error message, without its numbers."""
+    """Returns the system's error message, without its numbers."""
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, socket.gaierror):
         return _NAMES.get(number or 0) or error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""Schemas of the store that this release knows, by the names of their revisions."""
+"""Database schemas that this release knows, by the names of their revisions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Notes of the settings of running servers with a data folder, so that ``doctor`` can report differences.
 
-A server keeps a note while it runs, with a MAC of each setting, from which nobody can read the value.
+A server keeps a note while it runs, with a MAC of each setting, which does not reveal the value.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def noted(settings: Settings, elsewhere: Collection[str]) -> Iterator[None]:
 
 
 def differing(settings: Settings) -> list[list[str]]:
-    """For each server that runs with this data folder, the variables whose values differ from these settings."""
+    """Returns, for each server that runs with this data folder, the variables with values that differ from these
+    settings."""
     found = []
     for note in Path(settings.data_dir).glob(f"{_PREFIX}*/{_NOTE}"):
         with contextlib.suppress(OSError, ValueError):
@@ -47,7 +48,7 @@ def differing(settings: Settings) -> list[list[str]]:
 
 
 def _differing(settings: Settings, told: dict[str, str]) -> list[str] | None:
-    """None if the MACs were made with a key that this process doesn't have."""
+    """Returns the differing variables; None if the MACs were made with a key that this process doesn't have."""
     key, macs = told.pop(_KEY, None), _macs(settings)
     if (key is None) != (settings.secret_key is None) or (key and not macs.is_valid(_KEY.encode(), key)):
         return [variable(_KEY)]  # without it, the others can't be compared

@@ -44,14 +44,13 @@ class CannotOpen(Exception):
 class SecretKeys:
     """The installation's secret keys, newest first.
 
-    A key file is read again when it was replaced, so that running servers use a new key for the next value without a
-    restart.
+    A replaced key file is read again, so that running servers use a new key for the next value without a restart.
     """
 
     def __init__(self, keys: Sequence[bytes], path: Path | None = None) -> None:
         self.path = path
         self._file_state: tuple[int, int, int] | None = None
-        #: Why the replaced file cannot be read; then the previous keys stay in use.
+        #: Why the replaced file cannot be read; the previous keys stay in use then.
         self.read_error: str | None = None
         self._set(keys)
 
@@ -71,8 +70,8 @@ class SecretKeys:
         return [key.hex() for key in self._keys]
 
     def reload(self) -> bool:
-        """Reads the key file again if it was replaced. True if it has other keys now. A file that can't be read changes
-        nothing, is logged, and is tried again."""
+        """Reads the key file again if it was replaced. Returns True if it now has other keys. A file that can't be read
+        changes nothing, is logged, and is tried again."""
         found = _state(self.path)
         if self.path is None or found in (None, self._file_state):
             return False
@@ -100,7 +99,7 @@ class Sealer:
         self._random = random
 
     def reload(self) -> str | None:
-        """Reads a replaced key file. The reason when it cannot be read."""
+        """Reads a replaced key file. Returns the reason if it cannot be read."""
         self.keys.reload()
         return self.keys.read_error
 
@@ -110,7 +109,8 @@ class Sealer:
         return _VERSION + nonce + self.keys.newest().encrypt(nonce, value, row.encode())
 
     def open(self, sealed: bytes, row: str, owner: str = "") -> bytes:
-        """The decrypted value. Raises :class:`CannotOpen`, which names the row and, for the operator, ``owner``."""
+        """Returns the decrypted value. Raises :class:`CannotOpen`, which names the row and, for the operator,
+        ``owner``."""
         opened = self._open(self.keys.ciphers, sealed, row)
         if opened is None and self.keys.reload():
             opened = self._open(self.keys.ciphers, sealed, row)
@@ -119,7 +119,7 @@ class Sealer:
         return opened
 
     def renew(self, sealed: bytes, row: str) -> bytes | None:
-        """The value sealed with the newest key; None if it already is. Raises :class:`CannotOpen`."""
+        """Returns the value sealed with the newest key; None if it already is. Raises :class:`CannotOpen`."""
         if self._open([self.keys.newest()], sealed, row) is not None:
             return None
         return self.seal(self.open(sealed, row), row)
@@ -141,7 +141,7 @@ class Macs:
         self._keys = keys
 
     def make(self, message: bytes) -> str:
-        """The MAC of a message, with the newest key."""
+        """Returns the MAC of a message, with the newest key."""
         return _mac(self._keys.newest_mac_key(), message)
 
     def is_valid(self, message: bytes, mac: object) -> bool:
@@ -163,7 +163,7 @@ def _mac(key: bytes, message: bytes) -> str:
 
 
 def secret_keys(settings: Settings) -> SecretKeys:
-    """The keys of ``MANIFEST_SECRET_KEY``, of the file that contains it, or of the one in the data folder.
+    """Returns the keys of ``MANIFEST_SECRET_KEY``, of the file that contains it, or of the one in the data folder.
 
     Raises :class:`SettingsError` for a missing file, or for a short, malformed or placeholder-like key.
     """
@@ -183,7 +183,8 @@ def secret_keys(settings: Settings) -> SecretKeys:
 
 
 def keys_of_a_start(settings: Settings, random: Random, is_new: Callable[[], bool]) -> SecretKeys:
-    """Like :func:`secret_keys`, but creates a missing file for a store that ``is_new`` (only SQLite)."""
+    """Returns the keys like :func:`secret_keys`, but creates a missing file for a database that ``is_new`` (only
+    SQLite)."""
     path = Path(settings.data_dir) / KEY_FILE
     if settings.secret_key is None and not path.exists() and is_new():
         try:
@@ -234,7 +235,7 @@ def _make(path: Path, random: Random) -> None:
 
 
 def _state(path: Path | None) -> tuple[int, int, int] | None:
-    """A value that changes when the file is replaced or written."""
+    """Returns a value that changes when the file is replaced or written."""
     if path is None:
         return None
     try:

@@ -1,6 +1,7 @@
-"""Sessions of users: opened, looked up, renewed and ended; and signed-out tokens of other systems.
+"""Sessions of users: open, look up, renew and end them; and signed-out tokens of other systems.
 
-Owns ``sessions`` and ``refused_tokens``. Knows no sign-in method and no HTTP; ``tokens`` signs and verifies.
+Owns ``sessions`` and ``refused_tokens``. This package knows no sign-in method and no HTTP; ``tokens`` signs and
+verifies.
 """
 
 from manifest_auth.sessions.device_sessions import Hold

@@ -32,23 +32,23 @@ _END_OF_USER = tenant_scoped(_END.where(_S.user_id == bindparam("of_user")), str
 
 
 def scopes_of(unit: TenantUnit, session_id: str) -> str | None:
-    """The scopes that the app was granted, separated by spaces; None if the session isn't an app's."""
+    """Returns the scopes that the app was granted, separated by spaces; None if the session isn't an app's."""
     return unit.first(_SCOPES, sid=session_id)
 
 
 def origin_of(unit: TenantUnit, session_id: str) -> tuple[str, str] | None:
-    """The session that an app's session came from, and the app."""
+    """Returns the session that an app's session came from, and the app."""
     found: tuple[str, str] | None = unit.first(_ORIGIN, sid=session_id)
     return found
 
 
 def ends_at_of(unit: TenantUnit, session_id: str, now: int) -> int | None:
-    """When an open session ends, in milliseconds; None if it has ended."""
+    """Returns when an open session ends, in milliseconds; None if it has ended."""
     return unit.first(_ENDS_AT_OF, sid=session_id, now=now)
 
 
 def count_of_app(unit: TenantUnit, app_id: str, now: int) -> int:
-    """The number of open sessions that an app holds."""
+    """Returns the number of open sessions that an app holds."""
     return unit.one(_COUNT, of_app=app_id, now=now)
 
 
@@ -62,6 +62,6 @@ def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int, *, of_user:
 
 
 def end_without_role(unit: TenantUnit, user_id: int, roles: int, now: int) -> None:
-    """Ends a user's sessions of apps that none of these ``roles`` (bit mask) can use."""
+    """Ends a user's sessions with apps that none of these ``roles`` (bit mask) can use."""
     unit.announce("user", user_id)
     unit.change(_END_FOR_OTHERS, of_user=user_id, roles=roles, now=now)

@@ -16,15 +16,15 @@ from manifest_auth.sessions.sessions import Opened, SessionProof
 from manifest_auth.store import TenantScoped, TenantUnit, columns, tenant_scoped
 from manifest_auth.store.tables import sessions
 
-#: The longest life of a device's session, milliseconds: no older one is open.
+#: The longest life of a device's session, in milliseconds: no older one is open.
 LONGEST_MS = 24 * 3_600_000
 _S = sessions.c
 
 
 class Hold(NamedTuple):
     """The session of a device. ``method``: `device` or `badge`; ``role_cap``: bit mask; ``ends_at``: milliseconds;
-    ``app_id``: of the app, ``device_id``: of the enrolled device; ``label``: the device's name; ``idle_s``: ends after
-    this many seconds without use of any key; ``provider_id``: the provider of the session that approved it."""
+    ``app_id``: the app; ``device_id``: the enrolled device; ``label``: the device's name; ``idle_s``: idle timeout in
+    seconds, for all keys; ``provider_id``: the provider of the session that approved it."""
 
     method: str
     role_cap: int
@@ -58,7 +58,7 @@ _END_OF_DEVICE = _ending(_S.device_id == bindparam("holder"), _S.created_at > bi
 def open_held(
     unit: TenantUnit, request: Request, user_id: int, held: Hold, proof: SessionProof, random: Random
 ) -> Opened:
-    """Opens a device's session. The request is the device's."""
+    """Opens a device's session, from a request of the device."""
     now = request.now
     opened = Opened(random.text(16), random.text(32), random.text(12), held.ends_at)
     unit.change(
@@ -81,12 +81,12 @@ def open_held(
 
 
 def app_of(unit: TenantUnit, session_id: str) -> str | None:
-    """The app of the session, or None."""
+    """Returns the app of the session, or None."""
     return unit.first(_APP, sid=session_id)
 
 
 def count_of(unit: TenantUnit, user_id: int, now: int) -> int:
-    """The number of devices with an open session of the user."""
+    """Returns the number of devices on which the user has an open session."""
     return unit.one(_COUNT, of_user=user_id, now=now)
 
 

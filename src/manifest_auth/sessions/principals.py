@@ -1,9 +1,9 @@
 """Principals: the callers, read with one statement, and cached when that is safe.
 
-One is read by a session, a machine's secret or token, or another system's token. A principal is cached while the store
-can tell that it is current. Every change to a principal is announced in its transaction. SQLite: all is dropped when
-another process has committed, which is noticed immediately. PostgreSQL: while this node cannot prove that it receives
-announcements, it reads the store (``docs/decisions/0005-revocation.md``).
+A principal is read by a session, a machine's secret or token, or another system's token. It stays cached while the
+store can tell that it is current. Every change to a principal is announced in its transaction. With SQLite, the whole
+cache is dropped when another process has committed, which is noticed immediately. With PostgreSQL, this node reads the
+database while it cannot prove that it receives announcements (``docs/decisions/0005-revocation.md``).
 """
 
 from __future__ import annotations
@@ -40,15 +40,14 @@ _S, _U, _T = tables.sessions.c, tables.users.c, tables.tenants.c
 
 
 class Chain(NamedTuple):
-    """The refresh tokens of a session: the current one, the previous one, and when that changed."""
+    """The refresh tokens of a session: the current one, the previous one, and when they changed."""
 
     current: str
     previous: str | None
     changed_at: int
 
 
-#: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, so that it costs no statement of its
-#: own.
+#: The stamp of the signing keys (:mod:`manifest_auth.sessions.tokens.keys`). Reading it here saves a statement.
 KEYS = select(tables.installation.c.value).where(tables.installation.c.name == "keys").scalar_subquery().label("keys")
 _OF_USER = ("email", "first_name", "last_name", "title", "language", "deactivated_at", "factors")
 _WHO = {name: _U[name] for name in _OF_USER} | {
@@ -68,7 +67,7 @@ _WHO = {name: _U[name] for name in _OF_USER} | {
 
 
 def select_principal(**columns: Any) -> Select[Any]:
-    """A select of principals. ``columns``: by name, those that user and tenant do not have."""
+    """Creates a select of principals. ``columns``: those that don't come from user or tenant, by name."""
     found = {**_WHO, **columns}
     return select(*(found[name] for name in Principal._fields))
 
@@ -76,9 +75,9 @@ def select_principal(**columns: Any) -> Select[Any]:
 _OF_SESSION = columns(
     "tenant_id user_id method created_at ended_at cookie_seen_at amr authenticated_at role_cap idle_s scopes"
 )
-#: When a session ends. A device's has its end in its own column, so that programs which do not know the cap of its
-#: roles take it for over. An app's has its own in the usual column, and is over by the other one for programs that do
-#: not know the cap of its scopes. No statement reads either column alone.
+#: The end of a session. A device's session has its end in its own column, so that programs that don't know the cap of
+#: its roles treat it as ended. An app's session has its end in the usual column, and is ended by the other one for
+#: programs that don't know the cap of its scopes. Statements never read just one of the two columns.
 ENDS_AT = case((_S.app_scopes.is_not(None), _S.ends_at), else_=func.coalesce(_S.device_ends_at, _S.ends_at)).label(
     "ends_at"
 )
@@ -103,27 +102,28 @@ BY_COOKIE = cross_tenant(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_ha
 
 
 def cookie_hash(value: str) -> str:
-    """The stored hash of a cookie's value, which has 256 random bits, so a plain SHA-256 is enough."""
+    """Returns the stored hash of a cookie's value. The value has 256 random bits, so plain SHA-256 is enough."""
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def read(unit: SystemUnit, session_id: str) -> Principal | None:
-    """The session with its user and tenant, as of this transaction."""
+    """Returns the session with its user and tenant, as of this transaction."""
     return read_with_chain(unit, session_id)[0]
 
 
 def read_with_chain(unit: SystemUnit, session_id: str) -> tuple[Principal | None, Chain]:
-    """Like :func:`read`, with the state of the session's refresh tokens."""
+    """Returns the session like :func:`read`, with the state of its refresh tokens."""
     return _with_chain(unit.first(_BY_ID, id=session_id))
 
 
 def read_by_cookie(unit: SystemUnit, value: str) -> Principal | None:
-    """Like :func:`read`, by the value of a session cookie."""
+    """Returns the session like :func:`read`, by the value of a session cookie."""
     return unit.first(BY_COOKIE, cookie_hash=cookie_hash(value))
 
 
 async def look_up_with_chain(store: Store, session_id: str) -> tuple[Principal | None, Chain]:
-    """Like :func:`read_with_chain`, in one statement without a transaction, and never from a cache."""
+    """Returns the session like :func:`read_with_chain`, in one statement without a transaction, and never from a
+    cache."""
     return _with_chain(await store.look_up(_BY_ID, id=session_id))
 
 
@@ -137,8 +137,8 @@ _A, _SECRET, _R = tables.service_accounts.c, tables.service_secrets.c, tables.re
 
 
 def select_machine(**columns: Any) -> Select[Any]:
-    """A select of service accounts as principals. ``columns``: by name, those of the credential, which replaces a
-    session; the caller adds what names the account."""
+    """Creates a select of service accounts as principals. ``columns``: the credential's columns, by name; the
+    credential replaces a session. The caller adds the condition that names the account."""
     of_credential = {
         "claims": literal(0),
         "amr": literal(""),
@@ -175,15 +175,15 @@ BY_SECRET = cross_tenant(
 )
 
 
-# What they can do is the token's scope within the account's, as it is now; a revoked token is a rejected one.
+# A token's permissions are its scope within the account's current scope; a revoked token is a rejected one.
 
 SERVICE_METHOD = "service-token"
 _SCOPES = cast(bindparam("scopes"), Integer)
 
 
 class TokenOfService(NamedTuple):
-    """A verified token. ``key``: in place of a session id; ``client``: its client's identifier; ``scopes``: a bit mask;
-    times in milliseconds."""
+    """A verified token. ``key``: replaces a session ID; ``client``: its client's identifier; ``scopes``: a bit mask.
+    Times are in milliseconds."""
 
     key: str
     account: int
@@ -215,15 +215,15 @@ BY_SERVICE_TOKEN = cross_tenant(
 
 
 # Callers with a token of another system, such as Entra ID, have no session row. They are read as a :class:`Principal`
-# whose session id is a hash of the token's payload, so that one cache and one set of announcements serve all callers.
+# with a hash of the token's payload as session ID, so that one cache and one set of announcements serve all callers.
 
 _D, _I, _P = tables.directory_claims.c, tables.identities.c, tables.providers.c
 _APART = 1_000_003
 
 
 class ExternalCaller(NamedTuple):
-    """The identity that a verified token belongs to. ``key``: in place of a session id. ``claims``: the
-    :func:`claims_stamp` of its directory; None if the request named the client. Times in milliseconds."""
+    """The identity that a verified token belongs to. ``key``: replaces a session ID; ``claims``: the
+    :func:`claims_stamp` of its directory, None if the request named the client. Times are in milliseconds."""
 
     key: str
     method: str
@@ -240,9 +240,9 @@ def _text(name: str) -> Any:
 
 
 def _stamp(directory: Any) -> Any:
-    """A number that changes whenever a claim on the directory starts or stops to count."""
+    """Returns a number that changes whenever a claim on the directory starts or stops counting."""
     counting = (_D.directory == directory, _D.state == "proved")
-    each = _D.proved_at + _D.tenant_id * _APART  # differs even when two change places in one millisecond
+    each = _D.proved_at + _D.tenant_id * _APART  # differs even if two change places in one millisecond
     return select(cast(func.coalesce(func.sum(each), 0), BigInteger)).where(*counting)
 
 
@@ -261,7 +261,7 @@ _SELECT: Any = (
         ends_at=cast(bindparam("until"), BigInteger),
         ended_at=_refused(bindparam("tenant_id")),
         cookie_seen_at=literal(0),
-        keys=null(),  # this server's keys, which sign no external token
+        keys=null(),  # none of this server's keys signs an external token
         claims=_stamp(_P.issuer).scalar_subquery(),
         amr=literal(""),
         authenticated_at=null(),
@@ -290,14 +290,14 @@ _IS_REFUSED = tenant_scoped(select(_R.refused_at).where(_R.key == bindparam("key
 
 
 def claims_stamp(unit: SystemUnit, directory: str) -> int:
-    """A stamp that changes when the claims that count for a directory change."""
+    """Returns a stamp that changes when the claims that count for a directory change."""
     return unit.first(_CLAIMS, directory=directory) or 0
 
 
 def external_key(method: str, tenant_id: int, token: str) -> str:
-    """The key in place of a session id: a hash of the tenant and the payload. The payload is signed and unique; header
-    and signature are left out, since the holder of a signed-out token could spell them in another way. The tenant,
-    since one token can be valid at several, as a different caller."""
+    """Returns the key that replaces a session ID: a hash of the tenant and the payload. The payload is signed and
+    unique. Header and signature are left out, because the holder of a signed-out token could spell them differently.
+    The tenant is included, because one token can be valid at several tenants, as a different caller."""
     payload = token.split(".")[1]
     return f"{method}:{hashlib.sha256(f'{tenant_id}:{payload}'.encode()).hexdigest()}"
 
@@ -308,19 +308,19 @@ def is_refused(unit: TenantUnit, key: str) -> bool:
 
 
 def refuse_external_token(unit: TenantUnit, key: str, now: int, until: int) -> bool:
-    """Signs a token out on every node; ``until``: when it expires, milliseconds. False when it was signed out
-    before."""
+    """Signs out a token on every node. ``until`` is when it expires, in milliseconds. Returns False if it was already
+    signed out."""
     unit.announce("session", key)
     return unit.change(_REFUSE, key=key, refused_at=now, expires_at=until) == 1
 
 
 MOST = 100_000
-_OWN = Principal._fields.index("tenant_id")  # this many columns are a session's own
+_OWN = Principal._fields.index("tenant_id")  # number of columns that belong to the session itself
 
 
 @lru_cache(maxsize=1024)
 def _kept_once(columns: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same columns, in memory once for all sessions that have them alike."""
+    """Returns the same columns, stored once in memory for all sessions that share them."""
     return columns
 
 
@@ -330,11 +330,11 @@ class Principals:
         self._clock = clock
         self._by_ids = LookUps(store, BY_IDS, attrgetter("session_id"))
         self._by_id: dict[str, Principal] = {}
-        self._by_cookie: dict[str, str] = {}  # session ids by cookie values, and the reverse
+        self._by_cookie: dict[str, str] = {}  # session IDs by cookie values, and the reverse
         self._cookie_of: dict[str, str] = {}
-        self._by_secret: dict[str, str] = {}  # as the two above, by hashes of API keys
+        self._by_secret: dict[str, str] = {}  # like the two above, by hashes of API keys
         self._secret_of: dict[str, str] = {}
-        self._of_user: dict[int, str | set[str]] = {}  # the session, or several
+        self._of_user: dict[int, str | set[str]] = {}  # one session, or several
         self._generation = 0
         self._version: object | None = None
         self._asked = metrics.cache("principals", "miss")
@@ -342,7 +342,7 @@ class Principals:
         store.on_announcement(self.forget)
 
     async def by_session(self, session_id: str) -> Principal | None:
-        """The principal of a session id, alive or not; None when there is no such session."""
+        """Returns the principal of a session ID, active or not; None if there is no such session."""
         if self._is_current():
             found = self._by_id.get(session_id)
             if found is not None:
@@ -351,21 +351,21 @@ class Principals:
         return await self._asked_for(self._by_ids.look_up(session_id))
 
     async def fresh_by_session(self, session_id: str) -> Principal | None:
-        """Like :meth:`by_session`, from the store."""
+        """Returns the principal like :meth:`by_session`, from the database."""
         return await self._asked_for(self._by_ids.look_up(session_id))
 
     async def by_external_token(self, external: ExternalCaller) -> Principal | None:
-        """The principal of another system's token; None when provider, identity or claims have changed since its
+        """Returns the principal of another system's token; None if provider, identity or claims have changed since its
         verification."""
         if self._is_current():
             found = self._by_id.get(external.key)
-            if found is not None and found.ends_at >= external.until:  # of this verification, or of a later one
+            if found is not None and found.ends_at >= external.until:  # from this verification, or a later one
                 self._remembered.inc()
                 return _with_same_claims(found, external)
         return _with_same_claims(await self._ask(BY_EXTERNAL_TOKEN, **external._asdict()), external)
 
     async def by_secret(self, kind: SecretKind, secret: str) -> Principal | None:
-        """The principal of an API key or a client secret, alive or not; None when there is no such secret."""
+        """Returns the principal of an API key or a client secret, active or not; None if there is no such secret."""
         hashed = hash_of(secret)
         if self._is_current():
             found = self._by_id.get(self._by_secret.get(hashed, ""))
@@ -379,7 +379,8 @@ class Principals:
         return found
 
     async def by_service_token(self, token: TokenOfService) -> Principal | None:
-        """The principal of a service account's verified token, revoked or not; None if there is no such account."""
+        """Returns the principal of a service account's verified token, revoked or not; None if there is no such
+        account."""
         if self._is_current():
             found = self._by_id.get(token.key)
             if found is not None:
@@ -388,7 +389,7 @@ class Principals:
         return await self._ask(BY_SERVICE_TOKEN, **token._asdict())
 
     async def by_cookie(self, value: str) -> Principal | None:
-        """Like :meth:`by_session`, by the value of a session cookie."""
+        """Returns the principal like :meth:`by_session`, by the value of a session cookie."""
         if self._is_current():
             found = self._by_id.get(self._by_cookie.get(value, ""))
             if found is not None:
@@ -397,7 +398,8 @@ class Principals:
         return await self.fresh_by_cookie(value)
 
     async def fresh_by_cookie(self, value: str) -> Principal | None:
-        """Like :meth:`by_cookie`, from the store: another node might have renewed the cookie later."""
+        """Returns the principal like :meth:`by_cookie`, from the database, since another node might have renewed the
+        cookie later."""
         found = await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
         if found is not None and found.session_id in self._by_id:
             self._by_cookie[value] = found.session_id
@@ -405,13 +407,13 @@ class Principals:
         return found
 
     def touched(self, principal: Principal, now: int) -> None:
-        """Updates the cache after this node stored that the cookie was used."""
+        """Updates the cache after this node stored a use of the cookie."""
         cached = self._by_id.get(principal.session_id)
         if cached is not None:
             self._by_id[principal.session_id] = cached._replace(cookie_seen_at=now)
 
     def _is_current(self) -> bool:
-        """Whether the cache can be used; clears it where it is outdated."""
+        """Whether the cache can be used; clears it if it is outdated."""
         version = self._store.version()
         if version is None:
             return False
@@ -424,11 +426,11 @@ class Principals:
         return await self._asked_for(self._store.look_up(statement, **values))
 
     async def _asked_for(self, read: Awaitable[Principal | None]) -> Principal | None:
-        """The next query of the store, which is cached where it can be."""
+        """Returns the result of the next query, which is cached if possible."""
         self._asked.inc()
         holds, version, generation = self._is_current(), self._version, self._generation
         found = await read
-        # A principal that was read during a change is not cached: it might be the old one.
+        # A principal that was read during a change is not cached, because it might be outdated.
         unchanged = holds and generation == self._generation and version == self._store.version()
         if found is not None and unchanged and found.is_alive(self._clock.now_ms()):
             return self._remember(found)
@@ -437,7 +439,7 @@ class Principals:
     def _remember(self, found: Principal) -> Principal:
         principal = Principal._make(found[:_OWN] + _kept_once(found[_OWN:]))
         session_id, user_id = principal.session_id, principal.user_id
-        # many at the same time: finding the oldest takes longer with each that was deleted
+        # many at a time, because finding the oldest takes longer with each deletion
         while len(self._by_id) >= MOST:
             for oldest in list(itertools.islice(self._by_id, max(1, MOST // 8))):
                 self._drop(oldest)
@@ -482,6 +484,6 @@ class Principals:
 
 
 def _with_same_claims(found: Principal | None, external: ExternalCaller) -> Principal | None:
-    """The principal, unless the claims changed. A token can be used with a named client and without: the cache serves
-    both."""
+    """Returns the principal, unless the claims have changed. A token can be used with and without a named client; the
+    cache serves both."""
     return found if found is not None and external.claims in (None, found.claims) else None

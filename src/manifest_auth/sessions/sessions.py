@@ -44,8 +44,8 @@ from manifest_auth.store import (
 from manifest_auth.store.tables import device_grants, sessions, sign_in_challenges, sign_in_codes, tenants, users
 from manifest_auth.store.tables.devices import APPROVED, DENIED
 
-# Only :mod:`manifest_auth.sign_in.second_factor.gate` makes a :class:`SessionProof`, so no session opens past a second
-# factor that is due.
+# Only :mod:`manifest_auth.sign_in.second_factor.gate` creates a :class:`SessionProof`, so no session opens without a
+# second factor that is due.
 
 Way = Literal["pwd", "otp", "passkey", "recovery", "provider", "trusted", "link", "device", "badge", "pin", "mfa"]
 #: Two factors were verified, or accepted from a provider.
@@ -53,7 +53,8 @@ MFA: Way = "mfa"
 
 
 class SessionProof(NamedTuple):
-    """``amr``: the methods; ``at``: time of the last full proof in milliseconds, None if it is not known."""
+    """The authentication of a session. ``amr``: the methods; ``at``: time of the last full authentication in
+    milliseconds, or None if unknown."""
 
     amr: tuple[Way, ...]
     at: int | None
@@ -65,7 +66,7 @@ class SessionProof(NamedTuple):
 
 
 def ways_of(text: str) -> tuple[Way, ...]:
-    """The methods of a stored text."""
+    """Returns the methods of stored text."""
     return tuple(text.split())  # type: ignore[arg-type]  # we alone write it
 
 
@@ -81,8 +82,8 @@ _OPEN = tenant_scoped(insert(sessions).values({name: bindparam(name) for name in
 
 
 def advancing(table: Table) -> Update:
-    """The statement that advances the refresh token of a session, of users or of system admins. Of two concurrent uses
-    of one token, only one succeeds."""
+    """Creates the statement that advances the refresh token of a session, of users or of system admins. Of two
+    concurrent uses of one token, only one succeeds."""
     session = table.c
     return (
         update(table)
@@ -169,13 +170,14 @@ def open_session(
 
 
 def advance(unit: TenantUnit, session_id: str, before: str, after: str, now: int) -> bool:
-    """Makes ``after`` the current refresh token, if ``before`` still is: of concurrent calls, one gets True."""
+    """Makes ``after`` the current refresh token, if ``before`` still is. Only one of several concurrent calls gets
+    True."""
     return unit.change(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
 
 
 async def advance_at_once(store: TenantStore, seen: Principal, before: str, after: str, now: int) -> bool:
-    """Like :func:`advance`, in its own unit of work, of one statement. False also where session, user or client are not
-    alive, or the client's settings are not as ``seen``, which can be from the cache."""
+    """Advances the token like :func:`advance`, in its own unit of work of one statement. Returns False also if session,
+    user or client is not active, or the client's settings differ from ``seen``, which can come from the cache."""
     changed = await store.change_one(
         _ADVANCE_ALIVE,
         sid=seen.session_id,
@@ -191,7 +193,7 @@ async def advance_at_once(store: TenantStore, seen: Principal, before: str, afte
 
 
 def provider_of(unit: TenantUnit, session_id: str) -> int | None:
-    """The provider that opened the session; None: none did."""
+    """Returns the provider that opened the session, or None."""
     return unit.first(_PROVIDER, sid=session_id)
 
 
@@ -201,13 +203,14 @@ def touch(unit: TenantUnit, session_id: str, now: int) -> None:
 
 
 def proved_again(unit: TenantUnit, session_id: str, user_id: int, amr: tuple[Way, ...], at: int) -> bool:
-    """Stores what the user of an open session re-authenticated, and when (milliseconds). False when it has ended."""
+    """Stores how the user of an open session re-authenticated, and when (milliseconds). Returns False if the session
+    has ended."""
     unit.announce("session", session_id)
     return unit.change(_PROVED, sid=session_id, of_user=user_id, new_amr=" ".join(amr), at=at) == 1
 
 
 class ListedSession(NamedTuple):
-    """A session in the list."""
+    """A session in a list."""
 
     id: str
     user_id: int
@@ -221,7 +224,7 @@ class ListedSession(NamedTuple):
     user_agent: str
     amr: str
     authenticated_at: int | None
-    app_id: str | None  # of a device's session: the app that holds it
+    app_id: str | None  # for a device session: the app that holds it
     label: str | None  # and the device's name
 
 
@@ -255,27 +258,27 @@ _COUNT_OPEN = tenant_scoped(
 
 
 def count_open(unit: TenantUnit, ids: Sequence[int], now: int) -> int:
-    """The number of open sessions of these users."""
+    """Returns the number of open sessions of these users."""
     return unit.one(_COUNT_OPEN, ids=numbers(ids), now=now)
 
 
 def find_listed(unit: TenantUnit, session_id: str) -> ListedSession | None:
-    """A session of the tenant, open or not."""
+    """Returns a session of the tenant, open or not."""
     return unit.first(_LISTED, id=session_id)
 
 
 def open_ones_of(user_id: int, now: int) -> Filters:
-    """The filters for a user's open sessions."""
+    """Returns the filters for a user's open sessions."""
     return Filters("open", "user", of_user=user_id, now=now)
 
 
 def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[ListedSession]:
-    """The open sessions of a user, newest first."""
+    """Lists the open sessions of a user, newest first."""
     return LISTING.read(unit, limit, "", "CREATED_DESC", open_ones_of(user_id, now))[0]
 
 
-# A session that comes from another inherits what its parent has proved and when, its cap and its end, and ends with it
-# (:func:`end`), unless an app can keep it (:data:`OFFLINE`). It has no cookie, has no children, and enrolls no factor
+# A session that comes from another inherits its parent's authentication, cap and end, and ends with it (:func:`end`),
+# unless an app can keep it (:data:`OFFLINE`). It has no cookie, has no children, and enrolls no factor
 # (:mod:`manifest_auth.tenants.step_up`).
 
 #: Columns that a session inherits from its parent.
@@ -283,7 +286,7 @@ INHERITED: Final = columns(
     "tenant_id user_id method provider_id created_at ends_at amr authenticated_at role_cap device_ends_at idle_s "
     "device_id label"
 )
-#: Columns with the session's own values since the exchange, and those that are empty then.
+#: Columns with the session's own values since the exchange, and those that start out empty.
 _GIVEN: Final = columns(
     "id last_used_at address user_agent cookie_hash cookie_seen_at refresh_current refresh_changed_at"
 )
@@ -293,7 +296,7 @@ OWN: Final = (
 )
 assert sorted((*INHERITED, *OWN)) == sorted(_S.keys()), "each column of sessions is inherited, or not: list it"
 
-_COPIED = tuple(name for name in INHERITED if name != "tenant_id")  # which the statement sets
+_COPIED = tuple(name for name in INHERITED if name != "tenant_id")  # the statement sets the other one
 _HOLD = tenant_scoped(
     update(sessions)
     .where(_S.id == bindparam("sid"), _S.user_id == bindparam("of_user"), _S.ended_at.is_(None))
@@ -303,7 +306,7 @@ _HOLD = tenant_scoped(
 
 
 def _opening(*own: str) -> TenantScoped[Any]:
-    """Opens a session from another. ``own``: columns that have their own value too."""
+    """Creates the statement that opens a session from another. ``own``: columns that also have their own value."""
     given, copied = (*_GIVEN, *own), [name for name in _COPIED if name not in own]
     values = (*(_S[name] for name in copied), *(cast(bindparam(name), _S[name].type) for name in given))
     of_parent = select(_S.id, *values).where(_S.id == bindparam("of_parent"))
@@ -317,8 +320,8 @@ _ENDS_WITH_PARENT = or_(_S.app_scopes.is_(None), not_(_S.app_scopes.like(f"%{OFF
 
 
 class AppHold(NamedTuple):
-    """The session of an app. ``app_scopes``: those that it was granted, separated by spaces; ``scopes``: bit mask of
-    the permissions among them; ``ends_at``: milliseconds."""
+    """The session of an app. ``app_scopes``: the scopes that it was granted, separated by spaces; ``scopes``: bit mask
+    of the permissions among them; ``ends_at``: milliseconds."""
 
     app_id: str
     app_scopes: str
@@ -332,8 +335,8 @@ def may_have_children(session: Principal) -> bool:
 
 
 def hold(unit: SystemUnit, tenant_id: int, user_id: int, session_id: str, now: int) -> Principal | None:
-    """The user's session, which is open and whose row is locked until the transaction ends, for :func:`open_child`.
-    None if it has ended."""
+    """Returns the user's session for :func:`open_child`, if it is open. Its row stays locked until the transaction
+    ends. None if it has ended."""
     if not unit.of(tenant_id).change(_HOLD, sid=session_id, of_user=user_id, now=now):
         return None
     found = read(unit, session_id)
@@ -343,11 +346,11 @@ def hold(unit: SystemUnit, tenant_id: int, user_id: int, session_id: str, now: i
 def open_child(
     unit: SystemUnit, request: Request, parent: Principal, random: Random, held: AppHold | None = None
 ) -> Opened:
-    """Opens a session that comes from the ``parent``, which :func:`hold` returned. ``held``: by an app, limited to
-    these scopes."""
+    """Opens a session that comes from the ``parent``, which :func:`hold` returned. ``held``: an app holds it, limited
+    to these scopes."""
     now = request.now
     opened = Opened(random.text(16), "", random.text(12), parent.ends_at if held is None else held.ends_at)
-    # Programs that do not know the scopes take it for over.
+    # Programs that don't know the scopes treat it as ended.
     own = {} if held is None else {**held._asdict(), "device_ends_at": parent.created_at}
     unit.of(parent.tenant_id).change_later(
         _OPEN_CHILD if held is None else _OPEN_OF_APP,
@@ -357,7 +360,7 @@ def open_child(
         last_used_at=now,
         address=request.address,
         user_agent=request.user_agent,
-        cookie_hash=cookie_hash(random.text(32)),  # of a cookie that is never sent
+        cookie_hash=cookie_hash(random.text(32)),  # for a cookie that is never sent
         cookie_seen_at=now,
         refresh_current=opened.refresh_id,
         refresh_changed_at=now,
@@ -365,20 +368,20 @@ def open_child(
     return opened
 
 
-# Ends sessions, with all their keys, on every node; with each ends what came from it (:func:`open_child`).
+# Ends sessions, with all their keys, on every node. Sessions that came from them end too (:func:`open_child`).
 #
-# What ends sessions of a user or a provider waits for an exchange that is in progress, and then sees its session: it
-# voids the code first, or its caller holds the row of the user or provider.
+# Code that ends sessions of a user or a provider waits for an exchange in progress, and then sees its session, because
+# it voids the code first, or its caller holds the row of the user or provider.
 
 _ENDING: dict[str, Any] = {"ended_at": bindparam("now"), "end_reason": bindparam("reason")}
 
 
 class SessionOver(NotFound):
-    """The user's session has already ended, so the caller's goal is met."""
+    """The user's session has already ended, which is what the caller wanted."""
 
 
 def ending(table: Table) -> Update:
-    """The statement that ends a session, of a user or of a system admin, unless it ended before."""
+    """Creates the statement that ends a session, of a user or of a system admin, unless it has already ended."""
     return update(table).where(table.c.id == bindparam("sid"), table.c.ended_at.is_(None)).values(_ENDING)
 
 
@@ -396,18 +399,18 @@ def _ending_children(*which: Any) -> TenantScoped[str]:
 
 
 _END_CHILDREN, _END_BOUND_CHILDREN = _ending_children(), _ending_children(_ENDS_WITH_PARENT)
-#: Reasons after which a session with offline access continues: the user only left the browser.
+#: Reasons after which a session with offline access continues, because the user only left the browser.
 _LEFT = ("signed_out", "replaced")
-#: A child session is not spared, because its parent ends.
+#: A child session is not spared, since its parent ends.
 _BUT = or_(_S.id != bindparam("but"), _S.parent_id.is_not(None))
 _END_USER, _END_USER_AT_PROVIDER = _ending_all(_OF_USER, _BUT), _ending_all(_OF_PROVIDER, _OF_USER, _BUT)
 _END_TENANT, _END_PROVIDER = _ending_all(), _ending_all(_OF_PROVIDER)
 
 
 def _void(column: str = "") -> tuple[TenantScoped[Any], TenantScoped[Any], TenantScoped[Any]]:
-    """The statements that void what becomes a session later, where that ``column`` of the rows is ``of``: one-time
-    codes, sign-ins that wait for their second factor, and devices that were accepted and have not come yet. Used rows
-    stay, so that a second use is noticed."""
+    """Creates the statements that void what can still become a session, if that ``column`` of the rows is ``of``:
+    one-time codes, sign-ins that wait for their second factor, and approved devices that haven't collected their
+    tokens. Used rows stay, so that a second use is noticed."""
     codes, challenges, grants = sign_in_codes, sign_in_challenges, device_grants
 
     def whose(table: Table) -> tuple[Any, ...]:
@@ -445,7 +448,7 @@ _OTHER = cross_tenant(
 
 
 def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:
-    """Ends one session. False when it had ended before."""
+    """Ends one session. Returns False if it had already ended."""
     unit.announce("session", session_id)
     ended = unit.first(_END, sid=session_id, reason=reason, now=now)
     if ended is not None and ended[1]:
@@ -457,7 +460,7 @@ def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:
 
 def end_one(unit: TenantUnit, user_id: int, session_id: str, reason: str, now: int) -> None:
     """Ends a user's session. ``now``: milliseconds. Raises NotFound for a session that is not the user's, and
-    SessionOver for one that has ended or run out."""
+    SessionOver for one that has ended or expired."""
     found = find_listed(unit, session_id)
     if found is None or found.user_id != user_id:
         raise NotFound()
@@ -468,8 +471,8 @@ def end_one(unit: TenantUnit, user_id: int, session_id: str, reason: str, now: i
 def end_by_cookie(
     unit: SystemUnit, cookie: str, now: int, reason: str = "replaced"
 ) -> tuple[TenantUnit, int, str] | None:
-    """Ends the session of a cookie that was sent with a sign-in or sign-out, if it is valid: its client, user, and id.
-    ``now``: milliseconds."""
+    """Ends the session of a cookie that came with a sign-in or sign-out, if it is valid. Returns its client, user, and
+    ID. ``now``: milliseconds."""
     row = unit.first(_OTHER, cookie_hash=cookie_hash(cookie))
     if row is None:
         return None
@@ -481,8 +484,8 @@ def end_by_cookie(
 def end_all(
     unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "", pending: bool = True, at: int | None = None
 ) -> int:
-    """Ends all sessions of a user, except ``but``; ``pending``: voids what becomes one later, too; ``at``: only those
-    that this provider opened. Returns the number of sessions that ended."""
+    """Ends all sessions of a user, except ``but``. ``pending``: also void what can become a session later; ``at``: only
+    sessions that this provider opened. Returns the number of ended sessions."""
     unit.announce("user", user_id)
     if pending:
         void_pending(unit, user_id)
@@ -492,26 +495,26 @@ def end_all(
 
 
 def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
-    """Ends all sessions of the tenant. Returns the number of sessions that ended."""
+    """Ends all sessions of the tenant. Returns the number of ended sessions."""
     unit.announce("tenant", unit.tenant_id)
     return _twice(unit, _END_TENANT, reason=reason, now=now)
 
 
 def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> int:
-    """Ends all sessions that a provider of the tenant opened. Returns the number of sessions that ended."""
+    """Ends all sessions that a provider of the tenant opened. Returns the number of ended sessions."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_END_PROVIDER, of_provider=provider_id, reason=reason, now=now)
 
 
 def void_pending(unit: TenantUnit, user_id: int | None = None) -> None:
-    """Voids what becomes a session later, of a user or of all users of the tenant: unused one-time codes, sign-ins that
-    wait for their second factor, and devices that were accepted and have not come yet."""
+    """Voids what can still become a session, for one user or all users of the tenant: unused one-time codes, sign-ins
+    that wait for their second factor, and approved devices that haven't collected their tokens."""
     for statement in _VOID_ALL if user_id is None else _VOID_USERS:
         unit.change(statement, **({} if user_id is None else {"of": user_id}))
 
 
 def void_pending_of_provider(unit: TenantUnit, provider_id: int) -> None:
-    """Like :func:`void_pending`, for all users of a provider."""
+    """Voids the same as :func:`void_pending`, for all users of a provider."""
     for statement in _VOID_PROVIDERS:
         unit.change(statement, of=provider_id)
 
@@ -524,11 +527,11 @@ def shorten(unit: TenantUnit, most_s: int) -> int:
 
 
 def older(unit: TenantUnit, most_s: int, now: int) -> int:
-    """The number of open sessions of the tenant that :func:`shorten` would end immediately."""
+    """Returns the number of open sessions of the tenant that :func:`shorten` would end immediately."""
     return unit.one(_OLDER, before=now - most_s * 1000, now=now)
 
 
 def _twice(unit: TenantUnit, statement: TenantScoped[Any], **values: Any) -> int:
-    """Changes sessions of the tenant; how many. The first might have waited for an exchange, whose session it does not
-    see."""
+    """Changes sessions of the tenant twice, because the first change might have waited for an exchange, without seeing
+    its session. Returns how many were changed."""
     return sum(unit.change(statement, **values) for _ in range(2))

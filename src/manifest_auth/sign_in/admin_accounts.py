@@ -25,8 +25,8 @@ SETUP_ENTRY_POINT: EntryPoint = "setup"
 
 
 class SetupCode(NamedTuple):
-    """A setup code for the operator. ``code`` None: a code that was printed before is valid until ``ends_at``
-    (milliseconds)."""
+    """A setup code for the operator. ``code`` is None if a code that was printed earlier is still valid, until
+    ``ends_at`` (milliseconds)."""
 
     code: str | None
     ends_at: int
@@ -38,8 +38,8 @@ async def is_setup_open(ctx: RequestContext) -> bool:
 
 
 async def set_up(ctx: RequestContext, code: str, username: str, password: str) -> int:
-    """Creates the first system admin; its number. Of concurrent calls only one succeeds. Attempts are counted by
-    address: the code cannot be guessed, and an attacker cannot block the operator.
+    """Creates the first system admin and returns its number. Only one of several concurrent calls succeeds. Attempts
+    are counted by address, so nobody can guess the code or block the operator.
 
     Raises NotFound once there is an admin, InvalidCredentials for a wrong or expired code, ValidationError,
     RateLimited, Overloaded.
@@ -85,8 +85,8 @@ def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:
 
 
 async def setup_code_at_start(services: Services) -> SetupCode | None:
-    """The setup code for the terminal, while there is no system admin; else None. A valid code that was printed before
-    stays valid, since several nodes can start at the same time."""
+    """Returns the setup code for the terminal, or None once there is a system admin. A valid code that was printed
+    earlier stays valid, since several nodes can start at the same time."""
 
     def work(unit: SystemUnit) -> SetupCode | None:
         if not admin_rows.is_first_needed(unit):
@@ -101,7 +101,7 @@ async def setup_code_at_start(services: Services) -> SetupCode | None:
 
 
 async def new_setup_code(services: Services, origin: Origin) -> SetupCode:
-    """A new setup code, which replaces an earlier one. Raises Conflict once there is a system admin."""
+    """Creates a setup code that replaces any earlier one. Raises Conflict once there is a system admin."""
 
     def work(unit: SystemUnit) -> SetupCode:
         if not admin_rows.is_first_needed(unit):
@@ -117,8 +117,8 @@ def _create(unit: SystemUnit, services: Services, origin: Origin) -> SetupCode:
     return SetupCode(code, ends_at)
 
 
-# Each change brings the password again, and a code where the admin has a second factor, so that a stolen token can't
-# take over the account. The end of other sessions requires re-authentication instead; so does the console, where an
+# Every change requires the password again, and a code if the admin has a second factor, so that a stolen token can't
+# take over the account. Ending other sessions requires re-authentication instead. The console also requires it when an
 # admin adds a second factor.
 
 T = TypeVar("T")
@@ -126,17 +126,17 @@ ENTRY_POINT: EntryPoint = "admin-own"
 
 
 class Credentials(NamedTuple):
-    """The password and the code that an admin enters again. ``password``: None for re-authentication in its place."""
+    """The password and the code that an admin enters again. ``password`` is None if re-authentication replaces it."""
 
     password: str | None
     otp: str | None
 
 
 async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[SystemUnit, Admin], T]) -> T:
-    """Runs ``work`` for the caller after password and code are verified. Attempts are counted as at sign-in.
+    """Runs ``work`` for the caller after verifying the password and the code. Attempts are counted as at sign-in.
 
-    Raises InvalidCredentials, ReauthenticationRequired without a password, RateLimited, Overloaded, and InvalidToken
-    when the admin's access ended in the meantime.
+    Raises InvalidCredentials, ReauthenticationRequired without a password, RateLimited, Overloaded, and InvalidToken if
+    the admin's access has ended in the meantime.
     """
     if credentials.password is None:
         step_up.check(ctx, Act.FACTORS)
@@ -177,10 +177,10 @@ async def _is_right(ctx: RequestContext, counters: throttle.Counters, stored: st
 
 
 def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | None) -> str:
-    """Verifies the second factor. Returns the method, or an empty text if the admin has none. Call it only after the
+    """Verifies the second factor. Returns the method, or an empty string if the admin has none. Call it only after the
     password is verified.
 
-    Raises InvalidCredentials, whose details name ``otp``.
+    Raises InvalidCredentials, with ``otp`` in its details.
     """
     if not second_factor.has_one(unit, admin.id):
         return ""
@@ -200,8 +200,8 @@ def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | N
 
 
 async def reauthenticate(ctx: RequestContext, credentials: Credentials) -> int:
-    """Verifies password and code again, for :mod:`manifest_auth.tenants.step_up`; the time, in milliseconds. Raises as
-    :func:`proven`."""
+    """Verifies password and code again, for :mod:`manifest_auth.tenants.step_up`. Returns the time in milliseconds.
+    Raises the errors of :func:`proven`."""
     session_id = ctx.admin.session_id
 
     def work(unit: SystemUnit, me: Admin) -> None:
@@ -213,7 +213,8 @@ async def reauthenticate(ctx: RequestContext, credentials: Credentials) -> int:
 
 
 async def change_password(ctx: RequestContext, credentials: Credentials, new: str) -> None:
-    """Sets a new password and ends the admin's other sessions. Raises as :func:`proven`, and ValidationError."""
+    """Sets a new password and ends the admin's other sessions. Raises the errors of :func:`proven`, and
+    ValidationError."""
     password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
     if new == credentials.password:
         raise ValidationError(details=[("newPassword", _("Must be different from the current password"))])
@@ -228,7 +229,8 @@ async def change_password(ctx: RequestContext, credentials: Credentials, new: st
 
 
 async def enrol(ctx: RequestContext, credentials: Credentials) -> str:
-    """A new TOTP secret; it takes effect with its first code. Raises as :func:`proven`, and Conflict."""
+    """Creates a TOTP secret, which takes effect with its first code. Raises the errors of :func:`proven`, and
+    Conflict."""
     services = ctx.services
 
     def work(unit: SystemUnit, me: Admin) -> str:
@@ -239,13 +241,14 @@ async def enrol(ctx: RequestContext, credentials: Credentials) -> str:
 
 
 def app_address(ctx: RequestContext, secret: str) -> str:
-    """The content of the QR code of the caller's secret for an authenticator app."""
+    """Returns the content of the QR code that adds the caller's secret to an authenticator app."""
     return second_factor.address(secret, ctx.admin.username, urlsplit(ctx.services.settings.public_url).hostname or "")
 
 
 async def confirm(ctx: RequestContext, password: str | None, otp: str) -> tuple[str, ...]:
-    """Turns the second factor on; the recovery codes. The other sessions end, since no code opened them. A wrong code
-    counts as a failed attempt, like a wrong password. Raises as :func:`proven`, and Conflict, ValidationError."""
+    """Turns on the second factor and returns the recovery codes. The other sessions end, since no code opened them. A
+    wrong code counts as a failed attempt, like a wrong password. Raises the errors of :func:`proven`, and Conflict,
+    ValidationError."""
     services = ctx.services
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
@@ -263,7 +266,8 @@ async def confirm(ctx: RequestContext, password: str | None, otp: str) -> tuple[
 
 
 async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str, ...]:
-    """Ten new recovery codes, which replace the previous ones. Raises as :func:`proven`, and Conflict."""
+    """Creates ten recovery codes, which replace the previous ones. Raises the errors of :func:`proven`, and
+    Conflict."""
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
         if not second_factor.has_one(unit, me.id):
@@ -275,7 +279,8 @@ async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str,
 
 
 async def remove(ctx: RequestContext, credentials: Credentials) -> None:
-    """Removes the caller's second factor. Raises as :func:`proven`, and Conflict if one is required."""
+    """Removes the caller's second factor. Raises the errors of :func:`proven`, and Conflict if a second factor is
+    required."""
 
     def work(unit: SystemUnit, me: Admin) -> None:
         if second_factor.is_required(unit):

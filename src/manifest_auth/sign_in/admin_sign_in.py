@@ -1,4 +1,4 @@
-"""Sign-in, refresh and sign-out of system admins, by token and to the pages of the installation."""
+"""Sign-in, refresh and sign-out of system admins, with tokens and on the pages of the installation."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
-# The challenge of ``MFA_REQUIRED`` is a sealed text that names the admin; no row stores it. It ends after
-# :data:`LIFE_S` seconds, with the next sign-in and with a new password. Without a code it opens nothing.
+# The challenge of ``MFA_REQUIRED`` is sealed text that names the admin; no row stores it. It expires after
+# :data:`LIFE_S` seconds, with the next sign-in, or when the password changes. Without a code it opens nothing.
 
 LIFE_S = 5 * MINUTE
 _SEALED_FOR = "admin_sign_in/challenge"
 
 
 class Challenge(NamedTuple):
-    """``proof``: SHA-256 of the password hash that matched; ``since``: time of the previous sign-in; ``until``: when
-    the challenge expires, milliseconds."""
+    """A challenge that was read. ``proof``: SHA-256 of the password hash that matched; ``since``: time of the previous
+    sign-in; ``until``: when the challenge expires, in milliseconds."""
 
     admin_id: int
     username: str
@@ -54,7 +54,7 @@ class Challenge(NamedTuple):
 
 
 def take_challenge(ctx: RequestContext, text: str) -> Challenge:
-    """Reads a challenge. Raises InvalidToken for a text that this server did not issue, TokenExpired."""
+    """Reads a challenge. Raises InvalidToken for text that this server did not issue, and TokenExpired."""
     try:
         found = Challenge(*orjson.loads(ctx.services.sealer.open(base64url.decode(text), _SEALED_FOR)))
     except (ValueError, CannotOpen):
@@ -73,8 +73,8 @@ METHOD: Literal["admin"] = "admin"
 
 
 class Session(NamedTuple):
-    """A newly opened session. ``refresh_id``: of its first refresh token; ``cookie``: of a session on the pages, 256
-    random bits, stored only as a hash; empty for one with tokens."""
+    """A newly opened session. ``refresh_id`` is the ID of its first refresh token. ``cookie`` belongs to a session on
+    the pages: 256 random bits, stored only as a hash, or empty for a session with tokens."""
 
     admin: Admin
     id: str
@@ -84,7 +84,7 @@ class Session(NamedTuple):
 
 
 def pair_of(ctx: RequestContext, session: Session) -> TokenPair:
-    """The first tokens of a session that was opened for them."""
+    """Returns the first tokens of a newly opened session."""
     holder = tokens.Subject(session.id, session.admin.id, "", session.ends_at)
     kind = tokens.admins_kind(ctx.services.tokens)
     return tokens.pair(ctx.services.tokens, kind, holder, session.refresh_id, None, ctx.now)
@@ -92,8 +92,8 @@ def pair_of(ctx: RequestContext, session: Session) -> TokenPair:
 
 @counts(METHOD)
 async def continue_sign_in(ctx: RequestContext, text: str, otp: str, shown: str | None = None) -> Session:
-    """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. Rate limits count it like any
-    other attempt. ``shown``: as for :func:`sign_in`.
+    """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. It counts toward the rate
+    limits like any other attempt. ``shown`` is the same as for :func:`sign_in`.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
     """
@@ -105,7 +105,7 @@ async def continue_sign_in(ctx: RequestContext, text: str, otp: str, shown: str 
 
     def work(unit: SystemUnit) -> Session:
         fresh = admins.get_locked(unit, found.id)
-        if presented[:-1] != _state(fresh):  # it was used, or the password was changed since it was issued
+        if presented[:-1] != _state(fresh):  # already used, or the password has changed since
             raise InvalidToken(reason="the challenge is over")
         return _complete(unit, ctx, counters, fresh, otp, shown, text)
 
@@ -113,7 +113,7 @@ async def continue_sign_in(ctx: RequestContext, text: str, otp: str, shown: str 
 
 
 async def _find_and_count(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
-    """The admin of that name, or None, after the attempt was counted. Raises RateLimited."""
+    """Counts the attempt, then returns the admin of that name, or None. Raises RateLimited."""
     services = ctx.services
 
     def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, Wait | None]:
@@ -140,9 +140,9 @@ async def _find_and_count(ctx: RequestContext, username: str) -> tuple[Admin | N
 async def sign_in(
     ctx: RequestContext, username: str, password: str, otp: str | None = None, shown: str | None = None
 ) -> Session:
-    """Opens a session with a password. ``otp``: a code of the second factor, if the admin has one; ``shown``: None for
-    a session with tokens, else the cookie of a request for a page, which can be empty: its session ends and is never
-    reused.
+    """Opens a session with a password. ``otp`` is a code of the second factor, if the admin has one. ``shown`` is None
+    for a session with tokens; otherwise it is the cookie of the page request, possibly empty, whose session ends and is
+    never reused.
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
@@ -153,7 +153,7 @@ async def sign_in(
         try:
             return await _prove_and_complete(ctx, counters, admin, password, otp, shown)
         except PasswordReplaced as replaced:
-            # Replaced while this one hashed: a parallel sign-in might have hashed the same password again.
+            # The password was replaced during hashing: a parallel sign-in might have rehashed the same one.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
@@ -194,8 +194,8 @@ def _complete(
     shown: str | None,
     issued: str = "",
 ) -> Session:
-    """Opens the session after the password was verified. ``issued``: the challenge that was sent; a retry returns the
-    same one, so that its lifetime is not extended. Without a right code the attempt stays counted. Raises
+    """Opens the session after the password was verified. ``issued`` is the challenge that was sent; a retry returns the
+    same one, which does not extend its lifetime. Without a correct code the attempt stays counted. Raises
     AccountDisabled, MfaRequired."""
     services, subject = ctx.services, f"admin:{admin.id}"
     if admin.disabled_at is not None:
@@ -239,7 +239,7 @@ async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
 
 @counts_refreshes
 async def refresh(ctx: RequestContext, text: str) -> TokenPair:
-    """As the users' refresh. Raises InvalidToken, TokenExpired."""
+    """Refreshes the tokens as for users. Raises InvalidToken, TokenExpired."""
     services, now = ctx.services, ctx.now
     kind = tokens.admins_kind(services.tokens)
     presented = await tokens.read_refresh(services.tokens, kind.refresh, text, now)
@@ -276,7 +276,7 @@ def _rotate(
 
 
 async def sign_out(ctx: RequestContext) -> None:
-    """Ends the admin's session under both keys; a session that has already ended gets an event too, as for users."""
+    """Ends the admin's session under both keys. As for users, a session that has already ended gets an event too."""
     admin = ctx.admin
 
     def work(unit: SystemUnit) -> None:
@@ -286,15 +286,15 @@ async def sign_out(ctx: RequestContext) -> None:
     await ctx.services.store.write(work)
 
 
-# The session on the pages of the installation has no tokens, so it is not valid for ``/api/admin``, which reads bearer
-# tokens only, and a page of another site cannot make a browser act there. The cookie is ``SameSite=Strict`` and expires
-# after half an hour without use.
+# A session on the pages of the installation has no tokens, so it is not valid for ``/api/admin``, which reads only
+# bearer tokens, and a page of another site cannot make a browser act there. The cookie is ``SameSite=Strict`` and
+# expires after half an hour without use.
 
 _MOST_COOKIE = 256
 
 
 async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:
-    """The system admin of a request for a page, by the value of the cookie; renews its idle time. Raises
+    """Returns the system admin who requests a page, from the value of the cookie, and renews the idle time. Raises
     Unauthenticated, InvalidToken, TokenExpired."""
     if cookie is None:
         raise Unauthenticated()

@@ -1,4 +1,4 @@
-"""Sign-in with badge and PIN on a device of the client, a user's own badge and PIN, and the enrollment of devices."""
+"""Sign-in with badge and PIN on a client's device, a user's own badge and PIN, and enrollment of devices."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from manifest_auth.text.scan_codes import ScanKind
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import DAY_MS, Counter, Pause, Policy, Wait
 
-# Whatever is wrong about badge and PIN has one answer, and takes one hash. An entry is counted before it is judged: the
-# throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
-# copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a
-# session has. A lasting badge works only with a PIN that its user set in the account: who issued the badge can have
-# given a temporary PIN too, and might have replaced it at a device. What is temporary works as long as its giver can
-# manage the user.
+# Every wrong badge or PIN gets the same answer and costs one hash. An attempt is counted before it is checked: the
+# throttle delays the next one, and the tenth wrong PIN in a row disables the PIN, never the account. A badge can be
+# copied, so badge and PIN are one factor. They still satisfy a client's policy, for the roles of such a session. A
+# lasting badge requires a PIN that its user set in the account, because the issuer of the badge could also have issued
+# a temporary PIN, and replaced it at a device. Temporary badges and PINs work as long as their issuer can manage the
+# user.
 
 ENTRY_POINT: Final[EntryPoint] = "badge"
 _WRONG = "Invalid badge or PIN"
 _FIELD = "newPin"
-#: Of one badge. The pauses come after the third, the fourth, and each later entry in a row that was not right.
+#: Limits for one badge. Pauses follow the third, the fourth, and each later wrong attempt in a row.
 OF_BADGE: Final = Policy(
     free=3,
     longest_ms=0,
@@ -49,14 +49,14 @@ OF_BADGE: Final = Policy(
     ceiling=None,
     pauses_ms=(MINUTE * 1000, 5 * MINUTE * 1000, 15 * MINUTE * 1000),
 )
-#: Of one device, in an hour.
+#: Limit for one device, per hour.
 MOST_ON_DEVICE: Final = 30
 _HOUR_MS = HOUR * 1000
 
 
 class BadgeShown(NamedTuple):
-    """The credentials that a device sends. ``badge``: the text of its QR code; ``new_pin``: in place of a temporary
-    one."""
+    """The credentials that a device sends. ``badge`` is the text of its QR code; ``new_pin`` replaces a temporary
+    PIN."""
 
     token: str
     badge: str
@@ -65,7 +65,7 @@ class BadgeShown(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """An entry after it was counted. ``pin``: None if there is none to compare ``text`` with."""
+    """A counted attempt. ``pin`` is None if there is none to compare ``text`` with."""
 
     device: FoundDevice
     rules: BadgeRules
@@ -78,11 +78,11 @@ class _Attempt(NamedTuple):
 
 @counts(BADGE)
 async def sign_in(ctx: RequestContext, shown: BadgeShown) -> SignedIn:
-    """Opens a session of the badge's user on the device, and ends the one that the device had. Raises InvalidToken for
-    a device that is not known, InvalidCredentials, AccountDisabled, RateLimited, Overloaded. Where the PIN was right,
-    raises ValidationError if a new one is missing or not accepted, and Forbidden if the badge needs the user's own."""
+    """Opens a session of the badge's user on the device, and ends the device's previous session. Raises InvalidToken
+    for an unknown device, InvalidCredentials, AccountDisabled, RateLimited, Overloaded. If the PIN was correct, raises
+    ValidationError if a new PIN is missing or rejected, and Forbidden if the badge requires the user's own PIN."""
     services = ctx.services
-    services.hasher.check_capacity()  # before counting: an attempt that is not tried must not count
+    services.hasher.check_capacity()  # before counting: a dropped attempt must not count
     attempt = await services.store.write_quickly(lambda unit: _count(unit, ctx, shown))
     if attempt.wait is not None:
         raise services.throttle.refusal(ENTRY_POINT, attempt.wait)
@@ -107,7 +107,7 @@ async def sign_in(ctx: RequestContext, shown: BadgeShown) -> SignedIn:
 
 
 def _count(unit: SystemUnit, ctx: RequestContext, shown: BadgeShown) -> _Attempt:
-    """Finds device, badge and PIN, and counts the entry for all three."""
+    """Finds device, badge and PIN, and counts the attempt for all three."""
     device, now = shared_devices.find_by_token(unit, shown.token, ctx.now), ctx.now
     if device is None:
         raise InvalidToken(reason="device: unknown, removed, unused for too long, or its client is suspended")
@@ -134,7 +134,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, shown: BadgeShown) -> _Attempt
 
 
 def _counters(device: FoundDevice, badge_hash: str, now: int) -> tuple[Counter, ...]:
-    """Of the badge, real or not, and of the device in this hour."""
+    """Returns the counters of the badge, real or not, and of the device in this hour."""
     left = _HOUR_MS - now % _HOUR_MS
     in_hour = Policy(MOST_ON_DEVICE, longest_ms=0, memory_ms=_HOUR_MS, ceiling=None, pauses_ms=(left,))
     of_badge = throttle.key_of(ENTRY_POINT, "account", device.tenant_id, badge_hash)
@@ -174,8 +174,8 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt) -> None:
 async def _replacement(
     ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: BadgeShown
 ) -> tuple[Prepared, str] | None:
-    """The new PIN that replaces one issued by a manager, and its hash. None for other PINs. Raises ValidationError,
-    Overloaded."""
+    """Returns the new PIN that replaces one issued by a manager, and its hash. None for other PINs. Raises
+    ValidationError, Overloaded."""
     new = shown.new_pin
     if not pin.given:
         if new is not None:
@@ -193,7 +193,7 @@ async def _replacement(
 def _complete(
     unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, badge: Badge, pin: Pin, fresh: tuple[Prepared, str] | None
 ) -> SignedIn:
-    """Checks the values from before the hash again, and opens the session. The user's row is locked first."""
+    """Checks the values that were read before hashing again, and opens the session. Locks the user's row first."""
     now, device = ctx.now, attempt.device
     bound = unit.of(device.tenant_id)
     users.get(bound, pin.user_id, lock=True)
@@ -222,8 +222,8 @@ def _complete(
 
 
 class OwnBadge(NamedTuple):
-    """``is_on``: the client lets people sign in so; ``has_role``: the caller has a role for it; ``least``: digits of a
-    PIN."""
+    """The caller's badge sign-in. ``is_on``: the client allows it; ``has_role``: the caller has a role for it;
+    ``least``: the minimum number of digits of a PIN."""
 
     badges: list[Badge]
     pin: BadgePinData | None
@@ -233,7 +233,7 @@ class OwnBadge(NamedTuple):
 
 
 async def look_at_own(ctx: RequestContext) -> OwnBadge:
-    """The caller's live badges and the PIN."""
+    """Returns the caller's valid badges and PIN."""
     rules = tenants.settings_of(ctx.user.tenant_settings).badge
 
     def work(unit: TenantUnit) -> OwnBadge:
@@ -246,8 +246,8 @@ async def look_at_own(ctx: RequestContext) -> OwnBadge:
 
 
 async def set_pin(ctx: RequestContext, pin: str) -> None:
-    """Sets the caller's PIN, which ends the caller's sessions by badge. Raises ValidationError, Conflict if the
-    client or the caller's roles allow no badge, ReauthenticationRequired, Overloaded."""
+    """Sets the caller's PIN, which ends the caller's badge sessions. Raises ValidationError, Conflict if the client or
+    the caller's roles don't allow badges, ReauthenticationRequired, Overloaded."""
     await ctx.store.write(lambda unit: badges.check_own(unit, ctx))
     badges.check_pin(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
     prepared = badges.prepare_pin(ctx.services.random, pin)
@@ -270,9 +270,9 @@ class EnrolledDeviceData(Wire, frozen=True):
 
 
 async def enrol(ctx: RequestContext, text: str) -> EnrolledDeviceData:
-    """Enrolls the device that shows a code. Letters are good only with the client's identifier in ``X-Client-ID``.
-    Raises InvalidToken for a code that is unknown, used or over, all alike; Forbidden if the header names another
-    client; RateLimited."""
+    """Enrolls the device that shows a code. A typed code also needs the client's identifier in ``X-Client-ID``. Raises
+    the same InvalidToken for an unknown, used or expired code; Forbidden if the header names another client;
+    RateLimited."""
     token = ctx.services.random.text(32)
     done = await ctx.services.store.write(lambda unit: _enrol(unit, ctx, text.strip(), token))
     if isinstance(done, Pause):
@@ -324,7 +324,8 @@ class TemporaryPinData(Wire, frozen=True):
 
 
 async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int) -> TemporaryPinData:
-    """Like :func:`manifest_auth.accounts.badges.reset_pin`, for a user of the store's client. Raises Overloaded too."""
+    """Resets the PIN like :func:`manifest_auth.accounts.badges.reset_pin`, for a user of the store's client. Also
+    raises Overloaded."""
     least = await store.write(lambda unit: badges.check_reset(unit, ctx, user_id))
     pin = _random_pin(ctx.services.random, least)
     prepared = badges.prepare_pin(ctx.services.random, pin)
@@ -334,7 +335,7 @@ async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int)
 
 
 def _random_pin(random: Random, digits: int) -> str:
-    """Digits that the rules for PINs accept."""
+    """Returns random digits that the PIN rules accept."""
     while True:
         number = int.from_bytes(random.bytes(16), "big") % 10**digits
         if not badges.is_guessable(pin := f"{number:0{digits}}"):

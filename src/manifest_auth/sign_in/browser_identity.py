@@ -1,4 +1,4 @@
-"""Identity that a sign-in method proved, and the cookies of the browser: by one of them the throttle recognizes it."""
+"""The identity that a sign-in method verified, and the browser's cookies, one of which the throttle recognizes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from manifest_auth.throttle.throttle import Counters
 
 
 class Identity(NamedTuple):
-    """``proof``: the password hash that matched, which must still be the user's; ``provider_id``: the provider that
-    vouched; ``amr``: what was verified (RFC 8176), ``authenticated_at``: when, milliseconds, None if a provider does
-    not say; ``needs_factor``: False only where a factor was verified or asked for already, or the provider answers for
-    it."""
+    """An identity that a sign-in method verified. ``proof``: the password hash that matched, which must still be the
+    user's; ``provider_id``: the provider that vouched; ``amr``: what was verified (RFC 8176); ``authenticated_at``:
+    when, in milliseconds, None if a provider doesn't report it; ``needs_factor``: False only if a factor was already
+    verified or requested, or the provider is responsible for it."""
 
     method: str
     user_id: int
@@ -29,13 +29,13 @@ class Identity(NamedTuple):
     needs_factor: bool = True
 
 
-#: Sessions for apps of other clients, at a time.
+#: Maximum number of sessions for apps of other clients at a time.
 MOST_BESIDE: Final = 8
 
 
 class BrowserCookies(NamedTuple):
-    """Cookies that came with an attempt: of a session, of a trusted browser, of sessions for apps of other clients
-    (``beside``), and the markers of a device in which users signed in before."""
+    """Cookies of an attempt: the session, the trusted browser, sessions for apps of other clients (``beside``), and
+    markers of users who signed in on this device before."""
 
     cookie: str | None
     devices: tuple[str, ...]
@@ -43,32 +43,32 @@ class BrowserCookies(NamedTuple):
     beside: tuple[str, ...] = ()
 
 
-# The device cookie holds a marker for each of the last users of the browser, of all clients. A marker counts for the
-# user to whom this server gave it and for no one else: an attacker who could set a chosen value in a victim's browser,
-# one of its own account for instance, could otherwise guess passwords from the victim's own origin. So a marker carries
-# a MAC with the user's number.
+# The device cookie holds a marker for each of the last users of the browser, across all clients. A marker counts only
+# for the user to whom this server gave it. Otherwise an attacker who can set a cookie in a victim's browser, such as a
+# marker of the attacker's own account, could guess passwords as if from the victim's device. So a marker carries a MAC
+# with the user's number.
 
-MOST = 6  # markers of one browser
+MOST = 6  # markers per browser
 _RANDOM = 22  # 128 bits in base64url
 _MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}[0-9a-f]{{64}}\Z")
 _BETWEEN = "."
 
 
 def read_device_cookie(value: str | None) -> tuple[str, ...]:
-    """The markers in a cookie, the newest first."""
+    """Returns the markers in a cookie, newest first."""
     return tuple(part for part in (value or "").split(_BETWEEN, MOST)[:MOST] if _MARKER.match(part))
 
 
 def device_of_user(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> str | None:
-    """The marker that was given to the user."""
+    """Returns the marker that was given to the user."""
     macs = macs_of(ctx)
     own = (one for one in markers if macs.is_valid(_message(one[:_RANDOM], user_id), one[_RANDOM:]))
     return next(own, None)
 
 
 def after_sign_in(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> tuple[str, str | None]:
-    """The marker of a user who has signed in, a new one where the browser has none of theirs; and the cookie that the
-    browser is to keep, None: the one that it has."""
+    """Returns the marker of a user who has signed in, a new one if the browser has none, and the cookie to set, or None
+    to keep the current one."""
     if given := device_of_user(ctx, user_id, markers):
         return given, None
     random = ctx.services.random.text(16)
@@ -79,8 +79,8 @@ def after_sign_in(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -
 def counters_of(
     unit: TenantUnit, ctx: RequestContext, entry_point: EntryPoint, account: str, user_id: int, devices: tuple[str, ...]
 ) -> Counters:
-    """The counters of an attempt of this user, from this request's address and device. ``account``: as it is
-    counted."""
+    """Returns the counters of an attempt of this user, from this request's address and device. ``account`` is the form
+    in which the account is counted."""
     known = throttle.known_origin(unit, user_id, device_of_user(ctx, user_id, devices), ctx.source)
     return throttle.counters(entry_point, account, ctx.source, known)
 
@@ -90,7 +90,7 @@ def _message(random: str, user_id: int) -> bytes:
 
 
 def macs_of(ctx: RequestContext) -> Macs:
-    """The MACs of this installation's secret keys, for what a browser keeps."""
+    """Returns the MACs with this installation's secret keys, for values that a browser keeps."""
     macs = ctx.services.store.macs
     assert macs is not None, "the server's store has them"
     return macs

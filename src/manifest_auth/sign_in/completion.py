@@ -1,6 +1,6 @@
-"""The completion of every kind of sign-in: check user and client, open the session, issue its tokens, record it.
+"""Completion of every kind of sign-in: check user and client, open the session, issue its tokens, record it.
 
-A sign-in method proves which user it is and hands in an :class:`Identity`. Only this module opens sessions of users.
+A sign-in method verifies who the user is and passes in an :class:`Identity`. Only this module opens sessions of users.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from manifest_auth.throttle.throttle import Counters
 
 
 class PasswordReplaced(Exception):
-    """The stored hash is no longer the one that matched: a new password, or the same one hashed again. ``stored``: the
-    hash now."""
+    """The stored hash is no longer the one that matched: the password was changed, or the same one was hashed again.
+    ``stored`` is the current hash."""
 
     def __init__(self, stored: str | None) -> None:
         super().__init__()
@@ -42,21 +42,21 @@ class SignedIn(NamedTuple):
     user: User
     tenant: Tenant
     pair: TokenPair
-    cookie: str  # empty: the session has none
-    device: str | None  # a new device cookie to set; None: the one that was sent stays
+    cookie: str  # empty if the session has none
+    device: str | None  # a new device cookie to set; None keeps the current one
     password_due: bool
     session_id: str
-    factor_due_at: int | None = None  # when sign-in asks to enroll a second factor
-    trust: str | None = None  # a new cookie of a trusted browser, to set
-    recovery_codes: tuple[str, ...] = ()  # of a first factor that this sign-in enrolled, to be shown once
+    factor_due_at: int | None = None  # when sign-in requires enrollment of a second factor
+    trust: str | None = None  # a cookie to set for a newly trusted browser
+    recovery_codes: tuple[str, ...] = ()  # if this sign-in enrolled a first factor; shown only once
     beside: tuple[str, ...] | None = (
-        None  # cookies for apps alone, this one too, in a browser that keeps its session of
+        None  # cookies of app sessions, including this one, if the browser keeps its session
     )
-    # another client; empty: those that it had are over
+    # with another client; empty: the previous ones have ended
 
 
 class Account(NamedTuple):
-    """Client and user of a sign-in that can go on, and the proof for its session."""
+    """Client and user of a sign-in that can continue, and the proof for its session."""
 
     tenant: Tenant
     user: User
@@ -73,8 +73,8 @@ def complete_sign_in(
     pending: Pending = OPENS_SESSION,
     counters: Counters | None = None,
 ) -> SignedIn:
-    """Checks the account and opens the session, see :func:`check` and :func:`open_session`. Runs in the unit of work of
-    the sign-in. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
+    """Checks the account and opens the session, as :func:`check` and :func:`open_session` do. Runs in the unit of work
+    of the sign-in. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
     account = check(unit, ctx, tenant_id, identity, browser, pending, counters)
     return open_session(unit, ctx, account, identity, browser, pending.return_to)
 
@@ -89,14 +89,14 @@ def check(
     counters: Counters | None = None,
     link_id: int | None = None,
 ) -> Account:
-    """The account of a proved sign-in, unless it is turned off or a second factor is due. ``pending``: what its
-    answer leads to; ``counters``: of the attempt, which is taken back where nothing is due; ``link_id``: of the link
-    that was shown.
+    """Returns the account of a verified sign-in, if it is active and no second factor is due. ``pending``: what happens
+    after a second factor; ``counters``: the attempt's counters, reversed if no factor is due; ``link_id``: the link
+    that was used.
 
     Raises AccountDisabled, MfaRequired, PasswordReplaced.
     """
     bound = unit.of(tenant_id)
-    # Locked: this sign-in sees a deactivation or new password that commits first; one that commits later ends the
+    # The lock makes this sign-in see a deactivation or new password that commits first. One that commits later ends the
     # session.
     user, tenant = users.get_with_tenant(bound, identity.user_id)
     if identity.proof is not None and user.password_hash != identity.proof:
@@ -123,8 +123,8 @@ def open_session(
     browser: BrowserCookies,
     return_to: str = "",
 ) -> SignedIn:
-    """Opens the session of a checked account, and ends the one of the browser's cookie. Where the browser goes on to an
-    app of this client (``return_to``), a session of another client stays, and keeps its cookie."""
+    """Opens the session of a checked account, and ends the session of the browser's cookie. If the browser continues to
+    an app of this client (``return_to``), a session of another client stays and keeps its cookie."""
     services, (tenant, user, proof, due_at) = ctx.services, account
     bound, (marker, device) = unit.of(tenant.id), browser_identity.after_sign_in(ctx, user.id, browser.devices)
     shown, stay = (*filter(None, (browser.cookie,)), *browser.beside), list[str]()
@@ -161,15 +161,15 @@ def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -
 
 
 def open_child(unit: SystemUnit, ctx: RequestContext, parent: Principal, held: AppHold | None = None) -> Opened:
-    """Opens a session that comes from the ``parent``, which :func:`manifest_auth.sessions.hold` returned: so its user
-    and client are active. Nobody proved anything: no browser and no address becomes known. ``held``: by an app."""
+    """Opens a session that comes from the ``parent``, which :func:`manifest_auth.sessions.hold` returned, so its user
+    and client are active. Nobody authenticated, so no browser or address becomes known. ``held``: an app holds it."""
     opened = sessions.open_child(unit, ctx, parent, ctx.services.random, held)
     users.signed_in(unit.of(parent.tenant_id), parent.user_id, ctx.now)
     return opened
 
 
 def with_tokens(ctx: RequestContext, tenant: Tenant, user: User, opened: Opened) -> SignedIn:
-    """The result of a sign-in that opened a session, with its first tokens."""
+    """Returns the result of a sign-in that opened a session, with its first tokens."""
     return SignedIn(
         user=user,
         tenant=tenant,
@@ -184,8 +184,8 @@ def with_tokens(ctx: RequestContext, tenant: Tenant, user: User, opened: Opened)
 def open_on_device(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, held: Hold, *amr: Way
 ) -> tuple[Tenant, User, Opened]:
-    """Opens the session that a device holds, for an account that can go on. It ends no later than the client lets
-    sessions last. Raises AccountDisabled."""
+    """Opens the session that a device holds, for an account that can sign in. It ends no later than the client's
+    maximum session lifetime. Raises AccountDisabled."""
     tenant, user = active_account(unit, ctx, tenant_id, user_id, held.method)
     services, bound, proof = ctx.services, unit.of(tenant_id), gate.of_device(*amr)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
@@ -199,8 +199,8 @@ def open_on_device(
 
 
 def pair_of(ctx: RequestContext, tenant: Tenant, user_id: int, opened: Opened, parent: str | None = None) -> TokenPair:
-    """The tokens of a session, after ensuring that the signing key is current. ``parent``: of the refresh token, where
-    it is not the session's first."""
+    """Returns the tokens of a session, after ensuring that the signing key is current. ``parent`` is the previous
+    refresh token, if this is not the session's first."""
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), ctx.services.settings)
     holder = tokens.Subject(opened.session_id, user_id, tenant.identifier, opened.ends_at)
     kind = tokens.users_kind(ctx.services.tokens, lengths.refresh_seconds)
@@ -210,7 +210,7 @@ def pair_of(ctx: RequestContext, tenant: Tenant, user_id: int, opened: Opened, p
 def active_account(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, method: str
 ) -> tuple[Tenant, User]:
-    """Client and user of a caller for whom no session is opened; the user's row stays locked until the transaction
+    """Returns the client and user of a caller who gets no session. The user's row stays locked until the transaction
     ends. Raises AccountDisabled."""
     user, tenant = users.get_with_tenant(unit.of(tenant_id), user_id)
     if _is_off(tenant, user):
@@ -243,6 +243,6 @@ def log(ctx: RequestContext, tenant: Tenant, user_id: int, method: str) -> None:
 
 
 def password_is_due(user: User, settings: str, now: int) -> bool:
-    """Whether the password is older than the client's rules allow. ``settings``: the client's, as stored."""
+    """Whether the password is older than the client's rules allow. ``settings`` are the client's, as stored."""
     days = tenants.settings_of(settings).password.max_age_days
     return bool(days and user.password_changed_at is not None and now - user.password_changed_at > days * 86_400_000)

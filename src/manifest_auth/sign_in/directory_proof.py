@@ -1,4 +1,4 @@
-"""Verifies that a Microsoft directory belongs to a client: an administrator of the directory signs in there."""
+"""Verifies that a Microsoft directory belongs to a client: one of its administrators signs in there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from manifest_auth.tenants.claims import directories
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import Wire
 
-# A row is used once, and bound to the browser and to the session that started it.
+# A row is used once, and is bound to the browser and to the session that started it.
 
 LIFE_S = 600
 _DIRECTORY = Reason(
@@ -45,11 +45,12 @@ _SESSION_ENDED = _DIRECTORY.also("the session that began the proof has ended")
 _NO_MANAGER = _DIRECTORY.also("who began the proof has lost settings:manage")
 _OTHER_APPLICATION = _DIRECTORY.also("the application that the proof began with is there no more")
 _USED = ""
-_COOKIE = "directory"  # how the name of its cookie begins
+_COOKIE = "directory"  # prefix of the cookie's name
 
 
 class Flow(NamedTuple):
-    """A stored row. ``provider_id``: the provider whose application is used; None: the operator's application."""
+    """A stored flow. ``provider_id``: the provider that has the application in use, or None for the operator's
+    application."""
 
     key: str
     tenant_id: int
@@ -69,7 +70,7 @@ class Flow(NamedTuple):
         return sign_in_flows.cookie_name(_COOKIE, self.key)
 
     def is_from(self, browser: str | None) -> bool:
-        """Whether the browser brought the cookie back."""
+        """Whether the browser sent back the cookie."""
         return sign_in_flows.is_hash_of(self.browser, browser)
 
 
@@ -92,9 +93,9 @@ _TAKE = tenant_scoped(
 def begin_flow(
     unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str
 ) -> StartedFlow:
-    """Stores a flow for the caller's session, good for ten minutes; returns its secrets.
+    """Stores a flow for the caller's session, valid for ten minutes, and returns its secrets.
 
-    ``directory``: GUID; ``provider_id`` None: the operator's application; ``return_to``: a listed address.
+    ``directory`` is a GUID. ``provider_id`` None: the operator's application. ``return_to`` is a listed address.
     """
     begun = sign_in_flows.new_values(ctx.services.random, _COOKIE)
     unit.change(
@@ -115,13 +116,13 @@ def _row(key: str) -> str:
     return sealed_for(_C.secrets, key=key)
 
 
-# It is the code flow at the directory's own authority, as for any sign-in with Microsoft. The proof is the verified ID
-# token and the roles in it. The redirect of Microsoft's admin consent page proves nothing: anyone can write that
-# address.
+# This is the code flow at the directory's own authority, as for any sign-in with Microsoft. The proof is the verified
+# ID token and the roles in it. The redirect of Microsoft's admin consent page proves nothing, since anyone can call
+# that address.
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
-_RELEASED = Marked("The directory is no longer claimed")  # English alone: only programs get it
+_RELEASED = Marked("The directory is no longer claimed")  # in English: only programs get it
 _NO_APPLICATION = (
     "There is no application to sign in to. Save a provider of this directory with clientId and "
     "clientSecret, or ask the operator to set MANIFEST_MICROSOFT_APP_ID"
@@ -129,8 +130,8 @@ _NO_APPLICATION = (
 
 
 class ProveData(Wire, frozen=True):
-    """``location``: where to send the browser. A page should first show for which client and directory the
-    administrator signs in."""
+    """The address to send the browser to, in ``location``. A page should first show the client and the directory for
+    which the administrator signs in."""
 
     location: str
     client: str
@@ -140,7 +141,7 @@ class ProveData(Wire, frozen=True):
 
 
 class _Application(NamedTuple):
-    """The registration of this server at the directory. ``provider``: whose registration it is; None: the
+    """This server's registration at the directory. ``provider`` is the provider that it belongs to, or None for the
     operator's."""
 
     client_id: str
@@ -149,13 +150,13 @@ class _Application(NamedTuple):
 
 
 def callback_of(ctx: RequestContext) -> str:
-    """The redirect address to register at the application. All clients share it, since all use the same authorization
-    server."""
+    """Returns the redirect URI to register for the application. All clients share it, since all use the same
+    authorization server."""
     return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
 
 async def begin(ctx: RequestContext, directory: str, return_to: str) -> tuple[ProveData, StartedFlow]:
-    """Starts a proof for the caller, a user of the client; the flow holds the browser's cookie. Raises NotFound,
+    """Starts a proof for the caller, a user of the client. The flow holds the browser's cookie. Raises NotFound,
     Conflict, ValidationError, SsoFailed, ProviderUnavailable, ReauthenticationRequired."""
     step_up.check(ctx, Act.DOMAINS)
 
@@ -182,7 +183,7 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> tuple[Pr
 
 
 async def end(ctx: RequestContext, returned: CallbackParams, cookie_of: Callable[[str], str | None]) -> Flow:
-    """Verifies the answer and stores the proof. Raises SsoFailed, Conflict, ProviderUnavailable."""
+    """Verifies the response and stores the proof. Raises SsoFailed, Conflict, ProviderUnavailable."""
     flow = await _open(ctx, returned.state, cookie_of)
     try:
         person, role = await _administrator(ctx, flow, returned)
@@ -195,7 +196,8 @@ async def end(ctx: RequestContext, returned: CallbackParams, cookie_of: Callable
 
 
 async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> Flow:
-    """The flow that an answer belongs to, marked as used. Nothing is marked before state and browser are verified."""
+    """Returns the flow that a response belongs to, marked as used. Nothing is marked before state and browser are
+    verified."""
     key = sign_in_flows.hash_of(state)
     flow = await ctx.services.store.read(lambda unit: unit.first(_BY_KEY, key=key, now=ctx.now))
     if flow is None:
@@ -210,8 +212,8 @@ async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str 
 
 
 async def _administrator(ctx: RequestContext, flow: Flow, returned: CallbackParams) -> tuple[str, str]:
-    """``oid`` of the person who signed in, and the role by which that person administers the directory. Raises
-    SsoFailed, ProviderUnavailable."""
+    """Returns the ``oid`` of the person who signed in, and the role with which that person administers the directory.
+    Raises SsoFailed, ProviderUnavailable."""
     if returned.error or not returned.code:
         why = oidc.redirect_reason(returned.error, returned.description)
         raise SsoFailed(oidc.sentence_for(returned.error), reason=why)
@@ -254,8 +256,8 @@ async def _wids_of_access_token(
     redeemed: Redeemed,
     deadline: Deadline,
 ) -> Any:
-    """``wids`` of the access token that came with the ID token, if it is genuine, for this server's application, and of
-    the same person. Raises Unreachable."""
+    """Returns ``wids`` of the access token that came with the ID token, if that token is genuine, issued for this
+    server's application, and for the same person. Raises Unreachable."""
     ours = registration.client_id
     cloud = _cloud(ctx, claim)
     accepted = Accepted(
@@ -270,7 +272,7 @@ async def _wids_of_access_token(
     try:
         checked = microsoft.check(microsoft.read(redeemed.access_token) or {}, accepted, ctx.now)
         await ctx.services.microsoft.verify(redeemed.access_token, checked, cloud, deadline)
-    except microsoft.MicrosoftRefused:  # usually a token for another service, which this server must not read
+    except microsoft.MicrosoftRefused:  # usually a token for another service
         return None
     is_theirs = checked.person == redeemed.claims["oid"].lower()
     return checked.everything.get("wids") if is_theirs and checked.expires_at * 1000 > ctx.now else None
@@ -296,7 +298,8 @@ def _record(unit: TenantUnit, ctx: RequestContext, flow: Flow, why: str) -> None
 
 
 def _application(unit: TenantUnit, ctx: RequestContext, directory: str) -> _Application:
-    """The operator's application, else that of a provider of the directory that has a secret. Raises Conflict."""
+    """Returns the operator's application, or else that of a provider of the directory that has a secret. Raises
+    Conflict."""
     if ours := _operators(ctx):
         return ours
     for provider in providers.list_all(unit):
@@ -306,7 +309,7 @@ def _application(unit: TenantUnit, ctx: RequestContext, directory: str) -> _Appl
 
 
 def _same_application(unit: TenantUnit, ctx: RequestContext, flow: Flow) -> _Application:
-    """The application that the flow started with. Raises SsoFailed."""
+    """Returns the application that the flow started with. Raises SsoFailed."""
     provider = providers.find_by_id(unit, flow.provider_id) if flow.provider_id is not None else None
     found = _of_provider(ctx, provider, flow.directory) if provider is not None else _operators(ctx)
     if found is None or (found.provider is None) != (flow.provider_id is None):

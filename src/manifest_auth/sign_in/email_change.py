@@ -1,8 +1,8 @@
 """Change of a user's email address: it takes effect when the new mailbox confirms it, and the old mailbox can undo it.
 
-The old address gets two emails: at the request, and when the change takes effect, with a link to undo it. So a stolen
-session cannot become a stolen account through "forgot password". To undo it also removes what might have been planted
-in the account in the day before the change was asked for, or later; what is older stays.
+The old address gets two emails, one at the request and one when the change takes effect, each with a link to undo it.
+So "forgot password" cannot turn a stolen session into a stolen account. Undoing the change also removes anything that
+an attacker might have added to the account since the day before the request. Older changes stay.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 
 Kind = Literal["email", "email-undo"]
-#: To undo a change removes what was added since so long before it was asked for.
+#: Undoing a change removes everything that was added since this many milliseconds before the request.
 PLANTED_MS = DAY * 1000
 
 
 class PendingChange(NamedTuple):
-    """An email change whose link works now, with its client and user."""
+    """An email change with a valid link, and its client and user."""
 
     change: EmailChange
     kind: Kind
@@ -44,7 +44,7 @@ class PendingChange(NamedTuple):
 
     @property
     def email(self) -> str:
-        """The address that applies after the link is used."""
+        """The address that applies once the link is used."""
         return self.change.new_email if self.kind == "email" else self.change.old_email
 
     @property
@@ -53,8 +53,8 @@ class PendingChange(NamedTuple):
 
 
 class UndoneChange(NamedTuple):
-    """``resets``: whether a link to choose a new password goes to the old address; ``manages``: the user manages other
-    users."""
+    """The result of an undo. ``resets``: the old address gets a link to choose a new password; ``manages``: the user
+    manages other users."""
 
     email: str
     resets: bool
@@ -63,7 +63,7 @@ class UndoneChange(NamedTuple):
 
 
 def why_not(ctx: RequestContext, user: User) -> str:
-    """Why the caller, who is ``user``, cannot ask for another address; empty if they can."""
+    """Returns why the caller, who is ``user``, cannot request another address; empty if they can."""
     if not ctx.services.mail.is_set_up:
         return _("This server doesn't send email. Contact your administrator.")
     if user.password_hash is None or not tenants.settings_of(ctx.user.tenant_settings).password_sign_in:
@@ -73,10 +73,10 @@ def why_not(ctx: RequestContext, user: User) -> str:
 
 async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     """Starts a change for the caller, who enters the current password. Raises ValidationError, InvalidCredentials,
-    RateLimited, Overloaded, ReauthenticationRequired, and Conflict if no mail is set up or the caller has no
+    RateLimited, Overloaded, ReauthenticationRequired, and Conflict if email is not configured or the caller has no
     password."""
     caller = ctx.user
-    step_up.check(ctx, Act.EMAIL, needed=step_up.uses_password(caller))  # no one else can change it
+    step_up.check(ctx, Act.EMAIL, needed=step_up.uses_password(caller))  # only the caller can change it
     fields.EMAIL.check(email, "newEmail")
     user = await ctx.store.read(lambda unit: users.get(unit, caller.user_id))
     if why := why_not(ctx, user):
@@ -97,8 +97,8 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
 def find(
     unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind | None = None, *, lock: bool = False
 ) -> PendingChange | None:
-    """The change that a token confirms or undoes; None if there is none, or none of that ``kind``. ``lock``: locks
-    the user's row. Raises InvalidToken, always the same, for a token that no longer works."""
+    """Returns the change that a token confirms or undoes; None if there is none of that ``kind``. ``lock``: lock the
+    user's row. Raises InvalidToken, always the same error, for a token that is no longer valid."""
     change = email_changes.find_in_any_tenant(unit, token)
     if change is None:
         return None
@@ -107,7 +107,7 @@ def find(
         return None
     tenant, bound = tenants.get(unit, change.tenant_id), unit.of(change.tenant_id)
     user = users.get(bound, change.user_id, lock=lock, admins=lock and own_kind == "email-undo")
-    change = email_changes.get(bound, change.key)  # read again, now that the user is locked
+    change = email_changes.get(bound, change.key)  # read again now that the user is locked
     works = change.is_pending(ctx.now) if own_kind == "email" else change.can_be_undone(ctx.now)
     if not works:
         done = change.closed_at is not None or (own_kind == "email" and change.confirmed_at is not None)
@@ -129,8 +129,8 @@ def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind) -> Pendi
 
 
 async def confirm(ctx: RequestContext, token: str) -> str:
-    """Activates the new address as verified, and closes links that were sent to the old one. Raises InvalidToken,
-    Forbidden, and Conflict when another account has the address now."""
+    """Makes the new address the verified one, and closes links that were sent to the old one. Raises InvalidToken,
+    Forbidden, and Conflict if another account now has the address."""
     services = ctx.services
 
     def work(unit: SystemUnit) -> str:
@@ -152,9 +152,9 @@ async def confirm(ctx: RequestContext, token: str) -> str:
 
 
 async def undo(ctx: RequestContext, token: str) -> UndoneChange:
-    """Restores the old address, ends all sessions, voids the password and what might have been planted, and closes
-    every link and every later change. Where the old address was verified, or its owner asked for the change, it gets an
-    email and, for a user with a password, a link to choose a new one. Raises as :func:`confirm`."""
+    """Restores the old address and ends all sessions. Voids the password and anything an attacker might have added, and
+    closes every link and every later change. If the old address was verified, or its owner requested the change, it
+    gets an email and, for a user with a password, a link to choose a new one. Raises the errors of :func:`confirm`."""
     services = ctx.services
 
     def work(unit: SystemUnit) -> UndoneChange:
@@ -168,7 +168,7 @@ async def undo(ctx: RequestContext, token: str) -> UndoneChange:
         detail = {"before": {"email": user.email}, "after": {"email": after.email}, "void": voided.counts}
         audit.record(bound, ctx, Event.EMAIL_CHANGE_UNDONE, subject, **detail)
         after = group_roles.take_back(bound, ctx, after, voided.granted)
-        # Otherwise a mistyped address, once corrected, would hand the account to the owner of that mailbox.
+        # Otherwise correcting a mistyped address would give the account to the owner of that mailbox.
         is_owners = change.old_proved_at is not None or change.started_by == subject
         by_password = user.password_hash is not None and tenants.settings_of(tenant.settings).password_sign_in
         resets, manages = is_owners and by_password and services.mail.is_set_up, bool(after.roles & step_up.RANKED)
@@ -181,7 +181,7 @@ async def undo(ctx: RequestContext, token: str) -> UndoneChange:
 
 
 def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: Tenant, user: User) -> None:
-    """Mails to the old address what was removed and, where it can reset the password, a link for a new one."""
+    """Emails the old address what was removed and, if it can reset the password, a link to choose a new one."""
     services, subject, to = ctx.services, f"user:{user.id}", reader(user, tenant)
     if not services.mail.is_set_up:
         return
@@ -195,8 +195,8 @@ def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: T
 
 
 def make_reset(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[emails.Link, int]:
-    """A link to choose a new password, for an email to the account's own address: so it counts as made by the user.
-    Second: how long the email is useful, milliseconds."""
+    """Returns a link to choose a new password, for an email to the account's own address, and how long the email is
+    useful, in milliseconds. The link counts as created by the user."""
     token, maker = ctx.services.random.text(24), f"user:{user.id}"
     expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, maker, expires=when(expires_at), by="mail")

@@ -1,13 +1,13 @@
-"""One-time codes for apps: an app gets a code at its return address and exchanges it for tokens.
+"""One-time codes for apps: an app gets a code at its redirect URI and exchanges it for tokens.
 
-A code lives 60 seconds and works once. A second use ends the session of the first one: one of the two stole the code
-(RFC 6749, section 4.1.2). An app that started with a PKCE challenge (RFC 7636), which a return address with a private
-scheme requires, must send the verifier: a code that another app intercepted is then useless. A verifier with a code
-that was issued without a challenge is rejected, since an attacker might have injected the code (RFC 9700, section
-2.1.1).
+A code lives 60 seconds and works once. A second use ends the session of the first one, since one of the two senders
+stole the code (RFC 6749, section 4.1.2). An app that started with a PKCE challenge (RFC 7636), which a redirect URI
+with a private scheme requires, must send the verifier, so a code that another app intercepts is useless. A verifier for
+a code that was issued without a challenge is rejected, since an attacker might have injected the code (RFC 9700,
+section 2.1.1).
 
-A sign-in gives a code, or a session does, by the press of "Continue as …". The second kind dies with its session, and
-what it opens inherits from it (:mod:`manifest_auth.sessions.sessions`).
+A code comes from a sign-in, or from a session when the user selects "Continue as …". The second kind ends with its
+session, and a session that it opens inherits from that session (:mod:`manifest_auth.sessions.sessions`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from manifest_auth.throttle.throttle import Counters
 METHOD: Method = "code"
 LIFE_MS = 60_000
 _WAIT_MS = 30 * 60_000
-_OVER = Marked("The code is no longer valid")  # English alone: only programs get it
+_OVER = Marked("The code is no longer valid")  # in English: only programs get it
 _REFUSED = Reason(
     "one-time code: …",
     cause="The code was used twice, after 60 seconds, without its verifier, or after the session that issued it ended",
@@ -56,23 +56,23 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
 class Code(NamedTuple):
     key: str
     tenant_id: int
-    provider_id: int | None  # None: from a sign-in on our own pages
+    provider_id: int | None  # None for a sign-in on our own pages
     user_id: int
     method: str
     challenge: str
     used_at: int | None
     session_id: str | None
-    parent_id: str | None  # the session that gave it; None: a sign-in did
+    parent_id: str | None  # the session that issued it; None for a sign-in
     amr: str
     authenticated_at: int | None
-    app_id: str | None  # of the app that alone can redeem it (:mod:`.apps.redeeming`), and what it is bound to
+    app_id: str | None  # the only app that can redeem it (:mod:`.apps.redeeming`), and what it is bound to
     redirect_uri: str | None
     scopes: str | None
     nonce: str | None
 
 
 class CodeForApp(NamedTuple):
-    """The app of a code, and what the code is bound to. ``scopes``: separated by spaces."""
+    """The app of a code, and its bindings. ``scopes`` are separated by spaces."""
 
     app_id: str
     redirect_uri: str
@@ -97,8 +97,8 @@ _HAND_OUT = tenant_scoped(_UNUSED.where(_C.expires_at > bindparam("until")).valu
 
 
 def check_challenge(challenge: str, *, is_needed: bool) -> str:
-    """The challenge, which can be empty. Raises ValidationError for one that is not S256. ``is_needed``: the return
-    address has a private scheme, which every app of the device can register (RFC 8252, section 8.1)."""
+    """Returns the challenge, which can be empty. ``is_needed``: the redirect URI has a private scheme, which every app
+    on the device can register (RFC 8252, section 8.1). Raises ValidationError for a challenge that is not S256."""
     if is_needed and not challenge:
         raise ValidationError(
             details=[("codeChallenge", "Required, because an app's own redirect URI requires PKCE (S256)")]
@@ -119,9 +119,9 @@ def issue(
     parent_id: str | None = None,
     app: CodeForApp | None = None,
 ) -> str:
-    """A new code for a checked account; only its hash is stored. ``proof``: of the session that it will open;
-    ``waits``: a page keeps it, sealed, until :func:`hand_out`; ``parent_id``: the session that gives it; ``app``: that
-    alone can redeem it."""
+    """Creates a code for a checked account; only its hash is stored. ``proof`` belongs to the session that it will
+    open. ``waits``: a page keeps it, sealed, until :func:`hand_out`. ``parent_id`` is the session that issues it.
+    ``app`` is the only app that can redeem it."""
     code = ctx.services.random.text(32)
     unit.change(
         _ADD,
@@ -148,14 +148,14 @@ def complete_for_code(
     pending: Pending,
     counters: Counters | None = None,
 ) -> tuple[Account, str]:
-    """Checks the account, as :func:`.completion.complete_sign_in` does, and issues a code with the app's challenge
-    (RFC 7636) in place of a session; both. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
+    """Checks the account, as :func:`.completion.complete_sign_in` does, but instead of a session issues a code with the
+    app's challenge (RFC 7636). Returns both. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
     account = completion.check(unit, ctx, tenant_id, identity, browser, pending, counters)
     return account, issue(unit.of(tenant_id), ctx, identity, account.proof, pending.code_challenge)
 
 
 async def hand_out(ctx: RequestContext, tenant_id: int, code: str) -> None:
-    """The life of a code that waited begins, when its app gets it: it never becomes longer."""
+    """Starts the lifetime of a waiting code when its app gets it. This never extends the lifetime."""
     until = ctx.now + LIFE_MS
     await ctx.services.store.of(tenant_id).write(lambda unit: unit.change(_HAND_OUT, of_key=key_of(code), until=until))
 
@@ -167,10 +167,10 @@ async def of_session(
     app: CodeForApp | None = None,
     also: Callable[[TenantUnit, User], None] = lambda _unit, _user: None,
 ) -> str | None:
-    """A code of the caller's session, for the app of this PKCE ``challenge``. ``trust``: the cookie of a trusted
-    browser; ``also``: what else the unit of work does with the user, who is locked. None: only a sign-in gives one,
-    since a device holds the session, or a factor is due, which a session never answers and never enrolls. Raises
-    InvalidToken when the session has ended, AccountDisabled."""
+    """Returns a code of the caller's session, for the app of this PKCE ``challenge``. ``trust`` is the cookie of a
+    trusted browser. ``also`` is further work on the locked user in the same unit. None if only a sign-in can issue one:
+    a device holds the session, or a factor is due, which a session can neither answer nor enroll. Raises InvalidToken
+    when the session has ended, and AccountDisabled."""
     user = ctx.user
 
     def work(unit: SystemUnit) -> str | None:
@@ -181,7 +181,7 @@ async def of_session(
             return None
         through = sessions.provider_of(bound, user.session_id)
         provider = providers.find_by_id(bound, through) if through is not None else None
-        # Whether the browser is still trusted is judged again.
+        # Trust in the browser is checked again.
         amr = tuple(way for way in ways_of(session.amr) if way != "trusted")
         asks, at = provider is None or provider_proofs.asks_own(provider.rules), session.authenticated_at
         identity = Identity(
@@ -199,7 +199,7 @@ async def of_session(
 
 @counts(METHOD)
 async def exchange(ctx: RequestContext, code: str, verifier: str, browser: BrowserCookies) -> completion.SignedIn:
-    """Opens the session that the code stands for. Raises SsoFailed, AccountDisabled, Forbidden."""
+    """Opens the session for a code. Raises SsoFailed, AccountDisabled, Forbidden."""
     return await completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, code, verifier, browser))
 
 
@@ -229,7 +229,7 @@ def _exchange(
         raise refusal
     if parent is not None:
         signed_in = completion.continue_session(unit, ctx, parent)
-    else:  # the browser was asked for a second factor before the code was given
+    else:  # the browser already passed the second factor
         amr, at = ways_of(found.amr), found.authenticated_at
         identity = Identity(
             found.method, found.user_id, amr, provider_id=found.provider_id, authenticated_at=at, needs_factor=False
@@ -240,14 +240,14 @@ def _exchange(
 
 
 def note_session(unit: TenantUnit, found: Code, session_id: str) -> None:
-    """Stores which session a code opened, which a second use ends."""
+    """Stores which session a code opened, so that a second use can end it."""
     unit.change_later(_OPENED, of_key=found.key, session=session_id)
 
 
 def take(unit: SystemUnit, ctx: RequestContext, key: str) -> tuple[TenantUnit, User, Code]:
-    """Takes the code of a stored ``key``, and locks the row of its user first, in the same order as where codes are
-    revoked. After this it is used, before any check: a sender who is rejected is not the app that asked for it.
-    ``used_at`` of the code: when it was taken before, None for never. Raises SsoFailed."""
+    """Takes the code of a stored ``key``, and first locks the row of its user, in the same order as code revocation
+    does. The code counts as used from here on, before any check, because a rejected sender is not the app that
+    requested it. ``used_at`` of the code is when it was taken before, or None for never. Raises SsoFailed."""
     found = unit.first(_FIND, key=key, now=ctx.now)
     if found is not None:
         tenant = unit.of(found.tenant_id)
@@ -261,7 +261,7 @@ def take(unit: SystemUnit, ctx: RequestContext, key: str) -> tuple[TenantUnit, U
 
 
 def refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
-    """Why the code is rejected; empty: it is accepted."""
+    """Returns why the code is rejected; empty if it is accepted."""
     challenge = base64url.encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest())
     if not hmac.compare_digest(challenge if verifier else "", found.challenge):
         return "verifier does not fit its challenge"
@@ -269,7 +269,7 @@ def refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
 
 
 def provider_refusal(tenant: TenantUnit, provider_id: int | None, user_id: int) -> str:
-    """Why a provider no longer vouches for what it proved a while ago; empty: it does, or there was none."""
+    """Returns why a provider no longer vouches for an earlier sign-in; empty if it does, or there was no provider."""
     if provider_id is None:
         return ""
     provider = providers.find_by_id(tenant, provider_id, shared=True)
@@ -281,6 +281,7 @@ def provider_refusal(tenant: TenantUnit, provider_id: int | None, user_id: int) 
 
 
 def key_of(code: str, *, of_app: bool = False) -> str:
-    """The stored form of a code; that of an app's differs, so that no other exchange ever finds one."""
+    """Returns the stored form of a code. An app's code has a different form, so that no other exchange ever finds
+    it."""
     start = b"app\0" if of_app else b""
     return hashlib.sha256(start + code.encode("utf-8", "surrogatepass")).hexdigest()

@@ -24,7 +24,8 @@ LAST_WAY_IN = _("This is your only sign-in method. Link another account or reque
 
 
 def own(unit: TenantUnit, ctx: RequestContext) -> list[tuple[IdentityData, str]]:
-    """The caller's identities at providers, each with why it cannot be unlinked; empty if it can."""
+    """Returns the caller's identities at providers, each with the reason why it cannot be unlinked, or empty if it
+    can."""
     caller = ctx.user
     rows, user = providers.list_identities(unit, caller.user_id), users.get(unit, caller.user_id)
     by_password = user.password_hash is not None and tenants.settings_of(caller.tenant_settings).password_sign_in
@@ -41,11 +42,11 @@ def own(unit: TenantUnit, ctx: RequestContext) -> list[tuple[IdentityData, str]]
 
 def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
     """Unlinks an identity from the caller's account and ends the caller's other sessions of that provider. Raises
-    NotFound, ReauthenticationRequired, and Conflict for the identity that created the account and for the last way
-    in."""
+    NotFound, ReauthenticationRequired, and Conflict for the identity that created the account and for the last sign-in
+    method."""
     step_up.check(ctx, Act.IDENTITIES)
     user = ctx.user
-    users.get(unit, user.user_id, lock=True, admins=True)  # of two who are unlinked at the same time, one stays
+    users.get(unit, user.user_id, lock=True, admins=True)  # only one of two concurrent unlinks succeeds
     audit.check_is_open(unit, ctx, may_end=True)
     if why := {row.id: why for row, why in own(unit, ctx)}.get(identity):
         raise Conflict(why)
@@ -58,7 +59,7 @@ def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
 
 def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
     """Unlinks an identity from a user whom the caller manages, and ends all of the user's sessions. Raises NotFound,
-    Forbidden, ReauthenticationRequired for one's own."""
+    Forbidden, ReauthenticationRequired for the caller's own identity."""
     user = accounts.get_managed(unit, ctx, user_id)
     step_up.check(ctx, Act.IDENTITIES, needed=f"user:{user.id}" == ctx.caller.actor)
     audit.check_is_open(unit, ctx, may_end=True)
@@ -82,17 +83,17 @@ def _unlinked(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int
     audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user_id}", **detail)
 
 
-# Linking begins with a request that changes something, which the cross-site rule guards, and not with an address that
-# anyone could send someone to: who follows such an address would give another person the key to their own account.
+# Linking starts with a request that changes data, which the cross-site rule protects, not with a link that anyone could
+# send. Otherwise a user who follows such a link would give another person access to their account.
 
 
 def offered(unit: TenantUnit) -> list[Provider]:
-    """The client's providers at which users sign in."""
+    """Lists the client's providers at which users sign in."""
     return [one for one in providers.list_all(unit) if one.disabled_at is None and KINDS[one.kind].start]
 
 
 async def begin_linking(ctx: RequestContext, name: str, return_to: str) -> SignInStart:
-    """For the caller's session. Raises NotFound, SsoFailed, Conflict, ProviderUnavailable,
+    """Starts linking for the caller's session. Raises NotFound, SsoFailed, Conflict, ProviderUnavailable,
     ReauthenticationRequired, and ValidationError for an address that is not listed."""
     step_up.check(ctx, Act.IDENTITIES)
     user = ctx.user
@@ -109,8 +110,8 @@ async def begin_linking(ctx: RequestContext, name: str, return_to: str) -> SignI
 
 
 async def begin_chosen(ctx: RequestContext, chosen: ProviderChoice, login_hint: str = "") -> SignInStart:
-    """Starts at the provider that a signed-in user chose. Raises as :meth:`.kind.Kind.begin`, and Conflict for one
-    without a sign-in page."""
+    """Starts at the provider that a signed-in user chose. Raises the errors of :meth:`.kind.Kind.begin`, and Conflict
+    for a provider without a sign-in page."""
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
         raise Conflict(_("This provider has no sign-in page"))

@@ -1,4 +1,4 @@
-"""Access tokens of service accounts (RFC 6749, section 4.4): issued, introspected and revoked."""
+"""Access tokens of service accounts (RFC 6749, section 4.4): issue, introspect and revoke them."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
 
-# One refusal covers every cause; what was wrong is counted (:mod:`..throttle.limits`) and stands in the log. Who showed
-# a secret or an assertion of the account learns which rule rejects it.
+# One error covers every cause; the cause is counted (:mod:`..throttle.limits`) and logged. Only a caller with a valid
+# secret or assertion of the account learns which rule rejects it.
 
-#: How long an assertion is remembered after its end, milliseconds: clocks of nodes might differ.
+#: How long an assertion is remembered after it expires, in milliseconds, since the clocks of nodes might differ.
 _KEPT_MS = 10 * 60_000
 
 
 class OAuthClient(NamedTuple):
-    """An authenticated service account. ``by``: the method of RFC 7591 that it proved itself with."""
+    """An authenticated service account. ``by`` is its RFC 7591 authentication method."""
 
     account: OAuthAccount
     by: str
 
 
 async def authenticate(ctx: RequestContext, authorization: str | None, fields: Mapping[str, str]) -> OAuthClient:
-    """The account that calls. ``authorization``: that header; ``fields``: of the form. Raises InvalidClient,
-    InvalidRequest, RateLimited."""
+    """Authenticates the calling account. ``authorization`` is that header; ``fields`` are those of the form. Raises
+    InvalidClient, InvalidRequest, RateLimited."""
     shown = oauth.read_authentication(authorization, fields)
     if isinstance(shown, ClientSecret):
         client = OAuthClient(await _by_secret(ctx, shown), shown.by)
@@ -63,7 +63,7 @@ async def authenticate(ctx: RequestContext, authorization: str | None, fields: M
 async def _by_secret(ctx: RequestContext, shown: ClientSecret) -> OAuthAccount:
     number = oauth.account_of(shown.client_id)
     if number is None or machine_secrets.kind_of(shown.secret) is not SecretKind.CLIENT_SECRET:
-        raise InvalidClient("no client id, or no client secret by its checksum")  # so the store is not asked
+        raise InvalidClient("no client id, or no client secret by its checksum")  # spares a query
     services = ctx.services
     services.wrong_secrets.check(ctx.address, shown.secret)
     found = await services.principals.by_secret(SecretKind.CLIENT_SECRET, shown.secret)
@@ -79,7 +79,7 @@ async def _by_secret(ctx: RequestContext, shown: ClientSecret) -> OAuthAccount:
 
 
 async def _touch(ctx: RequestContext, secret: Principal) -> None:
-    """Stores when the secret was used last, and from where."""
+    """Stores when and from where the secret was last used."""
 
     secret_id = secret.session_id.partition(":")[2]
     await ctx.services.store.of(secret.tenant_id).write_quickly(lambda unit: rows.touch_secret(unit, ctx, secret_id))
@@ -92,8 +92,8 @@ _O = TypeVar("_O", OAuthAccount, App)
 async def by_assertion(
     ctx: RequestContext, shown: ClientAssertion, issuer: str, find: Callable[[str], Awaitable[_O]]
 ) -> _O:
-    """The service account or app that proves itself by ``private_key_jwt``; an assertion works once, on all nodes.
-    ``find``: its owner by the client id, or raises InvalidClient. Raises InvalidClient, RateLimited."""
+    """Authenticates a service account or app by ``private_key_jwt``. An assertion works once across all nodes. ``find``
+    returns its owner by the client ID. Raises InvalidClient, RateLimited."""
     client_id = shown.client_id
     ctx.services.wrong_secrets.check(ctx.address, "")
     try:
@@ -128,9 +128,8 @@ async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
 async def issue(
     ctx: RequestContext, client: OAuthClient, asked: frozenset[Permission] | None
 ) -> tuple[str, int, tuple[str, ...]]:
-    """A token for an authenticated service account, the seconds that it lives, and the names of its permissions.
-    ``asked``: the scope; None: all that the account can do. Raises
-    InvalidScope."""
+    """Issues a token for an authenticated service account. Returns it with its lifetime in seconds and the names of its
+    permissions. ``asked`` is the scope; None means all permissions of the account. Raises InvalidScope."""
     services, account = ctx.services, client.account
     held = allowed(account.roles, account.scopes)
     wanted = held if asked is None else asked
@@ -151,14 +150,14 @@ async def issue(
     return token, life, scope
 
 
-# Whatever is not good, is not of this server, or is of another client is answered alike: as not active. So the answer
-# tells no one whether a token of another client works.
+# An invalid token, one of another server, and one of another client all get the same response: not active. So the
+# response reveals nothing about another client's token.
 
 
 class Active(NamedTuple):
-    """A valid token and its owner. ``sub``: of its claim, or the client id of the key's account; ``client_id``: of the
-    account or app that got it, else empty; times in seconds since 1970; ``scope``: in place of the permissions that it
-    gives."""
+    """A valid token and its owner. ``sub``: its claim, or the client ID of the key's account; ``client_id``: the
+    account or app that got it, or empty; ``scope``: replaces the permissions that it grants. Times are in seconds since
+    1970."""
 
     principal: Principal
     sub: str
@@ -171,7 +170,7 @@ class Active(NamedTuple):
 
 
 async def introspect(ctx: RequestContext, client: OAuthClient, token: str) -> Active | None:
-    """The introspection of the token (RFC 7662); None for every token that the caller can't introspect."""
+    """Introspects the token (RFC 7662). None for every token that the caller can't introspect."""
     if not client.account.may_introspect:
         return None
     try:
@@ -195,12 +194,12 @@ async def _active(ctx: RequestContext, token: str) -> Active | None:
         return _of_machine(principal, settings.oauth_issuer)
     found = await of_user(ctx, token)
     if found.principal.is_app and not found.principal.permissions:
-        return None  # it opens what its app is told of the user, and nothing else
+        return None  # it gives access only to claims about the user
     return found
 
 
 async def of_user(ctx: RequestContext, token: str) -> Active:
-    """The user's access token, an app's too. Raises InvalidToken, TokenExpired."""
+    """Returns the user's access token, including one of an app. Raises InvalidToken, TokenExpired."""
     settings = ctx.services.settings
     principal, verified = await session_lifecycle.of_user(ctx, token)
     of_app = tokens.app_issuer(settings.oauth_issuer, principal.client)
@@ -231,8 +230,8 @@ _SHOWN = (SecretKind.API_KEY, SecretKind.CLIENT_SECRET)
 
 
 async def revoke(ctx: RequestContext, authorization: str | None, fields: Mapping[str, str], token: str) -> None:
-    """Ends the token (RFC 7009); one that is unknown, over or another's changes nothing. A key or secret needs no
-    authentication, because anyone who has it could use it. Raises InvalidClient, RateLimited."""
+    """Ends the token (RFC 7009). An unknown or expired token, or one of another account, changes nothing. A key or
+    secret needs no authentication, because anyone who has it could use it. Raises InvalidClient, RateLimited."""
     if token.startswith(machine_secrets.PREFIX):
         await _end_secret(ctx, token)
         return
@@ -267,7 +266,7 @@ async def _end_secret(ctx: RequestContext, secret: str) -> None:
 
 
 async def revoke_of_app(ctx: RequestContext, app: App, token: str) -> None:
-    """Ends the session of the app's own access or refresh token; any other changes nothing (RFC 7009)."""
+    """Ends the session of the app's own access or refresh token. Any other token changes nothing (RFC 7009)."""
     try:
         session_id = await session_lifecycle.session_of(ctx, token)
     except (InvalidToken, TokenExpired):

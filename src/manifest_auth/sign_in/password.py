@@ -1,6 +1,6 @@
 """Sign-in with email and password: throttle, verify, complete.
 
-Exactly one password hash is computed for each attempt that the throttle lets through: a stored one, or a decoy for an
+Exactly one password hash is computed for each attempt that the throttle accepts: a stored one, or a decoy for an
 account that does not exist or has no password (:func:`pick_decoy`).
 """
 
@@ -37,29 +37,29 @@ _WRONG = _("The current password is incorrect")
 
 
 class ProvedCaller(NamedTuple):
-    """The caller, whose password was just verified."""
+    """The caller, after their password was verified."""
 
     user: User
     counters: Counters
 
     def check_again(self, unit: SystemUnit, now_user: User) -> None:
-        """Checks, in the transaction of the change, that the password is still the one that was verified. Raises
+        """Checks, in the transaction of the change, that the verified password is still current. Raises
         InvalidCredentials."""
         if now_user.password_hash != self.user.password_hash:
             raise InvalidCredentials(_WRONG, field="currentPassword")
         self.was_right(unit)
 
     def was_right(self, unit: SystemUnit) -> None:
-        """The attempt was no failed guess, whatever becomes of the change."""
+        """Records that the attempt was no failed guess, whatever the result of the change."""
         throttle.succeeded(unit, self.counters)
 
 
 async def prove_current(
     ctx: RequestContext, password: str, failed: Event = Event.PASSWORD_CHECK_FAILED
 ) -> ProvedCaller:
-    """Verifies the caller's password, before a credential of the account changes. It is throttled with the same
-    counters for every kind of change, so that no change allows more guesses than another. ``failed``: the event of a
-    wrong password. Raises InvalidCredentials, RateLimited, Overloaded."""
+    """Verifies the caller's password before a credential of the account changes. All kinds of change share the same
+    counters, so none of them allows extra guesses. ``failed`` is the event of a wrong password. Raises
+    InvalidCredentials, RateLimited, Overloaded."""
     services, caller = ctx.services, ctx.user
     services.hasher.check_capacity()
     counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
@@ -83,9 +83,9 @@ async def prove_current(
 
 
 async def hash_of_new(ctx: RequestContext, user: User, new: str, field: str) -> str:
-    """The hash of ``new``. ``field``: name of the password in the body, for the error's details.
+    """Hashes the password ``new``. ``field`` is the name of the password in the body, for the error's details.
 
-    Raises ValidationError by the client's rules, Overloaded.
+    Raises ValidationError under the client's rules, Overloaded.
     """
     hasher, store = ctx.services.hasher, ctx.services.store.of(user.tenant_id)
     tenant = await store.read(lambda unit: tenants.get(unit, user.tenant_id))
@@ -97,25 +97,25 @@ async def hash_of_new(ctx: RequestContext, user: User, new: str, field: str) -> 
     return await hasher.hash(new)
 
 
-# Imported hashes and hashes of older settings take another time than new ones. So an account that does not exist, or
-# has no password, uses kind and cost of an account of the same client that has one: always the same account, picked by
-# a MAC of what was typed. When those accounts are rehashed, the decoys change with them. The same statement tells
-# whether the user signed in from here before (docs/decisions/0036-decoy-hashes.md).
+# Imported hashes and hashes with older settings take a different time than new ones. So an account that does not exist,
+# or has no password, uses the kind and cost of an account of the same client that has one. It is always the same
+# account, picked by a MAC of the typed email. When those accounts are rehashed, the decoys change with them. The same
+# statement also returns whether the user signed in from here before (docs/decisions/0036-decoy-hashes.md).
 
 _U, _T = users_table.c, tenants_table.c
 
 
 def _begin(column: Column[int], *of: ColumnElement[bool]) -> ColumnElement[int]:
-    """The id to begin at: the first id and the largest of :func:`places` that stays in the span. It is the place by the
-    bits that the span's size has, or by one bit less."""
+    """Selects the ID to start at: the first ID plus the largest of :func:`places` that fits in the span. That place has
+    as many bits as the span's size, or one bit fewer."""
     first, last = (select(end(column)).where(*of).correlate(None).scalar_subquery() for end in (func.min, func.max))
     place = cell(row_list("places"), 0, column)
     return first + select(func.max(place)).where(place <= last - first).correlate(None).scalar_subquery()
 
 
 _CLIENT = global_(select(_T.id).where(_T.id >= _begin(_T.id)).order_by(_T.id).limit(1), int)
-#: Several rows, since accounts that sign in through a provider have no password; of the first few PostgreSQL expects
-#: that they are worth no plan of their own, and so plans them once.
+#: Several rows, since accounts that sign in through a provider have no password. PostgreSQL's estimate for a few rows
+#: makes it cache the plan.
 _PICK, _PICK_MORE = (
     tenant_scoped(
         select(throttle.KNOWN_ORIGIN, _U.password_hash)
@@ -131,16 +131,16 @@ _PICK, _PICK_MORE = (
 def pick_decoy(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: str, looked_for: Mapping[str, Any]
 ) -> tuple[str | None, str | None]:
-    """The known origin (``looked_for``: see :func:`.throttle.looked_for`), and a stored hash whose work is to be
-    imitated; None: imitate a hash of the current settings. Called for every attempt, so that the number of statements
-    is the same too. Without a client, one of all clients is picked first."""
+    """Returns the known origin (``looked_for``: see :func:`.throttle.looked_for`), and a stored hash to imitate; None
+    means a hash with the current settings. Runs for every attempt, so that the number of statements is always the same.
+    Without a client, it first picks one of all clients."""
     macs = ctx.services.store.macs
     assert macs is not None, "the server's store has them"
     spread = places(int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16))
     client, known = tenant_id if tenant_id is not None else unit.first(_CLIENT, places=spread), None
     if client is None:
         return None, None
-    first = rows([(0,)])  # after the last row, go on there
+    first = rows([(0,)])  # wrap around after the last row
     for statement, begin in ((_PICK, spread), (_PICK_MORE, spread), (_PICK_MORE, first)):
         for known, hashed in unit.of(client).all(statement, places=begin, **looked_for):
             if hashed is not None:
@@ -149,9 +149,9 @@ def pick_decoy(
 
 
 def places(number: int) -> str:
-    """The places in a span that a random number can have, one for each number of bits; 40 are more than any span has.
-    When the span grows, a number moves to a new id or stays (linear hashing): a decoy that changed its kind whenever a
-    user is added would reveal that the account does not exist."""
+    """Returns the places in a span that a random number can have, one for each number of bits; 40 exceed any span. When
+    the span grows, a number stays or moves to a new ID (linear hashing). A decoy that changed whenever a user is added
+    would reveal that the account does not exist."""
     return rows((place,) for place in {number & (1 << bits) - 1 for bits in range(41)})
 
 
@@ -162,7 +162,7 @@ ENTRY_POINT: EntryPoint = "client"
 
 
 class Claim(NamedTuple):
-    """The account that an attempt names, and the markers of the device that it came from."""
+    """The account that an attempt names, and the markers of its device."""
 
     email: str
     client: str | None
@@ -184,8 +184,8 @@ class Credentials(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """An attempt after it was counted. ``user``: None if there is no user who can sign in with a password;
-    ``decoy``: the hash whose work is done where there is none to verify."""
+    """A counted attempt. ``user`` is None if no such user can sign in with a password; ``decoy`` is the hash to compute
+    if there is none to verify."""
 
     tenant: Tenant | None
     user: User | None
@@ -195,9 +195,9 @@ class Attempt(NamedTuple):
 
 
 class Proved(NamedTuple):
-    """A right password of a user who can sign in with one. ``stored``: the hash that it matches; ``outdated``: made by
-    older settings, or by another system; ``decoy``: as the attempt has it, should the password be removed in the
-    meantime."""
+    """A correct password of a user who can sign in with one. ``stored``: the hash that it matches; ``outdated``: the
+    hash has older settings, or comes from another system; ``decoy``: as in the attempt, in case the password is removed
+    in the meantime."""
 
     tenant: Tenant
     user: User
@@ -210,22 +210,22 @@ class Proved(NamedTuple):
 
 @counts(METHOD)
 async def sign_in(ctx: RequestContext, credentials: Credentials, pending: Pending = OPENS_SESSION) -> SignedIn:
-    """Signs a user in. ``pending``: where a page goes on after a second factor. Raises InvalidCredentials,
+    """Signs in a user. ``pending`` says where a page continues after a second factor. Raises InvalidCredentials,
     AccountDisabled, MfaRequired, RateLimited, Overloaded."""
     return await complete(ctx, await prove(ctx, credentials), pending)
 
 
 @counts(METHOD, "code")
 async def sign_in_for_code(ctx: RequestContext, credentials: Credentials, pending: Pending) -> tuple[Account, str]:
-    """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
-    :func:`sign_in`."""
+    """Signs in a user for an app, which exchanges the returned code. ``pending`` includes the app's own challenge (RFC
+    7636). Raises the errors of :func:`sign_in`."""
     return await _settle(ctx, await prove(ctx, credentials), pending, exchange_codes.complete_for_code)
 
 
 async def prove(ctx: RequestContext, credentials: Credentials) -> Proved:
     """Counts the attempt and verifies the password. Raises InvalidCredentials, RateLimited, Overloaded."""
     services = ctx.services
-    services.hasher.check_capacity()  # before counting: an attempt that is not tried must not count
+    services.hasher.check_capacity()  # before counting: a dropped attempt must not count
     counted = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
     if counted.wait is not None:
         raise services.throttle.refusal(ENTRY_POINT, counted.wait)
@@ -233,8 +233,8 @@ async def prove(ctx: RequestContext, credentials: Credentials) -> Proved:
 
 
 async def complete(ctx: RequestContext, proved: Proved, pending: Pending = OPENS_SESSION) -> SignedIn:
-    """Opens the session. Raises AccountDisabled, MfaRequired; InvalidCredentials if the password was changed
-    in the meantime."""
+    """Opens the session. Raises AccountDisabled, MfaRequired, and InvalidCredentials if the password was changed in the
+    meantime."""
     await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     signed_in = await _settle(ctx, proved, pending, completion.complete_sign_in)
     completion.log(ctx, signed_in.tenant, signed_in.user.id, METHOD)
@@ -260,8 +260,8 @@ async def _verify(ctx: RequestContext, credentials: Credentials, attempt: Attemp
 
 
 async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _End[T]) -> T:
-    """The result of ``end`` for a correct password, in the unit of work that takes the counted attempt back; then the
-    hash is brought up to date."""
+    """Returns the result of ``end`` for a correct password, in the unit of work that reverses the attempt's count. Then
+    updates an outdated hash."""
     identity = Identity(METHOD, proved.user.id, ("pwd",), proved.stored, authenticated_at=ctx.now)
     work = partial(
         end,
@@ -275,10 +275,10 @@ async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _E
     try:
         done = await ctx.services.store.write_quickly(work)
     except completion.PasswordReplaced as replaced:
-        # Replaced while this one hashed: a parallel sign-in might have hashed the same password again.
+        # The password was replaced during hashing: a parallel sign-in might have rehashed the same one.
         attempt = Attempt(proved.tenant, proved.user, proved.decoy, proved.counters, None)
         return await _settle(ctx, await _verify(ctx, proved.credentials, attempt, replaced.stored), pending, end)
-    except MfaRequired:  # the password was right all the same
+    except MfaRequired:  # the password was still correct
         await _rehash(ctx, proved)
         raise
     await _rehash(ctx, proved)
@@ -286,11 +286,11 @@ async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _E
 
 
 def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_point: EntryPoint) -> Attempt:
-    """Looks for the account and counts the attempt, in the same way whether the account exists or not. Each entry point
+    """Looks up the account and counts the attempt, in the same way whether or not the account exists. Each entry point
     has its own counters."""
     tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
-        user = None  # answered, counted and timed like an account that does not exist
+        user = None  # same response, count and time as for a missing account
     user_id, account = user.id if user else 0, account_of(tenant, claim.email)
     looked_for = throttle.looked_for(user_id, browser_identity.device_of_user(ctx, user_id, claim.devices), ctx.source)
     known, decoy = pick_decoy(unit, ctx, tenant.id if tenant else None, account, looked_for)
@@ -305,7 +305,7 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
 
 
 def account_of(tenant: Tenant | None, email: str) -> str:
-    """The account as attempts with a password count it."""
+    """Returns the account in the form in which password attempts are counted."""
     return f"{tenant.id if tenant else 0}:{email_key(email)}"
 
 
@@ -326,7 +326,7 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, credentials
 
 
 async def _rehash(ctx: RequestContext, proved: Proved) -> None:
-    """Replaces a hash of older settings or of another system, now that the password is known."""
+    """Replaces a hash with older settings or from another system, now that the password is known."""
     if not proved.outdated:
         return
     try:

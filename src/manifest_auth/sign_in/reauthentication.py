@@ -1,6 +1,6 @@
-"""A signed-in user re-authenticates, for acts that require re-authentication.
+"""Re-authentication of a signed-in user, for actions that require it.
 
-The session keeps its keys: only what it has proved, and when, changes. Refresh never moves that.
+The session keeps its keys. Only what was verified, and when, changes. A refresh never changes that time.
 """
 
 from __future__ import annotations
@@ -40,19 +40,18 @@ from manifest_auth.throttle.throttle import Counters, Wait
 
 _NO_ANSWER = Answer()
 _WRONG = "This doesn't confirm your identity"
-_FIELDS = {"passkey": "credential"}  # members that have another name here
+_FIELDS = {"passkey": "credential"}  # members with a different name here
 
 
 async def reauthenticate(
     ctx: RequestContext, typed: str | None, answer: Answer, browser: BrowserCookies
 ) -> tuple[int, tuple[Way, ...]]:
-    """The moment of the proof, milliseconds, and what was verified. Verifies the caller's password (``typed``) and,
-    where the account has a second factor, an answer of it; a passkey answers for both. A code alone completes a
-    password or a sign-in at the provider of the last ten minutes.
+    """Returns when the caller re-authenticated, in milliseconds, and what was verified. Verifies the caller's password
+    (``typed``) and, if the account has a second factor, a response of that factor; a passkey counts as both. A code by
+    itself completes a password entry, or a sign-in at the provider, of the last ten minutes.
 
-    Raises InvalidCredentials, ValidationError for members that prove too little, ReauthenticationRequired for an
-    account that only its provider proves, RateLimited, Overloaded, InvalidToken, and Conflict for a caller without a
-    session.
+    Raises InvalidCredentials, ValidationError for insufficient members, ReauthenticationRequired for an account that
+    only its provider can verify, RateLimited, Overloaded, InvalidToken, and Conflict for a caller without a session.
     """
     caller = ctx.user
     _check_session(caller)
@@ -99,7 +98,8 @@ def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:
 
 
 async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
-    """Counts the answer before it is judged, with the counters of the second step of a sign-in. Raises RateLimited."""
+    """Counts the response before it is checked, with the counters of the second step of a sign-in. Raises
+    RateLimited."""
     caller = ctx.user
 
     def work(unit: SystemUnit) -> Counters | Wait:
@@ -167,8 +167,8 @@ def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) ->
 
 
 async def ways(ctx: RequestContext) -> tuple[str, ...]:
-    """The factors that re-authenticate the caller at this address, as :func:`.step_up.what_would_do`: no passkey where
-    none works."""
+    """Returns the factors that re-authenticate the caller at this address, as :func:`.step_up.what_would_do` does,
+    without passkeys if none works."""
     wanted = step_up.what_would_do(ctx.user)
     if "credential" not in wanted:
         return wanted
@@ -178,8 +178,8 @@ async def ways(ctx: RequestContext) -> tuple[str, ...]:
 
 
 async def options(ctx: RequestContext) -> dict[str, Any]:
-    """The options with which the caller's browser uses one of the caller's passkeys, in this session. Raises Conflict
-    where passkeys are off."""
+    """Returns the options with which the caller's browser uses one of the caller's passkeys, in this session. Raises
+    Conflict if passkeys are off."""
     caller = ctx.user
     _check_session(caller)
 
@@ -193,13 +193,13 @@ async def options(ctx: RequestContext) -> dict[str, Any]:
 
 
 async def at_providers(ctx: RequestContext) -> list[Provider]:
-    """The address at which :func:`begin_at_provider` can start."""
+    """Lists the providers at which :func:`begin_at_provider` can start."""
     usable = await ctx.store.read(lambda unit: provider_proofs.usable_by(unit, ctx.user.user_id))
     return [provider for provider in usable if KINDS[provider.kind].start]
 
 
 async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> SignInStart:
-    """Starts a proof at a provider where the caller has an identity; ``name``: empty if there is only one.
+    """Starts re-authentication at a provider where the caller has an identity. ``name`` is empty if there is only one.
 
     Raises NotFound, SsoFailed, Conflict, ProviderUnavailable, and ValidationError for an address that is not listed.
     """

@@ -47,7 +47,7 @@ UNLISTED = Reason(
 
 
 def other_browser(ctx: RequestContext) -> Marked:
-    """The message for a callback without the cookie of the start."""
+    """Returns the message for a callback without the cookie of the start."""
     return _(
         "This sign-in started in a different browser, or not at %(address)s. Start again there with cookies allowed.",
         address=ctx.services.settings.public_url.rstrip("/"),
@@ -63,7 +63,7 @@ class ClientRefusal(Exception):
 
 
 async def recorded(ctx: RequestContext, method: str, reading: Awaitable[T]) -> T:
-    """The result of ``reading``. Where that raises :class:`ClientRefusal`, the refusal is recorded and raised."""
+    """Returns the result of ``reading``. If that raises :class:`ClientRefusal`, records and raises the refusal."""
     try:
         return await reading
     except ClientRefusal as known:
@@ -73,7 +73,7 @@ async def recorded(ctx: RequestContext, method: str, reading: Awaitable[T]) -> T
 async def refuse(
     ctx: RequestContext, method: str, tenant_id: int, provider_id: int | None, refusal: Refusal
 ) -> Refusal:
-    """Records a refusal; returns it, for the caller to raise."""
+    """Records a refusal, and returns it for the caller to raise."""
     event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": method, "why": refusal.reason[:LONGEST_WHY]}
     if provider_id is not None:
@@ -112,7 +112,7 @@ def declared() -> Iterator[Reason]:
 
 
 def reasons_page() -> str:
-    """Return the page (Markdown): a row for each cause, in the order of the alphabet, so that ``…`` comes last."""
+    """Returns the page (Markdown), with a row for each cause in alphabetical order, so that ``…`` comes last."""
     rows: dict[tuple[str, str], set[str]] = {}
     for reason in declared():
         rows.setdefault((reason.cause, reason.cure), set()).add(reason.text)

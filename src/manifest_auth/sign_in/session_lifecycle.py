@@ -1,4 +1,4 @@
-"""Refresh, sign-out, the caller's sessions, the callers behind tokens, and the change of the caller's password."""
+"""Refresh, sign-out, the caller's sessions, the callers that tokens identify, and changes of the caller's password."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.text.languages import marked as _
 
-# Of sessions that end under all keys when no one uses them, each use is noted, once a minute. Other nodes are not told
-# of a use. So a node that remembers an older one reads the store before it takes a session for over.
+# For sessions with an idle timeout under all keys, the last use is stored, at most once a minute. Other nodes are not
+# notified of a use. So a node that knows only an older use reads the database before it treats a session as expired.
 
 
 def touch_ms(idle_ms: int) -> int:
-    """The maximum age of a noted use until the next one is noted. ``idle_ms``: the longest time without use."""
+    """Returns how old a stored use can be before the next one is stored. ``idle_ms`` is the idle timeout."""
     return min(sessions.TOUCH_EVERY_MS, idle_ms // 2)
 
 
 def is_due(ctx: RequestContext, principal: Principal) -> bool:
-    """Whether a use must be stored, which means that the cached time might be old."""
+    """Whether a use must be stored, which means that the cached time might be outdated."""
     idle_s = principal.idle_s
     return idle_s is not None and ctx.now - principal.cookie_seen_at >= touch_ms(idle_s * 1000)
 
 
 async def note_use(ctx: RequestContext, principal: Principal) -> None:
-    """Notes that the session is used now, where that is due."""
+    """Stores that the session is used now, if that is due."""
     if is_due(ctx, principal):
         now, session_id = ctx.now, principal.session_id
         await ctx.services.store.of(principal.tenant_id).write_quickly(
@@ -52,19 +52,19 @@ async def note_use(ctx: RequestContext, principal: Principal) -> None:
         ctx.services.principals.touched(principal, now)
 
 
-# The bearers of requests and the tokens that are introspected are judged here, by the same rules.
+# Bearer tokens of requests and introspected tokens are checked here, by the same rules.
 
 
 async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]:
-    """The user of an access token. Raises InvalidToken, TokenExpired."""
+    """Returns the user of an access token. Raises InvalidToken, TokenExpired."""
     services, now = ctx.services, ctx.now
     verified = await services.verified.verify(tokens.Purpose.ACCESS, token, now)
     principal = await services.principals.by_session(verified.session_id)
-    if principal is not None and is_due(ctx, principal):  # another node might have noted a later use
+    if principal is not None and is_due(ctx, principal):  # another node might have stored a later use
         principal = await services.principals.fresh_by_session(verified.session_id)
     if principal is None or not principal.is_alive(now):
         raise InvalidToken(reason="session, user or client is not alive")
-    if principal.keys != services.keys.stamp:  # another process changed the keys: this one can be retired
+    if principal.keys != services.keys.stamp:  # another process changed the keys: this one might be retired
         await services.keys.refresh()
         verified = await services.verified.verify(tokens.Purpose.ACCESS, token, now)
     if principal.user_id != verified.subject_id or principal.client != verified.client:
@@ -72,13 +72,13 @@ async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]
     if principal.is_app != bool(verified.scope):
         raise InvalidToken(reason="the token of an app, or of a user, for a session of the other kind")
     scopes = (principal.scopes or 0) & permissions_mask(verified.scope)
-    if principal.scopes and scopes != principal.scopes:  # an app can ask for a token that can do less
+    if principal.scopes and scopes != principal.scopes:  # an app can request a token with fewer permissions
         principal = principal._replace(scopes=scopes)
     return principal, verified
 
 
 async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, TokenOfService]:
-    """The service account of a token. Raises InvalidToken, TokenExpired."""
+    """Returns the service account of a token. Raises InvalidToken, TokenExpired."""
     services, now = ctx.services, ctx.now
     verified = await services.service_tokens.verify(token, now)
     principal = await services.principals.by_service_token(verified)
@@ -93,7 +93,8 @@ async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, TokenO
 
 
 async def session_of(ctx: RequestContext, token: str) -> str:
-    """The session of an access or a refresh token, which might be over. Raises InvalidToken, TokenExpired."""
+    """Returns the session of an access or refresh token, even if the session has ended. Raises InvalidToken,
+    TokenExpired."""
     if token.startswith(tokens.REFRESH_PREFIX):
         return (await tokens.read_refresh(ctx.services.tokens, tokens.Purpose.REFRESH, token, ctx.now)).session_id
     await ctx.services.keys.ensure_current()
@@ -104,7 +105,7 @@ LIST_LIMIT = 100
 
 
 class AppRefresh(NamedTuple):
-    """An app that shows a refresh token, and proved who it is. ``strict``: see :func:`_is_strict`."""
+    """An authenticated app that sends a refresh token. ``strict``: see :func:`_is_strict`."""
 
     app_id: str
     tenant_id: int
@@ -112,12 +113,12 @@ class AppRefresh(NamedTuple):
 
 
 async def refresh(ctx: RequestContext, text: str, app: AppRefresh | None = None) -> tuple[TokenPair, Principal]:
-    """A new pair for a refresh token, and whose it is. Raises InvalidToken, TokenExpired, Forbidden.
+    """Returns a new pair for a refresh token, and its owner. Raises InvalidToken, TokenExpired, Forbidden.
 
-    User, client and session are asked again. The usual case is one conditional statement, for a caller who can be
-    cached; it changes nothing unless session, user, client and chain are as it expects, and then they are read. A
-    refresh with the current token costs no write. Everything else is decided inside one unit of work, and a reuse ends
-    the session there.
+    User, client and session are checked again. The usual case is one conditional statement, for a caller who can be
+    cached. It changes nothing unless session, user, client and chain are as expected; otherwise they are read. A
+    refresh with the current token costs no write. Everything else is decided inside one unit of work, where a reuse
+    ends the session.
     """
     services, now = ctx.services, ctx.now
     principal, own, parent = await renew(ctx, text, app)
@@ -127,7 +128,7 @@ async def refresh(ctx: RequestContext, text: str, app: AppRefresh | None = None)
     return tokens.pair(services.tokens, kind, holder, own, parent, now), principal
 
 
-#: Whose session it is, and the ids of the token to issue and of its parent.
+#: The owner of the session, and the IDs of the token to issue and of its parent.
 _Refreshed = tuple[Principal, str, str | None]
 
 
@@ -143,8 +144,8 @@ def told_to_apps() -> Iterator[None]:
 
 @counts_refreshes
 async def renew(ctx: RequestContext, text: str, app: AppRefresh | None = None) -> _Refreshed:
-    """Advances the chain of a refresh token, as :func:`refresh` does. ``app``: that shows it; a token of an app works
-    for that app alone, and an app's own works for nobody else."""
+    """Advances the chain of a refresh token, as :func:`refresh` does. ``app`` is the app that sends it; an app's token
+    works only for that app."""
     presented = await tokens.read_refresh(ctx.services.tokens, tokens.Purpose.REFRESH, text, ctx.now)
     if app is not None:
         held = await ctx.services.store.of(app.tenant_id).read(
@@ -163,8 +164,8 @@ def _is_strict(principal: Principal, app: AppRefresh | None) -> bool:
 
 
 async def _at_once(ctx: RequestContext, presented: RefreshToken, app: AppRefresh | None) -> _Refreshed | None:
-    """Advances the chain as it usually stands: the token's first use, or the current token where the client is strict.
-    None: it stands otherwise, or session, user or client is not alive."""
+    """Advances the chain in its usual state: the token's first use, or the current token if the client is strict. None
+    in any other state, or if session, user or client is not active."""
     seen, now = await ctx.services.principals.by_session(presented.session_id), ctx.now
     if seen is None or not seen.is_alive(now):
         return None
@@ -204,8 +205,7 @@ async def _decided(ctx: RequestContext, presented: RefreshToken, app: AppRefresh
 
 
 def _check_holder(ctx: RequestContext, principal: Principal, app: AppRefresh | None) -> None:
-    """Raises Forbidden if the request names another client, InvalidToken if an app's token comes from someone
-    else."""
+    """Raises Forbidden if the request names another client, InvalidToken if an app's token comes from someone else."""
     if principal.is_app and app is None:
         raise InvalidToken(reason="refresh token: of an app, which did not show it")
     ctx.owner = Owner(principal.tenant_settings, principal.roles)
@@ -243,8 +243,8 @@ def _rotate(
 async def sign_out(ctx: RequestContext) -> None:
     """Ends the caller's session under all three keys.
 
-    A session that is over already gets an event all the same: what this unit reads can be on no standby yet, and is
-    once this commit is.
+    A session that has already ended also gets an event, because a standby might not have the state that this unit reads
+    until this commit.
     """
     user = ctx.user
 
@@ -272,8 +272,8 @@ async def end_beside(ctx: RequestContext, cookies: tuple[str, ...]) -> None:
 
 
 async def sign_out_all(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller, the current one too, and what they might have begun; the number of sessions that
-    ended. Raises Forbidden for a device, which only signs itself out."""
+    """Ends all sessions of the caller, including the current one, and everything pending that they might have started.
+    Returns the number of ended sessions. Raises Forbidden for a device, which can sign out only itself."""
     step_up.not_for_devices(ctx)
     user = ctx.user
 
@@ -290,8 +290,8 @@ async def sign_out_all(ctx: RequestContext) -> int:
 
 
 async def sign_out_others(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller but this one, and a pending email change. Number of sessions that were ended.
-    Raises ReauthenticationRequired."""
+    """Ends all other sessions of the caller, and a pending email change. Returns the number of ended sessions. Raises
+    ReauthenticationRequired."""
     step_up.check(ctx, Act.SESSIONS)
     user = ctx.user
 
@@ -305,7 +305,7 @@ async def sign_out_others(ctx: RequestContext) -> int:
 
 
 async def list_sessions(ctx: RequestContext) -> list[ListedSession]:
-    """The caller's open sessions, newest first."""
+    """Lists the caller's open sessions, newest first."""
     return await ctx.store.read(lambda unit: sessions.list_open(unit, ctx.user.user_id, ctx.now, LIST_LIMIT))
 
 
@@ -325,8 +325,8 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     """Sets a new password and ends all other sessions of the caller. ``current`` is verified, and its attempts are
     throttled.
 
-    Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded, and for a
-    caller who has a second factor ReauthenticationRequired.
+    Raises InvalidCredentials, ValidationError under the tenant's rules, RateLimited, Overloaded, and
+    ReauthenticationRequired for a caller who has a second factor.
     """
     step_up.check(ctx, Act.PASSWORD)
     services, caller = ctx.services, ctx.user

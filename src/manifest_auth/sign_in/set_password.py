@@ -1,4 +1,4 @@
-"""Setting a password with a one-time link: by an invitation, or after "forgot password"."""
+"""Setting of a password with a one-time link, from an invitation or "forgot password"."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
 
-# The answer is sent before the account is examined, so that it is the same, and as fast, for every address. Requests
-# are throttled like sign-ins, with separate counters: they neither block a sign-in nor reset its counters. A reset
-# replaces a password and never creates one: an account without a password gets no link.
+# The response is sent before the account is looked up, so that it is the same, and as fast, for every address. Requests
+# are throttled like sign-ins, but with separate counters, so they neither block a sign-in nor reset its counters. A
+# reset replaces a password and never creates one: an account without a password gets no link.
 
 ENTRY_POINT: EntryPoint = "forgot"
 
 
 async def forgot(ctx: RequestContext, claim: Claim) -> None:
-    """Mails a link in the background. Raises RateLimited."""
+    """Emails a link in the background. Raises RateLimited."""
     services = ctx.services
     attempt = await services.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, ENTRY_POINT))
     if attempt.wait is not None:
@@ -72,9 +72,9 @@ def _not_sent(ctx: RequestContext, reason: str) -> None:
     ctx.services.log.info("reset_not_mailed", request_id=ctx.request_id, reason=reason)
 
 
-# The user is signed in afterward, and all existing sessions end: one of them can be the reason for the reset. All
-# links that do not work get the same answer; the log has the reason. A link is used up in the transaction that sets the
-# password; a password that the rules reject leaves it open.
+# The user is signed in afterward, and all existing sessions end, since one of them can be the reason for the reset. All
+# invalid links get the same response; the log has the reason. The transaction that sets the password uses up the link;
+# a password that the rules reject leaves it open.
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ _EVENTS = {Purpose.INVITATION: Event.INVITATION_ACCEPTED, Purpose.RESET: Event.P
 
 
 class Credentials(NamedTuple):
-    """The inputs. ``field``: name of the password in the body, for the error's details."""
+    """The inputs. ``field`` is the name of the password in the body, for the error's details."""
 
     purpose: Purpose
     token: str
@@ -92,7 +92,7 @@ class Credentials(NamedTuple):
 
 
 class OpenLink(NamedTuple):
-    """A link that works now, with its client and user."""
+    """A valid link, with its client and user."""
 
     link: Link
     tenant: Tenant
@@ -115,14 +115,14 @@ class OpenLink(NamedTuple):
 def find(
     unit: SystemUnit, ctx: RequestContext, token: str, purpose: Purpose | None = None, *, lock: bool = False
 ) -> OpenLink:
-    """The link of a token, for that purpose or for any. ``lock``: locks the user's row. Raises InvalidToken, always the
-    same, for a link that does not work."""
+    """Returns the link of a token, for that purpose or for any. ``lock``: lock the user's row. Raises InvalidToken,
+    always the same error, for an invalid link."""
     link = one_time_links.find_in_any_tenant(unit, token)
     if link is None:
         raise InvalidToken(reason="link: unknown")
     tenant, bound = tenants.get(unit, link.tenant_id), unit.of(link.tenant_id)
     user = users.get(bound, link.user_id, lock=lock)
-    link = one_time_links.find_by_id(bound, link.id) or link  # read again, now that the user is locked
+    link = one_time_links.find_by_id(bound, link.id) or link  # read again now that the user is locked
     return _checked(bound, tenant, user, link, purpose, ctx.now)
 
 
@@ -140,7 +140,7 @@ def _checked(bound: TenantUnit, tenant: Tenant, user: User, link: Link, purpose:
 
 
 async def look(ctx: RequestContext, token: str) -> tuple[OpenLink, list[Provider]]:
-    """A link, which stays unused, and the providers through which an invited person can sign in instead. Raises
+    """Returns a link, which stays unused, and the providers with which an invited person can sign in instead. Raises
     InvalidToken."""
 
     def work(unit: SystemUnit) -> tuple[OpenLink, list[Provider]]:
@@ -151,7 +151,7 @@ async def look(ctx: RequestContext, token: str) -> tuple[OpenLink, list[Provider
 
 
 def ways(unit: SystemUnit, found: OpenLink) -> list[Provider]:
-    """The providers through which an invited person can sign in."""
+    """Lists the providers with which an invited person can sign in."""
     listed = providers.list_all(unit.of(found.tenant.id)) if found.purpose is Purpose.INVITATION else []
     return [provider for provider in listed if provider.disabled_at is None]
 
@@ -160,7 +160,7 @@ def ways(unit: SystemUnit, found: OpenLink) -> list[Provider]:
 async def choose_password(ctx: RequestContext, credentials: Credentials, browser: BrowserCookies) -> SignedIn:
     """Sets the password, ends all sessions and opens a new one.
 
-    Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.
+    Raises InvalidToken, Forbidden, Conflict, ValidationError under the client's rules, RateLimited, Overloaded.
     """
     services = ctx.services
     services.hasher.check_capacity()
@@ -178,7 +178,7 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
         now_found = find(unit, ctx, credentials.token, credentials.purpose, lock=True)
         pending = Pending("link", password_hash=fresh)
         identity = Identity(METHOD, now_found.user.id, ("link",), authenticated_at=ctx.now)
-        # Before anything changes: where a second factor is due, the new hash waits for it, and the link stays.
+        # Checked before anything changes: if a second factor is due, the new hash waits for it, and the link stays.
         account = completion.check(unit, ctx, tenant.id, identity, browser, pending, counters, now_found.link.id)
         return finish(unit, ctx, now_found, fresh, account, identity, browser)
 
@@ -194,8 +194,8 @@ def finish(
     identity: Identity,
     browser: BrowserCookies,
 ) -> SignedIn:
-    """Uses the link up, sets the password (``fresh``: its hash) and opens the session of a checked account. Raises
-    InvalidToken, and Conflict if the link can set no password by now."""
+    """Uses up the link, sets the password (``fresh`` is its hash) and opens the session of a checked account. Raises
+    InvalidToken, and Conflict if the link can no longer set a password."""
     if found.why_no_password:
         raise Conflict(found.why_no_password)
     bound, user, event = unit.of(found.tenant.id), found.user, _EVENTS[found.purpose]
@@ -210,7 +210,7 @@ def finish(
 
 
 def find_by_id(unit: SystemUnit, tenant_id: int, link_id: int, now: int) -> OpenLink:
-    """An open link, with its user locked. Raises InvalidToken."""
+    """Returns an open link, with its user locked. Raises InvalidToken."""
     bound = unit.of(tenant_id)
     link = one_time_links.find_by_id(bound, link_id)
     if link is None:
@@ -220,7 +220,7 @@ def find_by_id(unit: SystemUnit, tenant_id: int, link_id: int, now: int) -> Open
 
 
 async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work: Awaitable[T]) -> T:
-    """Records that a link was used which no longer works. A made-up link belongs to no client and is not recorded."""
+    """Records the use of a link that is no longer valid. An invented link belongs to no client and is not recorded."""
     try:
         return await work
     except InvalidToken as refusal:
@@ -236,7 +236,7 @@ async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work
 
 
 async def _count(ctx: RequestContext, found: OpenLink) -> Counters:
-    """Limits the attempts with one link, because each costs a password hash. The link has its own counters; those of
+    """Limits the attempts with one link, because each costs a password hash. The link has its own counters, so those of
     the account do not change. Raises RateLimited."""
     counters = throttle.counters(METHOD, str(found.link.id), ctx.source, None)
     if not ctx.services.throttle.is_on:

@@ -1,6 +1,6 @@
-"""Counts every attempt to sign in once, by method and result.
+"""Metrics that count every attempt to sign in once, by method and result.
 
-A malformed request is not an attempt: an invalid body or address, a new password that the rules reject.
+A malformed request is not an attempt: an invalid body or address, or a new password that the rules reject.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ P = ParamSpec("P")
 _Step = Callable[Concatenate[RequestContext, P], Awaitable[T]]
 _Counted = Callable[Concatenate[RequestContext, P], Coroutine[Any, Any, T]]
 
-#: The reason of a refusal that asks for the second factor, after the right password.
+#: The reason of a refusal that requires the second factor, after the correct password.
 NO_CODE = "no code"
 _FAILED = (InvalidCredentials, MfaRequired, InvalidToken, TokenExpired, SsoFailed, ProviderUnavailable, Forbidden)
 _RESULTS: tuple[tuple[tuple[type[Exception], ...], Result], ...] = (
@@ -44,8 +44,8 @@ _RESULTS: tuple[tuple[tuple[type[Exception], ...], Result], ...] = (
 async def counted(
     ctx: RequestContext, method: str, work: Awaitable[T], result_of: Callable[[T], Result | None] = lambda _: "ok"
 ) -> T:
-    """The result of ``work``, after it was counted. ``result_of``: the metric's label for a success; None: not counted
-    yet."""
+    """Returns the result of ``work``, after counting it. ``result_of`` returns the metric's label for a success, or
+    None if it is not counted yet."""
     try:
         done = await work
     except Exception as error:
@@ -58,7 +58,7 @@ async def counted(
 
 
 def counts(method: str, success: Result = "ok") -> Callable[[_Step[P, T]], _Counted[P, T]]:
-    """Marks a function whose calls are :func:`counted`."""
+    """Decorates a function so that its calls are :func:`counted`."""
 
     def of(step: _Step[P, T]) -> _Counted[P, T]:
         @wraps(step)
@@ -71,7 +71,7 @@ def counts(method: str, success: Result = "ok") -> Callable[[_Step[P, T]], _Coun
 
 
 def counts_refreshes(step: _Step[P, T]) -> _Counted[P, T]:
-    """Like :func:`counts`, for a refresh."""
+    """Marks a function like :func:`counts`, for a refresh."""
 
     @wraps(step)
     async def one(ctx: RequestContext, /, *given: P.args, **named: P.kwargs) -> T:
@@ -87,7 +87,8 @@ def counts_refreshes(step: _Step[P, T]) -> _Counted[P, T]:
 
 
 def no_result_yet(_: object) -> None:
-    """For a step after which a sign-in continues at the provider: only a failure is counted."""
+    """Returns no label, for a step after which a sign-in continues at the provider, so that only a failure is
+    counted."""
 
 
 def _result(error: Exception) -> Result | None:

@@ -1,7 +1,7 @@
-"""The store: tables, statements bound to a tenant, units of work, two databases behind one code path, migrations.
+"""Database access: tables, tenant-bound statements, units of work, two databases behind one code path, migrations.
 
 Exports :class:`Store` with its units of work, and the three kinds of statements. Never exports a connection, a cursor
-or SQL text, and knows no rule of the product.
+or SQL text, and contains no product rules.
 """
 
 from manifest_auth.runtime.metrics import Metrics
@@ -38,9 +38,9 @@ from manifest_auth.store.unit import RESET, Announcement, SystemUnit, TenantUnit
 
 
 def open_store(url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> Store:
-    """The store of a database address; not connected yet. PostgreSQL's driver is loaded only when it is used.
+    """Returns the store for a database address, not yet connected. PostgreSQL's driver is loaded only when it is used.
 
-    ``macs``: of the secret key; needed to record audit events.
+    ``macs``: MACs with the secret key, needed to record audit events.
     """
     if url.startswith("sqlite:"):
         from manifest_auth.store.sqlite import SqliteStore

@@ -1,6 +1,6 @@
 """Values of the whole installation, by name.
 
-Other code reads the table ``installation`` only in conditions inside other statements, and in stores with an older
+Other code reads the table ``installation`` only in conditions inside other statements, and in databases with an older
 schema.
 """
 
@@ -23,17 +23,17 @@ _TAKE = global_(delete(installation).where(_I.name == bindparam("name")))
 
 
 def get(unit: SystemUnit | TenantUnit, name: str) -> str | None:
-    """The value; None: there is none."""
+    """Returns the value, or None."""
     return unit.first(_GET, name=name)
 
 
 async def look_up(store: Store, name: str) -> str | None:
-    """The value, by a key read of the store outside a unit of work; None: there is none."""
+    """Returns the value, or None, by a key read outside a unit of work."""
     return await store.look_up(_GET, name=name)
 
 
 def lock(unit: SystemUnit, name: str) -> str:
-    """The value, locked until the transaction ends; empty if there was none."""
+    """Returns the value, locked until the transaction ends; empty if there was none."""
     unit.change(_BEGIN, name=name, value="")
     return unit.first(_LOCK, name=name) or ""
 
@@ -44,5 +44,5 @@ def put(unit: SystemUnit, name: str, value: str) -> None:
 
 
 def take(unit: SystemUnit, name: str) -> bool:
-    """Deletes the value; returns whether there was one. Of concurrent calls, one gets True."""
+    """Deletes the value. Returns whether there was one; only one of several concurrent calls gets True."""
     return unit.change(_TAKE, name=name) > 0

@@ -1,9 +1,9 @@
 """Lists of rows, filtered, sorted, and paged by key (keyset pagination), so that every page costs the same.
 
-The rows are those of a tenant or of the installation.
+The rows belong to a tenant or to the installation.
 
-A page starts after the sort value and the id of the previous page's last row, never at an offset. Each combination of
-sort and filters has its own statement, so that a store can use the matching index.
+A page starts after the sort value and the ID of the previous page's last row, never at an offset. Each combination of
+sort and filters has its own statement, so that a database can use the matching index.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ _MOST = 2**63
 
 
 def write_cursor(of: str, order: str, *place: Any) -> str:
-    """A cursor. ``of``: the list; ``order``: the name of its order; ``place``: the values of the last row."""
+    """Creates a cursor. ``of``: the list; ``order``: the name of its order; ``place``: the values of the last row."""
     return base64url.encode(orjson.dumps([_VERSION, of, order, *place]))
 
 
 def read_cursor(text: str, of: str, order: str, *kinds: type) -> list[Any]:
-    """The values of a cursor. ``kinds``: ``int`` or ``str`` for each of them. Raises ValidationError for a cursor of
-    another list or order."""
+    """Reads the values of a cursor. ``kinds``: ``int`` or ``str`` for each of them. Raises ValidationError for a cursor
+    of another list or order."""
     try:
         found = orjson.loads(base64url.decode(text)) if len(text) <= _LONGEST else None
     except ValueError:
@@ -71,7 +71,7 @@ def read_cursor(text: str, of: str, order: str, *kinds: type) -> list[Any]:
 
 
 def _is(value: object, kind: type) -> bool:
-    """Whether the stores accept the value: no NUL in a text, no number beyond 64 bits."""
+    """Whether the databases accept the value: no NUL in text, no number beyond 64 bits."""
     if type(value) is not kind:
         return False
     return "\0" not in value if isinstance(value, str) else -_MOST <= value < _MOST  # type: ignore[operator]  # an int here
@@ -88,15 +88,16 @@ class Filters:
         self.values = values
 
     def search(self, text: str) -> Filters:
-        """The filters, narrowed to rows that contain the text."""
+        """Returns the filters, narrowed to rows that contain the text."""
         return Filters(*self.names, "search", **self.values, like=like(text)) if text else self
 
 
 class Listing(Generic[R]):
     """One kind of list, named after its table. ``sorts``: columns by name, each unique together with ``key``;
     ``filters``: conditions by name, on their own parameters; ``narrow``: filters that always leave few rows of a
-    tenant, so that the store sorts those instead of scanning all of the tenant's rows in order; ``owned``: the rows
-    belong to a tenant, else to the installation; ``every_kind``: as for :func:`.statements.tenant_scoped`."""
+    tenant, so that the database sorts those instead of scanning all of the tenant's rows in order; ``owned``: the rows
+    belong to a tenant rather than to the installation; ``every_kind``: the same as for
+    :func:`.statements.tenant_scoped`."""
 
     def __init__(
         self,
@@ -127,10 +128,10 @@ class Listing(Generic[R]):
         filters: frozenset[str] = frozenset(),
         **values: Any,
     ) -> list[R]:
-        """At most ``first`` rows, in the order of ``sort`` and then of ids, that come after the row with the
-        sort value and id ``after``.
+        """Returns at most ``first`` rows that follow the row with the sort value and ID ``after``, in the order of
+        ``sort`` and then of IDs.
 
-        ``sort``, ``filters``: names that the list was made with; ``values``: parameters of the conditions.
+        ``sort`` and ``filters`` are names that the list was created with; ``values`` are parameters of the conditions.
         """
         where = {} if after is None else dict(zip(("after_value", "after_id"), after, strict=True))
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
@@ -139,8 +140,8 @@ class Listing(Generic[R]):
     def read(
         self, unit: TenantUnit | SystemUnit, first: int, after: str, order: str, filters: Filters
     ) -> tuple[list[R], str | None]:
-        """A page, and the cursor of the next one. ``after``: the previous page's cursor, or empty; ``order``: a name of
-        ``sorts``, with ``_DESC`` for the reverse order. Raises ValidationError for a cursor of another list or
+        """Returns a page, and the cursor of the next one. ``after``: the previous page's cursor, or empty; ``order``: a
+        name of ``sorts``, with ``_DESC`` for the reverse order. Raises ValidationError for a cursor of another list or
         order."""
         sort = order.removesuffix("_DESC")
         rows = self.page(
@@ -157,8 +158,8 @@ class Listing(Generic[R]):
     def window(
         self, unit: TenantUnit | SystemUnit, first: int, after: str, before: str, order: str, filters: Filters
     ) -> tuple[list[R], str | None, str | None]:
-        """Like :meth:`read`, with the cursor of the previous page between rows and next. ``before``: the cursor of the
-        first row of the page that follows, in place of ``after``."""
+        """Returns a page like :meth:`read`, with the cursor of the previous page between rows and next. ``before``: the
+        cursor of the first row of the following page, instead of ``after``."""
         if before:
             sort = order.removesuffix("_DESC")
             rows = self.page(
@@ -173,20 +174,21 @@ class Listing(Generic[R]):
             if len(rows) > first:
                 rows = rows[first - 1 :: -1]
                 return rows, self._cursor(order, rows[0]), self._cursor(order, rows[-1])
-            after = ""  # these are rows of the first page
+            after = ""  # these rows belong to the first page
         rows, following = self.read(unit, first, after, order, filters)
         return rows, self._cursor(order, rows[0]) if after and rows else None, following
 
     def _cursor(self, order: str, last: Any) -> str:
-        """A row has the sort value under the column's name, and the key as ``id``. A wire model has times as text."""
+        """Returns the cursor of a row, which has the sort value under the column's name, and the key as ``id``. A wire
+        model has times as text."""
         sort = self.sorts[order.removesuffix("_DESC")]
         value = last.id if sort is self._key else getattr(last, sort.name)
         is_time = isinstance(value, str) and _kind(sort) is int
         return write_cursor(self.name, order, parse_time(value, sort.name) if is_time else value, last.id)
 
     def after(self, cursor: str, order: str) -> tuple[Any, Any] | None:
-        """The sort value and id of the row before a page; None for an empty text. Where the list is ordered by a
-        numeric id, a plain number is accepted too. Raises ValidationError for a cursor of another list or order."""
+        """Returns the sort value and ID of the row before a page; None for empty text. A list that is ordered by a
+        numeric ID also accepts a plain number. Raises ValidationError for a cursor of another list or order."""
         if not cursor:
             return None
         sort = self.sorts[order.removesuffix("_DESC")]
@@ -197,11 +199,11 @@ class Listing(Generic[R]):
         return value, number
 
     def total(self, unit: TenantUnit | SystemUnit, filters: Filters) -> int:
-        """The number of rows on all pages; reads all of them."""
+        """Returns the number of rows on all pages; reads all of them."""
         return self._tenant_unit(unit).one(self._count(tuple(sorted(filters.names))), **filters.values)
 
     def _tenant_unit(self, unit: TenantUnit | SystemUnit) -> TenantUnit:
-        """The unit that runs the statements of this list; for rows of the installation, any unit does."""
+        """Returns the unit that runs the statements of this list. For rows of the installation, any unit works."""
         if isinstance(unit, TenantUnit):
             return unit
         if self._owned:
@@ -209,7 +211,7 @@ class Listing(Generic[R]):
         return unit.of(0)
 
     def every_statement(self) -> Iterator[TenantScoped[Any] | Global[Any]]:
-        """All possible statements, for tests."""
+        """Yields all possible statements, for tests."""
         for size in range(len(self.filters) + 1):
             for names in itertools.combinations(sorted(self.filters), size):
                 yield self._count(names)
@@ -276,9 +278,9 @@ def _value_in_postgres(element: _by_value, compiler: SQLCompiler, **options: Any
 
 
 class _among(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """``among(column, parameter)``: each database reads a JSON array in its own way."""
+    """The function ``among(column, parameter)``, since each database reads a JSON array in its own way."""
 
-    type = NULLTYPE  # as a boolean it would become `… = 1`, which uses no index
+    type = NULLTYPE  # a boolean would become `… = 1`, which uses no index
     inherit_cache = True
     name = "among"
 
@@ -297,21 +299,21 @@ def _in_postgres(element: _among, compiler: SQLCompiler, **options: Any) -> str:
     among = f"{name} = {_any_of('value', compiler.process(given, **options), '_text', kind)}"
     if not isinstance(column.type, Text):
         return among
-    # Without statistics the planner takes a text for one that many rows have, and would join with whole tables. It
-    # expects few rows of a list of places.
+    # Without statistics, the planner assumes that many rows have a given text, and would join with whole tables. It
+    # expects few rows from a list of places.
     table = column.table.name
     return f"{table}.ctid = ANY (ARRAY(SELECT {table}.ctid FROM {table} WHERE {among}))"  # noqa: S608 - compiled parts
 
 
 def _any_of(value: str, given: str, rows: str = "", kind: str = "BIGINT") -> str:
-    """Any of a JSON array's values. As a PostgreSQL array, each is looked up in an index; a sub-query would be joined
-    with the whole table once that is large."""
+    """Selects any of a JSON array's values. As a PostgreSQL array, each is looked up in an index; a sub-query would be
+    joined with the whole table once that is large."""
     values_of = f"SELECT CAST({value} AS {kind}) FROM json_array_elements{rows}(CAST({given} AS JSON))"  # noqa: S608 - compiled parts
     return f"ANY (ARRAY({values_of}))"
 
 
 class _pairs_among(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """``among_pairs(one, other, parameter)``."""
+    """The function ``among_pairs(one, other, parameter)``."""
 
     type = NULLTYPE
     inherit_cache = True
@@ -334,32 +336,33 @@ def _pairs_in_postgres(element: _pairs_among, compiler: SQLCompiler, **options: 
 
 
 def among(column: Column[Any], name: str) -> ColumnElement[bool]:
-    """Whether a number or a text is in the list of the parameter ``name``, see :func:`numbers` and :func:`texts`. It is
-    one statement for lists of any length, which both stores cache as prepared."""
+    """Whether a number or a text is in the list of the parameter ``name``, see :func:`numbers` and :func:`texts`. Lists
+    of any length share one statement, which both databases cache as prepared."""
     return _among(column, bindparam(name, type_=Text()))
 
 
 def numbers(values: Any) -> str:
-    """The value of a parameter of :func:`among`."""
+    """Returns the value of a parameter of :func:`among`, for numbers."""
     return f"[{','.join(str(int(value)) for value in values)}]"
 
 
 def texts(values: Iterable[str]) -> str:
-    """Like :func:`numbers`, for texts."""
+    """Returns the value of a parameter of :func:`among`, for texts."""
     return orjson.dumps(list(values)).decode()
 
 
 def among_pairs(one: Column[Any], other: Column[Any], name: str) -> ColumnElement[bool]:
-    """Like :func:`among`, for pairs of numbers. The parameter's value comes from :func:`pairs`."""
+    """Whether a pair of numbers is in the list of the parameter ``name``; otherwise like :func:`among`. The parameter's
+    value comes from :func:`pairs`."""
     return _pairs_among(one, other, bindparam(name, type_=Text()))
 
 
 def pairs(values: Any) -> str:
-    """The value of a parameter of :func:`among_pairs`."""
+    """Returns the value of a parameter of :func:`among_pairs`."""
     return f"[{','.join(f'[{int(one)},{int(other)}]' for one, other in values)}]"
 
 
-# Lists of rows as one parameter of a statement, so that both stores can cache it as prepared.
+# Lists of rows as one parameter of a statement, so that both databases can cache it as prepared.
 #
 # An INSERT … SELECT from the list writes any number of rows in one round trip, and can have a condition on each row.
 
@@ -380,26 +383,26 @@ def _rows_in_postgres(element: _parameter_rows, compiler: SQLCompiler, **options
 
 
 def row_list(name: str) -> TableValuedAlias:
-    """The rows of the parameter ``name``, see :func:`rows`, to select from."""
+    """Returns the rows of the parameter ``name``, see :func:`rows`, to select from."""
     return _parameter_rows(bindparam(name, type_=Text())).table_valued("value", name=f"given_{name}")
 
 
 def cell(source: TableValuedAlias, position: int, column: Column[Any]) -> ColumnElement[Any]:
-    """The cell at this position of each row, with the type of the column."""
+    """Returns the cell at this position of each row, with the type of the column."""
     return cast(source.c.value.op("->>")(literal_column(str(int(position)))), column.type)
 
 
 def rows(values: Iterable[Sequence[Any]]) -> str:
-    """The value of a parameter of :func:`row_list`."""
+    """Returns the value of a parameter of :func:`row_list`."""
     return orjson.dumps([list(row) for row in values]).decode()
 
 
 class LookUps(Generic[R]):
-    """Look-ups of rows by a text, those of one turn of the event loop in one statement: on PostgreSQL one round trip
-    and one connection for all of them.
+    """Lookups of rows by text. Those in one turn of the event loop share one statement, so PostgreSQL needs one round
+    trip and one connection for all of them.
 
-    ``statement``: of the rows whose key is among its parameter ``keys``, see :func:`.listing.among`. It runs after all
-    who share it have asked, so each sees whatever was committed until then, as with its own statement.
+    ``statement`` selects the rows with a key in its parameter ``keys``, see :func:`.listing.among`. It runs after all
+    callers who share it have asked, so each sees everything committed until then, as with its own statement.
     """
 
     def __init__(self, store: Store, statement: CrossTenant[R], key_of: Callable[[R], str]) -> None:
@@ -408,7 +411,7 @@ class LookUps(Generic[R]):
         self._running: set[asyncio.Task[None]] = set()
 
     def look_up(self, key: str) -> asyncio.Future[R | None]:
-        """The row of this key, or None (awaitable). Raises StoreUnavailable."""
+        """Returns the row of this key, or None (awaitable). Raises StoreUnavailable."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             running = loop.create_task(self._run())
@@ -429,5 +432,5 @@ class LookUps(Generic[R]):
             return
         by_key = {self._key_of(row): row for row in rows}
         for key, found in waiting:
-            if not found.done():  # its caller has not given up
+            if not found.done():  # its caller still waits
                 found.set_result(by_key.get(key))

@@ -1,9 +1,9 @@
-"""Migrates the schema, exactly once even if many processes start together.
+"""Migration of the schema, exactly once even if many processes start together.
 
 SQLite: ``BEGIN EXCLUSIVE`` precedes the read of the version. PostgreSQL: an advisory lock in the transaction. All
-revisions and the new version commit together, so a process that is killed leaves the old schema whole. A newer schema
-is used as it is where its revision lets programs of this one read it. Alembic and the secret key, which a new store
-needs, are loaded only when there is something to do.
+revisions and the new version commit together, so a process that is killed leaves the old schema intact. A newer schema
+is used unchanged if its revision allows programs of this one to read it. Alembic and the secret key, which a new
+database needs, are loaded only when there is something to do.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     import sqlite3
 
 
-# Runs an upgrade's transaction so that it never makes those wait for long who use its tables.
+# Runs an upgrade's transaction so that it never blocks users of its tables for long.
 #
 # PostgreSQL queues every later reader of a table behind a statement that waits to change it. So such a statement waits
-# two seconds at most; then the transaction is rolled back, those behind it go on, and it is tried again.
+# two seconds at most. Then the transaction is rolled back, the queued readers continue, and it is retried.
 
 
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 TRIES = 30
 PAUSE_S = 0.5
 _LOCKED = ("55P03", "40P01")  # lock_not_available, deadlock_detected
-#: Who keeps the holder of the advisory lock $1 waiting.
+#: The sessions that keep the holder of the advisory lock $1 waiting.
 _BLOCKER = """
 SELECT a.pid, a.usename, a.application_name, a.client_addr
 FROM pg_locks l, unnest(pg_blocking_pids(l.pid)) blocking(pid) JOIN pg_stat_activity a ON a.pid = blocking.pid
@@ -50,8 +50,8 @@ WHERE l.locktype = 'advisory' AND l.objid = $1 AND l.granted LIMIT 1"""
 
 
 async def with_short_locks(once: Callable[[], Awaitable[bool]], url: str, key: int) -> bool:
-    """The result of ``once``: one transaction with :data:`LOCK_TIMEOUT` under the advisory lock ``key``. Raises
-    StoreUnavailable with who holds the lock, when that never ends."""
+    """Returns the result of ``once``: one transaction with :data:`LOCK_TIMEOUT` under the advisory lock ``key``. Raises
+    StoreUnavailable, naming the lock's holder, if the lock is never released."""
     from sqlalchemy.exc import DBAPIError
 
     for tries_left in reversed(range(TRIES)):
@@ -86,15 +86,15 @@ async def _watch(url: str, key: int, holder: list[str]) -> None:
             await asyncio.sleep(0.2)
 
 
-#: Gets what is done, how many parts of it are done, and of how many.
+#: Receives the name of the step, how many parts of it are done, and of how many.
 Progress = Callable[[str, int, int], None]
 _PAUSE_S: Final = 0.5
 
 
 @contextlib.contextmanager
 def told_again(schema: str, progress: Progress) -> Iterator[Progress]:
-    """``with told_again("0013", progress) as step: step("users", 3, 30)``. A thread tells the newest step again and
-    again, since one statement can take minutes: ``progress`` itself decides what of it is shown."""
+    """Repeats progress messages: ``with told_again("0013", progress) as step: step("users", 3, 30)``. A thread repeats
+    the newest step, since one statement can take minutes. ``progress`` itself decides what to show."""
     steps, over = list[tuple[str, int, int]](), threading.Event()
 
     def tell() -> None:
@@ -113,7 +113,7 @@ def told_again(schema: str, progress: Progress) -> Iterator[Progress]:
 
 #: The row of ``installation`` that stores an upgrade until it is recorded in the audit trail.
 UPGRADED = "schema_upgraded"
-# The row says something of the schema that it names alone. A store from before the first release can have none.
+# The row describes only the schema that it names. A database from before the first release might have no row.
 _SCHEMA = (
     "SELECT v.version_num, s.readable_by FROM alembic_version v LEFT JOIN schema_state s ON s.schema = v.version_num"
 )
@@ -121,7 +121,7 @@ _VERSION = "SELECT version_num, NULL FROM alembic_version"
 
 
 class SchemaRefused(Exception):
-    """The schema is newer than this release, or no release has it; the text names the remedy."""
+    """The schema is newer than this release, or no release has it. The message names the remedy."""
 
 
 class SchemaOlder(SchemaRefused):
@@ -129,13 +129,13 @@ class SchemaOlder(SchemaRefused):
 
 
 class Schema(NamedTuple):
-    """The schema of a store, and the oldest schema whose programs can use it."""
+    """The schema of a database, and the oldest schema whose programs can use it."""
 
     number: str
     readable_by: str
 
     def check(self, what: str = "schema of the database") -> None:
-        """Raises :class:`SchemaRefused` unless this release upgrades that schema or can use it as it is."""
+        """Raises :class:`SchemaRefused` unless this release upgrades that schema or can use it unchanged."""
         if self.number < SCHEMAS[0]:
             says = f"is older than {SCHEMAS[0]}, the first schema of a release; start with an empty database"
             raise SchemaRefused(f"{what}: {self.number} {says}")
@@ -145,13 +145,13 @@ class Schema(NamedTuple):
 
 
 def head() -> Schema:
-    """The schema to which this release upgrades."""
+    """Returns the schema to which this release upgrades."""
     revision = import_module(f"manifest_auth.store.migrations.versions.{FILES[HEAD]}")
     return Schema(HEAD, revision.READABLE_BY)
 
 
 async def find_schema(url: str) -> Schema | None:
-    """The schema of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
+    """Returns the schema of the database, or None if it is empty. Raises :class:`StoreUnavailable`."""
     if not url.startswith("sqlite:"):
         return await _schema_on_postgres(url)
     path = Path(url.removeprefix("sqlite:///"))
@@ -162,7 +162,7 @@ async def find_schema(url: str) -> Schema | None:
 
 
 def is_new(url: str) -> bool:
-    """Whether a store in a file has no tables yet. Raises :class:`StoreUnavailable`."""
+    """Whether a database file has no tables yet. Raises :class:`StoreUnavailable`."""
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():
         return True
@@ -172,7 +172,8 @@ def is_new(url: str) -> bool:
 
 @contextlib.contextmanager
 def opened(address: str) -> Iterator[sqlite3.Connection]:
-    """A connection to the file of this URI. Raises :class:`StoreUnavailable`, also for what fails within the block."""
+    """Returns a connection to the file of this URI. Raises :class:`StoreUnavailable`, also for failures within the
+    block."""
     import sqlite3
 
     try:
@@ -187,7 +188,8 @@ def opened(address: str) -> Iterator[sqlite3.Connection]:
 
 
 def schema_of(store: sqlite3.Connection) -> Schema | None:
-    """Like :func:`find_schema`, of an open SQLite store. Raises sqlite3.DatabaseError for a file that is none."""
+    """Returns the schema of an open SQLite database, like :func:`find_schema`. Raises sqlite3.DatabaseError for a file
+    that is not a database."""
     from sqlite3 import OperationalError
 
     for query in (_SCHEMA, _VERSION):
@@ -215,11 +217,12 @@ def _schema(row: Any) -> Schema:
 async def upgrade(
     url: str, keys: Callable[[], SecretKeys], progress: Progress = lambda *_: None, *, may_change: bool = True
 ) -> bool:
-    """Upgrades the store. True when there was something to do. ``keys``: called only then. ``progress``: called twice a
-    second, from a thread, while it lasts. ``may_change``: otherwise an older or empty store is rejected.
+    """Upgrades the database. Returns True if there was something to do. ``keys``: called only then; ``progress``:
+    called twice a second from a thread during the upgrade; ``may_change``: otherwise an older or empty database is
+    rejected.
 
-    Raises :class:`SchemaRefused`, `StoreUnavailable`, CannotOpen (a wrong secret key), and what ``keys`` raises; then
-    nothing was done.
+    Raises :class:`SchemaRefused`, `StoreUnavailable`, CannotOpen (a wrong secret key), and the errors of ``keys``;
+    nothing was done in these cases.
     """
     found = await find_schema(url)
     if found is not None:
@@ -247,12 +250,13 @@ async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys], step: Prog
 
     from manifest_auth.store.postgres_connections import LIMITS, LOCK, connect
 
-    # The driver parses the address, as in the store: it knows parameters like `sslmode` that SQLAlchemy does not.
+    # The driver parses the address, as the store does, because it knows parameters like `sslmode` that SQLAlchemy
+    # doesn't.
     engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool)
 
     async def once() -> bool:
         async with engine.begin() as connection:
-            for limit in LIMITS:  # another process can be upgrading a large store
+            for limit in LIMITS:  # another process might be upgrading a large database
                 await connection.execute(text(f"SET LOCAL {limit} = 0"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             await connection.execute(text(LOCK_TIMEOUT))
@@ -272,7 +276,7 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Progress) ->
     path = url.removeprefix("sqlite:///")
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Readable by its owner alone, independent of the umask; SQLite gives the log files the same mode.
+        # Readable only by its owner, independent of the umask; SQLite gives the log files the same mode.
         if not Path(path).exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connect(path).close()
@@ -282,10 +286,10 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Progress) ->
 
     @event.listens_for(engine, "begin")
     def _exclusive(connection: Connection) -> None:
-        # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process can be
-        # upgrading a large store, so this waits longer than a request would.
+        # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process might be
+        # upgrading a large database, so this waits longer than a request would.
         connection.exec_driver_sql("PRAGMA busy_timeout=600000")
-        # Within the transaction it has no effect. A revision that rebuilds a table checks all rows at its end.
+        # Within the transaction it would have no effect. A revision that rebuilds a table checks all rows at its end.
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
 
@@ -305,7 +309,7 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
     config.set_main_option("script_location", str(MIGRATIONS))
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found >= HEAD:
-        # Another process was first; one of a newer release might have left what this one must not use.
+        # Another process was first; if it has a newer release, this process might not be able to use the result.
         _schema(connection.execute(text(_SCHEMA)).one()).check()
         return False
     if found is not None:
@@ -323,7 +327,7 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
 
 
 def _check_key(connection: Connection, keys: SecretKeys) -> None:
-    """Raises CannotOpen if the start would be rejected after the upgrade, which might sign with the wrong key."""
+    """Raises CannotOpen if startup would be rejected after the upgrade, which might sign with the wrong key."""
     sealer = Sealer(keys, Random())
     for key_id, secret in connection.execute(text("SELECT id, secret FROM signing_keys")):
         sealer.open(secret, f"signing_keys/{key_id}/secret")

@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: units of work are plain functions, run in a greenlet that waits for the driver.
 
-What a unit announces is a row of its transaction, so other processes read it if and only if it commits. How, and until
-when a process can rest on that, is in :mod:`.postgres_beat`.
+An announcement of a unit is a row of its transaction, so other processes read it if and only if it commits.
+:mod:`.postgres_beat` describes how, and for how long a process can rely on that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ATTEMPTS = 4
 LEAST_CONNECTIONS = 4
 #: Nothing was written: the server aborted this transaction so that another could continue, or a table was changed.
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
-#: This many announcements of one tenant are one announcement of the tenant.
+#: From this number, announcements of one tenant become one announcement of the whole tenant.
 MOST_ANNOUNCED = 1000
 _PLACE = re.compile(r"\$(\d+)")
 #: No connection was free in time, or a statement ran for too long.
@@ -49,8 +49,9 @@ class PostgresConnection(Connection):
     """An open transaction on one asyncpg connection. Its methods run inside a greenlet."""
 
     def __init__(self, raw: Any, macs: Macs | None, *, has_begun: bool) -> None:
-        """``has_begun``: whether a transaction is open; else it begins with the first statement that writes or locks.
-        Until then each statement sees what is committed when it runs, as in a transaction (READ COMMITTED)."""
+        """Opens the connection. ``has_begun``: a transaction is already open; otherwise it begins with the first
+        statement that writes or locks. Until then each statement sees what is committed when it runs, as in a READ
+        COMMITTED transaction."""
         super().__init__(macs)
         self._raw = raw
         self.has_begun = has_begun
@@ -77,7 +78,7 @@ class PostgresConnection(Connection):
         self._waiting.append((statement, values))
 
     def flush(self) -> None:
-        """Runs the changes that wait, in one statement (PostgreSQL: data-modifying WITH)."""
+        """Runs the waiting changes in one statement (PostgreSQL: data-modifying WITH)."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
@@ -98,7 +99,8 @@ class PostgresConnection(Connection):
             await_only(self._raw.execute("BEGIN"))
 
     async def write_announcements(self) -> None:
-        """Inserts what was announced: the last statement before the commit. Many of one tenant become one of it."""
+        """Inserts the announcements, as the last statement before the commit. Many of one tenant become a single
+        one."""
         counts = Counter(self.announced.values())
         many = {client for client, count in counts.items() if client and count > MOST_ANNOUNCED}
         listed = [(client, *announcement) for announcement, client in self.announced.items() if client not in many]
@@ -108,8 +110,8 @@ class PostgresConnection(Connection):
 
 
 def _on_server(*, writes: bool = False) -> Callable[[_Attempt[P, T]], _Attempted[P, T]]:
-    """Gives a method a connection, and tries it again where it was aborted without having written anything. Raises
-    StoreUnavailable when the server cannot be reached or aborts."""
+    """Gives a method a connection, and retries it if it was aborted before it wrote anything. Raises StoreUnavailable
+    if the server cannot be reached or aborts."""
 
     def decorated(attempt: _Attempt[P, T]) -> _Attempted[P, T]:
         async def attempts(store: PostgresStore, /, *given: P.args, **named: P.kwargs) -> T:
@@ -119,15 +121,15 @@ def _on_server(*, writes: bool = False) -> Callable[[_Attempt[P, T]], _Attempted
                         try:
                             return await attempt(store, raw, *given, **named)
                         except asyncpg.InvalidCachedStatementError:
-                            # The driver has forgotten it. A pooler has it for all its clients and prepares it as it
-                            # was, unless its connection of the server forgets it as well.
+                            # The driver has forgotten the statement. A pooler keeps it for all its clients and prepares
+                            # it in its old form, unless its connection to the server forgets it as well.
                             await raw.execute("DEALLOCATE ALL")
                             raw.terminate()
                             raise
                 except _AGAIN as error:
                     lost = error
                 except BROKEN as error:
-                    if writes and isinstance(error, asyncpg.ReadOnlySQLTransactionError):  # it became a standby
+                    if writes and isinstance(error, asyncpg.ReadOnlySQLTransactionError):  # the server became a standby
                         store._connections.lost()
                     why: Failure = "busy" if isinstance(error, _BUSY) else "unavailable"
                     raise StoreUnavailable(f"{type(error).__name__}: {error}", why) from error
@@ -177,7 +179,7 @@ class PostgresStore(Store):
         connection = PostgresConnection(raw, self.macs, has_begun=False)
         try:
             result: T = await greenlet_spawn(_run, work, connection)
-        except Exception as error:  # after any other the connection is closed
+        except Exception as error:  # after any other error the connection is closed
             if getattr(error, "keeps_writes", False):
                 await self._commit(raw, connection)
             elif connection.has_begun and not raw.is_closed():
@@ -189,7 +191,8 @@ class PostgresStore(Store):
     _write_quickly = _write
 
     async def _commit(self, raw: Any, connection: PostgresConnection) -> None:
-        """Commits with what was announced, and delivers that, also where no answer comes: it might have happened."""
+        """Commits with the announcements, and delivers those even without a response, because the commit might have
+        happened."""
         try:
             if connection.announced:
                 await _durable(raw, connection.write_announcements())
@@ -234,7 +237,7 @@ class PostgresStore(Store):
 
     @_on_server()
     async def _answer(self, raw: Any, question: str) -> Any:
-        """The only value of a statement's answer."""
+        """Returns the only value of a statement's result."""
         return await raw.fetchval(question)
 
     def version(self) -> object | None:
@@ -253,7 +256,7 @@ class PostgresStore(Store):
 
 
 def _run(work: Work[T], connection: PostgresConnection) -> T:
-    """The result of the unit of work, once all its changes have run."""
+    """Returns the result of the unit of work, once all its changes have run."""
     try:
         result = work(SystemUnit(connection))
     except BaseException as error:
@@ -266,7 +269,7 @@ def _run(work: Work[T], connection: PostgresConnection) -> T:
 
 @lru_cache(512)
 def _together(texts: tuple[str, ...]) -> str:
-    """One statement of several changes, with its parameters in their order."""
+    """Combines several changes into one statement, with its parameters in their order."""
     parts, before = list[str](), 0
     for text in texts:
         parts.append(_PLACE.sub(lambda found: f"${int(found[1]) + before}", text))  # noqa: B023 - used at once
@@ -277,13 +280,13 @@ def _together(texts: tuple[str, ...]) -> str:
 
 
 def _changed(status: str) -> int:
-    """The number of rows in a command's answer, like ``UPDATE 1``."""
+    """Returns the number of rows in a command's status, like ``UPDATE 1``."""
     return int(status.rpartition(" ")[2])
 
 
 async def _durable(raw: Any, sent: Awaitable[R]) -> R:
-    """The answer to what commits. Raises StoreUnavailable if the server warns: the change is visible there, and can
-    be on no standby."""
+    """Returns the response to a commit. Raises StoreUnavailable if the server warns, because then the change is visible
+    there but possibly on no standby."""
     raw.is_warned = False
     answer = await sent
     if raw.is_warned:

@@ -1,8 +1,8 @@
-"""The beat of a process on PostgreSQL: four times a second, and when it is woken, it reads what was announced.
+"""Heartbeat of a process on PostgreSQL: it reads announcements four times a second, and when it is woken.
 
-One statement on its own connection, which works through a pooler in transaction mode. It proves what was announced
-before it began, that this server still commits, and that the process is alive (``docs/decisions/0005-revocation.md``).
-``NOTIFY`` only wakes other processes; nothing rests on it.
+It is one statement on its own connection, which works through a pooler in transaction mode. It proves which
+announcements preceded it, that this server still commits, and that the process is alive
+(``docs/decisions/0005-revocation.md``). ``NOTIFY`` only wakes other processes; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -24,49 +24,50 @@ from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.store.postgres_connections import FAILURES, Connections, connected, means_gone
 from manifest_auth.store.unit import RESET, Announcement
 
-# Whether what a process remembers of PostgreSQL can be used, and what it must drop; without a connection or a clock.
+# Decides whether cached data from PostgreSQL can be used, and what the cache must drop, without a connection or a
+# clock.
 #
-# Ids of announcements prove nothing, since transactions commit in any order. Numbers of transactions do: each one below
-# the oldest that still runs (``pg_snapshot_xmin``, PostgreSQL 18, table 9.86) is committed and visible, or rolled back.
-# So each beat asks for rows of that number of the last beat and above, and skips the rows that the last beat showed.
+# IDs of announcements prove nothing, since transactions commit in any order. Transaction numbers do: each one below the
+# oldest running transaction (``pg_snapshot_xmin``, PostgreSQL 18, table 9.86) is committed and visible, or rolled back.
+# So each beat reads rows from that number of the last beat upward, and skips those that the last beat already showed.
 
 
-#: How long memory can be used after the sending of the last good beat, seconds.
+#: How long the cache can be used after the last good beat was sent, in seconds.
 VALID_S = 0.8
-#: An answer with more announcements is not read.
+#: A response with more announcements is not read.
 MOST = 5000
-#: Above all transactions.
+#: A number above all transactions.
 _NONE = 2**63 - 1
 
 
-#: Seconds, which go on while the machine sleeps (``CLOCK_BOOTTIME``, Linux).
+#: Seconds that also count while the machine sleeps (``CLOCK_BOOTTIME``, Linux).
 boot_time: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
 class CacheValidity:
-    """Of one process. ``now``: a clock in seconds."""
+    """The validity of one process's cache. ``now`` is a clock in seconds."""
 
     def __init__(self, now: Callable[[], float] = boot_time) -> None:
         self._now = now
         self._until = 0.0
         self._shown: Mapping[int, Announcement] = {}
-        #: The number of the first transaction that the next beat asks for.
+        #: The number of the first transaction that the next beat reads.
         self.since = _NONE
 
     def holds(self) -> bool:
-        """Whether all that was announced until :data:`VALID_S` ago has been dropped."""
+        """Whether everything announced until :data:`VALID_S` ago has been dropped."""
         return self._now() < self._until
 
     def end(self) -> None:
-        """A beat failed."""
+        """Ends the validity, because a beat failed."""
         self._until = 0.0
 
     def take(
         self, oldest: int, has_row: bool, announced: Mapping[int, Announcement], sent_at: float
     ) -> tuple[Reset | None, list[Announcement]]:
-        """The entries to drop now, before anything else runs, and why that is everything. ``oldest``: the oldest
-        transaction that runs; ``announced``: by id, of which there can be one more than :data:`MOST`; ``sent_at``: when
-        the beat was sent, by the same clock."""
+        """Returns why everything must be dropped, if so, and the entries to drop now, before anything else runs.
+        ``oldest``: the oldest running transaction; ``announced``: announcements by ID, at most one more than
+        :data:`MOST`; ``sent_at``: when the beat was sent, by the same clock."""
         reasons: dict[Reset, bool] = {
             "start": self.since == _NONE,
             "server": oldest < self.since,
@@ -83,12 +84,12 @@ class CacheValidity:
 
 EVERY_S = 0.25
 WAKE_APART_S, TELL_APART_S = 0.02, 0.005
-#: For the answer to a beat. Memory is not used for this long.
+#: How long to wait for the response to a beat. The cache is not used during that time.
 PATIENCE_S = 1.5
-SKEW_MS = 30_000  # more cannot be network delay or a busy machine
+SKEW_MS = 30_000  # a network delay or a busy machine causes less
 CHANNEL = "manifest_auth"
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-# A commit that waits for the disk, and for no standby: a standby that stands still stops writes, and not what is read.
+# A commit that waits for the disk, but for no standby, so that a hanging standby blocks writes, but not reads.
 _LOCAL = "set_config('synchronous_commit', 'local', true)"
 _BEAT = f"""
 WITH beat AS (UPDATE nodes SET seen_at = {NOW}, state = $2, skew_ms = $3 WHERE id = $4 RETURNING {_LOCAL})
@@ -99,10 +100,10 @@ _ENTER = f"""
 INSERT INTO nodes (id, started_at, seen_at, host, pid, version, schema, state, skew_ms)
 VALUES ($1, {NOW}, {NOW}, $2, $3, $4, $5, $6, 0) ON CONFLICT (id) DO NOTHING RETURNING {_LOCAL}
 """
-# Nodes tell one another in turn, under one lock of the whole server: it must not be held while the disk works.
+# Nodes notify one another in turn, under one lock of the whole server, which must not be held during disk writes.
 _TELL = f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANNEL}', '')"
 LEAVE = "DELETE FROM nodes WHERE id = $1"
-#: One statement, the last before the commit. Its parameters: clients, kinds and keys.
+#: The last statement before the commit. Its parameters are clients, kinds and keys.
 ANNOUNCE = f"""
 INSERT INTO announcements (xid, at, client, kind, key)
 SELECT pg_current_xact_id()::text::bigint, {NOW}, * FROM unnest($1::bigint[], $2::text[], $3::text[])
@@ -114,9 +115,9 @@ DELETE FROM announcements WHERE at < {NOW} - 1200000
 
 
 class Beats:
-    """``url``: the direct address; ``server``: is told whether it is found or lost; ``deliver``: drops what is
-    announced from memory; ``state``: what the process is doing; ``wakes``: other processes are woken, and this one by
-    them."""
+    """The beats of a process. ``url``: the direct address; ``server``: is notified when it is found or lost;
+    ``deliver``: drops announced entries from the cache; ``state``: what the process is doing; ``wakes``: other
+    processes are woken, and wake this one."""
 
     def __init__(
         self,
@@ -131,7 +132,7 @@ class Beats:
         wakes: bool,
     ) -> None:
         self._validity, self._url, self._server, self._deliver, self._state = validity, url, server, deliver, state
-        self._unanswered = 0  # connections on which no beat was answered, since one was
+        self._unanswered = 0  # consecutive connections without an answered beat
         self._metrics, self._log, self._wakes, self._clock = metrics, log, wakes, Clock()
         self.node_id = Random().text(9)
         self.skew_ms = 0
@@ -148,7 +149,7 @@ class Beats:
         self._lapsed()
 
     def tell(self) -> None:
-        """Wakes the other processes, after a commit that announced something."""
+        """Wakes the other processes after a commit that announced something."""
         if self._wakes:
             self._is_untold = True
             self._turn.set()
@@ -171,7 +172,7 @@ class Beats:
 
     async def _beat_on(self, raw: Any) -> None:
         loop = asyncio.get_running_loop()
-        # Through a pooler the connection is another one with each statement, so there is nothing to listen on.
+        # Through a pooler each statement can use another connection, so there is nothing to listen on.
         if self._wakes:
             async with asyncio.timeout(PATIENCE_S):
                 if not await raw.is_pooled():
@@ -197,7 +198,7 @@ class Beats:
         rows = await self._asked(raw, _BEAT, self._validity.since, self._state(), self.skew_ms, self.node_id)
         oldest, has_row, server_ms = rows[0][:3]
         announced = {row[3]: Announcement(row[4], row[5]) for row in rows if row[3] is not None}
-        # No other code runs between what is dropped and the new end of its validity.
+        # No other code runs between dropping entries and setting the new end of validity.
         why, news = self._validity.take(oldest, has_row > 0, announced, sent_at)
         self._deliver(news)
         self._unanswered = 0
@@ -219,7 +220,7 @@ class Beats:
             await self._asked(raw, _ENTER, self.node_id, *named, self._state())
 
     async def _asked(self, raw: Any, statement: str, *values: Any) -> Any:
-        """The rows of a statement. A connection that does not answer is ended, without a cancel request."""
+        """Returns the rows of a statement. A connection that doesn't respond is ended without a cancel request."""
         overdue = asyncio.get_running_loop().call_later(PATIENCE_S, raw.terminate)
         try:
             return await raw.fetch(statement, *values)
@@ -239,6 +240,6 @@ class Beats:
         self._metrics.skew.set(skew_ms / 1000)
 
     def _on_wake(self, raw: Any, pid: int, _channel: str, _payload: Any) -> None:
-        if pid != raw.get_server_pid():  # this process's own commits are delivered already
+        if pid != raw.get_server_pid():  # this process's own commits are already delivered
             self._is_woken = True
             self._turn.set()

@@ -13,43 +13,43 @@ import asyncpg
 
 from manifest_auth.store.store import StoreUnavailable
 
-# The one way to a connection to PostgreSQL: of the store, of upgrades, of ``doctor`` and of the command line.
+# Every connection to PostgreSQL is made here: for the store, for upgrades, for ``doctor`` and for the command line.
 #
-# PgBouncer rejects start-up parameters other than ``application_name``; time limits of statements belong to the role
+# PgBouncer rejects startup parameters other than ``application_name``; time limits of statements belong to the role
 # (:func:`limit_role`).
 
 
 NAME = "manifest-auth"
-#: How long a login takes at most, seconds: where requests wait for it, and where a command or a start does.
+#: Maximum duration of a login in seconds: when requests wait for it, and when a command or a start waits.
 LOGIN_S, PATIENT_LOGIN_S = 1.5, 10.0
-#: A statement that runs, or a transaction that waits for its client, ends after this many milliseconds.
+#: A running statement, or a transaction that waits for its client, ends after this many milliseconds.
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 LIMIT, LEAST_MS, MOST_MS = "15s", 1_000, 60_000
 _LIMIT_ROLE = """
 SELECT format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %I = %L', current_database(), $1::text, $2::text)"""
-LOCK = 0x6D616E69  # any number, the same in every process: one at a time changes the schema or the role
-#: The server does not work, or the connection to it.
+LOCK = 0x6D616E69  # any number, but the same in every process: only one at a time changes the schema or the role
+#: Errors that mean that the server, or the connection to it, does not work.
 BROKEN = (
     OSError,
     TimeoutError,
-    asyncpg.PostgresConnectionError,  # 08, which PgBouncer answers with too
+    asyncpg.PostgresConnectionError,  # 08, also a response of PgBouncer
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that is being shut down
-    asyncpg.OperatorInterventionError,  # 57: it starts, stops or crashed, or a statement took too long
+    asyncpg.OperatorInterventionError,  # 57: starting, stopping or crashed, or a statement took too long
     asyncpg.PostgresSystemError,  # 58: its disk fails
     asyncpg.InsufficientResourcesError,  # 53: its disk is full, or no connection is left
     asyncpg.ReadOnlySQLTransactionError,  # a standby
     asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.InsufficientPrivilegeError,  # the role has no right on a table: the operator's to mend, see `doctor`
+    asyncpg.InsufficientPrivilegeError,  # the role lacks a right on a table, which the operator must fix, see `doctor`
 )
-#: What a statement on its own connection can raise, or its login.
+#: Errors of a statement on its own connection, or of its login.
 FAILURES = (*BROKEN, StoreUnavailable, asyncpg.PostgresError)
-#: It is a standby, or a pooler says that it cannot log in there.
+#: Errors of a standby, or of a pooler that cannot log in.
 _AWAY = (asyncpg.ReadOnlySQLTransactionError, asyncpg.ProtocolViolationError)
 
 
 class NoLogin(StoreUnavailable):
-    """No connection could be made. ``is_gone``: not because the server has too many already; ``is_late``: it took too
+    """No connection could be made. ``is_gone``: for a reason other than too many connections; ``is_late``: it took too
     long."""
 
     def __init__(self, error: Exception) -> None:
@@ -59,8 +59,8 @@ class NoLogin(StoreUnavailable):
 
 
 def means_gone(error: Exception, unanswered: int) -> bool:
-    """Whether the server cannot be used, by what a beat or its login failed with; else its connection was cut, and the
-    next one can serve. ``unanswered``: this many connections, one after the other, had no answer at all."""
+    """Whether the error of a beat or its login means that the server cannot be used. Otherwise the connection was cut,
+    and the next one might work. ``unanswered``: the number of consecutive connections without any response."""
     if isinstance(error, NoLogin):
         return error.is_gone
     if any(isinstance(each, _AWAY) for each in (error, error.__cause__)):
@@ -71,14 +71,14 @@ def means_gone(error: Exception, unanswered: int) -> bool:
 class Raw(asyncpg.Connection):
     """A connection that knows whether the server warned since ``is_warned`` was set to False.
 
-    A COMMIT whose wait was ended by the operator is answered with a warning, whose text depends on the server's
-    language, and there is no other warning of a COMMIT.
+    If an operator ends the wait of a COMMIT, its response has a warning, whose text depends on the server's language. A
+    COMMIT has no other warnings.
     """
 
     is_warned = False
 
     async def is_pooled(self) -> bool:
-        """Whether a pooler stands between, which tells process numbers of its own at login."""
+        """Whether a pooler is in between, which reports its own process numbers at login."""
         return bool(self.get_server_pid() != await self.fetchval("SELECT pg_backend_pid()"))
 
 
@@ -87,9 +87,8 @@ def _heard(raw: Any, message: Any) -> None:
 
 
 async def connect(url: str, name: str = NAME, *, is_serving: bool = False) -> Raw:
-    """Logs in within :data:`PATIENT_LOGIN_S`, or within :data:`LOGIN_S` where requests wait for it (``is_serving``).
-    The name of the host is looked up each time. ``name``: for the server's list of sessions. Raises :class:`NoLogin`.
-    """
+    """Logs in within :data:`PATIENT_LOGIN_S`, or within :data:`LOGIN_S` if requests wait for it (``is_serving``). The
+    host name is looked up each time. ``name`` appears in the server's list of sessions. Raises :class:`NoLogin`."""
     try:
         raw: Raw = await asyncpg.connect(
             url,
@@ -106,8 +105,8 @@ async def connect(url: str, name: str = NAME, *, is_serving: bool = False) -> Ra
 
 @contextlib.asynccontextmanager
 async def connected(url: str, name: str = NAME, *, is_serving: bool = False) -> AsyncIterator[Raw]:
-    """Like :func:`connect`; it is ended with the block, whatever became of its statements, and without a cancel request
-    (:meth:`.postgres_connections.Connections.acquire`)."""
+    """Connects like :func:`connect`, and ends the connection with the block, whatever happened to its statements,
+    without a cancel request (:meth:`.postgres_connections.Connections.acquire`)."""
     raw = await connect(url, name, is_serving=is_serving)
     try:
         yield raw
@@ -116,12 +115,12 @@ async def connected(url: str, name: str = NAME, *, is_serving: bool = False) -> 
 
 
 async def limit_role(url: str) -> None:
-    """Gives the role :data:`LIMIT` in this database for each of :data:`LIMITS` that is not set within limits. Counts
-    for later logins. Raises StoreUnavailable."""
+    """Sets :data:`LIMIT` for the role in this database, for each of :data:`LIMITS` that is unset or out of bounds.
+    Takes effect at later logins. Raises StoreUnavailable."""
     async with connected(url) as raw:
         if not (wrong := await limits_out_of_bounds(raw)):
             return
-        # Where the role must not, or the server is a standby, `doctor` tells.
+        # If the role lacks the right, or the server is a standby, `doctor` reports it.
         with contextlib.suppress(asyncpg.PostgresError):
             async with raw.transaction():
                 await raw.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
@@ -130,22 +129,22 @@ async def limit_role(url: str) -> None:
 
 
 async def limits_out_of_bounds(raw: Raw) -> dict[str, int]:
-    """Those of :data:`LIMITS` that are off, shorter than a second or longer than a minute: milliseconds."""
+    """Returns the :data:`LIMITS` that are off, shorter than a second or longer than a minute, in milliseconds."""
     found = await raw.fetch("SELECT name, setting::bigint FROM pg_settings WHERE name = ANY($1::text[])", LIMITS)
     return {name: value for name, value in found if not LEAST_MS <= value <= MOST_MS}
 
 
-IDLE_S = 300.0  # a connection that nobody used for this long is not trusted: a firewall might have dropped it
-UNIT_S = 8.0  # for one unit of work, its commit with it; then the connection is terminated
-SPARED = 2  # connections that units of work that write leave to others
+IDLE_S = 300.0  # an older idle connection is not trusted: a firewall might have dropped it
+UNIT_S = 8.0  # for one unit of work including its commit; then the connection is terminated
+SPARED = 2  # connections that writing units of work leave to others
 
 
 _CUT = (TimeoutError, OSError, asyncpg.InterfaceError)
 
 
 class Lease:
-    """A connection for one unit of work, see :meth:`Connections.acquire`. Not a generator: the event loop keeps account
-    of each, which takes longer than all that is done here."""
+    """A connection for one unit of work, see :meth:`Connections.acquire`. It is no generator, because the event loop
+    tracks each generator, which takes longer than everything done here."""
 
     __slots__ = ("_connections", "_end", "_raw", "_seconds", "_to_write")
     _end: asyncio.TimerHandle
@@ -164,11 +163,11 @@ class Lease:
 
 
 class Connections:
-    """At most ``most`` connections, the one used last first. A connection is released after a commit or rollback, so
-    there is nothing to reset, which saves a round trip; one that is in any other state is closed.
+    """A pool of at most ``most`` connections, most recently used first. A connection is released after a commit or
+    rollback, so there is nothing to reset, which saves a round trip. A connection in any other state is closed.
 
-    ``is_gone``: the last login failed, or the server was found to be a standby. Nothing is asked of it then until
-    :meth:`found`, where ``is_knocked_at``: something else tries to reach it.
+    ``is_gone``: the last login failed, or the server is a standby. Then it gets no queries until :meth:`found`, if
+    ``is_knocked_at``: something else tries to reach it.
     """
 
     is_gone = is_knocked_at = False
@@ -184,12 +183,12 @@ class Connections:
         self._writing = asyncio.Semaphore(max(1, most - SPARED))
 
     def found(self) -> None:
-        """The server works, as far as is known."""
+        """Records that the server works, as far as is known."""
         self.is_gone, self._found_at = False, monotonic()
 
     def lost(self) -> None:
-        """Terminates all connections: a unit of work that has one ends immediately, whether it was committed or not.
-        Who waits for one is rejected."""
+        """Terminates all connections, so a unit of work that has one ends immediately, whether or not it was committed.
+        Callers that wait for a connection are rejected."""
         self.is_gone = self.is_knocked_at
         for raw in (*self._used, *(raw for raw, _ in self._idle)):
             raw.terminate()
@@ -198,23 +197,23 @@ class Connections:
                 turn.set_exception(_gone())
 
     async def open(self, count: int) -> None:
-        """Makes the first ``count`` connections. Raises what ``connect`` raises."""
+        """Opens the first ``count`` connections. Raises the errors of ``connect``."""
         for raw in [await self._take(5) for _ in range(count)]:
             self._give_back(raw)
 
     def acquire(self, seconds: float, *, to_write: bool = False) -> Lease:
-        """A connection, for :data:`UNIT_S` seconds, to be entered with ``async with``. ``to_write``: some are not for
-        that, so that a commit that waits for a standby stops no read. Raises TimeoutError if none is free in time,
-        StoreUnavailable and what ``connect`` raises.
+        """Returns a connection for :data:`UNIT_S` seconds, to enter with ``async with``. ``to_write``: some connections
+        are reserved for reads, so that commits that wait for a standby block no read. Raises TimeoutError if none is
+        free in time, StoreUnavailable and the errors of ``connect``.
 
-        Where the caller gives up, it is terminated in the same turn of the event loop. So the driver's task that would
-        ask the server to cancel the statement ends before it begins: such a request ends a commit's wait for a standby,
-        and what is not replicated is answered with success.
+        If the caller gives up, the connection is terminated in the same turn of the event loop. So the driver's task
+        that would ask the server to cancel the statement ends before it starts. Such a request would end a commit's
+        wait for a standby, and unreplicated data would be reported as success.
         """
         return Lease(self, seconds, to_write=to_write)
 
     async def begin(self, seconds: float, *, to_write: bool) -> Any:
-        """A connection that is not used until :meth:`end`. Raises as :meth:`acquire`."""
+        """Returns a connection that is not used until :meth:`end`. Raises the errors of :meth:`acquire`."""
         if not to_write:
             raw = await self._take(seconds)
         else:
@@ -233,8 +232,8 @@ class Connections:
         return raw
 
     def end(self, raw: Any, error: BaseException | None, *, to_write: bool) -> None:
-        """Ends the use of a connection. ``error``: with which it failed."""
-        # An answer can be on its way that nobody waits for: only a refusal of our own leaves it as it was.
+        """Ends the use of a connection. ``error`` is the error that it failed with."""
+        # A response that nobody waits for might be on its way. Only a refusal of our own leaves the connection clean.
         is_ours = isinstance(error, Exception) and not isinstance(error, _CUT)
         if error is None or is_ours:
             self._give_back(raw)
@@ -244,7 +243,7 @@ class Connections:
             self._writing.release()
 
     async def close(self) -> None:
-        """Closes those that are idle; the others close when they are released."""
+        """Closes idle connections; the others close when they are released."""
         self._most = 0
         idle, self._idle = self._idle, []
         self._count -= len(idle)
@@ -267,25 +266,25 @@ class Connections:
             raw = await self._connect()
         except BaseException as error:
             self._count -= 1
-            # A server that answers beats is far away: a login has many turns, and those who are in go on.
+            # The server answers beats, but is far away: a login takes many turns, and current callers continue.
             if isinstance(error, NoLogin) and error.is_gone and not (error.is_late and self._found_at > began):
                 self.lost()
             self._hand_on(None)
             raise
-        if self.is_gone:  # it was found out in the meantime
+        if self.is_gone:  # found out in the meantime
             self._drop(raw)
             raise _gone()
         return raw
 
     async def _turn(self, seconds: float) -> Any:
-        """The connection of a caller who has done with it; None: one was closed, and another can be made."""
+        """Returns the connection that another caller has released; None if one was closed and another can be opened."""
         turn: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
             async with asyncio.timeout(seconds):
                 return await turn
         except BaseException:
-            # The turn came in this very moment: the next one's.
+            # The turn came at this very moment: pass it to the next caller.
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 if turn.result() is None:
                     self._hand_on(None)
@@ -294,7 +293,7 @@ class Connections:
             raise
 
     def _hand_on(self, raw: Any | None) -> bool:
-        """Gives a connection, or leave to make one, to who waits longest. False: nobody waits."""
+        """Gives a connection, or permission to open one, to the longest-waiting caller. False if nobody waits."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():

@@ -1,9 +1,9 @@
-"""SQLite: units of work run in one writer thread or, when they are short, on the event loop; key reads run on the loop.
+"""SQLite: units of work run in one writer thread or, if they are short, on the event loop; key reads run on the loop.
 
-Durability: WAL mode, and every commit is on the disk before its answer is sent. The writer thread's connection does
-that with ``synchronous=FULL``. Short units (:meth:`.store.Store.write_quickly`) commit on the loop with
-``synchronous=NORMAL`` and are answered after an ``fdatasync`` of the write-ahead log by :class:`Syncer`: the same
-bytes are on the disk at the same point, but one sync serves all units that committed during the previous one, and no
+Durability: WAL mode, and every commit is on disk before its response is sent. The writer thread's connection does that
+with ``synchronous=FULL``. Short units (:meth:`.store.Store.write_quickly`) commit on the loop with
+``synchronous=NORMAL``, and their response follows an ``fdatasync`` of the write-ahead log by :class:`Syncer`. The same
+bytes are on disk at the same point, but one sync serves all units that committed during the previous one, and no
 statement switches threads (``docs/decisions/0011-group-commit.md``).
 """
 
@@ -30,7 +30,7 @@ from manifest_auth.store.wal_index import Change, KnownCommits, WalIndex
 
 T = TypeVar("T")
 
-CHECKPOINT_EVERY = 200  # units of work on the event loop; a sign-in changes some ten pages of 4 KiB
+CHECKPOINT_EVERY = 200  # units of work on the event loop; a sign-in changes about ten pages of 4 KiB
 GROUP = 256  # units of work in one commit, so that the first one does not wait too long
 
 
@@ -45,7 +45,7 @@ class Job:
 
 
 def settle(group: list[Job]) -> None:
-    """Resolves the futures. On the event loop only."""
+    """Resolves the futures. Call it only on the event loop."""
     for job in group:
         if job.future.cancelled():
             continue
@@ -73,13 +73,13 @@ class Worker(threading.Thread):
         return future
 
     def stop(self) -> None:
-        """Finishes what is queued, then ends. Blocks."""
+        """Finishes the queue, then ends. Blocks."""
         self.jobs.put(None)
         self.join(10)
         self._raw.close()
 
     def run(self) -> None:
-        """The thread."""
+        """Runs the thread."""
         while True:
             group: list[Job] = []
             job = self.jobs.get()
@@ -97,7 +97,7 @@ class Worker(threading.Thread):
                 except BaseException as error:  # noqa: BLE001 - the waiting requests must get the error
                     for waiting in group:
                         waiting.error = error
-                with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
+                with contextlib.suppress(RuntimeError):  # if the loop is closed, no caller waits
                     self._loop.call_soon_threadsafe(settle, group)
             if job is None:
                 return
@@ -120,19 +120,19 @@ class Syncer(threading.Thread):
         self._syncing: list[Job] = []
 
     def settle_after_sync(self, group: list[Job]) -> None:
-        """Queues a group that has just committed. On the event loop only."""
+        """Queues a group that has just committed. Call it only on the event loop."""
         self._waiting += group
         if not self._syncing:
             self._start()
 
     def stop(self) -> None:
-        """Syncs what is queued, then ends. Blocks."""
+        """Syncs the queue, then ends. Blocks."""
         self._go.put(False)
         self.join(10)
         os.close(self._descriptor)
 
     def run(self) -> None:
-        """The thread."""
+        """Runs the thread."""
         while self._go.get():
             error: OSError | None = None
             try:
@@ -157,8 +157,8 @@ class Syncer(threading.Thread):
 
 
 class Checkpointer(threading.Thread):
-    """Moves the write-ahead log into the database, so that no commit on the event loop has to: its two syncs take some
-    milliseconds. It does not block writers."""
+    """Moves the write-ahead log into the database, so that commits on the event loop don't have to, because its two
+    syncs take several milliseconds. It doesn't block writers."""
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         super().__init__(name="store-checkpoint", daemon=True)
@@ -167,7 +167,8 @@ class Checkpointer(threading.Thread):
         self._units = 0
 
     def count(self, units: int) -> None:
-        """Counts committed units, and starts a checkpoint every :data:`CHECKPOINT_EVERY`. On the event loop only."""
+        """Counts committed units, and starts a checkpoint every :data:`CHECKPOINT_EVERY`. Call it only on the event
+        loop."""
         self._units += units
         if self._units >= CHECKPOINT_EVERY:
             self._units = 0
@@ -180,14 +181,14 @@ class Checkpointer(threading.Thread):
         self._raw.close()
 
     def run(self) -> None:
-        """The thread."""
+        """Runs the thread."""
         while self._go.get():
-            with contextlib.suppress(sqlite3.Error):  # tried again soon; writers report a broken disk
+            with contextlib.suppress(sqlite3.Error):  # retried soon; writers report a broken disk
                 self._raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 R = TypeVar("R")
-#: What a transaction announced, and its change of the file; None: it changed nothing.
+#: The announcements of a transaction, and its change of the file; None if it changed nothing.
 _Committed = tuple[list[Announcement], Change] | None
 
 BUSY_MS = 5000
@@ -216,7 +217,7 @@ class SqliteConnection(Connection):
         except sqlite3.OperationalError as error:
             if not str(error).startswith("Could not decode to UTF-8"):
                 raise _unavailable(error) from error
-        # A text was altered by hand to bytes that are not UTF-8: they become surrogates, which no valid text has.
+        # Text that was edited by hand into bytes that are not UTF-8 becomes surrogates, which no valid text has.
         self._raw.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         try:
             return self._execute(statement, values).fetchall()
@@ -239,7 +240,8 @@ class SqliteConnection(Connection):
 
 
 def _unavailable(error: sqlite3.Error) -> Exception:
-    """StoreUnavailable for a full or broken disk or a lock that takes too long; any other error is a bug and stays."""
+    """Returns StoreUnavailable for a full or broken disk or a lock that takes too long. Any other error is a bug and
+    stays."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
     if code not in _STORE_ERRORS:
         return error
@@ -249,7 +251,7 @@ def _unavailable(error: sqlite3.Error) -> Exception:
 def connect(
     path: str, *, readonly: bool = False, synchronous: str = "FULL", busy_ms: int = BUSY_MS
 ) -> sqlite3.Connection:
-    """A connection with the pragmas of all connections."""
+    """Opens a connection with the pragmas of all connections."""
     raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     raw.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     raw.execute("PRAGMA journal_mode=WAL")
@@ -257,7 +259,7 @@ def connect(
     raw.execute("PRAGMA foreign_keys=ON")
     raw.execute("PRAGMA trusted_schema=OFF")
     raw.execute(f"PRAGMA busy_timeout={busy_ms}")
-    # SQLite's own function knows only ASCII.
+    # SQLite's own function handles only ASCII.
     raw.create_function("lower", 1, lambda text: text if text is None else text.lower(), deterministic=True)
     if readonly:
         raw.execute("PRAGMA query_only=ON")
@@ -265,7 +267,7 @@ def connect(
 
 
 class SqliteStore(Store):
-    """A store in one file. Several processes can use it; each commit is visible to the next read of all."""
+    """A database in one file. Several processes can use it; each sees a commit at its next read."""
 
     def __init__(self, url: str, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
@@ -388,10 +390,11 @@ class SqliteStore(Store):
 
 
 def _run(raw: sqlite3.Connection, group: list[Job], macs: Macs | None, commits: KnownCommits) -> _Committed:
-    """Runs a group in one transaction. When one of several units has to be rolled back, the group runs again with a
-    savepoint for each, so that the others stay: units are plain functions and can run twice. None: all was rolled back.
+    """Runs a group in one transaction. If one of several units must be rolled back, the group runs again with a
+    savepoint for each, so that the others stay; units are plain functions and can run twice. Returns None if all was
+    rolled back.
 
-    Raises StoreUnavailable, without any write, when another connection has the lock.
+    Raises StoreUnavailable, without any write, if another connection has the lock.
     """
     try:
         return _attempt(raw, group, macs, commits, savepoints=False)

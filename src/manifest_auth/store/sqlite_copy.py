@@ -1,4 +1,4 @@
-"""Copies a SQLite store while servers write to it, and reads and changes such copies."""
+"""Copies of an SQLite database, made while servers write to it, and reads and changes of such copies."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import NamedTuple
 from manifest_auth.store.migrate import Schema, opened, schema_of
 from manifest_auth.store.store import StoreUnavailable
 
-PAGES = 256  # in a step of some milliseconds, after which progress is reported
+PAGES = 256  # in one step of a few milliseconds, after which progress is reported
 
 
 class Head(NamedTuple):
-    """The tip of an audit chain."""
+    """The latest event of an audit chain."""
 
     sequence: int
     hash: str
 
 
 class FileRow(NamedTuple):
-    """An uploaded file, by its row."""
+    """The row of an uploaded file."""
 
     key: str
     size: int
     sha256: str
-    is_used: bool  # otherwise it is not recorded in a job, and dropped after a day
+    is_used: bool  # otherwise no job has it, and it is dropped after a day
 
 
-#: Schema, number of rows by table, and tips of the audit chains by client id.
+#: Schema, number of rows by table, and latest events of the audit chains by client ID.
 Contents = tuple[Schema, dict[str, int], dict[str, Head]]
 
 
 def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Copies the store, as of one moment, to one file. ``progress``: pages copied, and their total. Raises
-    :class:`StoreUnavailable`.
+    """Copies the database, as of one moment, to one file. ``progress`` receives the pages copied, and their total.
+    Raises :class:`StoreUnavailable`.
 
-    SQLite's backup starts again whenever another process commits, and would never end on a busy store. An open read
+    SQLite's backup starts again whenever another process commits, and would never end on a busy database. An open read
     transaction fixes the moment; in WAL mode it blocks no writer.
     """
     with opened(f"{source.absolute().as_uri()}?mode=ro") as store, opened(target.absolute().as_uri()) as made:
@@ -45,12 +45,12 @@ def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> No
         store.execute("SELECT version_num FROM alembic_version").fetchone()
         store.backup(made, pages=PAGES, progress=lambda _, left, of: progress(of - left, of))
         store.execute("ROLLBACK")
-        # The whole store is this file; the first start switches to WAL again.
+        # The whole database is this file; the first start switches to WAL again.
         made.execute("PRAGMA journal_mode=DELETE")
 
 
 def damage(store: Path, *, quick: bool = False) -> list[str]:
-    """The faults that SQLite finds in the file. ``quick``: without the contents of indexes."""
+    """Returns the faults that SQLite finds in the file. ``quick``: skip the contents of indexes."""
     try:
         with opened(f"{store.absolute().as_uri()}?mode=ro") as found:
             rows = found.execute("PRAGMA quick_check(10)" if quick else "PRAGMA integrity_check(10)").fetchall()
@@ -64,7 +64,8 @@ def damage(store: Path, *, quick: bool = False) -> list[str]:
 
 
 def contents(store: Path) -> Contents:
-    """The contents of a copy. Raises :class:`StoreUnavailable`, also when the file is not a store."""
+    """Returns the contents of a copy. Raises :class:`StoreUnavailable`, also if the file is not a database of this
+    product."""
     with opened(f"{store.absolute().as_uri()}?mode=ro") as found:
         schema = schema_of(found)
         if schema is None:
@@ -79,15 +80,15 @@ def contents(store: Path) -> Contents:
 
 
 def files(store: Path) -> list[FileRow]:
-    """The uploaded files of a copy. Raises :class:`StoreUnavailable`."""
+    """Lists the uploaded files of a copy. Raises :class:`StoreUnavailable`."""
     with opened(f"{store.absolute().as_uri()}?mode=ro") as found:
         rows = found.execute("SELECT key, size, sha256, used_at IS NOT NULL FROM files ORDER BY key")
         return [FileRow(key, size, sha256, bool(used)) for key, size, sha256, used in rows]
 
 
 def end_sessions(store: Path) -> int:
-    """Ends all sessions in a copy: a session that ended after the copy was made is still open there. Returns their
-    number."""
+    """Ends all sessions in a copy, since a session that ended after the copy was made is still open there. Returns
+    their number."""
     with opened(store.absolute().as_uri()) as found:
         return sum(
             found.execute(

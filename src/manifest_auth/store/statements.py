@@ -44,29 +44,29 @@ from sqlalchemy.sql.selectable import Join
 from manifest_auth.store.tables import TENANT_OWNED, users
 from manifest_auth.text.models import Wire
 
-# Checks of statements: which tables they read or write, and that nothing in them reaches past a tenant.
+# Checks of statements: which tables they read or write, and that nothing in them reaches beyond a tenant.
 #
-# Statements on ``users`` reach people alone: :data:`USUAL` is added to each, unless it says ``every_kind``, so that no
-# query for people can name a service account by mistake.
+# Statements on ``users`` reach only people: :data:`USUAL` is added to each, unless it sets ``every_kind``, so that no
+# query for people can include a service account by mistake.
 
 
 TENANT: Final = "_tenant"
 Source = Select[Any] | Insert | Update | Delete
-#: By table, which rows a statement means that does not say ``every_kind``.
+#: The rows that a statement means by default, by table; ``every_kind`` lifts this.
 USUAL: Final[Mapping[Any, ColumnElement[bool]]] = {users: users.c.kind == literal_column("'person'")}
 
-#: The same people by what they are not, for a statement with ``every_kind`` that looks for the first of many. Until
-#: PostgreSQL has analyzed a table it expects one row in two hundred of the other condition, and nearly all of this one.
+#: The same people by exclusion, for a statement with ``every_kind`` that looks for the first of many. Until PostgreSQL
+#: has analyzed a table, it expects one row in two hundred from the other condition, and nearly all rows from this one.
 NO_SERVICE: Final[ColumnElement[bool]] = users.c.kind != literal_column("'service'")
 
 
 class UnscopedStatement(Exception):
-    """A statement would reach a tenant's table without being bound to a tenant. A programming error."""
+    """The statement would reach a tenant's table without being bound to a tenant. A programming error."""
 
 
 def tenant_condition(table: Table, *, every_kind: bool = False) -> ColumnElement[bool]:
-    """The condition that a sub-query inside a tenant-scoped statement needs for each tenant-owned table it reads. It
-    leaves the :data:`USUAL` rows, or with ``every_kind`` all."""
+    """Returns the condition that a sub-query inside a tenant-scoped statement needs for each tenant-owned table it
+    reads. It keeps the :data:`USUAL` rows, or all rows with ``every_kind``."""
     own = table.c.tenant_id == bindparam(TENANT, type_=BigInteger(), required=True)
     return and_(own, USUAL[table]) if table in USUAL and not every_kind else own
 
@@ -89,12 +89,12 @@ def usual_rows(source: Source) -> Source:
 
 
 def owned(source: Any) -> set[Table]:
-    """The tenants' tables that the statement and its sub-queries name."""
+    """Returns the tenants' tables that the statement and its sub-queries name."""
     return _named(source) & TENANT_OWNED
 
 
 def _named(source: Any) -> set[Table]:
-    """All tables that the statement and its sub-queries name."""
+    """Returns all tables that the statement and its sub-queries name."""
     found: set[Table] = set()
     for element in visitors.iterate(source):
         if isinstance(element, Table):
@@ -107,7 +107,7 @@ def _named(source: Any) -> set[Table]:
 
 
 def _own_level(source: Source) -> Iterator[Any]:
-    """All elements of a statement except those inside its sub-queries."""
+    """Yields all elements of a statement except those inside its sub-queries."""
     pending = list(source.get_children())
     while pending:
         element = pending.pop()
@@ -117,7 +117,7 @@ def _own_level(source: Source) -> Iterator[Any]:
 
 
 def tables_of(source: Source) -> list[Table]:
-    """The tables that the statement itself (not its sub-queries) reads or writes."""
+    """Returns the tables that the statement itself (not its sub-queries) reads or writes."""
     if isinstance(source, Update | Delete):
         named = {e.table for e in _own_level(source) if isinstance(e, Column)}
         if named & TENANT_OWNED - {source.table}:
@@ -128,7 +128,7 @@ def tables_of(source: Source) -> list[Table]:
     if not isinstance(source, Select):
         raise UnscopedStatement("a union cannot be scoped to a tenant; write two statements")
     tables: list[Table] = []
-    # As ``source.get_final_froms()``, which first compiles the statement for nothing: a tenth of a second in all.
+    # Like ``source.get_final_froms()``, which first compiles the statement without need, a tenth of a second in total.
     pending: list[Any] = list(source._compile_state_factory(source, None)._get_display_froms())  # type: ignore[arg-type]  # of no use here
     while pending:
         item = pending.pop()
@@ -146,7 +146,7 @@ def tables_of(source: Source) -> list[Table]:
 
 
 def check_nested(source: Source) -> None:
-    """Every SELECT inside must carry its own condition for each tenant's table that it reads."""
+    """Checks that every nested SELECT has its own condition for each tenant's table that it reads."""
     if source._independent_ctes:
         raise UnscopedStatement("a common table expression cannot be scoped to a tenant; write two statements")
     for element in visitors.iterate(source):
@@ -167,7 +167,7 @@ def _scoped_tables(select: Select[Any]) -> set[Table]:
 
 
 def _conditions(select: Select[Any]) -> Iterator[BinaryExpression[Any]]:
-    """The equations that all must hold."""
+    """Yields the equations that all must hold."""
     clauses = [c for c in (select.whereclause,) if c is not None]
     while clauses:
         clause = clauses.pop()
@@ -187,7 +187,7 @@ R = TypeVar("R")
 
 @cache
 def _dialect_of_postgres() -> Any:
-    # Imported only for PostgreSQL: it takes 2 MB and some 20 ms of a start.
+    # Imported only for PostgreSQL, because it takes 2 MB and about 20 ms at startup.
     from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
     # Upserts are built with SQLite's dialect, which names columns; PostgreSQL's compiler reads this attribute as well.
@@ -195,8 +195,8 @@ def _dialect_of_postgres() -> Any:
     made: Any = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
 
     class Compiler(made.statement_compiler):  # type: ignore[misc]  # as above
-        """Writes a constant limit as a number. Of a parameter PostgreSQL expects a tenth of all rows, and so plans the
-        statement again at every call."""
+        """A compiler that writes a constant limit as a number. With a parameter, PostgreSQL expects a tenth of all
+        rows, and so plans the statement again at every call."""
 
         def limit_clause(self, select: Any, **options: Any) -> str:
             is_constant = select._simple_int_clause(select._limit_clause)
@@ -220,7 +220,7 @@ class Compiled:
         self.order = tuple((name, _MISSING if name in required else constants.get(name)) for name in names)
 
     def values(self, given: Mapping[str, Any]) -> list[Any]:
-        """Positional values. A missing parameter is a KeyError, an unknown one is ignored."""
+        """Returns the positional values. A missing parameter is a KeyError, an unknown one is ignored."""
         return [given[name] if default is _MISSING else default for name, default in self.order]
 
 
@@ -239,11 +239,12 @@ class Statement(Generic[R]):
 
     @property
     def is_plain_read(self) -> bool:
-        """Whether it neither writes nor locks a row."""
+        """Whether the statement neither writes nor locks a row."""
         return isinstance(self.source, GenerativeSelect) and self.source._for_update_arg is None
 
     def may_see(self, changes: Iterable[Statement[Any]]) -> bool:
-        """Whether it can depend on what these change. Of a view, and of all that is no SELECT, that is not known."""
+        """Whether the statement can depend on those changes. This is unknown for a view, and for anything other than a
+        SELECT."""
         if not isinstance(self.source, GenerativeSelect):
             return True
         if self._tables is None:
@@ -265,19 +266,19 @@ class Statement(Generic[R]):
 
 
 class TenantScoped(Statement[R]):
-    """Bound to the tenant of the unit of work that runs it."""
+    """A statement that is bound to the tenant of the unit of work that runs it."""
 
     __slots__ = ()
 
 
 class Global(Statement[R]):
-    """Uses no table of tenants."""
+    """A statement that uses no table of tenants."""
 
     __slots__ = ()
 
 
 class CrossTenant(Statement[R]):
-    """Crosses tenants on purpose; ``because`` states why."""
+    """A statement that crosses tenants on purpose; ``because`` states why."""
 
     __slots__ = ("because",)
 
@@ -287,7 +288,8 @@ class CrossTenant(Statement[R]):
 
 
 def _row(row: type[R] | None) -> Callable[[Any], Any]:
-    """``row``: a NamedTuple class, a wire model, or the type of the only column; without it, rows are plain tuples."""
+    """Returns the function that builds rows. ``row``: a NamedTuple class, a wire model, or the type of the only column;
+    without it, rows are plain tuples."""
     if row is None:
         return tuple
     if issubclass(row, Wire):
@@ -296,7 +298,7 @@ def _row(row: type[R] | None) -> Callable[[Any], Any]:
 
 
 def columns(names: str) -> tuple[str, ...]:
-    """Return the names of columns in a text, which blanks separate."""
+    """Returns the column names in a text, which are separated by blanks."""
     return tuple(names.split())
 
 
@@ -307,8 +309,8 @@ def tenant_scoped(source: Source, row: type[R], *, every_kind: bool = False) -> 
 def tenant_scoped(
     source: Source, row: type[R] | None = None, *, every_kind: bool = False
 ) -> TenantScoped[R] | TenantScoped[Any]:
-    """Binds a statement to the tenant of the unit of work that runs it. ``every_kind``: it also reaches the rows that
-    are not :data:`USUAL`. Raises :class:`UnscopedStatement`."""
+    """Binds a statement to the tenant of the unit of work that runs it. ``every_kind``: include the rows that are not
+    :data:`USUAL`. Raises :class:`UnscopedStatement`."""
     tenant = bindparam(TENANT, type_=BigInteger(), required=True)
     if isinstance(source, Insert):
         if source.table not in TENANT_OWNED:
@@ -332,7 +334,8 @@ def global_(source: Source) -> Global[Any]: ...
 @overload
 def global_(source: Source, row: type[R]) -> Global[R]: ...
 def global_(source: Source, row: type[R] | None = None) -> Global[R] | Global[Any]:
-    """A statement on tables that belong to no tenant. Raises :class:`UnscopedStatement` when it names another."""
+    """Creates a statement on tables that belong to no tenant. Raises :class:`UnscopedStatement` if it names another
+    table."""
     if found := owned(source):
         raise UnscopedStatement(f"{', '.join(sorted(t.name for t in found))} must be scoped to a tenant")
     return Global(source, _row(row))
@@ -345,14 +348,15 @@ def cross_tenant(source: Source, row: type[R], *, because: str, every_kind: bool
 def cross_tenant(
     source: Source, row: type[R] | None = None, *, because: str, every_kind: bool = False
 ) -> CrossTenant[R] | CrossTenant[Any]:
-    """A statement that crosses tenants, with the reason why it must. ``every_kind``: as for :func:`tenant_scoped`."""
+    """Creates a statement that crosses tenants, with the reason why it must. ``every_kind``: the same as for
+    :func:`tenant_scoped`."""
     if not every_kind:
         source = usual_rows(source)
     return CrossTenant(source, _row(row), because)
 
 
 def _scoped_insert(source: Insert, tenant: BindParameter[Any]) -> Insert:
-    """An upsert changes an existing row only if it belongs to the tenant."""
+    """Scopes an upsert, so that it changes an existing row only if the row belongs to the tenant."""
     source = source.values(tenant_id=tenant) if source.select is None else _scoped_copy(source, source.select, tenant)
     clause = source._post_values_clause
     if not isinstance(clause, dml.OnConflictClause | None):
@@ -368,7 +372,7 @@ def _scoped_insert(source: Insert, tenant: BindParameter[Any]) -> Insert:
 
 
 def _scoped_copy(source: Insert, found: Any, tenant: BindParameter[Any]) -> Insert:
-    """An INSERT … SELECT that reads and writes only rows of the tenant."""
+    """Scopes an INSERT … SELECT, so that it reads and writes only rows of the tenant."""
     names = list(source._select_names or ())
     if not isinstance(found, Select):
         raise UnscopedStatement("a union cannot be scoped to a tenant; write two statements")

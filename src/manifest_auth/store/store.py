@@ -1,4 +1,4 @@
-"""The interface of a store: units of work for writes and reads, and key reads for the hot path."""
+"""Interface of a database: units of work for writes and reads, and key reads for the hot path."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 T = TypeVar("T")
 R = TypeVar("R")
 Work = Callable[[SystemUnit], T]
-_AGREE_MS = 1000  # clocks that are nearer are the same: a question and its answer take some milliseconds
+_AGREE_MS = 1000  # a smaller difference counts as none, since a query and its response take a few milliseconds
 
 
 class StoreUnavailable(Exception):
-    """The store cannot be reached or does not work. ``why``: ``busy``, or ``unavailable`` for anything else."""
+    """The database cannot be reached or does not work. ``why``: ``busy``, or ``unavailable`` for anything else."""
 
     def __init__(self, text: str, why: Failure = "unavailable") -> None:
         super().__init__(text)
@@ -35,7 +35,7 @@ class Store(ABC):
         self._metrics = metrics or Metrics()
         self._outages = Outages("store")
         self.macs = macs
-        #: What this process is doing, as other nodes see it: ``serving``, ``draining``.
+        #: The activity of this process, as other nodes see it: ``serving``, ``draining``.
         self.state = "serving"
         self._listeners: list[Callable[[Announcement], None]] = []
 
@@ -45,7 +45,7 @@ class Store(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Finishes what is queued and disconnects."""
+        """Finishes the queue and disconnects."""
 
     async def write(self, work: Work[T]) -> T:
         """Runs one unit of work in a transaction and returns once it is durable.
@@ -55,13 +55,13 @@ class Store(ABC):
         return await self._timed("write", self._write, work)
 
     async def write_quickly(self, work: Work[T]) -> T:
-        """Like :meth:`write`, for a few key statements whose cost does not grow with the tenant: SQLite runs them on
-        the event loop. All other work uses :meth:`write`."""
+        """Runs one unit like :meth:`write`, for a few key statements whose cost doesn't grow with the tenant: SQLite
+        runs them on the event loop. All other work uses :meth:`write`."""
         return await self._timed("write", self._write_quickly, work)
 
     async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
-        """One statement as its own unit of work: the number of changed rows, durable on return. On PostgreSQL one round
-        trip."""
+        """Runs one statement as its own unit of work. Returns the number of changed rows, durable on return. On
+        PostgreSQL this is one round trip."""
         began = time.perf_counter()
         try:
             changed = await self._change_one(tenant_id, statement, values)
@@ -78,12 +78,12 @@ class Store(ABC):
         return await self._timed("read", self._read, work)
 
     async def look_up(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R | None:
-        """One key read without a transaction: on the event loop with SQLite, one round trip with PostgreSQL."""
+        """Runs one key read without a transaction: on the event loop with SQLite, one round trip with PostgreSQL."""
         rows = await self.look_up_all(statement, **values)
         return rows[0] if rows else None
 
     async def look_up_all(self, statement: CrossTenant[R] | Global[R], **values: Any) -> list[R]:
-        """Like :meth:`look_up`, all rows of a few keys."""
+        """Runs one key read like :meth:`look_up`, and returns all rows of a few keys."""
         began = time.perf_counter()
         try:
             rows = await self._look_up(statement, values)
@@ -111,7 +111,7 @@ class Store(ABC):
     async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> list[R]: ...
 
     async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
-        """Runs a unit and measures how long it took, and how long until it started."""
+        """Runs a unit and measures how long it took, and how long it waited to start."""
         began, waited = time.perf_counter(), -1.0
         last: SystemUnit | None = None
 
@@ -145,12 +145,12 @@ class Store(ABC):
             self._outages.failed("write" if kind == "write" else "read", str(error))
 
     def _worked(self, *, has_written: bool) -> None:
-        """An operation that changed nothing does not show that the store can be written."""
+        """Records success. An operation that changed nothing does not show that the database can be written."""
         if self._outages.failing:
             self._outages.worked(*(("read", "write") if has_written else ("read",)))
 
     async def ping(self) -> None:
-        """Checks that the store answers. Raises :class:`StoreUnavailable`."""
+        """Checks that the database responds. Raises :class:`StoreUnavailable`."""
         try:
             await self._ping()
         except StoreUnavailable as error:
@@ -160,46 +160,48 @@ class Store(ABC):
 
     @property
     def takes_no_writes(self) -> bool:
-        """Whether the last write that changed something failed, for another reason than other work."""
+        """Whether the last write that changed something failed for a reason other than concurrent work."""
         return "write" in self._outages.failing
 
     @abstractmethod
     async def _ping(self) -> None: ...
 
     def version(self) -> object | None:
-        """Equal values mean that earlier reads are still current, or that a change will be announced. None: unknown
-        now, so the store must be read."""
+        """Returns a version: equal values mean that earlier reads are still current, or that a change will be
+        announced. None means unknown, so the database must be read."""
         return None
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing is asked of the store now, since the last login failed: all that needs it is rejected at
-        once."""
+        """Whether the database gets no queries, because the last login failed. Everything that needs it is rejected
+        immediately."""
         return False
 
     async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
-        """Makes an open store one of a serving process, which can remember what it read: on PostgreSQL the beat begins
-        (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler; ``log``: is told of outages."""
+        """Makes an open store part of a serving process, which can cache what it reads. On PostgreSQL the beat begins
+        (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler; ``log``: receives outages."""
         self._outages.log = log
 
     async def server_clock(self) -> int | None:
-        """The time of PostgreSQL's server, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
+        """Returns the time of PostgreSQL's server, in milliseconds since 1970; None on SQLite. Raises
+        StoreUnavailable."""
         return None
 
     async def now_ms(self, clock: Clock) -> int:
-        """Now by the store's clock, by which rows are old enough to be deleted: a node whose clock is wrong must not
-        delete what others use. ``clock``: the process's own, which is the store's on SQLite. Milliseconds since 1970
-        UTC. Raises StoreUnavailable."""
+        """Returns the current time by the database's clock, which decides whether rows are old enough to delete,
+        because a node with a wrong clock must not delete rows that others use. ``clock``: the process's own, which
+        SQLite uses. Milliseconds since 1970 UTC. Raises StoreUnavailable."""
         own, server = clock.now_ms(), await self.server_clock()
-        behind = 0 if server is None else server - Clock().now_ms()  # tests have clocks that stand still
+        behind = 0 if server is None else server - Clock().now_ms()  # clocks in tests stand still
         return own + behind if abs(behind) > _AGREE_MS else own
 
     async def sweep_announcements(self) -> int:
-        """Deletes what all nodes have read for long, and the rows of nodes that were killed; how many announcements."""
+        """Deletes announcements that all nodes read long ago, and the rows of killed nodes. Returns the number of
+        announcements."""
         return 0
 
     def on_announcement(self, listener: Callable[[Announcement], None]) -> None:
-        """Registers a listener for announcements, of this process at commit and of others on arrival."""
+        """Registers a listener for announcements: of this process at commit, and of others on arrival."""
         self._listeners.append(listener)
 
     def _deliver(self, announcements: Iterable[Announcement]) -> None:
@@ -208,12 +210,12 @@ class Store(ABC):
                 listener(announcement)
 
     def of(self, tenant_id: int) -> TenantStore:
-        """The same store, bound to one tenant."""
+        """Returns the same store, bound to one tenant."""
         return TenantStore(self, tenant_id)
 
 
 class TenantStore:
-    """A store bound to one tenant: the only one that code for a tenant's request gets."""
+    """A store bound to one tenant. Code for a tenant's request gets no other one."""
 
     __slots__ = ("_store", "tenant_id")
 
@@ -222,20 +224,20 @@ class TenantStore:
         self.tenant_id = tenant_id
 
     async def write(self, work: Callable[[TenantUnit], T]) -> T:
-        """Like :meth:`Store.write`, inside the tenant."""
+        """Runs :meth:`Store.write` inside the tenant."""
         tenant_id = self.tenant_id
         return await self._store.write(lambda unit: work(unit.of(tenant_id)))
 
     async def write_quickly(self, work: Callable[[TenantUnit], T]) -> T:
-        """Like :meth:`Store.write_quickly`, inside the tenant."""
+        """Runs :meth:`Store.write_quickly` inside the tenant."""
         tenant_id = self.tenant_id
         return await self._store.write_quickly(lambda unit: work(unit.of(tenant_id)))
 
     async def change_one(self, statement: TenantScoped[Any], **values: Any) -> int:
-        """Like :meth:`Store.change_one`, inside the tenant."""
+        """Runs :meth:`Store.change_one` inside the tenant."""
         return await self._store.change_one(self.tenant_id, statement, **values)
 
     async def read(self, work: Callable[[TenantUnit], T]) -> T:
-        """Like :meth:`Store.read`, inside the tenant."""
+        """Runs :meth:`Store.read` inside the tenant."""
         tenant_id = self.tenant_id
         return await self._store.read(lambda unit: work(unit.of(tenant_id)))

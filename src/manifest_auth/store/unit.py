@@ -1,7 +1,7 @@
-"""Units of work, with which plain functions run statements, the same for both stores.
+"""Units of work, with which plain functions run statements, the same for both databases.
 
 A store (:mod:`.sqlite`, :mod:`.postgres`) creates a unit for one transaction. ``SystemUnit`` belongs to no tenant and
-runs global and cross-tenant statements; ``SystemUnit.of(tenant_id)`` is the only way to a ``TenantUnit``, which runs
+runs global and cross-tenant statements. ``SystemUnit.of(tenant_id)`` is the only way to a ``TenantUnit``, which runs
 tenant-scoped and global ones.
 """
 
@@ -19,14 +19,14 @@ R = TypeVar("R")
 
 
 class Announcement(NamedTuple):
-    """Tells every node to drop something from its caches. ``kind``: one of :data:`.metrics.Announced`;
-    ``key``: the session, user or tenant, or what of the installation."""
+    """A message to every node to drop something from its caches. ``kind``: one of :data:`.metrics.Announced`; ``key``:
+    the session, user or tenant, or the part of the installation."""
 
     kind: str
     key: str
 
 
-#: Announcements might have been missed: all that is remembered is dropped.
+#: Announcements might have been missed, so the whole cache is dropped.
 RESET = Announcement("all", "")
 
 
@@ -39,21 +39,22 @@ class Connection(ABC):
 
     @abstractmethod
     def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
-        """All rows."""
+        """Returns all rows."""
 
     @abstractmethod
     def change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
-        """Number of rows changed."""
+        """Returns the number of rows changed."""
 
     def change_later(self, statement: Statement[Any], values: dict[str, Any]) -> None:
-        """Like :meth:`change`, at the latest before the commit and before the next statement that could notice."""
+        """Makes a change like :meth:`change`, at the latest before the commit and before the next statement that could
+        notice."""
         self.change(statement, values)
 
     def __init__(self, macs: Macs | None) -> None:
-        #: What is delivered after the commit, to this process and to every other node, and of which tenant it is; 0:
-        #: the installation.
+        #: Announcements to deliver after the commit, to this process and every other node, with their tenant; 0 is the
+        #: installation.
         self.announced: dict[Announcement, int] = {}
-        #: What this process does after the commit, on the event loop.
+        #: Calls that this process makes after the commit, on the event loop.
         self.after_commit: list[Callable[[], object]] = []
         #: Whether rows were changed.
         self.has_written = False
@@ -105,18 +106,18 @@ class _Unit:
         return self._connection.macs
 
     def announce(self, kind: Announced, key: object) -> None:
-        """See :class:`Announcement`."""
+        """Announces a change, see :class:`Announcement`."""
         self._connection.announced[Announcement(kind, str(key))] = self.tenant_id
 
     def after_commit(self, call: Callable[[], object]) -> None:
-        """Calls it on the event loop once this transaction is durable, and never where it is rolled back.
+        """Calls it on the event loop once this transaction is durable, and never if it is rolled back.
 
         If the process dies in between, it is not called.
         """
         self._connection.after_commit.append(call)
 
     def committed(self) -> None:
-        """For the store: the transaction is durable."""
+        """Records, for the store, that the transaction is durable."""
         for call in self._connection.after_commit:
             call()
 
@@ -136,24 +137,24 @@ class TenantUnit(_Unit):
         return {**values, TENANT: self.tenant_id}
 
     def first(self, statement: TenantScoped[R] | Global[R], **values: Any) -> R | None:
-        """The first row, or None."""
+        """Returns the first row, or None."""
         return self._first(statement, values)
 
     def one(self, statement: TenantScoped[R] | Global[R], **values: Any) -> R:
-        """The only row, as of an insert or a count."""
+        """Returns the only row, as of an insert or a count."""
         return self._one(statement, values)
 
     def all(self, statement: TenantScoped[R] | Global[R], **values: Any) -> list[R]:
-        """All rows."""
+        """Returns all rows."""
         return self._all(statement, values)
 
     def change(self, statement: TenantScoped[Any] | Global[Any], **values: Any) -> int:
-        """Number of rows that the insert, update or delete changed."""
+        """Returns the number of rows that the insert, update or delete changed."""
         return self._change(statement, values)
 
     def change_later(self, statement: TenantScoped[Any] | Global[Any], **values: Any) -> None:
-        """Like :meth:`change`, where the number does not matter and no conflict is expected. On PostgreSQL all that
-        wait go in one round trip, so no two of them can change the same row."""
+        """Makes a change like :meth:`change`, if the number doesn't matter and no conflict is expected. On PostgreSQL
+        all waiting changes go in one round trip, so no two of them can change the same row."""
         self._change_later(statement, values)
 
 
@@ -170,25 +171,25 @@ class SystemUnit(_Unit):
         return values
 
     def first(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R | None:
-        """The first row, or None."""
+        """Returns the first row, or None."""
         return self._first(statement, values)
 
     def one(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R:
-        """The only row, as of an insert or a count."""
+        """Returns the only row, as of an insert or a count."""
         return self._one(statement, values)
 
     def all(self, statement: CrossTenant[R] | Global[R], **values: Any) -> list[R]:
-        """All rows."""
+        """Returns all rows."""
         return self._all(statement, values)
 
     def change(self, statement: CrossTenant[Any] | Global[Any], **values: Any) -> int:
-        """Number of rows that the insert, update or delete changed."""
+        """Returns the number of rows that the insert, update or delete changed."""
         return self._change(statement, values)
 
     def change_later(self, statement: CrossTenant[Any] | Global[Any], **values: Any) -> None:
-        """Like :meth:`TenantUnit.change_later`."""
+        """Makes a change like :meth:`TenantUnit.change_later`."""
         self._change_later(statement, values)
 
     def of(self, tenant_id: int) -> TenantUnit:
-        """The same transaction, bound to one tenant."""
+        """Returns the same transaction, bound to one tenant."""
         return TenantUnit(self._connection, tenant_id)

@@ -1,12 +1,13 @@
-"""Detects, without a system call, whether any process committed to an SQLite file since the last check.
+"""Detection, without a system call, of whether any process committed to an SQLite file since the last check.
 
 In WAL mode the ``-shm`` file starts with a header that every commit of every process rewrites before it returns: 48
 bytes with a counter of transactions, in two equal copies (sqlite.org, "WAL-mode File Format", section 2.1). The header
 is mapped into memory; equal bytes mean that nothing was committed. Two different copies mean that a process is writing
 the header now, which counts as a change.
 
-The descriptor is never closed: POSIX drops all locks of a process on a file when any descriptor of it is closed, and
-SQLite locks this one. A process has one for each file, and while it is mapped its inode is not reused.
+The descriptor is never closed, because POSIX drops all locks of a process on a file when any descriptor of it is
+closed, and SQLite locks this one. A process has one descriptor for each file, and while it is mapped its inode is not
+reused.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _maps: dict[tuple[int, int], mmap.mmap] = {}
 
 
 class WalIndex:
-    """The header of one store. A connection must have read something before: SQLite then creates the file."""
+    """The header of one database. A connection must have read something first, because SQLite then creates the file."""
 
     def __init__(self, database: str) -> None:
         self._map = _mapped(f"{database}-shm")
 
     def version(self) -> bytes | None:
-        """Bytes that stay equal while nothing is committed; None when that is unknown now."""
+        """Returns bytes that stay equal while nothing is committed; None while that is unknown."""
         if self._map is None:
             return None
         first = self._map[:_COPY]
@@ -36,14 +37,14 @@ class WalIndex:
 
 
 class Change(NamedTuple):
-    """The header before and after one transaction: its bytes when the transaction had the lock, and after its
+    """The header before and after one transaction: its bytes when the transaction got the lock, and after its
     commit."""
 
     before: bytes | None
     after: bytes | None
 
     def is_one_commit(self) -> bool:
-        """Whether no other process committed between this commit and the look at the header after it."""
+        """Whether no other process committed between this commit and the read of the header after it."""
         if self.before is None or self.after is None:
             return False
         return _count(self.after) == (_count(self.before) + 1) % 2**32
@@ -54,9 +55,10 @@ def _count(header: bytes) -> int:
 
 
 class KnownCommits:
-    """Tells this process's commits, whose changes it announces to itself, from those of others, which announce nothing.
+    """Distinguishes this process's commits, whose changes it announces to itself, from other processes' commits, which
+    announce nothing.
 
-    All but :meth:`begin` runs on the event loop.
+    All methods but :meth:`begin` run on the event loop.
     """
 
     def __init__(self, index: WalIndex) -> None:
@@ -67,19 +69,20 @@ class KnownCommits:
         self._changes: list[Change] = []
 
     def header(self) -> bytes | None:
-        """The header, for a transaction that has the lock or has just committed, in any thread."""
+        """Returns the header, for a transaction that has the lock or has just committed, in any thread."""
         return self._index.version()
 
     def begin(self) -> None:
-        """The writer thread begins a transaction, which ends with :meth:`end`."""
+        """Starts a transaction of the writer thread, which ends with :meth:`end`."""
         self._begun += 1
 
     def end(self) -> None:
-        """Commit or rollback is known on the event loop, and so is what was announced."""
+        """Ends the transaction: commit or rollback, and its announcements, are known on the event loop."""
         self._ended += 1
 
     def add(self, change: Change) -> None:
-        """A commit of this process, after what it announced was delivered. Two can come in the other order."""
+        """Adds a commit of this process, after its announcements were delivered. Two commits can arrive out of
+        order."""
         self._changes.append(change)
         while follows := next((each for each in self._changes if each.before == self._known), None):
             self._changes.remove(follows)
@@ -88,8 +91,8 @@ class KnownCommits:
             self._known = follows.after
 
     def version(self) -> int | None:
-        """Equal values mean that only this process committed, and that what it changed was announced. None: unknown
-        now."""
+        """Returns a version: equal values mean that only this process committed, and that its changes were announced.
+        None means unknown."""
         now = self._index.version()
         if now is not None and now == self._known:
             return self._others
@@ -109,5 +112,5 @@ def _mapped(path: str) -> mmap.mmap | None:
         if key not in _maps:
             _maps[key] = mmap.mmap(descriptor, 2 * _COPY, mmap.MAP_SHARED, mmap.PROT_READ)
         return _maps[key]
-    except (OSError, ValueError):  # no such file, or too short: then every read uses the store
+    except (OSError, ValueError):  # no such file, or too short: every read uses the database
         return None

@@ -13,12 +13,13 @@ from manifest_auth.store import TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import client_logos
 from manifest_auth.tenants.png import Png
 
-# Every color is accepted. Text on it is black or white, whichever contrasts more, which is at least 4.58:1. Links and
-# focus rings use the color with its lightness changed until the contrast with the page is 4.5:1, separately for light
-# and dark pages.
+# Every color is accepted. Text on it is black or white, whichever has more contrast, which is at least 4.58:1. Links
+# and focus rings use the color with its lightness adjusted until the contrast with the page is 4.5:1, separately for
+# light and dark pages.
 
 LEAST = 4.5
-#: Backgrounds of links: the darkest of light pages, the lightest of dark pages, both of a notice (``pages/assets``).
+#: Backgrounds of links: the darkest on light pages, the lightest on dark pages, both used by notices
+#: (``pages/assets``).
 LIGHT_PAGE, DARK_PAGE = "#fdeceb", "#16301f"
 _STEPS = 200
 
@@ -26,7 +27,7 @@ Rgb = tuple[int, int, int]
 
 
 class Palette(NamedTuple):
-    """Colors as ``#rrggbb``: of a button, of the text on it, of links on light pages and on dark pages."""
+    """Colors as ``#rrggbb``: of a button, of its text, and of links on light pages and on dark pages."""
 
     accent: str
     on_accent: str
@@ -35,14 +36,14 @@ class Palette(NamedTuple):
 
 
 class Stylesheet(NamedTuple):
-    """``hash``: the first 16 hex digits of its SHA-256, part of its address."""
+    """A stylesheet. ``hash`` is the first 16 hex digits of its SHA-256, and part of its address."""
 
     text: bytes
     hash: str
 
 
 def palette_of(accent: str) -> Palette:
-    """The palette for an accent color. ``accent``: from a client's settings, not empty."""
+    """Returns the palette for an accent color. ``accent`` comes from a client's settings, and is not empty."""
     on_accent = max("#000000", "#ffffff", key=lambda colour: contrast(accent, colour))
     return Palette(
         accent, on_accent, _with_contrast(accent, LIGHT_PAGE, to=0.0), _with_contrast(accent, DARK_PAGE, to=1.0)
@@ -51,7 +52,7 @@ def palette_of(accent: str) -> Palette:
 
 @lru_cache(maxsize=256)
 def stylesheet(accent: str) -> Stylesheet:
-    """The stylesheet that a client's pages link in addition to the common one."""
+    """Returns the stylesheet that a client's pages link in addition to the common one."""
     look = palette_of(accent)
     away = "#000000" if look.on_accent == "#ffffff" else "#ffffff"
     text = (
@@ -62,13 +63,14 @@ def stylesheet(accent: str) -> Stylesheet:
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast of two colors, 1 to 21 (WCAG 2.2)."""
+    """Returns the contrast of two colors, 1 to 21 (WCAG 2.2)."""
     low, high = sorted((_luminance(_rgb(one)), _luminance(_rgb(other))))
     return (high + 0.05) / (low + 0.05)
 
 
 def _with_contrast(accent: str, page: str, *, to: float) -> str:
-    """The color, or the nearest color of its hue toward black (0) or white (1) with enough contrast on the page."""
+    """Returns the color, or the nearest color of its hue toward black (0) or white (1) with enough contrast on the
+    page."""
     if contrast(accent, page) >= LEAST:
         return accent
     hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in _rgb(accent)))
@@ -93,7 +95,7 @@ _L = client_logos.c
 
 
 class Logo(NamedTuple):
-    """``hash``: part of its address; ``width`` and ``height``: pixels."""
+    """A client's logo. ``hash`` is part of its address; ``width`` and ``height`` are in pixels."""
 
     hash: str
     width: int
@@ -110,23 +112,23 @@ _DROP = tenant_scoped(delete(client_logos))
 
 
 def find(unit: TenantUnit) -> Logo | None:
-    """The logo without its bytes; None without a logo."""
+    """Returns the logo without its bytes; None if there is no logo."""
     return unit.first(_LOGO)
 
 
 def bytes_of(unit: TenantUnit) -> tuple[str, bytes] | None:
-    """Hash and bytes of the logo; None without a logo."""
+    """Returns hash and bytes of the logo; None if there is no logo."""
     found = unit.first(_PNG)
     return None if found is None else (found[0], bytes(found[1]))
 
 
 def put(unit: TenantUnit, png: Png) -> Logo:
-    """Stores a logo. Replaces an earlier one."""
+    """Stores a logo, replacing an earlier one."""
     logo = Logo(hashlib.sha256(png.data).hexdigest()[:16], png.width, png.height)
     unit.change(_PUT, hash=logo.hash, png=png.data, width=png.width, height=png.height)
     return logo
 
 
 def drop(unit: TenantUnit) -> bool:
-    """Deletes the logo. False when there was none."""
+    """Deletes the logo. Returns False if there was none."""
     return unit.change(_DROP) == 1

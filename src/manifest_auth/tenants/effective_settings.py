@@ -1,4 +1,4 @@
-"""Effective settings of a client: required second factors, lengths of sessions, and checks beside its types."""
+"""Effective settings of a client: required second factors, session lengths, and checks that types can't express."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ def is_required(settings: TenantSettings, roles: int) -> bool:
 
 
 def required_roles(settings: TenantSettings) -> int:
-    """The roles whose users must have a second factor, a bit mask. Every user has a role."""
+    """Returns the roles whose users must have a second factor, as a bit mask. Every user has a role."""
     rules = settings.second_factor
     return {"required": mask_of(list(Role)), "roles": mask_of(list(rules.roles))}.get(rules.policy, 0)
 
 
 def default_length(settings: TenantSettings) -> int:
-    """The minimum length of passwords where a client says nothing: shorter where a second factor is required of all
-    (NIST SP 800-63B-4, section 3.1.1.2)."""
+    """Returns the default minimum length of passwords: shorter if all users must have a second factor (NIST SP
+    800-63B-4, section 3.1.1.2)."""
     return WITH_FACTOR if settings.second_factor.policy == "required" else ALONE
 
 
 def password_rules(settings: TenantSettings, factors: int) -> PasswordRules:
-    """The rules for the next password of one account. ``factors``: its mark; 0: it has no second factor. Where one is
-    required of all, a shorter length counts from the first factor on: until then the password signs in alone."""
+    """Returns the rules for the next password of one account. ``factors`` is its mark; 0: it has no second factor. If
+    all users must have one, the shorter length applies from the first factor on, since until then the password is
+    enough to sign in."""
     rules = settings.password
     if factors or settings.second_factor.policy != "required" or rules.min_length >= ALONE:
         return rules
@@ -48,7 +49,7 @@ def password_rules(settings: TenantSettings, factors: int) -> PasswordRules:
 
 
 def following_length(before: S, after: S) -> S:
-    """``after`` with the length that is its default, where ``before`` had its own default."""
+    """Returns ``after`` with its default length, if ``before`` had its own default."""
     if before.password.min_length != default_length(before):
         return after
     password = msgspec.structs.replace(after.password, min_length=default_length(after))
@@ -56,28 +57,29 @@ def following_length(before: S, after: S) -> S:
 
 
 def due_from(settings: TenantSettings, roles: int, found_at: int) -> int:
-    """From when on sign-in asks to enroll one. ``found_at``: the first sign-in that found it due. Milliseconds."""
+    """Returns when sign-in starts to require enrollment, in milliseconds. ``found_at`` is the first sign-in that found
+    it due."""
     days = 0 if roles & _NO_GRACE else settings.second_factor.grace_days
     return found_at + days * DAY * 1000
 
 
 def passkeys_sign_in(settings: TenantSettings) -> bool:
-    """Whether a passkey alone signs in. Off if passwords are, unless a client turns it on: else a leaver could come
-    in past the company's provider."""
+    """Whether a passkey is enough to sign in. If passwords are off, it is off too unless a client turns it on, because
+    a former employee could otherwise bypass the company's provider."""
     return settings.password_sign_in if settings.passkey_sign_in is None else settings.passkey_sign_in
 
 
 def installation_lengths(installation: Settings) -> SessionLengths:
-    """The installation's values."""
+    """Returns the installation's values."""
     return SessionLengths(installation.session_idle_ttl, installation.session_max_ttl, installation.refresh_token_ttl)
 
 
 def lengths_of(settings: TenantSettings, installation: Settings) -> SessionLengths:
-    """A client's values, limited by the installation's."""
+    """Returns a client's values, limited by the installation's."""
     return _limited(settings.sessions, installation_lengths(installation))
 
 
-@lru_cache(maxsize=1024)  # each request with a cookie asks
+@lru_cache(maxsize=1024)  # used by each request with a cookie
 def _limited(own: SessionLengths, most: SessionLengths) -> SessionLengths:
     both = zip(_seconds(own), _seconds(most), strict=True)
     return SessionLengths(*(min(mine or limit, limit) for mine, limit in both))
@@ -88,8 +90,8 @@ _LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
 
 
 def check(settings: TenantSettings, under: str = "") -> None:
-    """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError that names all
-    that are wrong."""
+    """Checks settings. ``under`` is the prefix of the names of members in a refusal. Raises ValidationError that names
+    all invalid members."""
     wrong = [(f"{under}{field}", text) for field, text in _wrong(settings)]
     if wrong:
         raise ValidationError(details=wrong)
@@ -115,7 +117,7 @@ def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
 
 
 def _refused(check_one: Callable[..., object], *arguments: object, **options: object) -> tuple[tuple[str, str], ...]:
-    """The message of a check that raises ValidationError."""
+    """Returns the message of a check that raises ValidationError."""
     try:
         check_one(*arguments, **options)
     except ValidationError as error:
@@ -130,7 +132,7 @@ def check_origin(origin: str, field: str) -> None:
 
 
 def _wrong_with_origin(origin: str) -> str:
-    """The fault of the value; empty: nothing."""
+    """Returns the fault of the value; empty if there is none."""
     parts = ORIGIN.match(origin)
     if parts is None:
         return "Must be scheme://host[:port] in lowercase"
@@ -157,6 +159,6 @@ def _seconds(sessions: SessionLengths) -> tuple[int, int, int]:
 
 
 def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[str]:
-    """The changed members that only an Admin can change so: they weaken the protection of Admins' own accounts, or
-    decide whether Admins can sign in with a password."""
+    """Returns the changed members that only an Admin can change in this way: they weaken the protection of Admins' own
+    accounts, or decide whether Admins can sign in with a password."""
     return [leaf.name for leaf in LEAVES if leaf.rule.weaker(leaf.change(before, after))]

@@ -1,7 +1,7 @@
-"""The index of listed origins: which clients list the origin of a page, for requests that name no user.
+"""Index of listed origins: which clients list the origin of a page, for requests that name no user.
 
-It is kept in memory. Every change of the lists replaces a stamp in the store, and is announced in its transaction.
-SQLite announces nothing to other processes, so there the stamp is read after each commit; with PostgreSQL while
+It is kept in memory. Every change of the lists replaces a stamp in the database, and is announced in its transaction.
+SQLite announces nothing to other processes, so the stamp is read after each commit there, and with PostgreSQL while
 announcements might be lost (``docs/decisions/0005-revocation.md``).
 """
 
@@ -22,16 +22,16 @@ from manifest_auth.tenants.settings import StoredSettings, TenantSettingsChange,
 # Only this module reads the two lists.
 #
 # An entry that a User Admin adds is not valid for Admins until an Admin saves it. Otherwise a User Admin could list a
-# page that acts with an Admin's cookie, or that gets an Admin's session.
+# page that acts with an Admin's cookie, or receives an Admin's session.
 
 
 def origins_for(settings: StoredSettings, roles: int) -> tuple[str, ...]:
-    """The origins whose pages can act with the session cookie of a user who has those roles (a bit mask)."""
+    """Returns the origins whose pages can act with the session cookie of a user who has those roles (a bit mask)."""
     return _for(settings.allowed_origins, settings.unconfirmed.allowed_origins, roles)
 
 
 def return_addresses_for(settings: StoredSettings, roles: int) -> tuple[str, ...]:
-    """Addresses to which a sign-in of a user with those roles can return."""
+    """Returns the addresses to which a sign-in of a user with those roles can return."""
     return _for(settings.return_addresses, settings.unconfirmed.return_addresses, roles)
 
 
@@ -42,8 +42,8 @@ def _for(listed: tuple[str, ...], unconfirmed: tuple[str, ...], roles: int) -> t
 
 
 def apply_change(before: StoredSettings, change: TenantSettingsChange, *, by_admin: bool) -> StoredSettings:
-    """The settings with the change applied. ``by_admin``: an Admin makes the change, which confirms all entries of the
-    lists in it, and lets a default length of passwords follow the policy of second factors."""
+    """Returns the settings with the change applied. ``by_admin``: an Admin makes the change, which confirms all entries
+    of the lists in it, and lets a default password length follow the second-factor policy."""
     after, old = merge(before, change), before.unconfirmed
     password: object = change.password
     if by_admin and getattr(password, "min_length", msgspec.UNSET) is msgspec.UNSET:
@@ -66,14 +66,14 @@ _CHANGED: Final = Announcement("installation", _STAMP)
 
 
 class _Lists(msgspec.Struct, rename="camel"):
-    """Of the stored settings, only what the index needs."""
+    """The part of the stored settings that the index needs."""
 
     allowed_origins: tuple[str, ...] = ()
 
 
 class _Index(NamedTuple):
-    """``stamp``: of the lists that were read; ``of_any``: origins of any client; ``of_client``: by identifier and by
-    number."""
+    """The index. ``stamp``: of the lists that were read; ``of_any``: origins of any client; ``of_client``: by
+    identifier and by number."""
 
     stamp: str
     of_any: frozenset[str]
@@ -81,7 +81,7 @@ class _Index(NamedTuple):
 
 
 _C = tenants.c
-# Clients that list nothing are most of them: their settings are not read.
+# Most clients list nothing; their settings are not read.
 _ACTIVE = global_(
     select(_C.id, _C.identifier, _C.settings).where(
         _C.suspended_at.is_(None),
@@ -92,8 +92,8 @@ _decode = msgspec.json.Decoder(_Lists).decode
 
 
 def changed(unit: SystemUnit) -> None:
-    """Makes every process read the lists again, from the commit on. Called with each change of them, and of which
-    clients are active."""
+    """Makes every process read the lists again once this commits. Called with each change of them, and of which clients
+    are active."""
     installation_values.put(unit, _STAMP, str(int(installation_values.lock(unit, _STAMP) or 0) + 1))
     unit.announce("installation", _STAMP)
 
@@ -123,7 +123,7 @@ class OriginIndex:
     async def is_listed(self, origin: str, client: str | None) -> bool:
         """Whether the client lists the origin; with None, whether any client does. Raises StoreUnavailable.
 
-        ``client``: identifier or number; one that does not exist, or is suspended, lists nothing.
+        ``client`` is an identifier or number; a missing or suspended client lists nothing.
         """
         if not self._is_current():
             async with self._renewing:
@@ -140,7 +140,7 @@ class OriginIndex:
         stamp = await installation_values.look_up(self._store, _STAMP)
         if not self._is_read or stamp != self._index.stamp:
             self._index, self._is_read = await self._store.read(_read), True
-        # What was read during a change can be the old lists: they are read again with the next request.
+        # Lists that are read during a change can be the old ones: the next request reads them again.
         if generation == self._generation and version == self._store.version():
             self._version = version
 

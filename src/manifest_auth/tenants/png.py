@@ -1,9 +1,9 @@
-"""A PNG picture, split into chunks and rebuilt, never decoded.
+"""PNG pictures, split into chunks and rebuilt, never decoded.
 
 No image decoder runs in the process that has every client's keys. Width and height come from the header. The result has
 only the five chunk types that a picture needs, each with a valid checksum (PNG, third edition, sections 5 and 11).
-Other chunks contain texts, times, color profiles, animations, or hidden data of another format: optional ones are
-removed; any other, and bytes after the end, are rejected.
+Other chunks contain texts, times, color profiles, animations, or hidden data of another format. Optional ones are
+removed; any other chunk, and bytes after the end, are rejected.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Bits of a sample that each type of color allows: gray, RGB, palette, gray and RGB with alpha.
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PALETTE = 3
-_OPTIONAL = 0x20  # in the first letter of a chunk's name: small letters mean that the chunk is optional
+_OPTIONAL = 0x20  # in the first letter of a chunk's name: lower case means optional
 
 
 class InvalidPng(Exception):
-    """The data is not an acceptable PNG; the text says why."""
+    """The data is not an acceptable PNG; the message says why."""
 
 
 class Png(NamedTuple):
@@ -41,7 +41,7 @@ class _Chunk(NamedTuple):
 
 
 def clean(data: bytes) -> Png:
-    """The picture with only the chunks it needs. Raises :class:`InvalidPng`."""
+    """Returns the picture with only the chunks it needs. Raises :class:`InvalidPng`."""
     if len(data) > MOST_BYTES:
         raise InvalidPng(_("Must have at most %(number)s KiB", number=MOST_BYTES // 1024))
     if not data.startswith(_SIGNATURE):
@@ -59,7 +59,7 @@ def clean(data: bytes) -> Png:
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:
-    """The chunks of the result, up to the end."""
+    """Yields the chunks of the result, up to the end."""
     at = len(_SIGNATURE)
     while at < len(data):
         if at + 12 > len(data):

@@ -1,7 +1,8 @@
 """Rules of a client, and those for devices: each is one type and one member of the client's settings.
 
-A :class:`Rule` stands beside the bounds in the type of a member of :mod:`.settings` or of the rules for devices. From
-it follow the body of a change, the form of the console, a change in words, and which changes only an Admin can make.
+A :class:`Rule` stands next to the bounds in the type of a member of :mod:`.settings` or of the rules for devices. It
+determines the body of a change, the console's form, the description of a change, and which changes only an Admin can
+make.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ Control = Literal["check", "boxes", "select", "number", "length", "lines", "text
 
 
 class Effects(NamedTuple):
-    """The number of sessions and users that a change concerns.
+    """The number of sessions and users that a change affects.
 
     ``sessions_ended``: open sessions that are older than the new length; ``with_password``: active users who have one;
-    ``due``: those of them whose password is older than the new age; ``to_enrol``: active users who have to set up a
-    second factor and did not have to before; ``trust_ended``: browsers that are asked for it again. 0 where the rule in
-    question stays. ``locks_admins_out``: no Admin can sign in any longer.
+    ``due``: those of them whose password is older than the new age; ``to_enrol``: active users who must set up a second
+    factor but didn't have to before; ``trust_ended``: browsers that must enter it again. Each is 0 if the rule in
+    question doesn't change. ``locks_admins_out``: no Admin can sign in any longer.
     """
 
     sessions_ended: int = 0
@@ -41,7 +42,7 @@ class Effects(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A change of one rule. ``was``, ``now``: its values; ``old``, ``new``: all settings of the client."""
+    """A change of one rule. ``was`` and ``now`` are its values; ``old`` and ``new`` are all settings of the client."""
 
     was: Any
     now: Any
@@ -54,46 +55,47 @@ Weaker = Callable[[Change], bool]
 
 
 def never(_change: Change) -> bool:
-    """Anyone who manages settings can make every change."""
+    """Whether only an Admin can make the change. Never: anyone who manages settings can."""
     return False
 
 
 def lower(change: Change) -> bool:
-    """The number is lower than before."""
+    """Whether the number is lower than before."""
     return bool(change.now < change.was)
 
 
 def higher(change: Change) -> bool:
-    """The number is higher than before."""
+    """Whether the number is higher than before."""
     return bool(change.now > change.was)
 
 
 def longer(change: Change) -> bool:
-    """The limit is longer than before. 0 is no limit."""
+    """Whether the limit is longer than before; 0 means no limit."""
     return bool(change.was and (not change.now or change.now > change.was))
 
 
 def turned_on(change: Change) -> bool:
-    """The rule is on, and was off."""
+    """Whether the rule is on, and was off."""
     return bool(change.now and not change.was)
 
 
 def turned_off(change: Change) -> bool:
-    """The rule is off, and was on."""
+    """Whether the rule is off, and was on."""
     return bool(change.was and not change.now)
 
 
 def changed(change: Change) -> bool:
-    """The value is another one."""
+    """Whether the value differs."""
     return bool(change.now != change.was)
 
 
 class Rule(NamedTuple):
     """The texts about a rule for people.
 
-    ``section``: of the console's form; ``hint`` can name the bounds, ``%(low)s`` and ``%(high)s``. ``said``: a change
-    in words, a sentence or several. ``weaker``: whether only an Admin can make a change. ``choices``: values and labels
-    of a list, or of boxes. ``box``: the name of the field of a box, from the member and the value.
+    ``section``: that of the console's form; ``hint``: can name the bounds, ``%(low)s`` and ``%(high)s``; ``said``:
+    describes a change, in one or more sentences; ``weaker``: whether only an Admin can make a change; ``choices``:
+    values and labels of a list, or of checkboxes; ``box``: the name of the field of a checkbox, from the member and the
+    value.
     """
 
     section: str
@@ -107,8 +109,8 @@ class Rule(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """A member of the settings that has a rule. ``name``: on the wire, ``password.minLength``; ``path``: of attributes;
-    ``values``: of which a list is made."""
+    """A member of the settings that has a rule. ``name``: on the wire, ``password.minLength``; ``path``: its
+    attributes; ``values``: the possible items of a list."""
 
     name: str
     path: tuple[str, ...]
@@ -118,7 +120,7 @@ class Leaf(NamedTuple):
     values: tuple[str, ...] = ()
 
     def of(self, settings: msgspec.Struct) -> Any:
-        """Return the value in a client's settings."""
+        """Returns the value in a client's settings."""
         return reduce(getattr, self.path, settings)
 
     def change(self, old: msgspec.Struct, new: msgspec.Struct, effects: Effects = Effects()) -> Change:  # noqa: B008
@@ -133,7 +135,7 @@ class Leaf(NamedTuple):
 
 
 def leaves(model: type[msgspec.Struct], path: tuple[str, ...] = (), under: str = "") -> Iterator[Leaf]:
-    """The members of settings that have a rule, those of groups too, in their order."""
+    """Yields the members of settings that have a rule, including members of groups, in their order."""
     hints = get_type_hints(model, include_extras=True)
     for attribute, name in zip(model.__struct_fields__, model.__struct_encode_fields__, strict=True):
         kind, place = hints[attribute], (*path, attribute)
@@ -167,7 +169,8 @@ def _plain(kind: Any) -> Any:
 
 
 def change_of(model: type[msgspec.Struct], **namespace: Any) -> type[msgspec.Struct]:
-    """The body of a change: every member is optional, those of groups too. ``namespace``: of the class."""
+    """Creates the body of a change, in which every member is optional, including members of groups. ``namespace``
+    belongs to the class."""
     members = []
     for name, kind in get_type_hints(model, include_extras=True).items():
         if name in model.__struct_fields__:
@@ -183,11 +186,11 @@ def change_of(model: type[msgspec.Struct], **namespace: Any) -> type[msgspec.Str
     )
 
 
-#: Roles that no device ever gets: a stolen one would manage users.
+#: Roles that no device ever gets, because a stolen one could manage users.
 _NEVER = frozenset({Role.ADMIN, Role.USER_ADMIN})
-#: Roles that every manager of rules can give to devices; the others only an Admin.
+#: Roles that every manager of rules can give to devices. Only an Admin can give the others.
 _PLAIN = frozenset({Role.OPERATOR, Role.VIEWER})
-#: What counts as the same network where a client lists none.
+#: The networks that count as the same if a client lists none.
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"
 
 Scan = Annotated[
@@ -353,7 +356,7 @@ class BadgeRules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def wrong_pairing(pairing: PairingRules) -> Iterator[tuple[str, str]]:
-    """The faults: member and sentence."""
+    """Yields the faults as member and message."""
     if _NEVER.intersection(pairing.roles):
         yield "pairing.roles", _("Devices can't get the Admin or User Admin role")
     for number, network in enumerate(pairing.networks):
@@ -371,7 +374,7 @@ def _is_within(one: Network, other: Network) -> bool:
 
 @lru_cache(maxsize=1024)
 def networks(pairing: PairingRules) -> tuple[Network, ...]:
-    """The networks that count as the same."""
+    """Returns the networks that count as the same."""
     return _parsed(pairing.networks)
 
 

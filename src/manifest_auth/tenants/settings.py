@@ -1,6 +1,6 @@
 """A client's settings, as stored, and partial changes to them.
 
-Members that a change leaves out stay, so no request can remove a rule by not knowing it.
+Members that a change omits stay, so no request can remove a rule by not knowing it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ Accent = Annotated[
 ]
 
 
-#: The minimum length of a session, where it is not 0.
+#: The minimum length of a session, unless it is 0.
 LEAST_S = 300
 _NONE_OR_MORE = {"not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_S}}
 
 
 def _admins(change: Change) -> Iterator[str]:
-    """The effect of a change on Admins, where none of them can sign in after it."""
+    """Yields the effect of a change on Admins, if none of them can sign in after it."""
     if change.effects.locks_admins_out:
         yield _("No Admin can sign in any longer. No provider that is turned on accepts Admins.")
 
@@ -529,7 +529,7 @@ if TYPE_CHECKING:
 
 else:
     BrandingChange = rules.change_of(Branding)
-    #: What was read can be sent back; ``unconfirmed`` changes nothing then.
+    #: A response can be sent back unchanged; ``unconfirmed`` has no effect then.
     TenantSettingsChange = rules.change_of(TenantSettings, READ_ONLY=frozenset({"unconfirmed"}))
 
 #: Every rule, in the order of the settings.
@@ -537,7 +537,7 @@ LEAVES = tuple(rules.leaves(TenantSettings))
 
 
 def merge(settings: S, change: msgspec.Struct) -> S:
-    """The settings with the change applied."""
+    """Returns the settings with the change applied."""
     given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
     for name, value in given.items():
         if isinstance(value, msgspec.Struct):
@@ -547,5 +547,5 @@ def merge(settings: S, change: msgspec.Struct) -> S:
 
 @lru_cache(maxsize=1024)
 def settings_of(text: str) -> StoredSettings:
-    """The settings of a stored text."""
+    """Returns the settings of stored text."""
     return msgspec.json.decode(text, type=StoredSettings)

@@ -1,7 +1,7 @@
-"""Recent proof of who acts, before an act that a stolen session must not do (step-up authentication, RFC 9470).
+"""Re-authentication before an action that a stolen session must not do (step-up authentication, RFC 9470).
 
-Everything that the check needs comes with the caller, so it costs no statement. An act asks once, in the function that
-every interface calls; :mod:`manifest_auth.audit.events` holds that none forgets.
+Everything that the check needs comes with the caller, so it costs no statement. An action checks once, in the function
+that every interface calls; :mod:`manifest_auth.audit.events` ensures that none forgets.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from manifest_auth.permissions import Role
 from manifest_auth.tenants.settings import settings_of
 from manifest_auth.text.languages import marked as _
 
-#: Those who hold one of these roles can give themselves and others access.
+#: Users with one of these roles can give themselves and others access.
 RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
-#: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``. Of system admins all are.
+#: Actions that every client guards; the others are guarded if ``stepUp`` is ``management``. For system admins, all are.
 ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS | Act.PAIRING | Act.PIN
-#: With these a stolen key or token would make itself another way in.
+#: Actions with which a stolen key or token could create another way to sign in.
 _NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS | Act.RULES
-#: What a session might have proved that lets an account without any factor enroll its first.
+#: Methods that let an account without any factor enroll its first one, if the session has verified one of them.
 _FIRST = frozenset({"pwd", "provider", "link"})
 _SENTENCES: Final = {
     "password": "Your password",
@@ -35,13 +35,13 @@ _TOTP, _PASSKEY = 1, 2  # bits of ``factors``
 
 
 def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
-    """Asks for re-authentication: users and system admins must have proved who they are within the last ten minutes,
-    with all that their account has. ``needed``: False if this call does nothing sensitive. The command line is not
-    asked. A machine cannot prove anything: it does no such act, gives no one a role that manages, resets no password,
-    and changes no rules. Neither does an app for a user, however new the proof of who signed in to it is. Neither can a
-    device: its session does none of them, whatever the client guards. A session that came from another one changes no
-    factors. Raises ReauthenticationRequired, Forbidden for a machine, an app, a device and such a session.
-    """
+    """Requires re-authentication: users and system admins must have verified everything that their account has within
+    the last ten minutes. ``needed``: False if this call does nothing sensitive. The command line is not asked. A
+    machine cannot re-authenticate, so it can't do these actions: it gives nobody a role that manages, resets no
+    password, and changes no rules. Neither can an app for a user, however recent the user's sign-in. Neither can a
+    device: its session can do none of them, whatever the client guards. A session that came from another one can't
+    change factors. Raises ReauthenticationRequired, and Forbidden for a machine, an app, a device and such a
+    session."""
     if not isinstance(acting, Request):
         return
     acting.asked |= act
@@ -64,36 +64,36 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
 
 
 def check_gain(acting: Acting, roles: int) -> None:
-    """Like :func:`check`, before a user gets these roles (bit mask) or a link as someone who has them: for roles that
-    manage. A system admin, who belongs to no client, gives anyone access to one by any role."""
+    """Checks like :func:`check`, before a user gets these roles (bit mask), or a link as someone who has them, if the
+    roles manage. For a system admin, who belongs to no client, any role counts, since it gives access to a client."""
     by_system_admin = isinstance(acting, Request) and isinstance(acting.caller, AdminCaller)
     check(acting, Act.RANKS, needed=bool(roles if by_system_admin else roles & RANKED))
 
 
 def not_for_machines(acting: Acting) -> None:
-    """Rejects a machine and an app an act that is guarded for no one else, and with which a stolen key or token would
-    make itself another way in. Raises Forbidden."""
+    """Rejects a machine or an app, for an action that is guarded for nobody else, but with which a stolen key or token
+    could create another way to sign in. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_program:
         raise Forbidden("Service accounts and apps can't do this")
 
 
 def not_for_devices(acting: Acting) -> None:
-    """Rejects the session of a device an act that asks no one for a proof. Raises Forbidden."""
+    """Rejects the session of a device, for an action that requires no re-authentication. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_device:
         raise Forbidden(_("A device session can't do this. Sign in with a browser"), reason="a device proves nobody")
 
 
 def refuse(caller: Principal) -> NoReturn:
-    """Raises ReauthenticationRequired, which names what would do."""
+    """Raises ReauthenticationRequired, which names the factors that would be enough."""
     raise ReauthenticationRequired(details=[(name, _SENTENCES[name]) for name in what_would_do(caller)])
 
 
 def proved_otherwise(acting: Acting, act: Act) -> None:
-    """Says that the act rests on another proof than that of the session, such as the challenge of a sign-in.
+    """Records that the action relies on another proof than that of the session, such as the challenge of a sign-in.
 
-    A session that the browser also has can end by it.
+    The action can end a session that the browser also has.
     """
     check(acting, act, needed=False)
     if isinstance(acting, Request):
@@ -101,13 +101,13 @@ def proved_otherwise(acting: Acting, act: Act) -> None:
 
 
 def uses_password(caller: Principal) -> bool:
-    """Whether the caller has a password that the client still lets in."""
+    """Whether the caller has a password, and the client still allows passwords."""
     return bool(caller.has_password) and settings_of(caller.tenant_settings).password_sign_in
 
 
 def what_would_do(caller: Principal) -> tuple[str, ...]:
-    """The factors that re-authenticate the caller: members of ``reauthenticate``, and ``provider``. With a factor: a
-    passkey alone, or the first of the list with a code."""
+    """Returns the factors that re-authenticate the caller: members of ``reauthenticate``, and ``provider``. With a
+    factor, a passkey is enough, or the first of the list with a code."""
     first = "password" if uses_password(caller) else "provider"
     if not caller.factors:
         return (first,)
@@ -121,8 +121,9 @@ def has_recent_first(caller: Principal, now: int) -> bool:
 
 
 def first_ways(caller: Principal) -> tuple[Literal["pwd", "provider"], ...]:
-    """Of what the session has proved, the first factors that count: the password; the provider only for an account that
-    uses no password (a password counts there too, proved before the client switched passwords off)."""
+    """Returns the first factors that count among those the session has verified: the password; the provider only for an
+    account that uses no password, for which a password that was verified before the client turned passwords off counts
+    too."""
     ways = caller.amr.split()
     if uses_password(caller):
         return ("pwd",) if "pwd" in ways else ()
@@ -136,11 +137,11 @@ def _guards(caller: Principal, act: Act) -> bool:
 
 
 def has_proved(caller: Principal, act: Act, now: int) -> bool:
-    """Whether the caller's proof is recent, and of all that the account has."""
+    """Whether the caller's proof is recent, and covers everything that the account has."""
     ways = caller.amr.split()
     if act is Act.FACTORS and not caller.factors:
         at = caller.authenticated_at
-        if at is None and "provider" in ways:  # one that says no time: the sign-in itself
+        if at is None and "provider" in ways:  # a provider that reports no time: use the sign-in's
             at = caller.created_at
         return bool(_FIRST.intersection(ways)) and _is_recent(at, now)
     if caller.factors:

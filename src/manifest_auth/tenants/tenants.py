@@ -26,7 +26,7 @@ class Tenant(NamedTuple):
     settings: str
     created_at: int
     suspended_at: int | None
-    delete_at: int | None = None  # when it is deleted permanently, unless restored before
+    delete_at: int | None = None  # when it is deleted permanently, unless restored first
 
 
 class ClientData(Wire, frozen=True):
@@ -48,7 +48,7 @@ _ALL = select(*(_C[name] for name in Tenant._fields))
 _BY_IDENTIFIER = global_(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
 _BY_ID = global_(_ALL.where(_C.id == bindparam("id")), Tenant)
 _ONLY = global_(_ALL.order_by(_C.id).limit(2), Tenant)
-# key_share: as strong as the update that follows, so that sign-ins, whose rows reference the tenant, need not wait.
+# key_share: as strong as the following update, so that sign-ins, whose rows reference the tenant, needn't wait.
 _LOCKED = global_(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
 #: The clients. ``search`` takes ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
@@ -104,43 +104,44 @@ _DROP = global_(delete(tenants).where(_C.id == bindparam("id"), _C.delete_at <= 
 
 
 def find(unit: SystemUnit, name: str) -> Tenant | None:
-    """A client by identifier or by number (an identifier never consists of digits alone), each in its only spelling."""
+    """Returns a client by identifier or by number (an identifier never consists only of digits), each in its only
+    spelling."""
     if name.isascii() and name.isdigit():
         return unit.first(_BY_ID, id=int(name)) if len(name) < 19 and name[0] != "0" else None
     return unit.first(_BY_IDENTIFIER, identifier=name) if SLUG.match(name) else None
 
 
 def get_named(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
-    """Like :func:`find`; ``lock`` as in :func:`get`. Raises NotFound."""
+    """Returns a client like :func:`find`; ``lock`` is the same as in :func:`get`. Raises NotFound."""
     found = existing(find(unit, name))
     return get(unit, found.id, lock=True) if lock else found
 
 
 def get(unit: SystemUnit | TenantUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
-    """The client. ``lock``: locks the row until the transaction ends. Raises NotFound."""
+    """Returns the client. ``lock``: lock the row until the transaction ends. Raises NotFound."""
     return existing(unit.first(_LOCKED if lock else _BY_ID, id=tenant_id))
 
 
 def find_only(unit: SystemUnit) -> Tenant | None:
-    """The one client of the installation; None if there are several."""
+    """Returns the only client of the installation; None if there are several."""
     found = unit.all(_ONLY)
     return found[0] if len(found) == 1 else None
 
 
 def list_page(unit: SystemUnit, after: int, limit: int) -> list[Tenant]:
-    """At most ``limit`` clients after the id ``after``."""
+    """Lists at most ``limit`` clients after the ID ``after``."""
     return LISTING.page(unit, first=limit, sort="ID", after=(after, after))
 
 
 def check_identifier(identifier: str) -> None:
-    """Raises ValidationError."""
+    """Checks the identifier. Raises ValidationError."""
     if not SLUG.match(identifier) or identifier.isdigit():
         sentence = "2 to 63 lowercase letters, digits, and inner hyphens, and not only digits"
         raise ValidationError(details=[("identifier", sentence)])
 
 
 def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSettings, now: int) -> Tenant:
-    """Creates a client. Raises ValidationError, Conflict when the identifier is taken."""
+    """Creates a client. Raises ValidationError, and Conflict if the identifier is taken."""
     check_identifier(identifier)
     if unit.first(_BY_IDENTIFIER, identifier=identifier):
         raise Conflict(_("This identifier is already taken"))
@@ -153,7 +154,7 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
 
 
 def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings) -> Tenant:
-    """Replaces name and settings, which were checked; every node drops the client from its caches."""
+    """Replaces name and settings, which were already checked. Every node drops the client from its caches."""
     text = encode(settings)
     unit.change(_CHANGE, id=tenant.id, new_name=name, new_settings=text)
     unit.announce("tenant", tenant.id)
@@ -163,15 +164,15 @@ def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings
 
 
 def suspend(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
-    """Suspends a client: its users are rejected immediately; the caller ends their sessions. False when it was
-    suspended already."""
+    """Suspends a client. Its users are rejected immediately; the caller ends their sessions. Returns False if it was
+    already suspended."""
     _announce_active(unit, tenant)
     return unit.change(_SUSPEND, id=tenant.id, now=now) == 1
 
 
 def restore(unit: SystemUnit, tenant: Tenant) -> Tenant:
-    """Takes a mark for deletion back, with the suspension that came with it, but not an earlier one. A client that is
-    not marked for deletion is no longer suspended."""
+    """Removes a mark for deletion, with the suspension that came with it, but not an earlier one. Without such a mark,
+    ends the suspension of the client."""
     unit.change(_RESTORE if tenant.delete_at is None else _TAKE_BACK, id=tenant.id)
     _announce_active(unit, tenant)
     return get(unit, tenant.id)
@@ -185,40 +186,41 @@ def mark_for_deletion(unit: SystemUnit, tenant: Tenant, delete_at: int, now: int
 
 
 def due_for_deletion(unit: SystemUnit, now: int) -> list[Tenant]:
-    """At most ten clients whose deletion is due, oldest first."""
+    """Lists at most ten clients whose deletion is due, oldest first."""
     return unit.all(_DUE, now=now)
 
 
 def drop(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
-    """Deletes the row of a client whose deletion is due. False when it is gone, or was restored."""
+    """Deletes the row of a client whose deletion is due. Returns False if it is gone, or was restored."""
     _announce_active(unit, tenant)
     return unit.change(_DROP, id=tenant.id, now=now) == 1
 
 
 def _announce_active(unit: SystemUnit, tenant: Tenant) -> None:
-    """Every node drops the client from its caches: whether it is active can change."""
+    """Makes every node drop the client from its caches, because whether it is active can change."""
     unit.announce("tenant", tenant.id)
     if settings_of(tenant.settings).allowed_origins:
         origin_index.changed(unit)
 
 
 def encode(settings: StoredSettings) -> str:
-    """The stored text."""
+    """Returns the settings as stored text."""
     return msgspec.json.encode(settings).decode()
 
 
 def shown_name(tenant: Tenant) -> str:
-    """The name that pages show."""
+    """Returns the name that pages show."""
     return settings_of(tenant.settings).branding.name or tenant.name
 
 
 def known_words(tenant: Tenant) -> tuple[str, ...]:
-    """The names that an attacker knows of the client: no password is made of it."""
+    """Returns the names that an attacker knows about the client, which passwords must not consist of."""
     return tenant.identifier, tenant.name, settings_of(tenant.settings).branding.name
 
 
 class ClientHint(NamedTuple):
-    """``header``: ``X-Client-ID``; ``host``: the ``Host`` header; ``public_url``: this server's address."""
+    """The client that a request names. ``header``: ``X-Client-ID``; ``host``: the ``Host`` header; ``public_url``: this
+    server's address."""
 
     header: str | None
     host: str | None
@@ -226,12 +228,12 @@ class ClientHint(NamedTuple):
 
     @property
     def client(self) -> str | None:
-        """The client of the header, else of the host."""
+        """The client of the header, or else of the host."""
         return self.subdomain if self.header is None else self.header.strip()
 
     @property
     def subdomain(self) -> str | None:
-        """The label before the public host name, where the host is such a subdomain."""
+        """The label before the public host name, if the host is such a subdomain."""
         public = urlsplit(self.public_url).hostname or ""
         name, _, port = (self.host or "").rpartition(":")
         name = (name if port.isdigit() else self.host or "").lower()
@@ -239,7 +241,7 @@ class ClientHint(NamedTuple):
         return label if public and label != name and "." not in label else None
 
     def resolve(self, given: str) -> str | None:
-        """The client of a body or query (``given``), else :attr:`client`. Raises ValidationError when the two
+        """Returns the client of a body or query (``given``), or else :attr:`client`. Raises ValidationError if the two
         differ."""
         other = self.client
         if given and other is not None and given != other:
@@ -247,7 +249,7 @@ class ClientHint(NamedTuple):
         return given or other
 
     def check(self, client: str, tenant_id: int, credential: str) -> None:
-        """Checks that the header, by identifier or number, agrees with the client of a credential. Raises Forbidden."""
+        """Checks that the header, by identifier or number, matches the client of a credential. Raises Forbidden."""
         if self.header is not None and self.header != client and self.header != str(tenant_id):
             told = [("X-Client-ID", f"Names a different client than the {credential}")]
             raise Forbidden(details=told, reason=f"X-Client-ID disagrees with the {credential}")

@@ -1,5 +1,5 @@
-"""Rules for texts, and the languages of pages and emails with the catalogs of their words.
+"""Rules for texts, and the languages of pages and emails with the catalogs of their messages.
 
-The rules: canonical forms of addresses and names, host names, base64url, invisible characters, strict JSON. Pure
-functions. QR codes of texts too. Never reads a setting, and does not know the purpose of the texts.
+The rules cover canonical forms of addresses and names, host names, base64url, invisible characters, strict JSON, and
+also QR codes. All are pure functions. This package never reads a setting, and does not know the purpose of the texts.
 """

@@ -9,12 +9,13 @@ _FROM_URL = bytes.maketrans(b"-_+/", b"+/  ")  # characters of plain base64 beco
 
 
 def encode(raw: bytes) -> str:
-    """The base64url text, without padding."""
+    """Returns the base64url text, without padding."""
     return binascii.b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode()
 
 
 def decode(text: str) -> bytes:
-    """The bytes. Raises ValueError for padding, white space, another alphabet or spare bits that are not zero."""
+    """Returns the bytes. Raises ValueError for padding, white space, another alphabet or spare bits that are not
+    zero."""
     raw = text.encode("ascii").translate(_FROM_URL)
     spare = -len(raw) % 4
     if not spare:

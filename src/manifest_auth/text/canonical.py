@@ -21,8 +21,8 @@ from manifest_auth.text.languages import several
 
 @lru_cache(maxsize=64)
 def is_loopback_host(host: str) -> bool:
-    """Whether the host is this machine only. An IPv4-mapped IPv6 address is not: releases of Python disagree about
-    it."""
+    """Whether the host is only this machine. An IPv4-mapped IPv6 address is not, because releases of Python disagree
+    about it."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -32,27 +32,27 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-#: The value of an ``Origin`` header (RFC 6454, section 6.2), but for its port's range and the hosts of ``http``.
+#: The value of an ``Origin`` header (RFC 6454, section 6.2), except for its port's range and the hosts of ``http``.
 ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?\Z")
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _V4 = rf"{_BYTE}(?:\.{_BYTE}){{3}}"
-#: An IP address, and a network in CIDR form or one address, as far as a pattern says it.
+#: An IP address, and a network in CIDR form or one address, as far as a pattern can express it.
 ADDRESS = re.compile(rf"(?:{_V4}|(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}(?:[0-9A-Fa-f]{{0,4}}|{_V4}))\Z")
 NETWORK = re.compile(ADDRESS.pattern.removesuffix(r"\Z") + r"(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?\Z")
 #: The identifier of a client, and the name of a service account.
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
-#: A domain as stored: lower case, two labels or more.
+#: A domain as stored: lower case, at least two labels.
 DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 
 
-# Rejected are the characters that the PRECIS FreeformClass (RFC 8264, section 4.3) and Unicode's security mechanisms
-# (UTS 39) exclude as ignorable: zero-width characters, direction controls, fillers, tags. They are allowed only where
+# Rejects the characters that the PRECIS FreeformClass (RFC 8264, section 4.3) and Unicode's security mechanisms (UTS
+# 39) exclude as ignorable: zero-width characters, direction controls, fillers, tags. They are allowed only where
 # writing needs them: joiners where scripts require them (RFC 5892, appendix A) and within emoji, variation selectors
 # after characters that have variants, tags within the flag of a region.
 
-_NEAR = 20  # characters on each side that the rules of joiners check
+_NEAR = 20  # characters on each side that the joiner rules check
 
-# Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties) with the line and paragraph separators, the marks of
+# Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties), plus the line and paragraph separators, the marks of
 # interlinear annotation, noncharacters, and the Braille pattern without dots.
 _RANGES = (
     (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
@@ -63,7 +63,7 @@ _RANGES = (
 )  # fmt: skip
 _INVISIBLE = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in _RANGES)}]")
 _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
-_VARIANT = re.compile("[\ufe00-\ufe0d\U000e0100-\U000e01ef\u180b-\u180d\u180f]")  # of ideographs, Mongolian letters …
+_VARIANT = re.compile("[\ufe00-\ufe0d\U000e0100-\U000e01ef\u180b-\u180d\u180f]")  # ideographs, Mongolian letters …
 _JOINERS = "\u200c\u200d"
 _EMOJI_STYLE = "\ufe0e\ufe0f"
 #: Characters with an emoji form that are neither symbols nor pictures.
@@ -72,7 +72,7 @@ _KEYS = frozenset("#*0123456789")
 
 
 def misplaced_invisible(text: str) -> list[int]:
-    """The positions of invisible characters that are not allowed there."""
+    """Returns the positions of invisible characters that are not allowed there."""
     if text.isascii():
         return []
     flags = [range(*found.span()) for found in _FLAG.finditer(text)]
@@ -85,7 +85,7 @@ def misplaced_invisible(text: str) -> list[int]:
 
 
 def remove_misplaced_invisible(text: str) -> str:
-    """The text without those characters."""
+    """Returns the text without those characters."""
     while positions := set(misplaced_invisible(text)):
         text = "".join(c for position, c in enumerate(text) if position not in positions)
     return text
@@ -120,17 +120,17 @@ def _joins_emoji(text: str, position: int) -> bool:
 
 
 def _is_emoji(c: str) -> bool:
-    """Whether it is an emoji. Those newer than this Python's tables are recognized by their Unicode block."""
+    """Whether it is an emoji. Emoji that are newer than this Python's tables are recognized by their Unicode block."""
     return bool(c) and (unicodedata.category(c) == "So" or "\U0001f000" <= c <= "\U0001fbff")
 
 
-#: Visible ASCII without characters that browsers treat differently from RFC 3986: quotes, angle brackets, backslash.
+#: Visible ASCII without characters that browsers treat differently than RFC 3986: quotes, angle brackets, backslash.
 _ADDRESS = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]{1,2000}\Z")
 _APP_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+\Z")
 #: One @, no spaces, quotes, comments, controls or angle brackets; not trimmed, not normalized.
 EMAIL_SHAPE = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
 
-#: Domain of the addresses of service accounts. RFC 6761, section 6.4: no mailbox is ever below `.invalid`.
+#: Domain of the addresses of service accounts. Under RFC 6761, section 6.4, no mailbox is ever below `.invalid`.
 SERVICE_DOMAIN = "service.invalid"
 _CONTROLS = frozenset({"Cc", "Cs"})
 _NOT_IN_EMAIL = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
@@ -138,10 +138,10 @@ _LINES = dict.fromkeys(map(ord, "\n\r\t"))
 
 
 def email_key(email: str) -> str:
-    """The form in which email addresses are compared and stored: case-folded, with the domain in letters, not in the
-    ASCII of the DNS (``xn--``).
+    """Returns the form in which email addresses are compared and stored: case-folded, with a domain in letters rather
+    than in the ASCII of the DNS (``xn--``).
 
-    A letter outside ASCII that would fold to ASCII (the Kelvin sign, the long s, ligatures) is not folded: two
+    A letter outside ASCII that would fold to ASCII (the Kelvin sign, the long s, ligatures) is not folded, because two
     different mailboxes must not become one account.
     """
     if email.isascii() and "xn--" not in (lower := email.lower()):
@@ -151,15 +151,15 @@ def email_key(email: str) -> str:
 
 
 def email_keys(email: str) -> dict[str, str]:
-    """The keys under which there can be a row for an address, by parameters of a look-up: :func:`email_key`, and those
-    of rows that were written before domains had one form, ``as_typed`` and ``in_ascii``."""
+    """Returns the keys under which an address can have a row, by parameters of a lookup: :func:`email_key`, and the
+    keys of rows from before domains had a single form, ``as_typed`` and ``in_ascii``."""
     key, as_typed = email_key(email), "".join(map(_fold, email))
     return {"email_key": key, "as_typed": as_typed, "in_ascii": f"{key.rpartition('@')[0]}@{email_domain(email)}"}
 
 
 def email_domain(email: str) -> str:
-    """The domain of an address as the DNS has it, and so claims and providers: lower case, in ASCII (IDNA 2008) where
-    it has such a form."""
+    """Returns the domain of an address as in the DNS, and so in claims and providers: lower case, in ASCII (IDNA 2008)
+    if it has such a form."""
     domain = email.rpartition("@")[2]
     if domain.isascii():
         return domain.lower()
@@ -170,13 +170,14 @@ def email_domain(email: str) -> str:
 
 
 def mailbox(email: str) -> str:
-    """The address as mail servers take it: with a domain in ASCII, so that none needs SMTPUTF8 for it (RFC 6531)."""
+    """Returns the address as mail servers accept it: with a domain in ASCII, so that it doesn't require SMTPUTF8 (RFC
+    6531)."""
     local, at, domain = email.rpartition("@")
     return email if domain.isascii() else f"{local}{at}{email_domain(email)}"
 
 
 def _in_letters(label: str) -> str:
-    """A label of a domain, in lower case, and decoded where it is one of IDNA 2008."""
+    """Returns a label of a domain in lower case, decoded if it is an IDNA 2008 label."""
     label = "".join(_without_ascii(c, c.lower()) for c in label)
     if not label.startswith("xn--"):
         return label
@@ -187,17 +188,17 @@ def _in_letters(label: str) -> str:
 
 
 def _fold(c: str) -> str:
-    return _without_ascii(c, c.casefold(), c.lower())  # the capital sharp s folds to two letters, its lower case is one
+    return _without_ascii(c, c.casefold(), c.lower())  # capital sharp s folds to two letters; its lower case is one
 
 
 def _without_ascii(c: str, *forms: str) -> str:
-    """The first form that brings no letter of ASCII for one outside of it; without any, the character."""
+    """Returns the first form that adds no ASCII letter for a letter outside ASCII, or else the character itself."""
     return next((form for form in forms if c.isascii() or not any(map(str.isascii, form))), c)
 
 
 def check_email(email: str, field: str = "email") -> str:
-    """The address of a person, unchanged. Raises ValidationError for an invalid one, for mixed scripts that look alike,
-    and for the domain of service accounts."""
+    """Returns the address of a person, unchanged. Raises ValidationError for an invalid address, for mixed scripts that
+    look alike, and for the domain of service accounts."""
     local, domain = email.rpartition("@")[::2]
     dotted = ".." in email or local.startswith(".") or local.endswith(".") or domain.endswith(".")
     sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-")) and _is_in_one_form(domain)
@@ -208,13 +209,13 @@ def check_email(email: str, field: str = "email") -> str:
 
 
 def _is_in_one_form(domain: str) -> bool:
-    """Whether no other text is the same domain by the mapping of IDNA (UTS 46): compatibility forms, and the
-    ideographic full stop, which it takes for a dot."""
+    """Whether no other text is the same domain under the mapping of IDNA (UTS 46), with its compatibility forms and the
+    ideographic full stop, which it treats as a dot."""
     return unicodedata.is_normalized("NFKC", domain) and "\u3002" not in domain
 
 
 def check_name(text: str, field: str) -> str:
-    """The name, unchanged. Raises ValidationError for control characters and invisible characters
+    """Returns the name, unchanged. Raises ValidationError for control characters and invisible characters
     (:func:`misplaced_invisible`)."""
     _check_controls(text, field)
     if positions := misplaced_invisible(text):
@@ -226,8 +227,8 @@ def check_name(text: str, field: str) -> str:
 
 
 def clean_name(text: str, most: int) -> str:
-    """A name from another system, made acceptable to :func:`check_name`: on one line, at most ``most`` characters,
-    without rejected characters."""
+    """Returns a name from another system in a form that :func:`check_name` accepts: on one line, at most ``most``
+    characters, without rejected characters."""
     line = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in _CONTROLS)
     return remove_misplaced_invisible(line[: 2 * most])[:most]
 
@@ -238,13 +239,13 @@ def _check_controls(text: str, field: str) -> None:
 
 
 def check_prose(text: str, field: str) -> str:
-    """The text, which can have several lines, unchanged. Raises ValidationError for control characters."""
+    """Returns the text unchanged; it can have several lines. Raises ValidationError for control characters."""
     _check_controls(text.translate(_LINES), field)
     return text
 
 
 def check_web_address(address: str, field: str, *, query: bool = True) -> str:
-    """The address, unchanged. Raises ValidationError unless it is https, or http of a loopback host."""
+    """Returns the address, unchanged. Raises ValidationError unless it is https, or http of a loopback host."""
     url = _split(address)
     fits = url is not None and _is_web(url) and not url.fragment and (query or "?" not in address)
     if not fits or "#" in address:
@@ -253,8 +254,8 @@ def check_web_address(address: str, field: str, *, query: bool = True) -> str:
 
 
 def check_return_address(address: str, field: str) -> str:
-    """The return address of a sign-in, unchanged: as for :func:`check_web_address`, or of an app's own scheme with a
-    dot (RFC 8252, section 7.1). Raises ValidationError."""
+    """Returns the return address of a sign-in, unchanged: as for :func:`check_web_address`, or with an app's own scheme
+    that has a dot (RFC 8252, section 7.1). Raises ValidationError."""
     url = _split(address)
     if url is not None and "#" not in address and (_is_web(url) or _APP_SCHEME.match(url.scheme)):
         return address
@@ -286,7 +287,7 @@ LATEST = 253_402_300_799_999  # the end of the year 9999
 
 @lru_cache(maxsize=4096)
 def when(at: int) -> str:
-    """A time (milliseconds since 1970) as RFC 3339 text in UTC."""
+    """Returns a time (milliseconds since 1970) as RFC 3339 text in UTC."""
     minute, ms = divmod(at, 60_000)
     return f"{_minute(minute)}:{ms // 1000:02d}.{ms % 1000:03d}Z"
 
@@ -297,8 +298,8 @@ def _minute(minute: int) -> str:
 
 
 def parse_time(text: str, field: str) -> int:
-    """A time (milliseconds since 1970) from RFC 3339 text; a date means its midnight, a time without a zone UTC. Raises
-    ValidationError."""
+    """Returns a time (milliseconds since 1970) from RFC 3339 text. A date means its midnight, and a time without a zone
+    means UTC. Raises ValidationError."""
     try:
         read = datetime.fromisoformat(text)
         at = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
@@ -308,8 +309,8 @@ def parse_time(text: str, field: str) -> int:
 
 
 def like(q: str) -> str:
-    """A pattern for LIKE with escape ``\\`` that matches texts which contain the words of ``q`` one after the other,
-    whatever is between them; lower case."""
+    """Returns a pattern for LIKE with escape ``\\`` that matches texts which contain the words of ``q`` in order,
+    whatever is between them; in lower case."""
     escaped = q.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{'%'.join(escaped.replace(',', ' ').split()) or escaped}%"
 
@@ -335,7 +336,7 @@ _PART = re.compile(r"\s*([0-9]{1,9})\s*([^\W\d_]+)")
 
 
 def spoken_duration(seconds: int) -> str:
-    """A text of the catalogues; empty for 0."""
+    """Returns a text of the catalogs; empty for 0."""
     days, left = divmod(seconds, _UNITS["d"])
     hours, left = divmod(left, _UNITS["h"])
     minutes, left = divmod(left, _UNITS["min"])
@@ -350,8 +351,8 @@ def spoken_duration(seconds: int) -> str:
 
 
 def duration_seconds(text: str, field: str) -> int:
-    """The seconds of a text that :func:`spoken_duration` writes, in any of the languages, or a similar one. 0 for an
-    empty text. Raises ValidationError."""
+    """Returns the seconds of a text that :func:`spoken_duration` writes, in any of the languages, or a similar one. 0
+    for empty text. Raises ValidationError."""
     at, seconds, rest = 0, 0, text.strip().lower()
     while at < len(rest):
         found = _PART.match(rest, at)

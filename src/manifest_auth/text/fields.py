@@ -19,7 +19,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import BUT_LINES, CONTROLS, at_least, at_most, matching
 
 M = TypeVar("M", bound=msgspec.Struct)
-#: Members of a model that :func:`with_details` puts in.
+#: Members that :func:`with_details` adds to a model.
 Details = Mapping[str, str]
 _BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u2800"  # the blank Braille pattern
 
@@ -28,8 +28,8 @@ class Field(NamedTuple):
     """A text that people enter.
 
     ``most``, ``least``: characters; with a ``least`` of 1 or more the text must not be blank. ``kind``: ``prose`` can
-    have several lines. ``label`` and ``hint``: for forms, translated where they are shown. ``about``: for the API.
-    ``autocomplete``: of a form that users fill in about themselves.
+    have several lines. ``label`` and ``hint``: for forms, translated when they are shown. ``about``: for the API.
+    ``autocomplete``: for a form that users fill in about themselves.
     """
 
     most: int
@@ -41,9 +41,9 @@ class Field(NamedTuple):
     autocomplete: str = "off"
 
     def check(self, text: str, member: str) -> str:
-        """Return the text unchanged.
+        """Returns the text unchanged.
 
-        Raises ValidationError, which names ``member``, for a text that is too short, too long or blank, and for
+        Raises ValidationError, which names ``member``, for text that is too short, too long or blank, and for
         characters that it must not have.
         """
         if len(text) > self.most:
@@ -62,13 +62,13 @@ class Field(NamedTuple):
 
     @property
     def typed(self) -> Meta:
-        """The upper bound alone: a form shows an empty field again, with what is missing."""
+        """Returns only the upper bound, since a form shows an empty field again, with the error."""
         said = {} if self.kind == "email" else self._replace(least=0)._pattern
         return Meta(max_length=self.most, extra_json_schema=said)
 
     @property
     def _pattern(self) -> dict[str, Any]:
-        """The values that :meth:`check` takes, as far as JSON Schema can say it."""
+        """Returns the pattern of values that :meth:`check` accepts, as far as JSON Schema can express it."""
         if self.kind == "email":
             return {"pattern": matching(canonical.EMAIL_SHAPE)["pattern"].replace(r"\x7f", r"\x7f-\x9f")}
         none = BUT_LINES if self.kind == "prose" else CONTROLS
@@ -76,20 +76,21 @@ class Field(NamedTuple):
 
 
 def declared_in(row: type) -> dict[str, Field]:
-    """The members of a row that are annotated with a field, and the field of each."""
+    """Returns the members of a row that are annotated with a field, and the field of each."""
     noted = {name: getattr(kind, "__metadata__", ()) for name, kind in get_type_hints(row, include_extras=True).items()}
     return {name: note for name, notes in noted.items() for note in notes if isinstance(note, Field)}
 
 
 def wire_name(name: str) -> str:
-    """The name of a row's member on the wire and in forms: ``first_name`` is ``firstName``."""
+    """Returns the name of a row's member on the wire and in forms: ``first_name`` is ``firstName``."""
     first, *others = name.split("_")
     return first + "".join(map(str.title, others))
 
 
 class Input(Enum):
-    """The values that a model takes for its ``details``: ``BODY`` texts within the bounds, ``CHANGE`` as well, ``FORM``
-    any text, which the domain checks. Members that are left out: empty, of a ``CHANGE`` not among the details."""
+    """The values that a model accepts for its ``details``: ``BODY`` and ``CHANGE`` accept texts within the bounds, and
+    ``FORM`` any text, which the domain checks. Omitted members are empty; for a ``CHANGE``, they are not among the
+    details."""
 
     BODY = "body"
     CHANGE = "change"
@@ -97,8 +98,8 @@ class Input(Enum):
 
 
 def with_details(declared: Mapping[str, Field], given: Input | None = None) -> Callable[[type[M]], type[M]]:
-    """Makes a model whose member ``details`` is a member for each declared one, which stand in its place. ``given``:
-    None for a model that is only shown. Its ``details`` reads them: those that were given, by the names of the row."""
+    """Creates a model that replaces its member ``details`` with one member for each declared field. ``given`` is None
+    for a model that is only shown. Its ``details`` reads the given ones, by the names of the row."""
     kinds: dict[str, tuple[Any, ...]] = dict.fromkeys(declared, (str,))
     for name, field in declared.items():
         if given is Input.CHANGE:
@@ -181,7 +182,7 @@ CHOICE = Field(200)
 UNIT = Field(40)
 FILE_NAME = Field(200, about="Name of the file.")
 
-# Entered to look something up or to prove something, and not stored
+# Entered to look something up or for verification, and not stored
 SEARCH = Field(200, 0)
 TOKEN = Field(100)
 EVENT_NAME = Field(100, 0)
@@ -192,7 +193,7 @@ Email = Annotated[str, EMAIL.meta]
 Password = Annotated[str, PASSWORD.meta]
 Token = Annotated[str, TOKEN.meta]
 
-#: Of a form, where an empty field is shown again with the reason.
+#: For a form, which shows an empty field again with the error.
 TypedEmail = Annotated[str, EMAIL.typed]
 TypedPassword = Annotated[str, PASSWORD.typed]
 TypedToken = Annotated[str, TOKEN.typed]

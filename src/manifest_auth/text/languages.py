@@ -1,6 +1,6 @@
-"""The languages of pages and emails, by their tags (RFC 5646), and the catalogs of their words.
+"""Languages of pages and emails, by their tags (RFC 5646), and the catalogs of their messages.
 
-A catalogue is read at its first use, and kept: about a millisecond for each language in the life of a process.
+A catalog is read at its first use and kept. This takes about a millisecond per language in the life of a process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from manifest_auth.errors import Marked
 
 Language = Literal["en", "es", "pt", "de", "fr", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-#: What the readers of each language call it.
+#: The name of each language in that language.
 NAMES: dict[Language, str] = {
     "en": "English",
     "es": "Español",
@@ -31,7 +31,7 @@ FOLDER = Path(__file__).parent / "catalogues"
 
 @cache
 def catalogue(language: str) -> Words:
-    """The words of one of the languages; those of English are the code's own."""
+    """Returns the catalog of one of the languages; English messages are in the code itself."""
     if language == "en":
         return gettext.NullTranslations()
     with (FOLDER / f"{language}.mo").open("rb") as file:
@@ -39,8 +39,8 @@ def catalogue(language: str) -> Words:
 
 
 class MarkedText(str):
-    """A text of the catalogues, in English. ``one``, ``many``: their messages; ``values``: of their ``%(name)s``, with
-    ``number`` for a plural, which can be marked texts themselves."""
+    """Text of the catalogs, in English. ``one``, ``many``: its messages; ``values``: the values of their ``%(name)s``,
+    with ``number`` for a plural; they can be marked texts themselves."""
 
     __slots__ = ("many", "one", "values")
 
@@ -55,23 +55,23 @@ class MarkedText(str):
     values: Mapping[str, str | float]
 
     def having(self, **values: str | float) -> MarkedText:
-        """Return the text with values."""
+        """Returns the text with values."""
         return MarkedText(self.one, self.many, values, "")
 
 
 def marked(text: str, *, wire: str = "", **values: str | float) -> Marked:
-    """Mark a text for the catalogues, under the name ``_``. ``values``: what it names as ``%(name)s``; ``wire``: what
-    programs can sign in its place."""
+    """Marks a text for the catalogs, under the name ``_``. ``values``: what it names as ``%(name)s``; ``wire``: the
+    text that programs get instead."""
     return Marked(MarkedText(text, "", values, wire))
 
 
 def several(one: str, many: str, number: int, *, wire: str = "", **values: str | float) -> Marked:
-    """Mark a text that has a ``%(number)d``, as :func:`marked` does."""
+    """Marks a text that has a ``%(number)d``, as :func:`marked` does."""
     return Marked(MarkedText(one, many, {"number": number, **values}, wire))
 
 
 def joined(texts: Iterable[str], between: str = ", ") -> str:
-    """The texts in a row, each in the language of its reader; empty for none."""
+    """Joins the texts, each in the language of its reader; empty if there are none."""
     values = {f"part{number}": text for number, text in enumerate(texts)}
     return MarkedText(between.join(f"%({name})s" for name in values), "", values, "") if values else ""
 
@@ -80,7 +80,7 @@ _KEPT = "marked: "
 
 
 def kept(text: str) -> str:
-    """A text for a column, from which :func:`restored` makes it again."""
+    """Returns a text for a column, which :func:`restored` converts back."""
     is_made = (isinstance(text, MarkedText) and text.values) or text.startswith(_KEPT)
     return f"{_KEPT}{json.dumps(_parts(text))}" if is_made else str(text)
 
@@ -92,7 +92,7 @@ def _parts(value: str | float) -> Any:
 
 
 def restored(stored: str) -> str:
-    """The text that :func:`kept` made a column's; any other text as it is, for the catalogues to know."""
+    """Restores the text that :func:`kept` created; returns any other text unchanged, for the catalogs to translate."""
     made: str = _made(json.loads(stored.removeprefix(_KEPT))) if stored.startswith(_KEPT) else stored
     return made if isinstance(made, MarkedText) or not stored else MarkedText(made, "", {}, "")
 
@@ -105,9 +105,9 @@ def _made(parts: Any) -> Any:
 
 
 def shown(text: str, words: Words) -> str:
-    """The text in the language of the words; one that is not marked stays as it is."""
+    """Returns the text in the language of the catalog; text that is not marked is unchanged."""
     if not isinstance(text, MarkedText):
-        return words.gettext(text) if text else ""  # that of an empty text is the catalogue's head
+        return words.gettext(text) if text else ""  # the empty message is the catalog's header
     found = words.ngettext(text.one, text.many, int(text.values["number"])) if text.many else words.gettext(text.one)
     if not text.values:
         return found

@@ -1,4 +1,4 @@
-"""Converts parsed JSON and query parameters to wire models; a refusal names every member that is wrong."""
+"""Converts parsed JSON and query parameters to wire models; a refusal names every invalid member."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ _ENUM = "Invalid enum value"
 
 
 def told_plainly(message: str, types: Iterable[Any], *, strict: bool) -> str:
-    """The sentence for a message of msgspec. ``types``: those that the value can have; ``strict``: the value is JSON,
-    whose types the caller chose, and not text."""
+    """Returns the sentence for a message of msgspec. ``types``: the possible types of the value; ``strict``: the value
+    is JSON with types that the caller chose, not text."""
     if found := _TYPE.match(message):
         wanted = " or ".join(_KINDS.get(one, one) for one in found[1].split(" | "))
         return f"Must be {wanted}, not {_KINDS.get(found[2], found[2])}" if strict else f"Must be {wanted}"
@@ -79,19 +79,19 @@ _AT = {">=": "at least", "<=": "at most"}
 
 
 def at_least(number: int) -> Marked:
-    """The sentence for a text with fewer characters."""
+    """Returns the sentence for text with fewer characters."""
     if number == 1:
         return _("Enter a value", wire="Must have at least 1 character")
     return several("Must have at least %(number)d character", "Must have at least %(number)d characters", number)
 
 
 def at_most(number: int) -> Marked:
-    """The sentence for a text with more characters."""
+    """Returns the sentence for text with more characters."""
     return several("Must have at most %(number)d character", "Must have at most %(number)d characters", number)
 
 
 def one_of(values: Iterable[str]) -> Marked:
-    """The sentence for a value that is none of these."""
+    """Returns the sentence for a value that is none of these."""
     return _("Choose an option from the list", wire=f"Must be one of: {', '.join(values)}")
 
 
@@ -102,7 +102,7 @@ def _choices(of: Any) -> tuple[Any, ...]:
 
 
 def meant(name: str, members: Iterable[str]) -> str:
-    """The sentence for an unknown member that is nearly a known one; empty if none is near."""
+    """Returns the sentence for an unknown member that resembles a known one; empty if none does."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, members, 1, 0.75)
@@ -110,18 +110,19 @@ def meant(name: str, members: Iterable[str]) -> str:
 
 
 B = TypeVar("B")
-#: Of this many wrong members a refusal tells; a body can have many more.
+#: Maximum number of invalid members that a refusal names; a body can have many more.
 MOST = 20
-#: Attribute of a model: members of the answer that can be sent back, and change nothing.
+#: Attribute of a model: members of the response that can be sent back, and change nothing.
 READ_ONLY = "READ_ONLY"
-#: Attribute of a model: what JSON Schema says of the object beside its members.
+#: Attribute of a model: what JSON Schema says about the object in addition to its members.
 MORE_SCHEMA = "MORE_SCHEMA"
-_MOST_ITEMS = 1000  # in longer lists, the wrong items are not looked for
+_MOST_ITEMS = 1000  # longer lists are not searched for invalid items
 _LONGEST_NAME = 64
 
 
 class _Member(NamedTuple):
-    """``model``: where the value, or each item of it, is an object; ``item``: type of the items of a list."""
+    """A member of a model. ``model``: set if the value, or each item of it, is an object; ``item``: type of the items
+    of a list."""
 
     type: Any
     required: bool
@@ -130,8 +131,8 @@ class _Member(NamedTuple):
 
 
 def convert(value: Any, model: type[B], *, ignore_unknown: bool = False) -> B:
-    """The wire model of a parsed body, with strict types. ``ignore_unknown``: members that the model does not know are
-    ignored, instead of rejected. Raises ValidationError that names all members that are wrong, 20 at most."""
+    """Converts a parsed body to the wire model, with strict types. ``ignore_unknown``: ignore members that the model
+    does not know, instead of rejecting them. Raises ValidationError that names all invalid members, at most 20."""
     if not isinstance(value, dict):
         raise ValidationError("The body must be a JSON object")
     try:
@@ -151,7 +152,7 @@ def convert(value: Any, model: type[B], *, ignore_unknown: bool = False) -> B:
 
 
 def objects_of(model: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
-    """The model and those of all objects within it: in each, :func:`convert` rejects members that it does not know."""
+    """Returns the model and the models of all objects within it. :func:`convert` rejects unknown members in each."""
     found = [model]
     for one in found:
         found += [inner for member in _members(one).values() if (inner := member.model) and inner not in found]
@@ -159,8 +160,8 @@ def objects_of(model: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
 
 
 def from_texts(values: dict[str, str], model: type[B]) -> B:
-    """The wire model of query parameters or of a form, converted from text; unknown ones are ignored. Raises
-    ValidationError as :func:`convert`."""
+    """Converts query parameters or form fields from text to the wire model; unknown ones are ignored. Raises
+    ValidationError as :func:`convert` does."""
     try:
         return msgspec.convert(values, model, strict=False)
     except msgspec.ValidationError as error:
@@ -170,7 +171,7 @@ def from_texts(values: dict[str, str], model: type[B]) -> B:
 
 
 class _WrongMembers:
-    """The wrong members of one value: by path, and what is wrong."""
+    """The invalid members of one value, by path, with their errors."""
 
     def __init__(self, *, strict: bool) -> None:
         self.details: list[tuple[str, str]] = []
@@ -195,7 +196,7 @@ class _WrongMembers:
                     self.unknown(part, member.model, f"{path}.")
 
     def wrong(self, value: dict[str, Any], model: Any, under: str) -> None:
-        """Finds the members that are missing, or whose values do not fit."""
+        """Finds the members that are missing, or have invalid values."""
         for name, member in _members(model).items():
             if self._is_full:
                 return
@@ -223,7 +224,7 @@ class _WrongMembers:
 
 
 def _objects(given: Any, path: str) -> list[tuple[str, dict[str, Any]]]:
-    """The object, or the objects of the list, with their paths."""
+    """Returns the object, or the objects of the list, with their paths."""
     if isinstance(given, dict):
         return [(path, given)]
     if not isinstance(given, list):
@@ -246,7 +247,7 @@ def _member(of: Any, *, required: bool) -> _Member:
 
 
 def _parts(of: Any) -> list[Any]:
-    """The types of which a value can be, without what is noted about them."""
+    """Returns the types that a value can have, without their annotations."""
     if get_origin(of) is Annotated:
         return _parts(get_args(of)[0])
     if get_origin(of) in (Union, UnionType):
@@ -262,11 +263,11 @@ def _told(error: msgspec.ValidationError | None, of: Any, path: str = "", *, str
 
 
 class ErrorCollector:
-    """``with ErrorCollector() as each:`` around checks, and ``with each:`` around every one of them, which can be
-    within another one. What they reject is raised at the end, as one ValidationError with the details of all, 20 at
-    most; a single refusal is raised as it is. Any other exception goes through immediately.
+    """Collects errors: ``with ErrorCollector() as each:`` around checks, and ``with each:`` around every one of them,
+    which can be nested. Their refusals are raised at the end, as one ValidationError with the details of all, at most
+    20; a single refusal is raised unchanged. Any other exception is raised immediately.
 
-    What comes after a rejected check in its own ``with each:`` is not run.
+    Code after a rejected check in its own ``with each:`` is not run.
     """
 
     def __init__(self) -> None:
@@ -304,7 +305,7 @@ Time = Annotated[str, "milliseconds"]
 
 
 def or_none(value: D | UnsetType) -> D | None:
-    """The member of a body; None when it was left out."""
+    """Returns the member of a body; None if it was omitted."""
     return None if value is UNSET else value
 
 
@@ -313,7 +314,7 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
 
     @classmethod
     def of(cls, row: object, **others: Any) -> Self:
-        """The model filled from a row by member names; times and flags are converted. ``others``: members that the row
+        """Fills the model from a row by member names, and converts times and flags. ``others``: members that the row
         does not have, or has in another form; members with a default never come from the row."""
         names, read, converters = _reader(cls, tuple(others))
         others.update(zip(names, read(row), strict=True))
@@ -324,7 +325,8 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
 
     @classmethod
     def of_columns(cls, columns: Iterable[Any]) -> Self:
-        """The model of a statement's row, whose columns are the members in their order, converted as by :meth:`of`."""
+        """Fills the model from a statement's row with the members as columns in their order, converted as by
+        :meth:`of`."""
         values = list(columns)
         for place, convert in _column_converters(cls):
             if values[place] is not None:
@@ -348,7 +350,7 @@ class Items(Wire, Generic[D], frozen=True):
 
 @cache
 def items_of(item: type, name: str = "") -> type[msgspec.Struct]:
-    """``Items[KeyData]`` as its own model, named for OpenAPI: ``KeysData``, unless it has another name."""
+    """Returns ``Items[KeyData]`` as its own model, named for OpenAPI: ``KeysData``, unless it has another name."""
     noun = item.__name__.removeprefix("Wire").removesuffix("Data")
     plural = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
     members = [("items", tuple[item, ...]), ("next_cursor", str | None)]  # type: ignore[valid-type]
@@ -359,7 +361,7 @@ def items_of(item: type, name: str = "") -> type[msgspec.Struct]:
 def _reader(
     model: type[Wire], supplied: tuple[str, ...]
 ) -> tuple[list[str], Callable[[object], tuple[Any, ...]], list[tuple[str, Callable[[Any], Any]]]]:
-    """The members that come from a row, a function that reads them, and converters for some of them: of times, and of
+    """Returns the members that come from a row, a function that reads them, and converters for some of them: times, and
     flags, which SQLite stores as numbers."""
     hints = get_type_hints(model, include_extras=True)
     required = model.__struct_fields__[: len(model.__struct_fields__) - len(model.__struct_defaults__)]
@@ -380,32 +382,32 @@ def _converter(kind: Any) -> Callable[[Any], Any] | None:
     return bool if kind is bool else None
 
 
-#: Controls that no text has which people read, and those of them that a text of several lines has.
+#: Control characters that text for people never has, and the ones that text with several lines can have.
 CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f"
 BUT_LINES: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
-#: Of every text: stores know no NUL.
+#: A rule for every text, because the databases do not accept NUL.
 NO_NUL: Final = {"pattern": r"^[^\u0000]*$"}
 
 #: Characters of web addresses, see text/canonical.py.
 _OF_ADDRESSES = r"!$&-;=?@A-Z\[\]_a-z~%"
 #: Loopback hosts.
 _HERE = r"(?:localhost|[a-z0-9.-]+\.localhost|127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1\])"
-#: An address of a page or of an app's own scheme, as far as a pattern says it.
+#: An address of a page or of an app's own scheme, as far as a pattern can express it.
 RETURN_ADDRESS: Final = {
     "pattern": rf"^(?:(?:https://[A-Za-z0-9\[]|http://{_HERE}[:/?]?)[{_OF_ADDRESSES}]*|[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:[{_OF_ADDRESSES}]*)$"
 }
-#: An origin, but for the range of its port: ``http`` is for this machine alone.
+#: An origin, except for the range of its port; ``http`` is only for this machine.
 ORIGIN: Final = {"pattern": rf"^(?:https://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])|http://{_HERE})(?::[1-9][0-9]{{0,4}})?$"}
 
-#: Of a list: what ``nextCursor`` was.
+#: For a list: the value of ``nextCursor``.
 CURSOR: Final = {"pattern": "^[A-Za-z0-9_-]*$"}
 _DATE = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = r"(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,6})?"
-#: A date or a time of RFC 3339, or none.
+#: A date or a time of RFC 3339, or nothing.
 TIME: Final = {"pattern": rf"^(?:{_DATE}(?:T{_CLOCK}(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?)?)?$"}
 #: Base64 in lines.
 BASE64: Final = {"pattern": r"^(?:[A-Za-z0-9+/]{4}[\r\n]*)*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?[\r\n]*$"}
-#: A slug (text/canonical.py) that is no number.
+#: A slug (text/canonical.py) that is not a number.
 IDENTIFIER: Final = {"pattern": "^(?:[0-9]*[a-z](?:[a-z0-9-]*[a-z0-9])?|[0-9]+-[a-z0-9-]*[a-z0-9])$"}
 GUID_IN_ANY_CASE: Final = {"pattern": "^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"}
 
@@ -414,38 +416,40 @@ _LENGTHS = re.compile(r"\(\?=\.\{(\d+),(\d+)\}\\Z\)")
 
 
 def matching(pattern: re.Pattern[str], *, empty: bool = False) -> dict[str, Any]:
-    """For the description, which checks nothing: a text that fits from its first character to the last. ``empty``: or
-    none. A look-ahead at the start that bounds the length becomes bounds of the schema."""
+    """Describes, without checking, a text that matches from its first to its last character, or with ``empty`` none. A
+    look-ahead at the start that limits the length becomes bounds of the schema."""
     fits, found = pattern.pattern.removesuffix(r"\Z"), _LENGTHS.match(pattern.pattern)
     bounds = {"minLength": int(found[1]), "maxLength": int(found[2])} if found else {}
     return {"pattern": f"^(?:{fits[found.end() if found else 0 :]}){'?' if empty else ''}$", **bounds}
 
 
 def one_of_texts(*values: str) -> dict[str, Any]:
-    """One of these texts."""
+    """Describes one of these texts."""
     return {"type": "string", "enum": list(values)}
 
 
-# By ``not`` alone: generators of clients make a union of an object with ``oneOf`` or ``anyOf``, and lose its members.
+# Uses only ``not``, because client generators turn an object with ``oneOf`` or ``anyOf`` into a union, and lose its
+# members.
 
 
 def at_most_one(*members: str) -> dict[str, Any]:
-    """An object with one of these members or none."""
+    """Describes an object with at most one of these members."""
     return none_of(*_pairs(members))
 
 
 def exactly_one(*members: str) -> dict[str, Any]:
-    """An object with one of these members."""
+    """Describes an object with exactly one of these members."""
     return none_of(*_pairs(members), none_of(*(having(member) for member in members)))
 
 
 def none_of(*schemas: dict[str, Any]) -> dict[str, Any]:
-    """A value that fits none of these schemas."""
+    """Describes a value that matches none of these schemas."""
     return {"not": {"anyOf": list(schemas)} if len(schemas) > 1 else schemas[0]}
 
 
 def having(*members: str) -> dict[str, Any]:
-    """An object with all of these members. It names them: linters reject a required member that nothing describes."""
+    """Describes an object with all of these members. It names them, because linters reject a required member that
+    nothing describes."""
     return {"required": list(members), "properties": {member: {} for member in members}}
 
 

@@ -1,10 +1,10 @@
-"""The strict parser for JSON from outside, so that two parsers cannot interpret a text differently.
+"""Strict parser for JSON from outside, so that two parsers cannot interpret a text differently.
 
 It follows RFC 8259 with the limits of I-JSON (RFC 7493).
 
 It uses Python's parser, since only that reports duplicate members. Rejected: anything but one JSON text in UTF-8,
 duplicate members, NUL or a lone surrogate in a text, NaN and infinities, integers beyond 64 bits, nesting over 32
-levels. A number with a point or an exponent is an integer where it is whole (JSON Schema 2020-12, section 6.1.1), up to
+levels. A number with a point or an exponent is an integer if it is whole (JSON Schema 2020-12, section 6.1.1), up to
 2^53: larger ones might have lost digits (RFC 7493, section 2.2).
 """
 
@@ -24,7 +24,7 @@ class Malformed(ValueError):
 
 
 class DuplicateMember(Malformed):
-    """``member``: its name; empty when it is not printable."""
+    """A member occurs twice. ``member`` is its name; empty if it is not printable."""
 
     def __init__(self, member: str) -> None:
         super().__init__(f"The member {member} appears twice")
@@ -32,9 +32,9 @@ class DuplicateMember(Malformed):
 
 
 def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False, as_written: bool = False) -> Any:
-    """The parsed value. ``what``: the name of the text in a refusal; ``may_hold_nul``: NUL is allowed, for texts that
-    are cleaned before they are stored; ``as_written``: a number with a point or an exponent is no integer, in what this
-    server wrote itself. Raises Malformed."""
+    """Returns the parsed value. ``what``: the name of the text in a refusal; ``may_hold_nul``: NUL is allowed, for
+    texts that are cleaned before they are stored; ``as_written``: a number with a point or an exponent is no integer,
+    for data that this server wrote itself. Raises Malformed."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -47,14 +47,14 @@ def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False, as_w
         raise Malformed(f"{what} isn't valid JSON") from None
     except RecursionError:
         raise Malformed(f"{what} is nested too deeply") from None
-    # Most texts are flat and plain; only others need the check of every member.
+    # Most texts are flat and plain; only others need a check of every member.
     if "\\u" in text or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         check(value, what, may_hold_nul=may_hold_nul)
     return value
 
 
 def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The members as a dictionary. Raises :class:`DuplicateMember`."""
+    """Returns the members as a dictionary. Raises :class:`DuplicateMember`."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
@@ -66,7 +66,7 @@ def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check(value: Any, what: str, depth: int = 1, *, may_hold_nul: bool = False) -> None:
-    """Raises Malformed for texts that stores reject, and for values that are nested too deeply."""
+    """Raises Malformed for texts that the databases reject, and for values that are nested too deeply."""
     if depth > MAX_DEPTH:
         raise Malformed(f"{what} is nested too deeply")
     if isinstance(value, str):

@@ -1,13 +1,13 @@
 """Names of the browser and system of a ``User-Agent``, in common words.
 
-The text is not verified: any caller can send any text.
+The text is not verified, since any caller can send any text.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: A mark of the header → the browser. Those that call themselves by others' names too come before those others.
+#: From a mark of the header to the browser. A browser that also uses other browsers' names comes before them.
 _BROWSERS = (
     ("OculusBrowser/", "Meta Quest Browser"),
     ("Wolvic/", "Wolvic"),
@@ -28,7 +28,7 @@ _BROWSERS = (
     ("Chrome/", "Chrome"),
     ("Safari/", "Safari"),
 )
-#: A mark → the system, likewise.
+#: From a mark to the system, likewise.
 _SYSTEMS = (
     ("Quest", "Meta Quest"),
     ("PICO", "PICO"),
@@ -44,14 +44,15 @@ _LONGEST = 40
 
 
 class Browser(NamedTuple):
-    """Both can be empty. ``name``: of the browser, or of a program that is none, as it calls itself."""
+    """A browser and its system; both can be empty. ``name``: the browser's name, or the name that another program gives
+    itself."""
 
     name: str
     system: str
 
 
 def browser_of(user_agent: str) -> Browser:
-    """The browser and system that a ``User-Agent`` names."""
+    """Returns the browser and system that a ``User-Agent`` names."""
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     if user_agent.startswith("Mozilla/"):
         return Browser(next((name for mark, name in _BROWSERS if mark in user_agent), ""), system)

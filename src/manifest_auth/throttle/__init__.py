@@ -1,6 +1,6 @@
 """Counters of attempts, by account, address and network, and limits on what anonymous callers can write.
 
-Owns ``throttles`` and ``known_origins``; :class:`Throttle` alone knows whether limits are on. Never verifies a
+Owns ``throttles`` and ``known_origins``; only :class:`Throttle` knows whether limits are on. Never verifies a
 credential, and never locks an account permanently.
 """
 

@@ -17,11 +17,11 @@ from manifest_auth.text.machine_secrets import hash_of
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, steps_of, widened
 
-# Limited are audit events that anonymous callers cause, and sign-ins at providers that they start and do not finish
-# (docs/decisions/0030-anonymous-limits.md).
+# Two things are limited: audit events that anonymous callers cause, and sign-ins at providers that they start and don't
+# finish (docs/decisions/0030-anonymous-limits.md).
 #
-# The throttle's counters count both, for spans of time. Excess events of a class are counted, but not written, which
-# blocks no caller. Excess starts have to wait, as with passwords, except from a device that signed in before.
+# The throttle's counters count both within time spans. Excess events of a class are counted, but not written, which
+# blocks no caller. Excess starts must wait, as with passwords, except from a device that signed in before.
 
 
 class EventClass(enum.Enum):
@@ -29,25 +29,25 @@ class EventClass(enum.Enum):
     cause do not hide others."""
 
     ANYONE = "anyone"  # nothing: invalid input, invented names
-    WAITING = "waiting"  # nothing: attempts that have to wait
+    WAITING = "waiting"  # nothing: attempts that must wait
     ACCOUNT = "account"  # the address of an account, or a link to it
-    PROVED = "proved"  # something that a provider or this server issued, or the right password
+    PROVED = "proved"  # something issued by a provider or this server, or the correct password
 
 
 _PROVED = {Event.SIGN_IN_REFUSED, Event.ASSERTION_REPLAYED, Event.SIGN_IN_CODE_REUSED}
 EVENTS_S = HOUR
 EVENTS_FROM_ADDRESS = 200
-EVENTS_IN_CLIENT = 5000  # of those within the budget of their address
-#: How long a sign-in at a provider can take, in seconds: RFC 9700 and ASVS V10 ask for ten minutes at most.
+EVENTS_IN_CLIENT = 5000  # of events within the budget of their address
+#: The maximum duration of a sign-in at a provider, in seconds: RFC 9700 and ASVS V10 recommend at most ten minutes.
 FLOW_LIFE_S = 600
-#: Unfinished flows. They are counted for as long as they live, so at most twice this number exist, and one for each
+#: Unfinished flows. They are counted for their whole lifetime, so at most twice this number exist, and one for each
 #: pause.
 STARTED_FLOWS = Policy(free=500, longest_ms=5_000, memory_ms=FLOW_LIFE_S * 1000, ceiling=None)
 ENTRY_POINT: EntryPoint = "sso"
 
 
 class AnonymousLimits:
-    """Applies the limits; none where rate limits are off."""
+    """Application of the limits; none if rate limits are off."""
 
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
@@ -55,9 +55,8 @@ class AnonymousLimits:
     def record(
         self, unit: TenantUnit, request: Request, event: Event, subject: str, *, proved: bool = False, **detail: Any
     ) -> None:
-        """Records an event that any caller can cause, within the budget of its class. Of excess events, the 1st, 2nd,
-        4th, 8th … is recorded as the number so far in this span. ``proved``: the caller is known, whatever the event
-        is."""
+        """Records an event that any caller can cause, within the budget of its class. The 1st, 2nd, 4th, 8th … excess
+        event is recorded as the number so far in this span. ``proved``: the caller is known, whatever the event is."""
         if self._throttle.is_on:
             what = _class_of(event, subject, proved)
             for of, key, free in _budgets(unit, request, what, subject):
@@ -70,8 +69,8 @@ class AnonymousLimits:
         audit.record(unit, request, event, subject, **detail)
 
     def count_start(self, unit: TenantUnit, request: Request, devices: tuple[str, ...]) -> Wait | None:
-        """Counts the start of a sign-in, until :meth:`finished`. None, or how long to wait, in which case nothing was
-        counted. ``devices``: markers; a known one has its own counter where its address has to wait."""
+        """Counts the start of a sign-in, until :meth:`finished`. Returns None, or how long to wait, in which case
+        nothing was counted. ``devices`` are markers; a known one has its own counter while its address must wait."""
         if not self._throttle.is_on:
             return None
         limit: Limit = "address"
@@ -83,7 +82,7 @@ class AnonymousLimits:
         return None if blocked is None else Wait(blocked.ms, limit)
 
     def finished(self, unit: TenantUnit, request: Request) -> None:
-        """Takes the count back, after a provider identified the person. Runs before any other write."""
+        """Reverses the count after a provider identified the person. Runs before any other write."""
         if self._throttle.is_on:
             throttle.decrement(unit, flow_counters(unit.tenant_id, request.source, request.now))
 
@@ -97,8 +96,8 @@ def _class_of(event: Event, subject: str, proved: bool) -> EventClass:
 
 
 def _budgets(unit: TenantUnit, request: Request, what: EventClass, subject: str) -> Iterator[tuple[str, str, int]]:
-    """The budgets of an event: label, counter key, and size. The narrowest comes first: events above it do not use up
-    the wider ones. Events that need a proof are counted for each account, so that no account hides another."""
+    """Returns the budgets of an event: label, counter key, and size. The narrowest comes first: events above it do not
+    use up the wider ones. Events that need a proof are counted for each account, so that no account hides another."""
     account = subject if what is EventClass.PROVED else ""
 
     def key(network: str) -> str:
@@ -111,7 +110,7 @@ def _budgets(unit: TenantUnit, request: Request, what: EventClass, subject: str)
 
 
 def flow_counters(tenant_id: int, address: str, now: int) -> tuple[Counter, ...]:
-    """The counters of started flows of an address in a client."""
+    """Returns the counters of started flows of an address in a client."""
     return throttle.by_address(STARTED_FLOWS, lambda network: _key(tenant_id, network, now), address)
 
 
@@ -119,8 +118,8 @@ def _key(tenant_id: int, source: str, now: int) -> str:
     return throttle.span_key(ENTRY_POINT, tenant_id, source, now=now, span_s=FLOW_LIFE_S)
 
 
-# No secret of a machine is guessed: it has 256 random bits. The pauses bound the work that junk makes. While an address
-# waits, this process rejects what comes from there without asking the store, secrets that it knows to be right apart.
+# Nobody guesses the secret of a machine, which has 256 random bits. The pauses limit the work that junk causes. While
+# an address waits, this process rejects its requests without a query, except for secrets that it knows to be correct.
 
 MACHINE_ENTRY_POINT: Final[EntryPoint] = "machine"
 POLICY: Final = Policy(free=30, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
@@ -128,16 +127,16 @@ _MOST = 10_000  # remembered counters, and remembered secrets
 
 
 class WrongSecrets:
-    """The counters, and what this process knows of them."""
+    """The counters of wrong secrets, and the secrets that this process knows to be correct."""
 
     def __init__(self, throttle: Throttle, store: Store, clock: Clock) -> None:
         self._throttle, self._store, self._clock = throttle, store, clock
-        self._until: dict[str, int] = {}  # when a counter lets the next one pass, milliseconds
-        self._right: dict[str, None] = {}  # hashes of secrets that were right, the newest last
+        self._until: dict[str, int] = {}  # when a counter allows the next attempt, in milliseconds
+        self._right: dict[str, None] = {}  # hashes of correct secrets, newest last
 
     def check(self, address: str, secret: str, client_id: str = "") -> None:
-        """Raises RateLimited while address or client id has to wait, as far as this process knows, unless the secret
-        was right before. Never asks the store. ``secret``: empty for an assertion."""
+        """Raises RateLimited while address or client ID must wait, as far as this process knows, unless the secret was
+        correct before. Never runs a query. ``secret`` is empty for an assertion."""
         if not self._until or not self._throttle.is_on:
             return
         now = self._clock.now_ms()
@@ -146,14 +145,14 @@ class WrongSecrets:
             raise self._throttle.refusal(MACHINE_ENTRY_POINT, Wait(wait, "address"))
 
     def was_right(self, secret: str) -> None:
-        """Remembers that the secret was right."""
+        """Remembers that the secret was correct."""
         hashed = hash_of(secret)
         if hashed not in self._right:
             _make_place(self._right)
             self._right[hashed] = None
 
     async def count(self, address: str, client_id: str = "") -> None:
-        """Counts a wrong one. Raises RateLimited where address or client id has to wait."""
+        """Counts a wrong secret. Raises RateLimited if address or client ID must wait."""
         if not self._throttle.is_on:
             return
         counters, now = _counters(address, client_id), self._clock.now_ms()
@@ -170,6 +169,6 @@ def _counters(address: str, client_id: str) -> tuple[Counter, ...]:
 
 
 def _make_place(remembered: dict[str, int] | dict[str, None]) -> None:
-    """Forgets the oldest entries of a full one."""
+    """Drops the oldest entries of a full dictionary."""
     while len(remembered) >= _MOST:
         del remembered[next(iter(remembered))]

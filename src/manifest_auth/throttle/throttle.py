@@ -1,4 +1,4 @@
-"""Throttle: counts attempts in the store before a password hash is computed, by account, address and network."""
+"""Throttle: counts attempts in the database before a password hash is computed, by account, address and network."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from manifest_auth.store.tables import known_origins, throttles
 from manifest_auth.text.models import Time, Wire
 
 #: IPv6 is counted by each of these prefixes. A subscriber has at least a /64, a private customer usually a /56 and a
-#: company a /48 (RIPE-690), so a counter of the narrowest alone would give a company 65,536 budgets.
+#: company a /48 (RIPE-690), so counting only the narrowest would give a company 65,536 budgets.
 PREFIXES = (64, 56, 48)
 
 
-#: The step of all addresses that one service account passes on in an hour, see :func:`widened`.
+#: The step for all addresses that one service account forwards in an hour, see :func:`widened`.
 _FORWARDER = 4
 
 
 def networks_of(source: str) -> tuple[str, ...]:
-    """The networks by which an address is counted, the narrowest first: IPv4 on its own, IPv6 by the networks around
-    it. A text that is not an address is counted as it is. ``source``: of a request; an address that a service account
-    passed on is counted apart, so a stolen key blocks no address for others."""
+    """Returns the networks by which an address is counted, narrowest first: IPv4 as is, IPv6 by the networks around it.
+    Text that is not an address is counted unchanged. ``source`` is that of a request; an address that a service account
+    forwarded is counted separately, so a stolen key blocks no address for others."""
     address, via, by = source.partition(VIA)
     apart = via + by.partition("/")[0]
     plain = plain_address(address)
@@ -55,20 +55,21 @@ def networks_of(source: str) -> tuple[str, ...]:
 
 
 def steps_of(source: str) -> list[tuple[int, str]]:
-    """The networks of an address, each with its step for :func:`widened`; then all that were passed on with it."""
+    """Returns the networks of an address, each with its step for :func:`widened`; then all addresses forwarded with
+    it."""
     _, via, by = source.partition(VIA)
     return [*enumerate(networks_of(source)), *([(_FORWARDER, by)] if via else [])]
 
 
 def network_of(address: str) -> str:
-    """The narrowest network of an address, which belongs to one subscriber."""
+    """Returns the narrowest network of an address, which belongs to one subscriber."""
     return networks_of(address)[0]
 
 
 def widened(free: int, step: int) -> int:
-    """The budget of a network that is ``step`` levels wider than the narrowest: 50 % more for each level. More users
-    can share it, but far fewer than its number of addresses suggests. A service account that passes addresses on has
-    20 times as much."""
+    """Returns the budget of a network that is ``step`` levels wider than the narrowest: 50 % more for each level. More
+    users can share it, but far fewer than its number of addresses suggests. A service account that forwards addresses
+    has 20 times as much."""
     return free * 20 if step == _FORWARDER else free * (2 + step) // 2
 
 
@@ -77,16 +78,16 @@ def is_ip_address(address: str) -> bool:
     return plain_address(address.partition(VIA)[0]) is not None
 
 
-# Attempts are counted before they are judged, so parallel guesses cannot outrun the count. Up to three counters apply,
-# each with free attempts and then growing pauses that decay; none locks permanently:
+# Attempts are counted before they are checked, so parallel guesses cannot outrun the count. Up to three counters apply,
+# each with free attempts and then growing pauses that decay. None locks permanently:
 #
 # - the address, for all accounts: IPv6 by the networks around it, /64, /56 and /48, each with a counter;
 # - the account, for all anonymous callers together;
 # - the account from one origin: an address, or a device that signed in to it before.
 #
-# The account's counter does not apply to an origin that signed in before, and the address's not to such a device, so
-# the owner of an account under attack can sign in while anonymous callers wait, even behind the same address. Keys are
-# hashes of the input, so missing accounts are counted exactly like existing ones.
+# The account's counter does not apply to an origin that signed in before, and the address's counter not to such a
+# device, so the owner of an account under attack can sign in while anonymous callers wait, even behind the same
+# address. Keys are hashes of the input, so missing accounts are counted exactly like existing ones.
 
 DAY_MS = 86_400_000
 KEPT_MS = 2 * DAY_MS  # after the last change: longer than any counter's memory
@@ -94,8 +95,8 @@ HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: at most this many consecutive fa
 
 
 class Policy(NamedTuple):
-    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``, or ``pauses_ms``, of which the last one
-    comes again; reset after ``memory`` without an attempt."""
+    """Limits of a counter: ``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``, or ``pauses_ms``,
+    with the last one repeated. Resets after ``memory`` without an attempt."""
 
     free: int
     longest_ms: int
@@ -104,7 +105,7 @@ class Policy(NamedTuple):
     pauses_ms: tuple[int, ...] = ()
 
     def pause_ms(self, failures: int) -> int:
-        """The waiting time after the last of ``failures`` attempts."""
+        """Returns the pause after the last of ``failures`` attempts."""
         if failures < self.free:
             return 0
         if self.ceiling is not None and failures >= self.ceiling:
@@ -116,7 +117,7 @@ class Policy(NamedTuple):
 
 ORIGIN = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY_MS)
 ACCOUNT = Policy(free=10, longest_ms=15 * 60_000, memory_ms=DAY_MS)
-# No ceiling: many users can share an address, and one must not block the others.
+# No ceiling, since many users can share an address, and one must not block the others.
 ADDRESS = Policy(free=50, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
 
 
@@ -126,7 +127,7 @@ class Counter(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """The counters of one attempt. ``address``: one for each network; empty for a device that signed in before;
+    """The counters of one attempt. ``address``: one for each network, empty for a device that signed in before;
     ``account``: None for an origin that signed in before."""
 
     address: tuple[Counter, ...]
@@ -134,37 +135,37 @@ class Counters(NamedTuple):
     account: Counter | None
 
     def all(self) -> list[Counter]:
-        """All counters, :func:`in_order`."""
+        """All counters, in the order of :func:`in_order`."""
         return in_order((*self.address, self.origin, *([self.account] if self.account else [])))
 
 
 class Pause(NamedTuple):
-    """The time for which a counter blocks an attempt, in milliseconds."""
+    """The time during which a counter blocks an attempt, in milliseconds."""
 
     ms: int
     by: Counter
 
 
 class Wait(NamedTuple):
-    """The time that an attempt has to wait, in milliseconds, and because of which counter: the longest."""
+    """The time that an attempt must wait, in milliseconds, and the counter that causes it: the longest."""
 
     ms: int
     limit: Limit
 
 
 class Throttle:
-    """Knows whether rate limits are on, and makes the refusals of blocked attempts."""
+    """The state of rate limits, on or off, and the refusals of blocked attempts."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.is_on = settings.rate_limits == "on"
         self._metrics = metrics
 
     def count(self, unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
-        """Like :func:`count`; None if rate limits are off."""
+        """Counts an attempt like :func:`count`; None if rate limits are off."""
         return count(unit, counters, now) if self.is_on else None
 
     def refusal(self, entry: EntryPoint, wait: Wait) -> RateLimited:
-        """The refusal of an attempt at ``entry`` that has to wait; counted in the metrics."""
+        """Returns the refusal of an attempt at ``entry`` that must wait; it is counted in the metrics."""
         self._metrics.throttled(entry, wait.limit)
         return RateLimited(retry_after=-(-wait.ms // 1000))
 
@@ -183,8 +184,9 @@ _THESE = _T.key.in_(select(_KEY))
 _COLUMNS = [_T[name] for name in _Row._fields]
 _LOOK = global_(select(*_COLUMNS).where(_THESE), _Row)
 _HOLD = global_(select(_T.key).where(_THESE).order_by(_T.key).with_for_update(), str)
-# One after another in the order of the keys, so that two transactions never deadlock. A missing row cannot be locked:
-# it is created, and a parallel attempt waits for that. ``allowed_at`` of a new row: its memory, negative.
+# Counters are updated one after another in the order of their keys, so that two transactions never deadlock. A missing
+# row cannot be locked: it is created, and a parallel attempt waits for that. ``allowed_at`` of a new row is its memory,
+# negative.
 _NOW = bindparam("now", type_=_T.updated_at.type)
 _NEW = upsert(throttles).from_select(
     list(_Row._fields), select(_KEY.label("key"), literal(1), cell(_GIVEN, 1, _T.allowed_at), _NOW).order_by("key")
@@ -209,13 +211,13 @@ _FORGIVE = global_(_COUNTED.values(failures=_T.failures - 1))
 
 
 def key_of(*parts: object) -> str:
-    """The key of a counter: a hash of what it counts."""
+    """Returns the key of a counter: a hash of what it counts."""
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tuple[Counter, ...]:
-    """The counters of an address, one for each of its networks; ``key_of``: makes the keys. A wider network has more
-    free attempts and shorter pauses, since more innocent users share it."""
+    """Returns the counters of an address, one for each of its networks. ``key_of`` creates the keys. A wider network
+    has more free attempts and shorter pauses, since more innocent users share it."""
     return tuple(
         Counter(key_of(network), policy._replace(free=widened(policy.free, step), longest_ms=policy.longest_ms >> step))
         for step, network in steps_of(address)
@@ -223,12 +225,12 @@ def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tu
 
 
 def in_order(counters: Iterable[Counter]) -> list[Counter]:
-    """The counters in one global order, so that two transactions never deadlock."""
+    """Returns the counters in one global order, so that two transactions never deadlock."""
     return sorted(counters, key=lambda c: c.key)
 
 
 def is_among(address: str, addresses: Iterable[str]) -> bool:
-    """Whether the address belongs to the network of one of those."""
+    """Whether the address belongs to the network of one of those addresses."""
     return is_ip_address(address) and network_of(address) in map(network_of, addresses)
 
 
@@ -241,7 +243,7 @@ def address_origin(address: str) -> str:
 
 
 def counters(entry_point: EntryPoint, account: str, address: str, known: str | None) -> Counters:
-    """The counters of an attempt. ``account``: the input in canonical form; ``known``: an origin that signed in
+    """Returns the counters of an attempt. ``account``: the input in canonical form; ``known``: an origin that signed in
     before."""
     here = address_origin(address)
     source = known or here
@@ -253,7 +255,7 @@ def counters(entry_point: EntryPoint, account: str, address: str, known: str | N
 
 
 def address_counters(entry_point: EntryPoint, address: str) -> tuple[Counter, ...]:
-    """The counters of an address at an entry point, for all accounts."""
+    """Returns the counters of an address at an entry point, for all accounts."""
     return by_address(ADDRESS, lambda network: key_of(entry_point, "from", network), address)
 
 
@@ -274,13 +276,13 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
 
 
 def count_each(unit: SystemUnit | TenantUnit, counters: Iterable[Counter], now: int) -> Pause | None:
-    """Like :func:`count`."""
+    """Counts an attempt like :func:`count`, with each of these counters."""
     counters = in_order(counters)
     if pause := _longest(_rows(unit, _LOOK, _keys(counters)), counters, now):
         return pause
     given = rows((counter.key, -max(counter.policy.memory_ms, 0)) for counter in counters)
     counted = _rows(unit, _COUNT, given, now)
-    if pause := _longest(counted, counters, now):  # a parallel attempt began it in the meantime
+    if pause := _longest(counted, counters, now):  # a parallel attempt started it in the meantime
         decrement(unit, counters)
         return pause
     for counter in counters:
@@ -290,7 +292,7 @@ def count_each(unit: SystemUnit | TenantUnit, counters: Iterable[Counter], now: 
 
 
 def blocked(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Pause | None:
-    """The pause if the counter blocks attempts at ``now`` (milliseconds), else None; counts nothing."""
+    """Returns the pause if the counter blocks attempts at ``now`` (milliseconds), or None; counts nothing."""
     return _longest(_rows(unit, _LOOK, _keys([counter])), [counter], now)
 
 
@@ -309,40 +311,40 @@ def _longest(found: Mapping[str, _Row], counters: Iterable[Counter], now: int) -
 
 
 def tally(unit: SystemUnit | TenantUnit, key: str, now: int, memory_ms: int = KEPT_MS) -> int:
-    """Increments a counter, without a pause; the new number."""
+    """Increments a counter, without a pause. Returns the new number."""
     return _rows(unit, _COUNT, rows([(key, -memory_ms)]), now)[key].failures
 
 
 def decrement(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None:
-    """Takes one attempt off each counter."""
+    """Subtracts one attempt from each counter."""
     for counter in in_order(counters):
         unit.change(_FORGIVE, of_key=counter.key)
 
 
 def undo(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None:
-    """The same, with the pause that the attempt began: no other attempt passed in the meantime."""
+    """Subtracts one attempt and removes the pause that it started; no other attempt passed in the meantime."""
     for counter in in_order(counters):
         unit.change(_UNDO, of_key=counter.key)
 
 
 def span_key(*parts: object, now: int, span_s: int) -> str:
-    """The key of a counter that restarts with each span of time."""
+    """Returns the key of a counter that restarts with each span of time."""
     return key_of(*parts, "span", now // (span_s * 1000))
 
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
-    """After a successful attempt: resets its counters; those of the address lose only this attempt."""
+    """Resets the counters after a successful attempt; the address's counters lose only this attempt."""
     held = set(unit.all(_HOLD, counters=_keys(counters.all())))
     for counter in counters.all():
-        if counter.key in held:  # one that is missing can be another attempt's by now
+        if counter.key in held:  # a missing one can belong to another attempt by now
             unit.change_later(_FORGIVE if counter in counters.address else CLEAR, of_key=counter.key)
 
 
 async def prove(
     hasher: Hasher, store: Store, counters: Counters, stored: str | None, password: str, decoy: str | None = None
 ) -> HashProof:
-    """Verifies the password of a counted attempt. Where the hasher's queue is full, the attempt is not counted.
-    ``decoy``: see :meth:`.hasher.Hasher.verify`.
+    """Verifies the password of a counted attempt. If the hasher's queue is full, the attempt is not counted. ``decoy``:
+    see :meth:`.hasher.Hasher.verify`.
 
     Raises Overloaded.
     """
@@ -381,31 +383,31 @@ _ORIGINS = tenant_scoped(select(_O.origin).where(_O.user_id == bindparam("user_i
 
 
 def clear_all(unit: SystemUnit) -> int:
-    """Clears every counter; how many there were."""
+    """Clears every counter. Returns how many there were."""
     return unit.change(_CLEAR_ALL)
 
 
 def clear_account(unit: SystemUnit, tenant_id: int, email_key: str, origins: Iterable[str], address: str | None) -> int:
-    """Clears the counters of an account of a client: of anonymous callers, of its known ``origins``, and of ``address``
-    where one is given. Returns how many there were."""
+    """Clears the counters of an account of a client: for anonymous callers, for its known ``origins``, and for
+    ``address`` if given. Returns how many there were."""
     names = (f"{tenant_id}:{email_key}", f"0:{email_key}")
     return sum(_clear_names(unit, entry_point, names, origins, address) for entry_point in _ACCOUNT_ENTRY_POINTS)
 
 
 def clear_admin(unit: SystemUnit, username: str, addresses: Iterable[str], address: str | None) -> int:
-    """Like :func:`clear_account`, for a system admin who signed in from ``addresses`` before."""
+    """Clears the counters like :func:`clear_account`, for a system admin who signed in from ``addresses`` before."""
     origins = {address_origin(known) for known in addresses}
     return _clear_names(unit, ADMIN_ENTRY_POINT, (username.casefold(),), origins, address)
 
 
 def clear_address(unit: SystemUnit, address: str) -> int:
-    """Clears the counters of an address and the networks around it, for all accounts; how many there were."""
+    """Clears the counters of an address and the networks around it, for all accounts. Returns how many there were."""
     entry_points: tuple[EntryPoint, ...] = get_args(EntryPoint)
     return _clear(unit, {c.key for point in entry_points for c in address_counters(point, address)})
 
 
 def origins_of(unit: TenantUnit, user_id: int) -> list[str]:
-    """The origins from which the user signed in before."""
+    """Lists the origins from which the user signed in before."""
     return unit.all(_ORIGINS, user_id=user_id)
 
 
@@ -415,7 +417,7 @@ def _clear_names(
     keys = set()
     for name in names:
         account = counters(entry_point, name, "", None).account
-        assert account is not None  # no known origin was passed
+        assert account is not None  # always set without a known origin
         keys.add(account.key)
         source = [*origins, *([address_origin(address)] if address else [])]
         keys |= {counters(entry_point, name, "", origin).origin.key for origin in source}
@@ -434,7 +436,7 @@ def _seen(origin: str) -> ColumnElement[str]:
     return select(_O.origin).where(tenant_condition(known_origins), *same).correlate(None).scalar_subquery()
 
 
-#: The origin that the user signed in from before, for a statement of the tenant; takes :func:`looked_for`.
+#: The origin from which the user signed in before, for a statement of the tenant; takes :func:`looked_for`.
 KNOWN_ORIGIN = func.coalesce(_seen("device"), _seen("address"))
 _KNOWN_OF_USER = tenant_scoped(select(KNOWN_ORIGIN).where(_O.user_id == bindparam("user_id")).limit(1), str)
 _KNOWN_DEVICE = tenant_scoped(select(_O.origin).where(among(_O.origin, "origins")).order_by(_O.origin).limit(1), str)
@@ -447,29 +449,30 @@ _REMEMBER = tenant_scoped(
         where=_O.seen_at <= bindparam("stale"),
     )
 )
-#: How exact it is when an address was seen: all that it decides is when the row is deleted, after more than a year.
+#: Precision of an address's last use, which decides only when the row is deleted, after more than a year.
 _ADDRESS_MS = DAY_MS
 _FORGET = tenant_scoped(delete(known_origins).where(_O.user_id == bindparam("user_id")))
 
 
 def looked_for(user_id: int, device: str | None, address: str) -> dict[str, Any]:
-    """Device and address of a request, the device first. ``user_id``: 0 for a missing account, which takes as long."""
+    """Returns the parameters for device and address of a request, the device first. ``user_id`` is 0 for a missing
+    account, which takes as long."""
     here = address_origin(address)
     return {"user_id": user_id, "device": device_origin(device) if device else here, "address": here}
 
 
 def known_origin(unit: TenantUnit, user_id: int, device: str | None, address: str) -> str | None:
-    """The origin of a request, if the user signed in from it before."""
+    """Returns the origin of a request, if the user signed in from it before."""
     return unit.first(_KNOWN_OF_USER, **looked_for(user_id, device, address))
 
 
 def known_device(unit: TenantUnit, devices: Iterable[str]) -> str | None:
-    """The origin of one of those devices from which any user of the client signed in before."""
+    """Returns the origin of one of those devices, if any user of the client signed in from it before."""
     return unit.first(_KNOWN_DEVICE, origins=texts(map(device_origin, devices)))
 
 
 def remember_origins(unit: TenantUnit, user_id: int, device: str, address: str, now: int) -> None:
-    """Stores that the user signed in from that device, and from that address if it is one."""
+    """Stores that the user signed in from that device, and from that address if it is valid."""
     unit.change_later(_REMEMBER, user_id=user_id, origin=device_origin(device), now=now, stale=now)
     if is_ip_address(address):
         origin, stale = address_origin(address), now - _ADDRESS_MS
@@ -477,5 +480,5 @@ def remember_origins(unit: TenantUnit, user_id: int, device: str, address: str, 
 
 
 def forget_origins(unit: TenantUnit, user_id: int) -> int:
-    """Deletes the user's origins; how many there were."""
+    """Deletes the user's origins. Returns how many there were."""
     return unit.change(_FORGET, user_id=user_id)

@@ -1,6 +1,6 @@
 """The work domain: templates with versions and steps, jobs with records and files.
 
-Owns the tables of ``store/tables/work.py``. The rules of templates and jobs are pure functions and know no store.
+Owns the tables of ``store/tables/work.py``. The rules of templates and jobs are pure functions and know no database.
 The operations run inside one unit of work and get an :class:`Actor`; the caller has checked the permission.
 """
 

@@ -13,20 +13,20 @@ from manifest_auth.store.tables import file_totals, files
 from manifest_auth.store.tables import uploads as uploads_table
 from manifest_auth.work.actor import Actor
 
-# A row names the key of the bytes before they are stored, so that a process that is killed leaves none that no row
-# names: what is not complete when the longest upload of its size would be is dropped, row and bytes.
+# A row names the key of the bytes before they are stored, so that a killed process leaves no bytes without a row. If an
+# upload is incomplete after the longest time that its size could take, row and bytes are dropped.
 
 QUOTA_EXCEEDED = "The client's files would exceed their quota"
-#: Uploads at the same time, over all processes.
+#: Uploads at the same time, across all processes.
 OF_USER: Final = 4
 OF_CLIENT: Final = 16
 _AGAIN_S = 5
-_BLOCK = 4096  # bytes that a file takes on a disk at least
+_BLOCK = 4096  # minimum bytes that a file takes on a disk
 
 
 _U, _TENANT = uploads_table.c, file_totals.c
 _none = upsert(file_totals).values(bytes=0)
-#: The client's total. The row is locked, so that uploads of a client are judged one after the other.
+#: The client's total. The row is locked, so that uploads of a client are checked one after another.
 _TOTAL = tenant_scoped(
     _none.on_conflict_do_update(index_elements=["tenant_id"], set_={"bytes": _TENANT.bytes}).returning(_TENANT.bytes),
     int,
@@ -43,16 +43,16 @@ _ABANDONED = cross_tenant(
 
 
 def count_bytes(size: int) -> int:
-    """The quota that a file of this many bytes uses: files of a byte each would fill a disk and leave the quota as it
-    is."""
+    """Returns how much of the quota a file of this many bytes uses. Otherwise files of one byte each would fill a disk
+    without using up the quota."""
     return max(size, _BLOCK)
 
 
 def reserve(
     unit: TenantUnit, by: Actor, *, key: str, declared: int | None, largest: int, quota: int, expires_at: int
 ) -> int:
-    """Reserves ``declared`` bytes; of an upload that declares nothing all that it can take, ``largest`` at most. The
-    number of bytes that can come. Raises RateLimited, PayloadTooLarge."""
+    """Reserves ``declared`` bytes. An upload that declares nothing reserves all that it can take, at most ``largest``.
+    Returns the number of bytes that can arrive. Raises RateLimited, PayloadTooLarge."""
     total = unit.one(_TOTAL)
     under_way = unit.all(_UNDER_WAY, now=by.at)
     of_user = sum(user_id == by.user_id for user_id, _ in under_way)
@@ -67,12 +67,12 @@ def reserve(
 
 
 def release(unit: TenantUnit, key: str) -> bool:
-    """Takes a reservation back. False: there is none anymore."""
+    """Releases a reservation. Returns False if it no longer exists."""
     return bool(unit.change(_RELEASE, of_key=key))
 
 
 def abandoned(unit: SystemUnit, before: int) -> list[tuple[int, str]]:
-    """Some uploads that can no longer be complete: the id of the tenant, and the key."""
+    """Lists some uploads that can no longer be completed: the tenant's ID, and the key."""
     return unit.all(_ABANDONED, before=before)
 
 
@@ -80,7 +80,7 @@ PATH = "/api/client/files"
 
 
 class File(NamedTuple):
-    """``used_at``: when it was first recorded in a job. Until then it can be deleted."""
+    """A stored file. ``used_at`` is when a job first recorded it. Until then it can be deleted."""
 
     id: int
     key: str
@@ -127,7 +127,8 @@ def add(
     unit: TenantUnit, by: Actor, *, key: str, name: str, media_type: str, size: int, sha256: str, quota: int
 ) -> File:
     """Adds the row of a file whose bytes are stored, in place of its reservation, and counts it in the tenant's total.
-    Raises PayloadTooLarge, and Overloaded if the reservation had expired: its bytes might already be dropped."""
+    Raises PayloadTooLarge, and Overloaded if the reservation had expired, because its bytes might already be
+    dropped."""
     if not release(unit, key):
         raise Overloaded("The upload took too long", retry_after=1, reason="upload: its reservation had expired")
     counted = count_bytes(size)
@@ -147,12 +148,12 @@ def add(
 
 
 def unused(unit: SystemUnit, before: int) -> list[tuple[int, int, str]]:
-    """Some files that were not recorded in a job since their upload: their id, that of the tenant, and the key."""
+    """Lists some files that no job has recorded since their upload: file ID, tenant ID, and key."""
     return unit.all(_UNUSED, before=before)
 
 
 def drop_unused(unit: TenantUnit, file_id: int) -> bool:
-    """Deletes the row. False when the file was recorded in a job in the meantime."""
+    """Deletes the row. Returns False if a job has recorded the file in the meantime."""
     dropped = unit.first(_DROP, id=file_id)
     if dropped is None:
         return False
@@ -161,12 +162,12 @@ def drop_unused(unit: TenantUnit, file_id: int) -> bool:
 
 
 def get(unit: TenantUnit, file_id: int) -> File:
-    """Raises NotFound."""
+    """Returns the file. Raises NotFound."""
     return existing(unit.first(_BY_ID, id=file_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[File]:
-    """The tenant's files with these ids, in no order."""
+    """Returns the tenant's files with these IDs, in no particular order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 

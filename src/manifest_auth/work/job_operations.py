@@ -32,13 +32,14 @@ _REMOVE = tenant_scoped(delete(job_assignments).where(_C.job_id == bindparam("jo
 
 
 def assignments_of(unit: TenantUnit, job_ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Job and user of each assignment of these jobs, ordered by user. Raises ValidationError for too many rows."""
+    """Returns job and user of each assignment of these jobs, ordered by user. Raises ValidationError for too many
+    rows."""
     return check_row_count(unit.all(_OF, ids=numbers(job_ids)))
 
 
 def check_able(unit: TenantUnit, user_ids: Sequence[int], field: str) -> None:
-    """Checks that the users, or service accounts, can execute jobs. Raises NotFound for one of no or another client,
-    ValidationError for one who is deactivated or lacks the permission."""
+    """Checks that the users, or service accounts, can execute jobs. Raises NotFound for a missing user or one of
+    another client, and ValidationError for one who is deactivated or lacks the permission."""
     found = users.get_named(unit, user_ids)
     if len(found) < len(set(user_ids)):
         raise NotFound()
@@ -54,7 +55,7 @@ def check_able(unit: TenantUnit, user_ids: Sequence[int], field: str) -> None:
 
 def assign(unit: TenantUnit, by: Actor, job_id: int, user_id: int) -> Job:
     """Assigns a user. Raises NotFound for job or user, ValidationError for a user who cannot execute jobs, Conflict for
-    an ended job, a user who is assigned already, or too many users."""
+    an ended job, a user who is already assigned, or too many users."""
     job = jobs.get(unit, job_id, lock=True)
     check_able(unit, [user_id], "userId")
     return put_assignment(unit, by, job, user_id)
@@ -89,7 +90,7 @@ def _user_ids(unit: TenantUnit, job: Job) -> list[int]:
     return [user_id for _, user_id in assignments_of(unit, [job.id])]
 
 
-# A shared lock: no transaction archives the template or publishes another version in the meantime; several can add
+# A shared lock: no transaction archives the template or publishes another version in the meantime, but several can add
 # jobs.
 _LOCKED_TEMPLATE = tenant_scoped(
     select(*(templates.c[name] for name in Template._fields))
@@ -109,10 +110,10 @@ def add(
     priority: Priority = Priority.MEDIUM,
     assigned_user_ids: Sequence[int] = (),
 ) -> Job:
-    """A job from the template's published version. ``name``: the template's when left out.
+    """Adds a job with the template's published version. ``name`` defaults to the template's name.
 
-    Raises ValidationError for texts, and for users who cannot execute jobs or are too many, NotFound for the template
-    or a user, Conflict for a template that is archived or has no published version.
+    Raises ValidationError for texts, and for users who cannot execute jobs or are too many; NotFound for the template
+    or a user; Conflict for a template that is archived or has no published version.
     """
     wanted = list(dict.fromkeys(assigned_user_ids))
     with ErrorCollector() as each:
@@ -160,7 +161,7 @@ def change(
     priority: Priority | None = None,
 ) -> Job:
     """Changes the given members; an empty ``asset_id`` removes it. A change to the same values is not logged. Raises
-    ValidationError, NotFound, Conflict once the job has ended."""
+    ValidationError, NotFound, and Conflict once the job has ended."""
     _check_texts(name, asset_id)
     job = jobs.get(unit, job_id, lock=True)
     state = job_rules.changed(jobs.state_of(job))
@@ -199,7 +200,7 @@ def cancel(unit: TenantUnit, by: Actor, job_id: int, comment: str = "") -> Job:
 
 
 def _check_texts(name: str | None, asset_id: str | None) -> None:
-    """Raises ValidationError."""
+    """Checks the texts. Raises ValidationError."""
     with ErrorCollector() as each:
         if name is not None:
             with each:
@@ -210,7 +211,7 @@ def _check_texts(name: str | None, asset_id: str | None) -> None:
 
 
 def _check_assigned(unit: TenantUnit, user_ids: Sequence[int]) -> None:
-    """Raises ValidationError, NotFound."""
+    """Checks the assigned users. Raises ValidationError, NotFound."""
     if len(user_ids) > MOST_ASSIGNED:
         raise ValidationError(details=[("assignedUserIds", f"Enter at most {MOST_ASSIGNED} users")])
     check_able(unit, user_ids, "assignedUserIds")

@@ -1,4 +1,4 @@
-"""The state machine of a job, as pure functions: which move is allowed in which state, and the state after it.
+"""State machine of a job, as pure functions: which move is allowed in which state, and the resulting state.
 
 Operations call these rules while the job's row is locked, so that the second of two concurrent moves sees the state
 after the first.
@@ -15,11 +15,11 @@ from manifest_auth.text import fields
 from manifest_auth.text.models import ErrorCollector
 
 MOST_ASSIGNED = 20  # users of one job
-MOST_RECORDS = 100  # of one step
+MOST_RECORDS = 100  # per step
 
 
 class JobStatus(enum.StrEnum):
-    """Wire names, stored as such."""
+    """The status of a job, stored under its wire name."""
 
     UNASSIGNED = "UNASSIGNED"
     ASSIGNED = "ASSIGNED"
@@ -42,7 +42,7 @@ class JobMove(enum.StrEnum):
 
 
 class Priority(enum.IntEnum):
-    """Stored as numbers, so that urgent jobs sort first."""
+    """The priority of a job, stored as a number, so that urgent jobs sort first."""
 
     HIGH = 1
     MEDIUM = 2
@@ -70,7 +70,7 @@ _STATUS_TEXT = {
 
 
 class State(NamedTuple):
-    """The part of a job that the rules read. ``done``: how many of the ``steps`` are completed, always the first ones;
+    """The part of a job that the rules read. ``done``: number of completed ``steps``, always the first ones;
     ``assigned``: number of users."""
 
     status: JobStatus
@@ -80,18 +80,18 @@ class State(NamedTuple):
 
 
 def created(steps: int) -> State:
-    """The state of a new job."""
+    """Returns the state of a new job."""
     return State(JobStatus.UNASSIGNED, steps)
 
 
 def changed(state: State) -> State:
-    """Name, asset or priority change. Raises Conflict once the job has ended."""
+    """Returns the state after a change of name, asset or priority. Raises Conflict once the job has ended."""
     _not_ended(state)
     return state
 
 
 def assigned(state: State) -> State:
-    """One more user. Raises Conflict for an ended job, or too many users."""
+    """Returns the state with one more user. Raises Conflict for an ended job, or too many users."""
     _not_ended(state)
     if state.assigned >= MOST_ASSIGNED:
         raise Conflict(f"A job can have at most {MOST_ASSIGNED} users")
@@ -100,8 +100,8 @@ def assigned(state: State) -> State:
 
 
 def unassigned(state: State) -> State:
-    """One user less; without users, a job that is not started is unassigned again. Raises Conflict for an ended job, or
-    one without users."""
+    """Returns the state with one user less. Without users, a job that hasn't started is unassigned again. Raises
+    Conflict for an ended job, or one without users."""
     _not_ended(state)
     if not state.assigned:
         raise Conflict("The job is not assigned to anyone")
@@ -111,14 +111,14 @@ def unassigned(state: State) -> State:
 
 
 def started(state: State) -> State:
-    """Assigned to in progress. Raises Conflict in any other state."""
+    """Moves the job from assigned to in progress. Raises Conflict in any other state."""
     if state.status is not JobStatus.ASSIGNED:
         raise Conflict(f"The job is {_STATUS_TEXT[state.status]}")
     return state._replace(status=JobStatus.IN_PROGRESS)
 
 
 def step_completed(state: State, number: int, *, is_evident: bool) -> State:
-    """The next step is completed. ``is_evident``: the step needs no evidence, or has a record. Raises NotFound,
+    """Completes the next step. ``is_evident``: the step needs no evidence, or has a record. Raises NotFound, and
     Conflict for a job that is not in progress, another step, or missing evidence."""
     is_next(state, number)
     if not is_evident:
@@ -127,15 +127,16 @@ def step_completed(state: State, number: int, *, is_evident: bool) -> State:
 
 
 def recorded(state: State, number: int, records: int) -> None:
-    """Checks that a record can be added to step ``number``, which has ``records``. Raises NotFound, Conflict for a job
-    that is not in progress, another step, or too many records."""
+    """Checks that a record can be added to step ``number``, which has ``records``. Raises NotFound, and Conflict for a
+    job that is not in progress, another step, or too many records."""
     is_next(state, number)
     if records >= MOST_RECORDS:
         raise Conflict(f"A step can have at most {MOST_RECORDS} records")
 
 
 def completed(state: State) -> State:
-    """In progress to completed. Raises Conflict for a job that is not in progress or has steps left."""
+    """Moves the job from in progress to completed. Raises Conflict for a job that is not in progress or has steps
+    left."""
     _in_progress(state)
     if state.done < state.steps:
         raise Conflict(f"Step {state.done + 1} of {state.steps} isn't completed")
@@ -143,14 +144,14 @@ def completed(state: State) -> State:
 
 
 def canceled(state: State) -> State:
-    """The job is canceled. Raises Conflict once it has ended."""
+    """Cancels the job. Raises Conflict once it has ended."""
     _not_ended(state)
     return state._replace(status=JobStatus.CANCELED)
 
 
 def is_next(state: State, number: int) -> None:
-    """Checks that the step is the next one. Raises NotFound for a step that the job does not have, Conflict for a job
-    that is not in progress, or another step."""
+    """Checks that the step is the next one. Raises NotFound for a step that the job does not have, and Conflict for a
+    job that is not in progress, or another step."""
     if not 1 <= number <= state.steps:
         raise NotFound()
     _in_progress(state)
@@ -171,8 +172,8 @@ def _in_progress(state: State) -> None:
 
 
 class Value(NamedTuple):
-    """The value of a record: the member of its kind is set, the others are None. A boolean is 0 or 1 in ``value``, a
-    choice is in ``text``."""
+    """The value of a record: the member of its kind is set, the others are None. A boolean is 0 or 1 in ``value``, and
+    a choice is in ``text``."""
 
     kind: RecordKind
     text: str | None = None
@@ -190,8 +191,8 @@ def value_of(
     boolean: bool | None = None,
     file_id: int | None = None,
 ) -> Value:
-    """The one given value. Raises ValidationError for none, several, a text that is empty or too long, a unit without a
-    number, or a number that is not finite."""
+    """Returns the one given value. Raises ValidationError for none, several, text that is empty or too long, a unit
+    without a number, or a number that is not finite."""
     given = [
         Value(RecordKind.TEXT, text=text) if text is not None else None,
         Value(RecordKind.NUMBER, value=value, unit=unit or None) if value is not None else None,

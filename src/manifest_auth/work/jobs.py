@@ -1,4 +1,4 @@
-"""Rows of jobs: look-up, list, and the one statement that changes a job."""
+"""Rows of jobs: lookup, list, and the one statement that changes a job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manifest_auth.work.job_rules import JobMove, JobStatus, Priority, State
 
 
 class Event(NamedTuple):
-    """An entry. ``detail``: JSON; ``before`` and ``after`` by the wire name of each changed member."""
+    """A stored history entry. ``detail`` is JSON: ``before`` and ``after`` by the wire name of each changed member."""
 
     job_id: int
     number: int
@@ -29,7 +29,7 @@ class Event(NamedTuple):
 
 
 class LogDetails(NamedTuple):
-    """The rest of an entry besides actor, time and move. ``changes``: before and after, by wire name."""
+    """Members of a history entry other than actor, time and move. ``changes``: before and after, by wire name."""
 
     step: int | None = None
     comment: str = ""
@@ -43,7 +43,7 @@ _NUMBERED = numbered_rows(select(*(_LOG[name] for name in Event._fields)), _LOG.
 
 
 def append_to_log(unit: TenantUnit, by: Actor, job_id: int, number: int, move: JobMove, details: LogDetails) -> None:
-    """Adds an entry. Raises Conflict when its number is taken."""
+    """Adds an entry. Raises Conflict if its number is taken."""
     detail = {name: {"before": before, "after": after} for name, (before, after) in details.changes.items()}
     unit.change(
         _APPEND,
@@ -59,14 +59,14 @@ def append_to_log(unit: TenantUnit, by: Actor, job_id: int, number: int, move: J
 
 
 def numbered_log(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Event]:
-    """At most ``first`` entries of each job after the number ``after``, in order. Raises ValidationError for too many
-    rows."""
+    """Lists at most ``first`` entries of each job after the number ``after``, in order. Raises ValidationError for too
+    many rows."""
     return check_row_count(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))
 
 
 class Job(NamedTuple):
-    """``version``: number of the template's version. ``done``: how many of its ``steps`` are completed, always the
-    first ones. ``records``, ``events``: how many there are. ``priority``: see ``Priority``."""
+    """A stored job. ``version``: number of the template's version; ``done``: number of completed ``steps``, always the
+    first ones; ``records``, ``events``: their numbers; ``priority``: see ``Priority``."""
 
     id: int
     template_id: int
@@ -89,7 +89,7 @@ class Job(NamedTuple):
 
     @property
     def name_key(self) -> str:
-        """The key that lists are ordered by."""
+        """The sort key of lists."""
         return self.name.lower()
 
 
@@ -131,7 +131,7 @@ _SAVE = tenant_scoped(
 
 
 def get(unit: TenantUnit, job_id: int, *, lock: bool = False) -> Job:
-    """The job. ``lock``: locks the job and its parts until the transaction ends. Raises NotFound."""
+    """Returns the job. ``lock``: lock the job and its parts until the transaction ends. Raises NotFound."""
     return existing(unit.first(_LOCKED if lock else _BY_ID, id=job_id))
 
 
@@ -143,15 +143,15 @@ def insert_new(unit: TenantUnit, by: Actor, job: Job) -> Job:
 
 
 def state_of(job: Job, assigned: int = 0) -> State:
-    """The state for the rules. ``assigned``: number of users, where a rule needs it."""
+    """Returns the state for the rules. ``assigned``: number of users, if a rule needs it."""
     return State(JobStatus(job.status), job.steps, job.done, assigned)
 
 
 def move(
     unit: TenantUnit, by: Actor, job: Job, kind: JobMove, state: State, details: LogDetails = PLAIN, **members: Any
 ) -> Job:
-    """Moves a job, with an entry in its history. ``job``: as read while locked; ``members``: columns that change
-    besides the state. Raises Conflict when the row has changed."""
+    """Moves a job, with an entry in its history. ``job`` was read while locked; ``members`` are columns that change
+    besides the state. Raises Conflict if the row has changed."""
     after = job._replace(status=state.status.value, done=state.done, events=job.events + 1, **members)
     changes = {**_changes(job, after), **details.changes}
     after = save(unit, by, job, after)
@@ -160,7 +160,7 @@ def move(
 
 
 def save(unit: TenantUnit, by: Actor, before: Job, after: Job) -> Job:
-    """Writes the row. Raises Conflict when it has changed since it was read."""
+    """Writes the row. Raises Conflict if it has changed since it was read."""
     after = after._replace(changed_at=by.at)
     old = {f"old_{name}": getattr(before, name) for name in _CHECKED}
     new = {f"new_{name}": value for name, value in after._asdict().items()}
@@ -175,5 +175,5 @@ def _changes(before: Job, after: Job) -> dict[str, tuple[Any, Any]]:
 
 
 def _logged_values(job: Job) -> dict[str, Any]:
-    """The members whose changes are logged, by wire name."""
+    """Returns the members whose changes are logged, by wire name."""
     return {"name": job.name, "assetId": job.asset_id, "priority": Priority(job.priority).name, "status": job.status}

@@ -16,7 +16,7 @@ from manifest_auth.work.jobs import Job, LogDetails
 
 
 class Record(NamedTuple):
-    """``step``: its number. The value is as in :class:`manifest_auth.work.job_rules.Value`."""
+    """A record of a step. ``step`` is its number. The value is as in :class:`manifest_auth.work.job_rules.Value`."""
 
     job_id: int
     number: int
@@ -38,13 +38,13 @@ _COUNT = tenant_scoped(
     int,
 )
 _NUMBERED = numbered_rows(_ALL, _C.job_id, Record)
-# Without an order: with one, SQLite reads all records of the jobs instead of those of the steps.
+# Unordered: with an order, SQLite reads all records of the jobs instead of only the steps' records.
 _OF_STEPS = tenant_scoped(_ALL.where(among_pairs(_C.job_id, _C.step, "keys")).limit(MOST_ROWS + 1), Record)
 
 
 def add(unit: TenantUnit, by: Actor, job_id: int, step: int, value: Value) -> Record:
-    """Adds a record. Raises NotFound for job, step or file, Conflict for a job that is not in progress, another step,
-    or too many records."""
+    """Adds a record. Raises NotFound for job, step or file, and Conflict for a job that is not in progress, another
+    step, or too many records."""
     job = jobs.get(unit, job_id, lock=True)
     job_rules.recorded(jobs.state_of(job), step, count(unit, job_id, step))
     if value.file_id is not None:
@@ -67,25 +67,25 @@ def add(unit: TenantUnit, by: Actor, job_id: int, step: int, value: Value) -> Re
 
 
 def count(unit: TenantUnit, job_id: int, step: int) -> int:
-    """The number of records of a step."""
+    """Returns the number of records of a step."""
     return unit.one(_COUNT, job=job_id, step=step)
 
 
 def numbered(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Record]:
-    """At most ``first`` records of each job after the number ``after``, in order. Raises ValidationError for too many
-    rows."""
+    """Lists at most ``first`` records of each job after the number ``after``, in order. Raises ValidationError for too
+    many rows."""
     return check_row_count(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))
 
 
 def of_steps(unit: TenantUnit, keys: Sequence[tuple[int, int]]) -> list[Record]:
-    """All records of these steps (job id, step number), in order. Raises ValidationError for too many rows."""
+    """Lists all records of these steps (job ID, step number), in order. Raises ValidationError for too many rows."""
     return sorted(
         check_row_count(unit.all(_OF_STEPS, keys=pairs(keys))), key=lambda record: (record.job_id, record.number)
     )
 
 
 class Completion(NamedTuple):
-    """``number``: of the step."""
+    """A completed step. ``number`` is the step's."""
 
     job_id: int
     number: int
@@ -108,8 +108,8 @@ _RULE = tenant_scoped(
 
 
 def complete_step(unit: TenantUnit, by: Actor, job_id: int, number: int) -> Job:
-    """Completes a step. Raises NotFound for job or step, Conflict for a job that is not in progress, another step, or
-    missing evidence."""
+    """Completes a step. Raises NotFound for job or step, and Conflict for a job that is not in progress, another step,
+    or missing evidence."""
     job = jobs.get(unit, job_id, lock=True)
     needs_evidence = unit.first(_RULE, version=job.version_id, number=number)
     is_evident = not needs_evidence or count(unit, job.id, number) > 0
@@ -119,5 +119,5 @@ def complete_step(unit: TenantUnit, by: Actor, job_id: int, number: int) -> Job:
 
 
 def steps_of_jobs(unit: TenantUnit, job_ids: Sequence[int]) -> list[Completion]:
-    """The completed steps of these jobs, in order. Raises ValidationError for too many rows."""
+    """Lists the completed steps of these jobs, in order. Raises ValidationError for too many rows."""
     return check_row_count(unit.all(_OF, ids=numbers(job_ids)))

@@ -1,8 +1,8 @@
 """Operations on templates: add, edit, submit, approve, reject, publish, archive.
 
 Each operation acts on a snapshot of the template, read before the unit of work was opened. Its first statement
-increases the template's event counter from the snapshot's value; when anything happened in the meantime, it changes
-nothing and raises Conflict. So of two concurrent operations one succeeds, and only that one is logged.
+increases the template's event counter from the snapshot's value. If anything happened in the meantime, it changes
+nothing and raises Conflict. So only one of two concurrent operations succeeds, and only that one is logged.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class VersionSnapshot(NamedTuple):
 
 
 def read_snapshot(unit: TenantUnit, version_id: int) -> VersionSnapshot:
-    """The snapshot of a version. Raises NotFound."""
+    """Returns the snapshot of a version. Raises NotFound."""
     version = versions.get(unit, version_id)
     return VersionSnapshot(templates.get(unit, version.template_id), version)
 
 
 def read_latest(unit: TenantUnit, template_id: int) -> VersionSnapshot:
-    """The snapshot of a template's latest version. Raises NotFound."""
+    """Returns the snapshot of a template's latest version. Raises NotFound."""
     template = templates.get(unit, template_id)
     [version] = versions.latest_of(unit, [template_id])
     return VersionSnapshot(template, version)
@@ -57,7 +57,7 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str = "", of: Seque
 def rename(
     unit: TenantUnit, by: Actor, seen: Template, *, name: str | None = None, description: str | None = None
 ) -> Template:
-    """Changes name or description; None leaves a value. A change to the same values is not logged. Raises
+    """Changes name or description; None keeps the value. A change to the same values is not logged. Raises
     ValidationError, Conflict."""
     changed = seen._replace(
         name=seen.name if name is None else name, description=seen.description if description is None else description
@@ -89,7 +89,7 @@ def add_version(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Version:
 
 
 def edit(unit: TenantUnit, by: Actor, seen: VersionSnapshot, revision: int, to: Sequence[NewStep]) -> Version:
-    """Replaces a draft's steps. ``revision``: of the draft that was edited. Raises ValidationError, Conflict."""
+    """Replaces a draft's steps. ``revision`` is that of the edited draft. Raises ValidationError, Conflict."""
     versions.check_steps(to)
     changed = _moved(unit, by, seen, TemplateMove.EDITED, revision=revision)
     versions.put_steps(unit, changed.id, to)
@@ -99,8 +99,8 @@ def edit(unit: TenantUnit, by: Actor, seen: VersionSnapshot, revision: int, to: 
 def submit(
     unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str = "", revision: int | None = None
 ) -> Version:
-    """Draft to submitted. As for the other moves, ``revision`` is optional: the one that the caller read; a version
-    that was edited since is rejected. Raises ValidationError, Conflict."""
+    """Moves a version from draft to submitted. As for the other moves, ``revision`` is optional: the one that the
+    caller read; a version that was edited since is rejected. Raises ValidationError, Conflict."""
     moved = _moved(unit, by, seen, TemplateMove.SUBMITTED, comment, revision)
     templates.check_submission(versions.count_steps(unit, moved.id))
     return moved
@@ -109,12 +109,13 @@ def submit(
 def approve(
     unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str = "", revision: int | None = None
 ) -> Version:
-    """Submitted to approved. Raises ValidationError, Conflict."""
+    """Moves a version from submitted to approved. Raises ValidationError, Conflict."""
     return _moved(unit, by, seen, TemplateMove.APPROVED, comment, revision)
 
 
 def reject(unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str, revision: int | None = None) -> Version:
-    """Submitted or approved back to draft, with a required comment. Raises ValidationError, Conflict."""
+    """Moves a version from submitted or approved back to draft, with a required comment. Raises ValidationError,
+    Conflict."""
     fields.GIVEN_COMMENT.check(comment, "comment")
     return _moved(unit, by, seen, TemplateMove.REJECTED, comment, revision)
 
@@ -122,9 +123,10 @@ def reject(unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str, rev
 def publish(
     unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str = "", revision: int | None = None
 ) -> Version:
-    """Approved to published; the version that was published before is retired. Raises ValidationError, Conflict.
+    """Moves a version from approved to published, and retires the previously published one. Raises ValidationError,
+    Conflict.
 
-    ``seen``: the snapshot that the caller read; ``revision``: the one that it must still have, None: any.
+    ``seen`` is the snapshot that the caller read; ``revision`` is the one that it must still have, or None for any.
     """
     template, version = seen
     changed = _checked(seen, TemplateMove.PUBLISHED, comment, revision)._replace(published_at=by.at)
@@ -138,7 +140,7 @@ def publish(
 
 
 def archive(unit: TenantUnit, by: Actor, seen: Template, comment: str = "") -> Template:
-    """Archives a template: no new jobs and no moves. Raises ValidationError, Conflict."""
+    """Archives a template, which stops new jobs and moves. Raises ValidationError, Conflict."""
     return _archive_or_restore(unit, by, seen, TemplateMove.ARCHIVED, comment)
 
 
@@ -161,7 +163,7 @@ def _moved(
 
 
 def _checked(seen: VersionSnapshot, move: TemplateMove, comment: str, revision: int | None) -> Version:
-    """The version after the move. Raises ValidationError, Conflict."""
+    """Returns the version after the move. Raises ValidationError, Conflict."""
     fields.COMMENT.check(comment, "comment")
     template, version = seen
     templates.check_archive(template.archived_at is not None, move)

@@ -1,4 +1,4 @@
-"""Rows of templates: look-up, list, and the one statement that changes a template."""
+"""Rows of templates: lookup, list, and the one statement that changes a template."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_cond
 from manifest_auth.store.tables import template_events, template_versions, templates
 from manifest_auth.work.actor import Actor, check_row_count, numbered_rows
 
-# A version is a draft, then submitted, approved and published, and finally retired by the next published version; a
-# rejection leads back to the draft. Names are those of the wire.
+# A version is a draft, then submitted, approved and published, and finally retired by the next published version. A
+# rejection returns it to draft. Names are those of the wire.
 
 
 class VersionStatus(StrEnum):
@@ -63,7 +63,7 @@ TRANSITIONS: dict[TemplateMove, _Transition] = {
 
 
 def after(status: VersionStatus, move: TemplateMove) -> VersionStatus:
-    """The status after a move. Raises Conflict, which names the present status."""
+    """Returns the status after a move. Raises Conflict, which names the current status."""
     transition = TRANSITIONS[move]
     if status not in transition.sources:
         must = _names(*transition.sources)
@@ -72,7 +72,7 @@ def after(status: VersionStatus, move: TemplateMove) -> VersionStatus:
 
 
 def check_archive(archived: bool, move: TemplateMove) -> None:
-    """An archived template can only be restored, and only an archived one. Raises Conflict."""
+    """Checks that an archived template is only restored, and that only an archived one is. Raises Conflict."""
     if archived and move is not TemplateMove.RESTORED:
         raise Conflict("The template is archived. Restore it first")
     if not archived and move is TemplateMove.RESTORED:
@@ -80,7 +80,7 @@ def check_archive(archived: bool, move: TemplateMove) -> None:
 
 
 def check_next(latest: VersionStatus) -> None:
-    """Only one version is in preparation at a time. Raises Conflict when the latest one is."""
+    """Checks that only one version is in preparation at a time. Raises Conflict if the latest one is."""
     if latest not in FINAL:
         raise Conflict(f"The latest version is {_names(latest)}. Publish it before you create a new one")
 
@@ -96,7 +96,7 @@ def _names(*statuses: VersionStatus) -> str:
 
 
 class Entry(NamedTuple):
-    """A new entry. ``version``: number of the version."""
+    """A new entry. ``version`` is the version's number."""
 
     move: TemplateMove
     version: int | None = None
@@ -104,7 +104,7 @@ class Entry(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A stored entry. ``version``: number of the version."""
+    """A stored entry. ``version`` is the version's number."""
 
     template_id: int
     number: int
@@ -127,14 +127,14 @@ def append_to_log(unit: TenantUnit, by: Actor, template_id: int, after: int, ent
 
 
 def numbered_log(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Event]:
-    """At most ``first`` entries of each template after the number ``after``, in order. Raises ValidationError for too
-    many rows."""
+    """Lists at most ``first`` entries of each template after the number ``after``, in order. Raises ValidationError for
+    too many rows."""
     return check_row_count(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
 
 
 class Template(NamedTuple):
-    """``versions``: how many there are, which is the latest one's number. ``published``: number of the published one.
-    ``events``: number of history entries."""
+    """A stored template. ``versions``: number of versions, and so of the latest version; ``published``: number of the
+    published version; ``events``: number of history entries."""
 
     id: int
     name: str
@@ -149,7 +149,7 @@ class Template(NamedTuple):
 
     @property
     def name_key(self) -> str:
-        """The key that lists are ordered by."""
+        """The sort key of lists."""
         return self.name.lower()
 
 
@@ -191,12 +191,12 @@ _MOVE = tenant_scoped(
 
 
 def get(unit: TenantUnit, template_id: int) -> Template:
-    """Raises NotFound."""
+    """Returns the template. Raises NotFound."""
     return existing(unit.first(_BY_ID, id=template_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Template]:
-    """The tenant's templates with these ids, in no order."""
+    """Returns the tenant's templates with these IDs, in no particular order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 
@@ -219,9 +219,8 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entr
 
 
 def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entries: Entry) -> Template:
-    """Changes a template from the snapshot ``seen``, and logs it. It is the first statement of each operation on the
-    template or its versions, so that the snapshot of those is current too. Raises Conflict when anything happened
-    since."""
+    """Changes a template from the snapshot ``seen``, and logs it. This is the first statement of each operation on the
+    template or its versions, so that their snapshot is current too. Raises Conflict if anything happened since."""
     changed = changed._replace(events=seen.events + len(entries), changed_at=by.at)
     values = {f"new_{name}": value for name, value in _stored(changed).items()}
     if unit.change(_MOVE, of=seen.id, seen=seen.events, **values) != 1:
@@ -231,7 +230,8 @@ def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entrie
 
 
 def check_unchanged(unit: TenantUnit, seen: Template) -> Template:
-    """For an operation that changes nothing: raises Conflict when the template has changed since it was read."""
+    """Checks, for an operation that changes nothing, that the template is the same as when it was read. Raises
+    Conflict."""
     if get(unit, seen.id) != seen:
         raise Conflict(_MOVED_ON)
     return seen

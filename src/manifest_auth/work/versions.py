@@ -19,7 +19,8 @@ from manifest_auth.work.templates import FINAL, VersionStatus
 
 
 class Version(NamedTuple):
-    """``number``: within the template. ``status``: a value of ``VersionStatus``. ``revision``: counts the edits."""
+    """A stored version. ``number``: within the template; ``status``: a value of ``VersionStatus``; ``revision``: counts
+    the edits."""
 
     id: int
     template_id: int
@@ -60,28 +61,28 @@ _RETIRE = tenant_scoped(
 
 
 def get(unit: TenantUnit, version_id: int) -> Version:
-    """Raises NotFound."""
+    """Returns the version. Raises NotFound."""
     return existing(unit.first(_BY_ID, id=version_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Version]:
-    """The tenant's versions with these ids, in no order."""
+    """Returns the tenant's versions with these IDs, in no particular order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 
 def latest_of(unit: TenantUnit, template_ids: Sequence[int]) -> list[Version]:
-    """The latest version of each of these templates, in no order."""
+    """Returns the latest version of each of these templates, in no particular order."""
     return unit.all(_LATEST, ids=numbers(template_ids))
 
 
 def published_of(unit: TenantUnit, template_ids: Sequence[int]) -> list[Version]:
-    """The published version of each of these templates that has one, in no order."""
+    """Returns the published version of each of these templates that has one, in no particular order."""
     return unit.all(_PUBLISHED, ids=numbers(template_ids))
 
 
 def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Version]:
-    """At most ``first`` versions of each template after the number ``after``, in order. Raises ValidationError for too
-    many rows."""
+    """Lists at most ``first`` versions of each template after the number ``after``, in order. Raises ValidationError
+    for too many rows."""
     return check_row_count(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
 
 
@@ -100,8 +101,8 @@ def add(unit: TenantUnit, by: Actor, template_id: int, number: int) -> Version:
 
 
 def change(unit: TenantUnit, seen: Version, changed: Version) -> Version:
-    """Changes status, revision or time of publication from the snapshot ``seen``. Raises Conflict when the version has
-    changed, or was published already."""
+    """Changes status, revision or time of publication from the snapshot ``seen``. Raises Conflict if the version has
+    changed, or was already published."""
     values = {f"new_{name}": getattr(changed, name) for name in ("status", "revision", "published_at")}
     if unit.change(_CHANGE, of=seen.id, seen_status=seen.status, seen_revision=seen.revision, **values) != 1:
         raise Conflict("Another user just changed this version. Load it again")
@@ -109,7 +110,7 @@ def change(unit: TenantUnit, seen: Version, changed: Version) -> Version:
 
 
 def retire(unit: TenantUnit, template_id: int, number: int) -> None:
-    """Retires the published version. Raises Conflict when it is not published."""
+    """Retires the published version. Raises Conflict if it is not published."""
     if unit.change(_RETIRE, of=template_id, at=number) != 1:
         raise Conflict("The version isn't published")
 
@@ -126,7 +127,7 @@ class NewStep(NamedTuple):
 
 
 class Step(NamedTuple):
-    """``number``: 1, 2, 3 … within the version. ``requires_evidence``: 0 or 1."""
+    """A stored step. ``number``: 1, 2, 3 … within the version; ``requires_evidence``: 0 or 1."""
 
     version_id: int
     number: int
@@ -167,18 +168,18 @@ _COUNT = tenant_scoped(select(func.count()).select_from(template_steps).where(_S
 
 
 def steps_of(unit: TenantUnit, version_ids: Sequence[int]) -> list[Step]:
-    """The steps of these versions, in order. Raises ValidationError for too many rows."""
+    """Lists the steps of these versions, in order. Raises ValidationError for too many rows."""
     return check_row_count(unit.all(_STEPS_OF, ids=numbers(version_ids)))
 
 
 def count_steps(unit: TenantUnit, version_id: int) -> int:
-    """The number of steps of a version."""
+    """Returns the number of steps of a version."""
     return unit.one(_COUNT, id=version_id)
 
 
 def check_steps(steps: Sequence[NewStep]) -> Sequence[NewStep]:
-    """The steps, checked. Raises ValidationError for too many steps, and one that names every missing title and every
-    too long text."""
+    """Returns the steps after checking them. Raises ValidationError for too many steps, and one that names every
+    missing title and every too long text."""
     if len(steps) > MOST_STEPS:
         raise ValidationError(details=[("steps", f"Enter at most {MOST_STEPS} steps")])
     with ErrorCollector() as each:
@@ -191,7 +192,7 @@ def check_steps(steps: Sequence[NewStep]) -> Sequence[NewStep]:
 
 
 def put_steps(unit: TenantUnit, version_id: int, steps: Sequence[NewStep]) -> None:
-    """Replaces all steps. Raises Conflict when the version is not a draft."""
+    """Replaces all steps. Raises Conflict if the version is not a draft."""
     unit.change(_CLEAR, id=version_id)
     written = [(number, s.title, s.instructions, int(s.requires_evidence)) for number, s in enumerate(steps, 1)]
     if unit.change(_PUT, id=version_id, steps=rows(written)) != len(written):

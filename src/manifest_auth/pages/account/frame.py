@@ -13,7 +13,7 @@ from manifest_auth.text.languages import marked as _
 
 
 class RoleWords(NamedTuple):
-    """``about``: what it lets a user do."""
+    """A role in the reader's language. ``about``: what it lets a user do."""
 
     name: str
     about: str
@@ -31,11 +31,11 @@ ROLES = {
 
 
 def names_of(roles: Iterable[Role]) -> str:
-    """The names of roles as a list. Empty if there are none."""
+    """Returns the names of roles as a list; empty if there are none."""
     return joined(ROLES[role].name for role in roles)
 
 
-#: By the method of a session. Names of products are the same in all languages.
+#: Messages by the method of a session. Product names are the same in all languages.
 METHODS = {
     "password": _("Password"),
     "oidc": _("Single sign-on"),
@@ -46,7 +46,7 @@ METHODS = {
     "badge": _("Badge and PIN"),
 }
 
-#: By the method of the second factor, see :mod:`manifest_auth.sessions.sessions`.
+#: Messages by the method of the second factor, see :mod:`manifest_auth.sessions.sessions`.
 FACTORS = {
     "otp": _("Authenticator app"),
     "passkey": _("Passkey"),
@@ -54,7 +54,7 @@ FACTORS = {
     "trusted": _("Trusted browser"),
 }
 
-#: By the keyword of :mod:`..flash`.
+#: Messages by the keyword of :mod:`..flash`.
 SAID = {
     "profile": _("Profile saved."),
     "language": _("Language saved."),
@@ -79,11 +79,11 @@ SAID = {
 
 
 def ways(session: ListedSession) -> tuple[str, ...]:
-    """The authentication of a session: the method, and what else was verified, as messages of the catalogue."""
+    """Returns the authentication of a session as messages of the catalog: the method, and what else was verified."""
     proved = (FACTORS[way] for way in ways_of(session.amr) if way in FACTORS and way != session.method)
     return (method(session.method), *proved)
 
 
 def method(name: str) -> str:
-    """A sign-in method, as a message of the catalogue."""
+    """Returns a sign-in method as a message of the catalog."""
     return METHODS.get(name, name)

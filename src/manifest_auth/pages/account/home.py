@@ -32,10 +32,11 @@ from manifest_auth.store import TenantUnit
 
 
 class EventView(msgspec.Struct, frozen=True):
-    """``at``: the last of ``times`` similar events in a row. ``text``, ``method``: messages of the catalogue;
-    ``is_bad``: it might be someone else; ``by_others``: done by a user manager; ``by``: the manager's address, if they
-    are a user of the client; ``email``: the address that it is about; ``roles``: messages for the user's new roles;
-    ``reason``: given by the manager; ``codes_left``: recovery codes left after one was used."""
+    """An event as the page shows it. ``at``: the last of ``times`` similar events in a row; ``text``, ``method``:
+    messages of the catalog; ``is_bad``: it might be someone else; ``by_others``: done by a user manager; ``by``: the
+    manager's address, if they are a user of the client; ``email``: the address that it is about; ``roles``: messages
+    for the user's new roles; ``reason``: given by the manager; ``codes_left``: recovery codes left after one was
+    used."""
 
     at: int
     text: str
@@ -56,8 +57,7 @@ _TYPED = (Event.SIGN_IN_FAILED.value, Event.SECOND_FACTOR_FAILED.value, Event.PA
 
 
 def _is_own_slip(one: Happened, session: ListedSession | None) -> bool:
-    """Whether the user mistyped something in this browser, in the ten minutes before the session was opened or while it
-    was open."""
+    """Whether the user mistyped something in this browser, while the session was open or in the ten minutes before."""
     if session is None or one.event not in _TYPED or one.address != session.address:
         return False
     return 0 <= session.created_at - one.at < OWN_MS or one.actor == f"user:{session.user_id}"
@@ -66,8 +66,8 @@ def _is_own_slip(one: Happened, session: ListedSession | None) -> bool:
 def _event(
     one: Happened, own: str, managers: Mapping[str, str], codes_left: int, session: ListedSession | None
 ) -> EventView:
-    """``own``: the user's name as an actor in the trail; ``managers``: addresses of other users by such names;
-    ``codes_left``: remaining recovery codes."""
+    """Returns the view of an event. ``own``: the user's name as an actor in the trail; ``managers``: addresses of other
+    users by such names; ``codes_left``: remaining recovery codes."""
     event = about(one.event)
     after = one.detail.get("after")
     roles = one.detail.get("after") if isinstance(after, list) else ()
@@ -105,7 +105,7 @@ async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
 
 
 def _managers(unit: TenantUnit, events: Iterable[Happened], own: int) -> dict[str, str]:
-    """Addresses of the other users who did something, by their names in the trail."""
+    """Returns the addresses of the other users who did something, by their names in the trail."""
     named = {one.actor.partition(":") for one in events}
     ids = sorted({int(number) for kind, _, number in named if kind == "user" and number.isdigit()} - {own})
     return {f"user:{user.id}": user.email for user in users.get_many(unit, ids)} if ids else {}
@@ -144,8 +144,8 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> Simple
 
 
 def _apps(unit: TenantUnit, listed: Iterable[str], roles: int) -> dict[str, str]:
-    """The websites to which sign-ins of a user with these ``roles`` return: addresses by the names of apps, or by their
-    hosts."""
+    """Returns the websites to which sign-ins of a user with these ``roles`` return: addresses by the names of apps, or
+    by their hosts."""
     named = dict.fromkeys(listed, "")
     for app in apps.list_apps(unit):
         if app.kind in ("web", "browser") and (not app.roles or app.roles & roles):

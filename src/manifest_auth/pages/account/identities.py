@@ -32,7 +32,7 @@ from manifest_auth.text.canonical import when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle.limits import FLOW_LIFE_S
 
-# A form post redirects to no other origin: the provider is reached from here, by a refresh or a link.
+# A form post never redirects to another origin, so the provider is reached from this page, by a refresh or a link.
 
 
 _IDENTITIES = "/account/identities"
@@ -55,7 +55,7 @@ async def _to_provider_page(ctx: RequestContext, call: PageCall[StateQuery]) -> 
 
 
 def _of_this(call: PageCall[Any]) -> str:
-    """Values encrypted for this page and this session open nowhere else."""
+    """Returns the holder of encrypted values that open only for this page and this session."""
     return f"link {call.session_id} {call.form_cookie}"
 
 
@@ -73,7 +73,7 @@ _UNLINKS = Confirmation(
 
 
 class ChangeForm(msgspec.Struct, frozen=True):
-    """One of two forms. ``link``: name of a provider; ``unlink``: id of an identity."""
+    """One of two forms. ``link``: name of a provider; ``unlink``: ID of an identity."""
 
     link: Annotated[str, Meta(max_length=63)] = ""
     unlink: Annotated[int, Meta(ge=0, le=2**53)] = 0
@@ -113,14 +113,14 @@ ReturnTo = Annotated[str, Meta(max_length=6000)]
 
 
 class ProofQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """``way``: the method that the user chose instead of the default."""
+    """The query of the page. ``way``: the method that the user chose instead of the default."""
 
     return_to: ReturnTo = ""
     way: Way | Literal[""] = ""
 
 
 class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``provider``: the name of the provider for re-authentication."""
+    """The form of the page. ``provider``: the name of the provider for re-authentication."""
 
     return_to: ReturnTo = ""
     way: Way = "password"
@@ -132,7 +132,7 @@ class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def _ways(ctx: RequestContext, caller: Principal) -> list[Way]:
-    """The methods to re-authenticate the caller here, the easiest first. A provider comes before a code that needs
+    """Lists the methods to re-authenticate the caller here, easiest first. A provider comes before a code that needs
     it."""
     wanted = await reauthentication.ways(ctx)
     first: Way = "password" if "password" in wanted else "provider"
@@ -189,7 +189,7 @@ async def _prove(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answe
 
 
 def _given(ctx: RequestContext, form: ProofForm) -> tuple[str | None, Given]:
-    """The entered password and code, without those that aren't requested. Raises ValidationError."""
+    """Returns the entered password and code, without those that aren't required. Raises ValidationError."""
     if form.way == "passkey":
         return None, Given(passkey=start.read_passkey(form.credential))
     wanted: dict[str, str] = {}

@@ -75,7 +75,7 @@ LANGUAGE_TEMPLATE = "account/language.html"
 
 
 class LanguageForm(msgspec.Struct, frozen=True):
-    """``language``: empty for the browser's preference."""
+    """The form for the language. ``language`` is empty for the browser's preference."""
 
     language: Language | Literal[""] = ""
 
@@ -86,7 +86,7 @@ def _show_language(ctx: RequestContext, call: PageCall[LanguageForm | None], uni
 
 
 async def _save_language(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
-    """Also updates this browser's own choice, which takes precedence."""
+    """Saves the language, and updates this browser's own choice, which takes precedence."""
     wanted = call.fields.language
     await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, {}, wanted or None))
     return flash.after(ctx, LANGUAGE_PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))

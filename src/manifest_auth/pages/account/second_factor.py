@@ -37,13 +37,14 @@ _WAITING = f"{FACTOR_PATH}?way=app"
 
 
 class FactorQuery(msgspec.Struct, frozen=True):
-    """``way``: ``app`` for the page of an app that waits for its first code."""
+    """The query of the page. ``way``: ``app`` for the page of an app that waits for its first code."""
 
     way: Literal["", "app"] = ""
 
 
 class FactorForm(msgspec.Struct, frozen=True):
-    """``act``: ``begin`` with an app, ``confirm`` it with its first code, or ``remove`` the active one."""
+    """The form of the page. ``act``: ``begin`` with an app, ``confirm`` it with its first code, or ``remove`` the
+    active one."""
 
     act: Literal["begin", "confirm", "remove"] = "begin"
     otp: Annotated[str, Meta(max_length=64)] = ""
@@ -73,13 +74,13 @@ async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
 
 
 async def _confirm(ctx: RequestContext, call: PageCall[FactorForm] | PageCall[PasskeyForm]) -> Confirmation | None:
-    """The question before an app or a passkey is removed."""
+    """Returns the question before an app or a passkey is removed."""
     form = call.fields
     if form.act != "remove":
         return None
     found = await enrollment.look_at_factors(ctx)
     if found.stays("" if isinstance(form, FactorForm) else form.id):
-        return None  # the act says so
+        return None  # the action reports it
     left = len(found.passkeys) + bool(found.totp) - 1
     last = () if left else (_("You then have no second factor, and your recovery codes stop working."),)
     effects = (await ends_others(ctx), *last)
@@ -128,14 +129,14 @@ Name = Annotated[str, fields.PASSKEY_NAME.typed]
 
 
 class PasskeysQuery(msgspec.Struct, frozen=True):
-    """``way``: ``new`` to add one; ``rename``: ID of the passkey to rename."""
+    """The query of the page. ``way``: ``new`` to add a passkey; ``rename``: ID of the passkey to rename."""
 
     way: Literal["", "new"] = ""
     rename: Id = ""
 
 
 class PasskeyForm(msgspec.Struct, frozen=True):
-    """``id``: of the passkey to rename or remove."""
+    """The form of the page. ``id``: the passkey to rename or remove."""
 
     act: Literal["add", "rename", "remove"] = "add"
     id: Id = ""
@@ -169,7 +170,8 @@ async def _list(ctx: RequestContext) -> View:
 
 
 async def _add_page(ctx: RequestContext, call: PageCall[Any], name: str = "") -> View:
-    """Raises the same errors as :func:`manifest_auth.sign_in.second_factor.enrollment.begin_passkey`."""
+    """Shows the page that adds a passkey. Raises the errors of
+    :func:`manifest_auth.sign_in.second_factor.enrollment.begin_passkey`."""
     call.here = f"{PATH}?way=new"
     return brands.own_page(ctx, ADD, name=name, options=start.passkey_json(await enrollment.begin_passkey(ctx)))
 

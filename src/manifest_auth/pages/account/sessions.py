@@ -30,7 +30,7 @@ SESSIONS_TEMPLATE = "account/sessions.html"
 
 
 class EndSessionForm(msgspec.Struct, frozen=True):
-    """``id``: of the session to end; empty for all others."""
+    """The form of the page. ``id``: the session to end, or empty for all others."""
 
     id: fields.TypedToken = ""
 
@@ -46,7 +46,7 @@ async def _show_sessions(ctx: RequestContext, call: PageCall[None]) -> View | An
 
 
 async def ends_others(ctx: RequestContext) -> str:
-    """The number of the caller's other sessions, for the question before an action that ends them."""
+    """Returns the number of the caller's other sessions, for the question before an action that ends them."""
     open_ones = sessions.open_ones_of(ctx.user.user_id, ctx.now)
     others = await ctx.store.read(lambda unit: sessions.LISTING.total(unit, open_ones)) - 1
     return several("Ends %(number)d other open session.", "Ends %(number)d other open sessions.", others)
@@ -77,7 +77,8 @@ Id = fields.TypedToken
 
 
 class EndDeviceForm(msgspec.Struct, frozen=True):
-    """``id``: of the browser, empty for all; ``session``: of the device, instead of a browser."""
+    """The form of the page. ``id``: the browser, or empty for all; ``session``: a device's session instead of a
+    browser."""
 
     id: Id = ""
     session: Id = ""

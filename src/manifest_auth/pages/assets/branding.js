@@ -1,4 +1,4 @@
-// Shows a colour on the samples while it is chosen. Which colours go with it is the server's to say.
+// Previews a color on the samples while it is chosen. The server decides which colors go with it.
 const line = document.querySelector("[data-picks]"), picker = line.querySelector("input");
 const field = document.getElementById(line.dataset.picks), samples = document.querySelectorAll("[data-scheme]");
 const COLOUR = /^(#[0-9a-f]{6})?$/;
@@ -19,10 +19,10 @@ const show = async () => {
     }
     for (const note of document.querySelectorAll("[data-unsaved]")) note.hidden = wanted === field.defaultValue;
     if (looks.light) picker.value = looks.light.accent;
-  } catch { /* no answer: the button still shows it */ }
+  } catch { /* no response: the button still shows it */ }
   shown = wanted;
   busy = false;
-  show();  // what was chosen meanwhile
+  show();  // chosen in the meantime
 };
 
 line.hidden = false;

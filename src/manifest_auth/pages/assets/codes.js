@@ -1,4 +1,4 @@
-// Recovery codes: to print, and as a file.
+// Recovery codes: print them, or download them as a file.
 for (const button of document.querySelectorAll("[data-prints]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());

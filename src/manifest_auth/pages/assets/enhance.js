@@ -1,4 +1,4 @@
-// What pages do besides, where scripts run: show a password, copy a value, local times, the wait before another try.
+// Enhancements of pages if scripts run: show a password, copy a value, local times, the wait before another attempt.
 const language = document.documentElement.lang;
 
 for (const button of document.querySelectorAll("[data-shows]")) {
@@ -25,8 +25,8 @@ for (const button of document.querySelectorAll("[data-copies]")) {
   });
 }
 
-// An app's question takes no press of someone who has not seen it: another site may have stood above it, and gone away
-// between the two clicks of a double click.
+// An app's question accepts no click until the user has seen it, because another site might have covered it, and
+// disappeared between the two clicks of a double click.
 for (const question of document.querySelectorAll("[data-seen]")) {
   let timer;
   const show = () => {
@@ -39,7 +39,7 @@ for (const question of document.querySelectorAll("[data-seen]")) {
   show();
 }
 
-// A form is sent once: its button says that it is working. Without a script the server sees to that alone.
+// A form is sent once, and its button shows that it is working. Without a script, only the server ensures that.
 const working = document.body.appendChild(document.createElement("p"));
 working.className = "visually-hidden";
 working.setAttribute("role", "status");
@@ -52,13 +52,13 @@ addEventListener("submit", (event) => {
   }
   form.setAttribute("aria-busy", "true");
   setTimeout(() => {
-    // After the browser has read the form: the button's own name and value go along.
+    // After the browser has read the form, since the button's own name and value are sent too.
     working.textContent = document.body.dataset.working;
-    // Not `disabled`, which Firefox still remembers when one comes back, and which takes the focus away.
+    // Not `disabled`, because Firefox remembers it when the user returns, and it takes away the focus.
     for (const each of form.querySelectorAll("button")) each.setAttribute("aria-disabled", "true");
     const label = button?.textContent;
     if (button) button.textContent = document.body.dataset.working;
-    // Where no answer came, or was stopped, the form may be sent again: the server takes it as a repeat.
+    // If there was no response, or it was stopped, the form can be sent again: the server treats it as a repeat.
     setTimeout(() => {
       working.textContent = "";
       form.removeAttribute("aria-busy");
@@ -67,7 +67,7 @@ addEventListener("submit", (event) => {
     }, 30_000);
   });
 });
-// Back to a form that was sent: it needs a token of its own, else it counts as a repeat.
+// The user went back to a form that was sent. It needs a new token, or else it counts as a repeat.
 addEventListener("pageshow", (event) => {
   if (event.persisted && document.querySelector("form[aria-busy]")) location.reload();
 });
@@ -84,7 +84,7 @@ for (const zone of document.querySelectorAll("[data-zone]")) zone["value" in zon
 
 const left = new Intl.RelativeTimeFormat(language, { numeric: "always" });
 for (const timer of document.querySelectorAll("[data-until]")) {
-  // By this machine's own clock, which may be wrong, only the time that passes counts.
+  // This machine's own clock might be wrong, so only elapsed time counts.
   const seconds = Number(timer.dataset.seconds), begun = performance.now();
   const over = document.querySelector("[data-over]");
   const tick = () => {

@@ -1,4 +1,4 @@
-// Passkeys: offered by the browser beside the e-mail field, or by a button. A form posts what the browser answers.
+// Passkeys: offered by the browser next to the email field, or by a button. A form posts the browser's response.
 const button = document.querySelector("[data-passkey]");
 const makes = button?.dataset.passkey === "make";
 const parse = globalThis.PublicKeyCredential?.[makes ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON"];
@@ -25,7 +25,7 @@ async function offer() {
     const publicKey = parse.call(PublicKeyCredential, await options());
     post(await navigator.credentials.get({ publicKey, mediation: "conditional", signal: now.signal }));
   } catch {
-    // Not wanted, or aborted for the button.
+    // Canceled by the user, or aborted for the button.
   } finally {
     if (offered !== now || now.signal.aborted) clearTimeout(renewal);
   }
@@ -44,7 +44,7 @@ async function ask() {
   }
 }
 
-// What credential managers may forget (WebAuthn Level 3, section 5.1.10); no browser has to.
+// Tells credential managers what to forget (WebAuthn Level 3, section 5.1.10); browsers need not support this.
 function signal(call, about) {
   globalThis.PublicKeyCredential?.[call]?.(about).catch(() => {});
 }

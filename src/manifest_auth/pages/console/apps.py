@@ -47,7 +47,8 @@ DONE = {
 
 
 class AppForm(RolesForm, frozen=True, rename=apps.wire_name, kw_only=True):
-    """Lists have an item on each line; ``jwks``: JSON. ``act``: of :data:`_ACTS`; ``of``: id of a secret."""
+    """The form of an app. Lists have one item per line; ``jwks``: JSON; ``act``: one of :data:`_ACTS`; ``of``: ID of a
+    secret."""
 
     act: str = ""
     of: fields.TypedToken = ""
@@ -67,7 +68,7 @@ class AppForm(RolesForm, frozen=True, rename=apps.wire_name, kw_only=True):
     jwks: Lines = ""
 
     def given(self, kind: str) -> dict[str, Any]:
-        """The settings in the form that :func:`.apps.create_app` accepts. Raises ValidationError."""
+        """Returns the settings in the form that :func:`.apps.create_app` accepts. Raises ValidationError."""
         values = {name: text.strip() if isinstance(text := getattr(self, name), str) else text for name in apps.GIVEN}
         values |= {name: values[name].split() for name in apps.LISTS}
         values |= {name: bool(values[name]) for name in ("consent", "second_factor")}
@@ -78,7 +79,7 @@ class AppForm(RolesForm, frozen=True, rename=apps.wire_name, kw_only=True):
 
 
 def _typed_of(app: App) -> AppForm:
-    """The initial values of an app's form; its roles are boxes."""
+    """Returns the initial values of an app's form; its roles are checkboxes."""
     values: dict[str, Any] = {name: getattr(app, name) or "" for name in apps.GIVEN if name != "roles"}
     lines = {name: values[name].replace(" ", "\n") for name in apps.LISTS if name != "scopes"}
     return AppForm(**values | lines | {"jwks": msgspec.json.format(app.jwks, indent=2) if app.jwks else ""})
@@ -90,7 +91,7 @@ def _list(ctx: RequestContext, call: PageCall[None], unit: TenantUnit) -> Simple
 
 
 async def _new(ctx: RequestContext, call: PageCall[AppForm]) -> View | Answer[None]:
-    """Without a kind, the page asks for it first."""
+    """Creates an app. Without a kind, the page first asks for it."""
     typed = call.fields
     kind = typed.kind if typed.kind in KINDS else ""
     return brands.own_page(
@@ -172,7 +173,8 @@ def _secret(unit: TenantUnit, ctx: RequestContext, app_id: str, form: AppForm) -
     return apps.create_secret(unit, ctx, app_id, in_place_of=form.of, overlap_h=form.overlap_hours)
 
 
-#: By action, the keyword of the result and the function. It returns a secret that is shown once, or an ignored value.
+#: By action, the keyword of the result and the function, which returns a secret that is shown once, or an ignored
+#: value.
 _ACTS: dict[str, tuple[str, Callable[[TenantUnit, RequestContext, str, AppForm], object]]] = {
     "change": ("changed", _change),
     "remove": ("removed", lambda unit, ctx, app, form: apps.remove_app(unit, ctx, app)),

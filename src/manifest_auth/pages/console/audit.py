@@ -1,4 +1,4 @@
-"""``/console/audit``: the client's trail in plain words, a day of it unless you ask for more."""
+"""``/console/audit``: the client's audit trail in plain language, one day by default."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from manifest_auth.text.languages import MarkedText, Words, joined, shown
 from manifest_auth.text.languages import marked as _
 
 _DAY_MS = 86_400_000
-FIRST_DAY = "1970-01-01"  # from then on: everything
+FIRST_DAY = "1970-01-01"  # from this day means everything
 
 
 class SpanQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
-    """``since``, ``until``: whole days in the time zone ``zone``, which a script fills in; UTC without it. ``result``:
-    of the events."""
+    """The time span of a page. ``since``, ``until``: whole days in the time zone ``zone``, which a script fills in; UTC
+    without it. ``result``: the result of the events."""
 
     since: Annotated[str, Meta(max_length=10)] = ""
     until: Annotated[str, Meta(max_length=10)] = ""
@@ -51,14 +51,14 @@ class SpanQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "
     after: Annotated[str, Meta(max_length=200)] = ""
 
     def chosen(self, **others: str) -> dict[str, str]:
-        """The parameters of a link to the same events, with ``others`` of the page."""
+        """Returns the parameters of a link to the same events, with ``others`` of the page."""
         of_days = {"from": self.since, "to": self.until} | ({"zone": self.zone} if self.since or self.until else {})
         return {**others, "result": self.result, **of_days}
 
 
 @cache
 def zone_of(name: str) -> tzinfo:
-    """The time zone of this name of the IANA database; UTC if this machine doesn't know it."""
+    """Returns the time zone with this name in the IANA database; UTC if this machine doesn't know it."""
     try:
         return ZoneInfo(name) if name else UTC
     except (ValueError, OSError, LookupError):
@@ -66,8 +66,8 @@ def zone_of(name: str) -> tzinfo:
 
 
 def span_of(asked: SpanQuery, now: int) -> tuple[str, str]:
-    """Bounds for the audit filters, empty for none, from the start of the first to the end of the last day. Raises
-    ValidationError for ``from`` or ``to``."""
+    """Returns bounds for the audit filters, empty for none, from the start of the first to the end of the last day.
+    Raises ValidationError for ``from`` or ``to``."""
     zone = zone_of(asked.zone)
     since = _start_of(asked.since, "from", zone) if asked.since else (0 if asked.until else now - _DAY_MS)
     until = _start_of(asked.until, "to", zone, days=1) if asked.until else 0
@@ -77,7 +77,7 @@ def span_of(asked: SpanQuery, now: int) -> tuple[str, str]:
 
 
 def _start_of(text: str, field: str, zone: tzinfo, days: int = 0) -> int:
-    """The first millisecond of a day, or of a day that many days later. Raises ValidationError."""
+    """Returns the first millisecond of a day, or of a day that many days later. Raises ValidationError."""
     try:
         day = date.fromisoformat(text if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else "") + timedelta(days)
         at = round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
@@ -89,7 +89,7 @@ def _start_of(text: str, field: str, zone: tzinfo, days: int = 0) -> int:
 
 
 def span_view(asked: SpanQuery) -> dict[str, object]:
-    """Members of both audit pages. ``zone``: of the days that were chosen; ``has_zones``: other ones than UTC work."""
+    """Returns members of both audit pages. ``zone``: of the chosen days; ``has_zones``: zones other than UTC work."""
     is_a_day = not asked.since and not asked.until
     return {
         "query": asked,
@@ -115,12 +115,12 @@ _MOST_FACTS = 40
 
 
 def mentioned(link: Link) -> list[str]:
-    """The accounts in the details of an event, by their names in the trail."""
+    """Returns the accounts in the details of an event, by their names in the trail."""
     return _MENTIONED.findall(link.detail)
 
 
 class SentencePart(msgspec.Struct, frozen=True):
-    """A piece of a sentence. ``href``: the link of a name, empty for none; ``strong``: it is a name."""
+    """A piece of a sentence. ``href``: the link of a name, or empty; ``strong``: it is a name."""
 
     text: str
     href: str = ""
@@ -131,7 +131,7 @@ class Names:
     """The current names of actors and subjects of events."""
 
     def __init__(self, unit: TenantUnit, links: Sequence[Link] = (), actors: Iterable[str] = ()) -> None:
-        """``actors``: the people named beside the events, by their names in the trail."""
+        """Looks up the names. ``actors``: the people named beside the events, by their names in the trail."""
         texts = {text for link in links for text in (link.actor, link.subject, *mentioned(link))} | set(actors)
         ids = [int(found[1]) for text in texts if (found := _USER.match(text) or _SERVICE.match(text))]
         self._people = {user.id: user for user in users.get_named(unit, ids)} if ids else {}
@@ -139,7 +139,7 @@ class Names:
         self._providers = {one.id: one.display_name for one in providers.list_all(unit)} if is_needed else {}
 
     def part(self, text: str, detail: dict[str, Any]) -> SentencePart:
-        """The object that the trail names ``text``."""
+        """Returns the object that the trail names ``text``."""
         kind, _colon, rest = text.partition(":")
         if found := _USER.match(text):
             user = self._people.get(int(found[1]))
@@ -161,7 +161,7 @@ class Names:
         return SentencePart(_ACTORS.get(kind) or rest or text, strong=kind not in _ACTORS)
 
     def provider(self, detail: dict[str, Any]) -> SentencePart:
-        """The provider that was involved in an event."""
+        """Returns the provider that was involved in an event."""
         number = detail.get("provider")
         name = self._providers.get(number) if isinstance(number, int) else None
         return (
@@ -172,8 +172,8 @@ class Names:
 
 
 def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[SimpleNamespace, ...]:
-    """Events of the unit's client, with the names of the people in them. ``link``: as stored, its time 0 if its row is
-    damaged; ``outcome``: a label if the event is bad; ``facts``: its details."""
+    """Returns events of the unit's client, with the names of the people in them. ``link``: as stored, with time 0 if
+    its row is damaged; ``outcome``: a label if the event is bad; ``facts``: its details."""
     links = [audit.readable(one.link).link for one in found]
     names = Names(unit, links)
     return tuple(_event_view(link, names) for link in links)
@@ -192,7 +192,7 @@ def _event_view(link: Link, names: Names) -> SimpleNamespace:
 
 
 def _parts(told: str, link: Link, names: Names, detail: dict[str, Any], words: Words) -> Iterator[SentencePart]:
-    """The pieces of an event's sentence, in the given language."""
+    """Returns the pieces of an event's sentence, in the given language."""
     is_first = True
     for part in _pieces(shown(told, words), link, names, detail):
         text = shown(part.text, words) if isinstance(part.text, MarkedText) else part.text
@@ -223,7 +223,8 @@ def _pieces(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> 
 
 
 class Fact(NamedTuple):
-    """``at``: the value as a time, empty for any other; ``is_english``: the value is a text of the log."""
+    """A detail of an event. ``at``: the value as a time, empty for any other; ``is_english``: the value is a text of
+    the log."""
 
     name: str
     text: str
@@ -231,7 +232,7 @@ class Fact(NamedTuple):
     is_english: bool = False
 
 
-#: Names of details, by their keys in the trail. Those of rules are also on the settings pages.
+#: Names of details, by their keys in the trail. Those of rules also appear on the settings pages.
 _NAMES = {
     "accent": _("Accent color"),
     "access s": _("Lifetime of access tokens (seconds)"),
@@ -362,8 +363,8 @@ _LENGTH = re.compile(r"(?P<of>.+) (?P<unit>ms|seconds)\Z")
 
 
 def facts_of(detail: dict[str, Any], called: Callable[[str], str], provider: str = "") -> tuple[Fact, ...]:
-    """Names and values of a detail, at any depth. A change has both values. ``called``: the display name of an account
-    that the trail calls ``user:7``; ``provider``: the name of the event's provider."""
+    """Yields names and values of a detail, at any depth. A change has both values. ``called``: returns the display name
+    of an account that the trail calls ``user:7``; ``provider``: the name of the event's provider."""
     before, after = (dict(_flat(detail.get(side), called)) for side in ("before", "after"))
     others = {name: value for name, value in detail.items() if name not in ("before", "after")}
     if provider and isinstance(others.get("provider"), int):
@@ -383,7 +384,7 @@ _Path = tuple[str, ...]
 
 
 def _named(path: _Path) -> str:
-    """The name of a value, for people."""
+    """Returns the name of a value, for people."""
     if not path:
         return _("Change")
     rule = _RULES.get(".".join(path[-2:])) or _RULES.get(path[-1])
@@ -415,7 +416,7 @@ def _flat(value: object, called: Callable[[str], str], path: _Path = ()) -> Iter
 
 
 def _opened(value: object) -> object:
-    """The content of a text that is a JSON object; any other value unchanged."""
+    """Returns the content of text that is a JSON object; any other value unchanged."""
     with contextlib.suppress(ValueError):
         return orjson.loads(value) if isinstance(value, str) and value.startswith("{") else value
     return value
@@ -439,7 +440,7 @@ _SIZE = 50
 
 
 class TrailQuery(SpanQuery, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
-    """``person``: an email address of the client's."""
+    """The query of the page. ``person``: an email address of the client's."""
 
     event: Annotated[str, fields.EVENT_NAME.typed] = ""
     person: fields.TypedEmail = ""
@@ -455,7 +456,7 @@ def _kinds() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
 
 
 async def _filters(ctx: RequestContext, asked: TrailQuery) -> AuditFilters:
-    """Raises ValidationError."""
+    """Returns the filters of the query. Raises ValidationError."""
     user = 0
     if asked.person.strip():
         known = await ctx.store.read(lambda unit: users.find_by_email(unit, asked.person.strip()))

@@ -32,7 +32,7 @@ DONE = {
 
 
 class BrandingForm(msgspec.Struct, frozen=True, rename={"name": "branding.name", "accent": "branding.accent"}):
-    """``act``: which of the page's forms."""
+    """The form of the page. ``act``: which form it is."""
 
     act: str = ""
     name: str = ""
@@ -40,7 +40,7 @@ class BrandingForm(msgspec.Struct, frozen=True, rename={"name": "branding.name",
 
 
 class ColoursQuery(msgspec.Struct, frozen=True):
-    """``accent``: ``#rrggbb``, or empty for the product's own."""
+    """The query of the preview. ``accent``: ``#rrggbb``, or empty for the product's own."""
 
     accent: str = ""
 
@@ -97,7 +97,7 @@ def _sample(accent: str) -> Sample:
 
 
 async def _colours(ctx: RequestContext, call: PageCall[ColoursQuery]) -> View | Answer[None]:
-    """Data for the page's module, which previews a color while it is chosen."""
+    """Returns data for the page's module, which previews a color while it is chosen."""
     return Answer(200, msgspec.json.encode(_sample(call.fields.accent)), (JSON, NO_STORE))
 
 

@@ -31,7 +31,8 @@ _PRINT = "console/badge_print.html"
 
 
 class BadgeForm(msgspec.Struct, frozen=True):
-    """``act``: ``standard`` or ``temporary`` issues one, ``end``, ``pin``; ``id``: of the badge to end."""
+    """The form of a user's badges. ``act``: ``standard`` or ``temporary`` issues one, ``end``, ``pin``; ``id``: the
+    badge to end."""
 
     act: str = ""
     id: fields.TypedToken = ""
@@ -98,7 +99,7 @@ _ON_A_PAGE = 50
 
 
 class DevicesForm(msgspec.Struct, frozen=True):
-    """``act``: ``enrol``, ``remove`` or ``drop``; ``id``: of the device or the code that it is about."""
+    """The form of the page. ``act``: ``enrol``, ``remove`` or ``drop``; ``id``: the device or the code in question."""
 
     act: str = ""
     id: fields.TypedToken = ""

@@ -20,7 +20,7 @@ from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.text.languages import marked as _
 
 PATH = "/console/domains"
-_MOST = 100  # as many as a client can claim
+_MOST = 100  # the maximum that a client can claim
 DONE = {
     "claimed": _("Domain added. Add its TXT record to your DNS, and then verify the domain."),
     "proved": _("Domain verified."),
@@ -31,7 +31,7 @@ DONE = {
 
 
 class DomainsForm(msgspec.Struct, frozen=True):
-    """``act``: which of the page's forms."""
+    """The form of the page. ``act``: which form it is."""
 
     act: str = ""
     domain: str = ""
@@ -102,8 +102,8 @@ async def _release_directory(ctx: RequestContext, call: PageCall[DomainsForm], f
 
 
 async def _prove(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> View:
-    """The way to Microsoft is a link on a page, not a redirect: browsers don't let a form redirect to another site, and
-    the page first shows what the administrator will confirm."""
+    """Starts verification of a directory. The way to Microsoft is a link on a page, not a redirect, because browsers
+    don't let a form redirect to another site, and the page first shows what the administrator will confirm."""
     data, begun = await directory_proof.begin(ctx, form.directory.lower(), PATH)
     settings = ctx.services.settings
     call.headers.append(flow_cookie(begun.cookie, begun.browser, directory_proof.LIFE_S, settings, cross_site=False))

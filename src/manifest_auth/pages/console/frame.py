@@ -1,4 +1,4 @@
-"""Parts that the console pages share: the menu, addresses of a list, roles, and what needs attention."""
+"""Parts that the console pages share: the menu, addresses of a list, roles, and issues that need attention."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from manifest_auth.text.languages import marked as _
 
 
 def address(path: str, **chosen: str) -> str:
-    """A path with the chosen values in its query, without empty ones."""
+    """Returns a path with the chosen values in its query, without empty ones."""
     given = {name: value for name, value in chosen.items() if value}
     return f"{path}?{urlencode(given)}" if given else path
 
 
 def one_of(asked: str, known: Mapping[str, object]) -> str:
-    """``asked`` if it is a known choice, else the first choice."""
+    """Returns ``asked`` if it is a known choice, or else the first choice."""
     return asked if asked in known else next(iter(known))
 
 
 @contextlib.contextmanager
 def naming_lines() -> Iterator[None]:
-    """Converts errors inside to errors of a form in which a list is one field, with a text that names the invalid
+    """Converts errors inside to errors of a form in which a list is one field, with a message that names the invalid
     line."""
 
     def placed(field: str, text: str) -> tuple[str, str]:
@@ -48,7 +48,7 @@ def naming_lines() -> Iterator[None]:
 
 
 def number_in(call: PageCall[Any]) -> int:
-    """The number in the path that identifies the page's subject. Raises NotFound."""
+    """Returns the number in the path that identifies the page's subject. Raises NotFound."""
     return Call(call.head, None, call.path, b"").id()
 
 
@@ -76,7 +76,7 @@ _WORDS = {
 
 
 class ListQuery(msgspec.Struct, frozen=True):
-    """The part of a list to show. ``q``: what it contains; ``after``: cursor of the page before."""
+    """The part of a list to show. ``q``: what it contains; ``after``: cursor of the previous page."""
 
     q: Annotated[str, Meta(max_length=300)] = ""
     state: Annotated[str, Meta(max_length=300)] = ""
@@ -97,12 +97,12 @@ class RolesForm(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     @property
     def roles(self) -> int:
-        """The mask of the checked roles."""
+        """Returns the mask of the checked roles."""
         return sum(role.bit for role in Role if getattr(self, f"role_{role.name.lower()}"))
 
 
 class RoleBox(NamedTuple):
-    """``field``: its name in the form."""
+    """A checkbox for a role. ``field``: its name in the form."""
 
     field: str
     name: str
@@ -112,8 +112,8 @@ class RoleBox(NamedTuple):
 
 
 def boxes(ticked: int, *, admin: bool) -> tuple[RoleBox, ...]:
-    """One checkbox for each role. ``ticked``: bit mask of the checked roles; ``admin``: whether the role Admin is
-    offered."""
+    """Returns one checkbox for each role. ``ticked``: bit mask of the checked roles; ``admin``: whether the role Admin
+    is offered."""
     fields = RolesForm.__struct_encode_fields__
     return tuple(
         RoleBox(field, role.value, ROLES[role].name, _WORDS[role], bool(ticked & role.bit))
@@ -149,7 +149,7 @@ _SECTIONS = (
 
 @lru_cache(maxsize=128)
 def entries(roles: int) -> tuple[Link, ...]:
-    """The menu for a user with those roles (a bit mask), including headings; empty if they can open no page."""
+    """Returns the menu for a user with those roles (a bit mask), including headings; empty if they can open no page."""
     allowed, found, heading = permissions_of(roles), [], ""
     for one in _SECTIONS:
         if one.permission not in allowed:
@@ -162,5 +162,5 @@ def entries(roles: int) -> tuple[Link, ...]:
 
 
 def section_of(path: str) -> str:
-    """The entry that a page of the console belongs to."""
+    """Returns the entry that a page of the console belongs to."""
     return "/".join(path.partition("?")[0].split("/")[:3])

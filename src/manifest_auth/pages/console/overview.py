@@ -30,7 +30,7 @@ from manifest_auth.text.languages import marked as _
 from manifest_auth.text.languages import several
 
 _READ, _LISTED = 100, 6
-SMALL = 10  # accounts of a client whose overview has the form for invitations
+SMALL = 10  # clients with this many accounts or fewer have the invitation form on their overview
 #: Events of sign-ins and sessions; all others are changes.
 COMING_AND_GOING = {
     event.value
@@ -286,7 +286,7 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
 
 
 def _reason(failure: Failure, titles: dict[int, str]) -> str:
-    """The failed sign-in, for the reader: with its provider, or the sign-in method if there was none."""
+    """Returns the failed sign-in for the reader, with its provider, or the sign-in method if there was none."""
     if failure.provider:
         provider = titles.get(failure.provider) or _("A deleted provider")
         if failure.reason:

@@ -73,12 +73,12 @@ def _preset(key: str) -> Preset:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """A name that no provider has."""
+    """Returns an unused provider name."""
     return next(one for one in (name, *(f"{name}-{number}" for number in range(2, 99))) if one not in taken)
 
 
 def _beginning(preset: Preset) -> dict[str, object]:
-    """The initial values of the fields: the defaults of the kind, and those of the preset."""
+    """Returns the initial values of the fields: the defaults of the kind and the preset."""
     fields = msgspec.structs.fields(KINDS[preset.kind].settings)
     usual = {one.encode_name: one.default for one in fields if one.default is not msgspec.NODEFAULT}
     return {preset.kind: {**msgspec.to_builtins(usual), **preset.values.get(preset.kind, {})}}

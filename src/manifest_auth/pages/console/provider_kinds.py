@@ -14,14 +14,14 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.text.languages import marked as _
 
 # Fields of a kind that isn't listed here are derived from its settings. A field has the name of the member that it
-# fills (``oidc.issuer``), so a refusal that names the member is shown beside the field. The member's own model says
+# fills (``oidc.issuer``), so a refusal that names the member is shown beside the field. The member's own model defines
 # which values are valid.
 
 
 class Field(NamedTuple):
-    """``input``: text, secret, lines (a text for each), words (texts without spaces), certificates, flag, choice,
-    prose. ``options``: of a choice, values and texts. ``is_more``: few need it. ``is_imported``: metadata provides it.
-    ``is_asked_only``: it isn't a member of a body."""
+    """A field of a form. ``input``: text, secret, lines (one text each), words (texts without spaces), certificates,
+    flag, choice, prose; ``options``: values and texts of a choice; ``is_more``: few people need it; ``is_imported``:
+    metadata provides it; ``is_asked_only``: it isn't a member of a body."""
 
     path: str
     label: str
@@ -205,7 +205,7 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
 
 
 def following(kind: Kind[Any, Any]) -> Iterator[Field]:
-    """The fields of a kind's settings: texts, lists of texts, choices and flags. Others can be set only with the
+    """Yields the fields of a kind's settings: texts, lists of texts, choices and flags. Others can be set only with the
     API."""
     for member in msgspec.inspect.type_info(kind.settings).fields:  # type: ignore[attr-defined]  # of a struct
         of, hint = member.type, ""
@@ -234,7 +234,7 @@ def following(kind: Kind[Any, Any]) -> Iterator[Field]:
 FIELDS = {name: _FIELD_WRITTEN.get(name) or tuple(following(kind)) for name, kind in KINDS.items()}
 
 
-# All differences between providers are data here, and no other code branches on them. A kind without a preset gets a
+# All differences between providers are data here, and no other code depends on them. A kind without a preset gets a
 # derived one.
 
 
@@ -244,10 +244,11 @@ CALLBACK, ENTITY, ACS, METADATA = "callback_url", "entity_id", "acs_url", "metad
 
 
 class Preset(NamedTuple):
-    """``key``: in addresses; ``name``: suggested for the provider; ``ours``: the server's values to enter there, with
-    the provider's labels; ``there``: the steps there, in order; ``hints``: for the form's fields, by their paths;
-    ``values``: their initial values; ``rules``: the initial rules; ``groups``: how groups arrive; ``fits``: a pattern
-    for identifiers of existing providers; ``is_generic``: for all providers without a preset."""
+    """A provider that the wizard knows. ``key``: in addresses; ``name``: suggested for the provider; ``ours``: the
+    server's values to enter there, with the provider's labels; ``there``: the steps there, in order; ``hints``: for the
+    form's fields, by their paths; ``values``: their initial values; ``rules``: the initial rules; ``groups``: how
+    groups arrive; ``fits``: a pattern for identifiers of existing providers; ``is_generic``: for all providers without
+    a preset."""
 
     key: str
     title: str
@@ -497,7 +498,7 @@ BY_KEY = {preset.key: preset for preset in PRESETS}
 
 
 def fitting(kind: str, identifier: str) -> Preset:
-    """The preset that matches an existing provider. ``identifier``: the provider's own."""
+    """Returns the preset that matches an existing provider. ``identifier`` is the provider's own."""
     of_kind = [preset for preset in PRESETS if preset.kind == kind]
     special = [preset for preset in of_kind if preset.fits and re.search(preset.fits, identifier)]
     return (special or [preset for preset in of_kind if not preset.fits])[0]

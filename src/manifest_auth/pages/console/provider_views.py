@@ -26,7 +26,8 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re
 if TYPE_CHECKING:
 
     class TheirsForm(msgspec.Struct, frozen=True):
-        """All fields of all kinds, each a text; empty: not filled in. ``rename``: only shows the values for a name."""
+        """All fields of all kinds, each a text; empty means not filled in. ``rename``: only shows the values for a
+        name."""
 
         preset: str = ""
         name: str = ""
@@ -44,7 +45,7 @@ else:
 
 
 class FieldView(NamedTuple):
-    """A field as the template shows it. ``is_kept``: a secret that is stored, and is not shown."""
+    """A field as the template shows it. ``is_kept``: it is a stored secret, which is not shown."""
 
     field: Field
     value: str
@@ -52,8 +53,8 @@ class FieldView(NamedTuple):
 
 
 def body_of_form(kind: str, form: TheirsForm, metadata: str = "") -> dict[str, Any]:
-    """The members of a body from the form, without empty secrets and without members that metadata provides.
-    ``metadata``: fetched, replaces pasted metadata."""
+    """Returns the members of a body from the form, without empty secrets and without members that metadata provides.
+    ``metadata``: fetched metadata, which replaces pasted metadata."""
     given = typed_texts(kind, form)
     if metadata:
         given["saml.metadata"] = metadata
@@ -78,7 +79,8 @@ def theirs_view(
     certificates: tuple[CertificateData, ...] = (),
     hidden: tuple[tuple[str, str], ...] = (),
 ) -> SimpleNamespace:
-    """Our values, and the form of theirs. ``texts``: by the paths of the fields; a secret is never shown again."""
+    """Returns the server's values, and the form of the provider's. ``texts``: by the paths of the fields; a secret is
+    never shown again."""
     shown = [
         FieldView(field, "", has_secret) if field.input == "secret" else FieldView(field, texts[field.path])
         for field in FIELDS[kind]
@@ -97,12 +99,12 @@ def theirs_view(
 
 
 def stored_texts(kind: str, members: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of the fields, by their paths. ``members``: of a body."""
+    """Returns the texts of the fields, by their paths. ``members`` come from a body."""
     return {field.path: _text(field, _get(members, field.path)) for field in FIELDS[kind]}
 
 
 def typed_texts(kind: str, form: TheirsForm) -> dict[str, str]:
-    """The same, as they were typed."""
+    """Returns the texts of the fields as they were typed, by their paths."""
     return {field.path: getattr(form, field.attribute) for field in FIELDS[kind]}
 
 
@@ -119,7 +121,7 @@ def _member(field: Field, text: str) -> Any:
 
 
 def _certificates(text: str) -> Iterator[str]:
-    """PEM blocks, or one certificate a line."""
+    """Yields PEM blocks, or one certificate per line."""
     yield from _PEM.findall(text)
     yield from (line.strip() for line in _PEM.sub("", text).splitlines() if line.strip())
 
@@ -156,7 +158,7 @@ STEPS = (
 
 
 class Step(NamedTuple):
-    """``href``: empty while the provider is not saved; ``state``: ``done``, ``bad``, or empty."""
+    """A step of the wizard. ``href``: empty until the provider is saved; ``state``: ``done``, ``bad``, or empty."""
 
     key: str
     title: str
@@ -181,7 +183,7 @@ class Head(msgspec.Struct, frozen=True):
 
     @property
     def following(self) -> Step | None:
-        """The next step."""
+        """Returns the next step."""
         keys = [step.key for step in self.steps]
         number = keys.index(self.current) + 1 if self.current in keys else 0
         return self.steps[number] if number < len(self.steps) else None
@@ -191,7 +193,7 @@ _WORST_FIRST = ("bad", "unknown", "note", "ok")
 
 
 def tested(found: list[Finding] | None, works: bool | None) -> SimpleNamespace | None:
-    """The result of a test, with problems first. ``found``: None before the test."""
+    """Returns the result of a test, problems first. ``found``: None before the test."""
     if found is None:
         return None
     findings = sorted(found, key=lambda one: _WORST_FIRST.index(one.level))
@@ -203,27 +205,27 @@ def path_of(name: str) -> str:
 
 
 def steps_of(address: str, states: Mapping[str, str]) -> tuple[Step, ...]:
-    """The wizard's steps for a provider that is saved. ``states``: by step."""
+    """Returns the wizard's steps for a saved provider. ``states``: by step."""
     return tuple(Step(key, title, f"{address}?step={key}", states.get(key, "")) for key, title in STEPS)
 
 
 def try_view(tried: Tried) -> SimpleNamespace:
-    """The result of a test sign-in."""
+    """Returns the result of a test sign-in."""
     return SimpleNamespace(tried=tried, roles=names_of(roles_of(tried.roles)), auth_at=_moment(tried.auth_time))
 
 
 def _moment(seconds: str) -> int:
-    """Milliseconds of a number that is a valid time, else 0."""
+    """Returns the milliseconds of a number that is a valid time, or 0."""
     number = float(seconds) if re.fullmatch(r"\d{1,10}(?:\.\d+)?", seconds) else 0.0
     return int(number * 1000)
 
 
-MOST_DOMAINS = 50  # in the form, which can have a hundred fields
+MOST_DOMAINS = 50  # shown in the form, which can have at most a hundred fields
 NEW_GROUPS = 3  # empty rows of the table
 
 
 def _attributes() -> dict[str, str]:
-    """Names of the form's fields, by those of the model's attributes."""
+    """Maps the model's attributes to the names of the form's fields."""
     own = ("createUsers", "groupSeparator", "returnAddresses", "secondFactor", "amr", "acr", "stepUpWithoutTime")
     names = {name: name for name in (*own, "remove", "more", *map(group_of, range(NEW_GROUPS)))}
     for role in Role:
@@ -233,12 +235,12 @@ def _attributes() -> dict[str, str]:
 
 
 def group_of(row: int) -> str:
-    """The field of the name of a group that is added."""
+    """Returns the field for the name of a new group."""
     return f"group{row}"
 
 
 def box_of(row: str, role: Role) -> str:
-    """The attribute of a box in the table of roles. ``row``: the field of a group, or ``everyone``."""
+    """Returns the attribute of a checkbox in the table of roles. ``row``: the field of a group, or ``everyone``."""
     return f"{row}_{role.name}"
 
 
@@ -249,8 +251,8 @@ def _ticked(form: RulesForm, row: str) -> list[str]:
 if TYPE_CHECKING:
 
     class RulesForm(msgspec.Struct, frozen=True):
-        """Each field a text; a box that is not checked is empty. ``remove``: a group; ``more``: the page is shown
-        again, with empty rows."""
+        """The rules form. Each field is a text, and an unchecked box is empty. ``remove``: a group; ``more``: the page
+        is shown again, with empty rows."""
 
         remove: str = ""
         more: str = ""
@@ -269,8 +271,8 @@ else:
 
 
 def _groups(form: RulesForm, before: Rules) -> dict[str, list[str]]:
-    """The roles by group: the previous ones without a removed group, plus those of completed rows, which replace others
-    of the same group. Raises ValidationError for an incomplete row."""
+    """Returns the roles by group: the previous ones without a removed group, plus those of completed rows, which
+    replace others of the same group. Raises ValidationError for an incomplete row."""
     groups = {one.group: [role.value for role in one.roles] for one in before.group_roles if one.group != form.remove}
     for row in map(group_of, range(NEW_GROUPS)):
         group, roles = getattr(form, row).strip(), _ticked(form, row)
@@ -287,8 +289,8 @@ def _groups(form: RulesForm, before: Rules) -> dict[str, list[str]]:
 
 
 def body_of_rules(form: RulesForm, shown: Iterable[str], before: Rules) -> dict[str, Any]:
-    """The members of a body. ``shown``: domains that the form offered; ``before``: of the provider, whose other domains
-    stay. Raises ValidationError for a domain that is in neither."""
+    """Returns the members of a body. ``shown``: domains that the form offered; ``before``: the provider's rules, whose
+    other domains stay. Raises ValidationError for a domain that is in neither."""
     groups, chosen = _groups(form, before), chosen_domains(form)
     shown, listed = set(shown), before.domains
     if foreign := [domain for domain in chosen if domain not in shown and domain not in listed]:
@@ -315,14 +317,14 @@ def _lines(text: str) -> list[str]:
 
 
 def suggested(rules: Rules, claims: Iterable[Claim], taken: Collection[str]) -> Rules:
-    """Rules for a new provider: people of the client's own domains get an account, as Viewers. ``taken``: domains of
-    other providers."""
+    """Returns rules for a new provider: people of the client's own domains get an account, as Viewers. ``taken``:
+    domains of other providers."""
     own = tuple(claim.domain for claim in claims if claim.counts and claim.domain not in taken)[:MOST_DOMAINS]
     return msgspec.structs.replace(rules, default_roles=(Role.VIEWER,), create_users=bool(own), domains=own)
 
 
 def rules_form(rules: Rules, group: str = "") -> RulesForm:
-    """The form with the stored values, without domains. ``group``: the group being edited."""
+    """Returns the form with the stored values, without domains. ``group``: the group being edited."""
     edited = {box_of("group0", role): "on" for one in rules.group_roles if one.group == group for role in one.roles}
     return RulesForm(
         createUsers="on" if rules.create_users else "",
@@ -340,14 +342,14 @@ def rules_form(rules: Rules, group: str = "") -> RulesForm:
 def rules_view(
     head: Head, form: RulesForm, rules: Rules, offered: Iterable[Claim], chosen: Collection[str], *, signs_in: bool
 ) -> SimpleNamespace:
-    """The form of the people who can sign in. ``rules``: as stored; ``offered``: from :func:`offered_domains`;
-    ``chosen``: those that are checked. ``rows``: of the table that can be edited: field, name of the group, names of
-    its roles."""
+    """Returns the form for who can sign in. ``rules``: as stored; ``offered``: from :func:`offered_domains`;
+    ``chosen``: the checked ones; ``rows``: rows of the table that can be edited: field, name of the group, names of its
+    roles."""
     fields = ("everyone", *map(group_of, range(NEW_GROUPS)))
     return SimpleNamespace(
         head=head,
         form=form,
-        roles=[role.value for role in reversed(Role)],  # least privileged first
+        roles=[role.value for role in reversed(Role)],  # lowest privilege first
         groups=[(one.group, [role.value for role in reversed(Role) if role in one.roles]) for one in rules.group_roles],
         rows=[(row, getattr(form, row, ""), _ticked(form, row)) for row in fields],
         domains=[(f"domain{number}", claim, claim.domain in chosen) for number, claim in enumerate(offered)],
@@ -356,10 +358,10 @@ def rules_view(
 
 
 def offered_domains(claims: Iterable[Claim], listed: tuple[str, ...]) -> list[Claim]:
-    """Verified domains, and those that the provider already has."""
+    """Returns verified domains, and those that the provider already has."""
     return [claim for claim in claims if claim.counts or claim.domain in listed][:MOST_DOMAINS]
 
 
 def chosen_domains(form: RulesForm) -> list[str]:
-    """The domains that are checked in the submitted form."""
+    """Returns the domains that are checked in the submitted form."""
     return [domain for number in range(MOST_DOMAINS) if (domain := getattr(form, f"domain{number}"))]

@@ -60,9 +60,9 @@ from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 
 class Loaded(NamedTuple):
-    """``data``: as the API shows it; ``members``: the same as on the wire; ``check``: the last one; ``tried``: the
-    test sign-in of this session, ``last``: the same, or from the trail, or None. ``group``: the one being edited in the
-    table of roles."""
+    """A provider with its data. ``data``: as the API shows it; ``members``: the same as on the wire; ``check``: the
+    last check; ``tried``: the test sign-in of this session; ``last``: the same, or from the trail, or None; ``group``:
+    the group being edited in the table of roles."""
 
     provider: Provider
     data: Any
@@ -95,12 +95,12 @@ class Loaded(NamedTuple):
 
     @property
     def has_rules(self) -> bool:
-        """Whether it was said who can sign in."""
+        """Whether someone has chosen who can sign in."""
         rules = self.provider.rules
         return bool(rules.group_roles or rules.default_roles or rules.create_users or rules.domains)
 
     def _states(self) -> Iterator[tuple[str, str]]:
-        """By step of the wizard, whether it is done. A test of earlier settings no longer counts."""
+        """Yields the steps of the wizard, and whether each is done. A test of earlier settings no longer counts."""
         changed_at = self.provider.changed_at
         is_wrong = self.check is not None and self.check.checked_at >= changed_at and self.check.level == "bad"
         yield "theirs", "done"
@@ -113,7 +113,7 @@ class Loaded(NamedTuple):
 
 
 def _gives(rules: Rules) -> Iterator[str]:
-    """A description of who can sign in with the provider, and with which roles."""
+    """Yields a description of who can sign in with the provider, and with which roles."""
     if rules.create_users:
         yield _("It creates accounts for new users.")
     if rules.default_roles:
@@ -137,7 +137,7 @@ def _gives(rules: Rules) -> Iterator[str]:
 
 
 async def load(ctx: RequestContext, name: str) -> Loaded:
-    """Raises NotFound."""
+    """Loads the provider. Raises NotFound."""
     provider, checks = await ctx.store.read(lambda unit: (providers.get(unit, name), daily_checks.read(unit)))
     data = provider_data(ctx, ctx.user.client, provider)
     recently = (await recent_activity(ctx)).get(provider.id, RecentActivity())
@@ -154,14 +154,14 @@ async def load(ctx: RequestContext, name: str) -> Loaded:
 
 
 async def save(ctx: RequestContext, name: str, members: dict[str, Any]) -> None:
-    """Raises NotFound, ValidationError, Conflict, Forbidden."""
+    """Saves the members. Raises NotFound, ValidationError, Conflict, Forbidden."""
     with at_fields():
         draft, by_admin = draft_of(convert(members, ProviderChange)), accounts.is_admin(ctx)
         await ctx.store.write(lambda unit: change(unit, ctx, name, draft, by_admin=by_admin))
 
 
 async def theirs(ctx: RequestContext, kind: str, form: TheirsForm) -> dict[str, Any]:
-    """The members that the form of the second step gives, with metadata from its address. Raises ValidationError."""
+    """Returns the members from the form of the second step, with metadata from its address. Raises ValidationError."""
     address = getattr(form, diagnosis.MEMBER.replace(".", "_")).strip()
     document = await diagnosis.fetch(ctx, address, by_admin=accounts.is_admin(ctx)) if address else ""
     name = {"displayName": form.displayName.strip()} if form.displayName.strip() else {}
@@ -169,7 +169,7 @@ async def theirs(ctx: RequestContext, kind: str, form: TheirsForm) -> dict[str, 
 
 
 def view(ctx: RequestContext, model: object, template: str = "") -> View:
-    """A page with the branding of the caller's client."""
+    """Returns a page with the branding of the caller's client."""
     return View(model, template=template, brand=brands.of_user(ctx.user))
 
 
@@ -253,7 +253,7 @@ async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View 
 async def check_theirs(
     ctx: RequestContext, kind: str, form: TheirsForm, members: dict[str, Any], before: Loaded | None = None
 ) -> None:
-    """Reject an empty secret, and a new issuer that publishes nothing usable. Raises ValidationError."""
+    """Rejects an empty secret, and a new issuer that publishes nothing usable. Raises ValidationError."""
     given, stored = members.get(kind, {}), before.members[kind] if before is not None else {}
     secret = next((field for field in FIELDS[kind] if field.input == "secret" and not field.is_more), None)
     has_secret = "clientSecret" in given or (before is not None and before.data.has_client_secret)
@@ -299,7 +299,7 @@ async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | 
 
 
 def _after(ctx: RequestContext, head: Head) -> Answer[None]:
-    """The page after a step was saved: the next one, until the provider is turned on."""
+    """Redirects after a step was saved: to the next step, until the provider is turned on."""
     following = head.current if head.is_on or head.following is None else head.following.key
     return flash.after(ctx, f"{head.path}?step={following}", "saved")
 
@@ -318,7 +318,7 @@ def _claimed(unit: TenantUnit) -> list[Claim]:
 
 
 async def _live(ctx: RequestContext, found: Loaded, head: Head, findings: list[Finding] | None = None) -> View:
-    """``findings``: of a test that was just made."""
+    """Returns the page of an enabled provider. ``findings`` come from a test that has just run."""
     model = SimpleNamespace(
         head=head,
         start=found.data.start_url or "",
@@ -332,7 +332,7 @@ async def _live(ctx: RequestContext, found: Loaded, head: Head, findings: list[F
 
 
 def _last_try(ctx: RequestContext, last: RecentActivity) -> Tried | None:
-    """The last test from the trail, if this session has none. Only an Admin sees why it failed, see
+    """Returns the last test from the trail, if this session has none. Only an Admin sees why it failed, see
     :mod:`.diagnosis`."""
     if not last.tried_at:
         return None
@@ -348,7 +348,7 @@ _STEPS: dict[str, Show] = {
 
 
 class BackForm(msgspec.Struct, frozen=True):
-    """``back``: ``list`` if the button is in the list."""
+    """The form of the page. ``back``: ``list`` if the button is in the list."""
 
     back: str = ""
 
@@ -358,7 +358,7 @@ async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[
     one = await load(ctx, call.path["name"])
     found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
     level, problem = daily_checks.worst(found)
-    if level != "unknown":  # which must not hide what a check found
+    if level != "unknown":  # it must not hide what a check found
 
         def note(unit: TenantUnit) -> None:
             provider = providers.get(unit, one.provider.name, lock=True)
@@ -370,8 +370,8 @@ async def _test_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[
 
 
 async def _try_act(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """A link instead of a form, because browsers apply ``form-action`` to each redirect after a form. If the link might
-    come from another site, it shows the page with the button."""
+    """Starts a test sign-in with a link instead of a form, because browsers apply ``form-action`` to each redirect
+    after a form. If the link might come from another site, shows the page with the button."""
     name = call.path["name"]
     back = f"{path_of(name)}?step=live"
     if not security.is_followed_here(ctx, call.head):
@@ -431,7 +431,8 @@ async def _confirm_off(ctx: RequestContext, call: PageCall[BackForm]) -> Confirm
 
 
 async def _everyone_is_admin(ctx: RequestContext, one: Loaded, limits: Collection[str]) -> Confirmation:
-    """``limits``: the allowed domains; without any, the admin must type the provider's name."""
+    """Returns the question before everyone becomes an Admin. ``limits``: the allowed domains; without any, the admin
+    must type the provider's name."""
     linked, head = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id)), one.head("")
     effects = (
         _("Everyone who signs in with it becomes an Admin, who can change all users and settings."),

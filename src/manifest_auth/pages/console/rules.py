@@ -27,12 +27,12 @@ from manifest_auth.text.canonical import duration_seconds, spoken_duration
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import convert
 
-# The form follows from the rules of :mod:`manifest_auth.tenants.rules`. A change is shown in words before it is saved.
+# The form follows from the rules of :mod:`manifest_auth.tenants.rules`. A change is described before it is saved.
 
 
 DONE = {"saved": _("Settings saved. They apply immediately.")}
 _ADDRESSES = ("allowedOrigins", "returnAddresses")
-#: In a form, a switch is on or absent. A choice of three has a keyword for each.
+#: In a form, a switch is on or absent. A choice of three has a keyword for each option.
 _WORDS: dict[Any, str] = {None: "", True: "on", False: "off"}
 
 
@@ -63,7 +63,7 @@ _HEADINGS = {
     "words": Heading(_("Support and language")),
 }
 _SORTED = sorted(LEAVES, key=lambda leaf: [*_HEADINGS].index(leaf.rule.section))
-#: Each page is saved separately. By its name in addresses: title and sections. The first is the default.
+#: Each page is saved separately. Title and sections, by the page's name in addresses. The first is the default.
 PAGES = {
     "passwords": (_("Passwords"), ("passwords",)),
     "factors": (_("Second factors"), ("factors",)),
@@ -74,24 +74,25 @@ PAGES = {
 
 
 class RulesQuery(msgspec.Struct, frozen=True):
-    """``page``: one of :data:`PAGES`. ``suggest``: shows the preview of a second factor for Admins; empty: nothing."""
+    """The query of the page. ``page``: one of :data:`PAGES`; ``suggest``: shows the preview of a second factor for
+    Admins; empty for none."""
 
     page: Annotated[str, Meta(max_length=20)] = ""
     suggest: Annotated[str, Meta(max_length=20)] = ""
 
 
 def _leaves(page: str) -> list[Leaf]:
-    """The rules on a page."""
+    """Returns the rules on a page."""
     return [leaf for leaf in _SORTED if leaf.rule.section in PAGES[one_of(page, PAGES)][1]]
 
 
 def address_of(path: str, page: str) -> str:
-    """``path``: of the first page."""
+    """Returns the address of a page. ``path`` is that of the first page."""
     return address(path, page=one_of(page, PAGES))
 
 
 def _boxes(leaf: Leaf) -> dict[str, str]:
-    """The field of each checkbox of a rule, by its value."""
+    """Returns the field of each checkbox of a rule, by its value."""
     return {value: leaf.rule.box(leaf.name, value) for value in leaf.values}
 
 
@@ -104,8 +105,8 @@ def _names() -> Iterator[str]:
 if TYPE_CHECKING:
 
     class RulesForm(msgspec.Struct, frozen=True):
-        """The entered form: durations as text, one list item a line. ``act``: ``preview`` or ``save``; ``page``: whose
-        fields count; ``confirm``: the addresses that wait for an Admin are confirmed."""
+        """The entered form: durations as text, one list item per line. ``act``: ``preview`` or ``save``; ``page``: the
+        page with the fields that count; ``confirm``: confirms the addresses that wait for an Admin."""
 
         act: str = ""
         page: str = ""
@@ -119,7 +120,7 @@ else:
 
 
 class Box(NamedTuple):
-    """``field``: its name in the form."""
+    """A checkbox. ``field``: its name in the form."""
 
     field: str
     label: str
@@ -127,8 +128,8 @@ class Box(NamedTuple):
 
 
 class RuleView(NamedTuple):
-    """A rule as the form shows it. ``text``: as it is typed; ``boxes``: of a list of checkboxes; ``is_locked``: only an
-    Admin can change it, and the viewer isn't one."""
+    """A rule as the form shows it. ``text``: as it is typed; ``boxes``: for a list of checkboxes; ``is_locked``: only
+    an Admin can change it, and the viewer isn't one."""
 
     name: str
     control: str
@@ -141,7 +142,7 @@ class RuleView(NamedTuple):
 
 
 class Section(NamedTuple):
-    """``parts``: rules that are shown side by side, or one with the full width."""
+    """A section of a page. ``parts``: rules that are shown side by side, or one with the full width."""
 
     name: str
     heading: Heading
@@ -149,8 +150,8 @@ class Section(NamedTuple):
 
 
 class RulesView(msgspec.Struct, frozen=True):
-    """``page``: which of :data:`PAGES`. ``changes``: the effects of the pending change; None without a preview.
-    ``by_admin``: the viewer is an Admin."""
+    """The model of the page. ``page``: one of :data:`PAGES`; ``changes``: the effects of the pending change, None
+    without a preview; ``by_admin``: the viewer is an Admin."""
 
     page: str
     sections: tuple[Section, ...]
@@ -161,14 +162,14 @@ class RulesView(msgspec.Struct, frozen=True):
     hidden: tuple[tuple[str, str], ...] = ()
 
     def tabs(self, path: str) -> list[tuple[str, str]]:
-        """Addresses and titles of all pages. ``path``: of the first."""
+        """Returns addresses and titles of all pages. ``path`` is that of the first."""
         return [(address_of(path, name), title) for name, (title, _) in PAGES.items()]
 
 
 async def act(ctx: RequestContext, form: RulesForm, client: Callable[[SystemUnit], int]) -> RulesView | None:
-    """Previews or saves the entered values. Returns the preview, or None if they were saved. ``client``: the number of
-    the client that the rules belong to. Raises ValidationError, and Forbidden for a change that only an Admin can make.
-    """
+    """Previews or saves the entered values. Returns the preview, or None if they were saved. ``client``: returns the
+    number of the client that the rules belong to. Raises ValidationError, and Forbidden for a change that only an Admin
+    can make."""
     store = ctx.services.store
     with naming_lines():
         if form.act != "save":
@@ -192,7 +193,7 @@ def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesVie
 
 
 def _changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Iterator[str]:
-    """The effects of a change, one sentence each. Empty if nothing changes."""
+    """Returns the effects of a change, one sentence each; empty if nothing changes."""
     for leaf in _SORTED:
         change = leaf.change(old, new, effects)
         if change.was != change.now:
@@ -217,9 +218,9 @@ def _is_admin(unit: TenantUnit, ctx: RequestContext) -> bool:
 
 
 def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSettingsChange:
-    """The members that the form changes, without unchanged ones, because saving a list that waits for an Admin would
-    confirm it. The minimum length of passwords is always included, so that another rule never changes it implicitly.
-    Raises ValidationError."""
+    """Returns the members that the form changes, without unchanged ones, because saving a list that waits for an Admin
+    would confirm it. The minimum length of passwords is always included, so that another rule never changes it
+    implicitly. Raises ValidationError."""
     typed = msgspec.to_builtins(form)
     given: dict[str, Any] = {}
     for leaf in _leaves(form.page):
@@ -228,7 +229,7 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
         if leaf.control == "boxes" and set(was) == set(now):
             continue
         if not by_admin and leaf.is_locked(old) and not typed[leaf.name]:
-            continue  # the form does not offer it
+            continue  # the form doesn't offer it
         waits = leaf.name in _ADDRESSES and bool(form.confirm) and by_admin and getattr(old.unconfirmed, leaf.path[0])
         if waits or was != now:
             group, _, member = leaf.name.rpartition(".")
@@ -238,7 +239,7 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
 
 
 def _asked(leaf: Leaf, typed: dict[str, str]) -> Any:
-    """The value from the form."""
+    """Returns the value from the form."""
     if leaf.control == "boxes":
         return [value for value, field in _boxes(leaf).items() if typed[field]]
     text = typed[leaf.name].strip()
@@ -266,7 +267,7 @@ def _number(text: str, field: str) -> int:
 
 
 def view(unit: TenantUnit, ctx: RequestContext, page: str, typed: RulesForm | None = None) -> RulesView:
-    """A page of the client's rules, or of the entered values instead."""
+    """Returns a page of the client's rules, or of the entered values instead."""
     stored, by_admin = _stored(unit), _is_admin(unit, ctx)
     kept = _typed_of(stored)
     texts: dict[str, str] = kept if typed is None else msgspec.to_builtins(typed)
@@ -305,7 +306,7 @@ _SIDE_BY_SIDE = ("number", "length", "select", "text")
 
 
 def _parts(views: Iterator[RuleView]) -> tuple[tuple[RuleView, ...], ...]:
-    """Rules that are shown side by side, as one part."""
+    """Returns rules that are shown side by side, as one part."""
     parts: list[tuple[RuleView, ...]] = []
     for is_narrow, group in groupby(views, key=lambda view: view.control in _SIDE_BY_SIDE and not view.is_locked):
         some = tuple(group)
@@ -314,7 +315,7 @@ def _parts(views: Iterator[RuleView]) -> tuple[tuple[RuleView, ...], ...]:
 
 
 def _typed_of(stored: StoredSettings) -> dict[str, str]:
-    """The form with the stored values."""
+    """Returns the form with the stored values."""
     texts: dict[str, str] = {}
     for leaf in LEAVES:
         value = msgspec.to_builtins(leaf.of(stored))

@@ -39,7 +39,7 @@ _DAY_MS = 86_400_000
 
 
 class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
-    """The form of an account. ``addresses``: a network on each line; ``jwks``: JSON."""
+    """The form of an account. ``addresses``: one network per line; ``jwks``: JSON."""
 
     name: Annotated[str, Meta(max_length=63)] = ""
     description: Annotated[str, Meta(max_length=1000)] = ""
@@ -49,7 +49,7 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     jwks: str = ""
 
     def given(self) -> dict[str, Any]:
-        """The settings in the form that :func:`.service_accounts.create` accepts. Raises ValidationError."""
+        """Returns the settings in the form that :func:`.service_accounts.create` accepts. Raises ValidationError."""
         if not self.roles:
             raise ValidationError(details=[("roles", _("Choose at least one role"))])
         return {
@@ -64,7 +64,7 @@ class AccountForm(RolesForm, frozen=True, rename="camel", kw_only=True):
 
 
 def typed_of(account: ServiceAccount) -> AccountForm:
-    """The initial values of an account's form; its roles are boxes (:func:`boxes_for`)."""
+    """Returns the initial values of an account's form; its roles are checkboxes (:func:`boxes_for`)."""
     keys = "" if account.jwks is None else msgspec.json.format(account.jwks, indent=2)
     return AccountForm(
         name=account.name,
@@ -77,7 +77,7 @@ def typed_of(account: ServiceAccount) -> AccountForm:
 
 
 def boxes_for(unit: TenantUnit, ctx: RequestContext, ticked: int) -> tuple[RoleBox, ...]:
-    """The roles that the viewer can give a machine: never Admin, and User Admin only for an Admin."""
+    """Returns the roles that the viewer can give a machine: never Admin, and User Admin only for an Admin."""
     offers_all = rank.manager(unit, ctx).is_admin
     offered = boxes(ticked, admin=False)
     return tuple(box for box in offered if offers_all or box.name != Role.USER_ADMIN.value)
@@ -131,8 +131,8 @@ OVERLAPS = (
 
 
 class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):
-    """``act``: which of the page's forms; ``kind``: ``key`` or ``secret``; ``secret``: which one it is about;
-    ``confirm_name``: typed before the account is deleted."""
+    """The form of the page. ``act``: which form it is; ``kind``: ``key`` or ``secret``; ``secret``: the secret in
+    question; ``confirm_name``: typed before the account is deleted."""
 
     act: str = ""
     kind: str = ""
@@ -144,7 +144,7 @@ class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):
 
 
 class OneTimeSecret(msgspec.Struct, frozen=True):
-    """A new secret, shown once. ``old_ends_at``: of the one that it replaces, milliseconds, 0 for none."""
+    """A new secret, shown once. ``old_ends_at``: when the replaced one ends, in milliseconds, or 0."""
 
     kind: str
     text: str
@@ -223,7 +223,8 @@ def _kind(form: ActForm) -> SecretKind:
     return _KINDS[form.kind]
 
 
-#: By action, the keyword of the result and the function. It returns a secret that is shown once, or an ignored value.
+#: By action, the keyword of the result and the function, which returns a secret that is shown once, or an ignored
+#: value.
 _ACTS: dict[str, tuple[str, Callable[[TenantUnit, RequestContext, int, ActForm], object]]] = {
     "change": ("changed", lambda unit, ctx, account, form: service_accounts.change(unit, ctx, account, form.given())),
     "disable": ("disabled", lambda unit, ctx, account, form: service_accounts.disable(unit, ctx, account)),

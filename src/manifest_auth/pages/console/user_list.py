@@ -42,7 +42,7 @@ ROLES = tuple((role.value, words_of_account.ROLES[role].name) for role in Role)
 
 
 class UsersQuery(msgspec.Struct, frozen=True):
-    """``after``, ``before``: cursors of the rows between which the page is."""
+    """The query of the list. ``after``, ``before``: cursors of the rows on either side of the page."""
 
     q: Annotated[str, Meta(max_length=200)] = ""
     role: Literal["", "Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"] = ""
@@ -54,7 +54,7 @@ class UsersQuery(msgspec.Struct, frozen=True):
 
     @property
     def chosen(self) -> dict[str, str]:
-        """The parameters of a link to the list from its beginning."""
+        """Returns the parameters of a link to the beginning of the list."""
         return {name: getattr(self, name) for name in ("q", "role", "state", "factor", "sort")}
 
     @property
@@ -73,8 +73,7 @@ class UsersQuery(msgspec.Struct, frozen=True):
 if TYPE_CHECKING:
 
     class BulkForm(UsersQuery, frozen=True):
-        """The list with what is selected in it. ``act``: one of :data:`_BULK`; ``for_role``: the role to add or
-        remove."""
+        """The list with the selected users. ``act``: one of :data:`_BULK`; ``for_role``: the role to add or remove."""
 
         act: str = ""
         for_role: str = ""
@@ -91,7 +90,7 @@ else:
 
 
 def _selected(form: BulkForm) -> list[int]:
-    """Raises NotFound for an invalid number, and ValidationError for an empty selection."""
+    """Returns the selected users. Raises NotFound for an invalid number, and ValidationError for an empty selection."""
     texts = [text for number in range(SIZE) if (text := getattr(form, f"user{number}"))]
     if not texts:
         raise ValidationError(details=[("users", _("Select at least one user"))])
@@ -101,7 +100,7 @@ def _selected(form: BulkForm) -> list[int]:
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The result for one user. ``link``: shown once, if no mail is set up."""
+    """The result for one user. ``link``: shown once, if email is not configured."""
 
     user: int
     name: str
@@ -208,8 +207,8 @@ _BULK = {
 
 
 def _act_of(form: BulkForm) -> tuple[BulkAct, int]:
-    """The action and its role. Raises ValidationError. Users can't become Admins in bulk, because that resets an
-    account, as the user's page explains."""
+    """Returns the action and its role. Raises ValidationError. Users can't become Admins in bulk, because that resets
+    an account, as the user's page explains."""
     act = _BULK.get(form.act)
     if act is None:
         raise ValidationError(details=[("act", _("Choose an action"))])

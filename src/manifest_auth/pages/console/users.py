@@ -38,8 +38,8 @@ _FACTORS = {Kind.TOTP: _("Authenticator app"), Kind.PASSKEY: _("Passkey")}
 
 @with_details(users.DETAILS, Input.FORM)
 class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
-    """``act``: which of the page's forms; ``session``, ``identity``: which one it is about; ``reason``: of a reset of
-    factors."""
+    """The form of the page. ``act``: which form it is; ``session``, ``identity``: the one in question; ``reason``: why
+    factors are reset."""
 
     details: Details
     act: str = ""
@@ -140,8 +140,8 @@ def _number(text: str) -> int:
 
 
 class UserAct(NamedTuple):
-    """A form of the page. ``done``: the sentence after it; ``work``: runs in one transaction. It returns a link that is
-    shown once, the keyword of another sentence, or an ignored value."""
+    """A form of the page. ``done``: the sentence after it; ``work``: runs in one transaction, and returns a link that
+    is shown once, the keyword of another sentence, or an ignored value."""
 
     done: str
     work: Callable[[TenantUnit, RequestContext, int, UserForm], object]
@@ -233,13 +233,14 @@ _OF_A_LINE = (ValidationError, Conflict, Forbidden, RateLimited, Overloaded)
 
 
 class InviteForm(RolesForm, frozen=True, rename="camel", kw_only=True):
-    """``people``: a line for each."""
+    """The invitation form. ``people``: one per line."""
 
     people: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """``user_id``: 0 if no account was made; ``link``: shown once, if no mail is set up."""
+    """The result of a line. ``user_id``: 0 if no account was created; ``link``: shown once, if email is not
+    configured."""
 
     line: str
     said: str
@@ -296,7 +297,7 @@ async def _invite(ctx: RequestContext, call: PageCall[InviteForm]) -> View | Ans
 
 
 async def _only(ctx: RequestContext, text: str, draft: Draft) -> Outcome:
-    """Like :func:`_one`, but errors refer to the form's only field."""
+    """Invites one person like :func:`_one`, but errors refer to the form's only field."""
     try:
         return await _one(ctx, text, draft)
     except ValidationError as refusal:
@@ -324,8 +325,8 @@ def _lines(form: InviteForm) -> list[tuple[str, Draft]]:
 
 
 def _draft(text: str, roles: int) -> Draft:
-    """``ada@acme.example``, or ``Ada Lovelace <ada@acme.example>`` as mail programs copy it: everything before the last
-    space is the first name."""
+    """Parses ``ada@acme.example``, or ``Ada Lovelace <ada@acme.example>`` as mail programs copy it: everything before
+    the last space is the first name."""
     found = _NAMED.match(text.rstrip(",;"))
     if found is None:
         return Draft(text.rstrip(",;").strip(), roles)

@@ -1,4 +1,4 @@
-"""``/installation/activity``: charts of what this server does, of the last hour."""
+"""``/installation/activity``: charts of this server's work in the last hour."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
 
 
 def _of_minutes(samples: Sequence[LoadSample], now: int) -> list[charts.Chart]:
-    """Charts of the last hour, a column for each minute; minutes without a sample have the value 0."""
+    """Returns charts of the last hour, with one column per minute; minutes without a sample have the value 0."""
     last = now // _MINUTE_MS
     minutes = range(last - _MINUTES + 1, last + 1)
     by_minute: dict[int, list[LoadSample]] = {}
@@ -113,7 +113,7 @@ def _of_minutes(samples: Sequence[LoadSample], now: int) -> list[charts.Chart]:
 
 
 def _quantile(steps: Sequence[tuple[Sequence[int], Sequence[int]]], share: float) -> int:
-    """Return the upper bound, in milliseconds, of the bucket that holds that share of the requests; 0 for none."""
+    """Returns the upper bound, in milliseconds, of the bucket that contains that share of the requests; 0 for none."""
     gained = [sum(after[n] - before[n] for before, after in steps) for n in range(len(LATENCY_BOUNDS) + 1)]
     left = share * sum(gained)
     for number, bound in zip(gained, (*LATENCY_BOUNDS, LATENCY_BOUNDS[-1]), strict=True):
@@ -137,7 +137,7 @@ def _of_backup(age_ms: int | None) -> charts.Chart:
 
 
 def _disks(settings: Settings) -> list[tuple[Path, int, int]]:
-    from manifest_auth.maintenance.doctor.storage import disks  # on first use, so that no start waits for it
+    from manifest_auth.maintenance.doctor.storage import disks  # imported on first use, to keep startup fast
 
     return disks(settings)
 

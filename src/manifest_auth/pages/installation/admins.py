@@ -40,7 +40,8 @@ Text = Annotated[str, Meta(max_length=300)]
 
 
 class AdminForm(msgspec.Struct, frozen=True):
-    """``act``: what to do with the system admin of number ``id``, or to make one called ``username``."""
+    """The form of the page. ``act``: what to do with the system admin of number ``id``, or how to create one called
+    ``username``."""
 
     act: Text = ""
     id: Text = ""
@@ -130,7 +131,7 @@ def _end(unit: SystemUnit, ctx: RequestContext, admin_id: int) -> None:
     management.sign_out_all(unit, ctx, admin_id)
 
 
-#: A keyword of :data:`DONE`, and the operation.
+#: By action, a keyword of :data:`DONE`, and the operation.
 _ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] = {
     "disable": ("disabled", management.disable),
     "enable": ("enabled", _enable),
@@ -151,8 +152,9 @@ Password = fields.TypedPassword
 
 
 class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``act``: what to do. Each form has its own password and code fields, so that errors appear beside the right one.
-    ``secret``: of the second factor being added, shown again until a code confirms it."""
+    """The form of the caller's account. ``act``: what to do. Each form has its own password and code fields, so that
+    errors appear beside the right one. ``secret``: that of the second factor being added, shown again until a code
+    confirms it."""
 
     act: Password = ""
     current_password: Password = ""

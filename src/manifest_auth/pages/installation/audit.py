@@ -33,9 +33,9 @@ _WORDS = {"system": _("The server"), "anonymous": _("An anonymous caller"), "": 
 
 
 def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNamespace, ...]:
-    """An event with the current names of accounts. ``link``: as stored, its time 0 if its row is damaged; ``client``:
-    its identifier, empty for the installation and for a deleted client; ``where``: the same as text; ``facts``: names
-    and values of its details."""
+    """Returns events with the current names of accounts. ``link``: as stored, with time 0 if its row is damaged;
+    ``client``: its identifier, empty for the installation and for a deleted client; ``where``: the same as text;
+    ``facts``: names and values of its details."""
     events = [(one, audit.readable(one.link).link) for one in found]
     names: dict[tuple[int, str], str] = {}
     wanted: dict[int, set[int]] = {}
@@ -52,7 +52,7 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNa
             names[chain, f"{kind}:{user.id}"] = called
 
     def actor(link: Link) -> str:
-        """Names a caller who has just re-authenticated, although the request began anonymously."""
+        """Returns the caller who has just re-authenticated, although the request began anonymously."""
         is_known = link.actor == "anonymous" and link.subject and not about(link.event).is_bad
         return link.subject if is_known else link.actor
 
@@ -91,7 +91,7 @@ _OURS = "installation"
 
 
 class TrailQuery(SpanQuery, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
-    """``client``: its identifier, or ``installation``; ``admin``: a system admin's user name."""
+    """The query of the page. ``client``: its identifier, or ``installation``; ``admin``: a system admin's user name."""
 
     client: Annotated[str, Meta(max_length=63)] = ""
     event: Annotated[str, fields.EVENT_NAME.typed] = ""
@@ -114,7 +114,7 @@ async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answe
 
 
 async def _wanted(ctx: RequestContext, asked: TrailQuery) -> EventFilter:
-    """Raises ValidationError."""
+    """Returns the filter of the query. Raises ValidationError."""
     actor = ""
     if name := asked.admin.strip():
         found = await ctx.services.store.read(lambda unit: admins.find(unit, name))

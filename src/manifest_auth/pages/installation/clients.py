@@ -44,7 +44,8 @@ Text = Annotated[str, Meta(max_length=300)]
 
 
 class NewClientForm(msgspec.Struct, frozen=True):
-    """``identifier``: empty: made from the name; ``email``: of the first Admin, empty for none yet."""
+    """The form for a new client. ``identifier``: if empty, it is derived from the name; ``email``: that of the first
+    Admin, or empty."""
 
     identifier: Text = ""
     name: Text = ""
@@ -102,7 +103,7 @@ TABS = {"": _("Overview"), "users": _("Users"), "providers": _("Providers"), "ap
 
 
 def frame_of(tenant: Tenant, tab: str) -> SimpleNamespace:
-    """``tab``: the address of the current tab."""
+    """Returns the frame of a client's pages. ``tab``: the address of the current tab."""
     path = CLIENT_PATH.format(client=tenant.identifier)
     tabs = [(address(path, show=one), text) for one, text in TABS.items()]
     tabs.append((RULES_PATH.format(client=tenant.identifier), _("Settings")))
@@ -122,13 +123,13 @@ CLIENT_DONE = {
 
 
 class ClientQuery(ListQuery, frozen=True, kw_only=True):
-    """``show``: the part of the client to show."""
+    """The query of the page. ``show``: the part of the client to show."""
 
     show: Text = ""
 
 
 class ClientForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``act``: what to do."""
+    """The form of the page. ``act``: what to do."""
 
     act: Text = ""
     name: Text = ""
@@ -239,7 +240,7 @@ async def _invite(ctx: RequestContext, call: PageCall[ClientForm], name: str) ->
 
 
 def _invited(ctx: RequestContext, call: PageCall[Any], path: str, made: NewLink) -> Answer[None]:
-    """On to the users of the client. The link is shown once where no mail is set up."""
+    """Redirects to the users of the client. The link is shown once if email is not configured."""
     path = address(path, show="users")
     return flash.after(ctx, path, "invited") if made.link is None else call.show_once(path, made.link)
 

@@ -154,7 +154,7 @@ def _to_do(standing: InstallationStanding) -> Iterator[Attention]:
 
 
 def _tasks(ctx: RequestContext, standing: InstallationStanding) -> tuple[Task, ...]:
-    """The checklist of a new installation, from what the server knows."""
+    """Returns the checklist of a new installation, based on what the server knows."""
     counted, state, to = standing.counts, standing.licence.status.state, ADMIN_OVERVIEW
     key = Task(
         _("Install a license"), _("Without one, no user can sign in."), f"{to}/licence", state is not State.MISSING
@@ -197,7 +197,7 @@ def _licence_in_words(standing: InstallationStanding) -> str:
 
 
 HEALTH_PATH = f"{ADMIN_OVERVIEW}/health"
-_SEALED_S = 5.0  # a person waits for it; the command line takes longer
+_SEALED_S = 5.0  # a person waits for it; the command line allows more time
 _looking: set[int] = set()  # the check of this process that is in progress
 
 
@@ -244,7 +244,7 @@ Text = fields.TypedEmail
 
 
 class ClearForm(msgspec.Struct, frozen=True):
-    """``act``: ``all``, or what the other fields name."""
+    """The form of the page. ``act``: ``all``, or what the other fields name."""
 
     act: Text = ""
     client: Text = ""

@@ -32,7 +32,7 @@ _SETTINGS_DONE = {"saved": _("Settings saved. They take effect on every node wit
 
 
 class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``second_factor_required``: empty for no."""
+    """The form of the settings. ``second_factor_required``: empty for no."""
 
     second_factor_required: Annotated[str, Meta(max_length=10)] = ""
     admin_addresses: Annotated[str, Meta(max_length=4000)] = ""
@@ -70,7 +70,7 @@ LICENCE_STATES = {
 
 
 class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``license_key``: as it was pasted, or as the file has it."""
+    """The form of the license. ``license_key``: as it was pasted, or as it is in the file."""
 
     license_key: Annotated[str, Meta(max_length=_LONGEST)] = ""
 
@@ -105,7 +105,7 @@ DONE = {
     "retired": _("Key retired. Its existing tokens stay valid until they expire."),
     "at-once": _("Key revoked. Everything that it signed is invalid."),
 }
-#: Their keys sign for programs and apps, and no session depends on them.
+#: Purposes of keys that sign for programs and apps; no session depends on them.
 _NO_SESSION = (Purpose.SERVICE, *tokens.OF_APPS.values())
 Text = fields.TypedToken
 
@@ -116,7 +116,8 @@ class KeysQuery(msgspec.Struct, frozen=True):
 
 
 class KeyForm(msgspec.Struct, frozen=True):
-    """``act``: rotate the keys of a ``purpose``, or retire the ``key``, immediately if it might be stolen."""
+    """The form of the keys. ``act``: rotate the keys of a ``purpose``, or retire the ``key``, immediately if it might
+    be stolen."""
 
     act: Text = ""
     purpose: Text = ""
@@ -124,7 +125,7 @@ class KeyForm(msgspec.Struct, frozen=True):
 
 
 async def _show_keys(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | Answer[None]:
-    """Shows no secrets. After an error, shows the list from its beginning."""
+    """Shows the keys without their secrets. After an error, shows the list from its beginning."""
     asked = call.fields if isinstance(call.fields, KeysQuery) else KeysQuery()
     purpose = one_of(asked.purpose, _PURPOSES)
     filters = Filters("purpose" if purpose else None, of_purpose=purpose, now=ctx.now)

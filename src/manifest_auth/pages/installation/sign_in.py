@@ -42,8 +42,8 @@ Address = Annotated[str, Meta(max_length=6000)]
 
 
 class SignInQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """``return_to``: the requested page; ``out``: the admin has just signed out; ``late``: the second step took too
-    long."""
+    """The query of the page. ``return_to``: the requested page; ``out``: the admin has just signed out; ``late``: the
+    second step took too long."""
 
     return_to: Address = ""
     out: Text = ""
@@ -57,7 +57,8 @@ class SignInForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CodeForm(msgspec.Struct, frozen=True, rename="camel"):
-    """``challenge``: shows that the password was correct, see :mod:`manifest_auth.sign_in.admin_sign_in`."""
+    """The form of the second step. ``challenge``: shows that the password was correct, see
+    :mod:`manifest_auth.sign_in.admin_sign_in`."""
 
     challenge: Annotated[str, Meta(max_length=2000)] = ""
     otp: Text = ""
@@ -69,13 +70,13 @@ def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm])
 
 
 def _coming_back_to(asked: str) -> str:
-    """A page of the installation, or the overview if the request names anything else."""
+    """Returns a page of the installation, or the overview if the request names anything else."""
     return asked if asked.startswith(admin_console.PATH) and is_own_page(asked) else ADMIN_OVERVIEW
 
 
 def _signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> Answer[None]:
     """Redirects to a page with the session's cookie. Forms from before the sign-in are void. ``done``: a keyword of
-    that page for what was done."""
+    that page for the completed action."""
     settings = ctx.services.settings
     headers = (
         host_cookie(admin_console.COOKIE, cookie, admin_console.MOST_S, settings, strict=True),
@@ -156,7 +157,8 @@ class ProofQuery(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ProofForm(ProofQuery, frozen=True, rename="camel"):
-    """The names differ from all field names of the form's page, for password managers."""
+    """The form for re-authentication. Its names differ from all field names of the form's page, for password
+    managers."""
 
     proof_password: Text = ""
     proof_otp: Text = ""
@@ -190,7 +192,7 @@ class SetupForm(msgspec.Struct, frozen=True):
 
 
 async def _show_setup(ctx: RequestContext, call: PageCall[SetupForm | None]) -> View | Answer[None]:
-    """Raises NotFound once there is a system admin."""
+    """Shows the setup page. Raises NotFound once there is a system admin."""
     if not await admin_accounts.is_setup_open(ctx):
         raise NotFound()
     username = call.fields.username if call.fields else ""

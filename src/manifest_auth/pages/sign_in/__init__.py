@@ -1,4 +1,4 @@
 """Pages to sign in and out: sign-in, sign-out, a forgotten password, one-time links.
 
-Owns no rule: the pages call the same operations as ``/api/client/auth``.
+They contain no rules, and call the same operations as ``/api/client/auth``.
 """

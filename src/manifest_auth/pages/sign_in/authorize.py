@@ -1,7 +1,7 @@
 """``/o/CLIENT/authorize`` and ``/o/CLIENT/logout``, to which apps send browsers, and the questions on the way.
 
-A request is checked on arrival and then sealed, and passes through this server's sign-in and back in that form. A
-posted request continues with a GET, because browsers don't send this server's cookies with another site's post.
+A request is checked on arrival and then sealed. In that form it passes through this server's sign-in and back. A posted
+request continues with a GET, because browsers don't send this server's cookies with another site's post.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ _To = Target | Wanted
 _ISSUER = f"{OF_APPS}{{client}}"
 AUTHORIZE, LOGOUT = f"{_ISSUER}/authorize", f"{_ISSUER}/logout"
 CONSENT, SIGN_OUT = f"{_ISSUER}/consent", f"{_ISSUER}/sign-out"
-_SHOWN = "issuer"  # where a request keeps its issuer, for the error page
+_SHOWN = "issuer"  # where a request stores its issuer, for the error page
 _NOT_IN, _SIGNED_OUT = _("You're not signed in to the app"), _("You're signed out")
 _TITLE, _ADVICE = _("You can't use this app"), _("This app is for other users. Contact your administrator.")
 
 
 def _shown_issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:
-    """The called issuer. Errors are shown with the branding of its client. Raises NotFound."""
+    """Returns the called issuer. Errors are shown with the branding of its client. Raises NotFound."""
     issuer = ctx.loaded[_SHOWN] = authentication.issuer_of(ctx, call.path["client"])
     return issuer
 
 
 async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[Issuer, App, Wanted] | Answer[None]:
-    """The app and its request, or the answer that tells the app why it is rejected. Raises ValidationError for an app
-    or an address that is not right, where nothing can be said to anyone."""
+    """Returns the app and its request, or the response that tells the app why it is rejected. Raises ValidationError
+    for an invalid app or address, in which case no app can be told."""
     issuer = _shown_issuer(ctx, call)
     given, twice = authorization.read_parameters(raw)
     client_id, address = authorization.address_of(given, twice)
@@ -120,8 +120,8 @@ def _seal(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> str:
 
 
 async def _unseal(ctx: RequestContext, head: Head, issuer: Issuer, text: str) -> Wanted:
-    """The request. A request from another browser starts over, because no earlier sign-in was for it. Raises NotFound
-    for a request that this server didn't seal, another issuer's, or one older than an hour."""
+    """Returns the request. A request from another browser starts over, because no earlier sign-in was for it. Raises
+    NotFound for a request that this server didn't seal, another issuer's, or one older than an hour."""
     opened = await security.unseal(ctx, f"authorize {issuer.client}", text)
     wanted = msgspec.json.decode(opened, type=Wanted) if opened is not None else None
     if wanted is None or not security.is_fresh(wanted.made_at, ctx.now):
@@ -131,7 +131,7 @@ async def _unseal(ctx: RequestContext, head: Head, issuer: Issuer, text: str) ->
 
 
 async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
-    """The app of a sealed request, as it is now. Raises NotFound if it must not ask anymore."""
+    """Returns the current app of a sealed request. Raises NotFound if it can no longer make the request."""
     app = await authentication.find(ctx, issuer, wanted.app_id)
     if app is None or not app.is_redirect(wanted.redirect_uri) or not set(wanted.scope) <= set(app.scopes.split()):
         raise NotFound(reason="the app was removed or changed meanwhile")
@@ -141,7 +141,7 @@ async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
 async def _answer(
     ctx: RequestContext, head: Head, issuer: Issuer, app: App, wanted: Wanted, *, direct: bool = False
 ) -> Answer[None]:
-    """A code for the app, or the page for what is needed first. ``direct``: no form of this server led here."""
+    """Returns a code for the app, or the page for what is needed first. ``direct``: no form of this server led here."""
     user = await identification.of_client(ctx, head, issuer.client)
     try:
         found = await authorizing.decide(ctx, app, wanted, user, browser_of(ctx, head).trust)
@@ -164,8 +164,8 @@ async def _answer(
 
 
 def _sign_in_address(ctx: RequestContext, mark: str, issuer: Issuer, app: App, wanted: Wanted, email: str = "") -> str:
-    """Sends the browser to this client's sign-in and back, to choose an account. A session with another client
-    stays."""
+    """Returns the address of this client's sign-in, which leads back, to choose an account. A session with another
+    client stays."""
     sealed = _seal(ctx, issuer, msgspec.structs.replace(wanted, mark=mark, select=False))
     mfa = wanted.mfa or bool(app.second_factor)
     return_to = return_addresses.of_app(issuer.client, sealed, mfa=mfa, anew=wanted.asks_anew)
@@ -179,8 +179,8 @@ def _sign_in_address(ctx: RequestContext, mark: str, issuer: Issuer, app: App, w
 async def _to_app(
     ctx: RequestContext, head: Head, issuer: Issuer, to: _To, values: dict[str, str], *, direct: bool = False
 ) -> Answer[None]:
-    """The response to the app. After a form of this server, it is a page, because browsers apply ``form-action`` to
-    redirects."""
+    """Returns the response to the app. After a form of this server, it is a page, because browsers apply
+    ``form-action`` to redirects."""
     told = {**values, "state": to.state, "iss": issuer.url}
     if to.form_post:
         return plain_page(*authorization.post_page(to.redirect_uri, told))
@@ -211,7 +211,7 @@ async def _brand(ctx: RequestContext, issuer: Issuer) -> Brand:
 async def _not_for_user(
     ctx: RequestContext, head: Head, issuer: Issuer, wanted: Wanted, user: Principal | None
 ) -> Answer[None]:
-    """The page that informs the user, who then returns to the app."""
+    """Returns the page that informs the user, who then returns to the app."""
     await ctx.services.keys.ensure_current()
     brand = brands.of_user(user)
     t = catalogue(errors.language_of(ctx, head, brand))
@@ -228,8 +228,8 @@ async def _not_for_user(
 
 
 async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A page with the branding of the issuer's client, because nothing is sent to an address that no app of this issuer
-    lists."""
+    """Returns a page with the branding of the issuer's client, because nothing is sent to an address that no app of
+    this issuer lists."""
     shown = {"client_id", "redirect_uri", "post_logout_redirect_uri", "state"}
     brand = None
     with contextlib.suppress(StoreUnavailable):
@@ -237,7 +237,7 @@ async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[
     return await errors.page_of(ctx, refusal, head, parameters=shown, brand=brand)
 
 
-# Consent: only a page of this server asks for it, and its form has a token like every form.
+# Only a page of this server asks for consent, and its form has a token like every form.
 
 
 class ConsentQuery(msgspec.Struct, frozen=True):
@@ -250,7 +250,8 @@ class ConsentForm(msgspec.Struct, frozen=True):
 
 
 async def _consent(ctx: RequestContext, call: PageCall[ConsentQuery]) -> View | Answer[None]:
-    """The question, or the answer that was given, which goes to the app, once: a reload would use its code again."""
+    """Shows the question. If it was already answered, the answer goes to the app, once: a reload would use its code
+    again."""
     issuer = authentication.issuer_of(ctx, call.path["client"])
     wanted = await _unseal(ctx, call.head, issuer, call.fields.s)
     if (values := call.shown_as(dict[str, str])) is not None and await submissions.forget(ctx, call.key):
@@ -337,7 +338,7 @@ async def _posted_logout(ctx: RequestContext, call: Call[bytes]) -> Answer[None]
 async def _signed_out(
     ctx: RequestContext, head: Head, issuer: Issuer, asked: Asked, *, direct: bool = False
 ) -> Answer[None]:
-    """After the end of the browser's session, its cookies end too."""
+    """Ends the cookies of the browser's session after its end."""
     headers: tuple[Header, ...] = ()
     if ctx.by_cookie:
         form = cookies.form_cookie_line(cookies.new_form_cookie(ctx), ctx.services.settings)

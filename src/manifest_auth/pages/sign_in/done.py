@@ -23,7 +23,7 @@ from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.continuing import Finished
 from manifest_auth.text.languages import marked as _
 
-# A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects: an
+# A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects. So an
 # address on another origin is reached from a page of this server, by a refresh or a link.
 
 
@@ -43,7 +43,7 @@ class ContinueForm(msgspec.Struct, frozen=True):
 
 
 def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> SimpleNamespace:
-    """The page's model for the user who is signed in here."""
+    """Returns the page's model for the user who is signed in here."""
     user = ctx.user
     anew = msgspec.structs.replace(state, anew=True)
     return SimpleNamespace(
@@ -56,8 +56,8 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Sim
 
 
 def end_for(settings: str, roles: int, state: State, more: tuple[str, ...] = ()) -> str:
-    """The destination of the sign-in, according to the current list. If an address is no longer listed, the sign-in
-    ends at the account. ``more``: addresses of the provider."""
+    """Returns the destination of the sign-in, according to the current list. If an address is no longer listed, the
+    sign-in ends at the account. ``more``: addresses of the provider."""
     try:
         return step.end_of(settings, state, roles, more)
     except ValidationError:
@@ -65,7 +65,7 @@ def end_for(settings: str, roles: int, state: State, more: tuple[str, ...] = ())
 
 
 def leaving(address: str, title: str = SIGNED_IN) -> SimpleNamespace:
-    """The model of the page that leads elsewhere."""
+    """Returns the model of the page that leads elsewhere."""
     return SimpleNamespace(address=address, by_itself=return_addresses.is_web(address), title=title)
 
 
@@ -95,7 +95,7 @@ def signed_in_here(
 
 
 async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) -> Answer[None]:
-    """After a correct second factor, continues as the first step would have without one. Raises ValidationError if an
+    """Continues after a correct second factor as the first step would have without one. Raises ValidationError if an
     app's address was removed from the list in the meantime."""
     tenant, pending = finished.account.tenant, finished.pending
     more = await step.of_provider(ctx, tenant.id, finished.provider_id)
@@ -182,15 +182,15 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
     return on_to(ctx, call.form_cookie, State(return_to=end, response=state.response))
 
 
-# Recovery codes come in a cookie, sealed and bound to the browser, which ends when they are stored, or after ten
-# minutes.
+# Recovery codes come in a cookie, sealed and bound to the browser. It ends when the user confirms that they're saved,
+# or after ten minutes.
 
 
 CODES_TEMPLATE = "sign_in/codes.html"
 
 
 async def _waiting(ctx: RequestContext, call: PageCall[None]) -> State | None:
-    """The content of the cookie, for the user who has just signed in; for an app, no session begins here."""
+    """Returns the content of the cookie, for the user who has just signed in; for an app, no session begins here."""
     text = call.head.cookie(host_name(CODES_COOKIE, ctx.services.settings)) or ""
     state = await step.unseal_state(ctx, call.form_cookie, text)
     return state if state is not None and (state.code or call.user is not None) else None

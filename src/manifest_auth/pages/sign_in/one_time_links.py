@@ -32,7 +32,7 @@ from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
-# The answer to ``/forgot`` is always the same.
+# The response of ``/forgot`` is always the same.
 
 
 PATH = "/forgot"
@@ -40,7 +40,7 @@ TEMPLATE = "sign_in/forgot.html"
 
 
 class ForgotQuery(StateQuery, frozen=True):
-    """``sent``: 1 after the form was posted."""
+    """The query of the page. ``sent``: 1 after the form was posted."""
 
     sent: str = ""
 
@@ -77,8 +77,8 @@ async def _forgot(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answ
     return see_other(f"{step.way_address(PATH, s)}&sent=1")
 
 
-# The token is after ``#`` in the link, which the browser sends to nobody; a module posts it. Without scripts a field
-# takes the code that the email prints.
+# The token follows ``#`` in the link, so the browser sends it to nobody, and a module posts it. Without scripts, a
+# field accepts the code that the email contains.
 
 
 CODE = "sign_in/welcome_code.html"
@@ -88,7 +88,7 @@ DONE = "sign_in/welcome_done.html"
 
 
 class WelcomeForm(msgspec.Struct, frozen=True):
-    """``act``: empty to show the link's purpose; else what to do with it."""
+    """The form of the page. ``act``: empty to show the link's purpose, or what to do with it."""
 
     token: fields.TypedToken = ""
     act: Literal["", "password", "email", "email-undo"] = ""
@@ -145,7 +145,7 @@ def _also(state: State, language: str) -> tuple[str, ...]:
 
 
 async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
-    """The purpose of the link. Raises InvalidToken."""
+    """Returns the purpose of the link. Raises InvalidToken."""
     token = call.fields.token
     change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
     if change is not None:

@@ -1,4 +1,4 @@
-"""``/sign-in/second-factor`` and ``/sign-in/enrol``: the second factor of a sign-in, asked for or set up."""
+"""``/sign-in/second-factor`` and ``/sign-in/enrol``: the second factor of a sign-in, entered or set up."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FACTOR_WRONG: dict[Way, str] = {
 
 
 class FactorQuery(StateQuery, frozen=True):
-    """``way``: the method that the user chose instead of the default."""
+    """The query of the page. ``way``: the method that the user chose instead of the default."""
 
     way: Way | Literal[""] = ""
 
@@ -60,7 +60,8 @@ async def _show_factor(ctx: RequestContext, call: PageCall[FactorQuery]) -> View
 async def _view(
     ctx: RequestContext, call: PageCall[Any], question: Question, way: Way | Literal[""], *, trust: bool = False
 ) -> View:
-    """``way``: the requested method if it works; else the factor that was last used."""
+    """Returns the model of the page. ``way``: the requested method if it works; otherwise the most recently used
+    factor."""
     s = step.seal_state(ctx, call.form_cookie, step.state_of(question))
     here = step.way_address(step.SECOND_FACTOR, s)
     there = [member for member in question.members if member in FACTOR_WRONG]
@@ -80,7 +81,7 @@ async def _view(
 
 
 async def _options(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """The options for a passkey. The challenge stays in the browser's cookie, so no script requests it."""
+    """Returns the options for a passkey. The challenge stays in the browser's cookie, so no script requests it."""
     return start.passkey_json(await gate.to_answer(ctx, step.shown(ctx, call.head)))
 
 
@@ -93,7 +94,7 @@ async def _again_factor(ctx: RequestContext, call: PageCall[FactorForm]) -> View
 
 
 def _given(form: FactorForm) -> Given:
-    """The entered response. Raises ValidationError if there is none."""
+    """Returns the entered response. Raises ValidationError if there is none."""
     if form.way == "passkey":
         return Given(passkey=start.read_passkey(form.credential))
     typed = (form.otp if form.way == "otp" else form.recovery_code).strip()
@@ -126,14 +127,14 @@ ENROL_WRONG = _("This code is incorrect. Check that you added this page's key to
 
 
 class EnrolQuery(StateQuery, frozen=True):
-    """``way``: ``passkey`` to create one."""
+    """The query of the page. ``way``: ``passkey`` to create one."""
 
     way: Literal["", "passkey"] = ""
 
 
 class EnrolForm(StateQuery, frozen=True):
-    """``act``: ``totp`` begins with an authenticator app, ``confirm`` sends its first code, ``passkey`` sends a new
-    passkey called ``name``."""
+    """The form of the page. ``act``: ``totp`` starts with an authenticator app, ``confirm`` sends its first code,
+    ``passkey`` sends a new passkey called ``name``."""
 
     act: Literal["totp", "confirm", "passkey"] = "confirm"
     otp: Annotated[str, Meta(max_length=64)] = ""

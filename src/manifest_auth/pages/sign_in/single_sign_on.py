@@ -70,13 +70,13 @@ from manifest_auth.text.languages import Words, catalogue, shown
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import BASE64, REQUIRED, convert, from_texts
 
-_TRIED = "tried"  # where a request keeps its names
+_TRIED = "tried"  # where a request stores its names
 _SIGNED_IN_AS = _("You signed in there as %(email)s.")
 _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
 
 
 class Tried(NamedTuple):
-    """The names in a request to begin or end such a sign-in, none of them verified. ``state``: of the sign-in in
+    """The names in a request to start or end such a sign-in, none of them verified. ``state``: that of the sign-in in
     progress."""
 
     client: str = ""
@@ -99,7 +99,7 @@ def note(ctx: RequestContext, tried: Tried) -> None:
 async def page_or_envelope(
     ctx: RequestContext, refusal: Refusal, head: Head, *, parameters: Collection[str] = ()
 ) -> Answer[None]:
-    """A page for browsers, the envelope for programs. ``parameters``: names that the page can show."""
+    """Returns a page for browsers, the envelope for programs. ``parameters``: names that the page can show."""
     if not prefers_html(head.accept):
         return refuse(refusal, ctx.request_id)
     tried: Tried | None = ctx.loaded.get(_TRIED)
@@ -112,7 +112,7 @@ async def page_or_envelope(
 
 
 async def _find(ctx: RequestContext, tried: Tried) -> _FailedSignIn | None:
-    """Client and provider, from the sign-in in progress, else by their names."""
+    """Returns client and provider, from the sign-in in progress, or else by their names."""
 
     def work(unit: SystemUnit) -> _FailedSignIn | None:
         flow = sign_in_flows.find_by_state(unit, tried.state, ctx.now) if tried.state else None
@@ -157,7 +157,7 @@ def _words(ctx: RequestContext, head: Head, brand: Brand) -> Words:
 
 
 def _advice(refusal: Refusal, t: Words) -> str:
-    """Why the sign-in failed, as a sentence. Empty if the error says no more than its code."""
+    """Returns why the sign-in failed, as a sentence; empty if the error says no more than its code."""
     if not isinstance(refusal, SsoFailed) or refusal.message == refusal.sentence:
         return ""
     text = shown(refusal.message, t)
@@ -204,7 +204,7 @@ class SamlForm(msgspec.Struct, frozen=True):
 
 
 def _redirect_to_public_address(ctx: RequestContext, call: Call[Any], path: str) -> Answer[None] | None:
-    """Redirects a browser on a client's subdomain to the public address: providers answer there, so the cookie that
+    """Redirects a browser on a client's subdomain to the public address. Providers respond there, so the cookie that
     binds the sign-in must be set there."""
     settings, client = ctx.services.settings, ctx.client_hint.resolve(call.parameters.client)
     if not client or ctx.client_hint.subdomain is None:
@@ -216,7 +216,7 @@ def _redirect_to_public_address(ctx: RequestContext, call: Call[Any], path: str)
 
 
 async def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest | None:
-    """The requested sign-in; None if the page that started it is too old or another browser's."""
+    """Returns the requested sign-in; None if the page that started it is too old or belongs to another browser."""
     q: StartQuery = call.parameters
     if q.s:
         return await _start_request_of_page(ctx, call, q)
@@ -280,7 +280,7 @@ def _start(kind: Kind[Any, Any]) -> Route:
 
 
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
-    """A SAML response: the browser's form post, or a JSON body, at the same address."""
+    """Handles a SAML response: the browser's form post, or a JSON body, at the same address."""
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
     client = ctx.client_hint.resolve(call.parameters.client)
     cookie_of: Callable[[str], str | None] = call.head.cookie

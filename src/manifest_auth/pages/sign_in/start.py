@@ -30,13 +30,13 @@ from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
 PASSWORD = f"{SIGN_IN}/password"
-_NO_SETTINGS = "{}"  # while no client is known: only pages of this server
+_NO_SETTINGS = "{}"  # while the client is unknown: only pages of this server
 TEMPLATE = "sign_in/sign_in.html"
 
 
 class SignInQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """The query with which an application sends a person here. ``s``: of an earlier sign-in, instead of all other
-    parameters."""
+    """The query with which an application sends a person here. ``s``: the state of an earlier sign-in, instead of all
+    other parameters."""
 
     client: Annotated[str, Meta(max_length=63)] = ""
     return_to: Annotated[str, Meta(max_length=6000)] = ""
@@ -58,7 +58,7 @@ class PasswordForm(EmailForm, frozen=True):
 
 
 async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[State, bool]:
-    """The state of the sign-in, and whether it had to start again."""
+    """Returns the state of the sign-in, and whether it had to start again."""
     q = call.fields
     if q.s:
         known = await step.unseal_state(ctx, call.form_cookie, q.s)
@@ -75,7 +75,7 @@ async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[S
 
 
 def _check(tenant: Tenant | None, state: State) -> None:
-    """Immediately rejects parameters with which a sign-in couldn't end. Raises ValidationError."""
+    """Rejects parameters with which a sign-in couldn't end, immediately. Raises ValidationError."""
     step.end_of(_NO_SETTINGS if tenant is None else tenant.settings, state)
     exchange_codes.check_challenge(state.challenge, is_needed=state.response == "code")
 
@@ -90,7 +90,7 @@ async def _show_start(ctx: RequestContext, call: PageCall[SignInQuery]) -> View 
     call.here = step.way_address(SIGN_IN, view.s)
     user = call.user
     if user is not None and user.is_device and state.response == "code":
-        user = None  # which must not give an app anything
+        user = None  # the session must not give an app anything
     if user is not None and not state.anew and (tenant is None or tenant.id == user.tenant_id):
         if state.return_to and state.response == "cookie":
             return found(done.end_for(user.tenant_settings, user.roles, state))
@@ -106,7 +106,7 @@ async def _again_start(ctx: RequestContext, call: PageCall[PasswordForm]) -> Vie
 
 
 async def _email(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | Answer[None]:
-    """The next page depends only on the domain, never on whether the account exists."""
+    """Handles the email address. The next page depends only on the domain, never on whether the account exists."""
     form = call.fields
     if form.password:
         return await _sign_in(ctx, call)
@@ -173,8 +173,8 @@ class PasskeyForm(StateQuery, frozen=True):
 
 
 def read_passkey(text: str, problem: str = NOT_ACCEPTED) -> dict[str, Any]:
-    """The credential that a module put into a field. Raises ValidationError with ``problem``, also if it is missing
-    because no script ran."""
+    """Returns the credential that a module put into a field. Raises ValidationError with ``problem``, also if it is
+    missing because no script ran."""
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -182,7 +182,7 @@ def read_passkey(text: str, problem: str = NOT_ACCEPTED) -> dict[str, Any]:
 
 
 def passkey_json(options: dict[str, Any]) -> str:
-    """Options for a module, in the form of an attribute."""
+    """Returns options for a module, as the value of an attribute."""
     return msgspec.json.encode(options).decode()
 
 
@@ -223,7 +223,8 @@ async def _sign_in_passkey(ctx: RequestContext, call: PageCall[PasskeyForm]) -> 
 
 
 async def _elsewhere(ctx: RequestContext, call: PageCall[Any], refusal: OtherClient) -> Answer[None]:
-    """The user has shown that they own the passkey, so the page can name its client."""
+    """Offers the sign-in of the passkey's client. The user has shown that they own the passkey, so the page can name
+    its client."""
     tenant = await step.client_of(ctx, State(client=refusal.client))
     brand = brands.of_client(tenant)
     t = catalogue(call.language or brand.language)
@@ -232,7 +233,7 @@ async def _elsewhere(ctx: RequestContext, call: PageCall[Any], refusal: OtherCli
     return await errors.page_of(ctx, shown, call.head, way=Link(there, t.gettext(_THERE)), brand=brand)
 
 
-_UNKNOWN = "passkey-unknown"  # where a request keeps the ID of a passkey that was removed
+_UNKNOWN = "passkey-unknown"  # where a request stores the ID of a removed passkey
 
 
 ROUTES = (

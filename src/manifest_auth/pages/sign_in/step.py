@@ -28,24 +28,24 @@ from manifest_auth.text.canonical import check_email
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
-# State of a sign-in is encrypted, bound to the browser, valid for an hour, and kept by the browser: in a hidden field,
-# or in the query after a form was posted. It opens nothing, and anonymous callers leave no row behind.
+# The state of a sign-in is encrypted, bound to the browser, and valid for an hour. The browser keeps it in a hidden
+# field, or in the query after a form was posted. It opens nothing, and anonymous callers leave no row behind.
 
 
 class StateQuery(msgspec.Struct, frozen=True):
-    """``s``: the sealed :class:`State` of a sign-in."""
+    """The query of a sign-in page. ``s``: the sealed :class:`State` of a sign-in."""
 
     s: Annotated[str, Meta(max_length=8000)] = ""
 
 
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``client``: identifier of the client, empty until it is known; ``email``: as typed; ``return_to``: as requested,
-    checked on arrival and again when the sign-in ends; ``invitation_id``: of an open invitation, the token of which was
-    shown; ``anew``: a signed-in user wants to use another account; ``code``: a one-time code to pass on; ``due``: the
-    password is older than the client's rules allow; ``factor_due_at``: when a second factor becomes required, 0 for
-    never; ``provider_id``: of the provider whose return addresses are valid too; ``recovery_codes``: shown on the way;
-    ``done``: what a one-time link did; ``removed``, ``manages``: of an undone change of address; ``made_at``:
-    milliseconds since 1970, like ``factor_due_at``."""
+    """The state of a sign-in. ``client``: identifier of the client, empty until it is known; ``email``: as typed;
+    ``return_to``: as requested, checked on arrival and again when the sign-in ends; ``invitation_id``: an open
+    invitation with a token that was sent; ``anew``: a signed-in user wants to use another account; ``code``: a one-time
+    code to pass on; ``due``: the password is older than the client's rules allow; ``factor_due_at``: when a second
+    factor becomes required, 0 for never; ``provider_id``: the provider whose return addresses are valid too;
+    ``recovery_codes``: shown on the way; ``done``: what a one-time link did; ``removed``, ``manages``: those of an
+    undone change of address; ``made_at``: milliseconds since 1970, like ``factor_due_at``."""
 
     client: str = ""
     email: str = ""
@@ -70,12 +70,12 @@ _decode = msgspec.json.Decoder(State).decode
 
 
 def seal_state(ctx: RequestContext, form_cookie: str, state: State) -> str:
-    """The state as text for an address or a field."""
+    """Returns the state as text for an address or a field."""
     return security.seal(ctx, form_cookie, _encode(msgspec.structs.replace(state, made_at=ctx.now)))
 
 
 async def unseal_state(ctx: RequestContext, form_cookie: str, text: str) -> State | None:
-    """Reads a sealed state. None if it was changed, is another browser's, or is older than an hour."""
+    """Reads a sealed state. None if it was changed, belongs to another browser, or is older than an hour."""
     opened = await security.unseal(ctx, form_cookie, text)
     state = _decode(opened) if opened is not None else None
     return state if state is not None and security.is_fresh(state.made_at, ctx.now) else None
@@ -85,10 +85,10 @@ SIGN_IN = "/sign-in"
 
 
 class SignInView(msgspec.Struct, frozen=True):
-    """``client``: its name, empty until it is known; ``fixed``: the email address was typed on the previous page;
-    ``password``: whether the page asks for it; ``passkey``: whether users can sign in with one; ``unknown``: credential
-    ID of a passkey that was removed; ``fresh``: the sign-in restarted, because its state was old or invalid; ``s``: the
-    state for the form; ``change``, ``forgot``: addresses of links."""
+    """The model of the page. ``client``: its name, empty until it is known; ``fixed``: the email address was typed on
+    the previous page; ``password``: whether the page asks for it; ``passkey``: whether users can sign in with one;
+    ``unknown``: credential ID of a removed passkey; ``fresh``: the sign-in restarted, because its state was old or
+    invalid; ``s``: the state for the form; ``change``, ``forgot``: addresses of links."""
 
     client: str
     s: str
@@ -104,7 +104,7 @@ class SignInView(msgspec.Struct, frozen=True):
 
 
 async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
-    """The client of the sign-in. Raises UnknownClient."""
+    """Returns the client of the sign-in. Raises UnknownClient."""
     if not state.client:
         return None
     found = await ctx.services.store.read(lambda unit: tenants.find(unit, state.client))
@@ -114,14 +114,14 @@ async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
 
 
 def end_of(settings: str, state: State, roles: int = 0, more: tuple[str, ...] = ()) -> str:
-    """The end of a sign-in. ``settings``: the client's, as stored; ``roles``: of the user, if known; ``more``:
-    addresses of the provider. Raises ValidationError."""
+    """Returns the end of a sign-in. ``settings``: the client's, as stored; ``roles``: those of the user, if known;
+    ``more``: addresses of the provider. Raises ValidationError."""
     listed = tenants.return_addresses_for(tenants.settings_of(settings), roles)
     return return_addresses.choose((*more, *listed), state.return_to, state.response)
 
 
 async def of_provider(ctx: RequestContext, tenant_id: int, provider_id: int | None) -> tuple[str, ...]:
-    """The return addresses of the provider that a sign-in came through, in addition to the client's."""
+    """Returns the return addresses of the sign-in's provider, in addition to the client's."""
     if provider_id is None:
         return ()
     found = await ctx.services.store.of(tenant_id).read(lambda unit: providers.find_by_id(unit, provider_id))
@@ -129,15 +129,15 @@ async def of_provider(ctx: RequestContext, tenant_id: int, provider_id: int | No
 
 
 def way_address(path: str, s: str) -> str:
-    """A page's address with the state of the sign-in."""
+    """Returns a page's address with the state of the sign-in."""
     return f"{path}?s={s}"
 
 
 async def view_of(
     ctx: RequestContext, call: PageCall[Any], state: State, tenant: Tenant | None, *, fresh: bool = False
 ) -> SignInView:
-    """With a client, all of its sign-in methods on one page. Without a client, the email address first, then the
-    password; both at once where no address can lead to a provider."""
+    """Returns the model. With a client, all of its sign-in methods are on one page. Without a client, the email address
+    comes first, then the password; both appear together if no address can lead to a provider."""
     s = seal_state(ctx, call.form_cookie, state)
     others = seal_state(ctx, call.form_cookie, msgspec.structs.replace(state, email="", client=""))
     passkey = not why_no_passkeys(ctx.services.settings)
@@ -181,31 +181,32 @@ _BEGIN_AGAIN, BACK = _("Start again"), _("Go back to the app")
 
 
 async def begin(ctx: RequestContext, due: MfaRequired, form_cookie: str, *, is_new: bool = False) -> Answer[None]:
-    """Redirects to the page that asks for the factor or enrolls it. ``form_cookie``: the browser's, with which it can
+    """Redirects to the page that requests the factor or enrolls it. ``form_cookie``: the browser's, with which it can
     restart with the entered values; ``is_new``: the browser doesn't have it yet. Raises InvalidToken, TokenExpired."""
     question = await gate.look_at_question(ctx, due.challenge)
     await ctx.services.keys.ensure_current()
     path = ENROL if due.methods else SECOND_FACTOR
     address = way_address(path, seal_state(ctx, form_cookie, state_of(question)))
     headers = [cookie(ctx, due.challenge, due.expires_in)]
-    if is_new and not return_addresses.is_of_app(question.pending.return_to):  # as after a whole sign-in
+    if is_new and not return_addresses.is_of_app(question.pending.return_to):  # the same as after a complete sign-in
         headers.append(cookies.form_cookie_line(form_cookie, ctx.services.settings))
     return see_other(address, headers)
 
 
 async def begin_after_provider(ctx: RequestContext, due: MfaRequired, head: Head) -> Answer[None]:
-    """The same for a browser that returns from a provider, whose post sends no form cookie."""
+    """Redirects like :func:`begin`, for a browser that returns from a provider, whose post sends no form cookie."""
     mark = cookies.shown_form_cookie(head, ctx.services.settings)
     return await begin(ctx, due, mark or cookies.new_form_cookie(ctx), is_new=not mark)
 
 
 def cookie(ctx: RequestContext, challenge: str, life_s: int) -> Header:
-    """The cookie with a challenge. An empty one with lifetime 0 ends the step."""
+    """Returns the cookie with a challenge. An empty one with lifetime 0 ends the step."""
     return host_cookie(_COOKIE, challenge, life_s, ctx.services.settings)
 
 
 def shown(ctx: RequestContext, head: Head) -> str:
-    """The browser's challenge. Raises TokenExpired if there is none, because its cookie has the same lifetime."""
+    """Returns the browser's challenge. Raises TokenExpired if there is none, because its cookie has the same
+    lifetime."""
     challenge = head.cookie(host_name(_COOKIE, ctx.services.settings))
     if not challenge:
         raise TokenExpired(reason="no challenge in a cookie")
@@ -213,8 +214,8 @@ def shown(ctx: RequestContext, head: Head) -> str:
 
 
 def state_of(question: Question) -> State:
-    """The state of a sign-in that restarts this one. If this one ended at an address of the provider, or issued a code
-    without PKCE, no page of this server could start it, so it ends at the default page."""
+    """Returns the state of a sign-in that restarts this one. If this one ended at an address of the provider, or issued
+    a code without PKCE, no page of this server could start it, so it ends at the default page."""
     wanted = Pending() if question.provider_id is not None else question.pending
     return State(
         client=question.tenant.identifier,
@@ -227,7 +228,7 @@ def state_of(question: Question) -> State:
 
 
 async def way_back(ctx: RequestContext, call: PageCall[Any]) -> Link | None:
-    """The path back to the app that requested a rejected sign-in. None if no app did."""
+    """Returns the path back to the app that requested a rejected sign-in; None if no app did."""
     state = await unseal_state(ctx, call.form_cookie, getattr(call.fields, "s", ""))
     if state is None or not return_addresses.is_of_app(state.return_to):
         return None
@@ -235,7 +236,7 @@ async def way_back(ctx: RequestContext, call: PageCall[Any]) -> Link | None:
 
 
 async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken | TokenExpired, s: str) -> Answer[None]:
-    """The page that explains this and starts again. ``s``: of the sign-in, if known."""
+    """Returns the page that explains this and starts again. ``s``: the state of the sign-in, if known."""
     state = await unseal_state(ctx, call.form_cookie, s) if s else None
     tenant = await client_of(ctx, state) if state is not None else None
     brand = brands.of_client(tenant)
@@ -249,8 +250,8 @@ async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken |
 
 
 def hinted(text: str) -> str:
-    """The address that an application hints at; empty for any other text, because a link must not add its own text to
-    the page."""
+    """Returns the address that an application suggests; empty for any other text, because a link must not add its own
+    text to the page."""
     try:
         return check_email(text)
     except ValidationError:

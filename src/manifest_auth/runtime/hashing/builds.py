@@ -1,8 +1,8 @@
-"""Chooses the Argon2 build: the fastest that is installed and computes the right tag.
+"""Choice of the Argon2 build: the fastest that is installed and computes the right tag.
 
-There can be two: the wheel that pip installs, for any x86-64, and a build that :mod:`.compile` made for this processor
-in its own folder. Each is tried in its own process, since a build for another processor crashes with an illegal
-instruction.
+There can be two: the wheel that pip installs, for any x86-64, and a build that :mod:`.compile` created for this
+processor in its own folder. Each is tried in its own process, since a build for another processor crashes with an
+illegal instruction.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Build(NamedTuple):
 
 
 def candidates() -> list[Build]:
-    """The installed builds, the fastest first."""
+    """Lists the installed builds, fastest first."""
     found = []
     standard = _folder_of("_argon2_cffi_bindings")
     cffi = _folder_of("_cffi_backend")
@@ -44,8 +44,8 @@ def candidates() -> list[Build]:
 
 
 def works(build: Build) -> bool:
-    """Whether the build computes the known answer. Takes some 50 ms; a build that did isn't tried again in this process
-    while its files are unchanged."""
+    """Whether the build computes the known answer. The check takes about 50 ms. A build that passed isn't checked again
+    in this process while its files are unchanged."""
     files = tuple((folder, 0) for folder in build.folders)
     files += tuple((str(file), file.stat().st_mtime_ns) for folder in build.folders for file in _libraries(folder))
     if files not in _working and _computes(build):
@@ -77,7 +77,7 @@ def _computes(build: Build) -> bool:
 
 
 def choose() -> Build:
-    """The fastest build that works. Raises RuntimeError when none does."""
+    """Returns the fastest build that works. Raises RuntimeError if none does."""
     for build in candidates():
         if works(build):
             return build

@@ -58,7 +58,8 @@ def _compiler(folder: Path, *, with_zig: bool) -> str | None:
 
 
 def _build(target: Path, compiler: str, march: str) -> bool:
-    # No cache: pip would offer a wheel that was built with other flags. No dependencies: cffi is there already.
+    # No cache, because pip would offer a wheel that was built with other flags. No dependencies, because cffi is
+    # already installed.
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-cache-dir", "--no-deps", "--target", str(target)]
     command += ["--no-binary", PACKAGE, f"{PACKAGE}=={version(PACKAGE)}"]
     environment = {**os.environ, "CC": compiler, "CFLAGS": f"-O3 -march={march}"}

@@ -1,4 +1,4 @@
-"""Hashes and verifies passwords: Argon2id in the pool's processes, imported hashes in threads of low priority.
+"""Hashes passwords and verifies them: Argon2id in the pool's processes, imported hashes in threads of low priority.
 
 Stored form: the PHC string ``$argon2id$v=19$m=…,t=…,p=…$salt$tag``.
 """
@@ -31,10 +31,10 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.os_process import usable_cores
 from manifest_auth.runtime.settings import Settings
 
-# The pool of hash workers: a bounded FIFO queue; as many workers as are needed at the same time; dead ones are
+# The pool of hash workers has a bounded FIFO queue and as many workers as are needed at the same time; dead ones are
 # replaced. Each worker has one running job and one in its pipe, so it never waits for the event loop between two
-# hashes. That, more than the workers' lower priority, prevents that many sign-ins delay reads: the scheduler does not
-# prefer a worker that never sleeps (measurements: ``docs/decisions/0004-hashing.md``).
+# hashes. This, more than the workers' lower priority, prevents many sign-ins from delaying reads, because the scheduler
+# does not prefer a worker that never sleeps (measurements: ``docs/decisions/0004-hashing.md``).
 
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -61,8 +61,8 @@ class _Worker:
 
 
 class HashPool:
-    """``folders``: of the Argon2 build; ``limit``: jobs that can wait; ``buffer_kib``: the usual memory of a job;
-    ``in_vain``: whether waiting jobs are rejected instead."""
+    """The pool of hash workers. ``folders``: the Argon2 build's folders; ``limit``: maximum number of waiting jobs;
+    ``buffer_kib``: the usual memory of a job; ``in_vain``: whether waiting jobs are rejected instead."""
 
     def __init__(
         self, folders: list[str], in_vain: Callable[[], bool], *, workers: int, limit: int, buffer_kib: int
@@ -70,14 +70,14 @@ class HashPool:
         self._folders, self._limit, self._buffer_kib = folders, limit, buffer_kib
         self._in_vain = in_vain
         self._count = workers or usable_cores()
-        self._wanted = 1  # one more worker if all are busy, because each takes four megabytes
+        self._wanted = 1  # one more worker if all are busy, since each takes four megabytes
         self._queue: deque[_Job] = deque()
         self._workers: list[_Worker] = []
         self._closing = False
 
     @property
     def most(self) -> int:
-        """Number of jobs that can wait or run."""
+        """The maximum number of jobs that wait or run."""
         return self._limit + self._count * DEPTH
 
     @property
@@ -105,7 +105,7 @@ class HashPool:
             worker.process.kill()
 
     async def tag(self, password: bytes, salt: bytes, *, memory: int, passes: int, lanes: int, length: int) -> bytes:
-        """The raw Argon2id tag. Raises Overloaded when the queue is full, HashFailed."""
+        """Returns the raw Argon2id tag. Raises Overloaded if the queue is full, HashFailed."""
         if self.is_full:
             raise Overloaded(retry_after=1)
         message = HEADER.pack(memory, passes, lanes, length, len(salt)) + salt + password
@@ -124,7 +124,8 @@ class HashPool:
         ours.setblocking(False)
         command = [sys.executable, "-I", "-S", str(_WORKER), str(NICE), str(self._buffer_kib), *self._folders]
         with theirs:
-            # In the server's session: Linux compares priorities only within a session (sched_autogroup).
+            # The worker runs in the server's session, because Linux compares priorities only within a session
+            # (sched_autogroup).
             process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)  # noqa: S603 - fixed command
         worker = _Worker(process, ours)
         self._workers.append(worker)
@@ -141,7 +142,7 @@ class HashPool:
             if len(worker.jobs) >= DEPTH:
                 return
             job = self._queue.popleft()
-            if job.done.done():  # the caller has gone
+            if job.done.done():  # the caller is gone
                 continue
             if self._in_vain():
                 job.done.set_exception(Overloaded(retry_after=1))
@@ -170,7 +171,7 @@ class HashPool:
             job.done.set_result(tag)
 
     def _replace(self, worker: _Worker) -> None:
-        """Replaces a dead worker. Its jobs go to the start of the queue again, each at most twice."""
+        """Replaces a dead worker. Its jobs return to the start of the queue, each at most twice."""
         if worker not in self._workers:
             return
         self._workers.remove(worker)
@@ -200,8 +201,8 @@ MOST_WORK: Final = 512
 
 
 class HashProof(NamedTuple):
-    """``matches``: the password matches the hash. ``outdated``: the hash should be replaced by one with the current
-    settings."""
+    """The result of a check. ``matches``: the password matches the hash; ``outdated``: the hash should be replaced by
+    one with the current settings."""
 
     matches: bool
     outdated: bool
@@ -214,7 +215,7 @@ class _Parameters(NamedTuple):
 
 
 class Hasher:
-    """One object per process. Call :meth:`start` before use. ``in_vain``: whether hashes are useless at the moment
+    """The hasher of a process. Call :meth:`start` before use. ``in_vain``: whether hashes are useless at the moment
     because the database is unavailable; then none is computed."""
 
     def __init__(self, settings: Settings, random: Random, metrics: Metrics, in_vain: Callable[[], bool]) -> None:
@@ -245,7 +246,7 @@ class Hasher:
 
     @property
     def workers(self) -> int:
-        """Number of hashes that are computed at the same time."""
+        """Number of hashes that can be computed at the same time."""
         return self._settings.hash_workers or max(1, usable_cores() // self._settings.workers)
 
     async def close(self) -> None:
@@ -254,7 +255,7 @@ class Hasher:
             await self._pool.close()
 
     def check_capacity(self) -> None:
-        """Raises Overloaded when the queue is full, or a hash would be in vain."""
+        """Raises Overloaded if the queue is full, or a hash would be in vain."""
         if self._workers.is_full or self._in_vain():
             raise self._full()
 
@@ -263,16 +264,16 @@ class Hasher:
         return Overloaded(retry_after=1)
 
     async def hash(self, password: str) -> str:
-        """The stored form of a new password. Raises Overloaded."""
+        """Returns the stored form of a new password. Raises Overloaded."""
         salt = self._random.bytes(SALT)
         tag = await self._tag(password, salt, self._today, TAG)
         m, t, p = self._today
         return f"$argon2id$v=19$m={m},t={t},p={p}${_b64(salt)}${_b64(tag)}"
 
     async def verify(self, stored: str | None, password: str, decoy: str | None = None) -> HashProof:
-        """Checks a password against ``stored``. Always computes exactly one hash: without a stored hash, or for an
-        invalid one, it costs as much as ``decoy``, else as a hash with the current settings, and never matches. Raises
-        Overloaded."""
+        """Checks a password against ``stored``. Always computes exactly one hash. Without a stored hash, or for an
+        invalid one, it costs as much as ``decoy``, or else as a hash with the current settings, and never matches.
+        Raises Overloaded."""
         if stored is not None and _is_hash(stored):
             return await self._verify(stored, password)
         if decoy is not None and _is_hash(decoy):
@@ -322,14 +323,14 @@ class Hasher:
 
 
 def why_refused(stored: str) -> str:
-    """Why a hash of another system can't be imported. Empty if it can."""
+    """Returns why a hash of another system can't be imported; empty if it can."""
     found = _PHC.match(stored)
     why = imported_hashes.why_refused(stored) if found is None else _why_not_argon2(found)
     return "Not a supported hash format" if why is None else why
 
 
 def _why_not_argon2(found: re.Match[str]) -> str | None:
-    """See :func:`imported_hashes.why_refused`."""
+    """Returns the reason as :func:`imported_hashes.why_refused` does."""
     memory, passes, lanes = int(found["m"]), int(found["t"]), int(found["p"])
     try:
         sizes = 8 <= len(_unb64(found["salt"])) <= 64 and 16 <= len(_unb64(found["tag"])) <= 64

@@ -1,8 +1,8 @@
-"""Password hashes of other systems: recognized by their prefix.
+"""Password hashes of other systems, recognized by their prefix.
 
-The first sign-in replaces them by Argon2id.
+The first sign-in replaces them with Argon2id.
 
-Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``, Werkzeug's ``pbkdf2:sha256:``, passlib's
+Supported: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``, Werkzeug's ``pbkdf2:sha256:``, passlib's
 ``$pbkdf2-sha256$`` and -sha512), scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). An
 imported hash can cost about ten times as much as one of this server, and each sign-in attempt computes it. Hashes that
 an earlier release accepted with a higher cost are still computed.
@@ -18,8 +18,8 @@ from collections.abc import Callable
 from re import Match
 from typing import Final
 
-_B64, _OWN = r"[A-Za-z0-9+/=]+", r"[./A-Za-z0-9]+"  # of Django, of passlib
-# Of stored hashes.
+_B64, _OWN = r"[A-Za-z0-9+/=]+", r"[./A-Za-z0-9]+"  # Django's, passlib's
+# Limits for stored hashes.
 _MAX_BCRYPT, _MAX_ITERATIONS = 16, 10_000_000
 _MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
 #: Maximum costs of imported hashes: bcrypt's cost, PBKDF2's iterations, scrypt's N x r x p.
@@ -70,7 +70,7 @@ def _check_length(want: bytes) -> None:
 
 
 def _passlib_base64(text: str) -> bytes:
-    """passlib's base64: ``.`` for ``+``, no padding."""
+    """Decodes passlib's base64: ``.`` for ``+``, no padding."""
     return base64.b64decode(text.replace(".", "+") + "=" * (-len(text) % 4))
 
 
@@ -80,7 +80,8 @@ def _bcrypt(found: Match[str]) -> _Hash:
     if not 4 <= (cost := int(found["cost"])) <= _MAX_BCRYPT:
         raise ValueError("bcrypt cost out of bounds")
     stored = b"$2b$" + found[0].encode()[4:]
-    # bcrypt reads 72 bytes; the systems that made these hashes cut there too. New hashes are Argon2id, which does not.
+    # bcrypt reads 72 bytes, and the systems that created these hashes truncate there too. New hashes are Argon2id,
+    # which does not.
     too_costly = f"bcrypt: the cost is at most {MOST_BCRYPT}" if cost > MOST_BCRYPT else ""
     return lambda password: bcrypt.checkpw(password[:72], stored), too_costly
 
@@ -115,7 +116,7 @@ def _read(stored: str) -> _Hash | None:
         for read, (salt_of, hash_of), pattern in _FORMATS:
             if found := re.fullmatch(pattern, stored):
                 return read(found, salt_of(found["salt"]), hash_of(found["hash"]))
-    except ValueError:  # also of base64
+    except ValueError:  # also from base64
         pass
     return None
 
@@ -126,14 +127,14 @@ def is_known(stored: str) -> bool:
 
 
 def why_refused(stored: str) -> str | None:
-    """The fault in the cost of an imported hash, empty if there is none; None if the text isn't a hash in these
+    """Returns the fault in the cost of an imported hash, empty if there is none; None if the text isn't a hash in these
     formats."""
     found = _read(stored)
     return None if found is None else found[1]
 
 
 def verify(stored: str, password: bytes) -> bool:
-    """Whether the password matches the hash. False also for an invalid hash or a cost out of bounds."""
+    """Whether the password matches the hash. False also for an invalid hash or an excessive cost."""
     found = _read(stored)
     try:
         return found is not None and found[0](password)

@@ -4,14 +4,14 @@ Job: u32 memory KiB, u32 passes, u32 lanes, u8 tag length, u8 salt length, salt,
 Argon2's error number. Started by :mod:`.hasher` as ``python -I -S worker.py NICE BUFFER_KIB FOLDER…``. It imports no
 other module of this server, so it needs about 3 MiB and starts in a few dozen milliseconds.
 
-Jobs of the usual size reuse one buffer in huge pages, which is neither released nor wiped between two hashes: page
-faults and wiping take a tenth of a hash's time or more. It is released (and so wiped) after ``IDLE_MS`` without a job,
-and excluded from core dumps.
+Jobs of the usual size reuse one buffer in huge pages, which is neither released nor wiped between two hashes, because
+page faults and wiping take a tenth of a hash's time or more. It is released (and so wiped) after ``IDLE_MS`` without a
+job, and excluded from core dumps.
 """
 
 from __future__ import annotations
 
-# The C modules: Python's wrappers of them (enumerations, selectors, typing, ctypes) take 5 MiB in each worker.
+# C modules, since Python's wrappers of them (enumerations, selectors, typing, ctypes) take 5 MiB in each worker.
 import _signal  # type: ignore[import-not-found]  # typeshed does not list it
 import _socket
 import mmap
@@ -75,7 +75,7 @@ class Hasher:
         self._area, self._wipe, self._callbacks = area, ffi.cast("int *", wipe), (allocate, free)
 
     def hash(self, job: bytes) -> bytes:
-        """The tag for a job's message, or ``!`` and the error number."""
+        """Returns the tag for a job's message, or ``!`` and the error number."""
         ffi = self._ffi
         memory, passes, lanes, tag_length, salt_length = HEADER.unpack_from(job)
         salt = job[HEADER.size : HEADER.size + salt_length]

@@ -1,7 +1,7 @@
-"""Emails over SMTP, if the operator configured a server: texts in six languages, their HTML, and the sending.
+"""Emails over SMTP, if the operator configured a server: texts in six languages, their HTML, and sending.
 
-A new email is a function in :mod:`manifest_auth.runtime.mail.emails` that calls ``write`` with sentences.
-``./dev messages`` puts the sentences into the catalogs of :mod:`manifest_auth.text.languages`.
+A new email is a function in :mod:`manifest_auth.runtime.mail.emails` that calls ``write`` with sentences. ``./dev
+messages`` adds the sentences to the catalogs of :mod:`manifest_auth.text.languages`.
 
 Never decides who gets an email, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """

@@ -1,4 +1,4 @@
-"""Emails to users about their accounts and second factors, and to Admins and the operator: a function for each.
+"""Emails to users about their accounts and second factors, and to Admins and the operator, with one function for each.
 
 No input or output. The only variable parts are the client's name, the link and its lifetime. No email contains text
 that a person wrote, and one about two addresses names neither. Otherwise, a user who can invite could send arbitrary
@@ -39,7 +39,8 @@ _IN_NAMES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc"})  # letters and
 
 
 def inviter(name: str, email: str) -> str:
-    """Return how an email names a person: by name and address, or by the address if the name could be anything else.
+    """Returns how an email names a person: by name and address, or only by the address if the name could be anything
+    else.
 
     People choose their own names. A name of letters, spaces, hyphens, and apostrophes can't contain a web address or a
     phone number.
@@ -49,7 +50,7 @@ def inviter(name: str, email: str) -> str:
 
 
 def invitation(to: Reader, link: Link, by: str = "") -> Email:
-    """To a new user who has no password yet. ``by``: the person who invites, from :func:`inviter`; or empty."""
+    """Returns the email to a new user who has no password yet. ``by``: the inviter, from :func:`inviter`, or empty."""
     made = _("You have a new account at %(client)s. To choose your password and sign in, open this link:")
     named = _("%(inviter)s invited you to %(client)s. To choose your password and sign in, open this link:", inviter=by)
     return write(
@@ -63,7 +64,7 @@ def invitation(to: Reader, link: Link, by: str = "") -> Email:
 
 
 def reset(to: Reader, link: Link) -> Email:
-    """To a user who asked for a new password."""
+    """Returns the email to a user who asked for a new password."""
     return write(
         to,
         _("%(client)s: choose a new password"),
@@ -76,7 +77,7 @@ def reset(to: Reader, link: Link) -> Email:
 
 
 def access_link(to: Reader, link: Link) -> Email:
-    """To a user who became an Admin, which ended their sessions and password."""
+    """Returns the email to a user who became an Admin, which ended their sessions and password."""
     return write(
         to,
         _("%(client)s: sign in again"),
@@ -89,7 +90,7 @@ def access_link(to: Reader, link: Link) -> Email:
 
 
 def email_confirm(to: Reader, link: Link) -> Email:
-    """To the new address of a user, which takes effect when the user follows the link."""
+    """Returns the email to the new address of a user, which takes effect when the user follows the link."""
     return write(
         to,
         _("%(client)s: confirm your new address"),
@@ -102,7 +103,7 @@ def email_confirm(to: Reader, link: Link) -> Email:
 
 
 def email_taken(to: Reader) -> Email:
-    """To an address that a user requested although another account has it."""
+    """Returns the email to an address that a user requested although another account has it."""
     return write(
         to,
         _("%(client)s: this address already has an account"),
@@ -116,7 +117,7 @@ def email_taken(to: Reader) -> Email:
 
 
 def email_asked(to: Reader) -> Email:
-    """To the current address of a user for whom another one was requested."""
+    """Returns the email to the current address of a user, after someone requested another address."""
     return write(
         to,
         _("%(client)s: a change of email address was requested"),
@@ -133,7 +134,7 @@ def email_asked(to: Reader) -> Email:
 
 
 def email_changed(to: Reader, link: Link) -> Email:
-    """To the previous address of a user."""
+    """Returns the email to the previous address of a user."""
     return write(
         to,
         _("%(client)s: your email address was changed"),
@@ -148,8 +149,8 @@ def email_changed(to: Reader, link: Link) -> Email:
 
 
 def email_undone(to: Reader, link: Link | None, removed: RemovedData, manages: bool) -> Email:
-    """To the old address of a user, which was restored; the password is invalid. ``link``: to choose another one, None
-    for a user who gets none; ``manages``: the user manages other users."""
+    """Returns the email to the restored old address of a user; the password is invalid. ``link``: to choose another
+    one, or None for a user who gets none; ``manages``: the user manages other users."""
     again, also = _("This is the email address of your account at %(client)s again."), after_undoing(removed, manages)
     if link is None:
         return write(to, _("%(client)s: your email address was restored"), again, _SIGN_IN_OTHERWISE, *also)
@@ -169,7 +170,8 @@ _NOT_ASKED = _("If you didn't ask for this, tell an administrator of your organi
 
 
 def app_added(to: Reader, address: str) -> Email:
-    """To a user who added an authenticator app. ``address``: from which network address."""
+    """Returns the email to a user who added an authenticator app. ``address``: the IP address that it was added
+    from."""
     return write(
         to,
         _("%(client)s: a second factor was set up"),
@@ -184,7 +186,8 @@ def app_added(to: Reader, address: str) -> Email:
 
 
 def recovery_code_used(to: Reader, address: str, left: int) -> Email:
-    """To a user after one of their recovery codes was used. ``left``: how many are left."""
+    """Returns the email to a user after one of their recovery codes was used. ``left``: the number of remaining
+    codes."""
     return write(
         to,
         _("%(client)s: a recovery code was used"),
@@ -196,7 +199,8 @@ def recovery_code_used(to: Reader, address: str, left: int) -> Email:
 
 
 def wrong_codes(to: Reader, address: str) -> Email:
-    """To a user after several incorrect second-factor codes with the correct password within a day."""
+    """Returns the email to a user after several incorrect second-factor codes with the correct password within a
+    day."""
     return write(
         to,
         _("%(client)s: someone may know your password"),
@@ -210,7 +214,8 @@ def wrong_codes(to: Reader, address: str) -> Email:
 
 
 def app_removed(to: Reader, address: str) -> Email:
-    """To a user whose authenticator app was removed. ``address``: from which network address."""
+    """Returns the email to a user after their authenticator app was removed. ``address``: the IP address of the
+    request."""
     return write(
         to,
         _("%(client)s: a second factor was removed"),
@@ -222,7 +227,7 @@ def app_removed(to: Reader, address: str) -> Email:
 
 
 def recovery_codes_made(to: Reader, address: str) -> Email:
-    """To a user who has new recovery codes. ``address``: from which network address."""
+    """Returns the email to a user who has new recovery codes. ``address``: the IP address of the request."""
     return write(
         to,
         _("%(client)s: new recovery codes"),
@@ -237,7 +242,7 @@ def recovery_codes_made(to: Reader, address: str) -> Email:
 
 
 def factors_reset(to: Reader) -> Email:
-    """To a user whose second factors another person removed."""
+    """Returns the email to a user after another person removed their second factors."""
     return write(
         to,
         _("%(client)s: your second factors were reset"),
@@ -251,7 +256,7 @@ def factors_reset(to: Reader) -> Email:
 
 
 def passkey_added(to: Reader, address: str) -> Email:
-    """To a user who has a new passkey. ``address``: the IP address that it was added from."""
+    """Returns the email to a user who has a new passkey. ``address``: the IP address that it was added from."""
     return write(
         to,
         _("%(client)s: a passkey was added"),
@@ -265,7 +270,7 @@ def passkey_added(to: Reader, address: str) -> Email:
 
 
 def passkey_removed(to: Reader, address: str) -> Email:
-    """To a user after a passkey was removed. ``address``: the IP address of the request."""
+    """Returns the email to a user after a passkey was removed. ``address``: the IP address of the request."""
     return write(
         to,
         _("%(client)s: a passkey was removed"),
@@ -279,7 +284,8 @@ def passkey_removed(to: Reader, address: str) -> Email:
 
 
 def device_paired(to: Reader, address: str, until: str) -> Email:
-    """To a user who approved a device. ``address``: the IP address of the device; ``until``: its end, as RFC 3339."""
+    """Returns the email to a user who approved a device. ``address``: the IP address of the device; ``until``: its end,
+    as RFC 3339."""
     return write(
         to,
         _("%(client)s: a device was signed in"),
@@ -293,7 +299,7 @@ def device_paired(to: Reader, address: str, until: str) -> Email:
 
 
 def badge_issued(to: Reader) -> Email:
-    """To a user for whom a badge was issued."""
+    """Returns the email to a user for whom a badge was issued."""
     return write(
         to,
         _("%(client)s: a badge was issued"),
@@ -304,7 +310,7 @@ def badge_issued(to: Reader) -> Email:
 
 
 def pin_reset(to: Reader) -> Email:
-    """To a user who was given a temporary PIN."""
+    """Returns the email to a user who was given a temporary PIN."""
     return write(
         to,
         _("%(client)s: a temporary PIN was created"),
@@ -318,7 +324,8 @@ def pin_reset(to: Reader) -> Email:
 
 
 def pin_set(to: Reader, address: str) -> Email:
-    """To a user after a PIN for their badge was set. ``address``: the IP address that it was set from."""
+    """Returns the email to a user after a PIN for their badge was set. ``address``: the IP address that it was set
+    from."""
     return write(
         to,
         _("%(client)s: a PIN was set"),
@@ -329,8 +336,8 @@ def pin_set(to: Reader, address: str) -> Email:
 
 
 def passkey_copied(to: Reader, address: str) -> Email:
-    """To a user after a passkey responded with a counter that didn't increase. ``address``: the IP address it came
-    from."""
+    """Returns the email to a user after a passkey responded with a counter that didn't increase. ``address``: the IP
+    address it came from."""
     return write(
         to,
         _("%(client)s: a sign-in with your passkey was rejected"),
@@ -345,7 +352,8 @@ def passkey_copied(to: Reader, address: str) -> Email:
 
 
 def identity_linked(to: Reader, address: str) -> Email:
-    """To a user after an account at a provider was linked. ``address``: from which network address."""
+    """Returns the email to a user after an account at a provider was linked. ``address``: the IP address of the
+    request."""
     return write(
         to,
         _("%(client)s: a provider account was linked"),
@@ -360,8 +368,8 @@ def identity_linked(to: Reader, address: str) -> Email:
 
 
 def changed_provider_used(to: Reader, address: str) -> Email:
-    """To a user whose linked account signed in for the first time after a User Admin changed its provider. ``address``:
-    from which network address."""
+    """Returns the email to a user who signed in with a linked account for the first time after a User Admin changed its
+    provider. ``address``: the IP address of the sign-in."""
     return write(
         to,
         _("%(client)s: a sign-in through a changed provider"),
@@ -381,8 +389,8 @@ def _record(name: str, value: str) -> tuple[Part, ...]:
 
 
 def domain_failing(to: Reader, domain: str, name: str, value: str, day: str) -> Email:
-    """To an Admin of a client that owns a domain with a missing DNS record. ``name``, ``value``: of the record;
-    ``day``: in UTC, as ISO 8601, when the claim lapses."""
+    """Returns the email to an Admin of a client that owns a domain with a missing DNS record. ``name``, ``value``:
+    those of the record; ``day``: when the claim lapses, in UTC, as ISO 8601."""
     return write(
         to,
         _("%(client)s: the DNS record of %(domain)s is missing", domain=domain),
@@ -399,7 +407,8 @@ def domain_failing(to: Reader, domain: str, name: str, value: str, day: str) -> 
 
 
 def domain_lapsed(to: Reader, domain: str, name: str, value: str, days: int) -> Email:
-    """To an Admin of a client that lost a domain, because its record wasn't found for that many days."""
+    """Returns the email to an Admin of a client that lost a domain, because its record wasn't found for that many
+    days."""
     return write(
         to,
         _("%(client)s: %(domain)s is no longer verified", domain=domain),
@@ -420,7 +429,8 @@ def domain_lapsed(to: Reader, domain: str, name: str, value: str, days: int) -> 
 
 
 def domain_held(to: Reader, domain: str) -> Email:
-    """To an Admin of the client that owns a domain, when another client has shown a record of it."""
+    """Returns the email to an Admin of the client that owns a domain, when another client has published a record for
+    it."""
     return write(
         to,
         _("%(client)s: two clients claim %(domain)s", domain=domain),
@@ -438,8 +448,8 @@ def domain_held(to: Reader, domain: str) -> Email:
 
 
 def domain_contested(to: Reader, domain: str, days: int) -> Email:
-    """To an Admin of the client that has shown a record of a domain that another client owns. ``days``: how long the
-    record must be missing before the owner loses the domain."""
+    """Returns the email to an Admin of the client that has published a record for a domain that another client owns.
+    ``days``: how long the record must be missing before the owner loses the domain."""
     return write(
         to,
         _("%(client)s: two clients claim %(domain)s", domain=domain),
@@ -458,7 +468,7 @@ def domain_contested(to: Reader, domain: str, days: int) -> Email:
 
 
 def domain_contested_between(to: Reader, domain: str, owner: str, contester: str) -> Email:
-    """To the operator's address."""
+    """Returns the email to the operator's address."""
     return write(
         to,
         _("Two clients claim %(domain)s", domain=domain),
@@ -479,8 +489,8 @@ def domain_contested_between(to: Reader, domain: str, owner: str, contester: str
 
 
 def machine_secret_ends(to: Reader, account: str, hint: str, day: str, days: int) -> Email:
-    """To an Admin of the client, some days before an API key or a client secret expires. ``account``: the name of the
-    service account; ``hint``: the last characters of the secret; ``day``: in UTC, as ISO 8601."""
+    """Returns the email to an Admin of the client, some days before an API key or a client secret expires. ``account``:
+    the name of the service account; ``hint``: the last characters of the secret; ``day``: in UTC, as ISO 8601."""
     return write(
         to,
         _("%(client)s: a key of %(account)s expires on %(day)s", account=account, day=day),

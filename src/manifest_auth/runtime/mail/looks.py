@@ -1,6 +1,6 @@
 """Writes an email's text again as HTML, with the name, colors, and logo of its client.
 
-It is created when the email is sent, so the queue stores only the text. The HTML loads nothing from elsewhere: the logo
+The HTML is created when the email is sent, so the queue stores only the text. It loads nothing from elsewhere: the logo
 is a part of the message, and the only address in it is that of the one-time link. Everything else is escaped text.
 """
 
@@ -22,8 +22,8 @@ _LINK = re.compile(r"https?://\S+#(\S+)")
 
 
 class Look(NamedTuple):
-    """``name``: shown if there is no logo. Colors as ``#rrggbb``: of a button, of its text, of links on light and on
-    dark backgrounds. ``logo``: a PNG with its size in the header; empty for none."""
+    """The look of an email. ``name``: shown if there is no logo; colors as ``#rrggbb``: of a button, of its text, of
+    links on light and on dark backgrounds; ``logo``: a PNG with its size in the header, or empty."""
 
     name: str
     accent: str
@@ -79,8 +79,8 @@ _CODE = (
 
 
 def html_of(email: Email, look: Look) -> str:
-    """The HTML document. Each paragraph of the text becomes a paragraph; a one-time link gets a button, and its code a
-    frame."""
+    """Returns the HTML document. Each paragraph of the text becomes a paragraph; a one-time link gets a button, and its
+    code a frame."""
     paragraphs, token = [], ""
     for text in email.text.rstrip("\n").split("\n\n"):
         if found := _LINK.fullmatch(text):
@@ -103,10 +103,10 @@ def html_of(email: Email, look: Look) -> str:
 
 
 def _head(look: Look) -> str:
-    """The logo on a light background, because it might be dark; without one, the name."""
+    """Returns the logo on a light background, because it might be dark; without one, the name."""
     if not look.logo:
         return escape(look.name)
-    width, height = (int.from_bytes(look.logo[at : at + 4], "big") for at in (16, 20))  # of the header (PNG, 11.2.2)
+    width, height = (int.from_bytes(look.logo[at : at + 4], "big") for at in (16, 20))  # from the header (PNG, 11.2.2)
     scale = min(1.0, _HIGHEST / height, _WIDEST / width)
     size = f'width="{round(width * scale) or 1}" height="{round(height * scale) or 1}"'
     style = "display:block;padding:8px;background:#ffffff;border-radius:8px"

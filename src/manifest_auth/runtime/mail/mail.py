@@ -25,20 +25,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 THREADS = 4
-MOST_WAITING = 100  # emails; a mail server that hangs must not fill the memory
-BUDGET_S = 3.0  # for all emails of one request, whose caller waits for the answer
+MOST_WAITING = 100  # emails; a hanging mail server must not fill the memory
+BUDGET_S = 3.0  # for all emails of one request, whose caller waits for the response
 BACKGROUND_BUDGET_S = 30.0  # for an email for which no request waits
 
 
 def check_connection(server: Server, seconds: float) -> None:
-    """Connects to the mail server and signs in; sends nothing. ``seconds``: per answer. Raises NotSent."""
+    """Connects to the mail server and signs in; sends nothing. ``seconds``: the limit for each response. Raises
+    NotSent."""
     from manifest_auth.runtime.mail import smtp  # loads the mail library, which most processes never need
 
     smtp.check_connection(server, seconds)
 
 
 class Mail:
-    """``server`` None: mail is not configured, and nothing is ever sent."""
+    """The emails of one process. ``server`` None: mail is not configured, and nothing is ever sent."""
 
     def __init__(
         self, server: Server | None, clock: Clock, random: Random, log: FilteringBoundLogger, metrics: Metrics
@@ -54,15 +55,16 @@ class Mail:
         return self._server is not None
 
     def deadline(self, seconds: float = BUDGET_S) -> float:
-        """The deadline for emails that start now, as time of the event loop."""
+        """Returns the deadline for emails that start now, in the event loop's time."""
         return asyncio.get_running_loop().time() + seconds
 
     async def send(
         self, email: Email, deadline: float, request_id: str, message: str = "", look: Look = PRODUCT
     ) -> NotSent | None:
-        """Why the mail server didn't accept the email in time, or None if it did. The log has it too, with the request
-        ID. ``message``: a random name of the email, the same for each attempt, so that mailboxes recognize a second
-        copy. ``deadline``: from :meth:`deadline`, seconds of the event loop's clock. ``look``: of its HTML."""
+        """Sends an email. Returns None, or why the mail server didn't accept it in time, which is also logged with the
+        request ID. ``message``: a random name of the email, the same for each attempt, so that mailboxes recognize a
+        second copy; ``deadline``: from :meth:`deadline`, in seconds of the event loop's clock; ``look``: that of its
+        HTML."""
         if self._server is None:
             return NotSent("no mail server is set up")
         try:
@@ -86,7 +88,7 @@ class Mail:
         try:
             to = recipient(email.to)
             message = self._message(server, email._replace(to=to), name, look)
-        except ValueError as error:  # a line break in a header is rejected by the library
+        except ValueError as error:  # the library rejects a line break in a header
             raise NotSent(f"the e-mail cannot be built: {error}") from error
         given_up = threading.Event()
         self._waiting += 1
@@ -105,7 +107,7 @@ class Mail:
             work.exception()  # the caller might be gone
 
     def _message(self, server: Server, email: Email, own_name: str, look: Look) -> EmailMessage:
-        """The message (RFC 5322), as text and as HTML (RFC 2046, 5.1.4). Raises ValueError."""
+        """Creates the message (RFC 5322), as text and as HTML (RFC 2046, 5.1.4). Raises ValueError."""
         from email.message import EmailMessage
         from email.policy import SMTP
         from email.utils import format_datetime

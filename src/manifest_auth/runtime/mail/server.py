@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 class NotSent(Exception):
-    """The email was not sent; the text says why, for the log. ``refused``: the reply code with which the mail server
-    permanently rejected this recipient or this email (RFC 5321, section 4.2.1), so that retrying is useless. 0: it
+    """The email was not sent; the message says why, for the log. ``refused``: the reply code with which the mail server
+    permanently rejected this recipient or this email (RFC 5321, section 4.2.1), so that retrying is useless; 0 if it
     didn't."""
 
     def __init__(self, reason: str, refused: int = 0) -> None:
@@ -22,7 +22,8 @@ class NotSent(Exception):
 
 
 class Server(NamedTuple):
-    """``name``: of this machine, for the greeting. ``is_tls``: TLS from the first byte, else STARTTLS."""
+    """The mail server. ``name``: the name of this machine, for the greeting; ``is_tls``: TLS from the first byte,
+    otherwise STARTTLS."""
 
     host: str
     port: int
@@ -42,7 +43,7 @@ _PORTS = {"smtp": 587, "smtps": 465}  # RFC 6409, RFC 8314
 
 
 def server_of(settings: Settings) -> Server | None:
-    """The server of ``smtp_url`` and ``mail_from``; None without them. Raises ValueError with one line for the
+    """Returns the server of ``smtp_url`` and ``mail_from``; None without them. Raises ValueError with one line for the
     operator, without the address, which contains a password."""
     url = settings.smtp_url.reveal() if settings.smtp_url else ""
     if not url and not settings.mail_from:

@@ -1,4 +1,4 @@
-"""Talks to the mail server, in a thread: :mod:`smtplib` blocks.
+"""Talks to the mail server, in a thread, because :mod:`smtplib` blocks.
 
 With credentials the connection must be encrypted (RFC 8314). Without them STARTTLS is used if offered. The server's
 certificate is checked in both cases. A connection inside this machine need not be encrypted.
@@ -18,9 +18,9 @@ from manifest_auth.text.canonical import EMAIL_SHAPE, mailbox
 
 
 def send(server: Server, to: str, message: EmailMessage, seconds: float, is_wanted: Callable[[], bool]) -> None:
-    """Sends the message. ``is_wanted`` is asked just before: the caller might have given up.
+    """Sends the message. ``is_wanted`` is called just before, since the caller might have given up.
 
-    ``seconds``: for each answer of the server. Raises NotSent.
+    ``seconds``: the limit for each response of the server. Raises NotSent.
     """
     with _connected(server, seconds) as smtp:
         if not is_wanted():
@@ -29,14 +29,14 @@ def send(server: Server, to: str, message: EmailMessage, seconds: float, is_want
 
 
 def check_connection(server: Server, seconds: float) -> None:
-    """Greets the server and signs in, sends nothing. Raises NotSent."""
+    """Greets the server and signs in; sends nothing. Raises NotSent."""
     with _connected(server, seconds) as smtp:
         smtp.noop()
 
 
 @contextlib.contextmanager
 def _connected(server: Server, seconds: float) -> Iterator[smtplib.SMTP]:
-    """A connection that is ready to send an email. Raises NotSent, also for errors while it is used."""
+    """Opens a connection that is ready to send an email. Raises NotSent, also for errors while it is used."""
     try:
         smtp = _open(server, seconds)
         try:
@@ -46,7 +46,7 @@ def _connected(server: Server, seconds: float) -> Iterator[smtplib.SMTP]:
             if server.user:
                 smtp.login(server.user, server.password.reveal())
             yield smtp
-            with contextlib.suppress(OSError, smtplib.SMTPException):  # the message is accepted already
+            with contextlib.suppress(OSError, smtplib.SMTPException):  # the message is already accepted
                 smtp.quit()
         finally:
             smtp.close()
@@ -70,8 +70,8 @@ def _encrypt(smtp: smtplib.SMTP, server: Server) -> None:
 
 
 def _refused(error: Exception) -> int:
-    """The reply code by which an email with one recipient is permanently rejected; 0 for any other error, which might
-    concern the server or the sender, or be temporary."""
+    """Returns the reply code with which an email to one recipient was permanently rejected; 0 for any other error,
+    which might concern the server or the sender, or be temporary."""
     code = error.smtp_code if isinstance(error, smtplib.SMTPDataError) else 0
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         [(code, _)] = error.recipients.values()
@@ -79,7 +79,7 @@ def _refused(error: Exception) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """A text for the log, without the server's texts about addresses and without anything that was sent."""
+    """Returns a text for the log, without the server's texts about addresses and without anything that was sent."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{type(error).__name__}: {error.smtp_code}"
     if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -87,23 +87,25 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-# Headers of emails with text from others, written as they are sent. The library would read such a text first: it takes
-# parts that look like encoded words (RFC 2047) for encoded, even line breaks (CVE-2024-6923, up to Python 3.11.9 and
-# 3.12.4), and loses or doubles spaces when it folds lines.
+# Email headers that contain other people's text are written exactly as they are sent. The library would first parse
+# such text: it treats parts that look like encoded words (RFC 2047) as encoded, even line breaks (CVE-2024-6923, up to
+# Python 3.11.9 and 3.12.4), and loses or doubles spaces when it folds lines.
 
 
 _LONGEST = 76  # characters of a line with an encoded word (RFC 2047)
 
 
 def recipient(email: str) -> str:
-    """The address of an email, for its envelope and ``To``. Raises ValueError for anything other than one address."""
+    """Returns the address of an email, for its envelope and ``To``. Raises ValueError for anything other than one
+    address."""
     if not EMAIL_SHAPE.fullmatch(email):
         raise ValueError("not an email address")
     return mailbox(email)
 
 
 def subject(text: str) -> str:
-    """The value of ``Subject``: short ASCII as it is, else encoded, in lines. Raises ValueError for a line break."""
+    """Returns the value of ``Subject``: short ASCII as is, anything else encoded, in lines. Raises ValueError for a
+    line break."""
     if text.splitlines() != [text]:
         raise ValueError("a line break in the subject")
     if text.isascii() and text.isprintable() and "=?" not in text and len("Subject: " + text) <= _LONGEST:

@@ -1,8 +1,8 @@
 """Writes an email in its reader's language: plain text, a greeting and paragraphs.
 
-A part is a sentence from the catalogues, or the same in every language. Values are inserted by name, so that each
-language can place them where they belong. A paragraph is one line: programs wrap it, and Japanese has no spaces to wrap
-at.
+A part is a sentence from the catalogs, or the same in every language. Values are inserted by name, so that each
+language can place them where they belong. A paragraph is one line, because programs wrap it, and Japanese has no spaces
+to wrap at.
 """
 
 from __future__ import annotations
@@ -32,37 +32,37 @@ class Reader(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A one-time link. ``life_s``: how long it works, in seconds."""
+    """A one-time link. ``life_s``: how long it is valid, in seconds."""
 
     address: str
     life_s: int
 
 
 class Sentence(NamedTuple):
-    """A message of the catalogues, or its plural by ``values["num"]``, with the values to insert."""
+    """A message of the catalogs, or its plural by ``values["num"]``, with the values to insert."""
 
     one: str
     many: str
     values: dict[str, str | int]
 
     def said(self, words: Words, client: str) -> str:
-        """In the reader's language."""
+        """Returns the sentence in the reader's language."""
         text = words.ngettext(self.one, self.many, int(self.values["num"])) if self.many else words.gettext(self.one)
         return text % {"client": client, **self.values}
 
 
-#: The same in every language: an address, a code, a command.
+#: Text that is the same in every language: an address, a code, a command.
 Verbatim = NewType("Verbatim", str)
 Part = Sentence | Verbatim
 
 
 def sentence(text: str, **values: str) -> Sentence:
-    """Marks a text for the catalogues, under the name ``_``. ``values``: replace ``%(name)s`` in the text."""
+    """Marks a text for the catalogs, under the name ``_``. ``values``: replace ``%(name)s`` in the text."""
     return Sentence(text, "", {**values})
 
 
 def several(one: str, many: str, num: int, **values: str) -> Sentence:
-    """Like :func:`sentence`, for a text with a number, which it contains as ``%(num)s``."""
+    """Marks a text like :func:`sentence`, with a number that it contains as ``%(num)s``."""
     return Sentence(one, many, {"num": num, **values})
 
 
@@ -71,14 +71,15 @@ _HELLO = _("Hello,")
 
 
 def write(to: Reader, subject: Sentence, *parts: Part) -> Email:
-    """The email, with a greeting before the parts."""
+    """Creates the email, with a greeting before the parts."""
     words = catalogue(to.language)
     said = [part.said(words, to.client) if isinstance(part, Sentence) else part for part in (_HELLO, *parts)]
     return Email(to.email, subject.said(words, to.client), "\n\n".join(said) + "\n", to.language)
 
 
 def opened(link: Link) -> tuple[Part, ...]:
-    """The link, the same for a browser that opens no links from emails or runs no scripts, and how long it works."""
+    """Returns the link, the same text for a browser that opens no links from emails or runs no scripts, and how long it
+    is valid."""
     address, _hash, code = link.address.partition("#")
     return (
         Verbatim(link.address),
@@ -117,7 +118,7 @@ class RemovedData(Wire, frozen=True):
 
 
 def after_undoing(removed: RemovedData, manages: bool) -> tuple[Sentence, ...]:
-    """The facts for a user whose former address was restored. ``manages``: the user manages other users."""
+    """Returns the facts for a user whose previous address was restored. ``manages``: the user manages other users."""
     passkeys, identities, badges = removed.passkeys, removed.identities, removed.badges
     each = (
         (removed.app, _("The authenticator app was removed.")),

@@ -1,6 +1,6 @@
 """The settings of a process: each with its default, bounds and description, and how they are loaded.
 
-They never change after the start. Never opens the store.
+They never change after startup. Never opens the database.
 """
 
 from manifest_auth.runtime.settings.loading import (

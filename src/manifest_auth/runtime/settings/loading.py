@@ -34,14 +34,14 @@ _LOCAL = "localhost"
 
 
 def public_origin(settings: Settings) -> str:
-    """The origin of the public address as browsers write it: lower case, without the scheme's default port (RFC 6454,
-    section 6.2)."""
+    """Returns the origin of the public address as browsers write it: lower case, without the scheme's default port (RFC
+    6454, section 6.2)."""
     return _origin(settings.public_url)
 
 
 def why_no_passkeys(settings: Settings) -> str:
-    """Why browsers don't create passkeys at the public address; empty if they do (WebAuthn Level 3, section 5.1.3: a
-    secure context, and a domain)."""
+    """Returns why browsers don't create passkeys at the public address; empty if they do (WebAuthn Level 3, section
+    5.1.3: a secure context, and a domain)."""
     host = public_host(settings)
     if _is_address(host):
         return "the public address is an IP address, and passkeys require a host name"
@@ -51,12 +51,12 @@ def why_no_passkeys(settings: Settings) -> str:
 
 
 def passkey_rp_id(settings: Settings) -> str:
-    """The RP ID by the settings: the public host, or the parent domain that they name."""
+    """Returns the RP ID from the settings: the public host, or the parent domain that they name."""
     return settings.passkey_rp_id or public_host(settings)
 
 
 def passkey_origins(settings: Settings) -> tuple[str, ...]:
-    """The origins at which a passkey can be made and used, the public one first. Raises ValueError."""
+    """Returns the origins at which a passkey can be created and used, the public one first. Raises ValueError."""
     named = tuple(part.strip() for part in settings.passkey_origins.split(",") if part.strip())
     for origin in named:
         if not _ANDROID.match(origin) and not _is_https_below(origin, passkey_rp_id(settings)):
@@ -77,7 +77,7 @@ def is_below(host: str, domain: str) -> bool:
 
 
 def public_host(settings: Settings) -> str:
-    """The host of the public address, in lower case."""
+    """Returns the host of the public address, in lower case."""
     return urlsplit(settings.public_url).hostname or ""
 
 
@@ -105,10 +105,10 @@ def _origin(address: str) -> str:
     return f"{url.scheme}://{host}{port}"
 
 
-# Reads the file that ``--env-file`` names: settings and other variables, a ``NAME=VALUE`` on each line.
+# Reads the file that ``--env-file`` names: settings and other variables, one ``NAME=VALUE`` per line.
 #
-# Nothing in it is run or expanded. What is accepted means the same to systemd (``EnvironmentFile=``); what systemd or a
-# shell would read differently, like a backslash, is rejected unless quotes make it plain.
+# Nothing in it is run or expanded. Accepted lines mean the same to systemd (``EnvironmentFile=``). Anything that
+# systemd or a shell would read differently, like a backslash, is rejected unless quotes make it unambiguous.
 
 
 _BLANK = " \t\r"
@@ -131,7 +131,7 @@ def adopt(path: str, environ: MutableMapping[str, str] | None = None) -> None:
 
 
 def read_variables(path: str) -> dict[str, str]:
-    """The variables of the file. Raises :class:`SettingsError` with one line, which names no value."""
+    """Returns the variables of the file. Raises :class:`SettingsError` with one line, which names no value."""
     try:
         text = Path(path).read_bytes().decode()
     except OSError as error:
@@ -174,8 +174,8 @@ _PORT = 53
 
 
 def dns_servers(settings: Settings) -> list[tuple[str, int]]:
-    """Address and port of each server; empty for the operating system's servers. Raises ValueError with a line for the
-    operator."""
+    """Returns address and port of each server; empty for the operating system's servers. Raises ValueError with a line
+    for the operator."""
     return [_server(part.strip()) for part in settings.dns_servers.split(",")] if settings.dns_servers else []
 
 
@@ -212,7 +212,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
 
 
 def _plain(field: str, value: Any) -> Any:
-    """The value of a file as the type of its setting: an address of a database is a plain text."""
+    """Returns the value of a file as the type of its setting; the address of a database is plain text."""
     return value.reveal() if isinstance(value, Secret) and field in ADDRESSES else value
 
 
@@ -223,7 +223,8 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 def _message(text: str, found: Mapping[str, Given]) -> str:
-    """The message for the operator: replaces msgspec's "… - at `$.port`" by what the operator wrote."""
+    """Returns the message for the operator, with the operator's own name for the setting instead of msgspec's "… - at
+    `$.port`"."""
     message, _, path = text.partition(" - at `$.")
     message = message.replace("Expected `int`, got `str`", "Expected a whole number")
     message = message.replace("Expected `float`, got `str`", "Expected a number").replace("`", "")
@@ -299,21 +300,21 @@ def _is_encoded(url: str) -> bool:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        return "," in url  # ports of several hosts
+        return "," in url  # several hosts' ports
     return parts.netloc.count("@") < 2 and not parts.fragment
 
 
 def _has_several_hosts(url: str) -> bool:
-    """Whether a PostgreSQL address names hosts to try one after the other: a silent one would use up the time limit of
-    a login."""
+    """Whether a PostgreSQL address names several hosts to try in turn. A silent one would use up the time limit of a
+    login."""
     parts = urlsplit(url)
     hosts = [parts.netloc.rpartition("@")[2], *parse_qs(parts.query).get("host", ())]
     return parts.scheme == "postgresql" and any("," in host for host in hosts)
 
 
 def check_listener(settings: Settings) -> None:
-    """Raises SettingsError when other machines can reach the listener while the public address is loopback or plain
-    http, unless the operator allowed it."""
+    """Raises SettingsError if other machines can reach the listener while the public address is loopback or plain http,
+    unless the operator allowed it."""
     if is_loopback_host(settings.host) or settings.insecure_public_url == "allowed" or settings.is_local_container:
         return
     if settings.is_loopback or not settings.secure_cookies:
@@ -325,10 +326,10 @@ def check_listener(settings: Settings) -> None:
 
 
 def proxy_networks(settings: Settings) -> tuple[Network, ...]:
-    """The networks of ``trusted_proxies``. Raises ValueError."""
+    """Returns the networks of ``trusted_proxies``. Raises ValueError."""
     return networks_of(settings.trusted_proxies)
 
 
 def admin_networks(settings: Settings) -> tuple[Network, ...]:
-    """The networks of ``admin_addresses``. Raises ValueError."""
+    """Returns the networks of ``admin_addresses``. Raises ValueError."""
     return networks_of(settings.admin_addresses)

@@ -1,4 +1,4 @@
-"""Collects the settings that were given, each with the place that gave it: variables, files, credentials, and TOML."""
+"""Collects the given settings, each with its source: variables, files, credentials, and TOML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SERVICE_PORT = re.compile(r"(tcp|udp)://")
 
 
 class Given(NamedTuple):
-    """A value and where it was given. ``name``: what the operator wrote; ``file``: the file that contains it."""
+    """A value and its source. ``name``: what the operator wrote; ``file``: the file that contains it."""
 
     value: Any
     name: str
@@ -34,8 +34,8 @@ class Given(NamedTuple):
 
 
 def gather(environ: Mapping[str, str]) -> dict[str, Given]:
-    """The source of each setting that was given. A variable wins over the TOML file; a value in its own file must
-    be the only one. Raises :class:`SettingsError` with one line, which contains no value."""
+    """Returns each given setting with its source. A variable takes precedence over the TOML file; a value in its own
+    file must be the only one. Raises :class:`SettingsError` with one line, which contains no value."""
     found: dict[str, Given] = {}
     for field, given in (*_of_toml(environ.get(CONFIG)), *_of_variables(environ), *_of_credentials(environ)):
         before = found.get(field)
@@ -70,7 +70,7 @@ def _of_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
 
 
 def _of_credentials(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
-    """The files that systemd puts there for ``LoadCredential=MANIFEST_NAME:…`` (systemd.exec(5), CREDENTIALS)."""
+    """Yields the files that systemd provides for ``LoadCredential=MANIFEST_NAME:…`` (systemd.exec(5), CREDENTIALS)."""
     folder = environ.get(CREDENTIALS)
     if not folder:
         return
@@ -88,7 +88,7 @@ def _of_credentials(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
 
 
 def _given(key: str, value: Any, name: str, hint: str) -> tuple[str, Given]:
-    """The setting of a key, and its value: the one given, or the content of the file that it names."""
+    """Returns the setting of a key, and its value: the given one, or the content of the file that it names."""
     if key in Settings.__struct_fields__:
         return key, Given(value, name)
     field = key.removesuffix(_FILE)
@@ -98,7 +98,7 @@ def _given(key: str, value: Any, name: str, hint: str) -> tuple[str, Given]:
 
 
 def _like(key: str, prefix: str = "") -> str:
-    """The setting that was meant, in the form in which it was given."""
+    """Returns the most similar setting, in the form in which it was given."""
     names = [*Settings.__struct_fields__, *(f"{field}{_FILE}" for field in sorted(FILE_FIELDS))]
     close = difflib.get_close_matches(key, names, n=1)
     return f"; did you mean {prefix}{close[0].upper() if prefix else close[0]}?" if close else ""
@@ -118,7 +118,7 @@ def _of_file(name: str, path: object) -> Given:
 
 
 def _content(path: str) -> str:
-    """The text of the file, without the newline at its end."""
+    """Returns the text of the file, without the newline at its end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for its writer
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

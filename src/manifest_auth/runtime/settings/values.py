@@ -17,10 +17,10 @@ from manifest_auth.text.canonical import is_loopback_host
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: The address of a caller whose address cannot be read. It is in no network.
+#: The address of a caller with an unreadable address. It is in no network.
 UNKNOWN = "unknown"
 _LONGEST = 64
-#: What proxies add to the address: brackets and a port (RFC 7239, section 6), a port, a zone.
+#: Parts that proxies add to the address: brackets and a port (RFC 7239, section 6), a port, a zone.
 _BRACKETS = re.compile(r"\[([^\[\]]*)\](?::[0-9]{1,5})?\Z")
 _PORT = re.compile(r"([0-9.]+):[0-9]{1,5}\Z")
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4-mapped IPv6 addresses (RFC 4291, 2.5.5.2)
@@ -28,8 +28,8 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4-mapped IPv6 addresses (
 
 @lru_cache(maxsize=4096)
 def plain_address(text: str) -> str | None:
-    """The address in its normal form: IPv4 for an IPv4-mapped one, without port, brackets, quotes and zone. None for an
-    invalid address."""
+    """Returns the address in its normal form: IPv4 for an IPv4-mapped one, without port, brackets, quotes and zone.
+    None for an invalid address."""
     address = _parsed(text)
     return None if address is None else str(address)
 
@@ -41,8 +41,8 @@ def is_listed(address: str, networks: tuple[Network, ...]) -> bool:
 
 
 def networks_of(text: str) -> tuple[Network, ...]:
-    """The networks of a comma-separated list; none for an empty text. Raises ValueError with a line for the operator,
-    also for IPv4-mapped networks, which no address can be in, since mapped addresses are compared as IPv4."""
+    """Returns the networks of a comma-separated list; none for empty text. Raises ValueError with a line for the
+    operator, also for IPv4-mapped networks, which no address can be in, since mapped addresses are compared as IPv4."""
     found = tuple(_network(part.strip()) for part in text.split(",") if part.strip())
     if text and not found:
         raise ValueError("contains no network; to set none, remove it")
@@ -74,7 +74,7 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-# The setting ``outgoing_private``: which providers at private addresses can be called: all, none, or a list.
+# The setting ``outgoing_private`` decides which providers at private addresses can be called: all, none, or a list.
 
 
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\Z")
@@ -83,8 +83,8 @@ _WORDS = frozenset({"auto", "on", "off", "yes", "no", "true", "false"})
 
 
 class PrivateTargets(NamedTuple):
-    """``everywhere``: all; ``hosts``: names in a provider's URLs, whatever they resolve to; ``networks``: of
-    addresses."""
+    """Private addresses that can be called. ``everywhere``: all; ``hosts``: names in a provider's URLs, whatever they
+    resolve to; ``networks``: of addresses."""
 
     everywhere: bool
     hosts: frozenset[str] = frozenset()
@@ -98,7 +98,7 @@ class PrivateTargets(NamedTuple):
 
 
 def parse_targets(text: str) -> PrivateTargets:
-    """The hosts and networks of a comma-separated list. Raises ValueError with a line for the operator."""
+    """Returns the hosts and networks of a comma-separated list. Raises ValueError with a line for the operator."""
     hosts: set[str] = set()
     networks: list[Network] = []
     for part in filter(None, (part.strip().lower() for part in text.split(","))):
@@ -119,11 +119,11 @@ MAX_FILE = 1024 * 1024 * 1024  # bytes
 
 
 class SettingsError(Exception):
-    """A setting is invalid; the text is one line for the operator."""
+    """A setting is invalid. The message is one line for the operator."""
 
 
 class Secret:
-    """A text that must not be printed; ``reveal()`` returns its value. ``path``: the file that contains it."""
+    """Text that must not be printed; ``reveal()`` returns its value. ``path``: the file that contains it."""
 
     __slots__ = ("_value", "path")
 
@@ -421,7 +421,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the public address is this machine only."""
+        """Whether the public address is only this machine."""
         return is_loopback_host(urlsplit(self.public_url).hostname or "")
 
     @property
@@ -431,7 +431,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def is_local_container(self) -> bool:
-        """Whether others could reach the server, but the operator says that only this machine does."""
+        """Whether others could reach the server, although the operator says that only this machine does."""
         return self.is_loopback and not self.is_local and self.insecure_public_url == "loopback"
 
     @property
@@ -440,12 +440,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def database(self) -> str:
-        """The address of the store: ``postgresql://…`` or ``sqlite:///FILE``."""
+        """The address of the database: ``postgresql://…`` or ``sqlite:///FILE``."""
         return self.database_url or f"sqlite:///{Path(self.data_dir) / 'manifest-auth.db'}"
 
     @property
     def database_direct(self) -> str:
-        """The address of the store without a pooler."""
+        """The address of the database without a pooler."""
         return self.database_direct_url or self.database
 
     @property
@@ -468,7 +468,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def traced_hosts(self) -> frozenset[str]:
-        """The hosts that calls pass the trace to. Raises ValueError."""
+        """The hosts to which calls pass the trace. Raises ValueError."""
         hosts = frozenset(filter(None, (part.strip().lower() for part in self.trace_outgoing.split(","))))
         for host in hosts:
             if not _NAME.match(host) and _parsed(host) is None:
@@ -477,13 +477,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def variable(field: str) -> str:
-    """The name of the environment variable of a setting."""
+    """Returns the name of the environment variable of a setting."""
     return PREFIX + field.upper()
 
 
 #: Addresses that can contain a password.
 ADDRESSES = ("database_url", "database_direct_url")
-#: Settings whose value can be the content of a file: those, and secrets, which alone have the default None.
+#: Settings with a value that can be the content of a file: those addresses, and secrets, which are the only ones with
+#: the default None.
 FILE_FIELDS = frozenset(ADDRESSES) | {
     field
     for field, default in zip(Settings.__struct_fields__, Settings.__struct_defaults__, strict=True)

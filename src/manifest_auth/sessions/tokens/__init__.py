@@ -1,8 +1,8 @@
-"""Access and refresh tokens: issued, verified, rotated; and their signing keys.
+"""Access and refresh tokens: issue, verify and rotate them; and their signing keys.
 
 Owns ``signing_keys``.
 
-Never reads a user or a request: the caller checks whether a token's session is alive.
+Never reads a user or a request: the caller checks whether a token's session is active.
 """
 
 from manifest_auth.sessions.tokens.access import (

@@ -2,9 +2,9 @@
 
 Everything else is read from the session's row.
 
-The header is a constant of the key, so a token whose header differs by one byte is rejected before any computation:
-``alg``, ``kid``, ``jku``, ``crit`` and the rest are never interpreted. A verified token is cached while it is used,
-which saves the signature check but not the read of its session.
+The header is a constant of the key, so a token with a header that differs by one byte is rejected before any
+computation: ``alg``, ``kid``, ``jku``, ``crit`` and the rest are never interpreted. A verified token is cached while it
+is used, which saves the signature check but not the read of its session.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from manifest_auth.text.base64url import decode, encode
 
 MAX_LENGTH = 8192
 SKEW_S = 60
-MOST_BYTES = 48 * 1024 * 1024  # some 67,000 tokens of users
+MOST_BYTES = 48 * 1024 * 1024  # about 67,000 tokens of users
 MOST_ADMIN_BYTES = 1024 * 1024
 AUDIENCE = {Purpose.ACCESS: "manifest-api", Purpose.ADMIN_ACCESS: "manifest-admin"}
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
@@ -43,7 +43,8 @@ _Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     """The claims of this server's tokens, in the order of :func:`mint`; all are required and strictly typed. A system
-    admin's token has no ``client``, and only an app's has the last two. This server sends no ``nbf``, but checks it."""
+    admin's token has no ``client``, and only an app's token has the last two. This server sends no ``nbf``, but checks
+    it."""
 
     iss: str
     aud: str
@@ -64,10 +65,10 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def read_claims(payload: bytes) -> Claims:
-    """The claims of a payload. Raises ValueError.
+    """Reads the claims of a payload. Raises ValueError.
 
-    A payload that is to the byte what this server writes for its claims can be read in one way only. For that, which is
-    the usual one, the strict parser is not needed, which takes five times as long.
+    If a payload matches byte for byte what this server writes for its claims, only one interpretation is possible. This
+    usual case doesn't need the strict parser, which takes five times as long.
     """
     try:
         claims = _DECODER.decode(payload)
@@ -79,12 +80,13 @@ def read_claims(payload: bytes) -> Claims:
 
 
 def app_issuer(public: str, client: str) -> str:
-    """The issuer of a client for its apps (OpenID Connect Core, section 2). ``public``: the server's address."""
+    """Returns the issuer of a client for its apps (OpenID Connect Core, section 2). ``public`` is the server's
+    address."""
     return f"{public}/o/{client}"
 
 
 class Verified(NamedTuple):
-    """The content of a verified token. ``scope``, ``client_id``: of an app's, else empty."""
+    """The content of a verified token. ``scope`` and ``client_id`` belong to an app's token, or are empty."""
 
     session_id: str
     subject_id: int
@@ -96,7 +98,7 @@ class Verified(NamedTuple):
 
 
 def header_of(algorithm: str, key_id: str) -> dict[str, str]:
-    """The header: ``{"alg":"HS256","typ":"JWT"}`` exactly; ES256 adds ``kid``."""
+    """Returns the header: ``{"alg":"HS256","typ":"JWT"}`` exactly; ES256 adds ``kid``."""
     if algorithm == "HS256":
         return {"alg": algorithm, "typ": "JWT"}
     return {"alg": algorithm, "kid": key_id, "typ": "JWT"}
@@ -108,7 +110,7 @@ def _encoded_header(algorithm: str, key_id: str) -> str:
 
 
 def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -> str:
-    """A signed token; ``iss`` is added to the claims, and ``aud`` if they have none."""
+    """Creates a signed token. ``iss`` is added to the claims, and ``aud`` if they have none."""
     key = ring.signing(purpose)
     full = {"iss": issuer, "aud": AUDIENCE[purpose], **claims}
     if key.algorithm == "HS256":  # RFC 7515, section 5.1; four times as fast as the library
@@ -118,7 +120,7 @@ def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -
 
 
 def _signed(key: bytes, header: str, payload: bytes) -> str:
-    """A compact token; the header is encoded already."""
+    """Creates a compact token; the header is already encoded."""
     signed = f"{header}.{encode(payload)}"
     return f"{signed}.{encode(signatures.sign(key, signed.encode()))}"
 
@@ -135,7 +137,7 @@ def _hs256(key: bytes, signed: str) -> str:
 
 
 def is_signed_by(key: Key, token: str) -> bool:
-    """Whether the signature is the key's, in its only spelling. The header was compared before."""
+    """Whether the signature is the key's, in its only spelling. The header was already compared."""
     signed, _, signature = token.rpartition(".")
     if key.algorithm == "HS256":  # RFC 7518, section 3.2
         return hmac.compare_digest(signature, _hs256(key.raw, signed))
@@ -150,7 +152,7 @@ def is_compact(token: str) -> bool:
 
 
 def _signed_by_us(ring: KeyRing, purpose: Purpose, token: str) -> bytes | None:
-    """The payload of a token that a key of the purpose signed."""
+    """Returns the payload of a token that a key of the purpose signed."""
     (header, payload, _), signer = token.split("."), ring.signer_of(token)
     for key in ring.verifying(purpose):
         own = _encoded_service_header(key.id) if purpose is Purpose.SERVICE else _encoded_header(key.algorithm, key.id)
@@ -161,7 +163,8 @@ def _signed_by_us(ring: KeyRing, purpose: Purpose, token: str) -> bytes | None:
 
 
 async def _payload_of(ring: KeyRing, purpose: Purpose, token: str, what: str) -> bytes:
-    """The same, with keys that another node might have made in the meantime. Raises InvalidToken."""
+    """Returns the payload like :func:`_signed_by_us`, also with keys that another node might have created in the
+    meantime. Raises InvalidToken."""
     if not is_compact(token):
         raise InvalidToken(reason=f"{what}: shape")
     payload = _signed_by_us(ring, purpose, token)
@@ -173,8 +176,8 @@ async def _payload_of(ring: KeyRing, purpose: Purpose, token: str, what: str) ->
 
 
 class _Known(NamedTuple):
-    """Verified tokens by text. Two members instead of a dictionary by purpose, since hashing an enum member is a Python
-    call."""
+    """Verified tokens by text. There are two members instead of a dictionary by purpose, because hashing an enum member
+    is a Python call."""
 
     access: Recent[Verified]
     admin: Recent[Verified]
@@ -198,8 +201,8 @@ class VerifiedTokens:
         return token in self._known.access
 
     def is_ours(self, token: str) -> bool:
-        """Whether a bearer is one of this server's access tokens, valid or not: it is in the cache, or it has the
-        header of such a token. No other system's tokens have that."""
+        """Whether a bearer token is one of this server's access tokens, valid or not: it is in the cache, or it has the
+        header of such a token, which no other system's tokens have."""
         if self.knows(token):
             return True
         header = token.partition(".")[0]
@@ -208,8 +211,8 @@ class VerifiedTokens:
         return any(header == _encoded_header(key.algorithm, key.id) for key in self._ring.verifying(Purpose.ACCESS))
 
     async def verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
-        """The content of a token of that purpose. Raises InvalidToken, and TokenExpired for one with a valid
-        signature."""
+        """Returns the content of a token of that purpose. Raises InvalidToken, and TokenExpired for a token with a
+        valid signature."""
         if self._ring.is_stale:
             await self._ring.refresh()
         if self._generation != self._ring.generation:
@@ -230,11 +233,11 @@ class VerifiedTokens:
         return found
 
     def issued(self, token: str, now_ms: int) -> Verified | None:
-        """The content of a user's access token of this server, also of one that has expired."""
+        """Returns the content of a user's access token of this server, even if it has expired."""
         return self._signed(Purpose.ACCESS, token, now_ms)
 
     def signed_for(self, purpose: Purpose, token: str, now_ms: int) -> Verified | None:
-        """The content of a token that was rejected for another purpose, if it is valid for this one."""
+        """Returns the content of a token that was rejected for another purpose, if it is valid for this one."""
         found = self._signed(purpose, token, now_ms)
         return found if found is not None and found.exp * 1000 > now_ms else None
 
@@ -278,7 +281,7 @@ class VerifiedTokens:
 
 
 _SERVICE_ALGORITHM = "ES256"
-_MOST_SERVICE_BYTES = 8 * 1024 * 1024  # some 7,000 tokens
+_MOST_SERVICE_BYTES = 8 * 1024 * 1024  # about 7,000 tokens
 _BIT = {permission.value: permission.bit for permission in Permission}
 
 
@@ -297,7 +300,7 @@ class ServiceClaims(msgspec.Struct, frozen=True):
 
 
 class Grant(NamedTuple):
-    """The content of a new token. ``scope``: names of permissions; ``seconds``: its life."""
+    """The content of a new token. ``scope``: names of permissions; ``seconds``: its lifetime."""
 
     account: int
     client: str
@@ -317,12 +320,12 @@ _START = _encoded_service_header("")[:36]
 
 
 def is_service_token(token: str) -> bool:
-    """Whether a token says that it is of this kind; nothing is verified."""
+    """Whether a token claims to be of this kind; nothing is verified."""
     return token.startswith(_START)
 
 
 def mint_service_token(ring: KeyRing, issuer: str, grant: Grant, now_ms: int) -> str:
-    """A signed token; the issuer is also its audience."""
+    """Creates a signed token; the issuer is also its audience."""
     key, issued, client_id = ring.signing(Purpose.SERVICE), now_ms // 1000, client_id_of(grant.account)
     claims = ServiceClaims(
         iss=issuer,
@@ -349,7 +352,7 @@ class ServiceTokens:
         self._generation = ring.generation
 
     async def verify(self, token: str, now_ms: int) -> TokenOfService:
-        """The content of a token. Raises InvalidToken, and TokenExpired for one with a valid signature."""
+        """Returns the content of a token. Raises InvalidToken, and TokenExpired for a token with a valid signature."""
         if self._ring.is_stale:
             await self._ring.refresh()
         if self._generation != self._ring.generation:
@@ -389,20 +392,21 @@ class ServiceTokens:
 
 
 # ID tokens and logout tokens for apps (OpenID Connect Core, section 2; Back-Channel Logout, section 2.4), with keys
-# that sign nothing else. The type of the latter differs, so that none is taken for the other.
+# that sign nothing else. Logout tokens have a different type, so that neither passes for the other.
 
 LOGOUT_TYPE = "logout+jwt"
 
 
 async def mint_for_app(ring: KeyRing, algorithm: str, claims: dict[str, Any], kind: str = "JWT") -> str:
-    """A signed token. RS256 takes 0.4 milliseconds of the processor; a thread for it would take half as much again."""
+    """Creates a signed token. RS256 takes 0.4 milliseconds of processor time; a thread for it would take half as much
+    again."""
     key = await ring.of_apps(algorithm)
     header = encode(orjson.dumps({"alg": algorithm, "kid": key.id, "typ": kind}))
     return _signed(key.raw, header, orjson.dumps(claims))
 
 
 class IdClaims(msgspec.Struct, frozen=True):
-    """The owner of an ID token that an app sends back. Times aren't checked, because it might have expired."""
+    """The claims of an ID token that an app sends back. Times aren't checked, because it might have expired."""
 
     iss: str
     sub: str
@@ -411,7 +415,7 @@ class IdClaims(msgspec.Struct, frozen=True):
 
 
 async def read_id_token(ring: KeyRing, issuer: str, token: str) -> IdClaims | None:
-    """The claims of an ID token of this issuer, expired or not; None for anything else."""
+    """Returns the claims of an ID token of this issuer, expired or not; None for anything else."""
     for purpose in OF_APPS.values():
         with contextlib.suppress(InvalidToken, ValueError, msgspec.MsgspecError):
             await ring.ensure_current()

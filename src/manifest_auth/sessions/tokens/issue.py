@@ -1,4 +1,4 @@
-"""Issues tokens for a session, and rotates its refresh token, with the same rule for users and for system admins.
+"""Tokens for a session, and rotation of its refresh token, by the same rule for users and for system admins.
 
 The two differ in the session's table; they pass in how its tokens are read and advanced.
 """
@@ -19,9 +19,9 @@ from manifest_auth.sessions.tokens import access
 from manifest_auth.sessions.tokens.keys import KeyRing, Purpose
 from manifest_auth.text.base64url import decode, encode
 
-# A refresh token is a signed value without a table, whose rotation is committed by use. It contains its session, its
-# own id and its parent's. The session's row stores only the ids of the current and the previous token, and when that
-# changed. :func:`decide` is the whole rule, as a pure function; one conditional update in the store decides the race
+# A refresh token is a signed value without a table, and its use commits the rotation. It contains its session, its own
+# ID and its parent's ID. The session's row stores only the IDs of the current and the previous token, and when they
+# changed. :func:`decide` is the whole rule, as a pure function. One conditional update in the database decides the race
 # between two children of one parent.
 #
 # Text: ``mrt_`` and base64url of ``version(1) session(16) own(12) parent(12) expires(8) mac(32)``; the length leaves no
@@ -59,7 +59,7 @@ class Decision(enum.Enum):
 
 
 def decide(presented: RefreshToken, chain: Chain, now: int, grace_ms: int, *, strict: bool) -> Decision:
-    """Decides the response to a genuine token of a live session. ``now`` and ``grace_ms`` in milliseconds."""
+    """Decides the response to a genuine token of an open session. ``now`` and ``grace_ms`` are in milliseconds."""
     if presented.own == chain.current:
         return Decision.SUCCEED if strict else Decision.CHILD
     if presented.parent == chain.current:
@@ -75,7 +75,7 @@ def _mac(key: bytes, body: bytes) -> bytes:
 
 
 def mint_refresh(key: bytes, session_id: str, own: str, parent: str | None, expires_at: int) -> str:
-    """A token as text, authenticated with keyed BLAKE2b."""
+    """Creates a token as text, authenticated with keyed BLAKE2b."""
     body = b"".join(
         (
             _VERSION,
@@ -89,7 +89,7 @@ def mint_refresh(key: bytes, session_id: str, own: str, parent: str | None, expi
 
 
 def verify_refresh(keys: list[bytes], text: str, now: int) -> RefreshToken:
-    """The content of a token. Raises InvalidToken, and TokenExpired for one with a valid MAC."""
+    """Returns the content of a token. Raises InvalidToken, and TokenExpired for a token with a valid MAC."""
     if len(text) != TEXT_LENGTH or not text.startswith(REFRESH_PREFIX) or not text.isascii():
         raise InvalidToken(reason="refresh token: shape")
     try:
@@ -119,7 +119,7 @@ class TokenKind(NamedTuple):
 
 
 class TokenPair(NamedTuple):
-    """The tokens of a sign-in or refresh; ``expires_in``: seconds, of the access token."""
+    """The tokens of a sign-in or refresh. ``expires_in``: seconds until the access token expires."""
 
     token: str
     refresh_token: str
@@ -136,7 +136,7 @@ class Subject(NamedTuple):
 
 
 class ForApp(NamedTuple):
-    """An app's access token: client id, scope, and how many seconds it lives at most."""
+    """The parts of an app's access token: client ID, scope, and its maximum lifetime in seconds."""
 
     client_id: str
     scope: str
@@ -152,7 +152,8 @@ class TokenTools(NamedTuple):
 
 
 def users_kind(tools: TokenTools, refresh_s: int) -> TokenKind:
-    """``refresh_s``: as :class:`manifest_auth.tenants.settings.SessionLengths` of the user's client has it."""
+    """Returns the kind for users. ``refresh_s`` comes from :class:`manifest_auth.tenants.settings.SessionLengths` of
+    the user's client."""
     return TokenKind(Purpose.ACCESS, Purpose.REFRESH, tools.settings.access_token_ttl, refresh_s)
 
 
@@ -170,8 +171,9 @@ def pair(
     now: int,
     app: ForApp | None = None,
 ) -> TokenPair:
-    """Tokens for a session, which do not outlive it. ``own``, ``parent``: ids of the refresh token and its parent. An
-    ``app`` has its own audience, so that nobody who verifies tokens on their own takes it for the user."""
+    """Creates tokens for a session, which do not outlive it. ``own``, ``parent``: IDs of the refresh token and its
+    parent. An ``app`` has its own audience, so that nobody who verifies tokens on their own mistakes it for the
+    user."""
     longest = kind.access_ttl if app is None else app.seconds
     seconds = max(1, min(longest, (subject.ends_at - now) // 1000))
     issued = now // 1000
@@ -195,13 +197,13 @@ def pair(
 
 
 async def read_refresh(tools: TokenTools, purpose: Purpose, text: str, now: int) -> RefreshToken:
-    """The content of a refresh token of ``purpose``. Raises InvalidToken, TokenExpired."""
+    """Returns the content of a refresh token of ``purpose``. Raises InvalidToken, TokenExpired."""
     await tools.keys.ensure_current()
     keys = [key.raw for key in tools.keys.verifying(purpose)]
     try:
         return verify_refresh(keys, text, now)
     except InvalidToken:
-        if not await tools.keys.refresh():  # another node rotated the keys, and its announcement is still on its way
+        if not await tools.keys.refresh():  # another node rotated the keys, and its announcement has not arrived yet
             raise
     return verify_refresh([key.raw for key in tools.keys.verifying(purpose)], text, now)
 
@@ -215,8 +217,8 @@ def rotate(
     *,
     strict: bool,
 ) -> tuple[str, str | None] | None:
-    """Rotates a genuine token of a live session: id and parent id of the new token, or None for a reuse. ``advance``:
-    from one id to another, and whether that happened.
+    """Rotates a genuine token of an open session. Returns ID and parent ID of the new token, or None for a reuse.
+    ``advance`` moves from one ID to another, and returns whether that happened.
 
     Runs inside a unit of work. After a lost race, it decides again by the new state.
     """
@@ -231,7 +233,7 @@ def rotate(
         if decision is Decision.REUSED:
             return None
         if decision is Decision.COMMIT:
-            # Only after a switch to `strict` are there uncommitted children.
+            # Uncommitted children exist only after a switch to `strict`.
             if advance(presented.parent, presented.own) and not strict:
                 return tools.random.text(12), presented.own
             continue

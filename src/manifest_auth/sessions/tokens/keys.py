@@ -1,4 +1,4 @@
-"""Signing keys: sealed in the store, one purpose and one algorithm each, rotated without signing any user out."""
+"""Signing keys: sealed in the database, one purpose and one algorithm each, rotated without signing any user out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from manifest_auth.text.models import Time, Wire
 
 #: Algorithms of users' access tokens. The key determines which one is used, never a token.
 Algorithm = Literal["HS256", "ES256"]
-#: In a new store, unless its first server names another.
+#: The default for a new database, unless its first server names another.
 DEFAULT_ALGORITHM: Algorithm = "ES256"
 
 
@@ -34,8 +34,8 @@ _OLD_HINTS = _("Apps can't verify the ID tokens and sign-out notices that they h
 
 
 class Purpose(enum.Enum):
-    """Each purpose has its own keys, so that a token of one purpose is invalid for the others. ``title``: in the
-    console; ``voids``: what happens when a key of it is revoked immediately."""
+    """The purpose of a key. Each has its own keys, so that a token of one purpose is invalid for the others. ``title``:
+    its name in the console; ``voids``: what happens when such a key is revoked immediately."""
 
     _value_: str
     title: str
@@ -55,12 +55,12 @@ class Purpose(enum.Enum):
         _("Access tokens of service accounts"),
         _("Access tokens of all service accounts stop working. Programs must request new ones."),
     )
-    FORMS = (  # marks of them
+    FORMS = (  # for marks of forms
         "forms",
         _("Forms of pages"),
         _("Pages that are open now expire, and forms that wait for a sign-in are lost. Nobody is signed out."),
     )
-    PAGE_STATE = (  # what a sign-in in progress on pages knows, encrypted
+    PAGE_STATE = (  # encrypted state of a sign-in in progress on pages
         "page-state",
         _("Sign-ins in progress"),
         _("Sign-ins in progress must start again. Nobody is signed out."),
@@ -72,15 +72,15 @@ class Purpose(enum.Enum):
 PurposeName = Literal[
     "access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state", "id-rs256", "id-es256"
 ]
-#: Of apps, by algorithm. Their keys are made when the first app needs one.
+#: Purposes for apps, by algorithm. Their keys are created when the first app needs one.
 OF_APPS = {"RS256": Purpose.ID_RS256, "ES256": Purpose.ID_ES256}
-#: Of the first key of a purpose, where that is not HS256; those after it keep it.
+#: The algorithm of a purpose's first key, if not HS256; later keys keep it.
 _FIRST_ALGORITHM = {
     Purpose.ACCESS: DEFAULT_ALGORITHM,
     Purpose.SERVICE: "ES256",
     **{purpose: algorithm for algorithm, purpose in OF_APPS.items()},
 }
-REFRESH_ALGORITHM = "BLAKE2b"  # of the MAC of refresh tokens, whatever the key's row says
+REFRESH_ALGORITHM = "BLAKE2b"  # the MAC of refresh tokens, whatever the key's row says
 #: Algorithms of keys that sign no JWT.
 _NO_JWT = {
     "refresh": REFRESH_ALGORITHM,
@@ -112,14 +112,14 @@ class Key(NamedTuple):
     expires_at: int | None
 
 
-# The store keeps the longest life that any server has given to what a key signed: the process that rotates can have
-# other settings than those that sign.
+# The database keeps the longest lifetime that any server has given to what a key signed, because the process that
+# rotates can have other settings than those that sign.
 
 _NAME = "key_lifetimes"
 
 
 def _by(settings: Settings) -> dict[str, int]:
-    """Seconds by purpose, according to these settings."""
+    """Returns seconds by purpose, from these settings."""
     return {
         Purpose.ACCESS.value: settings.access_token_ttl,
         Purpose.REFRESH.value: settings.refresh_token_ttl,
@@ -138,12 +138,13 @@ def _kept(unit: SystemUnit) -> dict[str, int]:
 
 
 def longest(unit: SystemUnit, settings: Settings) -> dict[str, int]:
-    """Seconds by purpose; those of ``settings`` where no server has run yet."""
+    """Returns seconds by purpose, from ``settings`` if no server has run yet."""
     return _by(settings) | _kept(unit)
 
 
 def keep(unit: SystemUnit, settings: Settings) -> bool:
-    """Stores longer lifetimes from the settings of a process that signs. True for the first process of this store."""
+    """Stores longer lifetimes from the settings of a process that signs. Returns True for the first process of this
+    database."""
     kept = _kept(unit)
     now = {purpose: max(seconds, kept.get(purpose, 0)) for purpose, seconds in _by(settings).items()}
     if now != kept:
@@ -151,14 +152,14 @@ def keep(unit: SystemUnit, settings: Settings) -> bool:
     return not kept
 
 
-# A key signs until it is retired, and verifies until everything it signed has expired. What a rotation makes depends on
-# the store alone, and not on the settings of the process that rotates: the algorithm is that of the key before, and the
-# old key verifies for the longest life that any server has given to what it signs. Every change of keys changes their
-# stamp in the same transaction. A request reads the stamp with its session, and everything else calls
-# :meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
+# A key signs until it is retired, and verifies until everything it signed has expired. The result of a rotation depends
+# only on the database, not on the settings of the process that rotates. The new key has the algorithm of the previous
+# key, and the old key verifies for the longest lifetime that any server has given to what it signs. Every change of
+# keys changes their stamp in the same transaction. A request reads the stamp with its session, and everything else
+# calls :meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
 
 
-# Keys for apps have their own table: programs that do not know their purposes read all of the other one.
+# Keys for apps have their own table, because programs that don't know their purposes read all rows of the other one.
 
 
 def _table_of(purpose: str) -> Table:
@@ -199,22 +200,22 @@ _LOCKED = _each(
     ),
     KeyRow,
 )
-_MORE_S = 120  # that a retired key verifies: clocks differ
-_KEPT_MS = DAY * 1000  # after its end, because the clock of the node that changes keys might be ahead
+_MORE_S = 120  # seconds that a retired key still verifies, since clocks differ
+_KEPT_MS = DAY * 1000  # after its end, since the clock of the node that changes keys might be ahead
 _SWEEP = _each(lambda table: delete(table).where(table.c.expires_at < bindparam("now")))
 _DELETE = _each(lambda table: delete(table).where(table.c.id == bindparam("of_id")))
 _STAMP = "keys"
-_MOST_UNREAD = 4096  # some 4 MB
+_MOST_UNREAD = 4096  # about 4 MB
 _CHANGED = Announcement("installation", _STAMP)
 
 
 def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
-    """A key's row, locked."""
+    """Returns a key's row, locked."""
     return next(filter(None, (unit.first(locked, id=key_id) for locked in _LOCKED.values())), None)
 
 
 def _read(unit: SystemUnit) -> tuple[list[KeyRow], str]:
-    """All keys and their stamp."""
+    """Returns all keys and their stamp."""
     return unit.all(_ALL), installation_values.get(unit, _STAMP) or ""
 
 
@@ -228,27 +229,27 @@ class KeyRing:
         self._rows: list[KeyRow] = []
         self._signing: dict[Purpose, Key] = {}
         self._stale = False
-        self._announced = 0  # how many changes were
+        self._announced = 0  # number of announced changes
         self._version: object | None = None
         self._reading: asyncio.Future[None] | None = None
         #: Increases whenever the keys change.
         self.generation = 0
         #: The stamp of the keys in memory.
         self.stamp = ""
-        self._unread: dict[str, str] = {}  # ids of keys by tokens; units of work sign in other threads, too
+        self._unread: dict[str, str] = {}  # key IDs by tokens; units of work sign in other threads, too
         store.on_announcement(self._on_announcement)
 
     async def load(self, *, serves: bool = False) -> None:
-        """Reads all keys, and makes missing ones. ``serves``: this process signs for callers, so what it signs can live
-        as long as its settings say. Raises CannotOpen with a wrong secret key."""
+        """Reads all keys, and creates missing ones. ``serves``: this process signs for callers, so its tokens can live
+        as long as its settings allow. Raises CannotOpen with a wrong secret key."""
 
         def work(unit: SystemUnit) -> tuple[list[KeyRow], str]:
             # A second node waits for the commit and then finds the first node's keys.
             installation_values.lock(unit, _STAMP)
             rows = unit.all(_ALL)
-            for row in rows:  # with a wrong secret key nothing is written
+            for row in rows:  # writes nothing with a wrong secret key
                 self._open(row)
-            # A key that a command created before the first server has signed nothing, and doesn't determine the
+            # A key that a command created before the first server started has signed nothing, and doesn't determine the
             # algorithm.
             is_first = serves and keep(unit, self._settings)
             chosen = (self._settings.token_algorithm or DEFAULT_ALGORITHM) if is_first else ""
@@ -267,10 +268,10 @@ class KeyRing:
         self._take(*await self._store.write(work), announced)
 
     async def refresh(self) -> bool:
-        """Reads the keys again. True when they changed."""
+        """Reads the keys again. Returns True if they changed."""
         before = self.generation
-        # Concurrent callers, for instance with forged tokens, share one read: not the one in progress, which can have
-        # started before the wanted key was stored, but the next one.
+        # Concurrent callers, for example with forged tokens, share one read. It is not the one in progress, which can
+        # have started before the wanted key was stored, but the next one.
         if self._reading is not None:
             await asyncio.wait([self._reading])
         if self._reading is None:
@@ -288,7 +289,7 @@ class KeyRing:
         self._take(*await self._store.read(_read), announced)
 
     async def ensure_current(self) -> None:
-        """Makes sure that the keys in memory are those of the store. Reads one value where the store cannot tell that
+        """Ensures that the keys in memory are those of the database. Reads one value if the store cannot tell that
         nothing changed."""
         version = self._store.version()
         if version is None or version != self._version or self._stale:
@@ -300,8 +301,8 @@ class KeyRing:
     def rotate(
         self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose, algorithm: Algorithm | None = None
     ) -> dict[str, dict[str, Any]]:
-        """Makes new keys; the old ones verify until everything they signed has expired. ``algorithm``: another one for
-        users' access tokens after this. Returns the ids before and after by purpose, for the audit trail."""
+        """Creates new keys; the old ones verify until everything they signed has expired. ``algorithm``: a new one for
+        users' access tokens from now on. Returns the IDs before and after by purpose, for the audit trail."""
         changes = self._replace(unit, purposes, algorithm)
         for sweep in _SWEEP.values():
             unit.change(sweep, now=self._clock.now_ms() - _KEPT_MS)
@@ -309,8 +310,8 @@ class KeyRing:
         return changes
 
     def retire(self, unit: SystemUnit, row: KeyRow, *, at_once: bool) -> bool:
-        """Retires a key: it signs no more, and with ``at_once`` verifies no more; a new one replaces a signing key.
-        False when nothing changed."""
+        """Retires a key: it no longer signs, and with ``at_once`` no longer verifies. A new key replaces a signing key.
+        Returns False if nothing changed."""
         now = self._clock.now_ms()
         if row.retired_at is None:
             self.rotate(unit, (Purpose(row.purpose),))
@@ -320,7 +321,7 @@ class KeyRing:
         return not at_once or unit.change(_EXPIRE[_table_of(row.purpose)], of_id=row.id, now=now) == 1
 
     def replace_lost(self, unit: SystemUnit) -> list[str]:
-        """Deletes the keys that none of the secret keys opens, and makes new ones for those that signed; their ids.
+        """Deletes the keys that no secret key can open, and creates new ones for those that signed. Returns their IDs.
         Works on keys that :meth:`load` rejects."""
         lost = [row for row in unit.all(_ALL) if not self._opens(row)]
         for row in lost:
@@ -332,7 +333,7 @@ class KeyRing:
         return [row.id for row in lost]
 
     def signing(self, purpose: Purpose) -> Key:
-        """The key of a purpose that signs: the newest one."""
+        """Returns the key that signs for a purpose: the newest one."""
         found = self._signing.get(purpose)
         if found is None:
             usable = (key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None)
@@ -340,28 +341,28 @@ class KeyRing:
         return found
 
     def has_signed(self, key: Key, token: str) -> str:
-        """Remembers that this process signed the token with the key pair. Returns the token. If too many stay unread,
-        they are forgotten."""
+        """Remembers that this process signed the token with the key pair. Returns the token. If too many are never
+        asked for, they are forgotten."""
         if len(self._unread) >= _MOST_UNREAD:
             self._unread.clear()
         self._unread[token] = key.id
         return token
 
     def signer_of(self, token: str) -> str | None:
-        """The id of the key with which this process signed the token, the first time that it is asked: that signature
-        needs no check, which takes longer than the rest of a request. Whether the key still counts is another
-        question."""
+        """Returns the ID of the key with which this process signed the token, on the first call for that token. Such a
+        signature needs no check, which takes longer than the rest of a request. The caller must check whether the key
+        is still valid."""
         return self._unread.pop(token, None)
 
     def verifying(self, purpose: Purpose) -> list[Key]:
-        """All keys whose signatures are still accepted, newest first."""
+        """Returns all keys whose signatures are still accepted, newest first."""
         now = self._clock.now_ms()
         return [
             k for k in reversed(self._keys) if k.purpose is purpose and (k.expires_at is None or k.expires_at > now)
         ]
 
     async def of_apps(self, algorithm: str) -> Key:
-        """The key that signs for apps with this algorithm, created if there is none yet."""
+        """Returns the key that signs for apps with this algorithm, and creates it if there is none yet."""
         await self.ensure_current()
         purpose = OF_APPS[algorithm]
         if not any(key.purpose is purpose and key.retired_at is None for key in self._keys):
@@ -381,7 +382,7 @@ class KeyRing:
         return self.signing(purpose)
 
     def published(self, *purposes: Purpose) -> list[dict[str, Any]]:
-        """The public keys of these purposes, as members of a JWK set (RFC 7517); HS256 has none."""
+        """Returns the public keys of these purposes, as members of a JWK set (RFC 7517); HS256 has none."""
         return [
             {**signatures.public_half(k.raw), "kid": k.id, "use": "sig", "alg": k.algorithm}
             for purpose in purposes
@@ -407,7 +408,7 @@ class KeyRing:
     def _replace(
         self, unit: SystemUnit, purposes: Iterable[Purpose], algorithm: Algorithm | None = None
     ) -> dict[str, dict[str, Any]]:
-        """Makes new keys in place of the current ones; the ids before and after, by purpose."""
+        """Creates keys that replace the current ones. Returns the IDs before and after, by purpose."""
         now, lives = self._clock.now_ms(), longest(unit, self._settings)
         signing = [row for row in unit.all(_ALL) if row.retired_at is None]
         changes = {}
@@ -423,7 +424,7 @@ class KeyRing:
         return changes
 
     def _add(self, unit: SystemUnit, purpose: Purpose, algorithm: str, now: int, secret: bytes | None = None) -> str:
-        """Makes a key; its id. ``secret``: of one that was made already."""
+        """Creates a key, and returns its ID. ``secret`` is an existing one to use."""
         key_id, table = self._random.text(9), _table_of(purpose.value)
         if secret is None:
             secret = self._random.bytes(32) if algorithm == "HS256" else signatures.make(algorithm)
@@ -438,7 +439,7 @@ class KeyRing:
         return key_id
 
     def _take(self, rows: list[KeyRow], stamp: str, announced: int) -> None:
-        # What was read while a change was announced might be from before it.
+        # Keys that were read while a change was announced might be outdated.
         self._stale, self.stamp = announced != self._announced, stamp
         if rows == self._rows:
             return
@@ -491,7 +492,7 @@ class KeyData(Wire, frozen=True):
 
     @classmethod
     def at(cls, key: ListedKey, now: int) -> KeyData:
-        """The key as it is ``now``, milliseconds."""
+        """Returns the key as of ``now``, in milliseconds."""
         over = key.expires_at is not None and key.expires_at <= now
         state = "expired" if over else "signing" if key.retired_at is None else "verifying"
         return cls.of(key, algorithm=_NO_JWT.get(key.purpose, key.algorithm), state=state)
@@ -521,10 +522,10 @@ LISTING = Listing(
 
 
 def access_algorithm(unit: SystemUnit) -> str | None:
-    """The algorithm for users' access tokens. None before the first key."""
+    """Returns the algorithm for users' access tokens; None before the first key."""
     return unit.first(_SIGNS_ACCESS)
 
 
 def find_listed_key(unit: SystemUnit, key_id: str) -> ListedKey | None:
-    """A key without its secret."""
+    """Returns a key without its secret."""
     return unit.first(_LISTED, id=key_id)

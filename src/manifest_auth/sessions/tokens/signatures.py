@@ -1,6 +1,6 @@
-"""Key pairs for ES256 and RS256 (RFC 7518, sections 3.3 and 3.4): made, published, and used to sign and to verify.
+"""Key pairs for ES256 and RS256 (RFC 7518, sections 3.3 and 3.4): create and publish them, sign and verify.
 
-``raw`` is a private key as a JWK in JSON, which the store keeps sealed.
+``raw`` is a private key as a JWK in JSON, which is stored sealed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-_SIZE = 32  # bytes of a number of P-256
+_SIZE = 32  # bytes of a P-256 number
 _PUBLIC = {"EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e")}
 
 
@@ -24,9 +24,9 @@ def _number(value: int, size: int = 0) -> str:
 
 
 def make(algorithm: str = "ES256") -> bytes:
-    """A new key pair."""
+    """Creates a key pair."""
     if algorithm == "RS256":
-        from cryptography.hazmat.primitives.asymmetric import rsa  # imported only where it is used, here and below
+        from cryptography.hazmat.primitives.asymmetric import rsa  # imported only when used, here and below
 
         pair = rsa.generate_private_key(65537, 2048).private_numbers()
         found = {"n": pair.public_numbers.n, "e": pair.public_numbers.e, "d": pair.d, "p": pair.p, "q": pair.q}
@@ -41,7 +41,7 @@ def make(algorithm: str = "ES256") -> bytes:
 
 
 def public_half(raw: bytes) -> dict[str, Any]:
-    """The public key as members of a JWK."""
+    """Returns the public key as members of a JWK."""
     members = json.loads(raw)
     return {name: members[name] for name in _PUBLIC[members["kty"]]}
 
@@ -62,7 +62,7 @@ def _private(raw: bytes) -> EllipticCurvePrivateKey | RSAPrivateKey:
 
 
 def sign(raw: bytes, signed: bytes) -> bytes:
-    """The signature; of ES256 two numbers of 32 bytes."""
+    """Returns the signature; for ES256, two numbers of 32 bytes."""
     from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
     from cryptography.hazmat.primitives.hashes import SHA256
 

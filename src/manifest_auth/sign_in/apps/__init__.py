@@ -1,4 +1,4 @@
 """Sign-in of users to apps: authorization, tokens, sign-out (OpenID Connect, as a provider).
 
-What an app gets always comes from a session of a browser, and is never more than that session has.
+Everything that an app gets comes from a browser's session, and never exceeds the rights of that session.
 """

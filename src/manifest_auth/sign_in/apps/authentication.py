@@ -1,4 +1,4 @@
-"""The app that calls an endpoint of its client's issuer."""
+"""Authentication of the app that calls an endpoint of its client's issuer."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Issuer(NamedTuple):
 
 
 def issuer_of(ctx: RequestContext, client: str) -> Issuer:
-    """The issuer for the apps of a client. Raises NotFound for an invalid identifier, because the caller might put it
-    into a header."""
+    """Returns the issuer for the apps of a client. Raises NotFound for an invalid identifier, because the caller might
+    put it into a header."""
     try:
         tenants.check_identifier(client)
     except ValidationError:
@@ -36,8 +36,8 @@ def issuer_of(ctx: RequestContext, client: str) -> Issuer:
 
 
 async def find(ctx: RequestContext, issuer: Issuer, client_id: str) -> App | None:
-    """The app of this issuer with that client id; None for another client's, and for one of devices, which has no
-    authorization endpoint."""
+    """Returns the app with that client ID at this issuer. None for another client's app, and for a device app, which
+    has no authorization endpoint."""
     found = await apps.find_app(ctx.services.store, client_id, ctx.now)
     return found if found is not None and found.client == issuer.client and found.kind != "device" else None
 
@@ -50,9 +50,9 @@ async def authenticate(
     *,
     confidential: bool = False,
 ) -> App:
-    """The app that calls: by a secret or an assertion where it has any, else by its client id and what PKCE proves.
-    ``confidential``: only apps that re-authenticate. Raises InvalidClient, InvalidRequest, UnauthorizedClient,
-    RateLimited."""
+    """Authenticates the calling app: by secret or assertion if it has any, otherwise by its client ID and PKCE.
+    ``confidential``: accept only apps that authenticate themselves. Raises InvalidClient, InvalidRequest,
+    UnauthorizedClient, RateLimited."""
     shows_none = (
         authorization is None and not {"client_secret", "client_assertion", "client_assertion_type"} & fields.keys()
     )
@@ -86,7 +86,7 @@ async def _get(ctx: RequestContext, issuer: Issuer, client_id: str) -> App:
 
 async def _by_secret(ctx: RequestContext, issuer: Issuer, shown: ClientSecret) -> App:
     if not oauth.is_client_id(shown.client_id) or machine_secrets.kind_of(shown.secret) is not SecretKind.CLIENT_SECRET:
-        raise InvalidClient("no client id, or no client secret by its checksum")  # so the store is not asked
+        raise InvalidClient("no client id, or no client secret by its checksum")  # spares a query
     limits = ctx.services.wrong_secrets
     limits.check(ctx.address, shown.secret)
     app = await find(ctx, issuer, shown.client_id)

@@ -1,8 +1,8 @@
-"""Decides an authorization request: a code, or what is needed first.
+"""Decides an authorization request: issues a code, or says what is needed first.
 
-A code comes from the session of this browser, and only from one of a person that no device holds and that came from no
-other session. The request is checked against that session's own authentication, never against a parameter that came
-back from a sign-in.
+A code comes from the session of this browser. That session must belong to a person, not be held by a device, and not
+come from another session. The request is checked against that session's own authentication, never against a parameter
+that came back from a sign-in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from manifest_auth.store import TenantUnit
 
 
 class Needs(enum.Enum):
-    """Requirements of a request before a code. ``FACTOR``: a sign-in with two factors; ``CONSENT``: of the user."""
+    """A requirement that must be met before a request gets a code. ``FACTOR``: a sign-in with two factors; ``CONSENT``:
+    the user's consent."""
 
     SIGN_IN = "login_required"
     FACTOR = "interaction_required"
@@ -33,7 +34,7 @@ class Needs(enum.Enum):
 
 
 class NotForUser(Denied):
-    """The user does not can sign in; a page says why. ``why``: for the trail."""
+    """The user cannot sign in to the app; a page shows the reason. ``why`` goes to the audit trail."""
 
     def __init__(self, why: str) -> None:
         super().__init__("access_denied", "the user has none of the roles that the app is for")
@@ -46,9 +47,9 @@ _SILENT = {Needs.PRESS: "interaction_required"}
 async def decide(
     ctx: RequestContext, app: App, wanted: Wanted, user: Principal | None, trust: str | None, *, approved: bool = False
 ) -> str | Needs:
-    """The code, or what is needed first. ``user``: of this browser's session of the client, who then is the request's
-    caller; ``trust``: the cookie of a trusted browser; ``approved``: the user just confirmed on the consent page.
-    Raises Denied."""
+    """Returns the code, or what is needed first. ``user`` has this browser's session of the client, and becomes the
+    request's caller. ``trust`` is the cookie of a trusted browser. ``approved``: the user just confirmed on the consent
+    page. Raises Denied."""
     found = await _decide(ctx, app, wanted, user, trust, approved=approved)
     if isinstance(found, Needs) and wanted.silent:
         raise Denied(_SILENT.get(found, found.value), "prompt is none, and the user has to do something first")
@@ -89,21 +90,21 @@ async def _decide(
 
 
 def proved_at(user: Principal) -> int:
-    """When the user authenticated, in milliseconds: the value of ``auth_time``. It never changes for an app's session.
-    If a provider doesn't report it, it is the time of the sign-in."""
+    """Returns when the user authenticated, in milliseconds, as the value of ``auth_time``. It never changes for an
+    app's session. If a provider doesn't report it, it is the time of the sign-in."""
     return user.created_at if user.authenticated_at is None else user.authenticated_at
 
 
 def is_too_old(ctx: RequestContext, wanted: Wanted, user: Principal) -> bool:
-    """Whether the request asks for a newer proof than the session has."""
-    if user.authenticated_at is None and wanted.asks_anew:  # it might have happened at any time
+    """Whether the request requires a more recent authentication than the session has."""
+    if user.authenticated_at is None and wanted.asks_anew:  # unknown time
         return True
     at, since = proved_at(user), wanted.made_at
-    if user.created_at >= since:  # a provider names the whole second in which the user proved it
+    if user.created_at >= since:  # providers report whole seconds
         since -= since % 1000
     if wanted.anew and at < since:
         return True
-    # A sign-in that this request led to is new enough, however long the pages after it took.
+    # A sign-in that this request caused is recent enough, however long the pages after it took.
     return wanted.max_age is not None and at < min(ctx.now - wanted.max_age * 1000, since)
 
 
@@ -114,14 +115,14 @@ async def _consent(ctx: RequestContext, app: App, wanted: Wanted, user: Principa
         grant = await ctx.store.read(lambda unit: apps.find_grant(unit, user.user_id, app.id, ctx.now))
         if not grant.covers(wanted.scope):
             return Needs.CONSENT
-    # Any program of the machine can claim a private scheme or a port (RFC 8252, section 8.6). A sign-in doesn't count
+    # Any program on the machine can claim a private scheme or a port (RFC 8252, section 8.6). A sign-in doesn't count
     # as confirmation, because the request might have come from another browser.
     is_claimable = app.kind == "native" and not wanted.redirect_uri.startswith("https:")
     return Needs.PRESS if wanted.select or is_claimable else None
 
 
 def _agree(unit: TenantUnit, ctx: RequestContext, app: App, user: User, wanted: Wanted) -> None:
-    """The user agreed to what the app can see and do."""
+    """Records that the user agreed to the app's access."""
     before = apps.find_grant(unit, user.id, app.id, ctx.now)
     scopes = apps.in_order({*wanted.scope, *(before.scopes.split() if before.consented_at else ())})
     apps.put_grant(unit, before._replace(scopes=scopes, consented_at=ctx.now, last_used_at=ctx.now))
@@ -137,6 +138,6 @@ async def _refused(ctx: RequestContext, app: App, user: Principal, why: str) -> 
 
 
 async def declined(ctx: RequestContext, app: App, user: Principal) -> Denied:
-    """Records that the user did not agree, for the response to the app."""
+    """Records that the user declined, and returns the response for the app."""
     await _refused(ctx, app, user, "declined")
     return Denied("access_denied", "the user declined")

@@ -1,8 +1,8 @@
 """Sign-out at an app's request (RP-Initiated Logout 1.0), and the notices to apps (Back-Channel Logout 1.0).
 
-A notice is a row that is written with the session of an app, in the same transaction. It is due when that session, or
-the browser's that it came from, is over, whatever ended it; so no end can be forgotten, and none is lost when a process
-is killed. One process at a time tries a row: it moves the time of the next try first.
+A notice is a row that is written in the same transaction as the app's session. It is due when that session ends, or the
+browser session that it came from, for any reason. So no end is forgotten, and no notice is lost when a process is
+killed. Only one process at a time sends a notice: it first moves the time of the next attempt.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from manifest_auth.store.tables import logout_notices, sessions, tenants
 
 
 class Asked(NamedTuple):
-    """A request to sign out. ``return_to``: a listed address of the app, empty for none; ``is_proved``: it shows an ID
-    token of a session that came from this browser's, so nobody is asked."""
+    """A request to sign out. ``return_to`` is a listed address of the app, or empty. ``is_proved``: the request has an
+    ID token of a session that came from this browser's session, so the user needn't confirm."""
 
     return_to: str
     state: str | None
@@ -46,7 +46,8 @@ class Asked(NamedTuple):
 
 
 async def read(ctx: RequestContext, issuer: Issuer, given: Mapping[str, str], user: Principal | None) -> Asked:
-    """The request. ``user``: of this browser's session. Raises ValidationError for an address that is not listed."""
+    """Reads the request. ``user`` has this browser's session. Raises ValidationError for an address that is not
+    listed."""
     hint = None
     if "id_token_hint" in given:
         hint = await tokens.read_id_token(ctx.services.keys, issuer.url, given["id_token_hint"])
@@ -62,7 +63,7 @@ async def read(ctx: RequestContext, issuer: Issuer, given: Mapping[str, str], us
 
 
 async def _is_of(ctx: RequestContext, user: Principal, session_id: str, app: App | None) -> bool:
-    """Whether the session of an app came from this browser's session."""
+    """Whether the app's session came from this browser's session."""
     origin = await ctx.services.store.of(user.tenant_id).read(lambda unit: app_sessions.origin_of(unit, session_id))
     return app is not None and origin == (user.session_id, app.id)
 
@@ -86,7 +87,7 @@ _KEEP = tenant_scoped(
 
 
 class Notice(NamedTuple):
-    """``uri``, ``algorithm``: the app's current values; ``client``: identifier."""
+    """A notice to send. ``uri`` and ``algorithm`` are the app's current values; ``client`` is an identifier."""
 
     tenant_id: int
     session_id: str
@@ -114,7 +115,7 @@ _LIMIT = bindparam("limit", type_=BigInteger())
 
 
 def _in_turn(which: Select[Any]) -> CrossTenant[Notice]:
-    """No more of a client than it can call immediately, and the first of each client first."""
+    """Selects no more notices of a client than it can send immediately, starting with the first of each client."""
     place = func.row_number().over(partition_by=_N.tenant_id, order_by=(_N.due_at, _N.session_id))
     found = which.add_columns(place.label("place")).subquery()
     *columns, at = found.c
@@ -131,10 +132,11 @@ def _is_over(one: Any) -> Any:
     return or_(one.id.is_(None), one.ended_at.is_not(None), one.ends_at <= _NOW)
 
 
-#: Milliseconds between attempts. A try whose process was killed follows within 5 s of the session's end.
+#: Milliseconds between attempts. If the sending process is killed, the next attempt follows within 5 s of the
+#: session's end.
 PAUSES_MS: Final = (4_000, 60_000, 600_000, 3_600_000)
-#: Of sessions that something ended before their time. It reads all notices, so it follows an announcement. One that is
-#: due soon is found then, for it might have been put back.
+#: Notices of sessions that ended early. This query reads all notices, so it runs only after an announcement. It also
+#: finds notices that are due soon, which might have been put back.
 _OVER = _in_turn(
     _NOTICE.select_from(_WITH_APP.outerjoin(sessions, _OWN).outerjoin(_parents, _PARENT)).where(
         _N.tries == 0, _N.due_at > _NOW + PAUSES_MS[0], or_(_is_over(_S), _is_over(_P))
@@ -143,8 +145,8 @@ _OVER = _in_turn(
 
 
 def expect(unit: TenantUnit, session_id: str, parent: Principal, app_id: str, due_at: int) -> None:
-    """Schedules the notification of an app about the end of its session and of the ``parent``. ``due_at``: the planned
-    end."""
+    """Schedules the notification of an app about the end of its session and of the ``parent``. ``due_at`` is the
+    planned end."""
     unit.change_later(
         _EXPECT,
         session_id=session_id,
@@ -163,13 +165,14 @@ _OWES = cross_tenant(
 
 
 async def owes(store: Store, client: str) -> bool:
-    """Whether notices of a client's issuer wait, which apps verify even when it has no apps left."""
+    """Whether notices of a client's issuer are pending. Apps need to verify them even if the client has no apps
+    left."""
     return await store.look_up(_OWES, identifier=client) is not None
 
 
-_LEASE_MS = 60_000  # of the last try
+_LEASE_MS = 60_000  # for the last attempt
 _EVERY_S, _ALL_EVERY = 3.5, 15  # seconds, and turns
-TOGETHER_S: Final = 0.5  # ends that come together are read together
+TOGETHER_S: Final = 0.5  # groups ends that come together
 _NEXT = cross_tenant(select(func.min(_N.due_at)).where(_N.due_at > _NOW), int, because=_WHY)
 _BATCH, _MOST_UNDER_WAY = 50, 100
 TOKEN_S: Final = 120
@@ -191,13 +194,13 @@ def _claims(services: Services, notice: Notice) -> dict[str, Any]:
 
 
 def _settle(unit: TenantUnit, session_id: str, now: int) -> None:
-    """Deletes the row, or lets it wait for the session's own end if only its parent has ended."""
+    """Deletes the row. If only the parent has ended, keeps it until the session itself ends."""
     ends_at = app_sessions.ends_at_of(unit, session_id, now)
     unit.change(_DROP if ends_at is None else _KEEP, of_session=session_id, next_at=ends_at)
 
 
 async def take_due(services: Services, *, ended: bool) -> list[Notice]:
-    """Notices that this process sends now. ``ended``: also of sessions that ended before their time."""
+    """Takes the notices that this process sends now. ``ended``: include sessions that ended early."""
     now, store = services.clock.now_ms(), services.store
 
     def read(unit: Any) -> list[Notice]:
@@ -217,15 +220,15 @@ async def take_due(services: Services, *, ended: bool) -> list[Notice]:
 
 
 async def pause_s(services: Services) -> float:
-    """Seconds until the next turn: a try of any process that might have been killed is due on time."""
+    """Returns the seconds until the next turn, so that the attempt of a killed process is repeated on time."""
     now = services.clock.now_ms()
     next_at = await services.store.read(lambda unit: unit.first(_NEXT, now=now))
     return _EVERY_S if next_at is None else min(_EVERY_S, max(0.0, (next_at - now) / 1000 - TOGETHER_S))
 
 
 async def send(services: Services, notice: Notice) -> bool:
-    """Makes one attempt. Success or the last attempt settles the row. False if other calls took all turns; then it
-    doesn't count as an attempt."""
+    """Makes one attempt. Success or the last attempt settles the row. Returns False, without counting an attempt, if
+    other calls took all turns."""
     assert notice.uri is not None, "others are dropped"
     token = await tokens.mint_for_app(services.keys, notice.algorithm, _claims(services, notice), tokens.LOGOUT_TYPE)
     deadline, store = services.outgoing.deadline(notice.tenant_id), services.store.of(notice.tenant_id)
@@ -251,13 +254,13 @@ async def send(services: Services, notice: Notice) -> bool:
 async def _try(services: Services, notice: Notice, woken: asyncio.Event) -> None:
     try:
         if await send(services, notice):
-            woken.set()  # the client's next one has its turn
+            woken.set()  # lets the client's next notice go
     except Exception:
         services.log.exception("logout_notice_failed", client=notice.client, app=notice.app_id)
 
 
 async def run(services: Services) -> None:
-    """Sends notices until canceled. An end of sessions wakes it; what a killed process left is found within a
+    """Sends notices until canceled. The end of a session wakes it. It finds the notices of a killed process within a
     minute."""
     woken, turn, under_way = asyncio.Event(), 0, set[asyncio.Task[None]]()
 

@@ -1,4 +1,4 @@
-"""Tokens of apps: redeemed with a code, renewed, introspected and revoked; and the claims about the user."""
+"""Tokens of apps: redeem a code, renew, introspect and revoke tokens, and return the claims about the user."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from manifest_auth.text.canonical import email_domain
 ID_TOKEN_S: Final = 300
 _HOUR_MS: Final = 3_600_000
 _REFUSED = "The code is unknown, used, or expired, or belongs to a different app, redirect URI, or verifier"
-#: The names of RFC 8176 for a session's methods. Methods without a name are left out.
+#: RFC 8176 names of a session's methods. Methods without a name are left out.
 _AMR = {"pwd": "pwd", "otp": "otp", "passkey": "pop", "pin": "pin", "mfa": "mfa"}
 
 
 class Granted(NamedTuple):
-    """The answer of the token endpoint. ``refresh_token``, ``id_token``: empty for none."""
+    """The response of the token endpoint. ``refresh_token`` and ``id_token`` are empty if there is none."""
 
     access_token: str
     expires_in: int
@@ -52,8 +52,8 @@ class Granted(NamedTuple):
 
 
 class _Opened(NamedTuple):
-    """An app's session with its user, as of one transaction. ``scope``: of the access token; ``own``, ``parent``: of
-    the refresh token to issue, if the session ``is_offline``; ``told``: claims about the user."""
+    """An app's session and its user, as of one transaction. ``scope`` belongs to the access token. ``own`` and
+    ``parent`` belong to the refresh token to issue, if the session ``is_offline``. ``told``: claims about the user."""
 
     session: Principal
     scope: str
@@ -65,7 +65,7 @@ class _Opened(NamedTuple):
 
 
 async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[str, str]) -> Granted:
-    """The tokens of a code (RFC 6749, section 4.1.3). Raises InvalidRequest, TokenRefused."""
+    """Returns the tokens for a code (RFC 6749, section 4.1.3). Raises InvalidRequest, TokenRefused."""
     code, verifier = oauth.required(fields, "code"), oauth.required(fields, "code_verifier")
     address = oauth.required(fields, "redirect_uri")
     await ctx.services.keys.ensure_current()
@@ -82,8 +82,8 @@ async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[
 
 
 async def _touch(ctx: RequestContext, app: App) -> None:
-    """In its own transaction: one that holds the app's row would wait for others that hold it, and they for it. The
-    opened session is valid without it."""
+    """Records the app's last use in its own transaction, since transactions that hold the app's row would otherwise
+    wait for each other. The opened session is valid without it."""
     if ctx.now - (app.last_used_at or 0) >= apps.TOUCH_EVERY_MS:
         store = ctx.services.store.of(app.tenant_id)
         with contextlib.suppress(StoreUnavailable):
@@ -91,8 +91,8 @@ async def _touch(ctx: RequestContext, app: App) -> None:
 
 
 def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifier: str, address: str) -> _Opened:
-    """Opens the app's session, in the transaction that uses the code up."""
-    apps.get_app(unit.of(app.tenant_id), app.id, shared=True)  # who removes it waits, and ends this session
+    """Opens the app's session, in the transaction that uses up the code."""
+    apps.get_app(unit.of(app.tenant_id), app.id, shared=True)  # a deletion of the app waits, then ends this session
     bound, user, found = exchange_codes.take(unit, ctx, key)
     subject, asking = f"user:{found.user_id}", app.named if found.app_id == app.id else {"app": found.app_id}
     if found.used_at is not None:
@@ -123,7 +123,7 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
 
 
 def _lacks(app: App, session: Principal) -> str:
-    """The current requirement of the app that the session doesn't meet. Empty if it meets all."""
+    """Returns the current requirement of the app that the session doesn't meet; empty if it meets all."""
     if app.roles and not app.roles & session.roles:
         return "the user has lost the role"
     return "the app asks for two factors by now" if app.second_factor and MFA not in session.amr.split() else ""
@@ -134,7 +134,7 @@ def _refused(why: str, replay: Replay | None = None) -> TokenRefused:
 
 
 def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: str) -> str:
-    """Why the code is rejected. Empty if it is accepted."""
+    """Returns why the code is rejected; empty if it is accepted."""
     if found.app_id != app.id or found.tenant_id != app.tenant_id:
         return "another app's"
     if found.redirect_uri != address:
@@ -145,12 +145,12 @@ def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: st
 
 
 def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope: str, session_id: str) -> None:
-    """Stores that the app was used, for the user's list; the user's row is locked. The trail has it once an hour, and
-    after each consent."""
+    """Stores that the app was used, for the user's list; the user's row is locked. The audit trail records it once an
+    hour, and after each consent."""
     before, now = apps.find_grant(unit, user.id, app.id, ctx.now), ctx.now
     recorded_at, scopes = before.recorded_at or 0, before.scopes
     is_due = (before.consented_at or 0) > recorded_at or now - recorded_at >= _HOUR_MS
-    if before.consented_at is None:  # else those to which the user agreed, and no more
+    if before.consented_at is None:  # otherwise exactly the scopes that the user agreed to
         scopes = apps.in_order({*scopes.split(), *scope.split()})
     recorded_at = now if is_due else recorded_at
     if is_due or scopes != before.scopes or now - before.last_used_at >= apps.TOUCH_EVERY_MS:
@@ -161,8 +161,8 @@ def _note_use(unit: TenantUnit, ctx: RequestContext, app: App, user: User, scope
 
 
 async def renew(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[str, str]) -> Granted:
-    """New tokens for a refresh token (RFC 6749, section 6), by the rules of all refresh tokens. A ``scope`` limits the
-    access token, and nothing that comes after it. Raises InvalidRequest, InvalidScope, TokenRefused."""
+    """Returns new tokens for a refresh token (RFC 6749, section 6), under the rules of all refresh tokens. A ``scope``
+    limits only this access token. Raises InvalidRequest, InvalidScope, TokenRefused."""
     by, shown = AppRefresh(app.id, app.tenant_id, strict=app.kind == "browser"), oauth.required(fields, "refresh_token")
 
     def work(unit: TenantUnit) -> tuple[str, dict[str, Any]]:
@@ -222,7 +222,7 @@ async def _granted(ctx: RequestContext, issuer: Issuer, app: App, opened: _Opene
 
 
 def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> dict[str, Any]:
-    """All claims about the user that the scope gives."""
+    """Returns all claims about the user that the scope grants."""
     scopes, found = scope.split(), dict[str, Any]()
     if "openid" in scopes:
         found["client"] = session.client
@@ -238,13 +238,13 @@ def _claims_of(unit: TenantUnit, user: User, session: Principal, scope: str) -> 
 
 
 def _is_verified(unit: TenantUnit, user: User) -> bool:
-    """Whether the address was verified: by mail, or by a domain that counts. A provider can vouch for no other domain,
-    and an Admin who confirms an identity proves no address."""
+    """Whether the address was verified by email or belongs to a verified domain. A provider cannot vouch for any other
+    domain, and an Admin who confirms an identity does not verify its address."""
     return user.email_proved_at is not None or claims.domain_counts(unit, email_domain(user.email))
 
 
 async def userinfo(ctx: RequestContext, issuer: Issuer, token: str) -> dict[str, Any]:
-    """The claims of the granted scopes, for an access token of an app of this issuer. Raises InvalidToken,
+    """Returns the claims of the granted scopes, for an access token of an app of this issuer. Raises InvalidToken,
     TokenExpired, Forbidden for a token without the scope ``openid``."""
     session, verified = await session_lifecycle.of_user(ctx, token)
     if session.client != issuer.client or not verified.scope:
@@ -261,7 +261,7 @@ async def userinfo(ctx: RequestContext, issuer: Issuer, token: str) -> dict[str,
 
 
 async def introspect(ctx: RequestContext, issuer: Issuer, app: App, token: str) -> Active | None:
-    """The introspection of the app's own access token (RFC 7662), with its whole scope; None for any other."""
+    """Introspects the app's own access token (RFC 7662), with its whole scope. None for any other token."""
     try:
         found = await oauth_tokens.of_user(ctx, token)
     except (InvalidToken, TokenExpired):

@@ -1,4 +1,4 @@
-"""The person's side: approves or denies a device, by the code that it shows or by one that it scanned."""
+"""The person's side: approve or deny a device, by the code that it shows or by one that it scanned."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from manifest_auth.text.models import Time, Wire
 from manifest_auth.text.scan_codes import grouped_letters, plain_letters, random_letters
 from manifest_auth.throttle.throttle import network_of
 
-# Whether a device and its person are in the same network closes a code that is sent to someone elsewhere. One address
-# (IPv6: one /64), or both in a network that the client lists, or, where it lists none, both at private addresses. RFC
-# 10027 (BCP 247) on the security of flows across devices asks for such a check.
+# A device and its person must be in the same network, which defeats codes that are sent to someone elsewhere. The same
+# network means one address (IPv6: one /64), or both in a network that the client lists, or, if it lists none, both at
+# private addresses. RFC 10027 (BCP 247) on the security of cross-device flows asks for such a check.
 
 _LOOPBACK = networks_of("127.0.0.0/8,::1/128")
 
 
 def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bool:
-    """Whether two addresses count as one network. A loopback address is a proxy that is not listed, or a test: it
-    counts where the public address is one."""
+    """Whether two addresses count as one network. A loopback address, which means an unlisted proxy or a test, is
+    accepted if the public address is a loopback address too."""
     if plain_address(one) is None or plain_address(other) is None:
         return False
     if not settings.is_loopback and (is_listed(one, _LOOPBACK) or is_listed(other, _LOOPBACK)):
@@ -49,15 +49,15 @@ def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bo
     return is_listed(one, listed) and is_listed(other, listed)
 
 
-# Approval is the act that requires re-authentication, the same network, and a role that a device can have. A pairing by
-# scanning asks for the proof when it begins as well, and is approved by the session that began it.
+# Approval requires re-authentication, the same network, and a role that a device can have. Pairing by scanning also
+# requires re-authentication at its start, and only the session that started it can approve it.
 
 _OVER = _("The request has expired. Start again on the device.")
 
 
 class DeviceData(Wire, frozen=True):
-    """``name``: as the device calls itself, can be empty; ``roles``: that it would have; ``endsAt``: when it would be
-    signed out."""
+    """The device as shown for approval. ``name``: as the device calls itself, can be empty; ``roles``: the roles that
+    it would have; ``endsAt``: when it would be signed out."""
 
     app: str
     name: str
@@ -69,12 +69,12 @@ class DeviceData(Wire, frozen=True):
 
 
 def rules_of(ctx: RequestContext) -> PairingRules:
-    """The rules of the caller's client."""
+    """Returns the rules of the caller's client."""
     return tenants.settings_of(ctx.user.tenant_settings).pairing
 
 
 def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> DeviceData:
-    """The device of a grant, in the form that the caller sees."""
+    """Returns the device of a grant, as the caller sees it."""
     rules, settings = rules_of(ctx), ctx.services.settings
     return DeviceData(
         app=apps.app_names(unit).get(grant.app_id, grant.app_id),
@@ -88,28 +88,29 @@ def shown(unit: TenantUnit, ctx: RequestContext, grant: Grant) -> DeviceData:
 
 
 async def look(ctx: RequestContext, user_code: str) -> DeviceData:
-    """The device that shows a code. Raises NotFound, Conflict if the client does not let devices in so, RateLimited
-    after wrong codes."""
+    """Returns the device that shows a code. Raises NotFound, Conflict if the client doesn't allow this kind of device
+    sign-in, RateLimited after wrong codes."""
     grant = await _found(ctx, user_code)
     return await ctx.store.read(lambda unit: shown(unit, ctx, grant))
 
 
 async def approve(ctx: RequestContext, user_code: str) -> None:
-    """Approves the device that shows a code. Raises as :func:`look`, ReauthenticationRequired, and Forbidden in another
-    network or without a role for devices."""
+    """Approves the device that shows a code. Raises the errors of :func:`look`, ReauthenticationRequired, and Forbidden
+    in another network or without a role for devices."""
     step_up.check(ctx, Act.PAIRING)
     grant = await _found(ctx, user_code)
     await ctx.store.write(lambda unit: let_in(unit, ctx, grant, "code"))
 
 
 async def deny(ctx: RequestContext, user_code: str) -> None:
-    """Rejects the device that shows a code. Raises as :func:`look`."""
+    """Rejects the device that shows a code. Raises the errors of :func:`look`."""
     grant = await _found(ctx, user_code)
     await ctx.store.write(lambda unit: reject(unit, ctx, grant, "asked"))
 
 
 def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
-    """The caller's account, which can approve a device. Raises Forbidden, and Conflict where too many are signed in."""
+    """Returns the caller's account, if it can approve a device. Raises Forbidden, and Conflict if too many devices are
+    signed in."""
     user = users.get(unit, ctx.user.user_id, lock=True)
     if not user.roles & mask_of(list(rules_of(ctx).roles)):
         raise Forbidden(_("None of your roles can be used on a device"))
@@ -119,7 +120,7 @@ def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
 
 
 def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> None:
-    """Approves a grant, and tells the user by email. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
+    """Approves a grant, and notifies the user by email. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
     rules, user = rules_of(ctx), check_may(unit, ctx)
     if rules.same_network and not is_same(ctx.services.settings, rules, grant.address, ctx.address):
         raise Forbidden(_("The device is on a different network. Connect both to the same network."))
@@ -138,7 +139,7 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Non
 
 
 def reject(unit: TenantUnit, ctx: RequestContext, grant: Grant, why: str) -> None:
-    """Denies a grant permanently. ``why``: ``asked``, ``match`` or ``replaced``. Raises Conflict if it is over."""
+    """Denies a grant permanently. ``why``: ``asked``, ``match`` or ``replaced``. Raises Conflict if it has ended."""
     if not grants.deny(unit, grant.key, ctx.now):
         raise Conflict(_OVER)
     detail = {"app": grant.app_id, "name": grant.device_name, "device_address": grant.address, "why": why}
@@ -150,7 +151,8 @@ def _ends_at(ctx: RequestContext, rules: PairingRules) -> int:
 
 
 async def _found(ctx: RequestContext, user_code: str) -> Grant:
-    """The pending grant of a code in the caller's client. A wrong code stays counted. Raises as :func:`look`."""
+    """Returns the pending grant of a code in the caller's client. A wrong code stays counted. Raises the errors of
+    :func:`look`."""
     if not rules_of(ctx).code:
         raise Conflict(_("Your organization doesn't allow entering codes. Scan a code with the device instead."))
     tenant_id, typed = ctx.user.tenant_id, grants.count_typed(ctx.user.tenant_id, ctx.user.user_id)
@@ -168,9 +170,9 @@ async def _found(ctx: RequestContext, user_code: str) -> Grant:
     return await ctx.services.store.write_quickly(work)
 
 
-# A person shows a code, which a device scans; then the person reads two digits off the device. No code exists that an
-# attacker could send to a victim. The remaining risk is a victim who sends a picture of their own screen: against that
-# stand the minute, the network and the digits (RFC 10027 calls it session phishing).
+# A person shows a code, a device scans it, and the person reads two digits off the device. So there is no code that an
+# attacker could send to a victim. The remaining risk is a victim who sends a picture of their own screen, which RFC
+# 10027 calls session phishing. The one-minute limit, the network check and the digits protect against that.
 
 State = Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
 _OF_GRANT: dict[str, State] = {
@@ -201,7 +203,7 @@ class PairingData(Wire, frozen=True):
 
 
 async def begin_pairing(ctx: RequestContext) -> PairingCodeData:
-    """Begins a pairing; of four open ones the oldest ends. Raises ReauthenticationRequired, Forbidden, Conflict."""
+    """Starts a pairing, and ends the oldest if four are open. Raises ReauthenticationRequired, Forbidden, Conflict."""
     step_up.check(ctx, Act.PAIRING)
     services, user, now = ctx.services, ctx.user, ctx.now
     if not rules_of(ctx).scan:
@@ -237,7 +239,7 @@ async def begin_pairing(ctx: RequestContext) -> PairingCodeData:
 
 
 async def renew_pairing(ctx: RequestContext, pairing_id: str) -> PairingCodeData:
-    """Another code for a pairing that no device has claimed. Raises NotFound, Conflict."""
+    """Issues another code for a pairing that no device has claimed. Raises NotFound, Conflict."""
     await ctx.services.keys.ensure_current()
     (scanned, typed), now = _new_code(ctx), ctx.now
 
@@ -252,7 +254,7 @@ async def renew_pairing(ctx: RequestContext, pairing_id: str) -> PairingCodeData
 
 
 async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingData:
-    """The state of a pairing. Raises NotFound."""
+    """Returns the state of a pairing. Raises NotFound."""
 
     def work(unit: TenantUnit) -> PairingData:
         pairing = _own(unit, ctx, pairing_id)
@@ -265,8 +267,8 @@ async def look_at_pairing(ctx: RequestContext, pairing_id: str) -> PairingData:
 
 
 async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> None:
-    """Approves the device that claimed the pairing and shows these digits. Another number denies it permanently. Raises
-    NotFound, Conflict, Forbidden, ReauthenticationRequired: the proof can be older than the pairing."""
+    """Approves the device that claimed the pairing and shows these digits. Other digits deny it permanently. Raises
+    NotFound, Conflict, Forbidden, ReauthenticationRequired. The re-authentication can be older than the pairing."""
     step_up.check(ctx, Act.PAIRING)
 
     def work(unit: TenantUnit) -> bool:
@@ -284,7 +286,7 @@ async def approve_pairing(ctx: RequestContext, pairing_id: str, digits: str) -> 
 
 
 async def deny_pairing(ctx: RequestContext, pairing_id: str) -> None:
-    """Rejects the device that claimed the pairing, and ends one that none has claimed. Raises NotFound, Conflict."""
+    """Rejects the device that claimed the pairing, or ends an unclaimed pairing. Raises NotFound, Conflict."""
 
     def work(unit: TenantUnit) -> None:
         grant = _grant_of(unit, _own(unit, ctx, pairing_id))
@@ -321,7 +323,7 @@ def _state(pairing: Pairing, grant: Grant | None, now: int) -> State:
 
 
 def _new_code(ctx: RequestContext) -> tuple[str, str]:
-    """A code to scan, and one to type in its place."""
+    """Returns a code to scan, and another to type instead."""
     random = ctx.services.random
     return grants.scanned(random), random_letters(random.bytes, grants.TYPED)
 

@@ -1,4 +1,4 @@
-"""The device's side (RFC 8628): requests approval, polls for its tokens, renews and ends its session."""
+"""The device's side (RFC 8628): request approval, poll for tokens, renew and end the session."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _TRIES = 5
 
 
 async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> App:
-    """The app that calls, a public client: its id says which app of which tenant it is, and proves nothing. Raises
-    InvalidClient, also for one that shows a secret: these apps have none."""
+    """Returns the calling app, a public client. Its ID identifies the app and tenant, and proves nothing. Raises
+    InvalidClient, also for an app that sends a secret, since these apps have none."""
     if "client_secret" in fields or "client_assertion" in fields:
         raise InvalidClient("a device app authenticates by none")
     found = await apps.find_app(ctx.services.store, fields.get("client_id", ""), ctx.now)
@@ -43,12 +43,12 @@ async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> App:
 
 
 def rules_of(app: App) -> PairingRules:
-    """The rules of the app's client."""
+    """Returns the rules of the app's client."""
     return tenants.settings_of(app.settings).pairing
 
 
 async def by_code(ctx: RequestContext, app: App, fields: Mapping[str, str]) -> tuple[str, str]:
-    """Device code and user code of a device that shows a code (RFC 8628, section 3.1); the latter is grouped. Raises
+    """Returns the device code and the grouped user code of a device that shows a code (RFC 8628, section 3.1). Raises
     TokenRefused, InvalidRequest, TooMany."""
     name = _name(fields)
     if not rules_of(app).code:
@@ -76,8 +76,8 @@ async def by_code(ctx: RequestContext, app: App, fields: Mapping[str, str]) -> t
 
 
 async def by_scan(ctx: RequestContext, app: App, fields: Mapping[str, str]) -> tuple[str, str]:
-    """Device code of a device that scanned a code, or was told it, and the digits that it shows. Raises TokenRefused,
-    InvalidRequest, TooMany."""
+    """Returns the device code of a device that scanned or typed a code, and the digits that it shows. Raises
+    TokenRefused, InvalidRequest, TooMany."""
     name, shown = _name(fields), fields.get("pairing_code", "")
     if not shown or len(shown) > _LONGEST_CODE:
         raise InvalidRequest("pairing_code is missing or too long")
@@ -117,7 +117,7 @@ def _fresh(ctx: RequestContext, app: App, device_code: str, name: str) -> Grant:
 
 
 def _name(fields: Mapping[str, str]) -> str:
-    """The name that the device gives itself; can be empty. Raises InvalidRequest."""
+    """Returns the name that the device gives itself, which can be empty. Raises InvalidRequest."""
     name = unicodedata.normalize("NFC", fields.get("device_name", "").strip())
     if len(name) > LONGEST_NAME or not all(one.isalnum() or one in " -" for one in name):
         raise InvalidRequest("device_name must have at most 40 letters, digits, spaces, and hyphens")
@@ -125,14 +125,14 @@ def _name(fields: Mapping[str, str]) -> str:
 
 
 def _own_code(shown: str, app: App) -> str:
-    """The code in what was scanned, ``…#CLIENT.CODE``, or what was typed alone. Empty for another client's."""
+    """Returns the code from a scanned text, ``…#CLIENT.CODE``, or a typed code. Empty for another client's code."""
     client, dot, code = shown.strip().rpartition("#")[2].rpartition(".")
     return code if not dot or client == app.client else ""
 
 
-# A device asks for its tokens (RFC 8628, sections 3.4 and 3.5). The poll that finds the approval opens the session in
-# its own transaction. The same answer is given once more for ten seconds, in case the first one got lost; a device code
-# that is shown later is a copy, and ends the session.
+# A device requests its tokens (RFC 8628, sections 3.4 and 3.5). The poll that finds the approval opens the session in
+# its own transaction. For ten seconds the same response is returned once more, in case the first one was lost. A device
+# code that arrives later is a copy, and ends the session.
 
 AGAIN_MS = 10_000
 _EARLY_MS, _SLOWER_S, _SLOWEST_S = 500, 5, 60
@@ -143,13 +143,13 @@ _SENTENCES = {
     "access_denied": "The device was rejected",
     "invalid_grant": "The device code is unknown or used, or belongs to a different app",
 }
-#: A refusal by its error, or the session of a client's user and its roles, the parent of its refresh token, and whether
-#: it is new.
+#: The error of a refusal, or the session of a client's user with its roles, the parent of its refresh token, and
+#: whether it is new.
 _Outcome = str | tuple[Tenant, int, Opened, int, str | None, bool]
 
 
 async def poll(ctx: RequestContext, app: App, device_code: str) -> tuple[TokenPair, int]:
-    """The tokens of a device that was accepted, and the roles of its session, a bit mask. Raises TokenRefused."""
+    """Returns the tokens of an approved device, and the roles of its session as a bit mask. Raises TokenRefused."""
     services, key = ctx.services, grants.hash_of(device_code)
     await services.keys.ensure_current()
     outcome = await services.store.write_quickly(lambda unit: _polled(unit, ctx, app, key))
@@ -180,7 +180,8 @@ def _polled(unit: SystemUnit, ctx: RequestContext, app: App, key: str) -> _Outco
 
 
 def _pending(unit: TenantUnit, grant: Grant, now: int) -> str:
-    """Asked too early, the interval grows permanently; at a minute the grant ends."""
+    """Handles a poll of a pending grant. If the device polls too early, the interval grows permanently; at one minute
+    the grant ends."""
     is_early = grant.polled_at is not None and now - grant.polled_at < grant.interval_s * 1000 - _EARLY_MS
     interval_s = grant.interval_s + _SLOWER_S if is_early else grant.interval_s
     is_over = interval_s >= _SLOWEST_S
@@ -191,7 +192,7 @@ def _pending(unit: TenantUnit, grant: Grant, now: int) -> str:
 
 
 def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
-    """The session of a grant that this transaction used. Without one, every later request is rejected too."""
+    """Opens the session of a grant that this transaction used. If that fails, every later request is rejected too."""
     bound = unit.of(tenant_id)
     user_id, cap, ends_at = grant.user_id or 0, grant.role_cap or 0, grant.session_ends_at or 0
     user = users.get(bound, user_id, lock=True)
@@ -209,7 +210,7 @@ def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant)
 
 
 def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
-    """Returns the same session within seconds. Later, ends it."""
+    """Returns the same session within seconds; later, ends it."""
     if grant.session_id is None or grant.answered_at is None:
         return "access_denied"
     bound = unit.of(tenant_id)
@@ -226,7 +227,7 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
 
 
 async def refresh(ctx: RequestContext, app: App, token: str) -> tuple[TokenPair, int]:
-    """New tokens of the session that the app holds, and its roles, a bit mask (RFC 6749, section 6). Raises
+    """Returns new tokens of the session that the app holds, and its roles as a bit mask (RFC 6749, section 6). Raises
     TokenRefused."""
     with session_lifecycle.told_to_apps():
         pair, session = await session_lifecycle.refresh(ctx, token, AppRefresh(app.id, app.tenant_id))

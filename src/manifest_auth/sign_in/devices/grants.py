@@ -22,36 +22,36 @@ from manifest_auth.store.tables.devices import APPROVED, DENIED, PENDING, USED
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait, networks_of
 
-# A short code is stored as an HMAC under the keys of forms, each use with a label: a dump of the store cannot be
-# searched for it.
+# A short code is stored as an HMAC under the form keys, with a label for each use, so that a database dump does not
+# reveal it.
 
 USER_CODE, TYPED, SCANNED = 8, 10, 26  # letters; 34.5, 43 and 130 bits
 
 
 def scanned(random: Random) -> str:
-    """A code that is scanned, in base32."""
+    """Returns a code to scan, in base32."""
     return base64.b32encode(random.bytes(17)).decode()[:SCANNED]
 
 
 def digits(random: Random) -> str:
-    """Two digits that a device shows, all equally likely."""
+    """Returns two digits for a device to show, all equally likely."""
     while (byte := random.bytes(1)[0]) >= 200:
         pass
     return f"{byte % 100:02}"
 
 
 def hash_of(code: str) -> str:
-    """The stored hash of a code that has 128 random bits or more: a plain SHA-256 is enough."""
+    """Returns the stored hash of a code with at least 128 random bits, for which plain SHA-256 is enough."""
     return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mark(services: Services, use: str, tenant_id: int, code: str) -> str:
-    """The stored form of a short code. ``use``: what it is for."""
+    """Returns the stored form of a short code. ``use`` is its purpose."""
     return _mac(services.keys.signing(Purpose.FORMS).raw, use, tenant_id, code)
 
 
 def marks(services: Services, use: str, tenant_id: int, code: str) -> list[str]:
-    """The possible stored forms of a short code, by all valid keys."""
+    """Returns the possible stored forms of a short code, under all valid keys."""
     return [_mac(key.raw, use, tenant_id, code) for key in services.keys.verifying(Purpose.FORMS)]
 
 
@@ -61,16 +61,16 @@ def _mac(key: bytes, use: str, tenant_id: int, code: str) -> str:
 
 
 # A grant is ``pending``, then ``denied`` or ``approved``, and ``used`` once its device has a session. Each step is one
-# conditional statement, so of several at once one happens.
+# conditional statement, so only one of several concurrent steps takes effect.
 
-#: How long an approved grant waits for its device at least, milliseconds.
+#: How long an approved grant waits at least for its device, in milliseconds.
 _LEFT_MS = 60_000
 _C = device_grants.c
 
 
 class Grant(NamedTuple):
-    """``key``: SHA-256 of the device code; ``user_code``: as it is stored, None by scanning; ``digits``: that the
-    device shows, empty by code; ``interval_s``: between two polls; times in milliseconds."""
+    """A device grant. ``key``: SHA-256 of the device code; ``user_code``: as stored, None for scanning; ``digits``:
+    shown by the device, empty for a code; ``interval_s``: seconds between polls. Times are in milliseconds."""
 
     key: str
     user_code: str | None
@@ -140,34 +140,34 @@ def find(unit: TenantUnit, key: str) -> Grant | None:
 
 
 def find_by_user_code(unit: TenantUnit, marks: list[str], now: int) -> Grant | None:
-    """The pending grant of a user code. ``marks``: how the code can be stored."""
+    """Returns the pending grant of a user code. ``marks``: the forms in which the code can be stored."""
     found = (unit.first(_BY_USER_CODE, user_code=mark, now=now) for mark in marks)
     return next((grant for grant in found if grant is not None), None)
 
 
 def polled(unit: TenantUnit, key: str, interval_s: int, until: int, now: int) -> None:
-    """Notes a poll, the interval after this, and the end of the grant."""
+    """Stores the time of a poll, the next interval, and the end of the grant."""
     unit.change(_POLLED, of_key=key, interval=interval_s, until=until, now=now)
 
 
 def approve(
     unit: TenantUnit, grant: Grant, by: int, now: int, *, cap: int, ends_at: int, provider_id: int | None
 ) -> bool:
-    """Approves a pending grant; it lives a minute more at least. ``by``: the user who lets the device in; ``cap``: bit
-    mask of the roles that it gets; ``ends_at``: of its session, milliseconds; ``provider_id``: that opened the session
-    of the user. False if it is none anymore."""
+    """Approves a pending grant, and extends it to at least one more minute. ``by``: the user who approves the device;
+    ``cap``: bit mask of the roles that the device gets; ``ends_at``: the end of its session, in milliseconds;
+    ``provider_id``: the provider that opened the user's session. Returns False if the grant is no longer pending."""
     until = max(grant.expires_at, now + _LEFT_MS)
     values = {"by": by, "cap": cap, "provider": provider_id, "ends_at": ends_at, "until": until}
     return unit.change(_APPROVE, of_key=grant.key, **values, now=now) == 1
 
 
 def deny(unit: TenantUnit, key: str, now: int) -> bool:
-    """Denies a grant permanently. False if it is used, denied or over."""
+    """Denies a grant permanently. Returns False if it was used, denied or expired."""
     return unit.change(_DENY, of_key=key, now=now) == 1
 
 
 def use(unit: TenantUnit, key: str, now: int) -> bool:
-    """Uses an approved grant. Of several polls at once one gets True; the others wait for its commit."""
+    """Uses an approved grant. Only one of several concurrent polls gets True; the others wait for its commit."""
     return unit.change(_USE, of_key=key, now=now) == 1
 
 
@@ -175,15 +175,15 @@ def opened(unit: TenantUnit, key: str, session_id: str) -> None:
     unit.change(_SESSION, of_key=key, sid=session_id)
 
 
-# A pairing lives ten minutes, its code a minute. What happens to the device is the state of its grant.
+# A pairing lives ten minutes, its code one minute. The state of the grant shows what happens to the device.
 
 LIFE_MS, CODE_MS = 10 * 60_000, 60_000
 _P = pairings.c
 
 
 class Pairing(NamedTuple):
-    """``session_id``: of the person who began it; ``code``, ``typed``: as they are stored; ``grant_key``: of the device
-    that claimed it; times in milliseconds."""
+    """A pairing. ``session_id``: the session of the person who started it; ``code``, ``typed``: as stored;
+    ``grant_key``: the device that claimed it. Times are in milliseconds."""
 
     id: str
     user_id: int
@@ -221,18 +221,19 @@ def add_pairing(unit: TenantUnit, pairing: Pairing) -> None:
 
 
 def find_own_pairing(unit: TenantUnit, pairing_id: str, session_id: str) -> Pairing | None:
-    """The pairing that a session began, over or not."""
+    """Returns the pairing that a session started, even if it has ended."""
     return unit.first(_OWN, id=pairing_id, of_session=session_id)
 
 
 def list_open_pairings(unit: TenantUnit, user_id: int, now: int) -> list[Pairing]:
-    """The pairings of a user that are not over, the oldest first."""
+    """Lists a user's open pairings, oldest first."""
     return unit.all(_OPEN_PAIRINGS, of_user=user_id, now=now)
 
 
 def claim_pairing(unit: TenantUnit, code: str, marks: list[str], grant_key: str, now: int) -> Pairing | None:
-    """Claims a pairing by its code for a grant. ``code``: hash of what was scanned; ``marks``: how what was typed can
-    be stored. None if there is none, and for all but one of several at the same time."""
+    """Claims a pairing for a grant by its code. ``code``: hash of the scanned code; ``marks``: the forms in which the
+    typed code can be stored. Of several concurrent calls only one gets the pairing; the others get None, as for an
+    unknown code."""
     typed = (unit.first(_BY_TYPED, typed=mark, now=now) for mark in marks)
     pairing = unit.first(_BY_CODE, code=code, now=now) or next((one for one in typed if one is not None), None)
     if pairing is None or unit.change(_CLAIM, of_id=pairing.id, of_grant=grant_key, now=now) != 1:
@@ -241,23 +242,23 @@ def claim_pairing(unit: TenantUnit, code: str, marks: list[str], grant_key: str,
 
 
 def renew_pairing(unit: TenantUnit, pairing: Pairing, code: str, typed: str, until: int, now: int) -> bool:
-    """Gives a pairing that no device has claimed another code. False if one has, or it is over."""
+    """Replaces the code of a pairing. Returns False if a device has claimed it, or it has ended."""
     return unit.change(_RENEW, of_id=pairing.id, new_code=code, new_typed=typed, until=until, now=now) == 1
 
 
 def close_pairing(unit: TenantUnit, pairing_id: str, now: int) -> bool:
-    """Ends a pairing. False if it was over."""
+    """Ends a pairing. Returns False if it had already ended."""
     return unit.change(_CLOSE, of_id=pairing_id, now=now) == 1
 
 
 ENTRY_POINT: Final[EntryPoint] = "device"
 PAUSE_MS: Final = 10 * 60_000
-#: Open requests of one app, and devices and pairings of one person.
-OPEN_OF_APP, DEVICES, PAIRINGS = 200, 10, 3  # approval.py says the ten in words
+#: Limits: open requests of one app, and devices and pairings of one person.
+OPEN_OF_APP, DEVICES, PAIRINGS = 200, 10, 3  # approval.py spells out the ten
 
 
 class _Fixed(Policy):
-    """This many attempts, then one pause."""
+    """A fixed number of attempts, then one pause."""
 
     def pause_ms(self, failures: int) -> int:
         return 0 if failures < self.free else self.longest_ms
@@ -270,24 +271,24 @@ _IN_CLIENT = _Fixed(free=50, longest_ms=PAUSE_MS, memory_ms=HOUR * 1000, ceiling
 
 
 class TooMany(RateLimited):
-    """The error of RFC 8628: poll later."""
+    """The RFC 8628 error that tells a device to poll later."""
 
     error = "slow_down"
 
 
 def count_asked(address: str) -> tuple[Counter, ...]:
-    """The counters of new requests from an address."""
+    """Returns the counters of new requests from an address."""
     return throttle.by_address(_ASKED, lambda network: throttle.key_of(ENTRY_POINT, "asked", network), address)
 
 
 def count_claimed(address: str) -> tuple[Counter, ...]:
-    """The counters of wrong pairing codes from an address."""
+    """Returns the counters of wrong pairing codes from an address."""
     return throttle.by_address(_CLAIMED, lambda network: throttle.key_of(ENTRY_POINT, "claimed", network), address)
 
 
 def count_typed(tenant_id: int, user_id: int) -> tuple[Counter, ...]:
-    """The counters of wrong user codes: of the user, whatever the session, so that no one uses up the client's alone;
-    and of the client."""
+    """Returns the counters of wrong user codes. One counts the user across all sessions, so that nobody can use up the
+    client's limit alone; the other counts the client."""
     return (
         Counter(throttle.key_of(ENTRY_POINT, "typed", tenant_id, user_id), _OF_USER),
         Counter(throttle.key_of(ENTRY_POINT, "typed in", tenant_id), _IN_CLIENT),
@@ -295,18 +296,18 @@ def count_typed(tenant_id: int, user_id: int) -> tuple[Counter, ...]:
 
 
 def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
-    """Free a place if as many devices of an app wait as can: the first of the network from which most wait gives way,
-    so that strangers who fill all places keep no one out."""
+    """Frees a place if the app has reached its limit of waiting devices. The first device of the network with the most
+    waiting devices is removed, so that strangers cannot block others by filling all places."""
     if unit.one(_OPEN, of_app=app_id, now=now) < OPEN_OF_APP:
         return
     by_network: dict[str, list[str]] = {}
-    for key, address in unit.all(_WAITING, of_app=app_id, now=now):  # the longest waiting first
+    for key, address in unit.all(_WAITING, of_app=app_id, now=now):  # longest waiting first
         by_network.setdefault(networks_of(address)[-1], []).append(key)
     unit.change(_END, of_key=max(by_network.values(), key=len)[0], now=now)
 
 
 async def count(ctx: RequestContext, counters: Sequence[Counter]) -> None:
-    """Counts one more attempt before it is checked. Raises TooMany, in which case nothing was counted."""
+    """Counts an attempt before it is checked. Raises TooMany, in which case nothing was counted."""
     if not ctx.services.throttle.is_on:
         return
     pause = await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, counters, ctx.now))
@@ -315,7 +316,7 @@ async def count(ctx: RequestContext, counters: Sequence[Counter]) -> None:
 
 
 def refusal(ctx: RequestContext, wait_ms: int) -> TooMany:
-    """The error for a caller who must wait this many milliseconds."""
+    """Returns the error for a caller who must wait this many milliseconds."""
     usual = ctx.services.throttle.refusal(ENTRY_POINT, Wait(wait_ms, "address"))
     return TooMany(usual.message, retry_after=usual.retry_after, reason=usual.reason)
 

@@ -1,1 +1,1 @@
-"""Passkeys of users (WebAuthn Level 3): registered, asked for, and verified against what is stored."""
+"""Passkeys of users (WebAuthn Level 3): register, request, and verify them against the stored ones."""

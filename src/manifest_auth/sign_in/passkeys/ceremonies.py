@@ -1,4 +1,4 @@
-"""Ceremonies of passkeys: the relying party, its challenges, and answers verified against what is stored."""
+"""Passkey ceremonies: the relying party, its challenges, and verification of responses against the stored passkeys."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.text import base64url, fields
 from manifest_auth.text.languages import marked as _
 
-# A passkey works for its RP ID alone. Under a public address outside of it, all passkeys that were made are void; new
-# ones then belong to the new address.
+# A passkey works only for its RP ID. If the public address moves outside of it, all existing passkeys become void, and
+# new ones belong to the new address.
 
 _NAME = "passkey_rp_id"
 
@@ -41,15 +41,15 @@ class RelyingParty(NamedTuple):
 
 
 def current_party(unit: SystemUnit, settings: Settings) -> RelyingParty:
-    """The relying party at the public address. Raises Conflict where browsers make no passkeys there."""
+    """Returns the relying party at the public address. Raises Conflict if browsers can't create passkeys there."""
     if why := why_no_passkeys(settings):
         raise Conflict(_("Passkeys aren't available at this address"), reason=why)
     return RelyingParty(rp_id_in_force(unit, settings), passkey_origins(settings))
 
 
 def rp_id_in_force(unit: SystemUnit | TenantUnit, settings: Settings) -> str:
-    """The RP ID for which a passkey works at the public address: the stored one where the public host is below it, else
-    that of the settings; empty if none does."""
+    """Returns the RP ID for which a passkey works at the public address: the stored one if the public host is below it,
+    otherwise that of the settings; empty if none works."""
     if why_no_passkeys(settings):
         return ""
     kept_id = stored_rp_id(unit)
@@ -63,19 +63,19 @@ def knows_any(unit: TenantUnit, settings: Settings, user_id: int) -> bool:
 
 
 def stored_rp_id(unit: SystemUnit | TenantUnit) -> str:
-    """The RP ID that the first passkey fixed; empty before it."""
+    """Returns the RP ID that the first passkey fixed; empty before that."""
     return installation_values.get(unit, _NAME) or ""
 
 
 def keep_rp_id(unit: SystemUnit, rp_id: str) -> None:
-    """Fixes the RP ID, with a passkey of it."""
+    """Fixes the RP ID when a passkey uses it."""
     if stored_rp_id(unit) != rp_id:
         installation_values.put(unit, _NAME, rp_id)
 
 
 class PasskeyState(NamedTuple):
-    """``why_off``: empty if they work; ``rp_id``: of new ones; ``kept``: the RP ID that the last first passkey
-    fixed, empty before it; ``void``: passkeys of another RP ID."""
+    """The state of passkeys. ``why_off``: empty if they work; ``rp_id``: for new ones; ``kept``: the RP ID that the
+    first passkey fixed, empty before that; ``void``: the number of passkeys of another RP ID."""
 
     why_off: str
     rp_id: str
@@ -84,8 +84,8 @@ class PasskeyState(NamedTuple):
 
 
 async def look_at_passkeys(store: Store, settings: Settings, *, counts: bool = True) -> PasskeyState:
-    """The passkey rules at this public address. ``counts``: looks for void passkeys even where the address is as it
-    was."""
+    """Returns the passkey rules at this public address. ``counts``: count void passkeys even if the address has not
+    changed."""
 
     def work(unit: SystemUnit) -> PasskeyState:
         why, kept = why_no_passkeys(settings), stored_rp_id(unit)
@@ -97,7 +97,7 @@ async def look_at_passkeys(store: Store, settings: Settings, *, counts: bool = T
 
 
 async def log_state(store: Store, settings: Settings, log: FilteringBoundLogger) -> None:
-    """Logs at a start that passkeys are off, or that the public address voids those that were made."""
+    """Logs at startup that passkeys are off, or that the public address voids existing ones."""
     found = await look_at_passkeys(store, settings, counts=False)
     if found.why_off:
         log.info("passkeys_off", why=found.why_off)
@@ -105,10 +105,10 @@ async def log_state(store: Store, settings: Settings, log: FilteringBoundLogger)
         log.warning("passkeys_void", passkeys=found.void, made_for=found.kept, public_url=settings.public_url)
 
 
-# A challenge carries its own end and proof, so that nothing is stored before a right answer: 16 random bytes, the end,
-# and a MAC over purpose and holder: the browser's cookie before a sign-in, the session after it. A challenge is worth
-# nothing in another browser, in another session or for another purpose (login CSRF). A right answer uses it up, once,
-# on all nodes.
+# A challenge contains its own expiry and proof, so that nothing is stored before a correct response: 16 random bytes,
+# the expiry, and a MAC over purpose and holder. The holder is the browser's cookie before a sign-in, and the session
+# after it. A challenge is useless in another browser, in another session or for another purpose (login CSRF). A correct
+# response uses it up across all nodes.
 
 ChallengePurpose = Literal["sign-in", "add", "reauthenticate"]
 LIFE_MS = 600_000
@@ -116,13 +116,13 @@ _RANDOM, _END, _MAC = 16, 8, 32
 
 
 def new_challenge(ctx: RequestContext, purpose: ChallengePurpose, holder: str) -> str:
-    """A challenge in base64url. ``holder``: the browser's cookie, or the session."""
+    """Creates a challenge in base64url. ``holder`` is the browser's cookie, or the session."""
     body = ctx.services.random.bytes(_RANDOM) + (ctx.now + LIFE_MS).to_bytes(_END)
     return base64url.encode(body + bytes.fromhex(macs_of(ctx).make(_message(purpose, holder, body))))
 
 
 def why_not_valid(ctx: RequestContext, purpose: ChallengePurpose, holder: str, challenge: str) -> str:
-    """Why the challenge does not count here, for the log; empty if it does."""
+    """Returns why the challenge is not valid here, for the log; empty if it is valid."""
     try:
         raw = base64url.decode(challenge)
     except ValueError:
@@ -134,7 +134,7 @@ def why_not_valid(ctx: RequestContext, purpose: ChallengePurpose, holder: str, c
 
 
 def use_challenge(unit: SystemUnit | TenantUnit, challenge: str) -> bool:
-    """Uses a challenge that counts: of concurrent calls, one gets True."""
+    """Uses a valid challenge. Only one of several concurrent calls gets True."""
     return passkey_rows.use_up(unit, challenge, _end_of(challenge))
 
 
@@ -146,18 +146,18 @@ def _message(purpose: ChallengePurpose, holder: str, body: bytes) -> bytes:
     return b"\0".join((b"passkey", purpose.encode(), holder.encode(), body))
 
 
-# The one place that judges a passkey, for a sign-in with it alone, for the second step, and for a new proof of a
-# session.
+# The only place that verifies a passkey: for sign-in with only a passkey, for the second step, and for
+# re-authentication.
 
 
 def assertion_options(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str) -> dict[str, Any]:
-    """The options with which a browser uses one of the user's passkeys. Raises Conflict if passkeys are off."""
+    """Returns the options with which a browser uses one of the user's passkeys. Raises Conflict if passkeys are off."""
     party = current_party(unit, ctx.services.settings)
     return webauthn.request(party.id, challenge, descriptors(unit.of(user.tenant_id), user.id, party))
 
 
 def descriptors(unit: TenantUnit, user_id: int, party: RelyingParty) -> list[Descriptor]:
-    """The user's passkeys, as a browser is told of them; without those of a former RP ID."""
+    """Returns the user's passkeys in the browser's format, except passkeys of a previous RP ID."""
     rows = passkey_rows.list_all(unit, user_id)
     return [Descriptor(row.credential_id, tuple(row.transports.split())) for row in rows if row.rp_id == party.id]
 
@@ -165,8 +165,8 @@ def descriptors(unit: TenantUnit, user_id: int, party: RelyingParty) -> list[Des
 def verify(
     unit: TenantUnit, party: RelyingParty, row: Passkey, credential: dict[str, Any], challenge: str, *, named: bool
 ) -> Asserted:
-    """Verifies an answer, all but its counter. ``named``: the browser was told whose passkeys to ask for. Raises
-    Rejected."""
+    """Verifies everything in a response except its counter. ``named``: the browser was told whose passkeys to use.
+    Raises Rejected."""
     handle = passkey_rows.handle_of(unit, row.user_id)
     if handle is None or row.rp_id != party.id:
         raise WebauthnRefused("a passkey of a former RP ID")
@@ -175,8 +175,8 @@ def verify(
 
 
 def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asserted: Asserted) -> bool:
-    """Stores counter and backup state of a verified answer of a locked user. False if the counter did not go on:
-    that is recorded, and the user is told; the passkey is kept, since a race looks the same."""
+    """Stores the counter and backup state from a verified response of a locked user. Returns False if the counter did
+    not increase. That is recorded, and the user is notified, but the passkey is kept, since a race looks the same."""
     if passkey_rows.use(unit, row, asserted.counter, int(asserted.backup_state), ctx.now):
         return True
     if passkey_rows.get(unit, user.id, row.id) is not None:
@@ -185,8 +185,8 @@ def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asse
 
 
 def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, credential: dict[str, Any]) -> str:
-    """Why an answer of a locked user, who was told of their own passkeys, is wrong, for the log; empty if it is right,
-    and then it is accepted. The library is loaded, see :func:`.webauthn.load`."""
+    """Verifies and accepts the response of a locked user, whose browser was told which passkeys to use. Returns why it
+    is wrong, for the log; empty if it is correct. The library is loaded, see :func:`.webauthn.load`."""
     bound = unit.of(user.tenant_id)
     try:
         party = current_party(unit, ctx.services.settings)
@@ -199,15 +199,15 @@ def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, cre
     return "" if accept(bound, ctx, user, row, asserted) else "passkey: its counter did not go on"
 
 
-_HANDLE_BYTES = 64  # the most that is allowed; nothing in them tells who it is (WebAuthn Level 3, section 14.6.1)
+_HANDLE_BYTES = 64  # the maximum; they don't identify the user (WebAuthn Level 3, section 14.6.1)
 _NAMELESS = "Passkey"
 
 
 def registration_options(
     unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str
 ) -> dict[str, Any]:
-    """The options with which a browser creates a passkey of a locked user. Raises Conflict if passkeys are off, or
-    the user has as many as one can have."""
+    """Returns the options with which a browser creates a passkey for a locked user. Raises Conflict if passkeys are
+    off, or the user already has the maximum number."""
     bound, party = unit.of(tenant.id), current_party(unit, ctx.services.settings)
     _check_room(unit, user)
     handle = passkey_rows.handle(bound, user.id, base64url.encode(ctx.services.random.bytes(_HANDLE_BYTES)))
@@ -226,12 +226,12 @@ def add(
     *,
     but: str = "",
 ) -> tuple[Passkey, tuple[str, ...]]:
-    """Verifies a new passkey of a locked user and stores it; the row, and the recovery codes of a first factor, to be
-    shown once. The user's other sessions and all trust end. ``challenge``: of the options; ``name``: empty, where the
-    authenticator's own is to be taken; ``but``: the session that stays.
+    """Verifies and stores a new passkey of a locked user. Returns the row, and the recovery codes of a first factor, to
+    be shown once. The user's other sessions and all trusted browsers end. ``challenge`` is that of the options.
+    ``name`` is empty to use the authenticator's own. ``but`` is the session that stays.
 
-    Raises Rejected, ValidationError for the name, Conflict if passkeys are off, or no more are allowed, or the
-    credential is registered already.
+    Raises Rejected, ValidationError for the name, and Conflict if passkeys are off, no more are allowed, or the
+    credential is already registered.
     """
     bound, services = unit.of(tenant.id), ctx.services
     fields.PASSKEY_NAME.check(name, "name")

@@ -1,4 +1,4 @@
-"""Signs in with a passkey alone: made with user verification, it is two factors, and it says whose it is."""
+"""Sign-in with only a passkey, which user verification makes two factors, and which identifies its owner."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from manifest_auth.throttle.throttle import Counter, Policy, Wait
 T = TypeVar("T")
 METHOD: Method = "passkey"
 ENTRY_POINT: EntryPoint = "passkey"
-#: Options are cheap; this many of one address in a minute are no person's.
+#: Options are cheap, but no person needs this many from one address in a minute.
 _OPTIONS = Policy(free=600, longest_ms=5_000, memory_ms=MINUTE * 1000, ceiling=None)
 _UNKNOWN = (("credential", "unknown"),)
 
 
 class PasskeyAnswer(NamedTuple):
-    """An answer of a browser. ``holder``: its cookie, to which the challenge was given; ``client``: that is named, by
+    """A browser's response. ``holder`` is the cookie to which the challenge was given. ``client`` is the one named by
     header, host or page."""
 
     credential: dict[str, Any]
@@ -47,8 +47,8 @@ class PasskeyAnswer(NamedTuple):
 
 
 async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
-    """The options with which a browser offers its passkeys. ``holder``: the browser's cookie. Raises Conflict where
-    passkeys are off, RateLimited."""
+    """Returns the options with which a browser offers its passkeys. ``holder`` is the browser's cookie. Raises Conflict
+    if passkeys are off, RateLimited."""
 
     def work(unit: SystemUnit) -> dict[str, Any] | Wait:
         party = ceremonies.current_party(unit, ctx.services.settings)
@@ -69,8 +69,8 @@ async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
 
 @counts(METHOD)
 async def sign_in(ctx: RequestContext, given: PasskeyAnswer, pending: Pending = OPENS_SESSION) -> SignedIn:
-    """Signs the owner of a passkey in. Raises InvalidCredentials, OtherClient, AccountDisabled, RateLimited, Conflict
-    where passkeys are off."""
+    """Signs in the owner of a passkey. Raises InvalidCredentials, OtherClient, AccountDisabled, RateLimited, and
+    Conflict if passkeys are off."""
 
     work = await _counted(ctx, given, pending, completion.complete_sign_in)
     return await completion.run(ctx, METHOD, work)
@@ -78,8 +78,8 @@ async def sign_in(ctx: RequestContext, given: PasskeyAnswer, pending: Pending = 
 
 @counts(METHOD, "code")
 async def sign_in_for_code(ctx: RequestContext, given: PasskeyAnswer, pending: Pending) -> tuple[Account, str]:
-    """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
-    :func:`sign_in`."""
+    """Signs in the owner for an app, which exchanges the returned code. ``pending`` includes the app's own challenge
+    (RFC 7636). Raises the errors of :func:`sign_in`."""
 
     work = await _counted(ctx, given, pending, exchange_codes.complete_for_code)
     return await ctx.services.store.write_quickly(work)
@@ -88,7 +88,7 @@ async def sign_in_for_code(ctx: RequestContext, given: PasskeyAnswer, pending: P
 async def _counted(
     ctx: RequestContext, given: PasskeyAnswer, pending: Pending, end: Callable[..., T]
 ) -> Callable[[SystemUnit], T]:
-    """The unit of work that judges the answer, after the attempt was counted for its address."""
+    """Runs the unit of work that verifies the response, after the attempt was counted for its address."""
     await webauthn.load()
     counters = throttle.address_counters(ENTRY_POINT, ctx.source)
     if wait := await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, counters)):
@@ -104,7 +104,7 @@ async def _counted(
 
 
 def _prove(unit: SystemUnit, ctx: RequestContext, given: PasskeyAnswer) -> tuple[Passkey, Identity]:
-    """The passkey and its owner, whose row is locked from here on. Raises InvalidCredentials, OtherClient."""
+    """Returns the passkey and its owner, and locks the owner's row. Raises InvalidCredentials, OtherClient."""
     party = ceremonies.current_party(unit, ctx.services.settings)
     row: Passkey | None = None
     try:
@@ -130,8 +130,8 @@ def _prove(unit: SystemUnit, ctx: RequestContext, given: PasskeyAnswer) -> tuple
 
 
 def _check_client(unit: SystemUnit, ctx: RequestContext, tenant: Tenant, row: Passkey, named: str | None) -> None:
-    """Raises OtherClient if another client is named, and InvalidCredentials if the owner's client does not let a
-    passkey sign in alone: else a leaver could come in past the company's provider."""
+    """Raises OtherClient if another client is named, and InvalidCredentials if the owner's client doesn't allow sign-in
+    with only a passkey. Otherwise a former employee could bypass the company's provider."""
     if named is not None and named not in (tenant.identifier, str(tenant.id)):
         raise OtherClient(tenant.identifier)
     if not tenants.passkeys_sign_in(tenants.settings_of(tenant.settings)):

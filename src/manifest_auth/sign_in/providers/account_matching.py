@@ -1,4 +1,4 @@
-"""The user that a provider's person is, how the person authenticated there, and their roles."""
+"""Matching of a provider's person to a user, with their authentication there and their roles."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _LAST_S = 253_402_300_800  # the year 10000
 
 class ProviderProof(NamedTuple):
     """The provider's authentication of the person: ``amr``, ``acr`` and ``auth_time`` (OpenID Connect Core, section 2),
-    or authentication context and instant (SAML core, section 2.7.2); empty if it does not say. ``at``: the same
-    time in milliseconds, None if it does not say; ``acrs``: authentication contexts of Entra ID."""
+    or authentication context and instant (SAML core, section 2.7.2), empty if it doesn't report them. ``at`` is the
+    same time in milliseconds, or None; ``acrs`` are authentication contexts of Entra ID."""
 
     amr: tuple[str, ...] = ()
     acr: str = ""
@@ -40,7 +40,7 @@ class ProviderProof(NamedTuple):
 
 
 def proof_of(claims: Mapping[str, Any]) -> ProviderProof:
-    """The proof of verified claims. Values of other types count as absent."""
+    """Returns the proof from verified claims. Values of other types count as absent."""
     amr, acr, acrs, at = (claims.get(name) for name in ("amr", "acr", "acrs", "auth_time"))
     number: float | None = at if isinstance(at, int | float) and not isinstance(at, bool) else None
     return ProviderProof(
@@ -57,18 +57,18 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 # A person is (provider, subject). A new person is linked to an account by an open invitation, by the signed-in user's
-# consent, or by an email address: only where its domain is verified to be the client's, and the provider lists the
-# domain and has verified the address. Otherwise an account is created, where the provider can. An address alone links
-# nothing.
+# consent, or by an email address. The address links only if its domain is verified as the client's, and the provider
+# lists the domain and has verified the address. Otherwise an account is created, if the provider allows it. An address
+# by itself links nothing.
 
 _LONGEST_SUBJECT = 512
 _MOST_SHOWN, _SHOWN_LENGTH = 10, 40
-#: Protocol claims, which say nothing about a user.
+#: Protocol claims, which describe no user.
 _PROTOCOL = frozenset(
     {"iss", "aud", "azp", "sub", "exp", "iat", "nbf", "nonce", "jti", "sid", "auth_time", "acr", "amr", "at_hash"}
 )
-# The same sentence whether no account exists or one is not linked: the owner of an unverified address must not learn
-# which.
+# The message is the same whether no account exists or one is not linked, because the owner of an unverified address
+# must not learn which.
 _NO_ACCOUNT = _("There's no account for this user here")
 _NO_ADDRESS = _("The identity provider didn't send a valid email address")
 _NO_ROLE = _("Your account at the identity provider doesn't grant you any roles here")
@@ -160,8 +160,8 @@ _NO_GROUP = Reason(
 
 
 class Person(NamedTuple):
-    """A person as the provider describes them. ``email_verified``: None if the provider does not say; ``groups``:
-    None if there are some, and the provider does not say which."""
+    """A person as the provider describes them. ``email_verified`` is None if the provider doesn't report it. ``groups``
+    is None if there are some, but the provider doesn't list them."""
 
     subject: str
     email: str | None
@@ -170,32 +170,32 @@ class Person(NamedTuple):
     last_name: str
     groups: tuple[str, ...] | None
     directory: str = ""  # Microsoft's directory id, within which the subject is the same at every provider
-    subjects_in: str = ""  # within what the subject is one person, where that is not the provider's issuer
+    subjects_in: str = ""  # the scope in which the subject is one person, if not the provider's issuer
     aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
     claims: Mapping[str, Any] = MappingProxyType({})  # the claims or attributes that arrived
     proof: ProviderProof = ProviderProof()
 
 
 class LinkGrant(NamedTuple):
-    """Why a new person can be linked: the user who consented, an invitation, or neither."""
+    """The basis on which a new person can be linked: the consenting user, an invitation, or neither."""
 
     consenting_user_id: int | None = None
     invitation_id: int | None = None
 
 
 def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: LinkGrant) -> User:
-    """The user, with the roles that the groups give now. Raises SsoFailed, and Conflict when a concurrent sign-in was
-    faster."""
+    """Returns the user, with the roles that the groups grant now. Raises SsoFailed, and Conflict when a concurrent
+    sign-in was faster."""
     person = _usable(person)
     if person.groups is None and provider.rules.group_roles:  # an empty list instead would remove roles
         raise _refused(_TOO_MANY_GROUPS, _NO_GROUPS)
     identity = providers.find_identity(unit, provider.id, person.subject)
     mapped = provider.rules.roles_of(person.groups or ())
-    # For a new person the lock is exclusive: a second answer about that person waits, and then finds what the first
+    # For a new person the lock is exclusive: a second response about that person waits, and then finds what the first
     # created.
     _lock_provider(unit, provider, alone=identity is None)
     if identity is None and providers.is_linked(unit, provider.id, person.subject):
-        raise Conflict()  # to try again: another transaction that locks the identity can wait for the provider's lock
+        raise Conflict()  # retry: another transaction that locks the identity can wait for the provider's lock
     aliases = _new_aliases(unit, provider, person, identity)
     group_roles.check_rank(provider, mapped)
     if identity is None:
@@ -216,15 +216,16 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
 
 
 def _lock_provider(unit: TenantUnit, provider: Provider, *, alone: bool) -> None:
-    """Locks the provider. A change of the provider during the sign-in is either seen here, or ends the new session."""
+    """Locks the provider. A change of the provider during the sign-in is either visible here, or ends the new
+    session."""
     now = providers.find_by_id(unit, provider.id, shared=not alone, lock=alone)
     if now is None or now.disabled_at is not None or now.changed_at != provider.changed_at:
         raise _refused(CHANGED)
 
 
 def _new_aliases(unit: TenantUnit, provider: Provider, person: Person, identity: Identity | None) -> list[str]:
-    """The person's other subjects that are not linked yet. Runs before any write, since a refusal keeps earlier writes.
-    A subject that belongs to another user contradicts the person's own subject."""
+    """Returns the person's other subjects that are not linked yet. Runs before any write, since a refusal keeps earlier
+    writes. A subject that belongs to another user contradicts the person's own subject."""
     found = {alias: providers.find_identity(unit, provider.id, alias) for alias in person.aliases}
     user_id = identity.user_id if identity is not None else None
     if any(known is not None and known.user_id != user_id for known in found.values()):
@@ -256,8 +257,8 @@ def _first_time(
 
 
 def _is_told(provider: Provider, how: LinkedBy) -> bool:
-    """Whether the user is told of a new identity: a stolen session might have consented, or a User Admin have set the
-    provider up. That an Admin's provider knows its people surprises no one."""
+    """Whether the user is notified of a new identity, since a stolen session might have consented, or a User Admin
+    might have set up the provider. If an Admin set it up, it surprises nobody that the provider knows its people."""
     by_provider = how in (LinkedBy.DOMAIN, LinkedBy.DIRECTORY)
     return how is LinkedBy.CONSENT or (by_provider and not provider.reaches_admins)
 
@@ -273,7 +274,7 @@ def _find_account(
         elsewhere = providers.find_in_directory(unit, person.directory, person.subject)
         if elsewhere is not None:
             user = users.get(unit, elsewhere.user_id)
-            # By the rank of that provider too.
+            # The rank of that provider counts too.
             group_roles.check_rank(providers.get_by_id(unit, elsewhere.provider_id), user.roles)
             return user, LinkedBy.DIRECTORY
     found = users.find_by_email(unit, person.email) if person.email else None
@@ -346,24 +347,24 @@ def _create(
 
 
 def _address(provider: Provider, person: Person) -> ProviderEmail:
-    """The address is verified only while an Admin saved the provider last: a User Admin who changed it could choose
-    what it says about people."""
+    """Returns the address. It counts as verified only if an Admin saved the provider last, because a User Admin who
+    changed it could choose what it reports about people."""
     is_vouched = person.email_verified and provider.reaches_admins and _speaks_for_domain(provider, person)
     return ProviderEmail(person.email or "", bool(is_vouched))
 
 
 def _speaks_for_domain(provider: Provider, person: Person) -> bool:
-    """Whether the provider's settings list the address's domain."""
+    """Whether the provider's settings list the domain of the address."""
     return email_domain(person.email or "") in provider.rules.domains
 
 
 def _domain_is_proved(unit: TenantUnit, person: Person) -> bool:
-    """Whether the address's domain is verified to be this client's."""
+    """Whether the domain of the address is verified as this client's."""
     return claims.domain_counts(unit, email_domain(person.email or ""))
 
 
 def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-    """The groups in a token's claim; none for a malformed claim. None when the token says that they are elsewhere
+    """Returns the groups in a token's claim, and none for a malformed claim. None if the token refers to another source
     (OpenID Connect Core, section 5.6.2), as Entra ID does above 200 groups."""
     value, elsewhere = claims.get(name), claims.get("_claim_names")
     if value is None and (
@@ -377,20 +378,21 @@ def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
 
 
 def _no_role(person: Person) -> Reason:
-    """The reason, with the groups and claim names that arrived, for those who configure the groups; no other values."""
+    """Returns the reason, with the groups and claim names that arrived, but no other values, for administrators who
+    configure the groups."""
     groups = ", ".join(_quoted(person.groups or ())) or "none"
     claims = ", ".join(_quoted(tuple(name for name in person.claims if name not in _PROTOCOL))) or "none"
     return _NO_GROUP.with_(f"groups: {groups}; claims: {claims}")
 
 
 def _quoted(texts: tuple[str, ...]) -> list[str]:
-    """The first few texts, shortened: the length of a reason is bounded, what a provider sends is not."""
+    """Returns the first few texts, shortened, because a reason has a maximum length but a provider's values do not."""
     shown = [repr(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…") for text in texts[:_MOST_SHOWN]]
     return [*shown, "…"] if len(texts) > _MOST_SHOWN else shown
 
 
 def _usable(person: Person) -> Person:
-    """The person, without an invalid address. Raises SsoFailed for a subject that is empty or too long for the
+    """Returns the person without an invalid address. Raises SsoFailed for a subject that is empty or too long for the
     index."""
     if not 0 < len(person.subject) <= _LONGEST_SUBJECT:
         raise _refused(_SUBJECT.with_(f"{len(person.subject)} characters"))

@@ -1,7 +1,7 @@
 """Microsoft Dynamics: the code flow at the client's directory, then Dataverse names the user.
 
-The ID token is verified as any other (v2.0 issuer of the directory, audience, nonce). The access token then calls
-``WhoAmI``: only a user of the organization's environment can sign in.
+The ID token is verified like any other (v2.0 issuer of the directory, audience, nonce). The access token then calls
+``WhoAmI``, so only a user of the organization's environment can sign in.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class DynamicsSettings(MicrosoftSettings, frozen=True, rename="camel"):
 
 
 def callback_of(ctx: RequestContext) -> str:
-    """The redirect address to register in the app registration. All providers share it, since all use the same
+    """Returns the redirect URI to enter in the app registration. All providers share it, since all use the same
     authorization server."""
     return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
@@ -170,7 +170,7 @@ async def _ask(
 
 
 def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registration:
-    """The registration of this server at the directory; its scope asks for a token for the organization's
+    """Returns this server's registration at the directory; its scope requests a token for the organization's
     environment."""
     settings = provider.own(DynamicsSettings)
     cloud: Cloud = microsoft.cloud_of(ctx, settings)

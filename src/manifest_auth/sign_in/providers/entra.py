@@ -136,7 +136,7 @@ KIND = _Entra()
 
 
 def accepted_by(ctx: RequestContext, settings: EntraSettings) -> Accepted:
-    """The values that a provider's settings accept. Raises SsoFailed as :func:`cloud_of`."""
+    """Returns the values that a provider's settings accept. Raises SsoFailed, as :func:`cloud_of` does."""
     audiences = {settings.client_id, settings.app_id_uri, f"api://{settings.client_id}" if settings.client_id else ""}
     return Accepted(
         directory=settings.directory,
@@ -171,9 +171,9 @@ async def _application(
         yield Finding("note", text)
 
 
-# The app and the person that a token names count only once the token is known to be genuine: Graph verifies tokens for
-# Graph, the directory's keys verify tokens for this server's application. A token that Graph accepts is not enough: any
-# app that a person signed in to has one, so the app must be listed.
+# The app and the person that a token names count only after the token is known to be genuine: Graph verifies tokens for
+# Graph, and the directory's keys verify tokens for this server's application. Acceptance by Graph is not enough, since
+# any app that a person signed in to has such a token, so the app must be listed.
 
 T = TypeVar("T")
 METHOD = EntraSettings.kind
@@ -182,15 +182,15 @@ MOST_PROVIDERS = 50
 
 
 class NoMatchingProvider(InvalidToken):
-    """A token of a known directory that fits none of its providers; counted as a failure."""
+    """A token of a known directory that matches none of its providers. Counts as a failure."""
 
 
 class NotGenuine(NoMatchingProvider):
-    """Microsoft did not issue this token; no setting of a client changes that."""
+    """A token that Microsoft did not issue. No setting of a client changes that."""
 
 
 class _Fitting(NamedTuple):
-    """A provider whose settings fit the token's claims. ``is_named``: the request names its client, or names none."""
+    """A provider whose settings match the token's claims. ``is_named``: the request names its client, or names none."""
 
     provider: Provider
     settings: EntraSettings
@@ -200,18 +200,18 @@ class _Fitting(NamedTuple):
 
 
 class EntraVerdict(NamedTuple):
-    """``ends_at``: when the token itself ends, milliseconds."""
+    """The verdict on a token. ``ends_at`` is when the token itself expires, in milliseconds."""
 
     external: ExternalCaller
     ends_at: int
 
 
 async def verify(ctx: RequestContext, token: str, named: str | None, until: float) -> EntraVerdict:
-    """The verdict on a token. ``named``: the client that the request names, if any; ``until``: deadline of all calls,
-    as time of the event loop.
+    """Returns the verdict on a token. ``named`` is the client that the request names, if any. ``until`` is the deadline
+    of all calls, in the event loop's time.
 
-    The token is verified first: until then no answer depends on what the token claims. Raises NoMatchingProvider,
-    NotGenuine, InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable.
+    Verifies the token first, so that no response depends on an unverified claim. Raises NoMatchingProvider, NotGenuine,
+    InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable.
     """
     found, claims = await _fitting(ctx, token, named)
     if len(found) == 1:
@@ -233,9 +233,8 @@ async def verify(ctx: RequestContext, token: str, named: str | None, until: floa
 @counts(METHOD, "linked")
 async def link(ctx: RequestContext, name: str, token: str) -> None:
     """Links the person of a token to the caller, who is signed in with a session; sending the token is the consent.
-    ``name``: of the provider. Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled,
-    ProviderUnavailable, ReauthenticationRequired.
-    """
+    ``name`` is the provider's. Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled,
+    ProviderUnavailable, ReauthenticationRequired."""
     step_up.check(ctx, Act.IDENTITIES)
     session_id = ctx.user.session_id
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
@@ -260,9 +259,8 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
 
 
 async def _fitting(ctx: RequestContext, token: str, named: str | None) -> tuple[list[_Fitting], int | None]:
-    """The providers that a token fits, at least one; those of the client that the request names, if any fits. Second:
-    the claims, see :class:`ExternalCaller`. Raises
-    NoMatchingProvider, InvalidToken."""
+    """Returns the providers that a token matches, at least one, and the claims (see :class:`ExternalCaller`). If the
+    request names a client and any of its providers match, only those. Raises NoMatchingProvider, InvalidToken."""
     payload = microsoft.read(token) or {}
     directory_id = microsoft.directory_of(payload)
     found, claims = await ctx.services.store.read(lambda unit: _providers(unit, directory_id, named))
@@ -272,7 +270,7 @@ async def _fitting(ctx: RequestContext, token: str, named: str | None) -> tuple[
         try:
             fitting.append(_fit(ctx, provider, payload, is_named=is_named))
         except (MicrosoftRefused, SsoFailed) as error:
-            reasons.add(str(error))  # a provider whose cloud is gone must not affect another client's
+            reasons.add(str(error))  # a provider's missing cloud must not affect another client
     if not found:
         raise InvalidToken(reason="entra: the directory is bound to no client, or no claim on it counts")
     if not fitting:
@@ -281,10 +279,10 @@ async def _fitting(ctx: RequestContext, token: str, named: str | None) -> tuple[
 
 
 async def _only(ctx: RequestContext, fitting: list[_Fitting]) -> _Fitting:
-    """The one provider that is meant. Raises InvalidToken where several fit."""
+    """Returns the only matching provider. Raises InvalidToken if several match."""
 
     def work(unit: SystemUnit) -> list[_Fitting]:
-        """A suspended client must not block the token at another client."""
+        """Drops suspended clients, which must not block the token at another client."""
         return [one for one in fitting if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
 
     if len(fitting) > 1:
@@ -295,7 +293,7 @@ async def _only(ctx: RequestContext, fitting: list[_Fitting]) -> _Fitting:
 
 
 def _fit(ctx: RequestContext, provider: Provider, payload: Mapping[str, Any], *, is_named: bool) -> _Fitting:
-    """Checks the token's claims by a provider's settings. Raises Rejected, and SsoFailed when the installation no
+    """Checks the token's claims against a provider's settings. Raises Rejected, and SsoFailed if the installation no
     longer has the provider's cloud."""
     settings = provider.own(EntraSettings)
     accepted = accepted_by(ctx, settings)
@@ -303,7 +301,7 @@ def _fit(ctx: RequestContext, provider: Provider, payload: Mapping[str, Any], *,
 
 
 async def _check_not_signed_out(ctx: RequestContext, token: str, fitting: _Fitting) -> None:
-    """Raises InvalidToken."""
+    """Checks that the token has not been signed out. Raises InvalidToken."""
     tenant_id = fitting.provider.tenant_id
     key = sessions.external_key(METHOD, tenant_id, token)
     if await ctx.services.store.of(tenant_id).read(lambda unit: sessions.is_refused(unit, key)):
@@ -311,9 +309,10 @@ async def _check_not_signed_out(ctx: RequestContext, token: str, fitting: _Fitti
 
 
 def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> tuple[list[tuple[Provider, bool]], int]:
-    """The directory's enabled providers, each with whether the request means it: all of the client that the request
-    names; else those of clients that have proved the directory. Where a client is named, the latter only show that the
-    token belongs to another client. Second: a stamp that changes when the claims on the directory change."""
+    """Returns the directory's enabled providers, each with a flag that the request means it, and a stamp that changes
+    with the claims on the directory. If the request names a client, it means all providers of that client; otherwise,
+    the providers of clients that have verified the directory. If it names a client, other clients' providers only show
+    that the token belongs to another client."""
     if not directory_id:
         return [], 0
     counting = providers.find_by_directory(unit, METHOD, directory_id, MOST_PROVIDERS)
@@ -325,8 +324,8 @@ def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> tuple[
 
 
 async def _check_genuine(ctx: RequestContext, token: str, fitting: _Fitting, until: float) -> Profile | None:
-    """Verifies that Microsoft issued the token; the person's profile, where Graph was called. Where several providers
-    fit, any of them will do.
+    """Verifies that Microsoft issued the token. Returns the person's profile, if Graph was called. If several providers
+    match, any of them works.
 
     Raises NotGenuine, TokenExpired, ProviderUnavailable.
     """
@@ -347,7 +346,7 @@ async def _check_genuine(ctx: RequestContext, token: str, fitting: _Fitting, unt
 
 
 async def _ask_microsoft(calling_provider: Awaitable[T], refused: type[InvalidToken] = InvalidToken) -> T:
-    """The result of a call to Microsoft. Raises ``refused``, ProviderUnavailable."""
+    """Returns the result of a call to Microsoft. Raises ``refused``, ProviderUnavailable."""
     try:
         return await calling_provider
     except Throttled as error:
@@ -359,7 +358,7 @@ async def _ask_microsoft(calling_provider: Awaitable[T], refused: type[InvalidTo
 
 
 async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: Profile | None, until: float) -> Person:
-    """The person of a genuine token. ``profile``: from Graph, where it was called already. Raises InvalidToken,
+    """Returns the person of a genuine token. ``profile`` is from Graph, if it was already called. Raises InvalidToken,
     AccountDisabled, SsoFailed, ProviderUnavailable."""
     claims, settings = fitting.claims, fitting.settings
     if profile is None and settings.ask_graph:
@@ -367,7 +366,7 @@ async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: P
         if profile.id != claims.person:
             raise InvalidToken(reason="entra: oid: Graph names another person")
     if profile is not None and profile.is_guest and not settings.guests:
-        # The token need not say so: `acct` and `idp` are optional.
+        # The token doesn't always say so, since `acct` and `idp` are optional.
         raise InvalidToken(reason="entra: Graph: a guest")
     if profile is not None and profile.is_disabled:
         why = _GRAPH.with_("says that the account is disabled")
@@ -378,8 +377,8 @@ async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: P
 
 
 async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadline: Deadline) -> Profile:
-    """The profile from Graph of the caller of a genuine token for this server's application. Raises Unreachable, and
-    SsoFailed: an expired secret or a missing consent is not the caller's fault."""
+    """Returns the Graph profile of the caller of a genuine token for this server's application. Raises Unreachable, and
+    SsoFailed, because the caller did not cause an expired secret or a missing consent."""
     calls, cloud, settings = ctx.services.microsoft, fitting.accepted.cloud, fitting.settings
     secret = providers.open_secrets(ctx.services.sealer, fitting.provider).client_secret or ""
     try:
@@ -419,7 +418,7 @@ def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: P
 
 
 def _match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: LinkGrant) -> User:
-    """The user; a refusal is recorded."""
+    """Returns the user. A refusal is recorded."""
     try:
         return account_matching.match(unit, ctx, provider, person, ticket)
     except SsoFailed as refusal:

@@ -1,4 +1,4 @@
-"""Entra ID access tokens as bearer tokens: remembered, and limited where they fail."""
+"""Entra ID access tokens as bearer tokens: cached, and rate-limited when they fail."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
-# Failures are counted by address and directory after verification, so valid tokens are never delayed by their number.
-# Only :data:`AT_ONCE` tokens of one address and directory are verified at a time, which limits what a flood costs
+# Failures are counted by address and directory after verification, so the number of valid tokens never delays them.
+# Only :data:`AT_ONCE` tokens of one address and directory are verified at a time, which limits the cost of a flood
 # before it is counted.
 
-#: No ceiling, and short pauses: many users can share an address, such as that of a cloud that runs their apps.
+#: No ceiling and short pauses, since many users can share an address, such as that of a cloud that runs their apps.
 FAILURES = Policy(free=30, longest_ms=10_000, memory_ms=600_000, ceiling=None)
 AT_ONCE = 16
 REFUSED_MS = 60_000
@@ -35,19 +35,19 @@ Key = tuple[bytes, str | None]
 
 
 class Failures:
-    """The failures of one process. A token that is not genuine is remembered: no setting of this server changes
+    """The failures of one process. Tokens that are not genuine are remembered, since no setting of this server changes
     that."""
 
     def __init__(self) -> None:
-        self._refused: dict[Key, tuple[int, str]] = {}  # until when, milliseconds, and why
+        self._refused: dict[Key, tuple[int, str]] = {}  # expiry in milliseconds, and the reason
         self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
 
     async def guarded(
         self, ctx: RequestContext, key: Key, directory: str, verify: Callable[[float], Awaitable[EntraVerdict]]
     ) -> EntraVerdict:
-        """The verdict of ``verify``, which gets its deadline as time of the event loop.
+        """Returns the verdict of ``verify``, which gets its deadline in the event loop's time.
 
-        Raises as that does, InvalidToken, RateLimited and ProviderUnavailable.
+        Raises the errors of ``verify``, and InvalidToken, RateLimited and ProviderUnavailable.
         """
         until_ms, why = self._refused.get(key, (0, ""))
         if until_ms > ctx.now:
@@ -80,12 +80,12 @@ class Failures:
 
 
 def counters_of(address: str, directory: str) -> tuple[Counter, ...]:
-    """The counters of an address for one directory, the one of its narrowest network first."""
+    """Returns the counters of an address for one directory, narrowest network first."""
     return throttle.by_address(FAILURES, lambda network: throttle.key_of("entra", network, directory), address)
 
 
 async def _check_pause(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
-    """Raises RateLimited."""
+    """Checks that the counters require no pause. Raises RateLimited."""
     if not ctx.services.throttle.is_on:
         return
     look = ctx.services.store.read(lambda unit: [throttle.blocked(unit, counter, ctx.now) for counter in counters])
@@ -98,7 +98,7 @@ async def _check_pause(ctx: RequestContext, counters: tuple[Counter, ...]) -> No
 
 MOST = 20_000
 MOST_TEXTS = 2000
-SIGNED_OUT_MS = 2 * 86_400_000  # how long a token stays signed out at least: a day longer than Microsoft's tokens live
+SIGNED_OUT_MS = 2 * 86_400_000  # minimum time that a token stays signed out: a day longer than Microsoft's tokens live
 
 
 class EntraTokens:
@@ -108,13 +108,13 @@ class EntraTokens:
         self._verdicts: dict[Key, EntraVerdict] = {}
         self._under_way: dict[Key, asyncio.Task[EntraVerdict]] = {}
         self._failures = Failures()
-        # SHA-256 of the tokens accepted last: without processor support, hashing takes as long as the rest of the
-        # check.
+        # SHA-256 of the most recently accepted tokens, because without processor support, hashing takes as long as the
+        # rest of the check.
         self._digests: dict[str, bytes] = {}
 
     def key_of(self, ctx: RequestContext, token: str) -> Key | None:
-        """The cache key of a token, with the client that the request names; None when its ``iss`` is not Microsoft's.
-        Only ``iss`` decides this, never the failure of another check."""
+        """Returns the cache key of a token, with the client that the request names; None if its ``iss`` is not
+        Microsoft's. Only ``iss`` decides this, never the failure of another check."""
         key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), ctx.client_header)
         if key in self._verdicts:
             return key
@@ -122,7 +122,7 @@ class EntraTokens:
         return key if isinstance(issuer, str) and ctx.services.microsoft.clouds.of_issuer(issuer) is not None else None
 
     async def principal(self, ctx: RequestContext, token: str, key: Key) -> Principal:
-        """The caller of a token.
+        """Returns the caller of a token.
 
         Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable, RateLimited.
         """
@@ -135,11 +135,12 @@ class EntraTokens:
             principal = await ctx.services.principals.by_external_token(verdict.external)
             if principal is not None:
                 return _alive(principal, ctx.now)
-            self._verdicts.pop(key, None)  # the provider was changed since: verify again
+            self._verdicts.pop(key, None)  # the provider has changed: verify again
         raise InvalidToken(reason="entra: the provider, or whose directory it is, changes all the time")
 
     def end_of(self, session_id: str) -> int:
-        """When the token expires that has this key in place of a session id, milliseconds; 0 when it is not cached."""
+        """Returns when a token expires, in milliseconds, by the key that replaces its session ID; 0 if it is not
+        cached."""
         known = list(self._verdicts.values())
         return max((verdict.ends_at for verdict in known if verdict.external.key == session_id), default=0)
 
@@ -166,7 +167,7 @@ class EntraTokens:
     def _forget(self, key: Key, done: asyncio.Task[EntraVerdict]) -> None:
         del self._under_way[key]
         if not done.cancelled():
-            done.exception()  # read, though all callers might be gone
+            done.exception()  # read it even if all callers are gone
 
 
 def _alive(principal: Principal, now: int) -> Principal:

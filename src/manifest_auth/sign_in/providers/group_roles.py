@@ -1,6 +1,6 @@
-"""Roles that a provider's groups grant and remove, and the rules of rank above them.
+"""Roles that a provider's groups grant and remove, and the rank rules that override them.
 
-Each identity stores which roles its groups added, so that leaving a group removes those alone: roles that an
+Each identity stores the roles that its groups added, so that leaving a group removes only those. Roles that an
 administrator or another provider granted stay.
 """
 
@@ -32,8 +32,8 @@ _FULL = Reason(
 
 
 def check_rank(provider: Provider, roles: int) -> None:
-    """Rejects Admin accounts at a provider that a User Admin changed last: who configures a provider decides who its
-    people are (docs/decisions/0018-providers-and-rank.md). Runs before any write, since a refusal keeps earlier
+    """Rejects Admin accounts at a provider that a User Admin changed last, because a provider's configuration decides
+    who its people are (docs/decisions/0018-providers-and-rank.md). Runs before any write, since a refusal keeps earlier
     writes."""
     if roles & Role.ADMIN.bit and not provider.reaches_admins:
         raise SsoFailed(reason=RANK)
@@ -42,9 +42,9 @@ def check_rank(provider: Provider, roles: int) -> None:
 def grant(
     unit: TenantUnit, ctx: RequestContext, provider: Provider, identity: Identity, address: ProviderEmail, mapped: int
 ) -> User:
-    """The user, with the roles that the provider's groups grant now (``mapped``), and without those that they granted
-    before and no longer do. Roles that an administrator or another provider granted stay. ``address``: as the provider
-    sends it now. Raises SsoFailed."""
+    """Returns the user with the roles that the provider's groups grant now (``mapped``), and without those that they no
+    longer grant. Roles that an administrator or another provider granted stay. ``address`` is the one that the provider
+    sends now. Raises SsoFailed."""
     user = users.get(unit, identity.user_id, lock=True, admins=bool(identity.granted & ~mapped & Role.ADMIN.bit))
     check_rank(provider, user.roles)
     mapped = _without_withheld_admin(unit, ctx, provider, identity, address, user, mapped)
@@ -53,7 +53,7 @@ def grant(
     others = providers.granted_to(unit, identity.user_id, but=identity.id) if gone or already else 0
     gone = _keep_last_admin(unit, user, gone & ~others)
     kept = identity.granted & user.roles & ~gone & ~others
-    # A role that two providers grant goes when the last of them removes it.
+    # A role that two providers grant is removed when the last of them removes it.
     granted = mapped & (identity.granted | ~user.roles | others) | kept
     gain = credential_voiding.gain_by_groups(ctx, provider, identity)
     after = _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id, gain)
@@ -64,16 +64,16 @@ def grant(
 
 
 def reset_for_new_person(unit: TenantUnit, ctx: RequestContext, provider: Provider, user_id: int) -> User:
-    """The user, before a person is linked to it by the address: existing credentials end, and so do roles that groups
-    of other identities had added."""
+    """Returns the user before a person is linked by email address. Existing credentials end, and so do roles that
+    groups of other identities had added."""
     user = users.get(unit, user_id, lock=True, admins=True)
     after, voided = credential_voiding.drop_credentials(unit, ctx, provider, user)
     return take_back(unit, ctx, after, voided.granted, provider.id)
 
 
 def take_back(unit: TenantUnit, ctx: RequestContext, user: User, granted: int, provider_id: int | None = None) -> User:
-    """The user without the roles that only groups of unlinked identities had added (bit mask ``granted``). ``user``:
-    locked, with the client's Admins."""
+    """Returns the user without the roles that only groups of unlinked identities had added (bit mask ``granted``).
+    ``user`` is locked, with the client's Admins."""
     roles = user.roles & ~_keep_last_admin(unit, user, granted)
     return _set_roles(unit, ctx, user, roles, provider_id, credential_voiding.no_gain)
 
@@ -87,8 +87,8 @@ def _without_withheld_admin(
     user: User,
     mapped: int,
 ) -> int:
-    """The roles that the groups can grant: Admin only where the identity is verified to be the user's. An existing
-    Admin gains nothing by it."""
+    """Returns the roles that the groups can grant. Admin is included only if the identity is verified as the user's;
+    this gives an existing Admin nothing new."""
     if not mapped & ~user.roles & Role.ADMIN.bit:
         return mapped
     proved = providers.is_proved(unit, provider, identity, address, user.email, claims.domain_counts)
@@ -99,7 +99,7 @@ def _without_withheld_admin(
 
 
 def _keep_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
-    """The roles that can be removed: a client keeps its last active Admin."""
+    """Returns the roles that can be removed, since a client keeps its last active Admin."""
     if user.roles & gone & Role.ADMIN.bit and users.is_last_admin(unit, user):
         return gone & ~Role.ADMIN.bit
     return gone
@@ -120,7 +120,7 @@ def _set_roles(
 
 
 def check_seat(unit: TenantUnit, ctx: RequestContext, user: User, mapped: int) -> None:
-    """Checks that the license has a seat for the user with these roles added. Runs before the link is written, since a
+    """Checks that the license has a seat for the user with these added roles. Runs before the link is written, since a
     refusal keeps earlier writes. Raises SsoFailed."""
     if user.deactivated_at is None:
         try:
@@ -130,13 +130,13 @@ def check_seat(unit: TenantUnit, ctx: RequestContext, user: User, mapped: int) -
 
 
 def no_seat(error: NoSeat) -> SsoFailed:
-    """The refusal for a person who signs in, without the number of seats."""
+    """Returns the refusal for a person who signs in, without the number of seats."""
     return SsoFailed(_NO_SEAT, reason=_FULL.with_(error.message))
 
 
 def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[Identity], deleted: Issuer) -> None:
-    """Like :func:`unlink`, for several of a provider that is being deleted, in order of users: all users are locked
-    before anything is recorded."""
+    """Unlinks identities like :func:`unlink`, for a provider that is being deleted, in order of users. All users are
+    locked before anything is recorded."""
     for user_id in sorted({one.user_id for one in given}):
         users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))
     for one in given:
@@ -146,7 +146,7 @@ def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[Identity],
 def unlink(
     unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int, *, deleted: Issuer | None = None
 ) -> Unlinked:
-    """Unlinks an identity from a user, with the roles that its groups granted. ``deleted``: as for
+    """Unlinks an identity from a user, with the roles that its groups granted. ``deleted`` is the same as for
     :func:`.identities.unlink`. Raises NotFound."""
     gone = providers.unlink(unit, user_id, identity_id, deleted=deleted)
     user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))

@@ -1,6 +1,7 @@
 """Base class of a kind of identity provider.
 
-To add a kind: a module with a :class:`Kind`, its line in :mod:`.kinds`, and a page in ``docs/providers``.
+To add a kind, write a module with a :class:`Kind`, add its line to :mod:`.kinds`, and write a page in
+``docs/providers``.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class CertificateData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Callback(NamedTuple):
-    """A path that providers of a kind send browsers back to. It can hold ``{client}`` and ``{provider}``."""
+    """A path to which providers of a kind send browsers back. It can contain ``{client}`` and ``{provider}``."""
 
     path: str
     summary: str
@@ -75,8 +76,8 @@ class CallbackState(NamedTuple):
 
 
 class SignInStart(NamedTuple):
-    """The continuation of a sign-in: at ``address``, or, where the response can carry one, with a ``page`` and its
-    content security policy. ``cross_site``: the browser returns by a form of the provider's page."""
+    """The continuation of a sign-in: at ``address``, or, if the response can carry one, with a ``page`` and its content
+    security policy. ``cross_site``: the browser returns through a form on the provider's page."""
 
     begun: StartedFlow
     address: str
@@ -85,7 +86,7 @@ class SignInStart(NamedTuple):
 
 
 def optional(model: type[msgspec.Struct], name: str, **others: Any) -> type[msgspec.Struct]:
-    """A copy of the model with every member optional; ``others`` replace or add members."""
+    """Creates a copy of the model with every member optional; ``others`` replace or add members."""
     members = {field: get_type_hints(model, include_extras=True)[field] for field in model.__struct_fields__} | others
     fields = [(field, Union[kind, UnsetType], UNSET) for field, kind in members.items()]  # noqa: UP007 - kinds are values
     return msgspec.defstruct(name, fields, rename="camel", frozen=True, kw_only=True, module=__name__)
@@ -95,9 +96,9 @@ class Kind(ABC, Generic[S, R]):
     """A kind of provider. ``S``: its settings; ``R``: the parameters of its callback.
 
     ``start``: the path that starts a sign-in, empty for kinds without one; ``summary``: of that route; ``usual_name``:
-    the provider's name where a start names neither client nor provider; ``callbacks``: paths with ``state`` and
-    ``code``; ``cross_site``: browsers return by a form of the provider's page, so the cookie must be sent cross-site;
-    ``members``: of a body, in addition to the settings or in place of some.
+    the provider's name if a start names neither client nor provider; ``callbacks``: paths with ``state`` and ``code``;
+    ``cross_site``: browsers return through a form on the provider's page, so the cookie must be sent cross-site;
+    ``members``: members of a body that add to the settings or replace some of them.
     """
 
     settings: type[S]
@@ -109,46 +110,46 @@ class Kind(ABC, Generic[S, R]):
     members: Mapping[str, Any] = {"client_secret": _SECRET}
 
     def __init__(self) -> None:
-        if not re.fullmatch("[a-z]+", self.name):  # the same in the store, on the wire and in Python
+        if not re.fullmatch("[a-z]+", self.name):  # the same in the database, on the wire and in Python
             raise TypeError(f"{self.name!r} must be one word in lower case")
 
     @property
     def name(self) -> str:
-        """The name in the store, on the wire, in metrics, and as a session's method."""
+        """The name in the database, on the wire, in metrics, and as a session's method."""
         return self.settings.kind
 
     def body(self) -> type[msgspec.Struct]:
-        """The wire model of the kind's settings in a body."""
+        """Returns the wire model of the kind's settings in a body."""
         return optional(self.settings, f"{self.settings.__name__.removesuffix('Settings')}Change", **self.members)
 
     def read(self, members: dict[str, Any]) -> dict[str, Any]:
-        """The members to store, made from those of a body. Raises ValidationError."""
+        """Returns the members to store, derived from those of a body. Raises ValidationError."""
         return members
 
     def check_here(self, services: Services, own: S) -> None:
         """Rejects addresses that this installation must not call or redirect to. Raises ValidationError."""
 
     async def new_key(self, ctx: RequestContext, name: str) -> tuple[str, str] | None:
-        """A key (PEM) and a certificate (base64) of this server for a new provider, where the kind needs them."""
+        """Returns a key (PEM) and a certificate (base64) of this server for a new provider, if the kind needs them."""
         return None
 
     def certificates(self, own: S) -> tuple[CertificateData, ...]:
-        """The certificates that are pinned."""
+        """Returns the pinned certificates."""
         return ()
 
     def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
-        """The values to enter at a provider, as far as its name determines them: they are known before it is created.
-        ``client``: identifier of the provider's client."""
+        """Returns the values to enter at a provider that depend only on its name, so they are known before it is
+        created. ``client`` is the identifier of the provider's client."""
         return OurselvesData()
 
     def registration_values(
         self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets
     ) -> OurselvesData:
-        """The values to enter at a provider that exists."""
+        """Returns the values to enter at an existing provider."""
         return self.values_by_name(ctx, client, provider.name)
 
     async def callback_state(self, ctx: RequestContext, client: str, provider: Provider) -> CallbackState:
-        """The line that ``provider callbacks`` prints for the provider."""
+        """Returns the line that ``provider callbacks`` prints for the provider."""
         ours = self.registration_values(ctx, client, provider, Secrets())
         address = ours.callback_url or ours.acs_url
         return CallbackState(address, "of its own kind") if address else CallbackState("-", "needs none")
@@ -157,12 +158,12 @@ class Kind(ABC, Generic[S, R]):
     def diagnose(
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing, *, is_quiet: bool = False
     ) -> AsyncIterator[Finding]:
-        """The findings of a test of the provider. ``outgoing``: reveals no more than the caller can see;
-        ``is_quiet``: only what the provider publishes, or takes as a usual call."""
+        """Returns the findings of a test of the provider. ``outgoing`` reveals no more than the caller is allowed to
+        see. ``is_quiet``: only test what the provider publishes, or what it treats as a usual call."""
 
     async def begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
-        """Starts a sign-in. Raises ProviderUnavailable, SsoFailed, RateLimited, and Conflict if an identity cannot
-        be linked so."""
+        """Starts a sign-in. Raises ProviderUnavailable, SsoFailed, RateLimited, and Conflict if this kind cannot link
+        an identity that way."""
         started = await counted(ctx, self.name, self._begin(ctx, chosen, login_hint), no_result_yet)
         return started._replace(cross_site=self.cross_site)
 
@@ -170,7 +171,7 @@ class Kind(ABC, Generic[S, R]):
         self, ctx: RequestContext, returned: R, cookie_of: CookieOf, browser: BrowserCookies
     ) -> tuple[Flow | None, Outcome]:
         """Verifies the callback and completes the sign-in. Raises SsoFailed, AccountDisabled, ProviderUnavailable, and
-        what the kind adds."""
+        the errors that the kind adds."""
         ending = self._end(ctx, returned, cookie_of, browser)
         return await counted(ctx, self.name, ending, lambda ended: ended[1].result)
 

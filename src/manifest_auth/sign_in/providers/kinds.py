@@ -1,4 +1,4 @@
-"""Registry of all kinds of identity providers, and the provider that an address or a start means."""
+"""Registry of all kinds of identity providers, and the choice of a provider for an email address or a start."""
 
 from __future__ import annotations
 
@@ -51,27 +51,27 @@ Settings: type[providers.Settings] = msgspec.defstruct(  # type: ignore[assignme
 
 
 def settings_of(provider: Provider) -> providers.Settings:
-    """All settings of a provider."""
+    """Returns all settings of a provider."""
     return stored_settings_of(provider.settings, Settings)
 
 
 def own_settings_of(provider: Provider) -> KindSettings:
-    """The settings of the provider's kind."""
+    """Returns the settings of the provider's kind."""
     return settings_of(provider).own
 
 
 def start_address(ctx: RequestContext, client: str, kind: str, provider: str) -> str | None:
-    """The address that starts a sign-in at a provider; None for kinds without one."""
+    """Returns the address that starts a sign-in at a provider; None for kinds without one."""
     path = KINDS[kind].start
     return f"{ctx.services.settings.public_url.rstrip('/')}{path}?client={client}&provider={provider}" if path else None
 
 
-# Only the domain is read, so the answer does not reveal whether an account exists.
+# Only the domain is read, so the response does not reveal whether an account exists.
 
 
 class WaysIn(NamedTuple):
-    """``client``: identifier of the client, empty when none was named and no client owns the domain; ``password``:
-    whether it allows passwords."""
+    """The available sign-in methods. ``client`` is the client's identifier, empty if none was named and no client owns
+    the domain. ``password``: whether it allows passwords."""
 
     client: str
     password: bool
@@ -79,8 +79,9 @@ class WaysIn(NamedTuple):
 
 
 async def discover(ctx: RequestContext, email: str, client: str | None) -> WaysIn:
-    """The providers that list the address's domain, of the client that has proved the domain. Where a client is named
-    and has none, all of its providers: claims of other clients change nothing there."""
+    """Returns the providers that list the domain of the address, for the client that has verified the domain. If a
+    client is named and has no such provider, returns all of its providers: claims of other clients make no difference
+    there."""
     domain = email_domain(email)
     return await ctx.services.store.read(lambda unit: _discover(unit, domain, client))
 
@@ -92,7 +93,7 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
             return WaysIn("", True, [])
         client = owning[0].client
     tenant = tenants.find(unit, client)
-    if tenant is None or tenant.suspended_at is not None:  # the same answer as for a client that does not exist
+    if tenant is None or tenant.suspended_at is not None:  # same response as for a missing client
         return WaysIn(client, True, [])
     client, password = tenant.identifier, tenants.settings_of(tenant.settings).password_sign_in
     own = [way for way in owning if way.client == client]
@@ -109,8 +110,8 @@ _INVITATION = INVITATION_OVER.also("invitation: unknown, used or expired")
 
 
 class StartRequest(NamedTuple):
-    """The parameters of a request to start a sign-in. ``invitation``: its token; ``invitation_id``: of one whose token
-    was shown before."""
+    """The parameters of a request to start a sign-in. ``invitation`` is its token; ``invitation_id`` is the one whose
+    token was sent before."""
 
     provider: str | None
     client: str | None
@@ -124,8 +125,8 @@ class StartRequest(NamedTuple):
 
 
 async def choose(ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
-    """The provider that the request means. Raises NotFound, ValidationError, SsoFailed when it is turned off,
-    AccountDisabled when the client is suspended: before the login at the provider rather than after it."""
+    """Returns the provider that the request means. Raises NotFound, ValidationError, SsoFailed if it is turned off, and
+    AccountDisabled if the client is suspended, so that nobody signs in at the provider in vain."""
     choosing = ctx.services.store.read(lambda unit: _choose(unit, ctx, kind, asked))
     return await counted(ctx, kind.name, refusal_reasons.recorded(ctx, kind.name, choosing), no_result_yet)
 
@@ -170,8 +171,8 @@ def _invitation(unit: TenantUnit, asked: StartRequest) -> Link | None:
 
 
 def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tenant:
-    """The client that the request names; else the one to which the provider's name, or the default name of the kind, is
-    pinned. Raises NotFound, ValidationError."""
+    """Returns the client that the request names. Otherwise, the one to which the provider's name, or the default name
+    of the kind, is pinned. Raises NotFound, ValidationError."""
     if asked.client is not None:
         named = tenants.find(unit, asked.client)
         if named is None:

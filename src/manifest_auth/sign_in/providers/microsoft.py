@@ -43,7 +43,7 @@ class MicrosoftSettings(KindSettings, frozen=True, rename="camel"):
 
     directory: DirectoryId
 
-    if TYPE_CHECKING:  # both kinds have these members, each in its own order
+    if TYPE_CHECKING:  # both kinds have these members, in different orders
 
         @property
         def client_id(self) -> str: ...
@@ -66,7 +66,7 @@ class MicrosoftSettings(KindSettings, frozen=True, rename="camel"):
         return Directory(self.cloud, self.directory, self.client_id)
 
     def check_guids(self, **named: str) -> None:
-        """Raises ValidationError."""
+        """Checks that the values are GUIDs. Raises ValidationError."""
         wrong = [f"{self.kind}.{name}" for name, value in named.items() if not GUID.match(value)]
         if wrong:
             raise ValidationError(details=[(name, _("Must be a GUID in lowercase")) for name in wrong])
@@ -79,7 +79,7 @@ class MicrosoftKind(Kind[M, R]):
     """A kind of provider at Microsoft."""
 
     def check_here(self, services: Services, own: M) -> None:
-        """Raises ValidationError."""
+        """Checks the settings against this installation. Raises ValidationError."""
         try:
             cloud = services.microsoft.clouds.get(own.cloud)
         except ValueError as error:
@@ -94,7 +94,7 @@ class MicrosoftKind(Kind[M, R]):
     async def diagnose(
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: object, *, is_quiet: bool = False
     ) -> AsyncIterator[Finding]:
-        """The operator configures Microsoft's clouds, so every caller gets the same findings."""
+        """Returns the findings. The operator configures Microsoft's clouds, so every caller gets the same ones."""
         own = provider.own(self.settings)
         try:
             cloud = cloud_of(ctx, own)
@@ -122,7 +122,7 @@ class MicrosoftKind(Kind[M, R]):
     def diagnose_at(
         self, ctx: RequestContext, provider: Provider, own: M, cloud: Cloud, secret: str | None
     ) -> AsyncIterator[Finding]:
-        """The findings that only this kind has."""
+        """Returns the findings that only this kind has."""
         raise NotImplementedError
 
 
@@ -140,7 +140,7 @@ _CLOUD = Reason(
 
 
 def cloud_of(ctx: RequestContext, settings: MicrosoftSettings) -> Cloud:
-    """The cloud of a provider. Raises SsoFailed when the installation no longer has it."""
+    """Returns the cloud of a provider. Raises SsoFailed if the installation no longer has it."""
     try:
         return ctx.services.microsoft.clouds.get(settings.cloud)
     except ValueError as error:
@@ -148,11 +148,11 @@ def cloud_of(ctx: RequestContext, settings: MicrosoftSettings) -> Cloud:
 
 
 def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: Profile | None = None) -> Person:
-    """The person of verified claims. Raises SsoFailed when they name none.
+    """Returns the person of verified claims. Raises SsoFailed if they name none.
 
-    Email address and names are for display, and for a new account. An address links an account only where Entra says
-    that the domain's owner is verified (``xms_edov``, which is about the claim ``email`` alone), or the client trusts
-    its directory (``trustEmail``).
+    Email address and names are for display and for a new account. An address links an account only if Entra reports
+    that the domain's owner is verified (``xms_edov``, which covers only the claim ``email``), or the client trusts its
+    directory (``trustEmail``).
     """
     person = claims.get("oid")
     if not isinstance(person, str) or not GUID.match(person.lower()):

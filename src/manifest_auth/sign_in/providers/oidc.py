@@ -1,7 +1,7 @@
 """OpenID providers: their settings, and sign-in.
 
 The issuer comes from the stored provider, never from the callback. ``protocols.oidc`` verifies the claims; this module
-makes a :class:`Person` of them.
+turns them into a :class:`Person`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _WITHHELD = "a test by an Admin says why"
 
 
 class CallbackParams(NamedTuple):
-    """Parameters of the callback. ``callback_address``: the address that was called; ``description``:
+    """Parameters of the callback. ``callback_address`` is the address that was called. ``description`` is
     ``error_description``, which anyone can write."""
 
     state: str
@@ -75,7 +75,7 @@ async def start_code_flow(
     addresses: CallbackAddresses,
     login_hint: str,
 ) -> SignInStart:
-    """The address at the provider to send the browser to. Raises ProviderUnavailable, SsoFailed."""
+    """Returns the address at the provider to send the browser to. Raises ProviderUnavailable, SsoFailed."""
     provider, services = chosen.provider, ctx.services
     try:
         found = await services.oidc.discover(registration.issuer, services.outgoing.deadline(provider.tenant_id))
@@ -86,13 +86,14 @@ async def start_code_flow(
     authorization = authorization_of(started, callback.redirect_uri, login_hint=login_hint or None)
     of_microsoft = services.microsoft.clouds.directory_of(registration.issuer) is not None
     authorization = provider_proofs.asking(authorization, provider.rules, of_microsoft=of_microsoft)
-    if provider_proofs.asks_anew(chosen.request):  # both: each is ignored or removed somewhere
+    if provider_proofs.asks_anew(chosen.request):  # both, since some providers or proxies ignore or remove one of them
         authorization = authorization._replace(prompt="login", max_age=0)
     return SignInStart(started, oidc.request_address(found, registration, authorization))
 
 
 async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreachable | oidc.OidcRefused) -> Refusal:
-    """Records why a person could not be sent to the provider; the refusal, to raise. A try has its own event."""
+    """Records why a person could not be sent to the provider. Returns the refusal to raise. A test sign-in has its own
+    event."""
     provider = chosen.provider
     refusal: Refusal = ProviderUnavailable(reason=f"discovery: {error}")
     told: Refusal = ProviderUnavailable(reason=_UNREACHABLE.with_(_WITHHELD).text)
@@ -107,8 +108,8 @@ async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreach
 
 
 def _is_withheld(ctx: RequestContext, provider: Provider, error: Unreachable | oidc.OidcRefused) -> bool:
-    """Whether the audit trail withholds why a server did not answer as it should. A User Admin chose the address, and
-    reads the trail: it must not be a scan of the operator's network."""
+    """Whether the audit trail withholds why a server's response was unexpected. A User Admin chooses the address and
+    reads the trail, which must not become a scan of the operator's network."""
     may_be_private = isinstance(error, NotPublic) or any(ctx.services.settings.private_targets)
     return not provider.reaches_admins and may_be_private
 
@@ -116,7 +117,7 @@ def _is_withheld(ctx: RequestContext, provider: Provider, error: Unreachable | o
 def authorization_of(
     begun: StartedFlow, redirect_uri: str, *, login_hint: str | None = None, prompt: str | None = None
 ) -> oidc.Authorization:
-    """The parameters of the authorization request."""
+    """Returns the parameters of the authorization request."""
     challenge = base64url.encode(hashlib.sha256(begun.verifier.encode()).digest())
     return oidc.Authorization(
         state=begun.state,
@@ -130,7 +131,7 @@ def authorization_of(
 
 @contextlib.asynccontextmanager
 async def calling_provider(ctx: RequestContext, provider: Provider) -> AsyncIterator[None]:
-    """Wraps calls to the provider: failures are recorded, and become ProviderUnavailable or SsoFailed."""
+    """Wraps calls to the provider. Failures are recorded, and become ProviderUnavailable or SsoFailed."""
     try:
         yield
     except Unreachable as error:
@@ -151,8 +152,8 @@ async def end_code_flow(
     browser: BrowserCookies,
     judge: Callable[[Flow, Provider], Awaitable[Outcome]],
 ) -> tuple[Flow, Outcome]:
-    """The flow of a callback, and its outcome: ``judge`` decides on a code that the provider issued for a sign-in of
-    this browser. Raises SsoFailed and what ``judge`` raises."""
+    """Returns the flow of a callback and its outcome. ``judge`` decides on a code that the provider issued for a
+    sign-in of this browser. Raises SsoFailed and the errors of ``judge``."""
     flow, provider = await _open_flow(ctx, method, issuer_of, returned, cookie_of)
 
     async def judged() -> Outcome:
@@ -174,10 +175,10 @@ async def _open_flow(
     returned: CallbackParams,
     cookie_of: CookieOf,
 ) -> tuple[Flow, Provider]:
-    """The flow that an answer belongs to, marked as used, and its provider.
+    """Returns the flow that a response belongs to, marked as used, and its provider.
 
-    Raises SsoFailed. Before state, browser, callback address and issuer are verified, nothing is marked as used and no
-    request goes out. The issuer is the one of the start: changing it would have deleted the flow.
+    Raises SsoFailed. Nothing is marked as used and no request goes out before state, browser, callback address and
+    issuer are verified. The issuer is the one of the start, since changing it would have deleted the flow.
     """
     services = ctx.services
     flow = await services.store.read(lambda unit: sign_in_flows.find_by_state(unit, returned.state, ctx.now))
@@ -192,7 +193,7 @@ async def _open_flow(
         raise await refusal_reasons.refuse(ctx, method, *owner, refusal)
     bound = services.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
-    if not flow.is_try:  # of a try it is a result
+    if not flow.is_try:  # for a test sign-in, this is a result
         await _check_address(ctx, flow, provider, issuer_of, returned)
     if not await bound.write_quickly(lambda unit: sign_in_flows.take(unit, flow)):
         refusal = SsoFailed(START_AGAIN, reason=STATE_TAKEN, replay="oidc_state")
@@ -203,14 +204,14 @@ async def _open_flow(
 async def _check_address(
     ctx: RequestContext, flow: Flow, provider: Provider, issuer_of: Callable[[Provider], str], returned: CallbackParams
 ) -> None:
-    """Raises SsoFailed for an answer at another callback address, or of another issuer."""
+    """Raises SsoFailed for a response at another callback address, or from another issuer."""
     if not flow.callback.matches(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
         raise await provider_flow.refuse(ctx, provider, oidc.ELSEWHERE)
 
 
 START = "/api/client/auth/oidc"
 CALLBACK = f"{START}/callback"
-#: Issuers of Microsoft's directories, which name a person to each application differently.
+#: Issuers of Microsoft's directories, which identify a person differently to each application.
 _OF_DIRECTORY = re.compile(r"/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/(?:v2\.0)?\Z", re.IGNORECASE)
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
 
@@ -265,7 +266,7 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
                     )
 
     def check_rank(self, before: Self | None, by_admin: bool) -> None:
-        """Raises Forbidden when a caller who is no Admin switches ``sharedCallback`` on, or changes the issuer while it
+        """Raises Forbidden if a caller who is not an Admin turns on ``sharedCallback``, or changes the issuer while it
         is on."""
         if by_admin or not self.shared_callback:
             return
@@ -274,29 +275,31 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
             raise Forbidden(sentence)
 
     def microsoft_directory(self, clouds: Clouds) -> Directory | None:
-        """Personal accounts share one directory of Microsoft's: their users can sign in, but no client can claim it."""
+        """Returns Microsoft's directory. Personal accounts share one; their users can sign in, but no client can claim
+        it."""
         found = clouds.directory_of(self.issuer)
         return Directory(*found, self.client_id) if found is not None and found[1] != CONSUMERS else None
 
 
 def are_scopes(scopes: tuple[str, ...]) -> bool:
-    """Whether all are scope tokens by RFC 6749, section 3.3."""
+    """Whether all are scope tokens under RFC 6749, section 3.3."""
     return all(_SCOPE.match(scope) for scope in scopes)
 
 
 def shared_callback(ctx: RequestContext) -> str:
-    """The callback address of all providers that have ``sharedCallback`` set and announce ``iss``."""
+    """Returns the callback address of all providers that have ``sharedCallback`` set and announce ``iss``."""
     return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
 
 def own_callback(ctx: RequestContext, client: str, provider: str) -> str:
-    """The callback address of one provider of one client. It is made of their names, which never change, so it is known
-    before either side is set up; and of the configured public address, never of a header."""
+    """Returns the callback address of one provider of one client. It consists of their names, which never change, so it
+    is known before either side is set up, and of the configured public address, never of a header."""
     return f"{shared_callback(ctx)}/{client}/{provider}"
 
 
 def callbacks_of(ctx: RequestContext, client: str, provider: Provider) -> CallbackAddresses:
-    """The addresses that the provider can send browsers to; ``client``: identifier of the provider's client."""
+    """Returns the addresses to which the provider can send browsers. ``client`` is the identifier of the provider's
+    client."""
     shared = shared_callback(ctx) if provider.own(OidcSettings).shared_callback else None
     return CallbackAddresses(own_callback(ctx, client, provider.name), shared)
 
@@ -390,7 +393,7 @@ async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned:
 
 
 def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
-    """The person of verified claims."""
+    """Returns the person of verified claims."""
     email, verified = claims.get("email"), claims.get("email_verified")
     if isinstance(verified, str):  # some providers send booleans as text
         verified = {"true": True, "false": False}.get(verified.lower())
@@ -413,7 +416,7 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
 
 
 def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registration:
-    """The registration of this server at the provider."""
+    """Returns this server's registration at the provider."""
     settings = provider.own(OidcSettings)
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     return oidc.Registration(

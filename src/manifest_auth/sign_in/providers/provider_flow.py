@@ -68,8 +68,8 @@ class ProviderChoice(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The end of a sign-in at a provider. Neither ``signed_in`` nor ``code``: an identity was linked, a provider
-    tried, or a session re-authenticated."""
+    """The outcome of a sign-in at a provider. If neither ``signed_in`` nor ``code`` is set, an identity was linked, a
+    provider tested, or a session re-authenticated."""
 
     return_to: str
     signed_in: SignedIn | None = None
@@ -90,7 +90,7 @@ class Outcome(NamedTuple):
 
 
 async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback | None) -> StartedFlow:
-    """A new flow, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers started too many."""
+    """Starts a flow, see :func:`.sign_in_flows.begin`. Raises RateLimited if anonymous callers started too many."""
     provider = chosen.provider
 
     def work(unit: TenantUnit) -> StartedFlow | throttle.Wait:
@@ -112,20 +112,19 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
 def return_address(
     tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
 ) -> str:
-    """The place where the browser ends, by the rules of the module ``return_addresses``. ``roles``: of who is signed in
-    already. Raises ValidationError."""
+    """Returns where the browser ends, by the rules of the module ``return_addresses``. ``roles`` are those of the user
+    who is already signed in. Raises ValidationError."""
     return return_addresses.choose(_listed(tenant, provider, roles), asked, response)
 
 
 def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str, ...]:
-    """The addresses that count for a user with those roles."""
+    """Returns the listed addresses for a user with those roles."""
     of_provider = provider.rules.return_addresses if provider is not None else ()
     return (*of_provider, *tenants.return_addresses_for(tenants.settings_of(tenant.settings), roles))
 
 
 class _Arrival(NamedTuple):
-    """A person whom a provider identified, on the way to the end of a sign-in; the members as :func:`complete` has
-    them."""
+    """A person whom a provider identified, until the sign-in completes. :func:`complete` describes the members."""
 
     ctx: RequestContext
     provider: Provider
@@ -148,8 +147,8 @@ async def complete(
     use: Callable[[TenantUnit], None] | None = None,
     also: Callable[[TenantUnit, int], None] | None = None,
 ) -> Outcome:
-    """Completes the sign-in. ``use`` marks flow and assertion as used, in the same unit of work, or raises SsoFailed;
-    ``also`` stores more about the user whose id it gets. Of a try nothing more is stored.
+    """Completes the sign-in. ``use`` marks flow and assertion as used, in the same unit of work, or raises SsoFailed.
+    ``also`` stores more about the user whose ID it gets. A test sign-in stores nothing more.
 
     Raises SsoFailed, AccountDisabled.
     """
@@ -183,7 +182,7 @@ async def complete(
 
 
 def _match(unit: SystemUnit, arrival: _Arrival) -> int:
-    """The user whose identity this is. Raises SsoFailed, AccountDisabled, which are recorded."""
+    """Returns the user who has this identity. Raises SsoFailed, AccountDisabled, which are recorded."""
     ctx, provider, flow, bound = arrival.ctx, arrival.provider, arrival.flow, unit.of(arrival.provider.tenant_id)
     if flow is not None and flow.link_session_id is None:
         ctx.services.anonymous_limits.finished(bound, ctx)
@@ -211,8 +210,8 @@ def _match(unit: SystemUnit, arrival: _Arrival) -> int:
 
 
 def _end(arrival: _Arrival, pending: Pending, end: Callable[..., T], unit: SystemUnit) -> T:
-    """The result of ``end`` for the person: a session or a code. A refusal keeps earlier writes, so what a provider
-    gave for later is stored after the completion, or where only a second factor is due."""
+    """Returns the result of ``end`` for the person: a session or a code. A refusal keeps earlier writes, so values that
+    a provider sent for later are stored after completion, or if only a second factor is due."""
     ctx, provider = arrival.ctx, arrival.provider
     identity = provider_proofs.identity_of(provider, _match(unit, arrival), arrival.person, ctx.now)
     try:
@@ -230,8 +229,8 @@ def _store(unit: SystemUnit, arrival: _Arrival, user_id: int) -> None:
 
 
 async def retry_conflicts(work: Callable[[], Awaitable[T]]) -> T:
-    """Repeats ``work`` on Conflict: two sign-ins of a new person at the same moment; the second finds what the first
-    created. A person can be new twice, as a user and at the provider."""
+    """Repeats ``work`` on Conflict, when two sign-ins of a new person happen at the same moment and the second finds
+    what the first created. A person can be new twice, as a user and at the provider."""
     for _attempt in range(_MORE_ATTEMPTS):
         with contextlib.suppress(Conflict):
             return await work()
@@ -247,12 +246,12 @@ def _link_grant(unit: SystemUnit, ctx: RequestContext, provider: Provider, flow:
 
 
 def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_id: str) -> LinkGrant:
-    """The consent of the session's user, who is locked. Raises SsoFailed when the session has ended, or its proof is no
-    longer recent: what began with a proof is not finished long after it."""
+    """Checks the consent of the session's user, who is locked. Raises SsoFailed if the session has ended, or its
+    re-authentication is no longer recent, so that a flow cannot finish long after it."""
     session = sessions.read(unit, session_id)
     if session is not None and session.tenant_id == provider.tenant_id:
         users.get(unit.of(session.tenant_id), session.user_id, lock=True)
-        session = sessions.read(unit, session_id)  # again, now that nothing ends it before the link is there
+        session = sessions.read(unit, session_id)  # read again, now that nothing ends it before the link exists
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
         raise SsoFailed(_("You're no longer signed in"), reason=_LINK_ENDED)
     if not step_up.has_proved(session, Act.IDENTITIES, ctx.now):
@@ -272,7 +271,7 @@ def record(
 
 
 async def refuse(ctx: RequestContext, provider: Provider, reason: Reason, sentence: Marked | None = None) -> SsoFailed:
-    """Records a refusal outside completion; returns it, for the caller to raise."""
+    """Records a refusal outside completion, and returns it for the caller to raise."""
     refusal = SsoFailed(sentence, reason=reason)
     await ctx.services.store.of(provider.tenant_id).write(lambda unit: record(unit, ctx, provider, refusal))
     return refusal

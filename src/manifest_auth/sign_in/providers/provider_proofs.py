@@ -1,4 +1,4 @@
-"""Proofs at a provider: second factors, a new proof of a session, and tries that only show what would happen."""
+"""Authentication at a provider: second factors, re-authentication of a session, and test sign-ins without effect."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from manifest_auth.sign_in.refusal_reasons import CHANGED, LONGEST_WHY, UNLISTED
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text.languages import marked as _
 
-# Only claims of the verified ID token or assertion count. What is not accepted is no refusal: the client's own factor
-# is due, by its own policy.
+# Only claims of the verified ID token or assertion count. Claims that are not accepted cause no refusal; the client's
+# own factor is due instead, under its own policy.
 
 FactorVerdict = Literal["trusted", "accepted", "asked"]
 
 
 def identity_of(provider: Provider, user_id: int, person: Person, now: int) -> Identity:
-    """The proof of a user from a sign-in at the provider. The time is the provider's own, or not known."""
+    """Returns the user's authentication from a sign-in at the provider. The time is the provider's own, or unknown."""
     at = min(person.proof.at, now) if person.proof.at is not None else None
     ways, asks = ways_of(provider.rules, person.proof), asks_own(provider.rules)
     return Identity(provider.kind, user_id, ways, provider_id=provider.id, authenticated_at=at, needs_factor=asks)
 
 
 def ways_of(rules: Rules, proof: ProviderProof) -> tuple[Way, ...]:
-    """The proof in the response: with ``mfa`` where its claims are accepted as two factors."""
+    """Returns the methods in the response, with ``mfa`` if its claims are accepted as two factors."""
     accepted = rules.second_factor == "claims" and (
         not set(rules.amr).isdisjoint(proof.amr) or not set(rules.acr).isdisjoint((proof.acr, *proof.acrs))
     )
@@ -51,31 +51,31 @@ def ways_of(rules: Rules, proof: ProviderProof) -> tuple[Way, ...]:
 
 
 def asks_anew(asked: FlowRequest | Flow) -> bool:
-    """Whether the provider is asked for a sign-in just now."""
+    """Whether the provider must authenticate the person again now."""
     return asked.is_reauthentication or return_addresses.asks_anew(asked.return_to)
 
 
 def asks_own(rules: Rules) -> bool:
-    """Whether the client's own factor is due where nothing else proved two."""
+    """Whether the client's own factor is due if nothing else proved two factors."""
     return rules.second_factor != "trust"
 
 
 def verdict(rules: Rules, proof: ProviderProof) -> FactorVerdict:
-    """The party responsible for the second factor of a sign-in with that proof."""
+    """Returns who is responsible for the second factor of a sign-in with that proof."""
     if not asks_own(rules):
         return "trusted"
     return "accepted" if MFA in ways_of(rules, proof) else "asked"
 
 
 def contexts_of(rules: Rules) -> tuple[str, ...]:
-    """The authentication contexts to ask a SAML provider for (SAML core, section 3.3.2.2.1)."""
+    """Returns the authentication contexts to request from a SAML provider (SAML core, section 3.3.2.2.1)."""
     return rules.acr if rules.second_factor == "claims" else ()
 
 
 def asking(authorization: Authorization, rules: Rules, *, of_microsoft: bool) -> Authorization:
-    """The request that asks for the claims that would be accepted, all of them voluntary, so that a provider which
-    cannot serve them still answers (OpenID Connect Core, sections 3.1.2.1 and 5.5). ``of_microsoft``: Entra ID takes
-    authentication contexts instead of levels, one of them, and only as an essential claim."""
+    """Returns the request for the accepted claims. All of them are voluntary, so that a provider that cannot serve them
+    still responds (OpenID Connect Core, sections 3.1.2.1 and 5.5). ``of_microsoft``: Entra ID takes an authentication
+    context instead of levels, only one, and only as an essential claim."""
     if rules.second_factor != "claims" or not (rules.amr or rules.acr):
         return authorization
     claims: dict[str, Any] = {"auth_time": {"essential": True}}
@@ -88,9 +88,9 @@ def asking(authorization: Authorization, rules: Rules, *, of_microsoft: bool) ->
     return authorization._replace(claims=msgspec.json.encode({"id_token": claims}).decode())
 
 
-# A new proof asks for a sign-in just now (``max_age=0`` and ``prompt=login``, or ``ForceAuthn``), and anyone on the way
-# can remove it, so only the time in the verified answer counts (OpenID Connect Core, section 3.1.2.1; SAML core,
-# section 2.7.2).
+# Re-authentication requests a new sign-in (``max_age=0`` and ``prompt=login``, or ``ForceAuthn``). Anyone on the way
+# can remove these parameters, so only the time in the verified response counts (OpenID Connect Core, section 3.1.2.1;
+# SAML core, section 2.7.2).
 
 _OTHER = _("You signed in as a different user")
 _NOT_NOW = _("The provider didn't ask you to sign in again")
@@ -122,9 +122,9 @@ async def complete_reauthentication(
     use: Callable[[TenantUnit], None] | None,
     is_listed: Callable[[SystemUnit, int], bool],
 ) -> None:
-    """Stores the proof in the session that asked for it. ``use``: as for :func:`.provider_flow.complete`;
-    ``is_listed``: whether the browser can still return where it came from, for a user with these roles. Raises
-    SsoFailed for another person, and where the provider does not say that they authenticated within ten minutes."""
+    """Stores the proof in the session that requested it. ``use`` is the same as for :func:`.provider_flow.complete`.
+    ``is_listed``: whether the browser can still return to its page, for a user with these roles. Raises SsoFailed for
+    another person, and if the provider doesn't report that they authenticated within ten minutes."""
 
     def work(unit: SystemUnit) -> None:
         bound = unit.of(provider.tenant_id)
@@ -155,7 +155,7 @@ async def complete_reauthentication(
 def _why_not(
     unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, session: Principal
 ) -> SsoFailed | None:
-    """Why the answer proves nothing about the session's user; None: it does."""
+    """Returns why the response proves nothing about the session's user; None if it does."""
     now = providers.find_by_id(unit, provider.id, shared=True)
     if now is None or now.disabled_at is not None or now.changed_at != provider.changed_at:
         return SsoFailed(reason=CHANGED)
@@ -172,14 +172,14 @@ def _why_not(
 
 
 def usable_by(unit: TenantUnit, user_id: int) -> list[Provider]:
-    """The client's providers that are on and at which the user has an identity."""
+    """Lists the client's enabled providers at which the user has an identity."""
     on = (one for one in providers.list_all(unit) if one.disabled_at is None)
     return [one for one in on if providers.has_subject(unit, one.id, user_id)]
 
 
 def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provider:
-    """The provider at which the caller has an identity; ``name``: empty if there is only one. Raises NotFound,
-    Conflict if there are several."""
+    """Returns the provider at which the caller has an identity. ``name`` is empty if there is only one. Raises
+    NotFound, Conflict if there are several."""
     usable = [one for one in usable_by(unit, ctx.user.user_id) if name in ("", one.name)]
     if not usable:
         raise NotFound(reason=_NO_IDENTITY.text)
@@ -188,9 +188,9 @@ def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provide
     return usable[0]
 
 
-# A try belongs to the session that started it: no other session or browser can complete it, and only that session sees
-# the result. Which user the person would be is decided by the code of every sign-in, in a transaction that is rolled
-# back.
+# A test sign-in belongs to the session that started it: no other session or browser can complete it, and only that
+# session sees the result. The code of every sign-in decides which user the person would be, in a transaction that is
+# rolled back.
 
 T = TypeVar("T")
 _MOST, _LONGEST = 100, 500
@@ -202,15 +202,15 @@ _TRY_ENDED = Reason(
 )
 _OTHER_SESSION = _TRY_ENDED.also("try: of another session")
 _NO_MANAGER = _TRY_ENDED.also("try: settings:manage was lost")
-#: Values of one sign-in, which no page shows.
+#: Values of a single sign-in, which no page shows.
 _WITHHELD = frozenset({"nonce", "at_hash", "c_hash", "jti", "sid"})
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """The result of a try. ``why``: why the person would not can sign in, empty if they would; ``is_new``: an account
-    would be created; ``roles``: bit mask of the roles that the person would have; ``groups``: None if the provider
-    says only that there are some; ``factor``: who answers for the second one; ``claims``: names and values as texts.
-    ``at``: milliseconds since 1970."""
+    """The result of a test sign-in. ``why``: why the person could not sign in, empty if they could; ``is_new``: an
+    account would be created; ``roles``: bit mask of the roles that the person would have; ``groups``: None if the
+    provider reports only that there are some; ``factor``: who is responsible for the second factor; ``claims``: names
+    and values as text; ``at``: milliseconds since 1970."""
 
     at: int
     why: str = ""
@@ -248,8 +248,8 @@ async def try_recorded(
     judge: Callable[[], Awaitable[T]],
     over: T,
 ) -> T:
-    """The outcome of ``judge``. A refusal of a try is stored as its result, and the outcome is ``over``. Raises
-    SsoFailed if another session started the try."""
+    """Returns the outcome of ``judge``. The refusal of a test sign-in is stored as its result, and the outcome is
+    ``over``. Raises SsoFailed if another session started it."""
     if not flow.is_try:
         return await judge()
     manager = await ctx.services.store.read(lambda unit: _manager(unit, ctx, flow, browser))
@@ -263,8 +263,8 @@ async def try_recorded(
 
 
 def refused_try(ctx: RequestContext, refusal: Refusal, *, is_admin: bool) -> Tried:
-    """The result of a try that ended early. Only an Admin sees why a server could not be reached: a try must not be a
-    scan of the operator's network."""
+    """Returns the result of a test sign-in that ended early. Only an Admin sees why a server could not be reached,
+    since the test must not become a scan of the operator's network."""
     if isinstance(refusal, ProviderUnavailable) and not is_admin:
         return Tried(ctx.now, "The provider couldn't be reached. Only an Admin can see details.")
     return Tried(ctx.now, (refusal.reason or refusal.message)[:LONGEST_WHY])
@@ -278,8 +278,8 @@ async def complete_try(
     browser: BrowserCookies,
     use: Callable[[TenantUnit], None] | None,
 ) -> None:
-    """Completes a try whose answer is genuine. ``use``: as for :func:`.provider_flow.complete`. Raises SsoFailed where
-    the session that started it has ended."""
+    """Completes a test sign-in with a genuine response. ``use`` is the same as for :func:`.provider_flow.complete`.
+    Raises SsoFailed if the session that started it has ended."""
     manager = await ctx.services.store.read(lambda unit: _manager(unit, ctx, flow, browser))
     found = await _dry_run(ctx, provider, person)
     known = await ctx.services.store.of(provider.tenant_id).read(lambda unit: users.find(unit, found.user_id))
@@ -303,7 +303,7 @@ async def complete_try(
 
 
 async def _dry_run(ctx: RequestContext, provider: Provider, person: Person) -> _DryRun:
-    """The user whom the person would be if the provider were turned on."""
+    """Returns the user whom the person would be if the provider were turned on."""
 
     def work(unit: TenantUnit) -> None:
         live = providers.switch(unit, provider, on=True, by_admin=True, now=ctx.now)
@@ -321,8 +321,9 @@ async def _dry_run(ctx: RequestContext, provider: Provider, person: Person) -> _
 
 
 def _manager(unit: SystemUnit, ctx: RequestContext, flow: Flow, browser: BrowserCookies) -> Principal:
-    """The session that started the try. Browsers send no session cookie with the form post of a provider's page: then
-    the flow's own cookie identifies the browser, and only the session sees the result. Raises SsoFailed."""
+    """Returns the session that started the test sign-in. Browsers send no session cookie with the form post of a
+    provider's page, so the flow's own cookie identifies the browser, and only the session sees the result. Raises
+    SsoFailed."""
     session = sessions.read(unit, flow.link_session_id or "")
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
         raise SsoFailed(_("You're no longer signed in"), reason=_TRY_ENDED)
@@ -352,13 +353,13 @@ async def _store(
 
 
 def record_try(unit: TenantUnit, who: Acting, provider: Provider, result: Tried) -> None:
-    """Records the result of a try. ``who``: the manager who made it."""
+    """Records the result of a test sign-in. ``who`` is the manager who ran it."""
     detail: dict[str, Any] = {"name": provider.name, "works": result.works, "why": result.why}
     audit.record(unit, who, Event.PROVIDER_TRIED, f"provider:{provider.id}", **detail)
 
 
 def result_of_try(unit: TenantUnit, ctx: RequestContext, provider: Provider, session_id: str) -> Tried | None:
-    """The result of the session's last try of the provider, until its row expires."""
+    """Returns the result of the session's last test sign-in at the provider, until its row expires."""
     found = sign_in_flows.result_of_try(unit, ctx.services.sealer, provider.id, session_id, ctx.now)
     return None if found is None else msgspec.json.decode(found, type=Tried)
 
@@ -369,7 +370,7 @@ def _proof(proof: ProviderProof) -> dict[str, Any]:
 
 
 def _shown(person: Person) -> tuple[tuple[str, str], ...]:
-    """The first claims, each shortened, since providers send any amount."""
+    """Returns the first claims, each shortened, since providers send any amount."""
     names = [name for name in person.claims if name not in _WITHHELD][:_MOST]
     return tuple((name[:_LONGEST], _text(person.claims[name])) for name in names)
 

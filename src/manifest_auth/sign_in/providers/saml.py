@@ -1,8 +1,8 @@
-"""SAML providers: configuration, metadata and tests of one.
+"""SAML providers: their configuration, metadata and tests.
 
 Requests and responses have their own modules.
 
-Functions import ``protocols.saml`` when they need it: it loads libraries that few installations use.
+Functions import ``protocols.saml`` only when they need it, because it loads libraries that few installations use.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class _Saml(Kind[SamlSettings, ReceivedResponse]):
             "postUrl": found.post_address or "",
             "binding": "redirect" if found.redirect_address else "post",
         }
-        if found.wants_signed_requests:  # metadata can turn signing on, never off
+        if found.wants_signed_requests:  # metadata can turn signing on, but never off
             imported["signRequests"] = True
         return imported | given
 
@@ -130,7 +130,7 @@ KIND = _Saml()
 
 @contextlib.contextmanager
 def _refused_as(member: str) -> Iterator[None]:
-    """Turns a refusal of an administrator's input into a ValidationError that names the member."""
+    """Turns the rejection of an administrator's input into a ValidationError that names the member."""
     from manifest_auth.protocols import saml
 
     try:
@@ -140,8 +140,8 @@ def _refused_as(member: str) -> Iterator[None]:
 
 
 def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
-    """This server's SAML metadata for these providers of a client: one entity id, one address, the certificates of all
-    keys."""
+    """Returns this server's SAML metadata for these providers of a client: one entity ID, one address, the certificates
+    of all keys."""
     from manifest_auth.protocols import saml
 
     opened = [providers.open_secrets(ctx.services.sealer, provider) for provider in found]
@@ -183,7 +183,7 @@ async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -
     try:
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="other")
     except Unreachable as error:
-        if "redirect" in str(error):  # a sign-on page might well send the browser on
+        if "redirect" in str(error):  # a sign-on page might redirect
             return Finding("ok", _("The sign-on URL responds; users' browsers must be able to reach it"))
         told = _(
             "This server can't reach the sign-on URL (%(error)s); users' browsers must be able to reach it",
@@ -193,5 +193,5 @@ async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -
     if reply.status in (404, 410):
         told = _("The sign-on URL returns status %(status)s. Check whether it is correct", status=reply.status)
         return Finding("note", told)
-    told = _("The sign-on URL returns status %(status)s", status=reply.status)  # it can want more
+    told = _("The sign-on URL returns status %(status)s", status=reply.status)  # it can require more
     return Finding("ok" if reply.status < 500 else "note", told)

@@ -93,25 +93,25 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
 
 
 def entity_id(ctx: RequestContext, client: str) -> str:
-    """This server's entity id for the providers of a client: the address of its metadata."""
+    """Returns this server's entity ID for the providers of a client: the address of its metadata."""
     return f"{ctx.services.settings.public_url.rstrip('/')}{START}/metadata?client={client}"
 
 
 def acs(ctx: RequestContext, client: str = "") -> str:
-    """This server's assertion consumer service address. ``client``: appended for a provider that encrypts, so that its
-    unsolicited responses name the client."""
+    """Returns this server's assertion consumer service address. ``client`` is appended for a provider that encrypts, so
+    that its unsolicited responses name the client."""
     return ctx.services.settings.public_url.rstrip("/") + START + (f"?client={client}" if client else "")
 
 
-# A posted request has a page with its own address, which only the browser that started the sign-in can open: the answer
-# to a POST can name an address, but carry no page.
+# A posted request has a page with its own address, which only the browser that started the sign-in can open, because
+# the response to a POST can name an address, but cannot carry a page.
 
 FORM = f"{START}/form"
 
 
 async def begin_saml(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart:
-    """The address to go to, and for the POST binding a page that posts the request. Raises RateLimited, and Conflict
-    where an identity is to be linked at a provider without a redirect address."""
+    """Returns the address to go to, with a page that posts the request for the POST binding. Raises RateLimited, and
+    Conflict for linking an identity at a provider without a redirect address."""
     own, is_link = chosen.provider.own(SamlSettings), chosen.request.is_link
     if is_link and not own.redirect_url:
         raise Conflict(_("Linking requires the provider's redirect binding"))
@@ -128,8 +128,8 @@ async def begin_saml(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart
 
 
 async def page_of(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple[bytes, str]:
-    """The page that posts the request, and its content security policy. Raises SsoFailed for a flow of another browser,
-    or one that needs no page."""
+    """Returns the page that posts the request, and its content security policy. Raises SsoFailed for a flow of another
+    browser, or one that needs no page."""
 
     def work(unit: SystemUnit) -> tuple[Flow, Provider, str]:
         flow = sign_in_flows.find_by_state(unit, state, ctx.now)
@@ -157,7 +157,7 @@ def _page(
 def _request(
     ctx: RequestContext, provider: Provider, client: str, request_id: str, destination: str, *, force: bool
 ) -> tuple[bytes, bytes | None, bytes | None]:
-    """The request, and this server's key and certificate where requests are signed. ``force``: the person must
+    """Returns the request, and this server's key and certificate if requests are signed. ``force``: the person must
     authenticate again."""
     from manifest_auth.protocols import saml
 

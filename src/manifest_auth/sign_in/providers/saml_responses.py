@@ -37,20 +37,20 @@ if TYPE_CHECKING:
     from manifest_auth.protocols.saml import Assertion, Policy, UnverifiedResponse
 
 
-# Anyone can send responses, and they cost time to verify. Each counts as a failure of its address until it was verified
-# and used for the first time. While an address has to wait, a browser that started the sign-in here has a few attempts
-# of its own, so that an attacker behind the same address does not block it; the number of sign-ins that can start is
-# limited as well.
+# Anyone can send responses, and verifying them takes time. Each counts as a failure of its address until it is verified
+# and used for the first time. While an address must wait, a browser that started the sign-in here has a few attempts of
+# its own, so that an attacker behind the same address does not block it. The number of sign-ins that can start is also
+# limited.
 
 #: Responses from one address, at all clients.
 RESPONSES = ThrottlePolicy(free=200, longest_ms=5_000, memory_ms=60 * 60_000, ceiling=None)
-#: Responses to one sign-in that started here, beyond those of its address.
+#: Responses to one sign-in that started here, in addition to the limit of its address.
 ANSWERS = ThrottlePolicy(free=3, longest_ms=60_000, memory_ms=FLOW_LIFE_S * 1000, ceiling=None)
 
 
 async def take_response(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple[Counter, ...]:
-    """Counts a response before it is read; the counters that counted it. ``state``: of the sign-in that it claims to
-    answer. Raises RateLimited."""
+    """Counts a response before it is read. Returns the counters that counted it. ``state`` belongs to the sign-in that
+    it claims to answer. Raises RateLimited."""
     if not ctx.services.throttle.is_on:
         return ()
     taken = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, state, cookie_of))
@@ -84,7 +84,7 @@ _REMEMBER = tenant_scoped(
 
 def remember_assertion(unit: TenantUnit, issuer: str, assertion_id: str, until: int) -> bool:
     """Stores an assertion as used until ``until`` (milliseconds), for all nodes (SAML 2.0 profiles, section 4.1.4.5).
-    False when it was used before."""
+    Returns False if it was already used."""
     key = hashlib.sha256(f"{issuer}\0{assertion_id}".encode()).hexdigest()
     return unit.change(_REMEMBER, key=key, expires_at=until) == 1
 
@@ -167,7 +167,7 @@ _TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 
 def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
-    """The person of a verified assertion. Raises SsoFailed when it has no permanent subject."""
+    """Returns the person of a verified assertion. Raises SsoFailed if it has no permanent subject."""
     from manifest_auth.protocols import saml
 
     attributes, names, instant = assertion.attributes, settings.attributes, assertion.authn_instant or ""
@@ -198,13 +198,14 @@ def _first(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> str:
     return next((value for name in names for value in attributes.get(name, ()) if value), "")
 
 
-# The unverified content of a response only picks the provider whose pinned keys verify it: by the request that it
-# answers, else the client that was named, else the audience, or the Destination if the audience is encrypted.
-# Everything else is read from verified bytes alone, and every failure gets the same answer.
+# The unverified content of a response is used only to pick the provider, and that provider's pinned keys then verify
+# it. The provider comes from the request that the response answers, or else from the named client, from the audience,
+# or from the Destination if the audience is encrypted. Everything else is read only from verified bytes, and every
+# failure gets the same response.
 
 
 class ReceivedResponse(NamedTuple):
-    """A response as received. ``client``: the client that the request names."""
+    """A response as received. ``client`` is the client that the request names."""
 
     response: str
     relay_state: str
@@ -221,8 +222,8 @@ async def finish(
     ctx: RequestContext, received: ReceivedResponse, cookie_of: CookieOf, browser: BrowserCookies
 ) -> tuple[Flow | None, Outcome]:
     """Verifies a response and completes the sign-in. Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, and
-    ValidationError for one that is not base64."""
-    with ctx.services.saml_thread.slot():  # before counting: an attempt that is not tried must not count
+    ValidationError for a response that is not base64."""
+    with ctx.services.saml_thread.slot():  # before counting: a dropped attempt must not count
         return await _finish(ctx, received, cookie_of, browser)
 
 
@@ -242,7 +243,7 @@ async def _finish(
         raise ValidationError(details=[("samlResponse", "Must be base64")]) from error
     except saml.SamlRefused as error:
         raise SsoFailed(reason=error.reason) from error
-    flow = found[0].flow  # one that was asked for can be from one provider alone
+    flow = found[0].flow  # a solicited response can come from only one provider
 
     async def judged() -> Outcome:
         return await _complete(ctx, received, browser, taken, *await _verify(ctx, shown, found))
@@ -271,7 +272,7 @@ async def _complete(
         raise await provider_flow.refuse(ctx, provider, SWITCHED_OFF)
 
     def use(unit: TenantUnit) -> None:
-        if flow is not None and flow.is_try:  # with its row goes the only request that the assertion answers
+        if flow is not None and flow.is_try:  # its row holds the only request that the assertion answers
             throttle.decrement(unit, taken)
             return
         if flow is not None and not sign_in_flows.take(unit, flow):
@@ -288,8 +289,8 @@ async def _complete(
 def _candidates(
     unit: SystemUnit, ctx: RequestContext, received: ReceivedResponse, shown: UnverifiedResponse, cookie_of: CookieOf
 ) -> list[_Candidate]:
-    """The providers that might have sent a response, at least one. Nothing is trusted here: the response is verified by
-    the keys of each. Raises SsoFailed."""
+    """Returns the providers that might have sent a response, at least one. Nothing is trusted here, since the keys of
+    each provider verify the response. Raises SsoFailed."""
     named = None
     if received.client is not None:
         named = tenants.find(unit, received.client)
@@ -323,8 +324,8 @@ def _candidates(
 
 
 def _named_clients(ctx: RequestContext, shown: UnverifiedResponse) -> list[str]:
-    """Identifiers of the clients that a response names in its audiences, or in its Destination if those are
-    encrypted. Raises ValidationError if an encrypted one names none."""
+    """Returns the identifiers of the clients that a response names in its audiences, or in its Destination if those are
+    encrypted. Raises ValidationError if an encrypted response names none."""
     if not shown.is_encrypted:
         prefix = entity_id(ctx, "")
         return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]
@@ -339,8 +340,8 @@ def _named_clients(ctx: RequestContext, shown: UnverifiedResponse) -> list[str]:
 def _with_client(
     unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: UnverifiedResponse, refusal: SsoFailed
 ) -> Exception:
-    """The refusal, with the client that the request or an audience of the response names, if any, so that its audit
-    trail records it."""
+    """Returns the refusal with the client that the request or an audience of the response names, if any, so that its
+    audit trail records it."""
     prefix = entity_id(ctx, "")
     mine = [audience.removeprefix(prefix) for audience in shown.audiences[:1] if audience.startswith(prefix)]
     client = named or next((found for one in mine if (found := tenants.find(unit, one)) is not None), None)
@@ -350,7 +351,7 @@ def _with_client(
 def _mismatch(
     ctx: RequestContext, received: ReceivedResponse, named: Tenant | None, flow: Flow, cookie: str | None
 ) -> SsoFailed | None:
-    """Why a response does not answer this request; None: it does."""
+    """Returns why a response does not answer this request; None if it does."""
     if flow.is_used:
         return SsoFailed(START_AGAIN, reason=_IN_RESPONSE_TO.with_(_ANSWERED_BEFORE), replay="saml_response")
     if named is not None and named.id != flow.tenant_id:
@@ -384,8 +385,8 @@ async def _verify(
 
 
 async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, relay_state: str) -> str:
-    """The return address of a sign-in that started at the provider. Its RelayState can be a listed address; a text that
-    looks like another address is rejected, any other text is ignored. Raises SsoFailed."""
+    """Returns the return address of a sign-in that started at the provider. Its RelayState can be a listed address.
+    Text that looks like another address is rejected; any other text is ignored. Raises SsoFailed."""
     is_plain = relay_state.isascii() and relay_state.isprintable()  # other texts might be parsed as an address
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
@@ -397,7 +398,7 @@ async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, r
 
 
 def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:
-    """The rules by which a response of the provider is verified."""
+    """Returns the rules for verifying a response of the provider."""
     from manifest_auth.protocols import saml
 
     settings = provider.own(SamlSettings)

@@ -1,1 +1,1 @@
-"""The second factor of users: whether one is due, and the answers that end the wait."""
+"""The second factor of users: whether one is due, and the responses that complete it."""

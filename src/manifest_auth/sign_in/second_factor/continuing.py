@@ -1,4 +1,4 @@
-"""Continues a sign-in that waits for its second factor: counts and checks the response, and completes it."""
+"""Continuation of a sign-in that waits for its second factor: check the response and complete the sign-in."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ENTRY_POINT: EntryPoint = "second_factor"
 
 class Finished(NamedTuple):
     """The result of a correct code: a session, or a one-time code for an app. ``pending``: where the browser ends;
-    ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once, before a code is handed out
-    (:func:`.exchange_codes.hand_out`); ``provider_id``: of the provider that the sign-in came through."""
+    ``trust``: a cookie to set; ``recovery_codes``: those of a first factor, shown once before a code is handed out
+    (:func:`.exchange_codes.hand_out`); ``provider_id``: the provider of the sign-in."""
 
     account: Account
     pending: Pending
@@ -45,7 +45,7 @@ class Finished(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """An answer after it was counted, as the ``number``-th to its challenge (``text``); or it has to ``wait``."""
+    """A counted response, the ``number``-th to its challenge (``text``), or the time to ``wait``."""
 
     text: str
     challenge: Challenge
@@ -58,13 +58,13 @@ class _Attempt(NamedTuple):
 
 @counts(password.METHOD)
 async def sign_in(ctx: RequestContext, credentials: Credentials, otp: str | None, *, trust: bool) -> SignedIn:
-    """Signs a user in with a password, and with a code where one is due and given. ``trust``: as for
-    :func:`continue_sign_in`. Raises as :func:`.password.sign_in`, and InvalidToken."""
+    """Signs in a user with a password, and with a code if one is due and given. ``trust`` is the same as for
+    :func:`continue_sign_in`. Raises the errors of :func:`.password.sign_in`, and InvalidToken."""
     proved = await password.prove(ctx, credentials)
     try:
         return await password.complete(ctx, proved)
     except MfaRequired as due:
-        if otp is None or due.methods:  # a factor that has to be enrolled has no code yet
+        if otp is None or due.methods:  # a factor that must be enrolled has no code yet
             raise
         finished = await _go_on(ctx, due.challenge, Answer(otp=otp), credentials.browser, trust)
     assert finished.signed_in is not None, "the challenge was made for a session"
@@ -74,10 +74,10 @@ async def sign_in(ctx: RequestContext, credentials: Credentials, otp: str | None
 async def continue_sign_in(
     ctx: RequestContext, text: str, answer: Answer, browser: BrowserCookies, *, trust: bool = False
 ) -> Finished:
-    """Finishes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and an answer. ``trust``: this browser is
-    not asked for a while.
+    """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a response. ``trust``: skip the second
+    factor in this browser for a while.
 
-    Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired for a wrong answer, RateLimited, ValidationError,
+    Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired for a wrong response, RateLimited, ValidationError,
     Forbidden for a challenge of another client than the request names, Conflict if passwords were turned off.
     """
     answer.member  # noqa: B018 - raises ValidationError before anything is read
@@ -101,8 +101,8 @@ async def _go_on(ctx: RequestContext, text: str, answer: Answer, browser: Browse
 
 
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
-    """Counts the answer before it is judged: for the challenge, the user, and the user from this origin. The user's row
-    is locked first, in the same order as where the answer is judged."""
+    """Counts the response before it is checked: for the challenge, for the user, and for the user from this origin. The
+    user's row is locked first, in the same order as when the response is checked."""
     challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
     counters = browser_identity.counters_of(bound, ctx, ENTRY_POINT, f"{tenant.id}:{user.id}", user.id, browser.devices)
@@ -144,7 +144,7 @@ def _judge(
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
         gate.recovery_code_used(bound, ctx, tenant, user)
     finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
-    # Last: a new password, or a new factor, ends the trust that there was.
+    # This comes last, because a new password or a new factor ends existing trust.
     cookie = _trusted(bound, ctx, tenant, user, browser) if trust and judged.way != "recovery" else None
     signed_in = finished.signed_in
     if signed_in is not None:
@@ -175,7 +175,7 @@ def _wrong(
         challenges.use(bound, challenge, ctx.now)
         return InvalidToken(reason=f"{why}; the challenge ends", keeps_writes=True, replay=judged.replay)
     settings = tenants.settings_of(attempt.tenant.settings)
-    left_s = max(0, (challenge.expires_at - ctx.now) // 1000)  # of the same challenge, whose life goes on
+    left_s = max(0, (challenge.expires_at - ctx.now) // 1000)  # the challenge keeps its expiry
     methods = gate.methods_of(ctx, settings) if challenge.enrols else ()
     refusal = gate.asking(bound, ctx, user, attempt.text, why, left_s, methods)
     refusal.replay = judged.replay
@@ -193,9 +193,10 @@ def _finish(
     *,
     waits: bool,
 ) -> Finished:
-    """Completes what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
+    """Completes the pending sign-in, with the proof of both factors. ``waits``: recovery codes are shown before a
+    code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
-    # Both were verified by now; of a provider, only its own time counts. A factor that is new proves nothing.
+    # Both factors are verified now; for a provider, only its own time counts. A new factor proves nothing.
     at = challenge.authenticated_at if challenge.provider_id is not None or challenge.enrols else ctx.now
     identity = Identity(
         challenge.method, user.id, amr, provider_id=challenge.provider_id, authenticated_at=at, needs_factor=False

@@ -1,4 +1,4 @@
-"""Enrollment of second factors: during a sign-in that finds one due, and by signed-in users for themselves."""
+"""Enrollment of second factors: during a sign-in that requires one, and by signed-in users for themselves."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _WRONG = "The browser's response doesn't match. Start again"
 
 
 async def begin_passkey(ctx: RequestContext) -> dict[str, Any]:
-    """The options with which the caller's browser creates a passkey. Raises ValidationError if the client allows
-    none, Conflict if passkeys are off, or the caller has as many as one can have."""
+    """Returns the options with which the caller's browser creates a passkey. Raises ValidationError if the client
+    doesn't allow passkeys, and Conflict if passkeys are off, or the caller already has the maximum number."""
     step_up.check(ctx, Act.FACTORS)
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -44,8 +44,9 @@ async def begin_passkey(ctx: RequestContext) -> dict[str, Any]:
 
 
 async def add_passkey(ctx: RequestContext, credential: dict[str, Any], name: str) -> tuple[Passkey, tuple[str, ...]]:
-    """Adds the passkey that the caller's browser made; the caller's other sessions end. Raises ValidationError for a
-    wrong answer or name, Conflict as :func:`begin_passkey` and for a credential that is registered already."""
+    """Adds the passkey that the caller's browser created. The caller's other sessions end. Raises ValidationError for a
+    wrong response or name, and Conflict as :func:`begin_passkey` does and for a credential that is already
+    registered."""
     step_up.check(ctx, Act.FACTORS)
     await webauthn.load()
     caller = ctx.user
@@ -70,7 +71,8 @@ async def add_passkey(ctx: RequestContext, credential: dict[str, Any], name: str
 
 
 def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
-    """Client and locked user of the caller. Raises ValidationError if the client allows no passkeys."""
+    """Returns the client and the locked user of the caller. Raises ValidationError if the client doesn't allow
+    passkeys."""
     tenant = tenants.get(unit, ctx.user.tenant_id)
     user = users.get(unit.of(tenant.id), ctx.user.user_id, lock=True)
     gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
@@ -78,8 +80,8 @@ def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
 
 
 async def accepted_passkeys(ctx: RequestContext) -> dict[str, Any] | None:
-    """The caller's passkeys that work here, for the caller's browser, so that it offers no others.
-    None if none ever did."""
+    """Returns the caller's passkeys that work here, so that the caller's browser offers no others. None if the caller
+    never had any."""
     caller = ctx.user
 
     def work(unit: SystemUnit) -> dict[str, Any] | None:
@@ -112,7 +114,7 @@ async def rename_passkey(ctx: RequestContext, passkey_id: str, name: str) -> Pas
 
 
 async def remove_passkey(ctx: RequestContext, passkey_id: str) -> None:
-    """Removes one of the caller's passkeys; the caller's other sessions end. Raises NotFound, and Conflict for the last
+    """Removes one of the caller's passkeys. The caller's other sessions end. Raises NotFound, and Conflict for the last
     factor of an account that must have one."""
     step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
@@ -134,7 +136,8 @@ _TITLE = "QR code for the authenticator app"
 
 
 class TotpSecretData(Wire, frozen=True):
-    """``secret``: base32; ``uri``: the same as `otpauth://` address; ``qr``: that address as SVG. Returned once."""
+    """The secret of a new authenticator app. ``secret``: base32; ``uri``: the same as `otpauth://` address; ``qr``:
+    that address as SVG. Returned once."""
 
     secret: str
     uri: str
@@ -142,14 +145,14 @@ class TotpSecretData(Wire, frozen=True):
 
 
 async def new_app_of(secret: str, email: str, client: str) -> TotpSecretData:
-    """The forms of a secret. ``email``, ``client``: under which names the app lists it."""
+    """Returns the forms of a secret. ``email`` and ``client`` are the names under which the app lists it."""
     uri = protocol.address(secret, email, client)
     return TotpSecretData(secret, uri, await scan_codes.qr_svg(uri, _TITLE))
 
 
 async def enrol_totp(ctx: RequestContext, text: str) -> TotpSecretData:
-    """A new secret for a sign-in that has to enroll a factor; it counts with its first right code. Raises InvalidToken,
-    TokenExpired, ValidationError if the client does not allow it."""
+    """Creates a secret for a sign-in that must enroll a factor. It takes effect with its first correct code. Raises
+    InvalidToken, TokenExpired, ValidationError if the client doesn't allow it."""
 
     secret = protocol.new_secret(ctx.services.random)
 
@@ -172,9 +175,9 @@ def confirm(
     pending: Pending,
     answer: Answer,
 ) -> tuple[Judged, tuple[str, ...]]:
-    """Adds the first factor of a locked user that works here, which the answer confirms; how it was judged, and the
-    recovery codes. ``pending``: with the secret or challenge of the factor. Raises ValidationError if the client
-    does not allow it, InvalidToken."""
+    """Adds the first working factor of a locked user, confirmed by the response. Returns how the response was verified,
+    and the recovery codes. ``pending`` contains the secret or challenge of the factor. Raises ValidationError if the
+    client doesn't allow it, InvalidToken."""
     bound, services = unit.of(tenant.id), ctx.services
     method = "totp" if answer.otp is not None else "passkey"
     gate.check_enrolment(bound, ctx, tenants.settings_of(tenant.settings), user, challenge, method)
@@ -200,20 +203,20 @@ def _passkey(
 
 
 def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
-    """For users who enroll because their passkeys no longer work, which happens if no code is left."""
+    """Creates recovery codes for users who enroll because their passkeys no longer work, and who have no code left."""
     return one_time_codes.make_codes(unit, ctx.services.random, user.id, ctx.now)
 
 
-# One function for each act; those that change something require re-authentication. A factor that the client's policy
-# requires is replaced, never removed. With a factor added or removed all trust ends, and every session but the one that
-# did it.
+# Each action has one function, and those that change data require re-authentication. A factor that the client's policy
+# requires is replaced, never removed. Adding or removing a factor ends all trust, and every session except the current
+# one.
 
 T = TypeVar("T")
 
 
 class Own(NamedTuple):
-    """``due_at``: when sign-in asks to enroll a factor, milliseconds; None if none is due. ``methods``:
-    factors that the client lets its users enroll; ``rp_id``: of the passkeys that work here."""
+    """The caller's factors. ``due_at``: when sign-in requires enrollment of a factor, in milliseconds, or None;
+    ``methods``: the factors that the client lets its users enroll; ``rp_id``: that of the passkeys that work here."""
 
     totp: Totp | None
     passkeys: list[Passkey]
@@ -225,19 +228,19 @@ class Own(NamedTuple):
     rp_id: str
 
     def stays(self, passkey_id: str = "") -> bool:
-        """Whether the passkey, or the app without one, is replaced and not removed: a factor is required, and no other
-        one works here."""
+        """Whether the passkey, or without one the app, can be replaced but not removed, because a factor is required
+        and no other one works here."""
         others = (one.id for one in self.passkeys if one.rp_id == self.rp_id and one.id != passkey_id)
         return self.is_required and not any(others) and (not passkey_id or self.totp is None)
 
 
 def due_at(settings: TenantSettings, user: User) -> int | None:
-    """From when on sign-in asks the user to enroll a first factor, milliseconds; None if none is due."""
+    """Returns when sign-in starts to require enrollment of a first factor, in milliseconds; None if none is due."""
     return user.second_factor_due_at if tenants.is_required(settings, user.roles) and not user.factors else None
 
 
 async def look_at_factors(ctx: RequestContext) -> Own:
-    """The caller's factors, and what the client's policy says."""
+    """Returns the caller's factors, and the client's policy."""
     settings = tenants.settings_of(ctx.user.tenant_settings)
     rules = settings.second_factor
 
@@ -259,8 +262,8 @@ async def look_at_factors(ctx: RequestContext) -> Own:
 
 
 async def begin_totp(ctx: RequestContext) -> TotpSecretData:
-    """A new secret, which counts from its first right code on (:func:`confirm_totp`). The app that counts until then
-    still does. Raises ValidationError if the client does not let users enroll one."""
+    """Creates a secret, which takes effect with its first correct code (:func:`confirm_totp`). Until then the current
+    app still works. Raises ValidationError if the client doesn't let users enroll one."""
     step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
     gate.check_method(ctx, tenants.settings_of(caller.tenant_settings), "totp")
@@ -276,7 +279,7 @@ async def begin_totp(ctx: RequestContext) -> TotpSecretData:
 
 
 async def waiting_app(ctx: RequestContext) -> TotpSecretData | None:
-    """The secret that waits for its first code; None if none does. Raises ReauthenticationRequired."""
+    """Returns the secret that waits for its first code, or None. Raises ReauthenticationRequired."""
     step_up.check(ctx, Act.FACTORS)
 
     def work(unit: TenantUnit) -> tuple[str, str, str]:
@@ -290,7 +293,7 @@ async def waiting_app(ctx: RequestContext) -> TotpSecretData | None:
 
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     """Activates the new secret, which replaces the previous one. Returns ten recovery codes if it is the first factor,
-    else none. Raises Conflict if no secret of this session waits, ValidationError for a wrong code."""
+    otherwise none. Raises Conflict if no secret of this session waits, ValidationError for a wrong code."""
     step_up.check(ctx, Act.FACTORS)
     gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 
@@ -326,7 +329,7 @@ async def remove_totp(ctx: RequestContext) -> None:
 
 
 async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
-    """Ten new recovery codes, to be shown once, which void all former ones. Raises Conflict without a factor,
+    """Creates ten recovery codes, to be shown once, which void all earlier ones. Raises Conflict without a factor,
     ReauthenticationRequired."""
     step_up.check(ctx, Act.FACTORS)
 
@@ -341,8 +344,8 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
 
 
 async def end_trust(ctx: RequestContext, trusted_id: str | None = None) -> int:
-    """Ends the trust of one browser of the caller, or of all; how many there were. Raises NotFound for one that is not
-    the caller's, ReauthenticationRequired."""
+    """Ends the trust of one of the caller's browsers, or of all. Returns how many there were. Raises NotFound if the
+    browser is not the caller's, ReauthenticationRequired."""
     step_up.check(ctx, Act.FACTORS)
     user_id = ctx.user.user_id
 
@@ -361,5 +364,5 @@ async def end_trust(ctx: RequestContext, trusted_id: str | None = None) -> int:
 
 
 async def _locked(ctx: RequestContext, work: Callable[[TenantUnit, User], T]) -> T:
-    """Runs a change of the caller's factors with the user locked."""
+    """Runs a change of the caller's factors while the user is locked."""
     return await ctx.store.write(lambda unit: work(unit, users.get(unit, ctx.user.user_id, lock=True)))

@@ -1,4 +1,4 @@
-"""The second factor of a sign-in: whether one is due, the question for it, and the check of the answer."""
+"""The second factor of a sign-in: whether one is due, the challenge for it, and the check of the response."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from manifest_auth.tenants import StoredSettings, Tenant, step_up
 from manifest_auth.text.languages import marked as _
 from manifest_auth.throttle import throttle
 
-# A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time
-# link, since a mailbox is no password. One that the client's policy requires and that is missing has to be enrolled,
-# after a time of grace. Who has passkeys alone, which work at this address no more, is asked for a recovery code, and
-# without any left enrolls another factor immediately: a password alone never signs in an account that has a factor.
-# Whatever was verified already, and a provider that the client trusts with the question, are taken as they are.
+# Sign-in requires an enrolled factor, unless this browser is trusted. Trust skips nothing after a one-time link, since
+# a mailbox is no password. A missing factor that the client's policy requires must be enrolled, after a grace period.
+# Users who have only passkeys that no longer work at this address must enter a recovery code. If they have none left,
+# they must enroll another factor immediately, since a password alone never signs in to an account that has a factor.
+# Factors that were already verified are accepted, and so is the word of a provider that the client trusts with second
+# factors.
 
 _SENTENCES = {
     "otp": "A code from your authenticator app",
@@ -38,13 +39,13 @@ _SENTENCES = {
     "recoveryCode": "One of your recovery codes",
     "enrol": "Set up a second factor first",
 }
-#: First proofs after which a trusted browser is not asked.
+#: First proofs after which a trusted browser skips the second factor.
 _SPARED: frozenset[Way] = frozenset({"pwd", "provider"})
 
 
 class GateVerdict(NamedTuple):
-    """``proof``: of the new session; None: a factor is due. ``enrols``: it has to be enrolled first; ``due_at``: from
-    when on that is so, milliseconds."""
+    """The verdict on a second factor. ``proof``: for the new session, or None if a factor is due; ``enrols``: it must
+    be enrolled first; ``due_at``: from when, in milliseconds."""
 
     proof: SessionProof | None
     enrols: bool = False
@@ -61,8 +62,8 @@ def judge(
     *,
     always: bool = False,
 ) -> GateVerdict:
-    """Whether the sign-in of a locked user can go on. ``trust``: the cookie of a trusted browser; ``always``: an app
-    asks for two factors, whatever the client's policy is. Marks since when an enrollment is due."""
+    """Decides whether the sign-in of a locked user can continue. ``trust`` is the cookie of a trusted browser.
+    ``always``: an app requires two factors, whatever the client's policy. Stores since when an enrollment is due."""
     proof = SessionProof(identity.amr, identity.authenticated_at)
     if MFA in identity.amr or not (identity.needs_factor or always):
         return GateVerdict(proof)
@@ -75,19 +76,19 @@ def judge(
         return GateVerdict(None, enrols=True)
     due_at = user.second_factor_due_at
     if not tenants.is_required(settings, user.roles):
-        if due_at is not None:  # a policy that comes later gives the whole time of grace again
+        if due_at is not None:  # a later policy gives the whole grace period again
             users.factor_due(unit, user.id, None)
         return GateVerdict(proof)
     latest = tenants.due_from(settings, user.roles, ctx.now)
-    if due_at is None or due_at > latest:  # fewer days of grace run from the first sign-in that finds them
+    if due_at is None or due_at > latest:  # a shorter grace period runs from the first sign-in that finds it
         due_at = latest
         users.factor_due(unit, user.id, due_at)
     return GateVerdict(proof, due_at=due_at) if ctx.now < due_at else GateVerdict(None, enrols=True)
 
 
 def of_device(*amr: Way) -> SessionProof:
-    """The proof of a session that a device holds: its user was asked before, in a browser or for a PIN. It is of no
-    moment, so that it never counts as recent."""
+    """Returns the proof of a session that a device holds. Its user was verified before, in a browser or with a PIN. It
+    has no time, so it never counts as recent."""
     return SessionProof(amr, None)
 
 
@@ -102,7 +103,7 @@ def ask(
     *,
     enrols: bool,
 ) -> MfaRequired:
-    """The refusal that asks for a factor, with a new challenge; for the caller to raise."""
+    """Returns the refusal that requires a factor, with a new challenge, for the caller to raise."""
     services = ctx.services
     asked = Asked(
         user_id=user.id,
@@ -122,16 +123,16 @@ def ask(
 def asking(
     unit: TenantUnit, ctx: RequestContext, user: User, text: str, why: str, life_s: int, methods: tuple[str, ...]
 ) -> MfaRequired:
-    """The refusal with a challenge (``text``) that lives this many more seconds. ``methods``: of a factor that has to
-    be enrolled; empty: one that there is answers."""
+    """Returns the refusal with a challenge (``text``) that lives this many more seconds. ``methods``: those of a factor
+    that must be enrolled, empty if an existing one answers."""
     members = ("enrol",) if methods else answers(unit, ctx, user)
     details = [(member, _SENTENCES[member]) for member in members]
     return MfaRequired(text, details, why, expires_in=life_s, methods=methods)
 
 
 def usable(unit: TenantUnit, ctx: RequestContext, user: User) -> Kind:
-    """The user's factors that work here: passkeys where browsers use them at the public address, and one was made for
-    it."""
+    """Returns the user's factors that work here. Passkeys count if browsers can use them at the public address, and one
+    was created for it."""
     found = Kind(user.factors)
     if found & Kind.PASSKEY and not ceremonies.knows_any(unit, ctx.services.settings, user.id):
         found &= ~Kind.PASSKEY
@@ -139,7 +140,7 @@ def usable(unit: TenantUnit, ctx: RequestContext, user: User) -> Kind:
 
 
 def answers(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
-    """The members that can answer for a user who has a factor; none where nothing is left that works here."""
+    """Returns the members that can answer for a user who has a factor; none if no factor works here."""
     works = usable(unit, ctx, user)
     found = {
         "otp": bool(works & Kind.TOTP),
@@ -150,7 +151,7 @@ def answers(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...
 
 
 def answers_by_use(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
-    """The same, with the factor that was used last at first."""
+    """Returns the same members as :func:`answers`, with the most recently used factor first."""
     found = one_time_codes.find_totp(unit, user.id) if user.factors & Kind.TOTP else None
     owned = passkey_rows.list_all(unit, user.id) if user.factors & Kind.PASSKEY else []
     used = {
@@ -161,16 +162,16 @@ def answers_by_use(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[s
 
 
 def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]:
-    """The factors that a user can enroll here: those of the client's policy, without passkeys where browsers make none
-    at the public address. An authenticator app where nothing else is left, so that no policy locks users out."""
+    """Returns the factors that a user can enroll here: those of the client's policy, without passkeys if browsers can't
+    create them at the public address. If nothing remains, an authenticator app, so that no policy locks users out."""
     none_made = why_no_passkeys(ctx.services.settings)
     found = tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
     return found or ("totp",)
 
 
 def check_method(ctx: RequestContext, settings: StoredSettings, method: str, *, in_place: bool = False) -> None:
-    """Raises ValidationError if the client does not let users enroll such a factor. ``in_place``: of one that works
-    no more, which every policy allows."""
+    """Raises ValidationError if the client doesn't let users enroll such a factor. ``in_place``: it replaces one that
+    no longer works, which every policy allows."""
     allowed = {*settings.second_factor.methods, *methods_of(ctx, settings)}
     if method not in allowed or (settings.second_factor.policy == "off" and not in_place):
         raise ValidationError(details=[("method", _("Your organization doesn't allow this kind of second factor"))])
@@ -179,17 +180,17 @@ def check_method(ctx: RequestContext, settings: StoredSettings, method: str, *, 
 def check_enrolment(
     unit: TenantUnit, ctx: RequestContext, settings: StoredSettings, user: User, challenge: Challenge, method: str
 ) -> None:
-    """Checks that a sign-in can enroll such a factor. Raises ValidationError as :func:`check_method`, InvalidToken
-    where the challenge asks for a factor, or one works again in the meantime."""
+    """Checks that a sign-in can enroll such a factor. Raises ValidationError as :func:`check_method` does, and
+    InvalidToken if the challenge requires an existing factor, or one works again in the meantime."""
     if not challenge.enrols or (user.factors and answers(unit, ctx, user)):
         raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
     check_method(ctx, settings, method, in_place=bool(user.factors))
 
 
 def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
-    """Stores in the caller's session that the new factor was verified too, as a sign-in that enrolls one does: two
-    factors, where the password or the provider is recent. The moment
-    of the proof stays. A one-time link is no first factor, so such a session stays as it is."""
+    """Stores in the caller's session that the new factor was also verified, as a sign-in that enrolls one does: two
+    factors, if the password or the provider is recent. The time of the proof stays. A one-time link is no first factor,
+    so such a session does not change."""
     caller = ctx.user
     if not caller.factors and caller.authenticated_at is not None and step_up.has_recent_first(caller, ctx.now):
         amr = (*step_up.first_ways(caller), way, MFA)
@@ -202,9 +203,9 @@ OVER = "the challenge is over"
 def open_challenge(
     unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False
 ) -> tuple[Challenge, Tenant, User]:
-    """The challenge, as long as it can be answered. ``lock``: locks the user's row, before the challenge is read again.
-    Raises InvalidToken, TokenExpired, AccountDisabled if the client is suspended, Forbidden for one of another
-    client than the request names."""
+    """Returns the challenge, as long as it can be answered. ``lock``: lock the user's row before the challenge is read
+    again. Raises InvalidToken, TokenExpired, AccountDisabled if the client is suspended, Forbidden for a challenge of
+    another client than the request names."""
     found = challenges.find(unit, text)
     if found is None:
         raise InvalidToken(reason="no challenge of ours")
@@ -224,7 +225,7 @@ def open_challenge(
 
 
 def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
-    """The continuation after a correct code. Raises InvalidToken."""
+    """Returns the continuation after a correct code. Raises InvalidToken."""
     try:
         return challenges.pending_of(ctx.services.sealer, challenge)
     except CannotOpen:
@@ -232,10 +233,10 @@ def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
 
 
 class Question(NamedTuple):
-    """The factor that a sign-in in progress waits for. ``members``: that can answer, the one that was used last first;
-    ``enrols``: a factor has to be enrolled, by one of ``methods``; ``app``: secret (base32) and address of the QR code
-    of an authenticator app that waits for its first code; ``trusted_days``: 0 if no browser can be trusted;
-    ``pending`` and ``provider_id``: as in :class:`.continuing.Finished`."""
+    """The factor that a sign-in in progress waits for. ``members``: those that can answer, most recently used first;
+    ``enrols``: a factor must be enrolled, by one of ``methods``; ``app``: secret (base32) and address of the QR code of
+    an authenticator app that waits for its first code; ``trusted_days``: 0 if no browser can be trusted; ``pending``
+    and ``provider_id``: as in :class:`.continuing.Finished`."""
 
     tenant: Tenant
     user: User
@@ -249,7 +250,8 @@ class Question(NamedTuple):
 
 
 async def look_at_question(ctx: RequestContext, text: str) -> Question:
-    """The requirements of the challenge; changes nothing. Raises InvalidToken, TokenExpired, AccountDisabled."""
+    """Returns the requirements of the challenge, without changes. Raises InvalidToken, TokenExpired,
+    AccountDisabled."""
 
     def work(unit: SystemUnit) -> Question:
         challenge, tenant, user = open_challenge(unit, ctx, text)
@@ -270,13 +272,13 @@ async def look_at_question(ctx: RequestContext, text: str) -> Question:
     return await ctx.services.store.read(work)
 
 
-# The WebAuthn challenge of 32 random bytes is kept in the row of the sign-in's own challenge, so it ends with that.
+# The WebAuthn challenge of 32 random bytes is stored in the row of the sign-in's own challenge, so it ends with it.
 
 _BYTES = 32
 
 
 async def to_answer(ctx: RequestContext, text: str) -> dict[str, Any]:
-    """The options to answer the challenge of ``MFA_REQUIRED`` (``text``) with a passkey of this user. Raises
+    """Returns the options to answer the challenge of ``MFA_REQUIRED`` (``text``) with a passkey of this user. Raises
     InvalidToken, TokenExpired, Conflict if passkeys are off."""
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -287,8 +289,8 @@ async def to_answer(ctx: RequestContext, text: str) -> dict[str, Any]:
 
 
 async def to_enrol(ctx: RequestContext, text: str) -> dict[str, Any]:
-    """The options to create the passkey that this sign-in has to enroll. Raises InvalidToken, TokenExpired,
-    ValidationError if the client does not allow it, Conflict if passkeys are off."""
+    """Returns the options to create the passkey that this sign-in must enroll. Raises InvalidToken, TokenExpired,
+    ValidationError if the client doesn't allow it, Conflict if passkeys are off."""
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         challenge, tenant, user = _opened(unit, ctx, text, enrols=True)
@@ -306,7 +308,7 @@ def _opened(unit: SystemUnit, ctx: RequestContext, text: str, *, enrols: bool) -
 
 
 def _kept(unit: SystemUnit, ctx: RequestContext, challenge: Challenge, tenant: Tenant) -> str:
-    """A new WebAuthn challenge in place of a former one."""
+    """Creates a WebAuthn challenge that replaces an earlier one."""
     services, fresh = ctx.services, ctx.services.random.text(_BYTES)
     pending = challenges.pending_of(services.sealer, challenge)
     challenges.keep(unit.of(tenant.id), services.sealer, challenge, pending.with_passkey(fresh), ctx.now)
@@ -314,8 +316,8 @@ def _kept(unit: SystemUnit, ctx: RequestContext, challenge: Challenge, tenant: T
 
 
 class Answer(NamedTuple):
-    """The members of a request; exactly one of the first four is given. ``passkey`` and ``new_passkey``: credentials as
-    a browser returns them (WebAuthn Level 3, section 5.1); ``name``: of a new passkey."""
+    """The members of a request, with exactly one of the first four set. ``passkey`` and ``new_passkey`` are credentials
+    as a browser returns them (WebAuthn Level 3, section 5.1); ``name`` belongs to a new passkey."""
 
     otp: str | None = None
     recovery_code: str | None = None
@@ -325,7 +327,7 @@ class Answer(NamedTuple):
 
     @property
     def member(self) -> str:
-        """The name of the member that is given. Raises ValidationError for none, or for more than one."""
+        """Returns the name of the member that is set. Raises ValidationError if there is none, or more than one."""
         given = [
             name
             for name, value in zip(("otp", "recoveryCode", "passkey", "newPasskey"), self[:4], strict=True)
@@ -340,8 +342,8 @@ class Answer(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """``way``: how it was verified, None for a wrong answer; ``replay``: it was right, and used before; ``why``: what
-    is wrong with it, for the log."""
+    """The verdict on a response. ``way``: how it was verified, None if it is wrong; ``replay``: it was correct, but
+    already used; ``why``: what is wrong with it, for the log."""
 
     way: Way | None
     replay: Replay | None = None
@@ -349,7 +351,7 @@ class Judged(NamedTuple):
 
 
 def check_answer(unit: TenantUnit, ctx: RequestContext, user: User, answer: Answer) -> Judged:
-    """Checks an answer with a code, and marks the code as used. A passkey is judged by :mod:`..passkeys.ceremonies`."""
+    """Checks a response with a code, and marks the code as used. :mod:`..passkeys.ceremonies` checks passkeys."""
     if answer.otp is not None:
         found = one_time_codes.use_totp(unit, ctx.services.sealer, user.id, answer.otp, ctx.now)
         return Judged("otp" if found.is_right else None, found.replay)
@@ -359,7 +361,7 @@ def check_answer(unit: TenantUnit, ctx: RequestContext, user: User, answer: Answ
     return Judged(None)
 
 
-#: The user is notified of this many incorrect codes after a correct password, without a day between two of them.
+#: The user is notified of this many incorrect codes after a correct password, with no gap of a day between two of them.
 TOLD_AFTER = 5
 
 
@@ -370,9 +372,9 @@ def recovery_code_used(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, us
 
 
 def wrong_code(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User) -> None:
-    """Counts a wrong code behind a right password. The fifth says that someone else knows the password; so do the
-    10th, 20th, 40th … of an attack that goes on. A right code does not reset the count: the owner's own sign-ins must
-    not hide the guesses of another."""
+    """Counts a wrong code after a correct password. The fifth means that someone else knows the password, and so do the
+    10th, 20th, 40th … of an attack that continues. A correct code does not reset the count, because the owner's own
+    sign-ins must not hide another person's guesses."""
     key = throttle.key_of("wrong_codes", unit.tenant_id, user.id)
     times, rest = divmod(throttle.tally(unit, key, ctx.now, DAY * 1000), TOLD_AFTER)
     if times and not rest and not times & (times - 1):

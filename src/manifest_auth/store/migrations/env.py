@@ -12,7 +12,7 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=connection.dialect.name == "sqlite",
     transaction_per_migration=False,
-    # The caller holds the transaction and the lock: all revisions commit together with the version, or none.
+    # The caller holds the transaction and the lock: all revisions commit together with the version, or none does.
     transactional_ddl=True,
 )
 with context.begin_transaction():

@@ -1,12 +1,13 @@
 """All tables, one module for each part of the product.
 
-Conventions: times are whole milliseconds since 1970 UTC (``…_at``), the same number in both stores; texts are UTF-8; a
+Conventions: times are whole milliseconds since 1970 UTC (``…_at``), the same number in both databases. Text is UTF-8. A
 table of tenants has a ``tenant_id`` and is marked in ``info``, and :mod:`.statements` rejects statements on it that are
-not bound to one tenant. Ids are never reused.
+not bound to one tenant. IDs are never reused.
 
-Every key of a tenant's table begins with ``tenant_id``, and foreign keys between such tables hold the tenant together
-with what they name (:func:`.columns.row_of`): no row can point at another tenant's row. What is unique over all tenants
-stands in a table of the installation. Secrets looked up by their hash have an index without the tenant, not unique.
+Every key of a tenant's table begins with ``tenant_id``, and foreign keys between such tables include the tenant
+(:func:`.columns.row_of`), so no row can point at another tenant's row. Values that are unique across all tenants are in
+a table of the installation. Secrets that are looked up by their hash have an index without the tenant, which is not
+unique.
 """
 
 from manifest_auth.store.tables.accounts import (

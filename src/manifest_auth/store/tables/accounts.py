@@ -44,10 +44,10 @@ users = owned_table(
     time("deactivated_at", nullable=True),
     time("last_sign_in_at", nullable=True),
     time("email_proved_at", nullable=True),  # when a link in an email to this address was followed
-    Column("language", Text),  # of pages and emails, chosen by the user; null: none was chosen
-    # Bit mask of the second factors that count, see accounts/users.py: read with every user.
+    Column("language", Text),  # for pages and emails, chosen by the user; null: none chosen
+    # Bit mask of the second factors that count, read with every user, see accounts/users.py.
     Column("factors", Integer, nullable=False, server_default="0"),
-    time("second_factor_due_at", nullable=True),  # when sign-in asks to enroll one
+    time("second_factor_due_at", nullable=True),  # when sign-in requires enrollment
     Column("kind", Text, nullable=False, server_default="person"),  # or `service`, see store/statements.py: USUAL
     time("profile_changed_at", nullable=True),  # name, address or language; null: never since the user was created
     UniqueConstraint("tenant_id", "email_key"),
@@ -75,7 +75,7 @@ sessions = owned_table(  # one sign-in; access token, refresh token and cookie a
     Column("id", Text, primary_key=True),  # `sid`: 128 random bits
     *row_of("users", "user_id"),
     Column("method", Text, nullable=False),
-    Column("provider_id", BigInt),  # of single sign-on; no foreign key, since it stays when the provider is deleted
+    Column("provider_id", BigInt),  # for single sign-on; no foreign key, because it stays when the provider is deleted
     time("created_at"),
     time("ends_at"),
     time("ended_at", nullable=True),
@@ -89,21 +89,21 @@ sessions = owned_table(  # one sign-in; access token, refresh token and cookie a
     Column("refresh_previous", Text),
     time("refresh_changed_at"),
     Column("amr", Text, nullable=False, server_default=""),  # what was verified (RFC 8176), separated by spaces
-    time("authenticated_at", nullable=True),  # when; null: not known
-    # Of a device alone, see sessions/device_sessions.py.
-    Column("role_cap", Integer),  # bit mask: of the user's roles, the session has these; null: all
-    # When it ends, in place of `ends_at`, by which programs that do not know the cap take the session for over.
+    time("authenticated_at", nullable=True),  # when; null: unknown
+    # Only for devices, see sessions/device_sessions.py.
+    Column("role_cap", Integer),  # bit mask that limits the user's roles; null: no limit
+    # When it ends. It replaces `ends_at`, so that programs that don't know the cap treat the session as ended.
     time("device_ends_at", nullable=True),
-    Column("idle_s", Integer),  # it ends after this many seconds without use, under all keys; null: by the cookie alone
+    Column("idle_s", Integer),  # idle timeout in seconds, under all keys; null: only of the cookie
     Column("app_id", Text),  # client id of the app that holds it
     Column("device_id", Text),  # the enrolled device that holds it
     Column("label", Text),  # the device's name
     # See sessions/sessions.py.
     Column("parent_id", Text),  # the session that it came from; null: from a sign-in
     Column("has_children", Integer),  # 1: sessions have come from it
-    # Of an app alone: such a session is over by `device_ends_at` for programs that do not know its scopes.
-    Column("app_scopes", Text),  # that its app was granted, separated by spaces; null: no session of an app
-    Column("scopes", Integer),  # bit mask, see permissions.Permission: of what the roles allow; null: all
+    # Only for apps: programs that don't know the scopes treat such a session as ended at `device_ends_at`.
+    Column("app_scopes", Text),  # granted to its app, separated by spaces; null: not an app's session
+    Column("scopes", Integer),  # bit mask, see permissions.Permission; null: no limit
     Index(None, "id"),
     Index(None, "cookie_hash"),
     Index(None, "tenant_id", "user_id"),
@@ -119,11 +119,11 @@ known_origins = owned_table(  # devices and addresses from which a user signed i
     Column("origin", Text, primary_key=True),  # SHA-256 of the device's secret or of the address
     time("seen_at"),
     Index(None, "seen_at"),
-    Index(None, "tenant_id", "origin"),  # read when anonymous callers have to wait
+    Index(None, "tenant_id", "origin"),  # read when anonymous callers must wait
 )
 
 
-# Tables of service accounts: what they have beside their row of ``users``, their secrets, and assertions used up.
+# Tables of service accounts: what they have in addition to their row of ``users``, their secrets, and used assertions.
 
 
 service_accounts = owned_table(  # the row of `users` has name, roles, and whether it is disabled
@@ -138,12 +138,12 @@ service_accounts = owned_table(  # the row of `users` has name, roles, and wheth
     Column("jwks", Text),  # JSON (RFC 7517): public keys of its assertions
     Column("created_by", Text, nullable=False),  # the actor, as in the audit trail
     time("deleted_at", nullable=True),
-    # The audit trail has one event an hour of its use, and one of tokens for it, each with how many were left out.
+    # The audit trail has one event per hour of use, and one of tokens for it, each with the number of omitted ones.
     time("use_recorded_at", nullable=True),
     Column("uses_kept_back", BigInt, nullable=False, server_default="0"),
     time("issue_recorded_at", nullable=True),
     Column("issues_kept_back", BigInt, nullable=False, server_default="0"),
-    Index(None, "user_id"),  # a client id of OAuth names the account alone
+    Index(None, "user_id"),  # a client ID of OAuth names only the account
 )
 
 service_secrets = owned_table(  # API keys and client secrets
@@ -155,13 +155,13 @@ service_secrets = owned_table(  # API keys and client secrets
     Column("label", Text, nullable=False),
     Column("hash", Text, nullable=False),  # SHA-256 of the secret, which has 256 random bits
     Column("hint", Text, nullable=False),  # its last four characters
-    Column("days", Integer, nullable=False),  # how long it was made for
+    Column("days", Integer, nullable=False),  # lifetime at creation
     time("created_at"),
     Column("created_by", Text, nullable=False),
     time("ends_at"),
-    time("ended_at", nullable=True),  # revoked, or found to be over
-    Column("rotated_to", Text),  # the one that takes its place
-    Column("notices", Integer, nullable=False, server_default="0"),  # how many emails said that it ends
+    time("ended_at", nullable=True),  # revoked, or found to be expired
+    Column("rotated_to", Text),  # its replacement
+    Column("notices", Integer, nullable=False, server_default="0"),  # how many emails announced its end
     time("last_used_at", nullable=True),
     Column("last_address", Text, nullable=False, server_default=""),
     Index(None, "hash"),
@@ -169,7 +169,7 @@ service_secrets = owned_table(  # API keys and client secrets
     Index(None, "ends_at"),
 )
 
-used_assertions = owned_table(  # `jti` of assertions (RFC 7523), each good for once on all nodes
+used_assertions = owned_table(  # `jti` of assertions (RFC 7523), each valid once on all nodes
     "used_assertions",
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of account and `jti`
@@ -188,7 +188,7 @@ queued_mails = owned_table(  # written in the transaction of the act, deleted wh
     Column("tries", Integer, nullable=False),
     time("created_at"),
     time("next_try_at"),  # advanced by the sending process
-    time("expires_at"),  # given up after that
+    time("expires_at"),  # when delivery is abandoned
     Index(None, "next_try_at"),
 )
 
@@ -203,7 +203,7 @@ email_changes = owned_table(  # a new address takes effect when its mailbox conf
     Column("started_by", Text, nullable=False),  # the actor, as in the audit trail
     Column("undo_key", Text),  # SHA-256 of the token that went to the old address
     time("created_at"),
-    time("expires_at"),  # of the confirmation
+    time("expires_at"),  # end of the confirmation
     time("confirmed_at", nullable=True),
     time("closed_at", nullable=True),  # can be neither confirmed nor undone after that
     time("undo_expires_at", nullable=True),
@@ -215,18 +215,18 @@ email_changes = owned_table(  # a new address takes effect when its mailbox conf
 
 
 def _table(name: str, *parts: Any) -> Table:
-    """A table whose rows belong to a user."""
+    """Creates a table whose rows belong to a user."""
     return owned_table(name, tenant(), *parts)
 
 
 user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/one_time_codes.py
     "user_totps",
     *row_of("users", "user_id", is_key=True),
-    sealed("secret", "user_totps/{tenant_id}/{user_id}/secret", nullable=True),  # null: no app counts yet
+    sealed("secret", "user_totps/{tenant_id}/{user_id}/secret", nullable=True),  # null: no app is active yet
     sealed("next_secret", "user_totps/{tenant_id}/{user_id}/next_secret", nullable=True),  # waits for its first code
-    Column("next_session_id", Text),  # that made it: no other one sees or confirms it
+    Column("next_session_id", Text),  # the session that created it: no other one sees or confirms it
     time("created_at"),
-    Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
+    Column("last_step", BigInt, nullable=False),  # the last used code's: no code works twice
     time("last_used_at", nullable=True),
 )
 
@@ -250,7 +250,7 @@ passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey
     Index(None, "tenant_id", "user_id"),
 )
 
-passkey_owners = global_table(  # the client that has a credential: no two accounts have the same
+passkey_owners = global_table(  # the client that has a credential: no two accounts share one
     "passkey_owners",
     Column("credential_id", Text, primary_key=True),
     Column("tenant_id", BigInt, nullable=False),
@@ -260,7 +260,7 @@ passkey_owners = global_table(  # the client that has a credential: no two accou
     Index(None, "tenant_id", "credential_id"),
 )
 
-passkey_handles = _table(  # `user.id` of WebAuthn: 64 random bytes that tell nothing about the person
+passkey_handles = _table(  # `user.id` of WebAuthn: 64 random bytes that reveal nothing about the person
     "passkey_handles",
     *row_of("users", "user_id", is_key=True),
     Column("handle", Text, nullable=False),  # base64url
@@ -274,7 +274,7 @@ recovery_codes = _table(
     time("used_at", nullable=True),
 )
 
-trusted_browsers = _table(  # browsers that are not asked for the second factor for a while
+trusted_browsers = _table(  # browsers that skip the second factor for a while
     "trusted_browsers",
     Column("id", Text, primary_key=True),  # 96 random bits
     *row_of("users", "user_id"),
@@ -291,14 +291,14 @@ sign_in_challenges = _table(  # a sign-in that waits for its second factor, see 
     "sign_in_challenges",
     Column("key", Text, primary_key=True),  # SHA-256 of the challenge
     *row_of("users", "user_id"),
-    Column("purpose", Text, nullable=False),  # `session`, `code` or `link`: what a right answer leads to
+    Column("purpose", Text, nullable=False),  # `session`, `code` or `link`: what a correct response leads to
     Column("method", Text, nullable=False),
-    Column("amr", Text, nullable=False),  # proved so far, separated by spaces
+    Column("amr", Text, nullable=False),  # verified so far, separated by spaces
     time("authenticated_at", nullable=True),
     Column("proof", Text, nullable=False),  # SHA-256 of the user's password hash at that time, empty without one
     Column("provider_id", BigInt),
     Column("link_id", BigInt),
-    Column("enrols", Integer, nullable=False),  # 1: a factor has to be enrolled, 0: one is there
+    Column("enrols", Integer, nullable=False),  # 1: a factor must be enrolled, 0: one exists
     sealed("secrets", "sign_in_challenges/{key}/secrets"),  # JSON, see accounts/factors/challenges.py
     Column("tries", Integer, nullable=False),
     time("expires_at"),
@@ -308,7 +308,7 @@ sign_in_challenges = _table(  # a sign-in that waits for its second factor, see 
     Index(None, "expires_at"),
 )
 
-used_passkey_challenges = global_table(  # challenges of anonymous callers that a right answer has used up
+used_passkey_challenges = global_table(  # challenges of anonymous callers that a correct response used up
     "used_passkey_challenges",
     Column("key", Text, primary_key=True),  # SHA-256
     time("expires_at"),
@@ -321,8 +321,8 @@ admin_second_factors = global_table(  # TOTP (RFC 6238), see accounts/admins/sec
     Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
     sealed("secret", "admin_second_factors/{admin_id}/secret"),
     time("created_at"),
-    time("confirmed_at", nullable=True),  # required at sign-in after that
-    Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
+    time("confirmed_at", nullable=True),  # required at sign-in from then on
+    Column("last_step", BigInt, nullable=False),  # the last used code's: no code works twice
 )
 
 admin_recovery_codes = global_table(

@@ -31,63 +31,64 @@ BigInt = BigInteger().with_variant(Integer, "sqlite")
 
 
 def global_table(name: str, *parts: Any, **info: str) -> Table:
-    """A table of the installation. On SQLite it takes no text into a column of numbers, and assigns no id again."""
+    """Creates a table of the installation. On SQLite it rejects text in a numeric column, and never reuses an ID."""
     assigns = any(isinstance(part, Column) and part.identity is not None for part in parts)
     return Table(name, metadata, *parts, info=info, sqlite_strict=True, sqlite_autoincrement=assigns)
 
 
 def owned_table(name: str, *parts: Any) -> Table:
-    """A table of tenants, see :mod:`.statements`."""
+    """Creates a table of tenants, see :mod:`.statements`."""
     return global_table(name, *parts, owner="tenant")
 
 
 def id_column() -> Column[int]:
-    """An id, assigned by the database and never reused."""
+    """Creates an ID column. The database assigns the IDs and never reuses one."""
     return Column("id", BigInt, Identity(), primary_key=True)
 
 
 def time(name: str, nullable: bool = False) -> Column[int]:
-    """A time, whole milliseconds since 1970 UTC."""
+    """Creates a time column, in whole milliseconds since 1970 UTC."""
     return Column(name, BigInt, nullable=nullable)
 
 
 def tenant(*, goes_with: bool = False) -> Column[int]:
-    """The tenant that the row belongs to: the first column of every key of the table. ``goes_with``: as for
+    """Creates the column of the row's tenant, the first one in every key of the table. ``goes_with``: the same as for
     :func:`row_of`."""
     named = ForeignKey("tenants.id", ondelete="CASCADE" if goes_with else None)
     return Column("tenant_id", BigInt, named, nullable=False, primary_key=True)
 
 
 def numbered() -> tuple[Column[int], Column[int]]:
-    """The key of a tenant's table whose ids the database assigns. On SQLite, which assigns only keys of one column,
-    ``id`` is the primary key, and the two are unique together."""
+    """Creates the key of a tenant's table whose IDs the database assigns. SQLite assigns only single-column keys, so
+    ``id`` is the primary key there, and the two columns are unique together."""
     return tenant(), id_column()
 
 
 def row_of(
     table: str, column: str, to: str = "id", *, is_key: bool = False, nullable: bool = False, goes_with: bool = False
 ) -> tuple[Column[int], ForeignKeyConstraint]:
-    """A column that names a row of another table of tenants by its column ``to``, and a row of the same tenant.
-    ``is_key``: it is part of the primary key; ``goes_with``: deleted with that row, as programs delete it that do not
-    know this table."""
+    """Creates a column that names a row of another tenant-owned table by its column ``to``, always of the same tenant.
+    ``is_key``: it is part of the primary key; ``goes_with``: deleted with that row, even by programs that don't know
+    this table."""
     own = Column(column, BigInt, primary_key=is_key, nullable=nullable, autoincrement=False)
     there = [f"{table}.tenant_id", f"{table}.{to}"]
     return own, ForeignKeyConstraint(["tenant_id", column], there, ondelete="CASCADE" if goes_with else None)
 
 
 def partial_index(name: str, marked: str, *columns: str) -> Index:
-    """An index of only the few rows where the time ``marked`` is set, for lists of them."""
+    """Creates an index of only the few rows with a time in ``marked``, for lists of them."""
     # PostgreSQL's index has the same condition, from its migration. Stating it here would import SQLAlchemy's
-    # PostgreSQL dialect into each process on SQLite: 2 MB, and 25 ms of its start.
+    # PostgreSQL dialect into each process on SQLite: 2 MB, and 25 ms at startup.
     return Index(name, *columns, sqlite_where=text(f"{marked} IS NOT NULL"))
 
 
 def sealed(name: str, row: str, nullable: bool = False) -> Column[bytes]:
-    """A column that is encrypted with the installation's secret key. ``row``: template of the row's name, to which the
-    value is bound, like ``signing_keys/{id}/secret``; ``keys reencrypt`` finds all such columns by it."""
+    """Creates a column that is encrypted with the installation's secret key. ``row`` is the template of the row's name,
+    to which the value is bound, like ``signing_keys/{id}/secret``; ``keys reencrypt`` uses it to find all such
+    columns."""
     return Column(name, LargeBinary, nullable=nullable, info={"sealed": row})
 
 
 def sealed_for(column: Column[Any], **values: Any) -> str:
-    """The name of the row that a value of a :func:`sealed` column is bound to."""
+    """Returns the name of the row to which a value of a :func:`sealed` column is bound."""
     return str(column.info["sealed"]).format(**values)

@@ -2,7 +2,7 @@
 
 Apps with their secrets, grants and notices; devices of people with their pairings; enrolled devices, badges and PINs.
 
-Programs that do not know them delete clients and users, so every row goes with its own.
+Programs that don't know these tables delete clients and users, so every row is deleted with its owner.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, Table, Text
 
 from manifest_auth.store.tables.columns import BigInt, owned_table, row_of, sealed, tenant, time
 
-#: States of a grant: of a device that waits, was accepted, was rejected, or has had its session.
+#: States of a grant: its device waits, was approved, was denied, or has had its session.
 PENDING, APPROVED, DENIED, USED = "pending", "approved", "denied", "used"
 
 
@@ -21,25 +21,25 @@ def _table(name: str, *parts: Any) -> Table:
     return owned_table(name, tenant(goes_with=True), *parts)
 
 
-apps = _table(  # all apps of a client, beside the one that every client has; named before there were other kinds
+apps = _table(  # apps of a client, except its default one; named before there were other kinds
     "device_apps",
     Column("id", Text, primary_key=True),  # the client id
     Column("name", Text, nullable=False),
     time("created_at"),
     Column("created_by", Text, nullable=False),  # the actor, as in the audit trail
-    # Programs that do not know what follows take every app for one of a device.
+    # Programs that don't know the following columns treat every app as a device app.
     Column("kind", Text, nullable=False, server_default="device"),  # `web`, `browser`, `native` or `device`
     Column("redirect_uris", Text, nullable=False, server_default=""),  # lists are separated by spaces
     Column("post_logout_uris", Text, nullable=False, server_default=""),
     Column("allowed_origins", Text, nullable=False, server_default=""),
-    Column("scopes", Text, nullable=False, server_default=""),  # that it can ask for
+    Column("scopes", Text, nullable=False, server_default=""),  # that it can request
     Column("roles", Integer, nullable=False, server_default="0"),  # bit mask: who can sign in; 0: everyone
     Column("consent", Integer, nullable=False, server_default="0"),  # 1: users are asked
-    Column("second_factor", Integer, nullable=False, server_default="0"),  # 1: always asked for
-    Column("access_s", Integer, nullable=False, server_default="900"),  # life of its access tokens
+    Column("second_factor", Integer, nullable=False, server_default="0"),  # 1: always required
+    Column("access_s", Integer, nullable=False, server_default="900"),  # lifetime of its access tokens
     Column("refresh_days", Integer, nullable=False, server_default="30"),
     Column("id_token_alg", Text, nullable=False, server_default="RS256"),
-    Column("backchannel_uri", Text),  # which hears of the end of its sessions
+    Column("backchannel_uri", Text),  # notified of the end of its sessions
     Column("jwks", Text),  # JSON (RFC 7517): public keys of its assertions
     time("last_used_at", nullable=True),
     time("removed_at", nullable=True),  # the row stays until no notice of its sessions needs it
@@ -48,7 +48,7 @@ apps = _table(  # all apps of a client, beside the one that every client has; na
 
 
 def _of_app(*, is_key: bool = False) -> tuple[Column[str], ForeignKeyConstraint]:
-    """The app that a row belongs to, and goes with."""
+    """Returns the columns of the app that a row belongs to, and is deleted with."""
     there = ["device_apps.tenant_id", "device_apps.id"]
     goes_with = ForeignKeyConstraint(["tenant_id", "app_id"], there, ondelete="CASCADE")
     return Column("app_id", Text, primary_key=is_key, nullable=False), goes_with
@@ -62,30 +62,30 @@ app_secrets = _table(
     Column("hint", Text, nullable=False),  # its last four characters
     time("created_at"),
     Column("created_by", Text, nullable=False),
-    time("ends_at", nullable=True),  # null: no end
+    time("ends_at", nullable=True),  # null: never
     Index(None, "tenant_id", "app_id"),
     Index(None, "ends_at"),
 )
 
-app_grants = _table(  # what a user lets an app do
+app_grants = _table(  # apps that a user allowed
     "app_grants",
     *row_of("users", "user_id", is_key=True, goes_with=True),
     *_of_app(is_key=True),
     Column("scopes", Text, nullable=False),
     time("given_at"),
-    time("consented_at", nullable=True),  # null: nobody asked the user
+    time("consented_at", nullable=True),  # null: the user was never asked
     time("last_used_at"),
-    time("recorded_at", nullable=True),  # when the audit trail last had it
+    time("recorded_at", nullable=True),  # when the audit trail last recorded it
     Index(None, "tenant_id", "app_id"),
 )
 
-logout_notices = _table(  # one for each session of which an app wants to hear the end
+logout_notices = _table(  # one for each session whose end an app must learn
     "logout_notices",
     Column("session_id", Text, primary_key=True),
-    Column("parent_id", Text, nullable=False),  # the browser's session, whose end is told too
-    Column("user_id", BigInt, nullable=False),  # names no row: the end of a deleted user's session is told
+    Column("parent_id", Text, nullable=False),  # the browser's session, whose end counts too
+    Column("user_id", BigInt, nullable=False),  # no foreign key: sessions of deleted users end too
     Column("app_id", Text, nullable=False),
-    time("due_at"),  # the end of the session as planned, then the next try
+    time("due_at"),  # the planned end of the session, then the next attempt
     Column("tries", Integer, nullable=False, server_default="0"),
     Index(None, "due_at"),
 )
@@ -93,20 +93,20 @@ logout_notices = _table(  # one for each session of which an app wants to hear t
 device_grants = _table(  # a device that waits for a person, by code (RFC 8628) or by scanning
     "device_grants",
     Column("key", Text, primary_key=True),  # SHA-256 of the device code
-    Column("user_code", Text),  # HMAC; null: by scanning
+    Column("user_code", Text),  # HMAC; null for scanning
     Column("app_id", Text, nullable=False),
-    Column("device_name", Text, nullable=False),  # as it calls itself
-    Column("address", Text, nullable=False),  # of the device
+    Column("device_name", Text, nullable=False),  # as the device reports it
+    Column("address", Text, nullable=False),  # the device's address
     Column("user_agent", Text, nullable=False),
-    Column("digits", Text, nullable=False),  # two digits that the device shows; empty: by code
+    Column("digits", Text, nullable=False),  # two digits that the device shows; empty for a code
     Column("state", Text, nullable=False),
-    *row_of("users", "user_id", nullable=True, goes_with=True),  # who let it in
-    Column("role_cap", Integer),  # of its session, as of the approval
-    Column("provider_id", BigInt),  # that opened the session by which it was accepted; null: none did
+    *row_of("users", "user_id", nullable=True, goes_with=True),  # who approved it
+    Column("role_cap", Integer),  # its session's cap, fixed at approval
+    Column("provider_id", BigInt),  # the provider that opened the approving session; null: none
     time("approved_at", nullable=True),
     time("session_ends_at", nullable=True),
     Column("session_id", Text),
-    time("answered_at", nullable=True),  # when it got its tokens first
+    time("answered_at", nullable=True),  # when it first got its tokens
     Column("interval_s", Integer, nullable=False),  # between two polls
     time("polled_at", nullable=True),
     time("created_at"),
@@ -116,14 +116,14 @@ device_grants = _table(  # a device that waits for a person, by code (RFC 8628) 
     Index(None, "expires_at"),
 )
 
-pairings = _table(  # a person who shows a code, which a device scans
+pairings = _table(  # a person's code, which a device scans
     "pairings",
     Column("id", Text, primary_key=True),  # 128 random bits
     *row_of("users", "user_id", goes_with=True),
-    Column("session_id", Text, nullable=False),  # of the person
+    Column("session_id", Text, nullable=False),  # the person's session
     Column("code", Text, nullable=False),  # SHA-256 of what is scanned
     Column("typed", Text, nullable=False),  # HMAC of what is typed
-    Column("grant_key", Text),  # the grant of the device that holds it; null: none does yet
+    Column("grant_key", Text),  # the grant of the device that claimed it; null: none yet
     time("created_at"),
     time("code_ends_at"),
     time("expires_at"),
@@ -133,10 +133,10 @@ pairings = _table(  # a person who shows a code, which a device scans
     Index(None, "expires_at"),
 )
 
-device_enrolments = _table(  # a code with which one shared device is enrolled
+device_enrolments = _table(  # a code that enrolls one shared device
     "device_enrolments",
     Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),  # of the device to come
+    Column("name", Text, nullable=False),  # the new device's name
     Column("place", Text, nullable=False),
     Column("code", Text, nullable=False),  # SHA-256 of what is scanned
     Column("typed", Text, nullable=False),  # HMAC of what is typed
@@ -149,7 +149,7 @@ device_enrolments = _table(  # a code with which one shared device is enrolled
     Index(None, "expires_at"),
 )
 
-enrolled_devices = _table(  # shared devices, which belong to the client
+enrolled_devices = _table(  # shared devices that belong to the client
     "enrolled_devices",
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
@@ -187,10 +187,10 @@ badge_pins = _table(
     Column("hash", Text, nullable=False),  # Argon2id over an HMAC under the next
     sealed("pepper", "badge_pins/{tenant_id}/{user_id}/pepper"),
     time("set_at"),
-    time("temporary_until", nullable=True),  # of one that a manager gave, also once it was replaced at a device
-    Column("given_by", Text),  # that manager, as in the audit trail
-    Column("given", Integer, nullable=False, server_default="0"),  # 1: as a manager gave it; its first use replaces it
-    Column("wrong", Integer, nullable=False, server_default="0"),  # wrong ones in a row
+    time("temporary_until", nullable=True),  # set for a PIN from a manager, even after it was replaced at a device
+    Column("given_by", Text),  # the manager, as in the audit trail
+    Column("given", Integer, nullable=False, server_default="0"),  # 1: as issued by a manager; replaced at first use
+    Column("wrong", Integer, nullable=False, server_default="0"),  # consecutive wrong attempts
     time("wrong_at", nullable=True),
-    time("dead_at", nullable=True),  # after too many wrong ones
+    time("dead_at", nullable=True),  # after too many wrong attempts
 )

@@ -23,16 +23,16 @@ installation = global_table(  # values of the whole installation: its id, whethe
     Column("value", Text, nullable=False),
 )
 
-schema_state = global_table(  # one row: the schema, and the oldest one whose programs can use this store
+schema_state = global_table(  # one row: the schema, and the oldest compatible one
     "schema_state",
     Column("schema", Text, primary_key=True),
     Column("readable_by", Text, nullable=False),
-    time("at"),  # of the upgrade to it
+    time("at"),  # when the schema was upgraded to it
 )
 
 
 def _keys(name: str, *parts: Any) -> Table:
-    """A table of signing keys, see sessions/tokens/keys.py."""
+    """Creates a table of signing keys, see sessions/tokens/keys.py."""
     return global_table(
         name,
         Column("id", Text, primary_key=True),  # the `kid`
@@ -40,21 +40,21 @@ def _keys(name: str, *parts: Any) -> Table:
         Column("algorithm", Text, nullable=False),
         sealed("secret", f"{name}/{{id}}/secret"),
         time("created_at"),
-        time("retired_at", nullable=True),  # signs nothing after that
-        time("expires_at", nullable=True),  # verifies nothing after that
+        time("retired_at", nullable=True),  # signs nothing from then on
+        time("expires_at", nullable=True),  # verifies nothing from then on
         *parts,
     )
 
 
 signing_keys = _keys("signing_keys", Index(None, "purpose"))
-id_token_keys = _keys("id_token_keys")  # of what apps get: programs that do not know these cannot read them
+id_token_keys = _keys("id_token_keys")  # for apps: programs that don't know them can't read these keys
 
-submitted_forms = global_table(  # of pages, see pages/submissions.py
+submitted_forms = global_table(  # forms of pages, see pages/submissions.py
     "submitted_forms",
-    Column("key", Text, primary_key=True),  # of the form's token, which is good for once on all nodes
+    Column("key", Text, primary_key=True),  # the form token's, which is valid once on all nodes
     Column("person", Text, nullable=False),  # who sent it, see `PageCall.person`
     time("made_at"),
-    Column("answer", LargeBinary),  # encrypted, as `kept` is; NULL while the form is being carried out
+    Column("answer", LargeBinary),  # encrypted like `kept`; NULL while the form is processed
     Column("kept", LargeBinary),  # what a page shows for ten minutes, or the fields that wait for a sign-in
     Index(None, "made_at"),
     Index(None, "person", "made_at"),
@@ -87,7 +87,7 @@ admin_sessions = global_table(
     time("refresh_changed_at"),
     Column("cookie_hash", Text),  # SHA-256 of the cookie's value; null: the session has tokens and no cookie
     time("cookie_seen_at", nullable=True),
-    time("proved_at", nullable=True),  # when password and code were verified last
+    time("proved_at", nullable=True),  # when password and code were last verified
     Index(None, "admin_id"),
     Index(None, "ends_at"),
     Index(None, "cookie_hash", unique=True),
@@ -114,7 +114,7 @@ tenants = global_table(
     Column("suspended_by_deletion", Integer),  # 1: the mark for deletion suspended it; null: not marked
 )
 
-licences = global_table(  # one row: the license in force
+licences = global_table(  # one row: the current license
     "licences",
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("license_key", Text, nullable=False),
@@ -129,8 +129,8 @@ revoked_licences = global_table(  # ids that an installed license revoked; they 
     time("revoked_at"),
 )
 
-# A view: how many active users have which roles, over all clients. It belongs to the installation and contains only
-# numbers, so a tenant's unit of work can read it: seats are counted in the transaction that adds a user.
+# A view: how many active users have which roles, across all clients. It belongs to the installation and contains only
+# numbers, so a tenant's unit of work can read it. Seats are counted in the transaction that adds a user.
 seats_taken = table("seats_taken", column("roles", Integer), column("users", Integer))
 
 
@@ -143,13 +143,13 @@ client_logos = owned_table(  # too large for the clients' settings
     Column("height", Integer, nullable=False),
 )
 
-# Tables of what nodes tell each other; on SQLite they stay empty, since there the log's index tells of commits.
+# Tables for messages between nodes. They stay empty on SQLite, where the log's index shows commits.
 
 announcements = global_table(  # what caches must drop, written with the change and kept for 20 minutes
     "announcements",
     id_column(),
-    Column("xid", BigInt, nullable=False),  # the transaction; all below the oldest one that still runs are decided
-    Column("client", BigInt, nullable=False),  # 0: of the installation
+    Column("xid", BigInt, nullable=False),  # the transaction; all below the oldest running one have ended
+    Column("client", BigInt, nullable=False),  # 0: the installation
     time("at"),  # by the server's clock
     Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -157,11 +157,11 @@ announcements = global_table(  # what caches must drop, written with the change 
     Index(None, "at"),
 )
 
-nodes = global_table(  # the web processes that run; times are by the server's clock
+nodes = global_table(  # running web processes; times are by the server's clock
     "nodes",
     Column("id", Text, primary_key=True),
     time("started_at"),
-    time("seen_at"),  # of the last beat
+    time("seen_at"),  # the last beat
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("version", Text, nullable=False),
@@ -179,8 +179,8 @@ audit_heads = owned_table(
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
     Column("sequence", BigInt, nullable=False),
     Column("hash", Text, nullable=False),
-    time("at"),  # of the last event
-    # The chain that was created before; in chain 0: the newest chain.
+    time("at"),  # the last event
+    # The chain that was created before this one; in chain 0: the newest chain.
     Column("previous_chain", BigInt, nullable=False),
     time("gone_at", nullable=True),  # when the client's events were deleted with the client
     Column("doubts", Text, nullable=False),  # earlier heads without a valid MAC, see audit/events.py
@@ -219,21 +219,21 @@ file_totals = owned_table(  # size of a client's files, updated in the transacti
     Column("bytes", BigInt, nullable=False),
 )
 
-daily_figures = owned_table(  # counted from the trail, or taken once an hour, see clients/daily_figures.py
+daily_figures = owned_table(  # counted from the trail, or measured hourly, see clients/daily_figures.py
     "daily_figures",
     tenant(goes_with=True),
     Column("day", BigInt, primary_key=True, autoincrement=False),  # since 1970 UTC; 0: how far the trail was counted
     Column("figure", Text, primary_key=True),
-    Column("part", Text, primary_key=True),  # empty: the whole
+    Column("part", Text, primary_key=True),  # empty for the whole
     Column("number", BigInt, nullable=False),
 )
 
-uploads = owned_table(  # files on their way, by the key under which their bytes will be; they count in the quota
+uploads = owned_table(  # files in transit, by the key of their future bytes; they count in the quota
     "uploads",
     tenant(goes_with=True),
     Column("key", Text, primary_key=True),
     *row_of("users", "user_id", goes_with=True),
-    Column("size", BigInt, nullable=False),  # as declared, or the most that it can be
+    Column("size", BigInt, nullable=False),  # as declared, or the maximum
     time("expires_at"),  # later than its request can last
     Index(None, "expires_at"),
 )

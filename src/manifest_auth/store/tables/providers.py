@@ -46,30 +46,30 @@ identities = owned_table(  # (provider, subject) is a user; nothing else identif
     *row_of("providers", "provider_id"),
     Column("subject", Text, nullable=False),
     *row_of("users", "user_id"),
-    Column("how", Text, nullable=False),  # how it was linked, see providers.LinkedBy
-    Column("email", Text, nullable=False),  # as the provider sent it last; for display
+    Column("how", Text, nullable=False),  # the linking method, see providers.LinkedBy
+    Column("email", Text, nullable=False),  # as the provider last sent it, for display
     Column("granted", Integer, nullable=False),  # bit mask of the roles that this provider's groups added
     Column("vouched", Integer, nullable=False, server_default="0"),  # 1: the provider vouched for `email`
-    time("confirmed_at", nullable=True),  # an Admin confirmed that this is the user's
+    time("confirmed_at", nullable=True),  # an Admin confirmed that it is the user's
     Column("confirmed_by", Text),
     time("created_at"),
     time("last_sign_in_at"),
-    Column("untold", Integer),  # 1: a User Admin changed who vouches for it, and its user was not told yet
+    Column("untold", Integer),  # 1: a User Admin changed who vouches for it, and its user has not been notified
     UniqueConstraint("tenant_id", "provider_id", "subject"),
     Index(None, "tenant_id", "user_id"),
 )
 
-# Identities whose provider was deleted: one with the same issuer knows the subjects again. Of one that was unlinked
-# it only stays whether it had made its account with an address that nobody vouched for.
+# Identities of deleted providers: a provider with the same issuer identifies the subjects again. An unlinked identity
+# leaves only whether it had created its account with an address that nobody vouched for.
 former_identities = owned_table(
     "former_identities",
     tenant(goes_with=True),
-    Column("id", BigInt, primary_key=True, autoincrement=False),  # of the identity
+    Column("id", BigInt, primary_key=True, autoincrement=False),  # the identity's
     *row_of("users", "user_id", goes_with=True),
-    Column("kind", Text, nullable=False),  # of the provider
+    Column("kind", Text, nullable=False),  # the provider's
     Column("issuer", Text, nullable=False),
     Column("subject", Text, nullable=False),
-    Column("how", Text, nullable=False),  # how it was linked
+    Column("how", Text, nullable=False),  # the linking method
     Index(None, "tenant_id", "user_id"),
 )
 
@@ -80,15 +80,15 @@ sign_in_flows = owned_table(
     Column("key", Text, primary_key=True),  # SHA-256 of `state` or `RelayState`
     *row_of("providers", "provider_id"),
     Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must send
-    Column("request_id", Text),  # of a SAML request
-    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier; of a finished try, its result
+    Column("request_id", Text),  # for a SAML request
+    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier, or the result of a completed test
     Column("return_to", Text, nullable=False),
     Column("response", Text, nullable=False),  # `cookie`, `code`, `try` or `reauthenticate`
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
-    Column("link_session_id", Text),  # the session that links an identity, tries the provider, or is re-authenticated
+    Column("link_session_id", Text),  # the session that links an identity, tests the provider, or re-authenticates
     Column("invitation_id", BigInt),
-    Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
-    # 1: the answer must name its issuer (RFC 9207).
+    Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the response
+    # 1: the response must name its issuer (RFC 9207).
     Column("iss_required", Integer, nullable=False, server_default="0"),
     time("expires_at"),
     Index(None, "key"),
@@ -97,7 +97,7 @@ sign_in_flows = owned_table(
     Index(None, "tenant_id", "provider_id"),
 )
 
-seen_assertions = owned_table(  # ids of SAML assertions that were used
+seen_assertions = owned_table(  # IDs of used SAML assertions
     "seen_assertions",
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of issuer and id
@@ -109,20 +109,20 @@ sign_in_codes = owned_table(  # one-time codes for apps
     "sign_in_codes",
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of the code
-    *row_of("providers", "provider_id", nullable=True),  # null: from a sign-in on our own pages
+    *row_of("providers", "provider_id", nullable=True),  # null: a sign-in on our own pages
     *row_of("users", "user_id"),
     Column("method", Text, nullable=False),
     Column("challenge", Text, nullable=False),
     time("expires_at"),
     time("used_at", nullable=True),
-    Column("session_id", Text),  # what it was exchanged for
-    Column("parent_id", Text),  # the session that asked for it; null: a sign-in did
-    # Of an app (accounts/apps.py). Its key is a hash that programs which do not know apps never look for.
+    Column("session_id", Text),  # the session that it was exchanged for
+    Column("parent_id", Text),  # the session that requested it; null: a sign-in did
+    # Only for apps (accounts/apps.py). The key is a hash that programs without support for apps never look for.
     Column("app_id", Text),
     Column("redirect_uri", Text),
     Column("scopes", Text),
     Column("nonce", Text),
-    Column("amr", Text, nullable=False, server_default=""),  # what was verified before it was given
+    Column("amr", Text, nullable=False, server_default=""),  # what was verified before it was issued
     time("authenticated_at", nullable=True),
     Index(None, "key"),
     Index(None, "expires_at"),
@@ -154,7 +154,7 @@ refused_tokens = owned_table(  # Entra tokens that were signed out
     Index(None, "expires_at"),
 )
 
-kept_tokens = owned_table(  # Microsoft's tokens, stored where a provider's settings ask for it
+kept_tokens = owned_table(  # Microsoft's tokens, stored if a provider's settings require it
     "kept_tokens",
     tenant(),
     *row_of("providers", "provider_id", is_key=True),
@@ -167,25 +167,25 @@ kept_tokens = owned_table(  # Microsoft's tokens, stored where a provider's sett
 
 # Tables of clients' claims on shared names: email domains, Microsoft directories, provider names.
 #
-# A claim is a row of the client. Whether it counts for the installation is another row, keyed by the domain or
-# directory alone, so the database prevents two owners; that row is deleted with the claim.
+# A claim is a row of the client. Whether it counts for the installation is another row, keyed only by the domain or
+# directory, so the database prevents two owners; that row is deleted with the claim.
 
 
 domain_claims = owned_table(
     "domain_claims",
     tenant(),
     Column("domain", Text, primary_key=True),  # lower case
-    Column("token", Text, nullable=False),  # of the DNS record; random, never changes
+    Column("token", Text, nullable=False),  # the DNS record's; random, and never changes
     Column("state", Text, nullable=False),  # `pending`, `proved`, `failing`, `lapsed`
-    Column("proof", Text),  # `dns`, `vouched`; null while there was none
-    Column("contested", Integer, nullable=False),  # 1: another client owns the domain, or has its record as well
+    Column("proof", Text),  # `dns`, `vouched`; null if never verified
+    Column("contested", Integer, nullable=False),  # 1: another client owns the domain, or has published a record too
     Column("claimed_by", Text, nullable=False),  # the actor, as in the audit trail
-    Column("reason", Text, nullable=False),  # of a vouching; else empty
+    Column("reason", Text, nullable=False),  # for vouching, or empty
     time("claimed_at"),
     time("proved_at", nullable=True),
     time("checked_at", nullable=True),
     time("failing_since", nullable=True),
-    Column("notices", Integer, nullable=False),  # how many emails were sent about the failing record
+    Column("notices", Integer, nullable=False),  # number of emails about the failing record
     time("next_check_at", nullable=True),  # null: never checked automatically; advanced by the checking process
     Index(None, "domain"),
     Index(None, "next_check_at"),
@@ -207,10 +207,10 @@ directory_claims = owned_table(
     Column("directory", Text, primary_key=True),  # a GUID in lower case
     Column("cloud", Text, nullable=False),  # a name of microsoft.clouds; empty: the installation's
     Column("state", Text, nullable=False),  # `pending`, `proved`
-    Column("proof", Text),  # `sign-in`, `vouched`, `granted`; null while there was none
+    Column("proof", Text),  # `sign-in`, `vouched`, `granted`; null if never verified
     Column("claimed_by", Text, nullable=False),
-    Column("reason", Text, nullable=False),  # of a vouching or a grant; else empty
-    Column("proved_by", Text, nullable=False),  # `oid` of the directory's administrator who signed in; else empty
+    Column("reason", Text, nullable=False),  # for vouching or a grant, or empty
+    Column("proved_by", Text, nullable=False),  # `oid` of the directory's administrator who signed in, or empty
     time("claimed_at"),
     time("proved_at", nullable=True),
     Index(None, "directory"),
@@ -232,7 +232,7 @@ directory_proofs = owned_table(  # pending sign-ins of directory administrators
     Column("key", Text, primary_key=True),  # SHA-256 of `state`
     Column("directory", Text, nullable=False),
     Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must send; empty: used
-    Column("session_id", Text, nullable=False),  # of the user who started it
+    Column("session_id", Text, nullable=False),  # the session that started it
     Column("provider_id", BigInt),  # the provider whose application is used; null: the operator's
     sealed("secrets", "directory_proofs/{key}/secrets"),  # nonce and PKCE verifier
     Column("return_to", Text, nullable=False),
@@ -241,7 +241,7 @@ directory_proofs = owned_table(  # pending sign-ins of directory administrators
     Index(None, "expires_at"),
 )
 
-provider_names = global_table(  # the client whose provider a sign-in without a client means
+provider_names = global_table(  # the client that a sign-in without a client means
     "provider_names",
     Column("name", Text, primary_key=True),
     Column("tenant_id", BigInt, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),

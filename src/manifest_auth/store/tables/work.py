@@ -1,10 +1,10 @@
 """Tables of templates and their versions, jobs and their records, and files.
 
-Events and records are numbered from 1 within their template or job, by a counter in its row: of two concurrent changes
-only one increments the counter, and a page of such a list is a range of numbers.
+Events and records are numbered from 1 within their template or job, by a counter in its row. Only one of two concurrent
+changes increments the counter, and a page of such a list is a range of numbers.
 
 Clients differ greatly in size, so PostgreSQL's statistics are set to expect large ones (``n_distinct`` of
-``tenant_id``): a plan for the average client would scan all rows of the largest.
+``tenant_id``). A plan for the average client would scan all rows of the largest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from manifest_auth.store.tables.columns import BigInt, numbered, owned_table, pa
 
 
 def _by(name: str) -> tuple[Column[int], ForeignKeyConstraint]:
-    """The user who acted."""
+    """Returns the columns of the user who acted."""
     return row_of("users", name)
 
 
@@ -25,9 +25,9 @@ templates = owned_table(
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False),  # lower case, for order and search
     Column("description", Text, nullable=False),
-    Column("versions", Integer, nullable=False),  # how many there are: the number of the latest
+    Column("versions", Integer, nullable=False),  # number of versions, and number of the latest
     Column("published", Integer),  # number of the published version
-    Column("events", Integer, nullable=False),  # how many events there are
+    Column("events", Integer, nullable=False),  # number of events
     *_by("created_by"),
     time("created_at"),
     time("changed_at"),
@@ -52,7 +52,7 @@ template_versions = owned_table(
     time("created_at"),
     time("published_at", nullable=True),
     UniqueConstraint("tenant_id", "template_id", "number"),
-    # With the tenant first, SQLite would scan all of a tenant's versions for those of a few keys.
+    # If the tenant came first, SQLite would scan all of a tenant's versions to find those of a few keys.
     Index(None, "status", "tenant_id", "template_id"),
 )
 
@@ -89,8 +89,8 @@ jobs = owned_table(
     Column("asset_id", Text),  # id in another system, for display and filters
     Column("priority", Integer, nullable=False),  # see work.Priority
     Column("status", Text, nullable=False),  # see work.JobStatus
-    Column("steps", Integer, nullable=False),  # how many the version has
-    Column("done", Integer, nullable=False),  # how many of them are completed, always the first ones
+    Column("steps", Integer, nullable=False),  # number of steps of the version
+    Column("done", Integer, nullable=False),  # number of completed steps, always the first ones
     Column("records", Integer, nullable=False),
     Column("events", Integer, nullable=False),
     *_by("created_by"),
@@ -121,7 +121,7 @@ job_assignments = owned_table(
     Index(None, "tenant_id", "user_id", "job_id"),
 )
 
-job_steps = owned_table(  # the completed ones
+job_steps = owned_table(  # completed steps only
     "job_steps",
     tenant(),
     *row_of("jobs", "job_id", is_key=True),
@@ -153,7 +153,7 @@ files = owned_table(  # evidence; the bytes are in the file storage under `key`
     Column("sha256", Text, nullable=False),
     *_by("uploaded_by"),
     time("uploaded_at"),
-    time("used_at", nullable=True),  # when it was first recorded in a job; until then it is deleted after a day
+    time("used_at", nullable=True),  # when a job first recorded it; unused files are deleted after a day
     Index(None, "used_at", "uploaded_at"),
 )
 
@@ -164,8 +164,8 @@ job_records = owned_table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("step", Integer, nullable=False),
     Column("kind", Text, nullable=False),  # see work.RecordKind
-    Column("text", Text),  # of a text or a choice
-    Column("value", Double().with_variant(REAL(), "sqlite")),  # of a number; 0 or 1 of a boolean
+    Column("text", Text),  # text or choice
+    Column("value", Double().with_variant(REAL(), "sqlite")),  # a number, or 0 or 1 for a boolean
     Column("unit", Text),
     *row_of("files", "file_id", nullable=True),
     *_by("recorded_by"),

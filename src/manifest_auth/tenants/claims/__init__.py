@@ -1,8 +1,8 @@
 """Claims of clients on names that all clients share: email domains, Microsoft directories, provider names.
 
 Owns ``domain_claims``, ``domain_owners``, ``directory_claims``, ``directory_owners`` and ``provider_names``. A claim
-has no effect until it counts: until it is verified, or the operator vouched for it, and no other client's claim counts.
-Never decides what a provider can do with a claim.
+takes effect once it is verified, or the operator has vouched for it, and if no other client's claim counts. This
+package never decides what a provider can do with a claim.
 """
 
 from manifest_auth.tenants.claims import directories, domains

@@ -1,8 +1,8 @@
 """Claims on Microsoft directories: which clients claim one, and for which of them the claim counts.
 
-A directory has one owner: the client that was first to prove it, or for which a system admin vouched first; the
-database enforces that. A system admin can grant it to further clients. Every change is announced, and recorded in the
-client's audit trail.
+A directory has one owner: the client that verified it first, or for which a system admin vouched first; the database
+enforces that. A system admin can grant it to further clients. Every change is announced, and recorded in the client's
+audit trail.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ CLAIMED_ELSEWHERE = _("Another client of this installation has this directory")
 
 
 class Claim(NamedTuple):
-    """``proof``: how it was verified; ``proved_by``: ``oid`` of the directory's administrator who signed in."""
+    """A claim. ``proof`` is how it was verified; ``proved_by`` is the ``oid`` of the directory's administrator who
+    signed in."""
 
     directory: str
     cloud: str
@@ -49,7 +50,7 @@ class Claim(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The key that lists are ordered by."""
+        """The sort key of lists."""
         return self.directory
 
 
@@ -80,7 +81,7 @@ _SET = tenant_scoped(
 )
 _DELETE = tenant_scoped(delete(directory_claims).where(_C.directory == bindparam("of_directory")))
 _OWNER = global_(select(_O.tenant_id).where(_O.directory == bindparam("directory")), int)
-_OWN = global_(  # of two clients that prove it at the same time, the second waits and does not become the owner
+_OWN = global_(  # if two clients verify it at the same time, the second waits and does not become the owner
     upsert(directory_owners)
     .values(directory=bindparam("directory"), tenant_id=bindparam("owner"))
     .on_conflict_do_nothing(index_elements=["directory"])
@@ -92,17 +93,17 @@ def find(unit: TenantUnit, directory: str) -> Claim | None:
 
 
 def get(unit: TenantUnit, directory: str, *, lock: bool = False) -> Claim:
-    """The client's claim. ``lock``: locks the row until the transaction ends. Raises NotFound."""
+    """Returns the client's claim. ``lock``: lock the row until the transaction ends. Raises NotFound."""
     return existing(unit.first(_LOCKED if lock else _FIND, directory=directory))
 
 
 def owner(unit: SystemUnit | TenantUnit, directory: str) -> int | None:
-    """The client whose own claim counts."""
+    """Returns the client whose own claim counts."""
     return unit.first(_OWNER, directory=directory)
 
 
 def check(directory: str, field: str = "directory") -> str:
-    """The directory's id in its stored form. Raises ValidationError."""
+    """Returns the directory's ID in its stored form. Raises ValidationError."""
     found = directory.lower()
     if not GUID.match(found):
         raise ValidationError(details=[(field, _("Must be a GUID, the directory (tenant) id"))])
@@ -114,12 +115,12 @@ def check(directory: str, field: str = "directory") -> str:
 
 
 def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
-    """Adds a claim, which does not count yet. False when the client has it already. Raises ValidationError, Conflict
-    when the client has :data:`MOST` claims."""
+    """Adds a claim, which does not count yet. Returns False if the client already has it. Raises ValidationError,
+    Conflict if the client has :data:`MOST` claims."""
     directory, origin = check(directory), who.origin
     if find(unit, directory) is not None:
         return False
-    tenants.get(unit, unit.tenant_id, lock=True)  # serializes claims of one client, since they are counted
+    tenants.get(unit, unit.tenant_id, lock=True)  # serializes the client's claims, since they are counted
     if unit.one(_COUNT) >= MOST:
         raise Conflict(_("A client can claim at most %(number)s directories", number=MOST))
     if not unit.change(_ADD, directory=directory, cloud=cloud, claimed_by=origin.actor, claimed_at=origin.at):
@@ -129,7 +130,7 @@ def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
 
 
 def prove(unit: TenantUnit, who: Acting, directory: str, *, person: str, role: str) -> Claim:
-    """Marks a claim as proved by a sign-in of the directory's administrator. Raises NotFound, Conflict."""
+    """Marks a claim as verified by a sign-in of the directory's administrator. Raises NotFound, Conflict."""
     get(unit, directory, lock=True)
     _own(unit, directory)
     _set(unit, directory, state=PROVED, proof=SIGN_IN, proved_by=person, proved_at=who.origin.at)
@@ -138,7 +139,7 @@ def prove(unit: TenantUnit, who: Acting, directory: str, *, person: str, role: s
 
 
 def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
-    """Marks the claim as vouched for by a system admin; adds it where there is none. Raises ValidationError,
+    """Marks the claim as vouched for by a system admin, and adds it if there is none. Raises ValidationError,
     Conflict."""
     step_up.check(who, Act.DOMAINS)
     fields.CLAIM_REASON.check(reason, "reason")
@@ -152,7 +153,7 @@ def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
 
 
 def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
-    """Grants a directory that another client owns to this client as well, by a system admin. Raises ValidationError,
+    """Grants a directory that another client owns to this client as well, for a system admin. Raises ValidationError,
     Conflict."""
     step_up.check(who, Act.DOMAINS)
     fields.CLAIM_REASON.check(reason, "reason")
@@ -170,7 +171,7 @@ def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
 
 
 def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
-    """Revokes a grant; the claim stays, but no longer counts. Raises NotFound when there is no grant."""
+    """Revokes a grant. The claim stays, but no longer counts. Raises NotFound if there is no grant."""
     step_up.check(who, Act.DOMAINS)
     if get(unit, directory, lock=True).proof != GRANTED:
         raise NotFound()
@@ -179,7 +180,7 @@ def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
 
 
 def release(unit: TenantUnit, who: Acting, directory: str) -> None:
-    """Removes the claim; another client can then prove the directory. Raises NotFound."""
+    """Removes the claim, so that another client can verify the directory. Raises NotFound."""
     step_up.check(who, Act.DOMAINS)
     found = get(unit, directory, lock=True)
     unit.change(_DELETE, of_directory=directory)
@@ -188,13 +189,13 @@ def release(unit: TenantUnit, who: Acting, directory: str) -> None:
 
 
 def _own(unit: TenantUnit, directory: str) -> None:
-    """Makes the client the owner. Raises Conflict when another client is."""
+    """Makes the client the owner. Raises Conflict if another client is the owner."""
     if not unit.change(_OWN, directory=directory, owner=unit.tenant_id) and owner(unit, directory) != unit.tenant_id:
         raise Conflict(CLAIMED_ELSEWHERE)
 
 
 def _set(unit: TenantUnit, directory: str, **state: Any) -> None:
-    """Stores the state of a claim; members that are left out are those of one that does not count."""
+    """Stores the state of a claim. Omitted members get the values of a claim that does not count."""
     unit.change(_SET, of_directory=directory, **{f"new_{name}": value for name, value in {**_OPEN, **state}.items()})
     unit.announce("tenant", unit.tenant_id)  # verdicts on bearer tokens depend on which claims count
 
@@ -203,13 +204,13 @@ def _subject(directory: str) -> str:
     return f"directory:{directory}"
 
 
-#: Role template ids, the same in every directory. No claims mapping of Microsoft's can write the claim ``wids``.
+#: Role template IDs, the same in every directory. No claims mapping policy at Microsoft can write the claim ``wids``.
 ROLES = {
     "62e90394-69f5-4237-9190-012177145e10": "Global Administrator",
     "e8611ab8-c189-46e8-94e1-60213ab1f814": "Privileged Role Administrator",
     "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3": "Application Administrator",
 }
-# English alone: programs get these, and no page shows them.
+# In English, because only programs get these.
 _WIDS = Reason(
     "wids: …",
     cause="The user who signed in isn't allowed to confirm the directory, or Microsoft didn't send their roles",
@@ -225,8 +226,8 @@ NO_ROLE = Marked(
 
 
 def role_of(claims: Iterable[Any]) -> str:
-    """The name of a role that can prove the directory. ``claims``: ``wids`` of each token of the sign-in, None if it
-    has none. Raises SsoFailed, with the remedy."""
+    """Returns the name of a role that can verify the directory. ``claims``: ``wids`` of each token of the sign-in, or
+    None. Raises SsoFailed, with the remedy."""
     lists = [wids for wids in claims if isinstance(wids, list)]
     if not lists:
         raise SsoFailed(ROLES_MISSING, reason=_WIDS.with_("missing"))

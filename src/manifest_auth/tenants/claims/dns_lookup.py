@@ -1,4 +1,4 @@
-"""DNS records that prove email domains: names that can be claimed, and the look-up at name servers."""
+"""DNS records that verify email domains: names that can be claimed, and the lookup at name servers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Record(NamedTuple):
 
 
 def record_of(domain: str, token: str) -> Record:
-    """The record that proves a claim. The token belongs to one claim, so the record proves no other."""
+    """Returns the record that verifies a claim. The token belongs to one claim, so the record verifies no other."""
     return Record(f"{_LABEL}.{domain}", f"{_VALUE}{token}")
 
 
 def check(domain: str, field: str = "domain") -> str:
-    """The domain. Raises ValidationError for an invalid one, and for a public suffix: the owner of ``co.uk`` would
-    speak for every company below it."""
+    """Returns the domain. Raises ValidationError for an invalid one, and for a public suffix, because the owner of
+    ``co.uk`` would speak for every company below it."""
     if not DOMAIN.match(domain) or domain.rpartition(".")[2].isdigit():
         raise ValidationError(details=[(field, _("Must be a domain in lowercase, for example acme.example"))])
     if _suffixes().is_public(domain):
@@ -49,36 +49,36 @@ def check(domain: str, field: str = "domain") -> str:
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    from publicsuffixlist import PublicSuffixList  # a large list, needed only where a domain is claimed
+    from publicsuffixlist import PublicSuffixList  # a large list, needed only to claim a domain
 
-    return PublicSuffixList()  # ICANN's part and the private one, as bundled with the library
+    return PublicSuffixList()  # the ICANN and private sections, as bundled with the library
 
 
-# Over TCP, since an attacker who does not see the question can forge an answer over UDP. Any doubt proves nothing: an
+# Uses TCP, since an attacker who does not see the query can forge a response over UDP. Any doubt means not verified: an
 # alias, a failure, servers that disagree, too many records.
 
 QUERY_S, ALL_SERVERS_S = 3.0, 5.0
-LOOKUP_INTERVAL_MS: Final = 10_000  # between two look-ups of one name that a client requests
+LOOKUP_INTERVAL_MS: Final = 10_000  # between two lookups of one name that a client requests
 MOST_RECORDS, MOST_BYTES = 50, 16 * 1024
 _AT_ONCE: Final = 16
 _DAY_MS: Final = 86_400_000
-_PER_CLIENT: Final = 4  # look-ups of one client at a time, so that its dead name servers do not delay others
+_PER_CLIENT: Final = 4  # lookups of one client at a time, so that its dead name servers do not delay others
 _NO_ANSWER = _("A name server failed or didn't respond in time")
 
 
 class DnsVerdict(NamedTuple):
-    """``why``: the message for the client where nothing was verified."""
+    """The result of a lookup. ``why`` is the message for the client if nothing was verified."""
 
     proved: bool
     why: str = ""
 
 
 class DomainRecords:
-    """The look-ups of one process."""
+    """The lookups of one process."""
 
     def __init__(self, settings: Settings, log: FilteringBoundLogger, clock: Clock) -> None:
         self._clock = clock
-        self._last_lookups: dict[tuple[int, str], int] = {}  # time of the last look-up by client and name, oldest first
+        self._last_lookups: dict[tuple[int, str], int] = {}  # time of the last lookup by client and name, oldest first
         self._notified: dict[tuple[int, str], int] = {}  # time of the last notice of a contest, oldest first
         self._configured, self._log = dns_servers(settings), log
         self.is_on = settings.domain_proof == "dns"
@@ -86,15 +86,15 @@ class DomainRecords:
         self._under_way: Counter[int] = Counter()
 
     def check_on(self) -> None:
-        """Raises Conflict if this installation calls no name server."""
+        """Checks that lookups are on. Raises Conflict if this installation calls no name server."""
         if not self.is_on:
             raise Conflict(
                 _("This installation doesn't verify domains with DNS. Ask the operator to approve the domain")
             )
 
     async def look_up(self, record: Record, tenant_id: int) -> DnsVerdict:
-        """Whether all servers return the record. Raises RateLimited when the client has too many look-ups in progress,
-        and Conflict where DNS is off."""
+        """Whether all servers return the record. Raises RateLimited if the client has too many lookups in progress, and
+        Conflict if DNS is off."""
         if self._under_way[tenant_id] >= _PER_CLIENT:
             raise RateLimited(retry_after=int(ALL_SERVERS_S))
         self._check_interval(tenant_id, record.name)
@@ -107,7 +107,7 @@ class DomainRecords:
                 del self._under_way[tenant_id]
 
     def _check_interval(self, tenant_id: int, name: str) -> None:
-        """Limits look-ups of one name, even if its claim is released and added again. Raises RateLimited."""
+        """Limits lookups of one name, even if its claim is released and added again. Raises RateLimited."""
         now, key = self._clock.now_ms(), (tenant_id, name)
         while self._last_lookups and next(iter(self._last_lookups.values())) <= now - LOOKUP_INTERVAL_MS:
             del self._last_lookups[next(iter(self._last_lookups))]
@@ -126,8 +126,8 @@ class DomainRecords:
         return True
 
     async def look_up_in_turn(self, record: Record) -> DnsVerdict:
-        """Like :meth:`look_up`, for the server's own checks, without the client's limits. Raises Conflict where DNS is
-        off."""
+        """Looks up a record like :meth:`look_up`, for the server's own checks, without the client's limits. Raises
+        Conflict if DNS is off."""
         self.check_on()
         async with self._slots:
             return await self._ask_all(record)
@@ -158,7 +158,7 @@ class DomainRecords:
 
 
 def _system() -> list[tuple[str, int]]:
-    """The name servers of the operating system."""
+    """Returns the name servers of the operating system."""
     from dns.resolver import NoResolverConfiguration, Resolver
 
     try:
@@ -169,7 +169,7 @@ def _system() -> list[tuple[str, int]]:
 
 
 async def _exchange(server: tuple[str, int], record: Record) -> DnsVerdict:
-    """One question over TCP (RFC 7766). Raises the errors of sockets and of the DNS library."""
+    """Sends one query over TCP (RFC 7766). Raises the errors of sockets and of the DNS library."""
     import dns.message  # imported late: most processes never need it
 
     question = dns.message.make_query(record.name, "TXT", want_dnssec=True)
@@ -190,7 +190,7 @@ async def _exchange(server: tuple[str, int], record: Record) -> DnsVerdict:
 
 
 def verdict_of(answer: Message, record: Record) -> DnsVerdict:
-    """The verdict on an answer."""
+    """Returns the verdict on a response."""
     import dns.flags
     import dns.name
     import dns.rcode

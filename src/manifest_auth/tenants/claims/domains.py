@@ -1,4 +1,4 @@
-"""Claims on email domains: add, prove, vouch, release; and the rows of ``domain_claims`` and ``domain_owners``."""
+"""Claims on email domains: add, verify, vouch, release; and the rows of ``domain_claims`` and ``domain_owners``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.models import ErrorCollector, Wire
 
-# A claim counts exactly while ``domain_owners`` has it. The key there is the domain, so two clients cannot own one.
+# A claim counts exactly while ``domain_owners`` has it. The key there is the domain, so two clients cannot own the same
+# one.
 
 PENDING, PROVED, FAILING, LAPSED = "pending", "proved", "failing", "lapsed"
 DNS, VOUCHED = "dns", "vouched"
@@ -65,21 +66,21 @@ class Claim(NamedTuple):
 
     @property
     def lapses_at(self) -> int | None:
-        """When the claim stops to count, unless its record is seen before."""
+        """When the claim lapses, unless its record is found before."""
         return self.failing_since + LAPSES_MS if self.state == FAILING and self.failing_since is not None else None
 
     @property
     def record(self) -> Record:
-        """The TXT record that proves the claim."""
+        """The TXT record that verifies the claim."""
         return record_of(self.domain, self.token)
 
     @property
     def id(self) -> str:
-        """The key that lists are ordered by."""
+        """The sort key of lists."""
         return self.domain
 
     def why_not_proved(self, found: str = "") -> str:
-        """``found``: what the check that just ran did not find."""
+        """Returns why the claim is not verified. ``found``: what the check that just ran did not find."""
         return CLAIMED_ELSEWHERE if self.contested and not self.counts else found
 
 
@@ -124,8 +125,8 @@ _DISOWN = global_(delete(domain_owners).where(_O.domain == bindparam("domain"), 
 
 
 def owner_of(unit: SystemUnit | TenantUnit, domain: str, *, lock: bool = False) -> int | None:
-    """The client whose claim on the domain counts. ``lock``: locks the row until the transaction ends, always before
-    any claim on the domain."""
+    """Returns the client whose claim on the domain counts. ``lock``: lock the row until the transaction ends, always
+    before any claim on the domain."""
     return unit.first(_LOCK_OWNER if lock else _OWNER, domain=domain)
 
 
@@ -135,7 +136,7 @@ def domain_counts(unit: TenantUnit, domain: str) -> bool:
 
 
 def own(unit: TenantUnit, domain: str) -> int:
-    """Makes the client the owner, unless another is; the id of the owner."""
+    """Makes the client the owner, unless another client is. Returns the owner's ID."""
     unit.change(_OWN, domain=domain, owner=unit.tenant_id)
     owner = owner_of(unit, domain, lock=True)
     assert owner is not None
@@ -152,7 +153,7 @@ def find(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim | None:
 
 
 def add(unit: TenantUnit, claim: Claim) -> bool:
-    """Adds a claim. False when the client has it already."""
+    """Adds a claim. Returns False if the client already has it."""
     return unit.change(_ADD, **{k: v for k, v in claim._asdict().items() if k != "tenant_id"}) == 1
 
 
@@ -168,7 +169,7 @@ def mark_contested(unit: TenantUnit, domain: str, contested: bool) -> None:
 
 
 def mark_checked(unit: TenantUnit, domain: str, now: int, interval_ms: int) -> bool:
-    """Records that the record is looked up now; False when the last look-up was less than ``interval_ms`` ago."""
+    """Records that the record is looked up now. Returns False if the last lookup was less than ``interval_ms`` ago."""
     return unit.change(_LOOKED, domain=domain, now=now, before=now - interval_ms) == 1
 
 
@@ -177,12 +178,12 @@ def remove(unit: TenantUnit, domain: str) -> bool:
     return unit.change(_REMOVE, domain=domain) == 1
 
 
-#: All that a client learns about another client's claim.
+#: Everything that a client learns about another client's claim.
 CLAIMED_ELSEWHERE: Final = _("Another client of this installation has this domain")
 
 
 def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
-    """A new claim, which does not count yet. Raises ValidationError, and Conflict if the client has it already."""
+    """Creates a claim, which does not count yet. Raises ValidationError, and Conflict if the client already has it."""
     step_up.check(who, Act.DOMAINS)
     dns_lookup.check(domain)
     if not _add(unit, who, domain, random):
@@ -201,12 +202,12 @@ def claim_all(unit: TenantUnit, who: Acting, domains: Sequence[str], random: Ran
 
 
 def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
-    """Raises NotFound."""
+    """Returns the claim. Raises NotFound."""
     return existing(find(unit, domain, lock=lock))
 
 
 def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Random, field: str = "domain") -> Claim:
-    """Makes a claim count without DNS checks, because the operator vouches for it; adds it where there is none. Raises
+    """Makes a claim count without DNS checks, because the operator vouches for it, and adds it if there is none. Raises
     ValidationError, and Conflict if another client's claim counts."""
     step_up.check(who, Act.DOMAINS)
     fields.CLAIM_REASON.check(reason, "reason")
@@ -235,7 +236,7 @@ def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Rando
 
 
 def release(unit: SystemUnit, tenant_id: int, who: Acting, domain: str) -> None:
-    """Removes a claim, and the ownership where it counted. Raises NotFound."""
+    """Removes a claim, with the ownership if it counted. Raises NotFound."""
     step_up.check(who, Act.DOMAINS)
     owner, own = owner_of(unit, domain, lock=True), unit.of(tenant_id)
     gone = get(own, domain, lock=True)
@@ -269,8 +270,8 @@ _PAGE = 500
 
 
 class ClaimOverview(NamedTuple):
-    """``kind``: ``domain`` or ``directory``; ``what``: the domain's name or the directory's id; ``client``: the
-    client's identifier."""
+    """A claim in the overview of all clients. ``kind``: ``domain`` or ``directory``; ``what``: the domain's name or the
+    directory's ID; ``client``: the client's identifier."""
 
     kind: str
     what: str
@@ -314,7 +315,7 @@ _EVERY, _OPEN = _both(open_only=False), _both(open_only=True)
 
 
 def list_all_claims(unit: SystemUnit, *, to_settle: bool = False) -> Iterator[ClaimOverview]:
-    """All claims, by kind, name and client. ``to_settle``: only those not verified, or contested."""
+    """Yields all claims, by kind, name and client. ``to_settle``: only unverified and contested ones."""
     for statement in _OPEN if to_settle else _EVERY:
         what, tenant_id = "", 0
         while page := unit.all(statement, after_what=what, after_tenant=tenant_id):
@@ -324,10 +325,10 @@ def list_all_claims(unit: SystemUnit, *, to_settle: bool = False) -> Iterator[Cl
                 break
 
 
-# An unpinned name means a client's provider only where the installation has one client. So the names that one client
+# An unpinned name means a client's provider only if the installation has one client, so the names that one client
 # chooses do not affect other clients.
 
-DYNAMICS = "ms-dynamics"  # the name meant by a start that names neither client nor provider
+DYNAMICS = "ms-dynamics"  # the name that a start without a client or provider means
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 
 
@@ -338,7 +339,7 @@ class PinData(Wire, frozen=True):
 
     @property
     def id(self) -> str:
-        """The key that lists are ordered by."""
+        """The sort key of lists."""
         return self.name
 
 
@@ -361,7 +362,7 @@ _UNPIN = global_(delete(provider_names).where(_N.name == bindparam("of_name")))
 
 
 def client_of_name(unit: SystemUnit, name: str) -> Tenant | None:
-    """The client whose provider a name means; None: no client."""
+    """Returns the client that a provider name belongs to, or None."""
     found = unit.first(_FIND_PIN, name=name)
     return tenants.get(unit, found) if found is not None else tenants.find_only(unit)
 
