@@ -1,4 +1,4 @@
-"""Fixtures: both stores, and the application on each of them."""
+"""Fixtures: both databases, and the application on each of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest_plugins = [
     "tests.support.needs",
     "tests.support.run_order",
 ]
-# An example can take as long as it takes, and so can the making of one.
+# Examples, and generating them, can take any amount of time.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")
 
@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
-    """The PostgreSQL server of this run: its databases might be lost when the machine fails."""
+    """The PostgreSQL server of this run; its databases can be lost if the machine fails."""
     if address := environ.get(SHARED):
         yield Databases(address)
         return
@@ -47,14 +47,14 @@ def postgres() -> Iterator[Databases]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _databases_end() -> Iterator[None]:
-    """With the module they were made for."""
+    """Drop the databases at the end of the module that they were created for."""
     yield
     drop_all()
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server that the test can kill, and that loses nothing of what it committed."""
+    """A PostgreSQL server that the test can kill, and that keeps everything that was committed."""
     server = Postgres()
     yield server
     server.stop()
@@ -62,7 +62,7 @@ def own_postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database of each kind without any table, one for each test module: for tests of migrations."""
+    """An empty database of each kind without tables, one for each test module, for migration tests."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('store') / 'test.db'}"
     server: Databases = request.getfixturevalue("postgres")
@@ -71,7 +71,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database of each kind with today's schema and nothing in it, one for each test module."""
+    """An empty database of each kind with the current schema, one for each test module."""
     if request.param == "sqlite":
         return fresh_store(tmp_path_factory.mktemp("store") / "test.db")
     server: Databases = request.getfixturevalue("postgres")
@@ -80,8 +80,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 async def app(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[App]:
-    """The application on each store with the settings of the module's marks, shared by its tests, which do not rely on
-    what others left."""
+    """The application on each kind of database, with the settings of the module's marks. The module's tests share it,
+    and must not rely on data from other tests."""
     settings: dict[str, str] = {}
     for mark in request.node.iter_markers("settings"):
         settings |= mark.kwargs
@@ -97,6 +97,6 @@ async def app(request: pytest.FixtureRequest, database_url: str) -> AsyncIterato
 
 @pytest.fixture(scope="module")
 def mail_server() -> Iterator[MailServer]:
-    """The server that takes the application's mail."""
+    """An SMTP server that receives the application's mail."""
     with MailServer() as server:
         yield server

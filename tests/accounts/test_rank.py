@@ -1,4 +1,4 @@
-"""Rank is checked against the roles in the transaction: those of the request can be out of date."""
+"""Rank is checked against the roles in the transaction, because those of the request can be outdated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.roles import principal
 from tests.support.rules import rule
 
 VIEWER = Role.VIEWER.bit
-#: Every operation, done to the user of that number.
+#: Every operation, applied to the user with this ID.
 OPERATIONS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
     "add": lambda unit, ctx, _: accounts.add(unit, ctx, Draft("new@engines.example", VIEWER)),
     "change": lambda unit, ctx, user: accounts.change(unit, ctx, user, {"title": "x"}),
@@ -39,7 +39,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
 
 
 def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> RequestContext:
-    """A request that came in while its user had these roles."""
+    """A request that arrived while its user had these roles."""
     mask = sum(role.bit for role in roles)
     caller = principal(tenant_id=tenant_id, user_id=user_id, held_roles=mask)
     return RequestContext(app.services, "r", "192.0.2.1", "", caller)
@@ -47,7 +47,7 @@ def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> RequestC
 
 @pytest.fixture(scope="module")
 async def ids(app: App) -> dict[str, int]:
-    """A client with a user of each kind, by number."""
+    """A client with a user of each kind, by ID."""
     client = await new_client(app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     people = {
@@ -112,7 +112,7 @@ async def test_only_an_admin_grants_or_removes_the_admin_role(app: App, ids: dic
     for before, after in ((0, admin), (admin, 0), (admin | VIEWER, VIEWER), (VIEWER, admin | VIEWER)):
         with pytest.raises(Forbidden, match="Admin role"):
             await store.read(lambda unit: rank.check_grants(unit, ctx, before, after))  # noqa: B023 - awaited at once
-    for before, after in ((admin, admin), (admin, admin | VIEWER), (VIEWER, 0)):  # the role itself stays as it is
+    for before, after in ((admin, admin), (admin, admin | VIEWER), (VIEWER, 0)):  # the role itself doesn't change
         await store.read(lambda unit: rank.check_grants(unit, ctx, before, after))  # noqa: B023 - awaited at once
 
 

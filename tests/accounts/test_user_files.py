@@ -1,4 +1,4 @@
-"""The file of a client's users is read in parts, whatever their number."""
+"""The file with a client's users is read in parts, however many there are."""
 
 from __future__ import annotations
 

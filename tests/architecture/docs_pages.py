@@ -1,4 +1,4 @@
-"""Reads the pages of docs: code blocks, tables, and calls by curl."""
+"""Reads the docs pages: code blocks, tables, and calls with curl."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def text_of(name: str) -> str:
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
-    """The blocks of code of all pages, with the page's name; those in lists too."""
+    """The code blocks of all pages with the page's name, including those in lists."""
     for page in links.pages():
         for block in re.findall(rf"^ *```{language}\n(.*?)^ *```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
             yield page.name, block
 
 
 def commands(block: str) -> Iterator[str]:
-    """The commands of a block of shell: a line that ends in a backslash, or within quotes, goes on."""
+    """The commands of a shell block; a line that ends in a backslash, or within quotes, continues."""
     command = ""
     for line in block.replace("\\\n", " ").splitlines():
         command += line
@@ -45,13 +45,13 @@ def commands(block: str) -> Iterator[str]:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The rows of the tables in a text, each as its cells; a header is a row too."""
+    """The rows of a text's tables as their cells, including header rows."""
     found = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if re.match(r" *\|", line)]
     return [[cell.strip() for cell in row] for row in found if not set("".join(row)) <= set("- :")]
 
 
 def provider_bodies() -> Iterator[tuple[str, Any]]:
-    """The bodies that the pages of providers say to send."""
+    """The request bodies on the pages about providers."""
     for page, block in blocks("json"):
         body = json.loads(block)
         if KINDS.keys() & body.keys():
@@ -62,7 +62,7 @@ def provider_bodies() -> Iterator[tuple[str, Any]]:
 
 
 class Request(NamedTuple):
-    """A call of this server. ``body``: of ``-d``, where it stands there."""
+    """A call to this server. ``body`` is that of ``-d``, if given there."""
 
     page: str
     method: str
@@ -71,13 +71,13 @@ class Request(NamedTuple):
 
 
 def requests() -> Iterator[Request]:
-    """All calls of this server by curl."""
+    """All calls to this server with curl."""
     for calls, _ in exchanges():
         yield from calls
 
 
 def exchanges() -> Iterator[tuple[list[Request], str]]:
-    """The calls of each block of shell, and the block of JSON that follows them on the page; empty for none."""
+    """The calls of each shell block, and the JSON block that follows them on the page, or an empty text."""
     for page in links.pages():
         variables: dict[str, str] = {}
         calls: list[Request] = []
@@ -104,16 +104,16 @@ def _calls(page: str, block: str, variables: dict[str, str]) -> Iterator[Request
 
 
 def _filled(command: str, variables: dict[str, str]) -> str:
-    # A variable of the shell has capitals; one of GraphQL stands in single quotes, where the shell leaves it alone.
+    # Shell variables are uppercase; GraphQL variables are in single quotes, where the shell ignores them.
     return re.sub(_VARIABLE, lambda found: variables.get(found[1] or found[2], "1"), command)
 
 
-#: A variable of the shell, or a part of its value.
+#: A shell variable, or a part of its value.
 _VARIABLE = re.compile(r"\$(?:([A-Z][A-Z_0-9]*)\b|\{([A-Z][A-Z_0-9]*)[^}]*\})")
 
 
 def unexplained_variables() -> Iterator[tuple[str, str]]:
-    """Variables that a block of shell uses, and that its page neither sets before nor names in its prose."""
+    """Variables that a shell block uses, and that its page neither sets before nor mentions in its text."""
     for page in links.pages():
         text, known = page.read_text("utf-8"), set[str]()
         known |= set(re.findall(r"`\$?([A-Z][A-Z_0-9]*)`", text))

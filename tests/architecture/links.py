@@ -1,6 +1,6 @@
-"""Finds dead links in the Markdown files of the project: files and headings that are not there.
+"""Finds dead links in the project's Markdown files, to files and headings that don't exist.
 
-Asks no network.
+It doesn't use the network.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
 def pages() -> list[Path]:
-    """The Markdown files that are, or are about to be, under version control."""
+    """The Markdown files under version control, including new ones."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     return [path for name in listed if (path := ROOT / name).exists()]
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as the usual renderers make them."""
+    """The anchors of a page's headings, as common renderers create them."""
     found: set[str] = set()
     for heading in _HEADING.findall(_FENCE.sub("", page.read_text("utf-8"))):
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
@@ -41,7 +41,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def dead(page: Path) -> Iterator[str]:
-    """The links of a page that lead nowhere."""
+    """The dead links of a page."""
     text = _CODE.sub("", _FENCE.sub("", page.read_text("utf-8")))
     for link in _LINK.findall(text):
         if _SCHEME.match(link):

@@ -1,7 +1,7 @@
-"""Compares each line that a server of this run writes with ``docs/log.schema.json``.
+"""Compares each line that a server of this run logs with ``docs/log.schema.json``.
 
-Lines of an application in this process are compared as they are written, those of other processes when they end. Lines
-alike in event, level, and types of members are looked at once. What is wrong fails at the end of the module.
+Lines of an application in this process are compared when they are written, and those of other processes when they end.
+Lines with the same event, level, and member types are checked once. Mismatches fail at the end of the module.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _wrong: list[str] = []
 
 
 def check(text: str) -> None:
-    """Keeps what the schema has against a line."""
+    """Record the schema's errors for a line."""
     line = json.loads(text)
     shape = (line.get("event"), line.get("level"), tuple(sorted((name, type(value)) for name, value in line.items())))
     if shape in _seen:

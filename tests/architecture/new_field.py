@@ -1,7 +1,7 @@
-"""Uses a field of a user that is declared once: by REST, GraphQL, the console and the command line.
+"""Uses a user field that is declared once, in REST, GraphQL, the console, and the command line.
 
-``python -m tests.architecture.new_field``, where the product's own modules have the field ``department`` of
-CONTRIBUTING; ``test_contributing`` runs it so.
+``python -m tests.architecture.new_field`` runs where the product's modules have the field ``department`` from
+CONTRIBUTING; ``test_contributing`` runs it that way.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Uses a kind of provider that is one module and a line: over HTTP, and by the pages of the console.
+"""Uses a provider kind that consists of one module and a line, over HTTP and on the console's pages.
 
-``python -m tests.architecture.new_kind``, where the product's own modules have the kind ``example`` of CONTRIBUTING;
-``test_contributing`` runs it so.
+``python -m tests.architecture.new_kind`` runs where the product's modules have the kind ``example`` from CONTRIBUTING;
+``test_contributing`` runs it that way.
 """
 
 from __future__ import annotations

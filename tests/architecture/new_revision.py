@@ -1,4 +1,4 @@
-"""Runs in a tree that has the revision of CONTRIBUTING: upgrades the database of the first release by it."""
+"""Upgrades the first release's database in a tree that contains the revision from CONTRIBUTING."""
 
 from __future__ import annotations
 

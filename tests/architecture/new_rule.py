@@ -1,7 +1,7 @@
-"""Uses a rule of a client that is a type and a member: over HTTP, and by the form of the console.
+"""Uses a client setting that consists of a type and a member, over HTTP and in the console's form.
 
-``python -m tests.architecture.new_rule``, where the product's own modules have the rule ``supportHours`` of
-CONTRIBUTING; ``test_contributing`` runs it so.
+``python -m tests.architecture.new_rule`` runs where the product's modules have the setting ``supportHours`` from
+CONTRIBUTING; ``test_contributing`` runs it that way.
 """
 
 from __future__ import annotations

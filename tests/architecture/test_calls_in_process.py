@@ -1,4 +1,4 @@
-"""A call in this process brings the application the request that an HTTP client would make, and reads its answer."""
+"""An in-process call sends the application the same request as an HTTP client, and reads its response."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PATHS = (
 
 
 class _Noting:
-    """An application that keeps what it is asked, and answers as it is told."""
+    """An application that records its requests, and responds as told."""
 
     def __init__(self, headers: list[tuple[bytes, bytes]], *parts: bytes) -> None:
         self.headers, self.parts = headers, parts
@@ -51,7 +51,7 @@ class _Noting:
 
 
 async def _both(base: str, method: str, path: str, lines: Any, content: bytes | None) -> tuple[_Noting, _Noting]:
-    """The requests of both to the application."""
+    """The requests that the application gets from both."""
     ours, theirs = _Noting([], b""), _Noting([], b"")
     transport = httpx2.ASGITransport(theirs, client=PEER)
     async with httpx2.AsyncClient(transport=transport, base_url=base) as client:

@@ -1,4 +1,4 @@
-"""No module of the product imports itself by way of others, not even inside a function or for types."""
+"""No module of the product imports itself through others, not even inside a function or for types."""
 
 from __future__ import annotations
 

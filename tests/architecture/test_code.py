@@ -1,4 +1,4 @@
-"""Rules of the code that no linter knows: time and chance as arguments, package docstrings, small files, layers."""
+"""Code rules that linters don't have: time and randomness as arguments, package docstrings, small files, and layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "manifest_auth"
 FILES = sorted(SOURCE.rglob("*.py"))
 MOST_LINES = 600
 
-#: Time and random values come from clock.py, so that tests can set the one and predict the other.
+#: Time and random values come from clock.py, so that tests can set and predict them.
 _BANNED_MODULES = {"random", "secrets", "uuid"}
 _BANNED_NAMES = {
     "time.time",
@@ -25,14 +25,14 @@ _BANNED_NAMES = {
     "datetime.today",
     "date.today",
 }
-#: File: what it can use, and why.
+#: File: what it can use, and the reason.
 _EXCEPTIONS: dict[str, set[str]] = {
-    "runtime/clock.py": {"time.time_ns", "secrets"},  # the one place that they come from
+    "runtime/clock.py": {"time.time_ns", "secrets"},  # the only source of them
 }
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
-    """The names that a file uses, as ``module`` for an import and ``module.name`` for a name taken from one."""
+    """The names that a file uses, as ``module`` for an import and ``module.name`` for a name imported from one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -48,7 +48,7 @@ def _names(tree: ast.Module) -> Iterator[str]:
 
 
 def banned(source: str) -> set[str]:
-    """The names of time and chance that a source text uses."""
+    """The names for time and randomness that a source text uses."""
     return set(_names(ast.parse(source))) & (_BANNED_MODULES | _BANNED_NAMES)
 
 
@@ -105,7 +105,7 @@ def test_every_package_and_file_describes_its_purpose() -> None:
 
 
 def _written(path: Path) -> set[str]:
-    """The columns of ``users`` that statements of a file set."""
+    """The columns of ``users`` that a file's statements set."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values"):
@@ -116,9 +116,10 @@ def _written(path: Path) -> set[str]:
 
 
 def test_only_one_place_makes_active_admins_and_it_voids_credentials() -> None:
-    """No other code gives the role Admin to an existing user, so every path drops what others might have planted."""
+    """No other code gives the role Admin to an existing user, so every path removes anything that others have
+    planted."""
     writers = {_name(path) for path in FILES if _written(path) & {"roles", "deactivated_at"}}
-    # A service account can't be an Admin: its statements reach no person.
+    # A service account can't be an Admin, and its statements apply to no person.
     assert writers == {"accounts/users.py", "accounts/service_accounts/rows.py"}
     others = {_name(path): _written(path) for path in FILES if _written(path) and _name(path) not in writers}
     assert set(others) == {"accounts/factors/changes.py"}
@@ -126,13 +127,13 @@ def test_only_one_place_makes_active_admins_and_it_voids_credentials() -> None:
 
 
 def by_position(source: str, records: set[str]) -> set[str]:
-    """Those of the records that a source text fills with more than five members by their places."""
+    """The records with more than five members that a source text creates with positional arguments."""
     calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and len(node.args) > 5)
     return {ast.unparse(call.func).rpartition(".")[2] for call in calls} & records
 
 
 def _records(source: str) -> Iterator[str]:
-    """Classes that are nothing but named members."""
+    """Classes that consist only of named members."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
             written = [*map(ast.unparse, node.bases), *map(ast.unparse, node.decorator_list)]
@@ -149,7 +150,7 @@ def test_tuples_with_many_members_are_built_by_keyword() -> None:
 
 
 def _first_line_is_a_sentence(source: str) -> bool:
-    """Whether the first line of a file's docstring is one whole sentence. An empty file has none."""
+    """Whether the first line of a file's docstring is a whole sentence. An empty file has none."""
     line = (ast.get_docstring(ast.parse(source), clean=False) or "").partition("\n")[0]
     return not source.strip() or (line.endswith(".") and not re.search(r"[.?!] [A-Z`]", line))
 

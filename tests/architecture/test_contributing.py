@@ -1,6 +1,6 @@
-"""CONTRIBUTING: its commands, paths and examples are those of the project.
+"""CONTRIBUTING's commands, paths, and examples match the project.
 
-So are workflow, hooks and forms.
+So do its workflow, hooks, and templates.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _part(heading: str) -> str:
 
 
 def _blocks(heading: str) -> list[str]:
-    """The blocks of Python code, of templates and of the schema of GraphQL of a part."""
+    """The blocks of Python code, templates, and GraphQL schema in a section."""
     return re.findall(r"^```(?:python|html|graphql)\n(.*?)^```", _part(heading), re.MULTILINE | re.DOTALL)
 
 
@@ -54,8 +54,8 @@ def test_every_named_file_exists(name: str) -> None:
 
 
 _NEW = ""  # the example is the whole file
-_EVERY = "(?#every)"  # the example goes into every such place
-#: The examples of each recipe in their order: the file that each goes into, and the pattern that it stands before.
+_EVERY = "(?#every)"  # the example is inserted at every match
+#: The examples of each recipe in order: the file to change, and the pattern before which the example is inserted.
 _PLACES: dict[str, list[tuple[str, str]]] = {
     "Add a route": [
         ("src/manifest_auth/api/client/files.py", r"^ROUTES = \("),
@@ -110,12 +110,12 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
         ("src/manifest_auth/store/migrations/versions/v0014_nicknames.py", _NEW),
     ],
 }
-#: Places whose code the example takes the place of.
+#: Code that the examples replace.
 _REPLACED = r"^    return await ctx\.store\.write\("
 
 
 def _with_examples(recipe: str) -> dict[str, str]:
-    """The files of a recipe, as they are once its examples are in."""
+    """The files of a recipe, after its examples have been inserted."""
     files: dict[str, str] = {}
     for block, (name, place) in zip(_blocks(recipe), _PLACES[recipe], strict=True):
         assert name.removeprefix("src/manifest_auth/") in TEXT
@@ -193,7 +193,7 @@ def test_a_field_of_a_user_changes_few_files_and_passes_its_test(tmp_path: Path)
 
 @pytest.mark.processes
 def test_the_route_passes_the_tests_that_walk_the_routes(tmp_path: Path) -> None:
-    """Its own test, and its cells in those of every route, in which no list names it."""
+    """Runs its own test, and its cases in the tests of all routes, which have no lists that name it."""
     _make_tree(tmp_path, "Add a route")
     walking = ("tests/http/requests/test_route_access.py", "tests/http/work/test_permission_matrix.py")
     mine = "file_limit or without_a_key or admins_keys or cell_of_rest or open_or_needs"
@@ -209,7 +209,7 @@ def test_the_route_passes_the_tests_that_walk_the_routes(tmp_path: Path) -> None
 
 @pytest.mark.processes
 def test_the_page_passes_the_tests_of_its_recipe(tmp_path: Path) -> None:
-    """Those that the recipe names, and its cells in those of every page."""
+    """Runs the tests that the recipe names, and its cases in the tests of all pages."""
     _make_tree(tmp_path, "Add a page")
     [named] = re.findall(r"^\./dev unit (.*)$", _part("Add a page"), re.MULTILINE)
     walking = ("tests/http/pages/test_forged_forms.py", "tests/http/pages/test_hostile_everywhere.py")
@@ -224,7 +224,7 @@ def test_the_page_passes_the_tests_of_its_recipe(tmp_path: Path) -> None:
 
 
 def _make_tree(folder: Path, recipe: str) -> None:
-    """Make a tree of the project with the examples of a recipe in it; all other files are links."""
+    """Create a tree of the project that contains a recipe's examples; all other files are links."""
     changed = {Path(name): text for name, text in _with_examples(recipe).items()}
     own = {Path()}.union(*(name.parents for name in changed))
     for part in own:

@@ -1,4 +1,4 @@
-"""The docs say what the code does: generated pages are current, no link is dead, nothing is left out."""
+"""The docs match the code: generated pages are current, no link is dead, and nothing is missing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
         for line in page.read_text("utf-8").splitlines():
             if "| --- |" in line:
                 width = line.count("|")
-                assert set(line) <= set("|- "), (page.name, line)  # a table that ran into a paragraph
+                assert set(line) <= set("|- "), (page.name, line)  # a table that runs into a paragraph
             elif line.startswith("|") and width:
                 assert len(re.findall(r"(?<!\\)\|", line)) == width, (page.name, line)
             elif not line:
@@ -66,8 +66,8 @@ def test_every_setting_has_a_description() -> None:
 def test_the_list_of_refusals_is_closed_and_every_one_is_explained() -> None:
     declared = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refusal)}
     assert declared - {Refusal, NoSeat, OtherClient} == set(REFUSALS)
-    assert NoSeat.code == Conflict.code  # to a caller it is a Conflict like any other
-    assert OtherClient.code == InvalidCredentials.code  # which client it is, only a page is told
+    assert NoSeat.code == Conflict.code  # to a caller, it's an ordinary Conflict
+    assert OtherClient.code == InvalidCredentials.code  # only pages see the other client
     assert len({refusal.code for refusal in REFUSALS}) == len(REFUSALS)
     for refusal in REFUSALS:
         assert refusal.sentence
@@ -94,12 +94,12 @@ def test_every_metric_is_explained() -> None:
 
 
 def test_every_file_and_folder_of_the_source_that_the_pages_name_exists() -> None:
-    """By its path below ``src/manifest_auth`` or from the root; a file of tests by its name alone."""
+    """Checks paths below ``src/manifest_auth`` or from the root; for test files, the name is enough."""
     places = (ROOT / "src" / "manifest_auth", ROOT, ROOT / "bench")
     missing = {
         (page.name, name)
         for page in links.pages()
-        if page.name not in ("CHANGELOG.md", "CONTRIBUTING.md")  # of what was, and of what is to be added
+        if page.name not in ("CHANGELOG.md", "CONTRIBUTING.md")  # they describe the past, and files to add
         for name in re.findall(r"`((?:\w+/)+|(?:\w+/)*\w+\.py)`", page.read_text("utf-8"))
         if not any((place / name).exists() for place in places) and not re.match(r"test_\w+\.py$", name)
     }
@@ -111,7 +111,7 @@ def test_every_symbol_on_the_sign_in_page_is_in_its_file() -> None:
         r"^\| `([\w.]+)` \| `([a-z_/]+\.py)` \|", (DOCS / "how-sign-in-works.md").read_text(), re.MULTILINE
     )
     assert len(rows) > 10
-    # Calls in its diagram: from one part to another, which is a file.
+    # Calls in its diagram go from one part to another, each of which is a file.
     text = (DOCS / "how-sign-in-works.md").read_text()
     files = dict(re.findall(r"participant (\w+) as ([a-z_/]+\.py)", text))
     calls = re.findall(r"->>(\w+): (\w+)\(", text)
@@ -150,7 +150,7 @@ def test_every_page_that_the_code_names_exists() -> None:
 
 
 def test_every_file_of_tests_that_the_pages_name_exists() -> None:
-    """By its whole path or by its name alone; with ``*`` there is at least one."""
+    """By its whole path or only by its name; a pattern with ``*`` matches at least one file."""
     missing = {}
     for page in (page for page in links.pages() if page.name != "CONTRIBUTING.md"):
         for name in re.findall(r"`((?:tests/)?(?:\w+/)*test_[\w*]+\.py|tests/[\w/]+)`", page.read_text("utf-8")):

@@ -1,6 +1,6 @@
-"""Commands, calls, bodies and queries in the docs are accepted by the server.
+"""The server accepts the commands, calls, bodies, and queries in the docs.
 
-The docs explain each reason, metric and field.
+The docs explain each reason, metric, and field.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def test_the_bodies_on_provider_pages_are_valid() -> None:
 
 
 def test_the_commands_on_the_pages_exist() -> None:
-    names, others = set(), ("journalctl", "#", "install", "mv", "kubectl")  # where it is a user's name
+    names, others = set(), ("journalctl", "#", "install", "mv", "kubectl")  # if it's a user name
     for page, block in docs_pages.blocks("sh"):
         for command in docs_pages.commands(block):
             command = command.lstrip()
@@ -68,7 +68,7 @@ def test_the_commands_on_the_pages_exist() -> None:
                 try:
                     parser().parse_args(words)
                 except SystemExit as ended:
-                    if ended.code:  # not of --version
+                    if ended.code:  # not for --version
                         pytest.fail(f"{page}: {command}")
     assert {"provider create", "provider test", "admin create", "client create", "serve", "license issue"} <= names
 
@@ -76,7 +76,7 @@ def test_the_commands_on_the_pages_exist() -> None:
 def test_the_calls_on_the_pages_are_routes_with_valid_bodies() -> None:
     table, seen = RouteTable((*ROUTES, *page_routes())), set()
     for call in docs_pages.requests():
-        route, _ = table.find(call.method, call.path)  # raises for what is no route
+        route, _ = table.find(call.method, call.path)  # raises an error for an unknown route
         if call.body is not None:
             body = json.loads(call.body)
             if route.body is not None:
@@ -89,7 +89,7 @@ def test_the_calls_on_the_pages_are_routes_with_valid_bodies() -> None:
 
 
 def test_the_answers_on_the_pages_have_every_member_that_the_server_sends() -> None:
-    """A block of JSON below calls is the answer to one of them."""
+    """A JSON block below calls is the response to one of them."""
     table, seen = RouteTable((*ROUTES, *page_routes())), set()
     for calls, block in docs_pages.exchanges():
         body = json.loads(block) if calls and block else None
@@ -118,7 +118,7 @@ def test_the_answers_on_the_pages_have_every_member_that_the_server_sends() -> N
 def test_every_parameter_of_a_sign_in_start_is_documented(heading: str, model: type[msgspec.Struct]) -> None:
     section = docs_pages.text_of("integrators.md").partition(f"# {heading}\n")[2].partition("\n#")[0]
     told = {name for row in docs_pages.rows(section) for name in re.findall(r"`(\w+)`", row[0])}
-    assert told == {field.encode_name for field in msgspec.structs.fields(model)} - {"s"}  # ours alone
+    assert told == {field.encode_name for field in msgspec.structs.fields(model)} - {"s"}  # only our claims
 
 
 def test_a_page_defines_the_variables_of_its_commands() -> None:
@@ -126,7 +126,7 @@ def test_a_page_defines_the_variables_of_its_commands() -> None:
 
 
 def _left_out(value: Any, kind: inspect.Type) -> Iterator[str]:
-    """The members that an answer always has, and that this one lacks, by their names."""
+    """The names of the members that a response always has, but that this one lacks."""
     kind = kind.type if isinstance(kind, inspect.Metadata) else kind
     if isinstance(kind, inspect.VarTupleType | inspect.ListType):
         for one in value:
@@ -135,7 +135,7 @@ def _left_out(value: Any, kind: inspect.Type) -> Iterator[str]:
         for field in kind.fields:
             if field.encode_name in value:
                 yield from _left_out(value[field.encode_name], field.type)
-            elif field.required or {field.default, field.default_factory} != {msgspec.NODEFAULT}:  # else: can be unset
+            elif field.required or {field.default, field.default_factory} != {msgspec.NODEFAULT}:  # else: unset
                 yield field.encode_name
 
 
@@ -143,7 +143,7 @@ def test_every_admin_call_is_on_its_page() -> None:
     table = RouteTable(ROUTES)
     told = {table.find(call.method, call.path)[0] for call in docs_pages.requests() if call.page == "admin.md"}
     plane = {(route.method, route.path) for route in ROUTES if route.path.startswith("/api/admin/")}
-    elsewhere = {("POST", "/api/admin/clients/{client}/providers")}  # on the pages of providers, a body for each kind
+    elsewhere = {("POST", "/api/admin/clients/{client}/providers")}  # on the providers' pages, a body for each kind
     assert {(route.method, route.path) for route in told} == plane - elsewhere
 
 
@@ -161,7 +161,7 @@ def test_the_formulas_for_power_apps_call_what_the_connector_has() -> None:
     for query in queries:
         filled = query.replace('" & JSON(Search.Text) & "', json.dumps('a "quoted" word'))
         assert validate(SCHEMA, parse(filled)) == []
-    assert definition["info"]["title"] == "Manifest"  # what its data source is called in formulas
+    assert definition["info"]["title"] == "Manifest"  # the name of its data source in formulas
 
 
 def test_the_documented_scope_is_the_one_that_the_connector_requests() -> None:
@@ -186,7 +186,7 @@ def test_every_microsoft_setting_is_documented_with_its_default(page: str, kind:
     expected: dict[str, str | None] = {f"{kind}.clientSecret": "none", f"{kind}.cloud": "the installation's"}
     for field in msgspec.structs.fields(model):
         default = {True: "`true`", False: "`false`", "": "none", (): "any", "groups": "`groups`"}
-        if field.name == "audiences":  # none but our own
+        if field.name == "audiences":  # only our own audience
             default = {(): "none"}
         required = field.default is msgspec.NODEFAULT
         expected.setdefault(f"{kind}.{field.encode_name}", "required" if required else default[field.default])
@@ -225,8 +225,8 @@ def _reasons(text: str, column: int) -> list[str]:
 
 
 def _is_given(reason: str, source: str) -> bool:
-    """Whether the code gives a reason: the text between ``…`` and numbers is in it exactly. The error code of another
-    service is not compared."""
+    """Whether the code gives a reason, with the exact text between ``…`` and numbers. Error codes of other services
+    aren't compared."""
     reason = re.sub(r"^(graph|dataverse|on behalf of) answered.*", "{call} answered", reason)
     _, colon, said = reason.partition(": ")
     return all(piece.strip(" ,:") in source for piece in re.split(r"…|\d+", said if colon else reason))

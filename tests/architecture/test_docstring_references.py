@@ -1,4 +1,4 @@
-"""References in comments and docstrings of the source exist: ``:func:`.x.y```, ``:mod:`x``` and names of files."""
+"""References in comments and docstrings of the source exist: ``:func:`.x.y```, ``:mod:`x```, and file names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILE = re.compile(r"(?<![\w./*-])((?:\w+/)*\w+\.py)\b")
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
-    """All that a file defines or imports, at whatever depth."""
+    """Everything that a file defines or imports, at any depth."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
@@ -38,8 +38,8 @@ _PATHS = {path.relative_to(SOURCE.parent.parent).as_posix() for path in FILES}
 
 
 def stale(source: str, module: str) -> set[str]:
-    """The references of a source text that lead nowhere. A name is one of its own module, or follows the end of the
-    path of another: ``.users.find`` is ``find`` of any module whose path ends in ``users``."""
+    """The dead references in a source text. A name belongs to its own module, or follows the end of another module's
+    path: ``.users.find`` is ``find`` in any module whose path ends in ``users``."""
     found = set()
     for target in _ROLE.findall(source):
         parts = target.strip(".").split(".")

@@ -1,4 +1,4 @@
-"""Tests over HTTP import nothing of the product: moving a module touches none of them."""
+"""Tests over HTTP import nothing from the product, so moving a module doesn't affect them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.architecture.links import ROOT
 from tests.support.matrix import matrix
 
 FILES = sorted((ROOT / "tests" / "http").rglob("*.py"))
-#: A module's name as ``monkeypatch``, ``mock.patch`` and ``import_module`` take it.
+#: A module name in the form that ``monkeypatch``, ``mock.patch``, and ``import_module`` accept.
 _NAMED = re.compile(r"manifest_auth(\.\w+)*")
 
 
 def named(source: str) -> Iterator[str]:
-    """The names of the product in a source text: by import, as text, or through the application's services."""
+    """The product's names in a source text: imported, as text, or through the application's services."""
     for node in ast.walk(ast.parse(source)):
         texts = []
         if isinstance(node, ast.Import):

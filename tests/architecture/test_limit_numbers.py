@@ -1,6 +1,6 @@
-"""Limits as numbers.
+"""Limits are listed here as numbers.
 
-Tests that read a limit from the code would follow any change; here each is written down.
+Tests that read a limit from the code wouldn't notice a change.
 """
 
 from __future__ import annotations

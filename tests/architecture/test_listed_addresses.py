@@ -1,4 +1,4 @@
-"""A client's origins and return addresses are read in one place, which knows for whom they count."""
+"""A client's origins and return addresses are read in one place, which knows the users they apply to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 SRC = Path("src/manifest_auth")
-#: The console's form, which shows the lists to those who change them.
+#: The console's form, which shows the lists to their editors.
 SHOWN_TO_EDIT = {"pages/console/rules.py"}
 _READ = re.compile(r"(?<=\w)(?<!rules)(?<!self)(?<!unconfirmed)(?<!sign_in)\.(allowed_origins|return_addresses)\b")
 

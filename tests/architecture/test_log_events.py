@@ -1,4 +1,4 @@
-"""Each call of the logger names an event of ``runtime/log_events.py``, with its level and members."""
+"""Each call of the logger uses an event from ``runtime/log_events.py``, with its level and members."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import manifest_auth
 from manifest_auth.runtime.log_events import EVENTS, MEMBERS
 
 _LEVELS = ("debug", "info", "warning", "error", "exception")
-#: Told by ``runtime/logs.py`` and, through the module of the standard library, by ``runtime/sealing.py``.
+#: Logged by ``runtime/logs.py`` and, through the standard library's logging, by ``runtime/sealing.py``.
 _OTHERWISE = {"library", "log_lines_dropped", "secret_key_unreadable"}
 
 

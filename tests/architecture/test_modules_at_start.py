@@ -1,6 +1,6 @@
-"""Modules that a process loads at its start: each library that is added here makes every start slower.
+"""Modules that a process loads when it starts, because each additional library makes every start slower.
 
-One that is needed now and then is loaded by the function that needs it, with the reason beside it.
+Rarely needed modules are loaded by the functions that need them, with a comment that gives the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.secret_keys import SECRET_KEY, the_keys
 
 pytestmark = pytest.mark.processes
 
-#: Library → what it is for.
+#: Library → its purpose.
 ON_DEMAND = {
     "alembic": "a schema that is not up to date",
     "asyncpg": "PostgreSQL",
@@ -84,17 +84,17 @@ def _loaded(program: str, folder: Path) -> set[str]:
 
 async def test_a_server_loads_only_what_its_kind_needs(tmp_path: Path) -> None:
     await upgrade(f"sqlite:///{tmp_path / 'manifest-auth.db'}", the_keys)
-    _loaded(_SERVE, tmp_path)  # the first start makes the keys, one of them for ES256
+    _loaded(_SERVE, tmp_path)  # the first start creates the keys, including one for ES256
     found = _loaded(_SERVE, tmp_path)
     assert {"sqlalchemy", "manifest_auth.cli.serving", "uvicorn"} <= found
     assert {name: why for name, why in ON_DEMAND.items() if name in found} == {}
 
 
 def test_a_hash_worker_loads_only_what_it_needs() -> None:
-    """One starts for each core: it loads the interpreter's own modules, the binding of Argon2 and what that needs."""
+    """One worker starts for each core, with the interpreter's own modules, the Argon2 binding, and its dependencies."""
     command = [sys.executable, "-I", "-S", "-X", "importtime", worker.__file__, "0", "64", *builds.choose().folders]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.close()  # it finds no job, and leaves
+    ours.close()  # without jobs, it exits
     with theirs:
         done = subprocess.run(command, stdin=theirs.fileno(), capture_output=True, text=True, timeout=60, check=True)
     found = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}

@@ -1,4 +1,4 @@
-"""Pinned parts of the build: the build backend, the packages beside it, and the container's base image."""
+"""Pinned parts of the build: the build backend, its additional packages, and the container's base image."""
 
 from __future__ import annotations
 

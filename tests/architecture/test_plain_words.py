@@ -1,4 +1,4 @@
-"""Words of an earlier vocabulary stay out of code, tests and docs: each has a standard term, or names no actor."""
+"""Words of an earlier vocabulary stay out of code, tests, and docs: each has a standard term, or hides the actor."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from tests.architecture.links import ROOT
 from tests.support.matrix import matrix
 
-#: The first four were names of parts of the program; the last two hide who acts.
+#: The first four were names of program parts; the last two hide the actor.
 _WORDS = re.compile(r"\b(house|room|floor|corridor|whoever|somebody)\b", re.IGNORECASE)
-#: File: words that it uses in their plain English meaning.
+#: File: words that it uses with their ordinary English meaning.
 _PLAIN: dict[str, set[str]] = {
     "src/manifest_auth/pages/console/provider_views.py": {"room"},
     "tests/browser/test_console.py": {"floor"},
@@ -27,10 +27,10 @@ def _files(folder: str) -> list[Path]:
 
 
 def found(path: Path) -> list[str]:
-    """Line and word of each use in a file; none in a file that is not text."""
+    """Line and word of each use in a file; none if the file isn't text."""
     try:
         text = path.read_text("utf-8")
-    except (UnicodeDecodeError, FileNotFoundError):  # an image, or deleted and not yet committed
+    except (UnicodeDecodeError, FileNotFoundError):  # an image, or deleted but not committed yet
         return []
     allowed = _PLAIN.get(path.relative_to(ROOT).as_posix(), set())
     uses = ((number, word.lower()) for number, line in enumerate(text.splitlines(), 1) for word in _WORDS.findall(line))

@@ -1,4 +1,4 @@
-"""``docs/reference/http.md`` in the site lists every route once, as the route table has it, with the code's numbers."""
+"""``docs/reference/http.md`` on the site lists every route once, as in the route table, with the code's numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROUTES = [route for route in app.ROUTES if route.access is not Access.PAGE]
 
 
 def _entries() -> dict[tuple[str, str], str]:
-    """The entries by method and path."""
+    """The entries, by method and path."""
     found = {}
     for part in re.split(r"^(?=### `)", TEXT, flags=re.MULTILINE)[1:]:
         head = part.partition("\n")[0]

@@ -1,4 +1,4 @@
-"""``docs/reference/security.md``: every rule has its own name, a place in the code, and a test with its mark."""
+"""``docs/reference/security.md``: every rule has a unique name, a place in the code, and a test with its mark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)+\Z|[A-Z]+\Z")
 
 
 def _rules() -> dict[str, str]:
-    """The text of each rule by its name."""
+    """The text of each rule, by name."""
     parts = re.split(r"^### (.+)$", text_of(PAGE), flags=re.MULTILINE)[1:]
     names, texts = parts[::2], parts[1::2]
     assert len(set(names)) == len(names)
@@ -22,7 +22,7 @@ def _rules() -> dict[str, str]:
 
 
 def _marked() -> set[str]:
-    """The names of the rules that tests are marked with."""
+    """The names of the rules in the marks of tests."""
     functions = [
         node
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -60,7 +60,7 @@ def test_every_named_file_exists() -> None:
 
 
 def test_every_rule_named_elsewhere_exists() -> None:
-    """By the page's name and its own: ``docs/reference/security.md, SAML-SHAPE``."""
+    """References consist of the page's name and the rule's: ``docs/reference/security.md, SAML-SHAPE``."""
     rules, files = _rules(), [path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
     for path in (*files, *links.pages()):
         for names in re.findall(

@@ -1,4 +1,4 @@
-"""Holds the docs to the reasons of rejected sign-ins: each is listed with its cause and cure."""
+"""The docs list each reason of a rejected sign-in, with its cause and solution."""
 
 from __future__ import annotations
 

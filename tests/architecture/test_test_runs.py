@@ -1,4 +1,4 @@
-"""Runs of the tests: reports of workers, crashes, and programs that a file needs."""
+"""Test runs: reports of workers, crashes, and the programs that a file needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLUGINS = [f"-ptests.support.{name}" for name in ("needs", "run_order", "matrix
 
 
 def said_by_a_run(folder: Path, text: str, *options: str) -> tuple[int, str]:
-    """The status of a run of one file with that text, and what it says."""
+    """The status and output of a run of one file with this text."""
     (folder / "test_it.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={folder}", *_PLUGINS]
     given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TESTS_POSTGRES": "not asked for"}
@@ -203,7 +203,7 @@ def marked(file: str, marks: tuple[str, ...], store: str) -> Any:
 
 
 def collected(*arguments: str) -> list[str]:
-    """The tests that a run would run, in their order."""
+    """The tests that a run would execute, in order."""
     command = [sys.executable, "-m", "pytest", "--collect-only"]
     given = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([*command, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
@@ -248,7 +248,7 @@ def test_no_two_processes_of_a_run_get_the_same_port(monkeypatch: pytest.MonkeyP
 
 
 def _ten_ports(asked: Connection) -> None:
-    random.seed(1)  # workers might well choose alike
+    random.seed(1)  # workers might choose the same seed
     asked.send([processes.free_port() for _ in range(10)])
 
 

@@ -1,4 +1,4 @@
-"""Check of words: docs, descriptions, and docstrings are clean, and each kind of fault is found."""
+"""The check of words: docs, descriptions, and docstrings are clean, and each kind of error is found."""
 
 from __future__ import annotations
 

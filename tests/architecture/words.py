@@ -1,7 +1,7 @@
-"""Check of words: banned phrases and long sentences of docs, descriptions, and pages; docstrings and comments.
+"""Checks words: banned phrases and long sentences in docs, descriptions, and pages, and in docstrings and comments.
 
-``python -m tests.architecture.words`` prints each finding with its file and line. What stands in code is not read:
-names of routes, members and codes stay as they are on the wire.
+``python -m tests.architecture.words`` prints each finding with its file and line. It ignores code, because names of
+routes, members, and codes stay as they are on the wire.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from babel.messages import pofile
 from tests.architecture import links
 from tests.architecture.links import ROOT
 
-#: Files whose sentences are checked: pages by folder or name, then descriptions that pages and ``/openapi.json`` show.
-#: Add a file of pages, messages or catalogues here once it is clean.
+#: Files with checked sentences: pages by folder or name, and descriptions that pages and ``/openapi.json`` show. Add a
+#: file of pages, messages, or catalogs here once it's clean.
 COVERED = (
     "README.md",
     "CONTRIBUTING.md",
@@ -33,15 +33,15 @@ COVERED = (
     "src/manifest_auth/api/graphql/schema.graphql",
     "src/manifest_auth/runtime/settings/values.py",
 )
-#: Pages whose sentences can be longer.
+#: Pages with longer sentences.
 LONG_PAGES = ("docs/decisions/",)
-#: Folders whose docstrings begin with a noun or a verb.
+#: Folders with docstrings that start with a noun or a verb.
 DOCSTRINGS = ("src", "sdk", "tests", "tools", "bench")
 LONGEST = 25  # words of a sentence of docs
-#: One of the catalogues, which name every message with the files that show it.
+#: One of the catalogs, which list every message with the files that show it.
 MESSAGES = "src/manifest_auth/text/catalogues/de.po"
 LONGEST_OF_PAGES = 15
-#: Messages with a longer sentence, by how it begins.
+#: Messages with a longer sentence, by their beginning.
 LONG_ON_PAGES = (
     "An administrator of directory",
     "Cookies are blocked for this site",
@@ -62,7 +62,7 @@ LONG_ON_PAGES = (
     "Users sign in on your shared devices",
 )
 
-#: A phrase, as a pattern, and what to write in its place.
+#: A phrase, as a pattern, and its replacement.
 PHRASES = {
     r"e-mails?": "email",
     r"licences?": "license",
@@ -92,7 +92,7 @@ PHRASES = {
     r"the people who run this server": "operator, system admin",
     r"return values?|our (values|application|certificate|clock)": "the server's",
 }
-#: Phrases of docstrings and comments, and what to write in their place. Names in code are not read.
+#: Phrases of docstrings and comments, and their replacements. Names in code are ignored.
 CODE_PHRASES = {
     r"e-mails?": "email",
     r"licences?": "license",
@@ -108,7 +108,7 @@ CODE_PHRASES = {
     r"letter by letter": "exactly",
     r"prove again|proved? anew": "re-authenticate",
 }
-#: File: what it says in its plain English meaning, or quotes.
+#: File: phrases that it uses with their ordinary English meaning, or quotes.
 ALLOWED: dict[str, set[str]] = {}
 _PHRASE = re.compile(rf"\b({'|'.join(f'(?:{pattern})' for pattern in PHRASES)})\b", re.IGNORECASE)
 _CODE_PHRASE = re.compile(rf"\b({'|'.join(f'(?:{pattern})' for pattern in CODE_PHRASES)})\b", re.IGNORECASE)
@@ -120,21 +120,21 @@ _SENTENCE = re.compile(r"(?<=[.!?:;])[)*_]*\s+")
 
 
 def covered() -> list[Path]:
-    """The files under version control whose sentences are checked."""
+    """The files under version control with checked sentences."""
     names = [path.relative_to(ROOT).as_posix() for path in links.pages()]
     names += [name for name in COVERED if not name.endswith((".md", "/"))]
     return [ROOT / name for name in names if name.startswith(COVERED)]
 
 
 def prose(text: str) -> str:
-    """The text of a page with as many lines, in which code, targets of links, labels, and quotations are one letter."""
+    """The text of a page with the same lines, in which code, link targets, labels, and quotations become one letter."""
     for pattern in (_FENCE, _NOT_PROSE):
         text = pattern.sub(lambda found: "X" * (found[0][0] != "(") + "\n" * found[0].count("\n"), text)
     return text
 
 
 def phrases(path: Path) -> Iterator[str]:
-    """The banned phrases of a file, with what to write instead."""
+    """The banned phrases of a file, with their replacements."""
     allowed = ALLOWED.get(path.relative_to(ROOT).as_posix(), set())
     for number, line in _lines(path):
         for found in _PHRASE.findall(line):
@@ -162,8 +162,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def long_sentences(path: Path) -> Iterator[str]:
-    """The sentences of a page, outside tables and headings, that have more than :data:`LONGEST` words. A colon or a
-    semicolon ends one."""
+    """The sentences of a page, outside tables and headings, with more than :data:`LONGEST` words. A colon or a
+    semicolon ends a sentence."""
     paragraph: list[str] = []
     begins = 0
     for number, line in enumerate([*prose(path.read_text("utf-8")).splitlines(), ""], 1):
@@ -180,7 +180,7 @@ def long_sentences(path: Path) -> Iterator[str]:
 
 
 def messages() -> Iterator[str]:
-    """The banned phrases and long sentences of messages of pages. Those that only emails show are left out."""
+    """The banned phrases and long sentences in messages of pages. Messages that are only in emails are left out."""
     for message in pofile.read_po(io.BytesIO((ROOT / MESSAGES).read_bytes())):
         places = " ".join(place for place, _line in message.locations)
         for shown in (message.id,) if isinstance(message.id, str) else message.id:
@@ -204,7 +204,7 @@ def sources(folder: str) -> Iterator[str]:
 
 
 def openings(folder: str) -> Iterator[str]:
-    """The docstrings of a folder that begin like a question."""
+    """The docstrings of a folder that start like a question."""
     for name in sources(folder):
         for found in OPENING.finditer(text := (ROOT / name).read_text("utf-8")):
             number = text.count("\n", 0, found.start(1)) + 1
@@ -212,7 +212,7 @@ def openings(folder: str) -> Iterator[str]:
 
 
 def code_phrases(folder: str) -> Iterator[str]:
-    """The banned phrases in docstrings and comments of a folder."""
+    """The banned phrases in a folder's docstrings and comments."""
     for name in sources(folder):
         text = (ROOT / name).read_text("utf-8")
         for number, words in _descriptions(text):

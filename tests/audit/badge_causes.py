@@ -1,4 +1,4 @@
-"""Makes every audit event of shared devices, badges and PINs happen once."""
+"""Causes every audit event of shared devices, badges, and PINs once."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ async def badges(story: Story) -> None:
     begun = [one for one in await trail(app, client) if one.event == Event.DEVICE_ENROLMENT_BEGUN.value]
     assert {one.actor for one in begun} == {root}
     assert f"enrolment:{unused['id']}" in {one.subject for one in begun}
-    story.seen.add(Event.DEVICE_ENROLMENT_BEGUN)  # its subject is made with it
+    story.seen.add(Event.DEVICE_ENROLMENT_BEGUN)  # its subject is created with it
     made = (await app.post(ENROL, {"code": code})).data
     [enrolled] = [one for one in await trail(app, client) if one.event == Event.DEVICE_ENROLLED.value]
     assert (enrolled.actor, enrolled.subject) == ("anonymous", f"device:{made['deviceId']}")
-    story.seen.add(Event.DEVICE_ENROLLED)  # the device is made with it
+    story.seen.add(Event.DEVICE_ENROLLED)  # the device is created with it
     kiosk = Enrolled(app, made["deviceId"], made["deviceToken"])
     async with expects(Event.BADGE_ISSUED, root, me):
         badge = await factory.badge(ada.id)

@@ -1,4 +1,4 @@
-"""Fixtures: each store opened on a fresh schema, and audit chains that no other test uses."""
+"""Fixtures: each kind of store opened on a new schema, and audit trails that no other test uses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _numbers = itertools.count(100)
 
 @dataclass
 class Chain:
-    """An audit chain for one test, and ways to change the store past all rules."""
+    """An audit trail for one test, and ways to change the database without any rules."""
 
     store: Store
     url: str
     number: int
 
     async def grow(self, events: int, at: int = 1_000, event: Event = Event.SIGNED_IN) -> None:
-        """Records this many events, each a second later than the one before."""
+        """Record this many events, one second apart."""
 
         def work(unit: TenantUnit) -> None:
             for step in range(events):
@@ -39,12 +39,12 @@ class Chain:
         await self.store.of(self.number).write(work)
 
     async def begin(self, at: int = 1_000) -> None:
-        """Records that a client was created."""
+        """Record that a client was created."""
         origin = Origin(at, "admin:1", "192.0.2.1", "r-0")
         await self.store.write(lambda unit: audit.record_creation(unit, self.number, origin, identifier="x"))
 
     async def by_hand(self, *statements: str) -> None:
-        """Runs SQL; ``{c}`` stands for the chain's number."""
+        """Run SQL; ``{c}`` stands for the trail's number."""
         texts = [statement.replace("{c}", str(self.number)) for statement in statements]
         if self.url.startswith("sqlite"):
             raw = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
@@ -58,7 +58,7 @@ class Chain:
         await remote.close()
 
     async def rows(self, statement: str) -> list[Any]:
-        """The result of a SELECT; ``{c}`` as above."""
+        """The result of a SELECT; ``{c}`` stands for the trail's number."""
         text = statement.replace("{c}", str(self.number))
         if self.url.startswith("sqlite"):
             raw = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
@@ -74,12 +74,12 @@ class Chain:
         return await trail.verify(self.store, self.number, lambda _: None, known)
 
     async def faults(self) -> list[tuple[int, str]]:
-        """Number and kind of what is found."""
+        """Number and kind of each fault that is found."""
         return [(fault.sequence, fault.kind) for fault in (await self.verdict()).faults]
 
 
 async def begun(store: Store, url: str, number: int, events: int = 9) -> Chain:
-    """A chain of this many events."""
+    """A trail with this many events."""
     made = Chain(store, url, number)
     await made.begin()
     await made.grow(events - 1, at=2_000)
@@ -88,7 +88,7 @@ async def begun(store: Store, url: str, number: int, events: int = 9) -> Chain:
 
 @pytest.fixture(scope="module")
 async def store(database_url: str) -> AsyncIterator[Store]:
-    """A store of each kind with today's schema, shared by the tests of a module."""
+    """A store of each kind with the current schema, shared by a module's tests."""
     opened = open_store(database_url, 8, macs=MACS)
     await opened.open()
     yield opened
@@ -97,5 +97,5 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def chain(store: Store, database_url: str) -> Chain:
-    """Nine events."""
+    """A trail with nine events."""
     return await begun(store, database_url, next(_numbers))

@@ -1,4 +1,4 @@
-"""Makes every audit event of devices that people let in happen once."""
+"""Causes every audit event of devices that users approve once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from manifest_auth.audit import Event
 from tests.audit.event_causes import Story
 from tests.support.headsets import Headset, wearer
 
-HERE = "192.0.2.1"  # no proxy is listed
+HERE = "192.0.2.1"  # no proxy is configured
 
 
 async def devices(story: Story) -> None:

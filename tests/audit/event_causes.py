@@ -1,4 +1,4 @@
-"""Functions that make audit events happen once, by topic; each checks actor and subject of its events."""
+"""Functions that cause audit events once, by topic; each checks actor and subject of its events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
 
 @dataclass
 class Story:
-    """Its own client, the system admin, and the events that were found so far."""
+    """A separate client, the system admin, and the events found so far."""
 
     app: App
     root: SystemAdmin
@@ -39,7 +39,7 @@ class Story:
 
     @contextlib.asynccontextmanager
     async def expects(self, event: Event, actor: str, subject: str, chain: int | None = None) -> AsyncIterator[None]:
-        """Check that the block leaves one such event in the client's chain, or another."""
+        """Check that the block leaves one such event in the client's trail, or in another one."""
         number = await self.chain() if chain is None else chain
         before = len(await events(self.app, number))
         yield
@@ -52,7 +52,7 @@ class Story:
         return found
 
     async def do(self, method: str, path: str, body: Any = None) -> Any:
-        """Of the system admin; it must succeed."""
+        """Send the system admin's request, which must succeed."""
         reply = await self.root.send(method, path, body)
         assert reply.status in (200, 201), reply.text
         return reply.data
@@ -224,7 +224,7 @@ async def admins(story: Story) -> None:
     for required in (True, False):
         async with expects(Event.INSTALLATION_CHANGED, root, "", 0):
             reply = await story.root.send("PATCH", "/api/admin/settings", {"secondFactorRequired": required})
-            if reply.status != 200:  # the one who asks must have a factor
+            if reply.status != 200:  # the system admin must have a second factor
                 await enrolled(story.root)
                 await story.do("PATCH", "/api/admin/settings", {"secondFactorRequired": required})
 
@@ -254,7 +254,7 @@ async def keys(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
         await replace_lost(services.store, services.keys, services.sealer, by, "Its disk broke")
 
 
-#: In this order: the client is deleted after all that happens in it.
+#: The order matters, because the client is deleted last.
 TOPICS: tuple[Callable[[Story], Awaitable[None]], ...] = (
     passwords,
     users,

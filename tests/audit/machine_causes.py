@@ -1,4 +1,4 @@
-"""Makes every audit event of service accounts and their secrets happen once."""
+"""Causes every audit event of service accounts and their secrets once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``audit verify`` and ``audit export`` from the command line, on both stores."""
+"""``audit verify`` and ``audit export`` on the command line, on both databases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.stores import fresh_store
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """A store with two clients, the settings that name it."""
+    """The settings for a database with two clients."""
     if request.param == "sqlite":
         url = fresh_store(tmp_path / "test.db")
     else:

@@ -1,4 +1,4 @@
-"""A client's audit trail that was deleted as a whole, with the records of its beginning and end, is missed."""
+"""If a client's audit trail was deleted completely, with the records of its start and end, it's reported as missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVERYTHING = ("audit_events", "audit_heads", "audit_anchors")
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Its own database for each test."""
+    """A separate database for each test."""
     if request.param == "sqlite":
         return fresh_store(tmp_path / "test.db")
     server: Databases = request.getfixturevalue("postgres")
@@ -62,13 +62,13 @@ async def chains(store: Store, fresh_url: str) -> list[Chain]:
 
 
 async def found(store: Store, known: dict[int, Point] | None = None) -> dict[int, list[str]]:
-    """The sentences of all faults, by chain; chains without any are left out."""
+    """The messages about all faults, by trail, without intact trails."""
     verdicts = await trail.verify_all(store, lambda _: None, known or {})
     return {one.chain: [fault.what for fault in one.faults] for one in verdicts if one.faults}
 
 
 async def wipe(chain: Chain, *more: str) -> None:
-    """All that there is of a chain, and what else is named."""
+    """Delete everything that exists of a trail, and any other given rows."""
     await chain.by_hand(*(f"DELETE FROM {table} WHERE tenant_id = {{c}}" for table in EVERYTHING), *more)
 
 
@@ -78,7 +78,7 @@ async def test_no_chain_is_reported_missing_if_none_was_deleted(store: Store, ch
 
 @matrix("which", range(3), ids=NAMES)
 async def test_the_missing_trail_of_an_existing_client_is_reported(chains: list[Chain], which: int) -> None:
-    """When that client's alone is verified."""
+    """Even if only that client's trail is verified."""
     await wipe(chains[which])
     verdict = await chains[which].verdict()
     assert [(fault.sequence, fault.kind, fault.what) for fault in verdict.faults] == [(1, "missing", NO_EVENTS)]
@@ -100,7 +100,7 @@ async def test_a_missing_trail_of_a_deleted_client_is_reported(store: Store, cha
 
 
 async def test_each_of_several_missing_trails_is_reported(store: Store, chains: list[Chain]) -> None:
-    """The link to the first was recorded in the second, and was deleted with it."""
+    """The second trail contained the link to the first, and was deleted with it."""
     await wipe(chains[0])
     await wipe(chains[1])
     faults = await found(store)

@@ -1,4 +1,4 @@
-"""Audit downloads: a download of any length holds a bounded number of events in memory."""
+"""Audit downloads of any length hold only a limited number of events in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ADD = tenant_scoped(
 
 @pytest.fixture(scope="module")
 async def full(store: Store) -> TenantStore:
-    """A client with this many events; every 100th is another one."""
+    """A client with this many events, of which every 100th is different."""
 
     def make(unit: SystemUnit) -> int:
         return tenants.create(unit, "many-events", "T", TenantSettings(), 1).id
@@ -57,14 +57,14 @@ async def test_a_download_is_sent_in_parts_on_demand(full: TenantStore, form: An
         sizes.append(part.count(b"\n"))
         reads.append(store.reads)
     if form == "csv":
-        assert (sizes.pop(0), reads.pop(0)) == (1, 0)  # the names of the columns
+        assert (sizes.pop(0), reads.pop(0)) == (1, 0)  # the column names
     assert sizes == [AT_ONCE] * 3 + [7]
     assert reads == [1, 2, 3, 4]
 
 
 async def test_a_rare_event_is_found_among_many(full: TenantStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("manifest_auth.audit.query.STEP", 10)
-    monkeypatch.setattr("manifest_auth.audit.query.STEPS", 2)  # pages that end before they are full, and go on
+    monkeypatch.setattr("manifest_auth.audit.query.STEPS", 2)  # pages that end before they are full, and continue
     found = b"".join([part async for part in download(full, EventFilter(event="signed_out"), "jsonl")])
     assert found.count(b"\n") == MANY // 100
 

@@ -1,4 +1,4 @@
-"""Every audit event is made to happen, and its row is checked: actor and subject."""
+"""Every audit event is caused once, and the actor and subject in its row are checked."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from tests.support.rules import rule
 from tests.support.system_admins import signed_in_admin
 from tests.support.team import new_team
 
-#: Events that need a provider, a license or another process: the test that checks their rows.
+#: Events that need a provider, a license, or another process, with the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.APP_CREATED: apps.test_they_are_added_changed_and_removed,
     Event.APP_CHANGED: apps.test_they_are_added_changed_and_removed,

@@ -1,4 +1,4 @@
-"""An audit export can be verified on its own, and an export by time has no gap, even when clocks jumped."""
+"""An audit export can be verified on its own, and one by time has no gaps, even if clocks jumped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _with(line: bytes, **members: Any) -> bytes:
     return orjson.dumps({**orjson.loads(line), **members}) + b"\n"
 
 
-#: By what was done to nine lines: how, and what is found.
+#: The change to nine lines, by name, and the findings.
 ACTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], list[tuple[int, str]]]] = {
     "nothing": (lambda lines: lines, []),
     "a line removed": (lambda lines: lines[:4] + lines[5:], [(5, "broken")]),
@@ -90,7 +90,7 @@ async def test_a_clock_that_was_far_ahead_does_not_stop_time(chain: Chain) -> No
 
 
 async def test_an_export_by_time_of_concurrent_events_has_no_gap(store: Store, chain: Chain) -> None:
-    """Each reads the clock before it waits for the others."""
+    """Each one reads the clock before it waits for the others."""
     clock = iter(range(20_000, 30_000))
 
     async def one() -> None:

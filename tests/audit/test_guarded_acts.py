@@ -1,4 +1,4 @@
-"""The trail rejects an act that requires re-authentication and did not ask for it, and with it all that the act did."""
+"""The trail rejects an action that failed to require re-authentication, together with all of its changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def request(app: App, caller: Caller) -> RequestContext:
 async def do(
     app: App, who: RequestContext | Origin, event: Event, subject: str = "user:7", asks: Act | None = None
 ) -> int:
-    """Records the event after another one in the same transaction; how many events more there are."""
+    """Record the event after another one in the same transaction; returns the number of additional events."""
     before = len(await trail(app, "acme"))
 
     def work(unit: TenantUnit) -> None:
@@ -74,7 +74,7 @@ async def test_an_action_without_the_reauthentication_check_is_rolled_back(
 
 
 async def test_other_actions_need_no_check(app: App) -> None:
-    assert await do(app, request(app, ADA), Event.IDENTITY_UNLINKED) == 2  # of another user
+    assert await do(app, request(app, ADA), Event.IDENTITY_UNLINKED) == 2  # another user's identity
     assert await do(app, request(app, ROOT), Event.SIGNED_OUT_ALL, "client:7") == 2
     assert await do(app, request(app, ANONYMOUS), Event.USER_CREATED) == 2  # a first sign-in at a provider
     assert await do(app, app_origin(app), Event.PROVIDER_CHANGED) == 2  # the command line

@@ -1,4 +1,4 @@
-"""Refusals of known callers are recorded in the audit trail, within limits."""
+"""Rejected requests of known callers are recorded in the audit trail, up to a limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ME = "/api/client/auth/me"
 
 @pytest.fixture
 async def viewer(app: App) -> tuple[str, int, str]:
-    """A client, one of its people, and a token of theirs."""
+    """A client, one of its users, and the user's token."""
     app.clock.advance(3 * REFUSAL_EVERY_MS / 1000)
     client = await new_client(app)
     user_id, email = await new_user(app, client, password=GOOD)
@@ -71,7 +71,7 @@ async def test_valid_tokens_on_the_wrong_routes(app: App, viewer: tuple[str, int
     assert detail["why"] == "a system admin's token on the client API"
     await app.post("/api/client/auth/sign-out", token=token)
     app.clock.advance(REFUSAL_EVERY_MS / 1000)
-    assert (await app.get("/api/admin/clients", token=token)).status == 401  # of a session that ended
+    assert (await app.get("/api/admin/clients", token=token)).status == 401  # the token of an ended session
     assert await refused(app, client) == [event]
     before = len(await events(app))
     for forged in (token[:-4] + "AAAA", root.token[:-4] + "AAAA", "x.y.z"):

@@ -1,4 +1,4 @@
-"""Audit retention removes the beginning of a chain in bounded steps; the rest can still be verified."""
+"""Audit retention removes the beginning of a trail in limited steps, and the rest can still be verified."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY = 86_400
 
 
 async def test_old_events_are_removed_and_the_rest_verifies(store: Store, chain: Chain) -> None:
-    # nine events, a second apart, the first at 1,000
+    # nine events, one second apart, starting at 1,000
     assert (await audit.sweep(store, before=6_000, now=50_000)).removed >= 5
     verdict = await chain.verdict()
     assert verdict.faults == []
@@ -85,7 +85,7 @@ async def test_a_round_ends_in_time_and_the_next_goes_on(
 async def test_pauses_are_four_times_as_long_as_each_step(
     store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The clock moves by a tenth of a second whenever it is read."""
+    """The clock advances by a tenth of a second whenever it's read."""
     paused: list[float] = []
     times = itertools.count(0, 0.1)
 
@@ -109,7 +109,7 @@ async def test_many_chains_are_all_swept(store: Store, chain: Chain, monkeypatch
         assert (await one.verdict()).start.sequence == 5
 
 
-#: After retention: what is done by hand, and what is found.
+#: After retention: the manual change, and the finding.
 ACTS = {
     "the anchor removed": ("DELETE FROM audit_anchors WHERE tenant_id = {c}", [(1, "broken")]),
     "the anchor moved on, with what it hides": (
@@ -142,7 +142,7 @@ async def test_tampering_is_found_after_retention_too(store: Store, chain: Chain
 async def test_a_chain_is_verified_while_it_is_swept(
     store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Retention deletes events that a reader has not reached yet: the reader goes on behind the anchor."""
+    """Retention deletes events that a reader hasn't reached yet, so the reader continues after the anchor."""
     monkeypatch.setattr("manifest_auth.audit.chains.BATCH", 2)
     reads = 0
     real = type(store).read
@@ -150,7 +150,7 @@ async def test_a_chain_is_verified_while_it_is_swept(
     async def reading(self: Store, work: object) -> object:
         nonlocal reads
         reads += 1
-        if reads == 3:  # four events were looked at
+        if reads == 3:  # four events have been read
             monkeypatch.setattr(type(store), "read", real)
             await audit.sweep(store, before=8_000, now=50_000)
         return await real(self, work)  # type: ignore[arg-type]
@@ -181,4 +181,4 @@ async def test_the_setting_limits_retention_and_the_default_is_forever(database_
             for n in await audit.all_chains(app.services.store)
         ]
         faulty = [verdict for verdict in verdicts if verdict.faults]
-        assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # which no one created, in tests
+        assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # nobody created them, in tests

@@ -1,4 +1,4 @@
-"""Changes to the audit trail by hand are detected, and ``audit verify`` names what was changed."""
+"""Manual changes to the audit trail are detected, and ``audit verify`` names what was changed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_an_unchanged_chain_has_no_fault(chain: Chain) -> None:
     assert (verdict.events, verdict.start.sequence, verdict.end.sequence) == (9, 0, 9)
 
 
-#: By what was done: the SQL, and what is found.
+#: By the change: its SQL, and the findings.
 ACTS: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
     "one in the middle removed": ([f"DELETE FROM {_EVENTS} AND sequence = 5"], [(5, "broken")]),
     "the first removed": ([f"DELETE FROM {_EVENTS} AND sequence = 1"], [(1, "broken")]),
@@ -133,7 +133,7 @@ async def test_manual_changes_are_reported(chain: Chain, monkeypatch: pytest.Mon
 
 
 async def test_an_event_with_a_recomputed_hash_is_reported(chain: Chain) -> None:
-    """By the event behind it, which names another."""
+    """The next event contains a different hash."""
     await _rehash(chain, 5, actor="user:99")
     assert await chain.faults() == [(6, "broken")]
 
@@ -144,7 +144,7 @@ async def test_a_recomputed_last_event_is_reported(chain: Chain) -> None:
 
 
 async def _rewrite(chain: Chain, first: int, actor: str) -> None:
-    """An attacker who knows how hashes are made and has no key: rewrites all events from there on, and the tip."""
+    """Rewrite all events from there on, and the tip, as an attacker who knows the hash format but has no key."""
     before = await _hash_of(chain, first - 1)
     for number in range(first, 10):
         event = {**await _stored(chain, number), "previous_hash": before, "actor": actor}
@@ -163,7 +163,7 @@ async def test_a_rewritten_chain_and_head_lack_the_key(chain: Chain) -> None:
 
 
 async def test_the_next_event_does_not_hide_a_fault(chain: Chain) -> None:
-    """A server that goes on recording signs its own events, and never what was put before them."""
+    """A server that keeps recording signs its own events, but never those inserted before them."""
     await _rewrite(chain, 5, "user:99")
     await chain.grow(2, at=20_000)
     assert await chain.faults() == [(9, "head")]
@@ -186,7 +186,8 @@ async def test_a_truncated_chain_with_its_head_lacks_the_key(chain: Chain) -> No
 
 
 async def test_a_chain_reset_to_an_older_tip_contradicts_a_later_record(chain: Chain) -> None:
-    """The limit of a MAC: an old state that an attacker kept is still signed. A tip noted elsewhere shows it."""
+    """This is a limit of MACs: an old state that an attacker kept is still signed. A tip recorded elsewhere reveals
+    it."""
     names = ("sequence", "hash", "at", "previous_chain", "doubts", "mac")
     [row] = await chain.rows(f"SELECT {', '.join(names)} FROM audit_heads WHERE tenant_id = {{c}}")
     await chain.grow(2, at=20_000)
@@ -208,7 +209,7 @@ async def test_the_first_of_many_faults_is_reported(chain: Chain) -> None:
 
 
 async def test_chains_are_independent(store: Store, chain: Chain) -> None:
-    """An event of one chain does not pass in another."""
+    """An event of one trail isn't valid in another."""
     other = await begun(store, chain.url, chain.number + 100_000)
     await chain.by_hand(
         f"DELETE FROM {_EVENTS} AND sequence = 9",
@@ -229,7 +230,7 @@ async def test_all_chains_are_checked_even_if_incomplete(store: Store, chain: Ch
 
 
 async def test_concurrent_events_form_one_chain(store: Store, database_url: str, chain: Chain) -> None:
-    """The very first events of a chain as well, when no one has begun it yet."""
+    """This includes the very first events of a trail."""
     for number in range(chain.number + 400_000, chain.number + 400_005):
         together = Chain(store, database_url, number)
         await asyncio.gather(together.begin(), *(together.grow(3) for _ in range(12)))
@@ -271,13 +272,13 @@ async def _hash_of(chain: Chain, sequence: int) -> str:
 
 
 async def _rehash(chain: Chain, sequence: int, actor: str) -> None:
-    """Alters an event and computes its hash again, as an attacker who knows how hashes are made would."""
+    """Alter an event and recompute its hash, as an attacker who knows the hash format would."""
     hashed = audit.digest(chain.number, {**await _stored(chain, sequence), "actor": actor})
     await chain.by_hand(f"{_SET} actor = '{actor}', hash = '{hashed}' {_AT} {sequence}")
 
 
 def test_the_recipe_of_a_hash_is_the_documented_one() -> None:
-    """It can never change: chains of years would not be provable anymore."""
+    """It can never change, or trails of many years could no longer be verified."""
     values = {"sequence": 7, "at": 1_800_000_000_000, "event": "signed_in", "actor": "user:1", "subject": "user:1",
               "address": "192.0.2.1", "request_id": "r", "detail": '{"a":1}', "previous_hash": "0" * 64}  # fmt: skip
     assert audit.digest(3, values) == "c2f612c9ccd25139edeb4b19feda3a23fb2b562f54e85210adb3a9f7bd2008b4"

@@ -1,4 +1,4 @@
-"""A chain tip that a node cannot check is reported as unchecked, and settled by a node that has all the keys."""
+"""A trail's tip that a node can't verify is reported as unchecked, and resolved by a node with all keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ONE, OTHER = bytes(range(32)), bytes(range(32, 64))
 
 @contextlib.asynccontextmanager
 async def under(chain: Chain, *keys: bytes) -> AsyncIterator[Chain]:
-    """The chain as a node sees it that has these keys, the newest first; none: the usual one."""
+    """The trail for a node with these keys, the newest first; without any, the usual one."""
     store = open_store(chain.url, 2, macs=Macs(SecretKeys(list(keys))) if keys else MACS)
     await store.open()
     try:
@@ -30,7 +30,7 @@ async def faults(chain: Chain, *keys: bytes) -> list[tuple[int, str]]:
 
 
 async def test_each_of_several_doubts_is_settled_by_its_own_key(chain: Chain) -> None:
-    """Three nodes whose keys are not one another's record in turn."""
+    """Three nodes that don't know each other's keys record in turn."""
     usual = bytes.fromhex(SECRET_KEY)
     for key in ((ONE,), (OTHER,), ()):
         async with under(chain, *key) as seen:

@@ -1,4 +1,4 @@
-"""Audit rows that were made unreadable block nothing: they are listed and marked."""
+"""Unreadable audit rows block nothing, and are listed and marked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.application import App
 from tests.support.matrix import matrix
 
 _AT = "WHERE tenant_id = {c} AND sequence = 5"
-#: By what a row holds: the SQL, and the members that are marked.
+#: By the row's content: the SQL, and the marked members.
 BOTH = {
     "a time that no calendar has": ("at = 1000000000000000", ["at"]),
     "the last time of all": ("at = 9223372036854775807", ["at"]),
@@ -30,7 +30,7 @@ SQLITE = {
     "an actor that is no text": ("actor = CAST(x'ff00' AS TEXT)", ["actor"]),
     "a hash before it of other bytes": ("previous_hash = CAST(x'ff' AS TEXT)", ["previousHash"]),
 }
-#: What no store holds: PostgreSQL as ever, SQLite since the tables are STRICT.
+#: Values that no database can contain: PostgreSQL never could, and SQLite can't since the tables are STRICT.
 REFUSED = {
     "a detail of other bytes": "detail = x'ff00'",
     "an actor of other bytes": "actor = x'ff00'",
@@ -42,7 +42,7 @@ REFUSED = {
 
 
 async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
-    """All pages, three events in each."""
+    """All pages, with three events each."""
     found: list[dict[str, Any]] = []
     after = None
     while True:
@@ -55,7 +55,7 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
 @matrix("what", [*BOTH, *SQLITE])
 async def test_an_unreadable_event_is_reported_and_blocks_nothing(store: Store, chain: Chain, what: str) -> None:
     if what in SQLITE and not chain.url.startswith("sqlite"):
-        return  # PostgreSQL holds no such value
+        return  # PostgreSQL can't contain such a value
     given, marked = {**BOTH, **SQLITE}[what]
     await chain.by_hand(f"UPDATE audit_events SET {given} {_AT}")
     behind = await begun(store, chain.url, chain.number + 500_000)
@@ -85,7 +85,7 @@ async def test_a_value_of_another_type_cannot_be_written(chain: Chain, what: str
 
 
 async def test_impossible_chains_are_reported(store: Store, chain: Chain) -> None:
-    """A trail whose last event was hidden by restoring an older tip."""
+    """The last event of a trail was hidden by restoring an older tip."""
     await chain.by_hand("UPDATE audit_events SET tenant_id = -1 WHERE tenant_id = {c} AND sequence = 9")
     verdicts = {v.chain: v for v in await audit.verify_all(store, lambda _: None, {})}
     assert [fault.kind for fault in verdicts[-1].faults] == ["head", "broken"]
@@ -94,7 +94,7 @@ async def test_impossible_chains_are_reported(store: Store, chain: Chain) -> Non
 
 
 async def test_lists_show_and_mark_an_unreadable_event(app: App) -> None:
-    """Over HTTP, for system admins, people of the client, and GraphQL."""
+    """Over HTTP, for system admins, the client's users, and GraphQL."""
     acme, token = app.ids["acme"], (await app.sign_in("admin@acme.example")).data["token"]
     hand = Chain(app.services.store, app.services.settings.database, acme)
     await hand.by_hand(

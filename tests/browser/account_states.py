@@ -1,4 +1,4 @@
-"""The account pages in each of their states, reached the way a user does."""
+"""The account pages in each of their states, reached as a user would."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.oidc_op import Op, provider
 from tests.support.server import DEMO_PASSWORD
 
 _numbers = itertools.count(1)
-#: A server that sends emails through a mail server that doesn't exist.
+#: A server that uses a nonexistent mail server.
 WITH_MAIL = {"MANIFEST_SMTP_URL": "smtp://127.0.0.1:9", "MANIFEST_MAIL_FROM": "auth@example.com"}
-#: What each sign-in uses: a separate user, so that no state depends on another one.
+#: Each sign-in uses a separate user, so that no state depends on another one.
 _PEOPLE = "/api/admin/clients/acme/users"
 
 
@@ -28,7 +28,7 @@ def new_person(setup: Setup, *roles: str) -> str:
 
 
 def elsewhere(setup: Setup, email: str, password: str = DEMO_PASSWORD) -> None:
-    """Another session of the user, or an incorrect password."""
+    """Another session of the user, or a failed sign-in."""
     body = {"email": email, "password": password}
     try:
         send(setup.server, "/api/client/auth/sign-in", body)
@@ -38,7 +38,7 @@ def elsewhere(setup: Setup, email: str, password: str = DEMO_PASSWORD) -> None:
 
 @contextlib.contextmanager
 def linked(setup: Setup, browser: Chromium) -> Iterator[str]:
-    """Links an identity at a provider to the signed-in user and returns to the page that lists it. Returns the
+    """Link an identity at a provider to the signed-in user, and return to the page that lists it. Returns the
     issuer."""
     with provider(Clock()) as op:
         button = _offered(setup, op)
@@ -49,7 +49,7 @@ def linked(setup: Setup, browser: Chromium) -> Iterator[str]:
 
 
 def _offered(setup: Setup, op: Op) -> str:
-    """The button that links an identity at this provider, which is a new one."""
+    """The button that links an identity at this new provider."""
     name = f"company-{next(_numbers)}"
     oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
     made = {"name": name, "displayName": "The <b>Company</b>", "oidc": oidc}
@@ -93,7 +93,7 @@ def _then(path: str, *steps: Callable[[Chromium], None]) -> Callable[[Setup, Chr
 
 
 def _badged(setup: Setup, browser: Chromium) -> None:
-    """Someone with a badge, where the client uses them."""
+    """A user with a badge, in a client that uses badges."""
     root = admin_token(setup.server)
     send(setup.server, "/api/admin/clients/acme", {"settings": {"badge": {"enabled": True}}}, root, "PATCH")
     sign_in(setup, browser, email=new_person(setup, "Operator"))
@@ -123,7 +123,7 @@ def _pressed(element: str = "main form .primary") -> Callable[[Chromium], None]:
 
 
 def _changed(element: str, value: str) -> Callable[[Chromium], None]:
-    """Sends the form of a page that is older than the server."""
+    """Submit the form of a page that is older than the server."""
 
     def step(browser: Chromium) -> None:
         browser.value(f"document.querySelector({element!r}).value = {value!r}")
@@ -131,12 +131,12 @@ def _changed(element: str, value: str) -> Callable[[Chromium], None]:
     return step
 
 
-#: An app's question has been there for a moment.
+#: The app's consent page has been open for a moment.
 SEEN = "document.querySelector('[data-seen]').dataset.seen !== 'no'"
 
 
 def asked_by_app(setup: Setup, browser: Chromium) -> str:
-    """An app asks to be let in. Return its client id."""
+    """Let an app request access. Returns its client ID."""
     body = {"name": "Torque <b>", "kind": "native", "redirectUris": ["com.example.app:/cb"], "consent": True}
     body["scopes"] = ["profile", "email", "jobs:execute", "offline_access"]
     made = send(setup.server, "/api/admin/clients/acme/apps", body, admin_token(setup.server))["data"]["id"]

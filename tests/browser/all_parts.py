@@ -36,7 +36,7 @@ _LISTS: tuple[Mapping[str, Go], ...] = (
     installation_states.STATES,
 )
 _NAMED = {route_of(state) for states in _LISTS for state in states}
-#: Fills every text of the form that posts to an address with a character that none of them can have.
+#: Fill every text field of the form that posts to an address with a character that none of them allows.
 _WRONG_TEXTS = (
     "document.querySelectorAll('form[action=\"{}\"] :is(input:not([type=hidden]), textarea)')"
     ".forEach(each => {{ each.value = 'a\\u200bb'; }})"
@@ -44,9 +44,10 @@ _WRONG_TEXTS = (
 
 
 def _with_others(states: Mapping[str, Go], prefix: str, at: Callable[[str], Go]) -> dict[str, Go]:
-    """Return the states and one for each route below ``prefix`` that no list names.
+    """Return the states, and one for each route below ``prefix`` that no list names.
 
-    It is the page at its address, or its form with wrong texts. ``at``: signs in and opens an address below ``prefix``.
+    That state is the page at its address, or its form with invalid texts. ``at`` signs in and opens an address below
+    ``prefix``.
     """
     own = dict(states)
     for route in shown_routes():

@@ -1,4 +1,4 @@
-"""The rules of axe-core (WCAG 2.0 to 2.2, A and AA, and best practice), run on the page that a browser shows."""
+"""The rules of axe-core (WCAG 2.0 to 2.2, A and AA, and best practices), run on the page in a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _source() -> str:
 
 
 def findings(browser: Chromium, only: Sequence[str] = TAGS) -> list[str]:
-    """Faults, each with the elements that it is about; empty if there are none. ``only``: tags of rules, or rules."""
+    """Faults with the affected elements; empty if there are none. ``only`` selects rules by tag or name."""
     if not browser.value("Boolean(window.axe)"):
         browser.value(f"(() => {{ {_source()} }})()")
     asked = json.dumps({"runOnly": only, "resultTypes": ["violations"]})

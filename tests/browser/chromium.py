@@ -1,4 +1,4 @@
-"""Starts Chromium without a screen, with a new profile each time; names in .example are this machine."""
+"""Starts headless Chromium with a new profile each time; names in .example resolve to this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.processes import ending_with_us
 
 
 def page_after(address: str, profile: Path, seconds: int = 20) -> str:
-    """The document that the browser shows in the end, after redirects, scripts and form posts."""
+    """The browser's final document, after redirects, scripts, and form posts."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     assert program, "the tests need Chromium (Debian: apt-get install chromium)"
     command = [

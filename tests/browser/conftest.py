@@ -1,4 +1,4 @@
-"""Fixtures: a Chromium for each module, with a new profile, and the server of the pages that a module looks at."""
+"""Fixtures: a Chromium for each module, with a new profile, and the server for the module's pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture
 def afresh(browser: Chromium) -> Iterator[None]:
-    """No cookie and no request from before; scripts are on again afterward."""
+    """Delete cookies and recorded requests, and turn scripts on again afterward."""
     forget(browser)
     yield
     browser.scripts(on=True)
@@ -27,7 +27,7 @@ def afresh(browser: Chromium) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """The server of the module's ``PART``."""
+    """The server for the module's ``PART``."""
     part: Part = request.module.PART
     with part.running(tmp_path_factory.mktemp("server")) as running:
         yield running

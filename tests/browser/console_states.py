@@ -1,4 +1,4 @@
-"""The client console with much data in each of its states, reached the way an Admin does."""
+"""The client console with much data, in each of its states, reached as an Admin would."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _numbers = itertools.count(1)
 
 
 class Setup(NamedTuple):
-    """``session``: an Admin's cookie; ``user``: the number of someone with a session; ``machine``: of a service account
-    with keys."""
+    """``session`` is an Admin's cookie, ``user`` the ID of a user with a session, and ``machine`` the ID of a service
+    account with keys."""
 
     server: Server
     session: str
@@ -31,7 +31,7 @@ class Setup(NamedTuple):
     others: tuple[str, ...] = ()
 
     def let_in(self, browser: Chromium) -> None:
-        """Signs the browser in as an Admin."""
+        """Sign the browser in as an Admin."""
         browser._call("Network.setCookie", name="session", value=self.session, url=self.server.base)
 
 
@@ -46,14 +46,14 @@ def signed_in(server: Server, email: str) -> tuple[str, str]:
 
 
 def _with_app(server: Server, token: str) -> None:
-    """Sets an authenticator app up, so that the page of the user has its reset."""
+    """Enroll an authenticator app, so that the user's page offers its reset."""
     own = "/api/client/auth/second-factors/totp"
     secret = send(server, own, {}, token)["data"]["secret"]
     send(server, f"{own}/confirm", {"otp": pyotp.TOTP(secret).now()}, token)
 
 
 def _machines(server: Server, token: str) -> int:
-    """Creates service accounts, one with keys and client secrets. Returns its number."""
+    """Create service accounts, one with keys and client secrets. Returns its ID."""
     base, described = "/api/client/service-accounts", "Exports the jobs of the day " + "long " * 10
     for name in ("a" * 63, "nightly-export"):
         made = {"name": name, "description": described, "roles": ["Viewer", "Operator"], "addresses": ["127.0.0.0/8"]}
@@ -65,7 +65,7 @@ def _machines(server: Server, token: str) -> int:
 
 
 def _badges(server: Server, token: str, user: int) -> None:
-    """Enrolls devices, leaves a code open, and gives the user a badge and a PIN."""
+    """Enroll devices, leave a code open, and give the user a badge and a PIN."""
     send(server, "/api/client/settings", {"badge": {"enabled": True}}, token, "PATCH")
     for name, place in (("Kiosk 4", "Hall B"), ("Long" * 20, "x" * 80), ("Kiosk 5", "")):
         code = send(server, "/api/client/devices/enrolments", {"name": name, "place": place}, token)["data"]["code"]
@@ -77,7 +77,7 @@ def _badges(server: Server, token: str, user: int) -> None:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Setup]:
-    """Users, claims and rules to show."""
+    """Users, claims, and settings to show."""
     with served(folder) as server:
         session, token = signed_in(server, "admin@acme.example")
         root = {"username": "admin", "password": DEMO_PASSWORD}

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from tests.browser.looking import LANGUAGES, NARROW, SCHEMES, WIDTHS, Look, route_of
 from tests.support.routes import PAGES, Route
 
-#: What a visit sees beside :data:`NARROW`, and on the first state of a route also with axe in dark colors.
+#: The looks of a visit besides :data:`NARROW`; the first state of a route also gets axe in dark colors.
 _DARK, _WIDE = Look("dark", 1280), Look("light", 1920, axe=False)
 
 
 class Visit(NamedTuple):
-    """A visit opens a page in a state once, in one language, and then shows it in these looks."""
+    """A visit opens a page in one state and language once, and then shows it in these looks."""
 
     state: str
     language: str
@@ -21,17 +21,18 @@ class Visit(NamedTuple):
 
 
 def is_console(route: str) -> bool:
-    """Whether a page belongs to a console. Consoles have many states and are checked only in English."""
+    """Whether a page belongs to a console. Consoles have many states, and are checked only in English."""
     return "/console" in route or "/installation" in route
 
 
 def shown_routes() -> list[Route]:
-    """Routes that have a page to show."""
+    """Routes that show a page."""
     return [route for route in PAGES if route.template]
 
 
 def once(states: Iterable[str]) -> list[Visit]:
-    """Each state once: languages take turns, axe sees it in a narrow window, and of each route a state in the dark."""
+    """Each state once, in alternating languages, with axe in a narrow window, and one state of each route in dark
+    colors."""
     seen: dict[str, int] = {}  # by route
     found = []
     for number, state in enumerate(states):
@@ -43,8 +44,8 @@ def once(states: Iterable[str]) -> list[Visit]:
 
 
 def every_pair(states: Iterable[str]) -> list[Visit]:
-    """For each route each of its states at least once, in a narrow window, and every pair of language, scheme and
-    width, all of them by axe."""
+    """For each route: every state at least once in a narrow window, and every pair of language, color scheme, and
+    width, all with axe."""
     by_route: dict[str, list[str]] = {}
     for state in states:
         by_route.setdefault(route_of(state), []).append(state)
@@ -58,8 +59,8 @@ def every_pair(states: Iterable[str]) -> list[Visit]:
 
 
 def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
-    """Looks that one visit can have: with each language every width, in colors that take turns; a console has each
-    look on its own."""
+    """Looks for a single visit: each language with every width, in alternating colors; consoles have each look
+    separately."""
     if is_console(route):
         return [("en", (Look(scheme, width),)) for scheme in SCHEMES for width in WIDTHS]
     return [

@@ -17,7 +17,7 @@ _APP = "manifest.acme"
 
 
 def headset(setup: Setup, path: str, **fields: str) -> dict[str, Any]:
-    """The response to the headset with the client's own app."""
+    """The response to a headset with the client's own app."""
     body = urllib.parse.urlencode({"client_id": _APP, **fields}).encode()
     with urllib.request.urlopen(setup.server.base + path, body, timeout=60) as answer:
         found: dict[str, Any] = json.load(answer)
@@ -30,20 +30,20 @@ def poll(setup: Setup, device_code: str) -> dict[str, Any]:
 
 
 def by_code(setup: Setup, *, is_on: bool = True) -> None:
-    """Turns approval by the code that a device shows on or off."""
+    """Turn approval by a device's code on or off."""
     path, token = "/api/admin/clients/acme", admin_token(setup.server)
     send(setup.server, path, {"settings": {"pairing": {"code": is_on}}}, token, "PATCH")
 
 
 def code_shown(setup: Setup, browser: Chromium, *roles: str) -> None:
-    """Someone has a code on the screen for a headset to scan."""
+    """A user with a code on the screen for a headset to scan."""
     sign_in(setup, browser, email=new_person(setup, *(roles or ("Operator", "Viewer"))))
     open_(browser, setup.server.base + PAIR)
     press(browser)
 
 
 def scanned(setup: Setup, browser: Chromium) -> dict[str, Any]:
-    """A headset has claimed the code; what it was answered. The page asks for the number on its own."""
+    """Claim the code with a headset, and return the response. The page then asks for the number automatically."""
     code_shown(setup, browser)
     typed = str(browser.value("document.querySelector('.typed').textContent"))
     asked = headset(setup, "/oauth2/pairing", pairing_code=typed, device_name="Quest 3 " + "Long" * 8)
@@ -94,7 +94,7 @@ def _half_a_number(setup: Setup, browser: Chromium) -> None:
 def _shows(
     setup: Setup, browser: Chromium, path: str = "/device", *, is_on: bool = True, role: str = "Operator"
 ) -> None:
-    """A page below ``/device``, where the code of a headset stands for CODE."""
+    """A page below ``/device``, with CODE replaced by a headset's code."""
     by_code(setup)
     code = headset(setup, "/oauth2/device_authorization", device_name="Quest 3")["user_code"]
     by_code(setup, is_on=is_on)

@@ -1,4 +1,4 @@
-"""Drives Chromium over two pipes (DevTools protocol) as a user would: opens pages, types, presses buttons."""
+"""Drives Chromium over two pipes (DevTools protocol) as a user would: opens pages, types, and clicks buttons."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
 )  # fmt: skip
-#: For pages that are looked at one after the other: one process draws all, where the browser otherwise starts one for
-#: nearly each page, and nothing of them is written to the disk. A page inside one of another site gets no cookies.
-#: Chromium without windows, menus and extensions is taken, where it is there: it needs a quarter less of a processor.
+#: Options for checking pages one after the other. A single process renders all of them, instead of a new one for nearly
+#: each page, and nothing is written to disk. A page inside another site's page gets no cookies. If available, Chromium
+#: without windows, menus, and extensions is used, which needs a quarter less processor time.
 ONE_BY_ONE = (
     "--process-per-site", "--renderer-process-limit=1", "--disable-site-isolation-trials",
     "--disable-features=SpareRendererForSitePerProcess", "--incognito",
 )  # fmt: skip
-#: The browser expects its pipes at file descriptors 3 and 4, where the parent might have other files.
+#: The browser expects its pipes at file descriptors 3 and 4, which the parent might use for other files.
 _LAUNCH = """
 import fcntl, os, sys
 pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
@@ -39,11 +39,10 @@ class Navigated(Exception):
 
 
 class Chromium:
-    """A tab of a browser with a new profile, further ones by :meth:`new_tab`, and ``options`` of its command line.
+    """A browser tab with a new profile. :meth:`new_tab` opens more, and ``options`` are added to the command line.
 
-    ``requests``: the addresses that it asked for; ``complaints``: what its console says, like a policy that was
-    violated; ``document``: method and address of the page that it shows; ``from_cache``: ids of requests that it
-    answered itself.
+    ``requests`` are the URLs that it requested, ``complaints`` its console messages, such as policy violations,
+    ``document`` the method and URL of the current page, and ``from_cache`` the IDs of requests served from its cache.
     """
 
     def __init__(self, profile: Path, *options: str) -> None:
@@ -65,7 +64,7 @@ class Chromium:
         self.from_cache: list[str] = []
         self.document = ("", "")
         self._held: tuple[str, ...] = ()
-        self._loader = ""  # of the document that the tab shows
+        self._loader = ""  # of the tab's current document
 
     def __enter__(self) -> Self:
         targets = self._call("Target.getTargets")["targetInfos"]
@@ -74,13 +73,13 @@ class Chromium:
         return self
 
     def new_tab(self) -> str:
-        """Opens another tab and switches to it. Returns its name for :meth:`speak_to`."""
+        """Open another tab, and switch to it. Returns its name for :meth:`speak_to`."""
         self._session = ""
         self._attach(self._call("Target.createTarget", url="about:blank")["targetId"])
         return self._session
 
     def speak_to(self, tab: str) -> None:
-        """Switches the other methods to this tab."""
+        """Apply the other methods to this tab from now on."""
         self._session = tab
 
     def _attach(self, target: str) -> None:
@@ -95,7 +94,7 @@ class Chromium:
         os.close(self._out)
 
     def open(self, address: str) -> None:
-        """Goes there, as if it were typed into the address bar; returns once the browser is there, or stays."""
+        """Open a URL, as if typed into the address bar; returns once the browser is there, or stays."""
         if "#" in address:  # otherwise, it might only scroll
             self._call("Page.navigate", url="about:blank")
         told = self._call("Page.navigate", url=address)
@@ -104,25 +103,25 @@ class Chromium:
             self._note(event.get("method"), event.get("params", {}))
 
     def open_without_policy(self, address: str) -> None:
-        """Like :meth:`open`; what a test runs there is not held by the page's own content security policy."""
+        """Like :meth:`open`, but the page's content security policy doesn't apply to the test's scripts."""
         self._call("Page.setBypassCSP", enabled=True)
         self.open(address)
 
     def scripts(self, *, on: bool) -> None:
-        """Turns scripts of pages on or off. A test can still evaluate expressions."""
+        """Turn page scripts on or off. A test can still evaluate expressions."""
         self._call("Emulation.setScriptExecutionDisabled", value=not on)
 
     def scheme(self, name: str) -> None:
-        """Sets ``light`` or ``dark``."""
+        """Set the color scheme, ``light`` or ``dark``."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def size(self, width: int, height: int = 720) -> None:
-        """Sets the window's size in CSS pixels."""
+        """Set the window's size in CSS pixels."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def hold(self, start: str) -> None:
-        """No page goes to an address that starts so, or as in an earlier call, until this is called with ``""``: one
-        that goes on on its own stays, to be looked at."""
+        """Block navigation to URLs with this prefix, in addition to earlier calls, until called with ``""``. A page
+        that redirects automatically then stays, so that it can be checked."""
         self._held = (*self._held, start) if start else ()
         if self._held:
             self._call("Fetch.enable", patterns=[{"urlPattern": f"{each}*"} for each in self._held])
@@ -130,7 +129,7 @@ class Chromium:
             self._call("Fetch.disable")
 
     def key(self, name: str, *, shift: bool = False) -> None:
-        """Presses a key: ``Tab``, ``Enter``, ``Space``."""
+        """Press a key: ``Tab``, ``Enter``, or ``Space``."""
         codes = {"Tab": 9, "Enter": 13, "Space": 32}
         typed = {"Enter": "\r", "Space": " "}.get(name, "")
         key = " " if name == "Space" else name
@@ -141,11 +140,11 @@ class Chromium:
             )  # fmt: skip
 
     def phone(self, width: int, height: int) -> None:
-        """Emulates a small touch screen."""
+        """Emulate a small touch screen."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=True)
 
     def screenshot(self, element: str = "html") -> bytes:
-        """A picture of an element, as PNG."""
+        """A PNG screenshot of an element."""
         box = self.value(
             f"(b => ({{x: b.x + scrollX, y: b.y + scrollY, width: b.width, height: b.height}}))"
             f"(document.querySelector({json.dumps(element)}).getBoundingClientRect())"
@@ -160,14 +159,14 @@ class Chromium:
         return done["result"].get("value")
 
     def until(self, expression: str, seconds: float = 60) -> None:
-        """Waits until an expression is true."""
+        """Wait until an expression is true."""
         deadline = time.monotonic() + seconds
         while not self._value_now(expression):
             assert time.monotonic() < deadline, (expression, self.text(), self.complaints)
             time.sleep(0.02)
 
     def _value_now(self, expression: str) -> Any:
-        """Empty while the browser navigates."""
+        """The value of an expression, or empty while the browser navigates."""
         try:
             return self.value(expression)
         except Navigated:
@@ -178,17 +177,17 @@ class Chromium:
         return str(self.value("document.body?.innerText"))
 
     def shows(self, text: str) -> None:
-        """Waits until this text is visible."""
+        """Wait until this text is visible."""
         self.until(f"document.body?.innerText.includes({json.dumps(text)})")
 
     def type(self, field: str, text: str) -> None:
-        """Replaces a field's text by typing."""
+        """Replace a field's text by typing."""
         self.press(field)
         self.value(f"document.querySelector({json.dumps(field)}).select()")
         self._call("Input.insertText", text=text)
 
     def press(self, element: str) -> None:
-        """Clicks the middle of an element."""
+        """Click the middle of an element."""
         found = f"document.querySelector({json.dumps(element)})"
         self.value(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
         x, y = self.value(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({found}.getBoundingClientRect())")
@@ -241,7 +240,7 @@ class Chromium:
                 self.from_cache.append(told["requestId"])
         elif event == "Page.frameNavigated" and "parentId" not in told["frame"]:
             self._loader = told["frame"]["loaderId"]
-        elif event == "Fetch.requestPaused":  # 204: the browser stays where it is
+        elif event == "Fetch.requestPaused":  # 204: the browser stays on the page
             self._send("Fetch.fulfillRequest", {"requestId": told["requestId"], "responseCode": 204})
         elif event == "Log.entryAdded":
             self.complaints.append(told["entry"]["text"])

@@ -1,4 +1,4 @@
-"""The pages of the installation in each of their states, reached the way a system admin does."""
+"""The pages of the installation in each of their states, reached as a system admin would."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def at(path: str) -> Go:
 
 
 def filled(path: str, button: str, **typed: str) -> Go:
-    """Submits a form of a page with this text."""
+    """Submit a form on a page with this text."""
 
     def go(setup: Setup, browser: Chromium) -> None:
         at(path)(setup, browser)
@@ -49,7 +49,7 @@ def filled(path: str, button: str, **typed: str) -> Go:
 
 
 def opened(path: str) -> Go:
-    """All that folds is open; of acts, the last."""
+    """Expand all sections; of the actions, only the last."""
 
     def go(setup: Setup, browser: Chromium) -> None:
         at(path)(setup, browser)
@@ -63,7 +63,7 @@ def _wrong(setup: Setup, browser: Chromium) -> None:
 
 
 def _factor(setup: Setup, browser: Chromium) -> None:
-    """A new system admin with a second factor has typed the password."""
+    """A new system admin with a second factor, after entering the password."""
     server, name = setup.server, f"factor-{next(_numbers)}"
     body = {"username": name, "password": DEMO_PASSWORD}
     send(server, "/api/admin/admins", body, admin_token(server))
@@ -89,14 +89,14 @@ def _out(setup: Setup, browser: Chromium) -> None:
 
 
 def _no_key(setup: Setup, browser: Chromium) -> None:
-    """Sends the form of a page that is older than the server."""
+    """Submit the form of a page that is older than the server."""
     opened("/keys")(setup, browser)
     browser.value("document.querySelectorAll('[name=key]').forEach(each => { each.value = '999' })")
     press(browser, "main tbody details[open] .danger")
 
 
 def _keys_of_apps(setup: Setup, browser: Chromium) -> None:
-    """A client has an app, so there are keys of ID tokens too."""
+    """Create an app for a client, so that there are also keys for ID tokens."""
     body = {"name": "Reports", "kind": "web", "redirectUris": ["https://reports.example/callback"]}
     send(setup.server, "/api/admin/clients/acme/apps", body, admin_token(setup.server))
     with urllib.request.urlopen(f"{setup.server.base}/o/acme/jwks", timeout=60):
@@ -150,7 +150,7 @@ class FirstRun(NamedTuple):
 
     @property
     def code(self) -> str:
-        """That its operator prints."""
+        """The code that the server's operator prints."""
         return setup_code(self.server)
 
 
@@ -180,7 +180,7 @@ FIRST: dict[str, Callable[[FirstRun, Chromium], None]] = {
 
 
 class Premises(NamedTuple):
-    """A server on premise that has no license yet."""
+    """An on-premise server without a license."""
 
     server: Server
     others: tuple[str, ...] = ()

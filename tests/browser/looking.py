@@ -1,4 +1,4 @@
-"""Finds faults of a page in a browser, in one language and in each look (colors and width)."""
+"""Finds a page's faults in a browser, in one language and in each look (colors and width)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ WIDTHS = (320, 1280, 1920)
 
 
 class Look(NamedTuple):
-    """A page in these colors, as wide as that. ``axe``: whether its rules are run on it, which takes most of the time
-    of a look; that nothing scrolls sideways and no button is small is seen in each."""
+    """A page in these colors and this width. ``axe`` runs its rules, which takes most of a look's time. Every look is
+    checked for sideways scrolling and small buttons."""
 
     scheme: str
     width: int
@@ -27,31 +27,31 @@ class Look(NamedTuple):
 
 
 NARROW = Look("light", 320)
-#: Buttons and elements that look like one must be as large as a finger.
+#: Buttons, and elements that look like buttons, must be at least as large as a fingertip.
 _SMALL = (
     "[...document.querySelectorAll('main a.button, main button, .languages button, .wizard a')]"
     ".filter(each => each.checkVisibility() && each.getBoundingClientRect().height < 48).map(each => each.outerHTML)"
 )
-#: Colors that change with the look are there immediately.
+#: Show colors that change with the look without a transition.
 _SETTLED = (
     "(document.documentElement.offsetWidth, document.getAnimations()"
     ".filter(each => each.effect.getComputedTiming().endTime < Infinity).forEach(each => each.finish()), true)"
 )
 _SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-#: What the browser tells its console of itself: an answer of 4xx or 5xx is a refusal, and a field that the test was
-#: quicker to focus needs no focus.
+#: The browser's own console messages: rejected requests with status 4xx or 5xx, and fields that it needn't focus
+#: because the test was faster.
 _NOT_OURS = re.compile(
     r"Failed to load resource: the server responded with a status of (4\d\d|50[23]) |Autofocus processing was blocked"
 )
 
 
 def route_of(state: str) -> str:
-    """The route that the name of a state begins with."""
+    """The route at the beginning of a state's name."""
     return " ".join(state.split()[:2])
 
 
 def each_route(states: Iterable[str]) -> list[str]:
-    """Of states the first one that shows each route; ``test_looks.py`` has them all."""
+    """The first state that shows each route; ``test_looks.py`` covers all of them."""
     return list({route_of(state): state for state in reversed(tuple(states))}.values())[::-1]
 
 
@@ -65,8 +65,8 @@ def faults_at(
     state: str = "",
     others: tuple[str, ...] = (),
 ) -> list[str]:
-    """Faults of the page that ``go`` leads to, which is opened once and then seen in each look. ``state``: its
-    name, which tells the route that must have shown it; ``others``: servers that the way there leads over."""
+    """Faults of the page that ``go`` leads to, which is opened once and then shown in each look. ``state`` is its name,
+    with the route that must have shown it; ``others`` are servers visited on the way."""
     browser.hold("")
     forget(browser)
     browser._call("Network.setCookie", name="lang", value=language, url=base)
@@ -105,7 +105,7 @@ def _seen(browser: Chromium, look: Look) -> list[str]:
 
 
 def is_shown_by(browser: Chromium, route: str) -> bool:
-    """Whether the page is an answer of that route; of one that is not a page, nothing is known."""
+    """Whether the page is a response of that route; always true if it isn't a page."""
     method, _, pattern = route.partition(" ")
     if not any((one.method, one.path) == (method, pattern) for one in PAGES):
         return True

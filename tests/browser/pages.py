@@ -36,7 +36,7 @@ def send(server: Server, path: str, body: Any, token: str = "", method: str = "P
 
 
 def set_up(server: Server) -> Setup:
-    """Two clients: acme with a provider beside its passwords, and an Admin's token."""
+    """Two clients, where acme has a provider besides passwords, and an Admin's token."""
     admin = admin_token(server)
     made = {"name": "okta", "displayName": "Okta", "oidc": {"issuer": "http://127.0.0.1:9", "clientId": "c"}}
     send(server, "/api/admin/clients/acme/providers", made, admin)
@@ -54,31 +54,31 @@ def open_(browser: Chromium, address: str) -> None:
 
 
 def press(browser: Chromium, element: str = "main form .primary") -> None:
-    """Presses, and waits for the next page."""
+    """Click, and wait for the next page."""
     browser.value("window.before = true")
     browser.press(element)
     browser.until(f"!window.before && {LOADED}")
 
 
 def old_form(browser: Chromium, button: str = "main form .primary") -> None:
-    """Posts an expired form."""
+    """Submit an expired form."""
     browser.value("document.querySelectorAll('input[name=form]').forEach(each => { each.value = 'old' })")
     press(browser, button)
 
 
 def heading(browser: Chromium) -> str:
-    """The subject of the page."""
+    """The page's heading."""
     return str(browser.value("document.querySelector('h1').textContent.trim()"))
 
 
 def admin_token(server: Server) -> str:
-    """Signs in as the demo's system admin."""
+    """Sign in as the demo's system admin."""
     body = {"username": "admin", "password": DEMO_PASSWORD}
     return str(send(server, "/api/admin/auth/sign-in", body)["data"]["token"])
 
 
 def sign_in(setup: Setup, browser: Chromium, password: str = DEMO_PASSWORD, email: str = AUTHOR) -> None:
-    """The form of the client's page, typed and sent."""
+    """Fill in and submit the form on the client's page."""
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
     browser.type("#email", email)
     browser.type("#password", password)
@@ -145,7 +145,7 @@ def _old(path: str, button: str) -> Callable[[Setup, Chromium], None]:
 
 
 def _ends_at(address: str, query: str = "") -> Callable[[Setup, Chromium], None]:
-    """Someone of a new client signs in, which ends at this address of an application; it is not gone to."""
+    """Sign in a user of a new client, ending at this address of an application, which isn't opened."""
 
     def go(setup: Setup, browser: Chromium) -> None:
         token, client = admin_token(setup.server), f"ends-{next(_numbers)}"
@@ -165,7 +165,7 @@ def _ends_at(address: str, query: str = "") -> Callable[[Setup, Chromium], None]
 
 _CHALLENGE = "&response=code&codeChallenge=" + "A" * 43
 _BAD = quote("https://evil.example")
-#: Name → steps to reach it. Every page route that shows something has one at least.
+#: Name → steps to reach it. Every page route has at least one.
 STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /sign-in": _at("/sign-in"),
     "GET /sign-in client": _at("/sign-in?client=acme&loginHint=ada@acme.example"),

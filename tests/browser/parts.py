@@ -1,4 +1,4 @@
-"""A part of the pages with all of its states: a server that runs for it, and how a browser gets to each of them."""
+"""A part of the pages with all of its states, a server for it, and the way to each state in a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Go = Callable[[Setup, Chromium], None]
 
 @dataclass(frozen=True)
 class Place:
-    """A running server. ``go``: leads the browser to a state; ``others``: servers that the way leads over."""
+    """A running server. ``go`` leads the browser to a state; ``others`` are servers visited on the way."""
 
     base: str
     go: Callable[[str, Chromium], None]
@@ -35,7 +35,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Part:
-    """``states``: their names, which begin with the route that shows them; ``running``: a server, by a folder."""
+    """``states`` are their names, which start with the route that shows them; ``running`` starts a server in a
+    folder."""
 
     states: tuple[str, ...]
     running: Callable[[Path], AbstractContextManager[Place]]
@@ -51,7 +52,7 @@ def of_setup(
     serving: Callable[..., AbstractContextManager[Server]] = served,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Part:
-    """States of a demo server with two clients and these settings. ``serving``: starts it in a folder."""
+    """States of a demo server with two clients and these settings. ``serving`` starts it in a folder."""
 
     @contextlib.contextmanager
     def running(folder: Path) -> Iterator[Place]:
@@ -62,7 +63,7 @@ def of_setup(
 
 
 def of_world(states: Mapping[str, Callable[..., None]], running: Callable[[Path], Any]) -> Part:
-    """States of their own world, which has a ``server`` and knows its ``others``."""
+    """States of a separate world, which has a ``server`` and lists its ``others``."""
 
     @contextlib.contextmanager
     def opened(folder: Path) -> Iterator[Place]:

@@ -14,7 +14,7 @@ _ALONE: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0,
 
 
 def made(setup: Setup, browser: Chromium) -> Someone:
-    """Someone who has made a passkey at the sign-in; their sign-in is at the recovery codes."""
+    """A user who created a passkey at sign-in, and is now at the recovery codes."""
     one = new_one(setup, **REQUIRED)
     password_typed(setup, browser, one)
     press(browser, "a.primary")
@@ -23,7 +23,7 @@ def made(setup: Setup, browser: Chromium) -> Someone:
 
 
 def _made(setup: Setup, browser: Chromium) -> tuple[str, Someone]:
-    """An authenticator, and who has made a passkey in it, has signed out again, and is not there to touch it."""
+    """An authenticator, and a user who created a passkey in it, signed out again, and isn't present to touch it."""
     key = authenticator(browser)
     one = made(setup, browser)
     present(browser, key, yes=False)
@@ -91,7 +91,7 @@ def _of_another_client(setup: Setup, browser: Chromium) -> None:
 
 
 def _own(setup: Setup, browser: Chromium) -> None:
-    """The list of the user's passkeys, with the one of the sign-in."""
+    """The list of the user's passkeys, including the one from the sign-in."""
     authenticator(browser)
     made(setup, browser)
     press(browser)
@@ -116,7 +116,7 @@ def _proving(setup: Setup, browser: Chromium) -> None:
 
 
 def _none_in_it(go: Go) -> Go:
-    """Its form is sent without any."""
+    """Submit its form without a passkey."""
 
     def sent(setup: Setup, browser: Chromium) -> None:
         go(setup, browser)

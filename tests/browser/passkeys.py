@@ -1,4 +1,4 @@
-"""A browser with its own authenticator, at a server with a name: passkeys do not work at an IP address."""
+"""A browser with an authenticator, at a server with a host name, because passkeys don't work at an IP address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PASSKEY = "[data-passkey]"
 
 
 class NamedServer(Server):
-    """The same, at ``localhost``."""
+    """A server at ``localhost``."""
 
     @property
     def base(self) -> str:
@@ -36,7 +36,7 @@ def named(folder: Path, **settings: str) -> Iterator[Server]:
 
 
 def authenticator(browser: Chromium, **different: Any) -> str:
-    """A new one in the browser, that verifies its user immediately; its id. ``different``: options of the protocol."""
+    """Add an authenticator that verifies its user immediately; returns its ID. ``different`` are protocol options."""
     browser._call("WebAuthn.disable")
     browser._call("WebAuthn.enable")
     options = {
@@ -48,7 +48,7 @@ def authenticator(browser: Chromium, **different: Any) -> str:
 
 
 def present(browser: Chromium, of: str, *, yes: bool) -> None:
-    """Sets whether the user is present. If so, each page that requests a passkey gets one immediately."""
+    """Set whether the user is present. If so, each page that requests a passkey gets one immediately."""
     browser._call("WebAuthn.setAutomaticPresenceSimulation", authenticatorId=of, enabled=yes)
 
 
@@ -58,11 +58,11 @@ def credentials(browser: Chromium, of: str) -> list[dict[str, Any]]:
 
 
 def offered(browser: Chromium) -> None:
-    """Waits for the button that the module shows."""
+    """Wait for the button that the module shows."""
     browser.until(f"!document.querySelector('{PASSKEY}').hidden")
 
 
 def pressed(browser: Chromium) -> None:
-    """The button, until the next page."""
+    """Click the button, and wait for the next page."""
     offered(browser)
     press(browser, PASSKEY)

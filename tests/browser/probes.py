@@ -1,4 +1,4 @@
-"""Attempts of an injected script or markup on a page, and whether the page's policy stops them."""
+"""Attacks by an injected script or injected markup on a page, to check whether its policy stops them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.browser.driver import Chromium
 
-#: Each is the body of an asynchronous function which is true where it got through. ``seen(what)``: whether the browser
-#: does not report it as a violation of the policy within a moment.
+#: Each is the body of an asynchronous function that returns true if the attack succeeds. ``seen(what)`` tells whether
+#: the browser fails to report a policy violation within a moment.
 PROBES = {
     "script with a text": "const s = document.createElement('script'); s.text = 'window.evil = 1';"
     "document.body.append(s); return window.evil === 1",
@@ -73,8 +73,8 @@ _RUN = """(async () => {
 
 
 def got_through(browser: Chromium, waits: int = 200) -> list[str]:
-    """The names of the probes that the page let do what they tried. ``waits``: how often it is looked, 5 ms apart,
-    whether the browser reports a violation that it tells later."""
+    """The names of the probes that succeed on the page. ``waits`` is the number of checks, 5 ms apart, for policy
+    violations that the browser reports later."""
     browser.hold("https://evil.example")
     each = ", ".join(f"{name!r}: async (elsewhere, seen, wait) => {{ {body} }}" for name, body in PROBES.items())
     found: Any = browser.value(_RUN.replace("{PROBES}", f"{{{each}}}").replace("WAITS", str(waits)))

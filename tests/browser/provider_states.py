@@ -1,4 +1,4 @@
-"""The provider pages in each of their states, as an Admin reaches them."""
+"""The provider pages in each of their states, reached as an Admin would."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class World(NamedTuple):
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[World]:
-    """Acme has providers, globex has none."""
+    """Acme has providers, but globex has none."""
     with served(folder) as server, provider() as op:
         token = send(server, "/api/client/auth/sign-in", {"email": ADMIN, "password": DEMO_PASSWORD})["data"]["token"]
         op.claims |= {"groups": ["staff"], "amr": ["pwd"]}
@@ -118,7 +118,7 @@ def _empty(world: World, browser: Chromium) -> None:
     _open(world, browser, LIST)
 
 
-#: Name → how a manager gets there. Every route that shows something has one at least.
+#: Name → a manager's steps to reach it. Every page route has at least one.
 _PAGES: dict[str, Go] = {
     f"GET {LIST}": _at(LIST),
     f"GET {NEW}": _at(NEW),

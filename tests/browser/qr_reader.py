@@ -6,7 +6,7 @@ import subprocess
 
 
 def read(png: bytes) -> list[str]:
-    """The text of each code in a picture."""
+    """The text of each code in an image."""
     command = ["zbarimg", "--quiet", "--raw", "--nodbus", "-Sdisable", "-Sqrcode.enable", "-"]
     done = subprocess.run(command, input=png, capture_output=True, timeout=60, check=False)
     return done.stdout.decode().splitlines()

@@ -22,7 +22,8 @@ _SIGN_IN = "/api/client/auth/sign-in"
 
 
 class Someone(NamedTuple):
-    """A user of its own client. ``secret``: of the authenticator app, empty for none; ``codes``: for recovery."""
+    """A user of a separate client. ``secret`` belongs to the authenticator app, or is empty; ``codes`` are recovery
+    codes."""
 
     client: str
     email: str
@@ -30,12 +31,12 @@ class Someone(NamedTuple):
     codes: tuple[str, ...] = ()
 
     def code(self, steps: int = 0) -> str:
-        """The code that the app shows, or that it shows this many steps of 30 seconds later."""
+        """The app's current code, or the one this many steps of 30 seconds later."""
         return pyotp.TOTP(self.secret).at(int(time.time()) + 30 * steps)
 
 
 def new_one(setup: Setup, **settings: Any) -> Someone:
-    """With a password, and no second factor yet."""
+    """A user with a password, but no second factor yet."""
     admin = send(setup.server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
     token, client = admin["data"]["token"], f"step-{next(_numbers)}"
     send(setup.server, "/api/admin/clients", {"identifier": client, "name": "Acme", "settings": settings}, token)
@@ -46,7 +47,7 @@ def new_one(setup: Setup, **settings: Any) -> Someone:
 
 
 def enrolled(setup: Setup) -> Someone:
-    """A user with an app whose current code wasn't used yet."""
+    """A user with an app and an unused current code."""
     one = new_one(setup, **REQUIRED)
     challenge = _challenge(setup, one)
     secret = send(setup.server, f"{_SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"})["data"]["secret"]
@@ -57,7 +58,7 @@ def enrolled(setup: Setup) -> Someone:
 
 
 def _challenge(setup: Setup, one: Someone) -> str:
-    """The challenge of a sign-in that has to enroll a factor."""
+    """The challenge of a sign-in that must enroll a factor."""
     try:
         send(setup.server, _SIGN_IN, {"email": one.email, "password": DEMO_PASSWORD})
     except urllib.error.HTTPError as refused:
@@ -86,7 +87,7 @@ def _enrolling(setup: Setup, browser: Chromium) -> None:
 
 
 def begun(setup: Setup, browser: Chromium) -> Someone:
-    """The page with the key, of a new user whose app has it."""
+    """The page with the key, for a new user who added it to the app."""
     one = new_one(setup, **REQUIRED)
     password_typed(setup, browser, one)
     press(browser, "form[action='/sign-in/enrol'] .button")
@@ -106,7 +107,7 @@ def codes(setup: Setup, browser: Chromium) -> None:
 
 
 def with_factor(path: str, *steps: str, trust: bool = False) -> Go:
-    """A page of the account, for a user who has just shown a code; then these are pressed."""
+    """A page of the account, for a user who has just entered a code; then clicks these elements."""
 
     def go(setup: Setup, browser: Chromium) -> None:
         one = enrolled(setup)
@@ -141,7 +142,7 @@ def _wrong(go: Go, field: str = "otp") -> Go:
 
 
 def _late(go: Go) -> Go:
-    """Sends the form after its step and cookie have expired."""
+    """Submit the form after its step and cookie have expired."""
 
     def sent(setup: Setup, browser: Chromium) -> None:
         go(setup, browser)

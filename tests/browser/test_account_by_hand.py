@@ -1,4 +1,4 @@
-"""Users manage their account in a browser, with scripts and without."""
+"""Users manage their account in a browser, with and without scripts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def ada(setup: Setup, browser: Chromium) -> str:
-    """Someone who has just signed in; their address."""
+    """A user who has just signed in; returns their address."""
     forget(browser)
     email = new_person(setup)
     sign_in(setup, browser, email=email)
@@ -41,7 +41,7 @@ def at(setup: Setup, browser: Chromium, path: str) -> None:
 
 
 def from_menu(browser: Chromium, path: str) -> None:
-    """Opens the menu, which is closed on a narrow screen, and continues."""
+    """Open the menu, which is closed on a narrow screen, and follow a link."""
     browser.press(".menu > summary")
     press(browser, f".menu a[href='{path}']")
 

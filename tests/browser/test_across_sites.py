@@ -1,4 +1,4 @@
-"""A real browser signs in through providers of another site over https: only ``SameSite=None`` cookies return."""
+"""A real browser signs in through another site's providers over HTTPS, where only ``SameSite=None`` cookies return."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.endurance
 
 
 class Site(NamedTuple):
-    """Our server behind TLS, and a provider of another site. ``op``: address of its authorization endpoint."""
+    """Our server behind TLS, and another site's provider. ``op`` is the URL of its authorization endpoint."""
 
     server: Server
     public: str
@@ -41,8 +41,8 @@ class Site(NamedTuple):
 
 
 class _Pages(http.server.BaseHTTPRequestHandler):
-    """The provider's pages. ``/sso`` takes a request by both bindings; by POST it sends the browser on to a login page
-    of yet another origin, as providers do; the page posts the response on its own."""
+    """The provider's pages. ``/sso`` accepts a request by both bindings. By POST, it redirects to a sign-in page of
+    another origin, as providers do, and the page posts the response automatically."""
 
     idp: Idp
     public: str

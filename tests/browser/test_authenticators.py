@@ -1,4 +1,4 @@
-"""Authenticators of every kind in a browser: which ones make a passkey, and which of their answers are rejected."""
+"""Every kind of authenticator in a browser: those that can create a passkey, and rejected responses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_forged_response_is_rejected_and_a_valid_one_signs_in(setup: Setup, br
     browser._call("WebAuthn.setResponseOverrideBits", authenticatorId=key, **{bit: True})
     open_(browser, f"{setup.server.base}/sign-in?client={one.client}")
     _shown(browser, key)
-    present(browser, key, yes=False)  # else each page that is shown asks again
+    present(browser, key, yes=False)  # otherwise, each page that is shown requests it again
     browser.until(f"location.pathname === '/sign-in/passkey' && {LOADED}")
     browser.until(f"document.querySelector('main')?.textContent.includes({json.dumps(REFUSED)})")
     browser._call("WebAuthn.setResponseOverrideBits", authenticatorId=key)

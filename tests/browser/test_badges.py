@@ -1,4 +1,4 @@
-"""A badge and the code of a device are read from what a browser shows and prints, with a third-party reader."""
+"""A third-party reader recognizes a badge and a device's code on screen and in print."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.browser.pages import send
 
 pytestmark = pytest.mark.needs("zbarimg")
 
-#: Colors or paper, and width.
+#: Colors or print, and width.
 LOOKS = [("light", 1280), ("dark", 1280), ("print", 1280), ("light", 300), ("dark", 300)]
 
 
@@ -26,7 +26,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 
 def read_in_every_look(browser: Chromium) -> str:
-    """The text of the one code on the page, the same in every look."""
+    """The text of the only code on the page, which is the same in every look."""
     found = set()
     for look, width in LOOKS:
         browser._call("Emulation.setDeviceMetricsOverride", width=width, height=720, deviceScaleFactor=1, mobile=False)

@@ -1,7 +1,7 @@
-"""Pages and emails are readable in any brand color, in light and dark, and hold still.
+"""Pages and emails are readable in any brand color, in light and dark, and don't shift.
 
-Every kind of background is seen with a text and a link, and so are pages of the console with errors and notices.
-Only the contrast depends on the color; ``test_looks.py`` runs every rule on every page.
+Every kind of background is checked with a text and a link, and so are console pages with errors and notices. Only the
+contrast depends on the color; ``test_looks.py`` runs every rule on every page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.tenants.test_accent_colours import BRANDS
 pytestmark = pytest.mark.needs("node", "npm")
 
 _CONTRAST = ("color-contrast", "link-in-text-block")
-#: Every background of the stylesheet, with what stands on it.
+#: Every background of the stylesheet, with the elements on it.
 _EVERY = """document.querySelector('main').insertAdjacentHTML('beforeend', ['panel', 'card', 'person', 'summary',
   'empty', 'notice notice-plain', 'notice notice-good', 'notice notice-bad', 'notice notice-note'].map(each => `
   <div class="${each}">
@@ -93,7 +93,7 @@ def test_the_description_of_the_api_is_readable_on_a_phone(setup: Setup, browser
 
 
 def test_a_card_keeps_its_position_and_size(setup: Setup, browser: Chromium) -> None:
-    """``layout-shift``: how far what was shown moved afterward, such as when a module shows a button."""
+    """``layout-shift`` measures movement after the first display, such as when a module shows a button."""
     forget(browser)
     browser.size(1280)
     heights = set()
@@ -113,7 +113,7 @@ def test_each_copy_button_is_named_with_its_value(setup: Setup, browser: Chromiu
 
 
 def test_fields_in_a_row_have_the_same_height(setup: Setup, browser: Chromium) -> None:
-    """A browser draws a text, a choice, and a day differently."""
+    """Browsers render text fields, selects, and date fields differently."""
     at("/audit")(setup, browser)
     fields = "[...document.querySelectorAll('.filters :is(input, select)')].map(each => [each.type, each.offsetHeight])"
     assert {height for kind, height in browser.value(fields) if kind != "hidden"} == {48}

@@ -1,4 +1,4 @@
-"""The client console in a browser, with scripts and without."""
+"""The client console in a browser, with and without scripts."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_color_is_previewed_while_it_is_chosen(setup: Setup, scripted: Chromiu
     )
     browser.until(f"{_FILL.format('light', 'accent')} === 'rgb(16, 16, 16)'")
     assert browser.value("document.getElementsByName('branding.accent')[0].value") == "#101010"
-    assert browser.value(_FILL.format("dark", "link")) != "rgb(16, 16, 16)"  # it could not be read there
+    assert browser.value(_FILL.format("dark", "link")) != "rgb(16, 16, 16)"  # it would be unreadable there
     assert browser.complaints == []  # no policy was violated
 
 

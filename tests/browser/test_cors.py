@@ -1,4 +1,4 @@
-"""Pages of four sites call the server in a real browser: which of them read the answers, and with which credential."""
+"""Pages of four sites call the server in a real browser: those that can read the responses, by credential."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIGN_IN, ME = f"{AUTH}/sign-in", f"{AUTH}/me"
 FUNCTIONS = Path(__file__).parents[1] / "processes" / "example_client.mjs"
 PAGE = b"<!doctype html><title>A page</title><p>ready"
 OPTIONS = ("--ignore-certificate-errors", "--host-resolver-rules=MAP *.example 127.0.0.1")
-#: By name: the host of the page. Sites are the last two labels.
+#: By name: the host of the page. The site consists of the last two labels.
 PAGES = {
     "own": "auth.example",
     "same site, listed": "app.auth.example",
@@ -39,7 +39,7 @@ PAGES = {
     "cross-site, unlisted": "evil.example",
 }
 LISTED = [name for name in PAGES if name.endswith(", listed")]
-#: What a page tries: method, path, body, and the status where the credential is accepted.
+#: Requests of a page: method, path, body, and the status if the credential is accepted.
 ACTS: dict[str, tuple[str, str, Any, int]] = {
     "GET": ("GET", ME, None, 200),
     "POST": ("POST", f"{AUTH}/sign-out-others", None, 200),
@@ -49,7 +49,7 @@ ACTS: dict[str, tuple[str, str, Any, int]] = {
     "403": ("GET", "/api/client/settings", None, 403),
     "500": ("GET", f"{AUTH}/identities", None, 500),
 }
-#: A fetch of a page: its status, or "unreadable", and its headers.
+#: A page's fetch: its status, or "unreadable", and its headers.
 CALL = """(async (address, options) => {
   try {
     const answer = await fetch(address, options);
@@ -73,11 +73,11 @@ class _Page(http.server.BaseHTTPRequestHandler):
 
 
 class Site(NamedTuple):
-    """The server behind TLS, and pages of other origins. ``http``: calls the server itself."""
+    """The server behind TLS, and pages of other origins. ``http`` calls the server directly."""
 
     server: Server
     public: str
-    port: int  # of the pages
+    port: int  # the port of the pages
     database: Path
     http: httpx2.Client
 
@@ -96,7 +96,7 @@ class Site(NamedTuple):
 
 @contextlib.contextmanager
 def site(folder: Path, **settings: str) -> Iterator[Site]:
-    """A client with its pages' origins listed, and Operators ``cookie`` and ``bearer``."""
+    """A client that lists its pages' origins, with Operators ``cookie`` and ``bearer``."""
     ours, theirs = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
     public = f"https://auth.example:{ours.getsockname()[1]}"
     pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
@@ -148,7 +148,7 @@ def visit(browser: Chromium, there: Site, page: str) -> None:
 
 
 def call(browser: Chromium, there: Site, method: str, path: str, body: Any = None, **options: Any) -> dict[str, Any]:
-    """The response that a script of the open page gets from the server."""
+    """The response that a script on the open page gets from the server."""
     headers = options.pop("headers", {})
     if body is not None:
         kind = "text/plain" if isinstance(body, str) else "application/json"
@@ -178,7 +178,7 @@ def title(there: Site, email: str) -> str:
 
 @contextlib.contextmanager
 def broken(there: Site) -> Iterator[None]:
-    """A table that one route needs is away."""
+    """Remove a table that one route needs."""
     with contextlib.closing(sqlite3.connect(there.database, isolation_level=None)) as store:
         store.execute("PRAGMA legacy_alter_table=ON")
         store.execute("ALTER TABLE identities RENAME TO away")
@@ -189,7 +189,7 @@ def broken(there: Site) -> Iterator[None]:
 
 
 def expected(page: str, kind: str, status: int) -> int | str:
-    """A page that is not listed reads nothing. The cookie does not travel from another site (``SameSite=Lax``)."""
+    """An unlisted page can't read anything. Another site's requests don't send the cookie (``SameSite=Lax``)."""
     if page.endswith("unlisted"):
         return "unreadable"
     return 401 if kind == "cookie" and page.startswith("cross-site") else status
@@ -233,7 +233,7 @@ def test_rejected_requests_without_a_user(browser: Chromium, there: Site, page: 
 
 
 def test_the_published_functions_from_another_site(browser: Chromium, tmp_path: Path) -> None:
-    """A page of another site signs in, outlives its token and signs out, with the two functions as they are."""
+    """A page of another site signs in, outlives its token, and signs out, with the two unmodified functions."""
     functions = FUNCTIONS.read_text("utf-8").split("// --- example ---")[1]
     with site(tmp_path, MANIFEST_ACCESS_TOKEN_TTL="2") as there:
         visit(browser, there, "cross-site, listed")

@@ -1,4 +1,4 @@
-"""Pages that approve a headset: a reader finds their code in images, and they continue automatically."""
+"""Pages that approve a headset show a code that a third-party reader recognizes, and continue automatically."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.server import served
 
 pytestmark = pytest.mark.needs("zbarimg")
 
-#: Colors or paper, and width.
+#: Colors or print, and width.
 LOOKS = [("light", 1280), ("dark", 1280), ("print", 1280), ("light", 300), ("dark", 300)]
 
 

@@ -1,4 +1,4 @@
-"""The GraphQL explorer in a real browser: without internet, and with the rights of its user only."""
+"""The GraphQL explorer in a real browser works without internet, and only with its user's permissions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture
 def browser(chromium: Chromium, server: Server) -> Chromium:
-    """Opens the page without a session."""
+    """Open the page without a session."""
     chromium._call("Network.clearBrowserCookies")
     chromium.requests.clear()
     chromium.complaints.clear()
@@ -62,7 +62,7 @@ def test_a_user_signs_in_sends_a_query_and_reads_the_schema(server: Server, brow
     assert {"Job", "Template", "User", "AddJobInput", "JobStatus"} <= set(listed)
     assert "__Schema" not in listed
 
-    browser.press("#run")  # what stands there already
+    browser.press("#run")  # the initial query
     answers(browser, '"identifier": "acme"')
     run(browser, "query($n: Int) { users(first: $n) { email } }", '{"n": 2}')
     answers(browser, "users")

@@ -1,4 +1,4 @@
-"""First run in a browser, without scripts."""
+"""The first run in a browser, without scripts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The jobs of newcomers, each in a number of steps that no change can raise unnoticed.
+"""Tasks of new users, each with a number of steps that can't increase unnoticed.
 
-A step is an address opened, a link or button pressed, a field filled in, or a box ticked. Steps at a provider's own
-pages don't count.
+A step is opening a URL, clicking a link or button, filling in a field, or ticking a box. Steps on a provider's pages
+don't count.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.oidc_op import provider
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 ADMIN = "admin@acme.example"
-#: Marks the element that is visible, or the field of that label.
+#: Mark the visible element, or the field with that label.
 _MARK = """((kinds, text) => {
   document.querySelectorAll('[data-hand]').forEach(each => each.removeAttribute('data-hand'));
   const name = each => (each.getAttribute('aria-label') || each.textContent).trim();
@@ -34,7 +34,7 @@ _MARK = """((kinds, text) => {
 
 
 class Hand:
-    """A person who does a job, and its steps so far."""
+    """A person who performs a task, and the steps so far."""
 
     def __init__(self, browser: Chromium, server: Server) -> None:
         forget(browser)
@@ -46,7 +46,7 @@ class Hand:
         self.steps += 1
 
     def press(self, name: str) -> None:
-        """A link or button that leads to another page."""
+        """Click a link or button that leads to another page."""
         self._mark("a, button", name)
         press_element(self.browser, "[data-hand]")
         self.steps += 1
@@ -72,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _in_console(hand: Hand) -> None:
-    """On the console's overview, as an Admin who has signed in."""
+    """Open the console's overview as a signed-in Admin."""
     session, _ = signed_in(hand.server, ADMIN)
     hand.browser._call("Network.setCookie", name="session", value=session, url=hand.server.base)
     open_(hand.browser, f"{hand.server.base}/console")
@@ -143,7 +143,7 @@ class Job(NamedTuple):
     steps: int
 
 
-#: They took 6, 5, 17, and 5 at the first count.
+#: They initially took 6, 5, 17, and 5.
 JOBS = {
     "sign in": Job(_sign_in, 5),
     "invite two users": Job(_invite, 4),
@@ -162,7 +162,7 @@ def test_a_job_takes_few_steps(server: Server, browser: Chromium, job: str) -> N
 def test_the_first_client_of_an_empty_server_takes_ten_steps(
     browser: Chromium, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """It took 12 at the first count."""
+    """It initially took 12."""
     with first_run(tmp_path_factory.mktemp("first")) as run:
         hand = Hand(browser, run.server)
         _first_client(hand, run.code)

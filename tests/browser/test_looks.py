@@ -1,10 +1,10 @@
-"""Every page route in every state passes the checks in a browser: each state once, or before a release in every look.
+"""Every page route passes the checks in a browser in every state, and before a release also in every look.
 
-Each state is opened once, in a language that takes its turn, and seen at three widths, light and dark. Axe sees it in a
-narrow window, and of each route a state in dark colors. With ``--rounds 50``, for each route every pair of language,
-scheme and width occurs, a console is seen in English in every scheme at every width, and axe sees every look. There, at
-most three languages share a server, so that what is rejected again and again stays below the limits for one address.
-One state of the largest parts is seen in `./dev test` too, and of a sign-in one of each route (`test_pages_access.py`).
+Each state is opened once, in alternating languages, and checked at three widths, light and dark. Axe checks it in a
+narrow window, and one state of each route in dark colors. With ``--rounds 50``, each route is checked in every pair of
+language, color scheme, and width, consoles in English in every scheme and width, and axe checks every look. There, at
+most three languages share a server, so that repeated rejections stay below the limits for one address. One state of the
+largest parts is also checked in `./dev test`, and one for each sign-in route (`test_pages_access.py`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.support.rounds import is_release
 pytestmark = pytest.mark.needs("node", "npm")
 
 STATES = [state for part in PARTS.values() for state in part.states]
-#: In each of its states someone guesses a password, of which an address has fifty in an hour.
+#: Someone guesses a password in each of its states, and an address is limited to fifty an hour.
 _GUESSES = "account"
 
 
 def _planned() -> Iterator[tuple[str, str, list[Visit]]]:
-    """Part, languages, and what is visited there, one language after the other."""
+    """Each part, its languages, and the visits, one language after the other."""
     for name, part in PARTS.items():
         if not is_release():
             yield name, "once", once(part.states)
@@ -42,7 +42,7 @@ def _planned() -> Iterator[tuple[str, str, list[Visit]]]:
 
 
 def test_every_page_has_a_state() -> None:
-    """Also one that is added later: a route that can show a page is looked at, in a state that leads there."""
+    """Including routes added later: each route with a page needs a state that leads there."""
     routes = {f"{route.method} {route.path}" for route in shown_routes()}
     assert routes - {route_of(state) for state in STATES} == set()
 

@@ -1,6 +1,6 @@
-"""Every page of a sign-in in its states passes the accessibility checks in a browser.
+"""Every sign-in page passes the accessibility checks in a browser, in each of its states.
 
-Nothing for axe to find, nothing that scrolls sideways, a silent console, and no request to anyone but the server.
+Axe finds nothing, nothing scrolls sideways, the console is silent, and only the server gets requests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def test_a_page_in_each_state(place: Place, browser: Chromium, state: str) -> No
 
 
 def test_a_page_takes_seven_requests_and_one_when_cached(place: Place, browser: Chromium) -> None:
-    """The browser writes its cache in its own time, so a page is known at one of the next openings."""
+    """The browser writes its cache asynchronously, so one of the next visits uses it."""
     forget(browser)
     browser._call("Network.clearBrowserCache")
     assert 1 < _requests(browser, place) <= 7
@@ -32,7 +32,7 @@ def test_a_page_takes_seven_requests_and_one_when_cached(place: Place, browser: 
 
 
 def _requests(browser: Chromium, place: Place) -> int:
-    """The requests that opening the page sent to the server; the browser's cache has the rest."""
+    """The requests sent to the server when the page was opened; the browser's cache has the rest."""
     browser.requests.clear()
     browser.from_cache.clear()
     open_(browser, f"{place.base}/sign-in?client=acme")

@@ -34,7 +34,7 @@ def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(autouse=True)
 def forgetful(browser: Chromium) -> None:
-    """Scripts stay as the module's browser has them."""
+    """Keep the scripts setting of the module's browser."""
     forget(browser)
 
 
@@ -101,7 +101,7 @@ def test_a_user_changes_the_language_and_continues(setup: Setup, browser: Chromi
 
 def test_pages_work_with_only_the_keyboard(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
-    browser.until("document.activeElement.id === 'email'")  # it is focused at first
+    browser.until("document.activeElement.id === 'email'")  # it has the initial focus
     browser.key("Tab", shift=True)
     assert browser.value("document.activeElement.className") == "skip"
     assert browser.value("getComputedStyle(document.activeElement).outlineWidth") == "3px"
@@ -123,7 +123,7 @@ def test_pages_work_with_only_the_keyboard(setup: Setup, browser: Chromium) -> N
 
 @contextlib.contextmanager
 def application() -> Iterator[tuple[str, list[str]]]:
-    """An application at another origin, which sends people on to a third."""
+    """An application at another origin that redirects to a third one."""
     seen: list[str] = []
 
     class Pages(http.server.BaseHTTPRequestHandler):
@@ -151,7 +151,7 @@ def application() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.mark.endurance
 def test_a_sign_in_ends_at_another_origin_that_redirects_to_a_third(setup: Setup, browser: Chromium) -> None:
-    """Browsers hold ``form-action`` against every redirect behind a form: the page in between lets it through."""
+    """Browsers apply ``form-action`` to every redirect after a form, and the page in between makes it work."""
     with application() as (address, seen):
         admin = send(setup.server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
         settings = {"settings": {"returnAddresses": [address]}}
@@ -169,7 +169,7 @@ def test_a_sign_in_ends_at_another_origin_that_redirects_to_a_third(setup: Setup
 
 
 def test_only_the_servers_own_scripts_run(setup: Setup, browser: Chromium) -> None:
-    """The policy and Trusted Types hold in a real browser."""
+    """The policy and Trusted Types work in a real browser."""
     sign_in(setup, browser)
     browser.complaints.clear()
     probe = """(() => { const done = [];

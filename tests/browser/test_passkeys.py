@@ -1,4 +1,4 @@
-"""Passkeys at sign-in in a browser with an authenticator: by the button, beside the address, as the second step."""
+"""Passkeys at sign-in in a browser with an authenticator: by the button, in the address field, or as second step."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def test_a_passkey_is_created_and_signs_in_alone_and_as_second_factor(setup: Set
     pressed(browser)
     assert heading(browser) == "Your account"
     press(browser, ".bar button")
-    present(browser, key, yes=False)  # offers nothing itself
+    present(browser, key, yes=False)  # doesn't offer one automatically
     open_(browser, f"{setup.server.base}/sign-in?client={one.client}")
     offered(browser)
-    browser.press(PASSKEY)  # which ends the offer beside the address
+    browser.press(PASSKEY)  # which ends the offer in the address field
     present(browser, key, yes=True)
     browser.until(f"location.pathname === '/account' && {LOADED}")
 
@@ -79,7 +79,7 @@ def test_without_scripts_no_passkey_is_offered(setup: Setup, browser: Chromium) 
 
 @pytest.mark.endurance
 def test_the_browser_forgets_one_that_the_account_does_not_list(setup: Setup, browser: Chromium) -> None:
-    """The list of passkeys names those that count, after each change and whenever it is looked at."""
+    """The list of passkeys reports the valid ones, after each change and on every visit."""
     key = authenticator(browser)
     made(setup, browser)
     press(browser)
@@ -120,7 +120,7 @@ def test_the_browser_forgets_one_that_no_account_has(setup: Setup, browser: Chro
 
 
 def _replaced(browser: Chromium, key: str) -> None:
-    """The authenticator has another passkey of the same person in place of the one it had."""
+    """Replace the authenticator's passkey with another one of the same person."""
     [own] = credentials(browser, key)
     made = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     other = {"credentialId": base64.b64encode(bytes(16)).decode(), "privateKey": base64.b64encode(made).decode()}
@@ -130,7 +130,7 @@ def _replaced(browser: Chromium, key: str) -> None:
 
 
 def _left(browser: Chromium, key: str, wanted: list[str]) -> None:
-    """Waits until the authenticator has only these passkeys."""
+    """Wait until the authenticator has only these passkeys."""
     deadline = time.monotonic() + 20
     while [one["credentialId"] for one in credentials(browser, key)] != wanted:
         assert time.monotonic() < deadline, "the browser was not told"

@@ -1,4 +1,4 @@
-"""Nothing that gets onto a page by mistake can run, load or send there: content security policy and Trusted Types."""
+"""Nothing that gets onto a page by mistake can run, load, or send there, due to CSP and Trusted Types."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.support.rounds import repeated
 
 pytestmark = pytest.mark.needs("node", "npm")
 
-#: The first state of each route, by part. Before a release all of them are tried, otherwise two: each page has the same
-#: policy (``tests/http/pages/test_frame.py``).
+#: The first state of each route, by part. Before a release, all of them are tested, otherwise two, because each page
+#: has the same policy (``tests/http/pages/test_frame.py``).
 _FIRST = {name: {route_of(state): state for state in reversed(part.states)} for name, part in PARTS.items()}
-#: The page of which all probes are tried in ./dev test as well.
+#: The page on which ./dev test runs all probes.
 _SHORT = _FIRST["sign-in"].pop("GET /sign-in")
 
 

@@ -1,4 +1,4 @@
-"""A user without a password re-authenticates at their provider and returns to the page."""
+"""A user without a password re-authenticates at their provider, and returns to the page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def _signed_in(world: World, browser: Chromium) -> None:
-    """Through the provider, where the person was an hour ago."""
+    """Sign in through the provider, where the person authenticated an hour ago."""
     world.op.claims["auth_time"] = int(time.time()) - 3600
     open_(browser, f"{world.server.base}/sign-in?client=acme&returnTo={FACTOR}")
     press(browser, "a[href*='company']")

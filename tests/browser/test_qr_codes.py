@@ -1,4 +1,4 @@
-"""A third-party reader finds QR codes in a browser's screen."""
+"""A third-party reader finds QR codes on a browser's screen."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_reader_finds_the_key_of_a_second_factor(setup: Setup, browser: Chromi
     browser.shows("Scan this code")
     shown = browser.value("document.querySelector('a[href^=\"otpauth:\"]').getAttribute('href')")
     assert shown.startswith("otpauth://totp/")
-    for element in (".qr", "html"):  # the code with no more than its own quiet zone, and as a camera finds it on a page
+    for element in (".qr", "html"):  # the code with only its quiet zone, and as part of a page
         assert qr_reader.read(browser.screenshot(element)) == [shown]
     size, modules = browser.value(
         "(qr => [qr.getBoundingClientRect().width, qr.querySelector('path').getBBox().width])"

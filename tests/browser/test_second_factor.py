@@ -1,4 +1,4 @@
-"""The second step of a sign-in in a browser: it works without scripts and by keyboard."""
+"""The second step of a sign-in in a browser works without scripts and by keyboard."""
 
 from __future__ import annotations
 

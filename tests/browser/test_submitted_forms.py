@@ -1,4 +1,4 @@
-"""A form of a page in a browser: a double click, a reload, and Back repeat nothing, and no input is lost."""
+"""A page's form in a browser: double clicks, reloads, and Back repeat nothing, and no input is lost."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _numbers = itertools.count(1)
 ADMIN = "admin@acme.example"
 KEY = "document.getElementById('secret-once')?.textContent ?? ''"
 KEYS = "document.querySelectorAll('form input[name=act][value=revoke]').length"
-#: Two clicks on the button that makes a key.
+#: Click the button that creates a key twice.
 TWICE = """(button => { button.click(); setTimeout(() => button.click(), 180) })(
     document.querySelector("input[name=act][value=make]").form.querySelector("button"))"""
-#: Whether a form of the page would be sent now; nothing is.
+#: Whether a form on the page would be submitted now, without submitting it.
 SUBMITTED = """(form => form.dispatchEvent(new SubmitEvent("submit", {
     bubbles: true, cancelable: true, submitter: form.querySelector("button:not([hidden])")
 })))(document.querySelector("main form"))"""
-#: Posts an old form of the sign-in from another page.
+#: Submit an old sign-in form from another page.
 OLD = """(form => { form.action = "/sign-in"; form.elements.form.value = "TOKEN"; form.submit() })(
     document.querySelector("main form"))"""
 
@@ -56,7 +56,7 @@ def test_a_double_click_a_reload_and_back_make_one_key(setup: Setup, browser: Ch
     browser.until(f"!window.before && {LOADED} && ({KEY}) !== ''")
     made = browser.value(KEY)
     assert browser.value(KEYS) == 1
-    open_(browser, str(browser.value("location.href")))  # as a reload
+    open_(browser, str(browser.value("location.href")))  # like a reload
     assert (browser.value(KEY), browser.value(KEYS)) == (made, 1)
     press(browser, ".notice form .primary")
     assert (browser.value(KEY), browser.value(KEYS)) == ("", 1)
@@ -79,7 +79,7 @@ def test_a_button_says_that_it_is_working(setup: Setup, browser: Chromium, reque
 def test_a_consent_page_ignores_a_click_meant_for_another_page(
     setup: Setup, browser: Chromium, request: pytest.FixtureRequest
 ) -> None:
-    """Of another site, which went away between the two clicks of a double click."""
+    """The other site's page closed between the two clicks of a double click."""
     asked_by_app(setup, browser)
     has_scripts = request.node.callspec.params["browser"] == "scripts"
     assert browser.value(f"dispatchEvent(new Event('focus')), {SUBMITTED}") is not has_scripts

@@ -25,7 +25,7 @@ MARKUP = "<img src=x onerror=alert(1)> & Söhne"
 
 
 class Setup(NamedTuple):
-    """The server, and the access tokens of the two who make links."""
+    """The server, and the access tokens of the two users who create links."""
 
     server: Server
     admin: str
@@ -83,12 +83,12 @@ def submit(browser: Chromium, password: str) -> None:
 
 
 def mailbox(browser: Chromium, email: str) -> None:
-    """The page is about that account."""
+    """Check that the page shows that account."""
     browser.until(f"document.querySelector('input[name=email]')?.value === {json.dumps(email)}")
 
 
 def refused(browser: Chromium, sentence: str) -> None:
-    """Errors are above the form and beside the field, and the browser has moved the focus there."""
+    """Check that errors are above the form and next to the field, and that the browser has moved the focus there."""
     browser.until(f"document.querySelector('.summary:focus')?.textContent.includes({json.dumps(sentence)})")
 
 
@@ -110,7 +110,8 @@ def test_an_invited_user_sets_a_password_and_is_signed_in(setup: Setup, browser:
     assert me["data"]["user"]["email"] == "ada@page.example"
     assert browser.value("location.href") == f"{setup.server.base}/account"
     assert setup.signs_in("ada@page.example", NEW)
-    # The token went nowhere but into bodies, and nothing came from elsewhere. Browsers name a document without its #.
+    # Only bodies contained the token, and no external resources were loaded. Browsers report a document's URL without
+    # its #.
     asked = [address for address in browser.requests if not address.startswith("about:")]
     assert len(asked) >= 4
     assert "/welcome" in str(asked)
@@ -232,7 +233,7 @@ def test_without_passwords_the_provider_is_the_sign_in_method(setup: Setup, brow
             browser.shows("Passwords are turned off")
             assert not browser.value("document.querySelector('#password')")
             browser.press(".ways a")
-            browser.until("location.pathname == '/account'")  # by way of the provider
+            browser.until("location.pathname == '/account'")  # through the provider
             browser.shows("sso@page.example")
             assert [address for address in browser.requests if address.startswith(op.issuer)]
             assert token not in str(browser.requests)

@@ -34,7 +34,7 @@ class Setup(NamedTuple):
         return str(self.send("/api/client/auth/sign-in", {"email": email, "password": DEMO_PASSWORD})["token"])
 
     def ask(self, email: str, new: str) -> None:
-        """Asks for another address, as the user does."""
+        """Request another address, as the user."""
         body = {"newEmail": new, "currentPassword": DEMO_PASSWORD}
         self.send("/api/client/auth/email", body, self.sign_in(email))
 
@@ -62,7 +62,7 @@ def test_a_new_address_is_confirmed_and_the_old_one_restored(setup: Setup, brows
     browser.open(link)
     browser.shows("Confirm your new address")
     browser.shows(f"{new} becomes the email address of your account at Acme Corporation")
-    assert setup.sign_in(old)  # who opens a link, a scanner of mail too, changes nothing
+    assert setup.sign_in(old)  # opening a link changes nothing, even for mail scanners
     browser.press(YES)
     browser.shows("Your address is confirmed")
     assert browser.value("location.pathname") == "/welcome"

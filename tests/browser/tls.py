@@ -1,4 +1,4 @@
-"""A TLS reverse proxy in front of plain servers of the loopback address, for names in .example."""
+"""A TLS reverse proxy in front of plain HTTP servers on the loopback address, for names in .example."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def context(folder: Path) -> ssl.SSLContext:
-    """A server's context with a certificate that signs itself."""
+    """A server's TLS context with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "*.example")])
     now = datetime.datetime.now(datetime.UTC)
@@ -39,7 +39,7 @@ def context(folder: Path) -> ssl.SSLContext:
 
 @contextlib.contextmanager
 def in_front(tls: ssl.SSLContext, listener: socket.socket, backend: int) -> Iterator[None]:
-    """Ends TLS on ``listener`` and passes everything on to the port ``backend``."""
+    """Terminate TLS on ``listener``, and forward everything to the port ``backend``."""
     threading.Thread(target=_accept, args=(tls, listener, backend), daemon=True).start()
     try:
         yield

@@ -1,1 +1,1 @@
-"""The offline bundle: its bytes, what rejects it, and what it installs on a machine that reaches no other."""
+"""The offline bundle: its contents, invalid bundles, and its installation on a machine without a network."""

@@ -1,4 +1,4 @@
-"""Behavior of the service under systemd on a bare machine: notifications, and restarts after failures."""
+"""The service under systemd on a bare machine: notifications, and restarts after failures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.bundle.bare_machine import Machine
 from tests.faults.link import Link
 from tests.support.secret_keys import SECRET_KEY
 
-#: What a shell would make something else of, and run a part of it.
+#: Characters that a shell would interpret, and partly execute.
 NASTY = "a$HOME&b;c<d>`touch /root/ran`$(touch /root/ran)|e\"f'g#h"
 _SHELL = r"""
 unit=manifest-auth settings=/etc/manifest-auth/environment dropin=/run/systemd/system/manifest-auth.service.d
@@ -44,7 +44,7 @@ test "$(is ActiveState) $(is ExecMainStatus) $(is NRestarts)" = "failed 2 0"
 journalctl -u $unit | grep 'manifest-auth: MANIFEST_WORKERS: '
 mv saved $settings
 """
-#: Another program in its place, so that it fails faster than ours can.
+#: Replaces the program by one that fails faster.
 _FAILS_FOR_LONG = r"""
 mkdir -p $dropin
 printf '%s\n' '[Service]' Type=exec ExecStart= ExecStart=/bin/false RestartSec=1ms > $dropin/fails.conf
@@ -56,7 +56,7 @@ systemctl stop $unit
 rm $dropin/fails.conf
 systemctl daemon-reload
 """
-#: The same with the socket, to which a connection has come that waits.
+#: The same for the socket, with a waiting connection.
 _WAITED_FOR = r"""
 printf '%s\n' '[Service]' Type=exec ExecStart= 'ExecStart=/bin/sh -c "exit 2"' > $dropin/fails.conf
 systemctl daemon-reload
@@ -92,8 +92,8 @@ answers
 
 
 def prove(machine: Machine, database: str | None) -> None:
-    """On one where the service runs on SQLite; ``database``: the address of an empty one. None: without what takes long
-    and was verified on another machine."""
+    """Test the service on SQLite. ``database`` is the address of an empty database, or None to leave out slow parts
+    that another machine has verified."""
 
     def run(block: str) -> None:
         machine.run(_SHELL + block)
@@ -106,7 +106,7 @@ def prove(machine: Machine, database: str | None) -> None:
 
 
 def _late_database(machine: Machine, run: Callable[[str], None], database: str) -> None:
-    """The power fails, and PostgreSQL is back later than the node."""
+    """The power fails, and PostgreSQL is available again only after the node."""
     with Link(database) as link:
         run(_ON_POSTGRESQL.format(url=link.url(), key=SECRET_KEY))
     machine.power_cut()

@@ -1,7 +1,7 @@
 """A bare Debian in a folder, with systemd as its first process.
 
-It sees no other root and no other process, and reaches no network. Its one terminal is a bash that is given blocks of
-commands. What it and all that it starts connect to is recorded.
+It sees no other root or processes, and has no network. Its only terminal is a bash that receives blocks of commands.
+The addresses that its processes connect to are recorded.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Type=exec
 ExecStart=/bin/bash /blocks/terminal
 Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 """
-#: What a container has that runs systemd (systemd.io/CONTAINER_INTERFACE): mounts, and control groups of its own.
+#: Requirements of a container that runs systemd (systemd.io/CONTAINER_INTERFACE): mounts, and separate control groups.
 _BOOT = r"""
 set -e
 cgroups=sys/fs/cgroup
@@ -65,7 +65,7 @@ umount -l /mnt
 exec env -i container=tests /usr/lib/systemd/systemd --unit=multi-user.target --show-status=no
 '
 """
-#: Waits until all of it has ended.
+#: Waits until all processes have ended.
 _NO_GROUPS = r"""
 mount -t cgroup2 cgroup2 "$ROOT/mnt"
 until grep -q 'populated 0' "$ROOT/mnt/$GROUP/cgroup.events"; do sleep 0.05; done
@@ -77,7 +77,7 @@ _ADDRESS = re.compile(r'connect\(.*sa_family=(AF_INET6?),.*?(?:inet_addr\("|inet
 
 @contextlib.contextmanager
 def without_links() -> Iterator[None]:
-    """This thread, and what it starts, in a network namespace that has the loopback address alone."""
+    """Move this thread, and its child processes, to a network namespace that only has the loopback address."""
     libc = ctypes.CDLL(None, use_errno=True)
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
@@ -91,19 +91,19 @@ def without_links() -> Iterator[None]:
 
 
 def system(suite: str) -> Path:
-    """The root of a bare Debian of that suite; fetched once."""
+    """The root of a bare Debian of that suite, downloaded once."""
     return install.debian_root(suite, "python3", "systemd")
 
 
 class Machine:
-    """One that was made a moment ago, and runs. ``home``: where its terminal is at first, as seen from outside."""
+    """A new, running machine. ``home`` is its terminal's initial folder, as seen from outside."""
 
     def __init__(self, folder: Path, system: Path) -> None:
         self.root = folder / "root"
         self._calls = folder / "connects"
         shutil.rmtree(self.root, ignore_errors=True)
         subprocess.run(["cp", "-a", str(system), str(self.root)], check=True)
-        (self.root / "etc/resolv.conf").write_text("")  # mmdebstrap copies this machine's
+        (self.root / "etc/resolv.conf").write_text("")  # mmdebstrap copies this machine's file
         self.home = self.root / "root"
         self._blocks = self.root / "blocks"
         self._blocks.mkdir()
@@ -119,14 +119,14 @@ class Machine:
         self.start()
 
     def start(self) -> None:
-        """It boots."""
+        """Boot the machine."""
         recorded = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=connect", "-A", "-o", str(self._calls)]
         apart = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "bash", "-c", _BOOT]
         command = ending_with_us([*recorded, *apart], "KILL")
         self._system = subprocess.Popen(command, env=self._seen, start_new_session=True)
 
     def run(self, block: str, seconds: float = 300) -> str:
-        """The output of a block of commands; fails if one of them fails."""
+        """Run a block of commands, and return its output; fails if one of them fails."""
         number, self._shown = self._shown, self._shown + 1
         status, shown = self._blocks / f"{number}.status", self._blocks / f"{number}.shown"
         (self._blocks / f"{number}.sh").write_text(block)
@@ -137,13 +137,13 @@ class Machine:
         return shown.read_text()
 
     def power_cut(self) -> None:
-        """Ends all that runs there, in no order."""
+        """End all processes, in any order."""
         self._system.kill()
         self._system.wait()
         subprocess.run(["unshare", "--mount", "sh", "-ec", _NO_GROUPS], env=self._seen, check=True)
 
     def processor_seconds(self) -> float:
-        """Of all its processes since it was made."""
+        """The processor time of all its processes since its creation."""
         command = ["unshare", "--mount", "sh", "-ec", _SPENT]
         told = subprocess.run(command, env=self._seen, capture_output=True, text=True, check=True).stdout
         return int(re.findall(r"^usage_usec (\d+)$", told, re.MULTILINE)[0]) / 1e6

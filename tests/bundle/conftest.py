@@ -1,4 +1,4 @@
-"""A folder beside the bundles of the run: what is linked there from them takes no space."""
+"""A folder next to the bundles of the run, so that links to them take no space."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from tests.support import run_folder
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """For one test."""
+    """A folder for one test."""
     with tempfile.TemporaryDirectory(dir=run_folder.folder()) as folder:
         yield Path(folder)

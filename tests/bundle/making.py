@@ -1,4 +1,4 @@
-"""Copies of this repository, each a commit with a key for releases, and the bundles that are built in them."""
+"""Copies of this repository, each a commit with a release key, and the bundles built from them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ UNIT = "deploy/manifest-auth.service"
 _ABOUT = "src/manifest_auth/__init__.py"
 _WHEN = {f"GIT_{who}_DATE": "2026-01-31T12:00:00Z" for who in ("AUTHOR", "COMMITTER")}
 _WHO = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
-#: Signs the releases of this run.
+#: Signs this run's releases.
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-#: Of another maker.
+#: Another maker's key.
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
 
 class Bundle(NamedTuple):
-    """``file``: signed; ``folder``: what it unpacks to, not to be changed."""
+    """``file`` is signed; ``folder`` is its unpacked content, which must not be changed."""
 
     file: Path
     folder: Path
@@ -42,7 +42,7 @@ def pem(key: Ed25519PrivateKey) -> bytes:
 
 
 def repository(folder: Path, version: str = VERSION) -> Path:
-    """A new folder with the files of this repository, committed as that version; the same commit each time."""
+    """A new folder with this repository's files, committed as that version; always the same commit."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
         if name and (ROOT / name).exists():
@@ -50,7 +50,7 @@ def repository(folder: Path, version: str = VERSION) -> Path:
             shutil.copy(ROOT / name, folder / name)
     (folder / "release.keys").write_text(f"# Keys\ntests {sign.public(KEY)}\n")
     with (folder / UNIT).open("a") as unit:
-        unit.write(f"# Of {version}\n")  # so that releases differ in it
+        unit.write(f"# Of {version}\n")  # so that it differs between releases
     about = (folder / _ABOUT).read_text()
     (folder / _ABOUT).write_text(re.sub(r'^(__version__ = )".*"$', rf'\1"{version}"', about, flags=re.MULTILINE))
     git(folder, "init", "--quiet")
@@ -60,21 +60,21 @@ def repository(folder: Path, version: str = VERSION) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """The output of Git there."""
+    """The output of a Git command in the folder."""
     command = ["git", *_WHO, *arguments]
     done = subprocess.run(command, cwd=folder, env={**os.environ, **_WHEN}, capture_output=True, text=True, check=True)
     return done.stdout
 
 
 def built(folder: Path, **given: str) -> Path:
-    """The bundle that ``./dev bundle`` builds in a copy; ``given``: variables of the environment."""
+    """The bundle that ``./dev bundle`` builds in a copy; ``given`` are environment variables."""
     run(folder, "tools.bundle.build", "dist", "--cache", str(CACHE), **given)
     [file] = (folder / "dist").iterdir()
     return file
 
 
 def run(folder: Path, module: str, *arguments: str, **given: str) -> str:
-    """The output of a tool of that copy."""
+    """The output of one of that copy's tools."""
     command = [sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(folder), **given}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -83,7 +83,7 @@ def run(folder: Path, module: str, *arguments: str, **given: str) -> str:
 
 
 def signed(version: str = VERSION) -> Bundle:
-    """The bundle of that version, made once in a run."""
+    """The bundle of that version, created once per run."""
     place = run_folder.folder() / f"bundle-{version}"
     with run_folder.locked("bundle"):
         if not place.exists():

@@ -1,7 +1,7 @@
-"""An install that was killed is run again, and then everything is there; what ran before goes on in the meantime.
+"""Running a killed install again completes it, and the previous release keeps running in the meantime.
 
-The bundle is a small one: the real script, installer and sums, a program that only tells its version, and one library
-with native code. So the moments lie in the script, not in the copying of fifty libraries.
+The bundle is small: the real script, installer, and checksums, a program that only prints its version, and one library
+with native code. So the tested moments are in the script, not in copying fifty libraries.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tools.bundle import archive
 
 pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance]
 
-MOMENTS = repeated(20, 12)  # after each fourth it is run to its end
+MOMENTS = repeated(20, 12)  # after every fourth, it runs to completion
 PLACES = ("nothing", "begun", "environment", "installed", "told its files")
 
 
 def _wheel(folder: Path, version: str) -> None:
-    """A program of that version."""
+    """The wheel of a program with that version."""
     info = f"manifest_auth-{version}.dist-info"
     files = {
         "small_program.py": f"def main():\n    print('manifest-auth {version}')\n",
@@ -102,18 +102,19 @@ def test_killed_at_many_moments_and_run_again(scratch: Path) -> None:
             )
         _wait_for(PLACES[moment % len(PLACES)], prefix / "releases" / "2.0", started)
         time.sleep(moment // len(PLACES) * 0.03)
-        # By turns all of it, and the script alone: what it had started goes on, and the next run waits for that.
-        with contextlib.suppress(ProcessLookupError):  # at its end
+        # Alternates between killing everything and only the script; its children then continue while the next run
+        # waits.
+        with contextlib.suppress(ProcessLookupError):  # it has completed
             os.killpg(started.pid, signal.SIGKILL) if moment % 2 else os.kill(started.pid, signal.SIGKILL)
         started.wait()
         places.add(_place(prefix / "releases" / "2.0"))
         assert _version(prefix) == "manifest-auth 1.0"
         if moment % 4 < 3:
-            continue  # the next run, on what is there, is killed too
+            continue  # the next run, on the remaining files, is killed too
         again = _upgrade(prefix, new)
         assert again.returncode == 0, again.stdout + again.stderr
         assert {str(path.relative_to(prefix)) for path in prefix.rglob("*")} == expected, moment
-        assert "RELEASE=2.0 manifest-auth db status\n" in again.stdout  # what to do next
+        assert "RELEASE=2.0 manifest-auth db status\n" in again.stdout  # the next step to take
         assert f"{prefix}/releases/2.0/install --prefix {prefix} --switch 2.0\n" in again.stdout
     print("killed:", sorted(places))
     assert len(places) >= 4, places
@@ -138,7 +139,7 @@ def _place(new: Path) -> str:
 
 
 def _wait_for(place: str, new: Path, installing: subprocess.Popen[bytes]) -> None:
-    """Until it is there, or at its end; for ``nothing`` it only has begun."""
+    """Wait until that progress or the end; for ``nothing``, only until the start."""
     while place != "nothing" and _place(new) != place and installing.poll() is None:
         time.sleep(0.001)
 
@@ -192,7 +193,7 @@ def test_an_installation_without_its_python_is_reinstalled(scratch: Path) -> Non
 
 
 def test_a_library_that_this_machine_cannot_load_stops_it(scratch: Path) -> None:
-    """``pip`` puts it there all the same."""
+    """``pip`` installs it anyway."""
     bundle, prefix = _small(scratch / "bundle", "1.0"), scratch / "prefix"
     with zipfile.ZipFile(next((bundle / "wheels").glob("manifest_auth-*")), "a") as wheel:
         wheel.writestr("native.so", b"\x7fELF, but no more than that")

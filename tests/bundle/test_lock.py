@@ -1,4 +1,4 @@
-"""Contents of a bundle: only the files of the lock, and only licenses that allow redistribution."""
+"""A bundle contains only the files in the lock, and only licenses that allow redistribution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The on-premise page of the docs, run from its first command to its last on a bare machine without a network."""
+"""Runs the docs page about on-premise installation, from first to last command, on a bare machine without a network."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ pytestmark = [
 
 ALICE = replace(_ALICE, email="alice@acme.example")
 PUBLIC, HERE = "https://auth.example.com", "http://127.0.0.1:8080"
-#: Of a processor, for all commands of the page: how long they take depends on what else the machine does.
+#: Processor time for all commands of the page, since the elapsed time depends on the machine's other load.
 _SECONDS = 120
-# What differs from the page: numbers of releases, passwords are not typed, the provider is one of this machine, and a
-# bare Debian has no openssl.
+# Differences from the page: version numbers, passwords aren't typed, the provider runs on this machine, and a bare
+# Debian has no openssl.
 _HERE = (
     ("VERSION", making.VERSION),
     ("NEXT", making.NEXT),
@@ -77,7 +77,7 @@ def _provider(folder: Path) -> Iterator[OidcProvider]:
 
 
 def _signs_in(provider: OidcProvider, shown: str) -> Any:
-    """Alice opens the address that ``provider add`` printed; who she is then."""
+    """Alice opens the URL that ``provider add`` printed; returns her user."""
     [address] = re.findall(r"^Users sign in at (\S+)$", shown, re.MULTILINE)
     with Browser({PUBLIC: HERE}) as browser:
         came_to = provider.visit(browser, Step("GET", address), ALICE, f"{PUBLIC}/account")
@@ -86,7 +86,7 @@ def _signs_in(provider: OidcProvider, shown: str) -> Any:
 
 
 def _outside(block: str, folder: Path) -> str:
-    """The same, on a machine that has openssl and curl."""
+    """Run the block on a machine that has openssl and curl."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -99,7 +99,7 @@ def _outside(block: str, folder: Path) -> str:
 def test_the_commands_of_the_page_on_a_bare_machine_without_a_network(
     tmp_path: Path, suite: str, postgres: Databases
 ) -> None:
-    """Then, as the service that they have made, what systemd makes of it."""
+    """Then tests the resulting service under systemd."""
     bundles = [making.signed(version).file for version in (making.VERSION, making.NEXT)]
     bare, _ = system(suite), oidc_provider.installed()
     with without_links(), _provider(tmp_path) as provider:
@@ -147,7 +147,7 @@ def _told_what_it_should(blocks: list[str]) -> None:
         assert "hashing: built for this processor" in told
     shown = re.findall(r"^manifest-auth (\S+) \([0-9a-f]{12}, schema \d{4}\)$", told, re.MULTILINE)
     assert shown == [making.NEXT, making.VERSION]
-    # The unit is that of the current release, forth and back; the page's other commands do not touch it.
+    # The unit always belongs to the current release, and the page's other commands don't change it.
     assert re.findall(r"^service: \S+/(\S+) is that of (\S+) now;", told, re.MULTILINE) == [
         ("manifest-auth.service", making.NEXT), ("manifest-auth.service", making.VERSION),
     ]  # fmt: skip
@@ -156,7 +156,7 @@ def _told_what_it_should(blocks: list[str]) -> None:
 
 
 def _is_closed(machine: Machine) -> None:
-    """Permissions of the files."""
+    """Check the files' permissions."""
     private = ("vendor.private", "backup.tar", "backup.secret.key")
     data, settings = machine.root / "var/lib/manifest-auth", machine.root / "etc/manifest-auth/environment"
     files = [*(machine.home / name for name in private), data / "secret.key"]

@@ -1,4 +1,4 @@
-"""The Pythons that the tests do not run: every library of the bundle is there for each of them."""
+"""For Python versions that the tests don't run on, the bundle contains every library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance,
 
 @matrix("python", lock.PYTHONS)
 def test_every_requirement_has_a_wheel(python: str, tmp_path: Path) -> None:
-    """By the bundle's own installer, for a glibc of 2.28."""
+    """Uses the bundle's installer, for glibc 2.28."""
     folder = making.signed().folder
     [pip] = (folder / "wheels").glob("pip-*.whl")
     abis = [f"--abi={abi}" for abi in (f"cp{python.replace('.', '')}", "abi3", "none")]
@@ -31,4 +31,4 @@ def test_every_requirement_has_a_wheel(python: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = {each["metadata"]["name"].lower() for each in json.loads(done.stdout)["install"]}
     assert "manifest-auth" in found
-    assert len(found) == len(lock.for_python(lock.read(), python))  # pip not, ours instead
+    assert len(found) == len(lock.for_python(lock.read(), python))  # without pip, but with our package

@@ -1,4 +1,4 @@
-"""A bundle that is not whole, or not signed by a key that counts, installs nothing."""
+"""A bundle that is incomplete, or isn't signed by a valid key, installs nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.needs("gcc", "git", "openssl"), pytest.mark.endurance,
 
 @pytest.fixture
 def bundle(scratch: Path) -> Path:
-    """An unpacked one that a test can spoil: its files are links to those of the run, so each is replaced whole."""
+    """An unpacked bundle that a test can damage. Its files are links to those of the run, so each must be replaced as a
+    whole."""
     folder = scratch / "bundle"
     shutil.copytree(making.signed().folder, folder, copy_function=os.link)
     return folder
@@ -32,7 +33,7 @@ def _put(path: Path, data: bytes) -> None:
 
 
 def _refused(bundle: Path, *options: str, **given: str) -> str:
-    """The script's message when it fails; nothing is left afterward."""
+    """Run the script, which must fail and leave nothing behind; returns its message."""
     prefix = bundle.parent / "prefix"
     done = install(bundle, "--prefix", str(prefix), *options, **given)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -111,8 +112,7 @@ def test_another_key_is_rejected(bundle: Path, tmp_path: Path) -> None:
 
 
 def _release(prefix: Path, keys: str | None = None) -> Path:
-    """Make the parts of the script that an installed release has: itself, and the keys that it lists. Returns the
-    script."""
+    """Create the script's parts that an installed release has: itself, and its list of keys. Returns the script."""
     current = prefix / "current"
     current.mkdir(parents=True)
     for name in ("install", "release.keys"):
@@ -126,7 +126,7 @@ def _release(prefix: Path, keys: str | None = None) -> Path:
 def test_at_an_upgrade_the_installed_release_checks_before_anything_of_the_bundle_runs(
     bundle: Path, tmp_path: Path
 ) -> None:
-    """The script and the keys of a bundle are written by its maker."""
+    """The bundle's maker controls its script and keys."""
     prefix, ran, file = tmp_path / "prefix", tmp_path / "ran", tmp_path / "bundle.tar"
     script = _release(prefix)
     for good in (making.signed().file, making.signed().folder):
@@ -144,7 +144,7 @@ def test_at_an_upgrade_the_installed_release_checks_before_anything_of_the_bundl
         assert refused.returncode == 1
         assert f"of no key in {prefix}/current/release.keys" in refused.stderr
     assert not ran.exists()
-    _put(bundle / "install", own)  # one who runs it all the same is told the other way
+    _put(bundle / "install", own)  # running it anyway prints the correct way
     refused = install(bundle, "--prefix", str(prefix))
     assert refused.returncode == 1
     assert f"sh {prefix}/current/install --from {bundle}\n" in refused.stderr

@@ -1,4 +1,4 @@
-"""``./dev release`` rejects what is not ready, and says what."""
+"""``./dev release`` rejects what isn't ready, and lists the reasons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECTION = f"""# Changes
 
 @pytest.fixture
 def ready(tmp_path: Path) -> Path:
-    """A repository of which a release can be made."""
+    """A repository that is ready for a release."""
     files = {
         "CHANGELOG.md": _SECTION,
         "release.keys": "# Keys\nfirst AAAA\n",
@@ -137,4 +137,4 @@ def test_advisories_need_an_answer(tmp_path: Path) -> None:
     [left] = unanswered("| CVE-2026-10 | lxml | not called |\n")
     assert left == "advisory GHSA-aaaa-bbbb-cccc of lxml 6 is not answered in docs/advisories.md"
     assert unanswered("| CVE-2026-10 | lxml | x |\n| GHSA-aaaa-bbbb-cccc | lxml | y |\n") == []
-    assert asked[0] == "lxml==6\n"  # what is public, in these versions
+    assert asked[0] == "lxml==6\n"  # the public packages, in these versions

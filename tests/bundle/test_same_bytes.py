@@ -1,4 +1,4 @@
-"""One commit gives one bundle, which holds what it lists."""
+"""A commit always gives the same bundle, which contains exactly the files it lists."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MB = 1e6
 
 @rule("BUNDLE")
 def test_two_builds_of_a_commit_are_identical(tmp_path: Path) -> None:
-    """In folders of other names, with other file modes, another home and another time zone."""
+    """In folders with other names, with other file modes, another home, and another time zone."""
     first = making.signed().file
     mask = os.umask(0o077)
     try:

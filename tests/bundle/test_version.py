@@ -1,4 +1,4 @@
-"""Identification of the running build: by the command and the metrics, and by no public response."""
+"""The command and the metrics identify the running build, but public responses don't."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_metrics_contain_them_too() -> None:
 
 
 def test_no_response_reveals_the_commit() -> None:
-    """The command and what sets the metrics know it, no other module."""
+    """Only the command and the metrics module know the commit."""
     package = ROOT / "src" / "manifest_auth"
     known = {str(path.relative_to(package)) for path in package.rglob("*.py") if _names_it(path)}
     assert known == {"__init__.py", "cli/main.py", "app.py"}

@@ -1,4 +1,4 @@
-"""Accounts from the command line; passwords from a prompt or standard input, never arguments."""
+"""Accounts on the command line; passwords come from a prompt or standard input, never from arguments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def settings(empty_url: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]) -> Path:
-    """A store with client initech."""
+    """A database with the client initech."""
     folder = tmp_path_factory.mktemp("accounts")
     assert done(folder, "db", "upgrade", **settings) == "The schema was upgraded.\n"
     assert done(folder, "db", "upgrade", **settings) == "The schema is up to date.\n"
@@ -88,7 +88,7 @@ def test_keys_rotate_keeps_everybody_signed_in(folder: Path, settings: dict[str,
         assert done(folder, "keys", "rotate", **settings).startswith("New keys sign tokens.")
     finally:
         stop(server)
-    port = server.port  # the same public address: it is the issuer of the tokens
+    port = server.port  # keeps the public address, which is the issuer of the tokens
     server = start(tmp_path, demo=False, port=port, **environment_of(folder, settings))
     try:
         request = urllib.request.Request(f"{server.base}/api/client/auth/me")

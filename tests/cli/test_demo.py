@@ -1,4 +1,4 @@
-"""``manifest-auth demo`` fills an empty store, prints how to sign in, and rejects other stores."""
+"""``manifest-auth demo`` fills an empty database, prints how to sign in, and rejects databases with other data."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from tests.support.server import DEMO_PASSWORD, Server, environment, served, sto
 
 ACCOUNTS = [*(f"{slug}@acme.example" for slug in SLUGS.values()), "admin@globex.example", "admin"]
 NO_PASSWORD = {"MANIFEST_DEMO_PASSWORD": ""}
-KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}  # that of the servers
+KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}  # the servers' key
 
 
 def shown(server: Server) -> dict[str, str]:
-    """The passwords that the terminal shows, by account."""
+    """The passwords shown on the terminal, by account."""
     found = re.findall(r"^  (\S+) +(\S+)$", server.output.read_text(), re.MULTILINE)
     return {name: password for name, password in found if name in ACCOUNTS}
 
 
 def pasted(server: Server, folder: Path) -> str:
-    """The lines of the welcome, pasted into bash as they are."""
+    """Paste the lines of the welcome message into bash unchanged."""
     text = server.output.read_text()
     lines = text[text.index("# Sign in") :].splitlines()
     script = "\n".join(line for line in lines if not line.startswith("{"))
@@ -46,7 +46,7 @@ def pasted(server: Server, folder: Path) -> str:
 
 
 def answers(text: str) -> list[dict[str, object]]:
-    """The JSON objects in a text, one after the other."""
+    """The consecutive JSON objects in a text."""
     decoder, found, at = json.JSONDecoder(), [], 0
     while (at := text.find("{", at)) >= 0:
         value, at = decoder.raw_decode(text, at)

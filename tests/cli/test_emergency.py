@@ -1,4 +1,4 @@
-"""Commands that list and stop clients, users, and machines while a server runs."""
+"""Commands that list and stop clients, users, and machines while a server is running."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Command = Callable[..., Awaitable[str]]
 def command(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """Runs a command beside the application; its output."""
+    """Run a command while the application is running; returns its output."""
     mine = {"DATABASE_URL": database_url, "SECRET_KEY": SECRET_KEY, "DATA_DIR": str(tmp_path), "LOG_LEVEL": "error"}
     for name, value in mine.items():
         monkeypatch.setenv(f"MANIFEST_{name}", value)

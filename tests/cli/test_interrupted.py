@@ -1,4 +1,4 @@
-"""A command that is interrupted while it loads, or whose output nobody reads anymore, ends without a trace."""
+"""A command ends without a stack trace if it's interrupted while loading, or if nobody reads its output anymore."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.commands import environment
 
 pytestmark = pytest.mark.processes
 
-#: Interrupts itself as soon as a module of the command is looked for.
+#: Interrupts itself as soon as it tries to load a module of the command.
 INTERRUPT = """
 import os, signal, sys
 class Finder:

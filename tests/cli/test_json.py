@@ -1,4 +1,4 @@
-"""``--json`` of every command that prints data, and what ``settings`` shows."""
+"""``--json`` of every command that prints data, and the output of ``settings``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 
 PASSWORD = "glacier-pencil-77-mango"
-#: They serve, confirm what was typed, or print one value or lines of JSON.
+#: Commands that serve, confirm the input, or print one value or lines of JSON.
 WITHOUT = {"serve", "demo", "db upgrade", "license issue", "audit export"}
 WITHOUT |= {f"client {act}" for act in ("suspend", "restore", "end-sessions")}
 WITHOUT |= {f"service-account {act}" for act in ("disable", "enable", "revoke")}

@@ -1,4 +1,4 @@
-"""Password prompts of a command that can't read the password: a line on standard error, and no stack trace."""
+"""If a command can't read the password at its prompt, it prints one line on standard error, without a stack trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths among the arguments start where the operator is, also in the command that runs as the service does."""
+"""Paths in arguments are relative to the operator's folder, even in the command that runs like the service."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_every_argument_that_names_a_file_starts_where_the_operator_is(monkeypat
     named = {"/".join(one.option_strings) or one.dest: one for one in arguments_of(parser())}
     of_files = {name for name, one in named.items() if one.metavar in ("FILE", "FOLDER") or one.dest == "file"}
     typed = {name for name, one in named.items() if one.type is given_path}
-    assert of_files - {"--metadata"} == typed  # that one can be `-`, and is read by the same function
+    assert of_files - {"--metadata"} == typed  # this one can be `-`, and uses the same function
     assert not [name for name, one in named.items() if one.type is Path]
 
 
 def as_service(folder: Path, here: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command that `install --service` puts there, on a machine that has all in this folder."""
+    """Run the command that `install --service` creates, on a machine with everything in this folder."""
     places = {
         "/var/lib/manifest-auth": folder / "data",
         "/etc/manifest-auth/environment": folder / "environment",

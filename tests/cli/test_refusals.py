@@ -1,4 +1,4 @@
-"""Errors of the command line, each in one line, with status 1; wrong usage is status 2."""
+"""Errors of the command line are one line, with status 1; wrong usage has status 2."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USER = ("user", "create", "ann@initech.example", "--client", "initech")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with client initech, its user ann and system admin root."""
+    """A database with the client initech, its user ann, and the system admin root."""
     folder = tmp_path_factory.mktemp("refusals")
     done_here(installation(folder), "client", "create", "initech")
     done_here(folder, "admin", "create", "root", "--password-stdin", given=PASSWORD)
@@ -78,7 +78,7 @@ USAGE: list[tuple[str, ...]] = [
     (),
     ("nonsense",),
     ("user", "create"),
-    (*USER,),  # no role
+    (*USER,),  # without a role
     (*USER, "--role", "Boss"),
     (*USER, "--role", "Viewer", "--password", PASSWORD),
     ("admin", "create", "root", PASSWORD),

@@ -1,4 +1,4 @@
-"""Runs Debian's Caddy with ``deploy/Caddyfile`` and certificates that it makes itself."""
+"""Runs Debian's Caddy with ``deploy/Caddyfile``, and certificates that Caddy creates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GLOBAL = """{{
 
 
 def tested(folder: Path) -> str:
-    """The output of Caddy for the unchanged example."""
+    """Caddy's output for the unchanged example."""
     done = subprocess.run(
         [program(), "validate", "--adapter", "caddyfile", "--config", str(EXAMPLE)],
         env=_seen(folder), capture_output=True, text=True, timeout=60,
@@ -37,7 +37,7 @@ def tested(folder: Path) -> str:
 
 @contextlib.contextmanager
 def running(folder: Path, *upstreams: int) -> Iterator[Proxy]:
-    """In front of the servers at these ports, until the end."""
+    """Run Caddy in front of the servers at these ports, until the block ends."""
     made = Proxy("caddy", free_port(), free_port())
     options = _GLOBAL.format(plain=made.plain_port, tls=made.port, name=NAME)
     (folder / "Caddyfile").write_text(options + EXAMPLE.read_text("utf-8"))

@@ -1,7 +1,7 @@
-"""Runs podman with its own storage and a base image that is made of this machine only.
+"""Runs podman with separate storage, and with a base image made only from this machine.
 
-No registry of images is asked. The base image is a bare skeleton; programs and libraries are those of this machine,
-mounted read-only in each step of a build and in each run. So what the container file adds lies in the image alone.
+It doesn't use an image registry. The base image is an empty skeleton; programs and libraries are this machine's,
+mounted read-only in each build step and each run. So the image contains only what the container file adds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BASE, IMAGE, OF_BUNDLE = "localhost/base", "localhost/manifest-auth", "localhost
 FILE = "deploy/Containerfile"
 _MOUNTED = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/share")
 _LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
-# As little as can be: its root file system read-only, no capability.
+# The minimum: a read-only root file system, and no capabilities.
 BOUND = ("--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--pull=never")
 _NEEDED = "on Debian and Ubuntu: apt-get install podman runc python3"
 
@@ -33,21 +33,21 @@ def _mounts() -> list[str]:
 
 
 def _limits() -> list[str]:
-    # Who must not raise them cannot start a container with podman's own, which are higher.
+    # Without the right to raise them, a container can't start with podman's own limits, which are higher.
     bounds = ((name, *resource.getrlimit(kind)) for name, kind in _LIMITS)
     return [f"{name}={soft}:{hard}" for name, soft, hard in bounds]
 
 
 @dataclass
 class Engine:
-    """Everything it keeps lies in ``folder``."""
+    """A podman engine that stores everything in ``folder``."""
 
     folder: Path
 
     def __post_init__(self) -> None:
         missing = [name for name in ("podman", "runc", "/usr/bin/python3") if not shutil.which(name)]
         assert not missing, f"{missing}: {_NEEDED}"
-        driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text() else "vfs"  # which copies all
+        driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text() else "vfs"  # which copies everything
         (self.folder / "storage.conf").write_text(
             f'[storage]\ndriver = "{driver}"\ngraphroot = "{self.folder}/graph"\nrunroot = "{self.folder}/run"\n'
         )
@@ -72,7 +72,7 @@ class Engine:
         return str(done.stdout.decode())
 
     def do(self, *arguments: str, given: str = "", status: int = 0) -> str:
-        """Runs podman to its end; gives its output."""
+        """Run podman to completion, and return its output."""
         done = subprocess.run(
             self.command(*arguments), env=self._seen, input=given, capture_output=True, text=True, timeout=900
         )
@@ -80,7 +80,7 @@ class Engine:
         return done.stdout
 
     def _import_base(self) -> None:
-        """Makes the base image."""
+        """Create the base image."""
         base = self.folder / "base"
         for name in (
             "usr/local/bin",
@@ -117,7 +117,7 @@ class Engine:
         self.do("import", "--quiet", str(archive), BASE)
 
     def prepare(self) -> None:
-        """Makes the base image, and starts a container that does nothing: what fails here fails on this machine."""
+        """Create the base image, and start a container that does nothing. If this fails, the machine is the reason."""
         nothing = self.folder / "nothing"
         nothing.write_text(f"FROM {BASE}\nRUN true\n")
         self._import_base()
@@ -125,15 +125,14 @@ class Engine:
         self.do("run", "--rm", "--network=host", *BOUND, f"{BASE}-tried", "true")
 
     def build_of_bundle(self, bundle: Path, image: str = OF_BUNDLE) -> None:
-        """As the container file says at its beginning, of an unpacked bundle, with our base image. Without a network:
-        an isolation that needs few rights has that of the caller, which is cut off here."""
+        """Build an unpacked bundle as the container file says at its start, but with our base image, and without a
+        network. An isolation mode that needs few rights uses the caller's network, which is turned off here."""
         at = json.loads((bundle / "release.json").read_text())["time"]
         with without_links():
             self._build(bundle / FILE, image, bundle, f"--timestamp={at}")
 
     def build(self, checkout: Path, image: str = IMAGE) -> None:
-        """Of a checkout. Libraries come from where bundles get them, and tools from the index that this run's pip
-        asks."""
+        """Build a checkout. Libraries come from the same source as for bundles, and tools from this run's pip index."""
         settings = {name.lower().removeprefix("pip_").replace("_", "-"): value for name, value in os.environ.items()
                     if name in ("PIP_CERT", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")}  # fmt: skip
         lines = (f"{name} = {value}\n" for name, value in {**settings, "find-links": "/wheels"}.items())
@@ -148,7 +147,7 @@ class Engine:
         self.do("build", *given, "--build-arg", f"BASE={BASE}", *options, "-f", str(file), "-t", image, str(context))
 
     def image(self, name: str, lines: str, *copied: Path) -> None:
-        """An image of our base and these lines of a container file; ``copied``: what lies beside it."""
+        """Build an image from our base and these lines of a container file; ``copied`` are files next to it."""
         context = self.folder / f"image-{name}"
         context.mkdir()
         for place in copied:
@@ -157,7 +156,7 @@ class Engine:
         self._build(context / "file", f"localhost/{name}", context)
 
     def compose(self, file: Path, *arguments: str, **variables: str) -> str:
-        """The output of podman-compose."""
+        """Run podman-compose, and return its output."""
         command = ["podman-compose", "-f", str(file), *arguments]
         seen = {**self._seen, **variables}
         done = subprocess.run(command, env=seen, capture_output=True, text=True, timeout=240)
@@ -180,8 +179,8 @@ class Engine:
     def run(
         self, name: str, volume: str, *arguments: str, published: str = "", **settings: str
     ) -> subprocess.Popen[bytes]:
-        """A container that can do as little as can be: its root file system read-only, no capability, a volume.
-        ``published``: the port of this machine, instead of its network."""
+        """Run a container with minimal rights: a read-only root file system, no capabilities, and a volume.
+        ``published`` is the port of this machine, instead of its network."""
         network = f"--publish=127.0.0.1:{published}:8080" if published else "--network=host"
         given = ["--rm", f"--name={name}", network, *BOUND, f"--volume={volume}:/data"]
         given += [f"--env={key}={value}" for key, value in settings.items()]
@@ -191,7 +190,7 @@ class Engine:
             return subprocess.Popen(command, env=self._seen, stdout=log, stderr=log)
 
     def stop(self) -> None:
-        """Ends what still runs, and lets go of the storage, which podman leaves mounted."""
+        """Stop what is still running, and release the storage, which podman leaves mounted."""
         self.do("rm", "--all", "--force", "--time=0")
         mounted = self.folder / "graph" / "overlay"
         if mounted.is_mount():

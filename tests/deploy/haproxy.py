@@ -23,7 +23,7 @@ def program() -> tuple[str, dict[str, str]]:
 
 
 def as_a_user(example: str, user: str = "nobody") -> str:
-    """The example with a user who is on this machine: who runs the tests where that is not root, else the one named."""
+    """The example with a user of this machine: the one that runs the tests if it isn't root, or else ``user``."""
     name = user if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
     group = grp.getgrgid(pwd.getpwnam(name).pw_gid).gr_name
     for there, here in {"user haproxy\n": f"user {name}\n", "group haproxy\n": f"group {group}\n"}.items():
@@ -33,7 +33,7 @@ def as_a_user(example: str, user: str = "nobody") -> str:
 
 
 def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[str, str]]:
-    """The example with ports, names of files and certificate of this machine; the command, and its environment."""
+    """The example with this machine's ports, file names, and certificate; returns the command and its environment."""
     key, certificate = certificates.make(folder, NAME)
     (folder / "both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
     made = Proxy("haproxy", free_port(), free_port())
@@ -52,7 +52,7 @@ def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[st
 
 
 def _with_nodes(example: str, upstreams: tuple[int, ...]) -> str:
-    """Each node is there twice: the second time for when every check has failed."""
+    """Each node is listed twice; the second entry is for when every check has failed."""
     checked, last, unchecked = example.partition("    # If all checks fail")
     assert last
     return with_nodes(checked, "server node2 ", upstreams) + with_nodes(last + unchecked, "server last2 ", upstreams)
@@ -67,7 +67,7 @@ def tested(folder: Path) -> str:
 
 @contextlib.contextmanager
 def running(folder: Path, *upstreams: int) -> Iterator[Proxy]:
-    """In front of the servers at these ports, until the end."""
+    """Run HAProxy in front of the servers at these ports, until the block ends."""
     made, command, seen = configured(folder, *upstreams)
     with kept_running(made, command, seen, folder / "access.log"):
         yield made

@@ -17,7 +17,7 @@ from tests.interop.providers import certificates, install
 from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 
-NAME = "auth.localhost"  # a loopback address, as the demo asks for
+NAME = "auth.localhost"  # a loopback address, as the demo requires
 _MAIN = """
 daemon off;
 worker_processes 2;
@@ -37,7 +37,7 @@ http {{
 
 @dataclass
 class Proxy:
-    """The addresses that it listens on: with TLS, and without."""
+    """The addresses that it listens on, with and without TLS."""
 
     name: str
     port: int
@@ -46,8 +46,8 @@ class Proxy:
 
 
 def with_nodes(example: str, second: str, upstreams: tuple[int, ...]) -> str:
-    """An example in front of one or two servers at these ports. ``second``: what begins its line of the second one,
-    which is a comment there."""
+    """An example in front of one or two servers at these ports. ``second`` is the beginning of the second server's
+    line, which is a comment there."""
     assert example.count(" 127.0.0.1:8080") == 1
     assert example.count(f"# {second}127.0.0.1:8081") == 1
     made = example.replace("127.0.0.1:8080", f"127.0.0.1:{upstreams[0]}")
@@ -62,7 +62,7 @@ def with_nodes(example: str, second: str, upstreams: tuple[int, ...]) -> str:
 
 
 def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[str, str]]:
-    """The example with ports, names of files and certificate of this machine; the command, and its environment."""
+    """The example with this machine's ports, file names, and certificate; returns the command and its environment."""
     root = install.debian("nginx", "nginx")
     key, certificate = certificates.make(folder, NAME)
     made = Proxy("nginx", free_port(), free_port())
@@ -91,7 +91,7 @@ def tested(folder: Path) -> str:
 
 @contextlib.contextmanager
 def running(folder: Path, *upstreams: int) -> Iterator[Proxy]:
-    """In front of the servers at these ports, until the end."""
+    """Run nginx in front of the servers at these ports, until the block ends."""
     made, command, seen = configured(folder, *upstreams)
     with kept_running(made, command, seen, folder / "error.log"):
         yield made
@@ -99,7 +99,7 @@ def running(folder: Path, *upstreams: int) -> Iterator[Proxy]:
 
 @contextlib.contextmanager
 def kept_running(made: Proxy, command: list[str], seen: dict[str, str], log: Path) -> Iterator[None]:
-    """From when it answers until the end."""
+    """Wait until it responds, and run it until the block ends."""
     with log.open("ab") as out:
         process = subprocess.Popen(ending_with_us(command, "TERM"), env=seen, stdout=out, stderr=out)
     made.pid = process.pid

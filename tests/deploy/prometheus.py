@@ -1,4 +1,4 @@
-"""Runs Prometheus of Debian's package, unpacked: its server and ``promtool``."""
+"""Runs Prometheus from Debian's unpacked package: its server and ``promtool``."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ JOB = "manifest-auth"
 
 
 def program(name: str) -> str:
-    """The path of ``prometheus`` or ``promtool``: the machine's, else unpacked from the package, which starts no
+    """The path of ``prometheus`` or ``promtool``, from the machine or else from the unpacked package, which starts no
     service."""
     return shutil.which(name) or str(install.debian("prometheus", "prometheus") / "usr/bin" / name)
 
 
 class Prometheus:
-    """A running one."""
+    """A running Prometheus."""
 
     def __init__(self, port: int) -> None:
         self.base = f"http://127.0.0.1:{port}/api/v1"
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The samples that an instant query is answered with; AssertionError with what was wrong with it."""
+        """The samples returned by an instant query. Raises AssertionError with the query's error."""
         data = urllib.parse.urlencode({"query": expression}).encode()
         try:
             with urllib.request.urlopen(f"{self.base}/query", data, timeout=60) as answer:
@@ -44,7 +44,7 @@ class Prometheus:
             raise AssertionError(f"{expression}: {error.read().decode()}") from error
 
     def alerts(self) -> dict[str, str]:
-        """State of every rule, by the alert's name; AssertionError when one could not be evaluated."""
+        """The state of every rule, by the alert's name. Raises AssertionError if a rule couldn't be evaluated."""
         with urllib.request.urlopen(f"{self.base}/rules", timeout=60) as answer:
             groups = json.load(answer)["data"]["groups"]
         found = {rule["name"]: rule for group in groups for rule in group["rules"]}
@@ -52,10 +52,10 @@ class Prometheus:
         return {name: rule["state"] for name, rule in found.items()}
 
     def wait(self, expression: str, seconds: float = 20) -> None:
-        """Until a query has an answer that is not empty."""
+        """Wait until a query returns samples."""
         deadline = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(OSError):  # it is not up yet
+            with contextlib.suppress(OSError):  # not started yet
                 if self.query(expression):
                     return
             assert time.monotonic() < deadline, f"{expression} stayed empty"
@@ -64,7 +64,8 @@ class Prometheus:
 
 @contextlib.contextmanager
 def scraping(folder: Path, rules: Path, *targets: str) -> Iterator[Prometheus]:
-    """One that scrapes ``/metrics`` of the targets, ``HOST:PORT``, twice a second, and evaluates the rules as often."""
+    """Run a Prometheus that scrapes ``/metrics`` of the targets, ``HOST:PORT``, and evaluates the rules twice a
+    second."""
     port = free_port()
     config = {
         "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},

@@ -1,4 +1,4 @@
-"""Nodes that are none: one that cuts every request after it has read it, and one that answers all, if only late."""
+"""Stand-ins for nodes: one that cuts every request after reading it, and one that responds to all, even if late."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/js
 
 
 class _Node(socketserver.ThreadingTCPServer):
-    """``seen``: the methods of the counted requests that reached it; ``used``: the open connections that they came
-    by."""
+    """``seen`` are the methods of the counted requests that arrived; ``used`` are the open connections that they
+    used."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -55,7 +55,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 @contextlib.contextmanager
 def node(*, cuts: bool, late_s: float = 0.0) -> Iterator[_Node]:
-    """One of them, until the end. ``late_s``: after this many seconds it answers."""
+    """Run one of them until the block ends. It responds after ``late_s`` seconds."""
     with _Node(free_port(), cuts=cuts, late_s=late_s) as made:
         threading.Thread(target=made.serve_forever, args=(0.05,), daemon=True).start()
         yield made

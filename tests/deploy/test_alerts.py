@@ -1,4 +1,4 @@
-"""Every alert rule fires when it should and stays quiet when it should, by Prometheus's own ``promtool``."""
+"""Every alert rule fires when it should and otherwise stays quiet, according to Prometheus's ``promtool``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _DAY, _DAY_M = 86_400, 1440
 
 
 class Case(NamedTuple):
-    """Series, one value a minute, that make the alert fire with these ``labels`` after ``minutes``, and others that do
-    not. ``a+bxn``: n more values, each b more; ``_``: none. The job is that of an installation, see :func:`_of`."""
+    """Series with one value a minute that make the alert fire with these ``labels`` after ``minutes``, and others that
+    don't. ``a+bxn`` means n more values, each b higher; ``_`` means none. The job is an installation's; see
+    :func:`_of`."""
 
     fires: dict[str, str]
     quiet: dict[str, str]
@@ -120,7 +121,7 @@ CASES: dict[str, Case] = {
         {"manifest_provider_problems": "2+0x90"}, {"manifest_provider_problems": "0+0x90"}
     ),
     "ManifestAuthMailFails": Case({_MAILS: "0+1x90"}, {_MAILS: "0+0x50 1+0x40"}),
-    "ManifestAuthBackupOld": Case(  # the time of promtool begins at 0
+    "ManifestAuthBackupOld": Case(  # promtool's time starts at 0
         {"manifest_last_backup_timestamp_seconds": f"{-2 * _DAY}+0x90"},
         {"manifest_last_backup_timestamp_seconds": f"{-_DAY}+0x90"},
         62,
@@ -158,7 +159,7 @@ def _fired(rule: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
 
 
 def _test(name: str, rule: dict[str, Any], case: Case, *, fires: bool) -> dict[str, Any]:
-    """Of two installations one is well: it neither fires nor hides the other."""
+    """One of two installations is healthy, and neither fires nor hides the other."""
     fired = _fired(rule, {"job": "ours", **case.labels})
     return {
         "name": f"{name} {'fires' if fires else 'is quiet'}",
@@ -171,7 +172,7 @@ def _test(name: str, rule: dict[str, Any], case: Case, *, fires: bool) -> dict[s
 
 
 def _nothing_at_all(rule: dict[str, Any]) -> dict[str, Any]:
-    """No process was ever scraped, so that no job is known."""
+    """No process was ever scraped, so no job is known."""
     summary = rule["annotations"]["summary"].replace("{{ $labels.job }}", "")
     fired = {"exp_labels": rule["labels"], "exp_annotations": {"summary": summary}}
     return {
@@ -196,14 +197,14 @@ def _check(folder: Path, rules: Path, tests: dict[str, Any]) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-# Objectives: what fails, and so which alert fires, when it does, and when it clears.
+# Objectives: the failure, the alert that fires, the time when it fires, and the time when it clears.
 
 _BUDGET = {"answers": 0.001, "me": 0.01, "sign-ins": 0.01, "beats": 0.001}
 
 
 class Burn(NamedTuple):
-    """For ``minutes``, failures use up the budget at ``rate``. The alert fires after ``fires`` minutes of them, and is
-    quiet ``clears`` minutes after the last. ``fires`` is 0 if it stays quiet."""
+    """For ``minutes``, failures use up the budget at ``rate``. The alert fires after ``fires`` minutes, and is quiet
+    ``clears`` minutes after the last failure. ``fires`` is 0 if it stays quiet."""
 
     rate: float
     alert: str
@@ -222,14 +223,14 @@ BURNS = (
 
 
 def _failing(slo: str, rate: float, burn: Burn) -> dict[str, str]:
-    """Series of a day without failures, some, and none again."""
+    """The series of a day without failures, then with some, and then without any."""
     share, minutes, after = rate * _BUDGET[slo], burn.minutes, burn.clears + 10
     if slo == "beats":
         return {'manifest_beats_current{pid="1"}': f"1x{_DAY_M} {1 - share}x{minutes} 1x{after}"}
     bad = round(share * 100_000)
 
     def counts(usual: int, then: int) -> str:
-        """Of events: this many a minute, of which others ``then``."""
+        """Counts of events: ``usual`` a minute, then ``then``, and ``usual`` again."""
         first, second = usual * _DAY_M, usual * _DAY_M + then * minutes
         return f"0+{usual}x{_DAY_M} {first + then}+{then}x{minutes - 1} {second + usual}+{usual}x{after}"
 
@@ -241,7 +242,7 @@ def _failing(slo: str, rate: float, burn: Burn) -> dict[str, str]:
 
 
 def test_every_objective_fires_and_clears(tmp_path: Path) -> None:
-    """Of each objective one installation burns its budget, and another stays just below what it allows."""
+    """For each objective, one installation burns its budget, and another stays just below the limit."""
     rules, tests = _rules(SLO), []
     for burn in BURNS:
         series, fired = [], []

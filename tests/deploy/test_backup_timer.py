@@ -1,4 +1,4 @@
-"""The backup that the timer's unit makes: encrypted for a key, the newest ones kept, and nothing lost by a failure."""
+"""The timer's backup is encrypted for a key, the newest backups are kept, and a failure loses nothing."""
 
 from __future__ import annotations
 

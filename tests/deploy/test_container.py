@@ -1,4 +1,4 @@
-"""The container image: its content, and how it runs with the fewest rights, also without any setting."""
+"""The container image: its content, and how it runs with minimal rights, even without any setting."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """With the image of a checkout."""
+    """The engine with the image of a checkout."""
     made = Engine(tmp_path_factory.mktemp("engine"))
     made.prepare()
     made.build(_checkout())
@@ -78,7 +78,7 @@ def test_the_image_declares_how_to_run_it(engine: Engine) -> None:
 
 
 def _added(engine: Engine, image: str) -> dict[str, os.stat_result]:
-    """Return the files of the program. Nothing else may be there that the base does not have."""
+    """Return the files of the program. Nothing else may differ from the base."""
     before, after = _tree(engine, BASE), _tree(engine, image)
     added = {name: found for name, found in after.items() if name not in before}
     ours = {name: found for name, found in added.items() if name.startswith("/opt/manifest-auth/")}
@@ -130,7 +130,7 @@ def test_two_builds_of_one_source_are_one_image(engine: Engine, image: str) -> N
         engine.build_of_bundle(making.signed().folder, f"{image}-again")
     first, second = engine.inspect(image), engine.inspect(f"{image}-again")
     assert first["RootFS"]["Layers"]
-    # podman's Docker format adds an identifier of the build, and so has another name for the same image.
+    # podman's Docker format adds a build ID, and so uses a different name for the same image.
     differing = {name for name in first if first[name] != second[name]}
     assert differing <= {"Id", "Digest", "RepoTags", "RepoDigests", "NamesHistory"}
 
@@ -216,7 +216,7 @@ def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: En
 
 
 def test_the_pod_of_the_single_overlay_serves_and_stops_as_written(engine: Engine, tmp_path: Path) -> None:
-    """A cluster cannot be had here: podman runs what the overlay says, with its probes and its way to stop."""
+    """There is no cluster here, so podman runs what the overlay says, with its probes and its way of stopping."""
     documents = list(yaml.load_all(kustomize.build(ROOT / "deploy/kubernetes/overlays/single"), yaml.CSafeLoader))
     [pod] = [each["spec"]["template"]["spec"] for each in documents if each["kind"] == "StatefulSet"]
     [container], user = pod["containers"], pod["securityContext"]["runAsUser"]
@@ -257,20 +257,20 @@ def test_the_pod_of_the_single_overlay_serves_and_stops_as_written(engine: Engin
     assert f"MANIFEST_SMTP_URL=(hidden)\tMANIFEST_SMTP_URL ({places['secrets']}/MANIFEST_SMTP_URL)" in shown
     assert "manifest_build_info" in httpx2.get(f"http://127.0.0.1:{metrics_port}/metrics").text
     engine.do("kill", "--signal=TERM", "pod")
-    # Out of the Service, and still serving who does not know that yet.
+    # Removed from the Service, but still serving callers who don't know that yet.
     until(lambda: (status_of("readinessProbe"), status_of("livenessProbe")) == (503, 200))
     assert engine.do("wait", "pod").strip() == "0"
 
 
 def test_a_stop_signal_during_the_start_stops_it(engine: Engine, tmp_path: Path) -> None:
-    """As the first process of the container, for which the kernel drops signals without a handler. The signal comes
-    while it loads the program, which never ends here: one module waits forever."""
+    """As the container's first process, for which the kernel ignores signals without a handler. The signal arrives
+    while the program loads, which never finishes here because a module waits forever."""
     tmp_path.chmod(0o755)
     (tmp_path / "argparse.py").write_text("import time\nprint('reading', flush=True)\ntime.sleep(3600)\n")
     running = engine.run("early", str(tmp_path), "serve", PYTHONPATH="/data")
     until(lambda: "reading" in engine.log("early"))
     engine.do("stop", "--time=30", "early")
-    assert running.wait(30) == 143  # 137: it was killed
+    assert running.wait(30) == 143  # 137 would mean that it was killed
 
 
 #: Does what the official image does with these variables, as far as the compose file relies on it.
@@ -298,7 +298,7 @@ CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile"]
 
 
 def _account(engine: Engine, container: str) -> None:
-    """Adds the user that :func:`_signed_in` signs in."""
+    """Add the user that :func:`_signed_in` signs in."""
     inside = ("exec", "--interactive", container, "manifest-auth")
     engine.do(*inside, "client", "create", "acme")
     named = ("ada@acme.example", "--client", "acme", "--role", "Admin")

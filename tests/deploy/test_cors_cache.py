@@ -1,4 +1,4 @@
-"""A real caching proxy in front of the server gives no page the permission of another origin."""
+"""A real caching proxy in front of the server gives no page another origin's permission."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ http {{
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    """A client of the proxy; clients acme and globex list one origin each."""
+    """A client of the proxy, with clients acme and globex that list one origin each."""
     folder = tmp_path_factory.mktemp("cache")
     given = {"MANIFEST_PUBLIC_URL": f"https://{NAME}", "MANIFEST_TRUSTED_PROXIES": "127.0.0.1"}
     with served(tmp_path_factory.mktemp("served"), **given) as server:

@@ -1,4 +1,4 @@
-"""The other example files under ``deploy``: what they name exists, and the tools that read them accept them."""
+"""The other example files under ``deploy`` refer to existing things, and the tools that read them accept them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tests.support.rules import rule
 DEPLOY = ROOT / "deploy"
 
 
-#: What the scrape adds, or is the process's own.
+#: Labels that the scrape adds, or metrics of the process itself.
 _OF_THE_SCRAPE = {"job", "instance", "pid"}
 _SELECTOR = re.compile(r'(\w+)(=~|=|!=)"([^"]*)"')
 
 
 def panels() -> list[dict[str, Any]]:
-    """The dashboard's panels, without the lines between them."""
+    """The dashboard's panels, without the rows between them."""
     board = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
@@ -44,13 +44,13 @@ def expressions() -> list[str]:
 
 
 def rules() -> list[dict[str, Any]]:
-    """All rules for Prometheus, those that record too."""
+    """All Prometheus rules, including recording rules."""
     files = (yaml.safe_load((DEPLOY / name).read_text("utf-8")) for name in ("alerts.yml", "slo.yml"))
     return [rule for file in files for group in file["groups"] for rule in group["rules"]]
 
 
 def metrics() -> Metrics:
-    """All that there can be."""
+    """All existing metrics."""
     made = Metrics()
     BeatMetrics(made.registry)
     made.license("valid", 1.0, {"full": (1, 2)})
@@ -62,7 +62,7 @@ def metrics() -> Metrics:
 
 
 def exposed() -> dict[str, list[dict[str, str]]]:
-    """Every series that ``/metrics`` has, by name, with its labels."""
+    """Every series in ``/metrics``, by name, with its labels."""
     found: dict[str, list[dict[str, str]]] = {}
     for family in text_string_to_metric_families(metrics().render().decode()):
         for sample in family.samples:
@@ -191,7 +191,7 @@ def test_every_setting_in_the_examples_is_one() -> None:
 
 
 def test_the_proxies_forward_only_what_they_should() -> None:
-    """The examples say the same of what is not published, and of how large a body can be."""
+    """The examples agree on unpublished paths and on the maximum body size."""
     nginx, caddy, haproxy = ((DEPLOY / name).read_text("utf-8") for name in ("nginx.conf", "Caddyfile", "haproxy.cfg"))
     assert "location = /metrics" in nginx
     assert "respond /metrics 404" in caddy
@@ -214,12 +214,12 @@ def test_no_example_publishes_the_plain_listener_to_a_network() -> None:
 
 
 def test_the_proxies_prefer_a_healthy_node() -> None:
-    """Caddy's round_robin of requests at once can look at the same node twice; that is too rare to be waited for."""
+    """For concurrent requests, Caddy's round_robin can select the same node twice, which is too rare to wait for."""
     assert re.findall(r"lb_policy (\w+)", (DEPLOY / "Caddyfile").read_text("utf-8")) == ["least_conn"]
 
 
 def test_the_proxies_report_an_outage_like_the_server() -> None:
-    """In the envelope, with the code and the sentence of the refusal."""
+    """In the envelope, with the code and message of the error."""
     for name in ("nginx.conf", "Caddyfile", "haproxy.cfg"):
         told = re.findall(r"\{\"success.*?\}\}", (DEPLOY / name).read_text("utf-8"))
         assert told, name

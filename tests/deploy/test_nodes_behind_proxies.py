@@ -1,4 +1,4 @@
-"""Two nodes behind each proxy example: what a node that is killed, or away, costs those who call."""
+"""Two nodes behind each proxy example, and the effect on callers when a node is killed or unavailable."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test
 KINDS = pytest.mark.parametrize("kind", [nginx, caddy, haproxy], ids=["nginx", "caddy", "haproxy"])
 KILLS, CALLERS = repeated(10, 2), 8
 PAUSE_S = 0.02
-#: After the end of a node: what began later than this was not in flight on it. Caddy loses requests until it notices.
-#: Where other work delays everything, that takes as much longer as the slowest read.
+#: After a node ends: requests that start later than this weren't in progress on it. Caddy loses requests until it
+#: notices. If other work delays everything, this takes longer by the slowest read.
 NOTICED_S = {nginx: 0.25, caddy: 0.75, haproxy: 0.25}
-#: After the start of a node: the proxy sends requests to it again.
+#: After a node starts: the proxy sends requests to it again.
 SETTLED_S = {nginx: 0.0, caddy: 1.0, haproxy: 1.0}
 
 
 def away(answer: httpx2.Response) -> bool:
-    """Whether this is the proxy's own answer, which has to be in the envelope."""
+    """Whether this is the proxy's own response, which must use the envelope."""
     if answer.status_code not in (502, 503, 504):
         return False
     assert answer.headers["retry-after"] == "2"
@@ -94,7 +94,7 @@ def test_without_a_node_the_proxy_returns_an_error_in_the_envelope(kind: Any, tm
 
 @pytest.mark.parametrize("kind", [nginx, haproxy], ids=["nginx", "haproxy"])
 def test_requests_are_still_sent_if_all_nodes_are_slow(kind: Any, tmp_path: Path) -> None:
-    """They answer each check after HAProxy has given it up, twice before the first request. Caddy rejects then."""
+    """They respond to each check after HAProxy has given up, twice before the first request. Caddy then rejects."""
     with (
         stub_nodes.node(cuts=False, late_s=1.5) as slow,
         stub_nodes.node(cuts=False, late_s=1.5) as slower,
@@ -117,19 +117,19 @@ def test_idle_connections_to_a_node_end_within_two_seconds(kind: Any, tmp_path: 
         with ThreadPoolExecutor(8) as several:
             answers = several.map(lambda _: http.get("/x", headers={"X-Counted": "yes"}), range(64))
             assert {answer.status_code for answer in answers} == {200}
-        # By one of them Caddy goes on to ask whether the node is ready.
+        # One of them makes Caddy check whether the node is ready.
         until(lambda: len(good.used) <= (kind is caddy), seconds=3)
 
 
 @dataclass
 class Load:
-    """Callers that sign in, ask, refresh and sign out through a proxy, each with one request at a time."""
+    """Callers that sign in, read, refresh, and sign out through a proxy, one request at a time each."""
 
     proxy: Proxy
     goes_on: bool = True
     answered: int = 0
     slowest_s: float = 0.0  # of reads
-    lost: list[tuple[float, str]] = field(default_factory=list)  # when it began, and what it was
+    lost: list[tuple[float, str]] = field(default_factory=list)  # start time, and the request
 
     async def caller(self) -> None:
         base = f"https://127.0.0.1:{self.proxy.port}"
@@ -167,7 +167,7 @@ class Load:
 
 
 class _Lost(Exception):
-    """A request that a killed node took along."""
+    """A request lost with a killed node."""
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real server of two processes: every panel of the dashboard and every alert has data."""
+"""A real Prometheus scrapes a real server with two processes: every panel and every alert has data."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ DEPLOY = ROOT / "deploy"
 INVITE = 'mutation { inviteUser(input: {email: "new@acme.example", roles: ["Viewer"]}) { link } }'
 _VARIABLES = {"$job": JOB, "$instance": ".+", "$__rate_interval": "1m"}
 
-#: What nodes on PostgreSQL count; the server here has SQLite.
+#: Metrics of nodes on PostgreSQL; the server here uses SQLite.
 OF_NODES = re.compile("manifest_(beat|announcements|resets|clock_skew)")
 
 
 def story(node: Node, setup: Setup, folder: Path) -> None:
-    """Some of everything."""
+    """Cause some of everything."""
     users(node)
     admins(node)
     providers(node, setup)
@@ -42,7 +42,7 @@ def story(node: Node, setup: Setup, folder: Path) -> None:
 
 
 def users(node: Node) -> None:
-    """Sign-ins, refreshes, a refresh token of before, an attempt that is throttled."""
+    """Sign-ins, refreshes, an old refresh token, and a rate-limited attempt."""
     first = node.sign_in()
     second = node.refresh(first["refreshToken"])
     node.refresh(second["refreshToken"])
@@ -57,7 +57,7 @@ def users(node: Node) -> None:
 
 
 def admins(node: Node) -> None:
-    """A second factor: asked for, and the code that enrolled it shown again."""
+    """A required second factor, with its enrollment code used again."""
     auth = "/api/admin/auth"
     shown = {"username": "admin", "password": DEMO_PASSWORD}
     token = node.post(f"{auth}/sign-in", shown).json()["data"]["token"]
@@ -71,7 +71,7 @@ def admins(node: Node) -> None:
 
 
 def providers(node: Node, setup: Setup) -> None:
-    """Both protocols, with and without a code, and each answer shown twice."""
+    """Both protocols, with and without a code, and each response sent twice."""
     base = node.server.base
     path, cookies = setup.begun(node, returnTo=RETURN_TO)
     assert [by_address(path, cookies)(base).status_code for _ in range(2)] == [302, 401]
@@ -90,7 +90,7 @@ def providers(node: Node, setup: Setup) -> None:
 
 
 def links(node: Node, folder: Path) -> None:
-    """An invitation whose email was not taken, and a link that the server prints, used twice."""
+    """An invitation with a rejected email, and a link that the server prints, used twice."""
     token = node.sign_in("admin@acme.example")["token"]
     made = node.post("/api/client/graphql", {"query": INVITE}, token).json()
     assert made["data"]["inviteUser"]["link"] is None
@@ -121,17 +121,17 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
             story(node, setup, folder)
         prometheus.wait('sum(manifest_replays_total{what="one_time_link"}) == 1')
         prometheus.wait("max(manifest_last_backup_timestamp_seconds) > 0")
-        time.sleep(1.5)  # two more rounds of scrapes and rules
+        time.sleep(1.5)  # two more rounds of scraping and rules
         yield prometheus
 
 
 def licensed(node: Node) -> None:
-    """With a license for a year."""
+    """Install a license for a year."""
     node.admin("POST", "/license-on-prem", {"licenseKey": sign(licence(int(time.time()) - 1), VENDOR)})
 
 
 def panels() -> list[tuple[str, str]]:
-    """Title and query, as Grafana would send it."""
+    """Title and query, as Grafana sends it."""
     board = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
     found = []
     for panel in board["panels"]:
@@ -176,7 +176,7 @@ def test_counts_cover_both_processes(seen: Prometheus) -> None:
     assert counts("manifest_sign_ins_total", "method", "result") == {
         ("password", "ok"): 3, ("password", "failed"): 5, ("password", "throttled"): 1,
         ("admin", "ok"): 4, ("admin", "second_factor"): 1, ("admin", "failed"): 1,
-        ("oidc", "ok"): 1, ("oidc", "code"): 1, ("oidc", "failed"): 2,  # a replay, and a provider that is gone
+        ("oidc", "ok"): 1, ("oidc", "code"): 1, ("oidc", "failed"): 2,  # a replay, and an unavailable provider
         ("saml", "ok"): 2, ("saml", "failed"): 2,
         ("code", "ok"): 1, ("code", "failed"): 1, ("link", "ok"): 1, ("link", "failed"): 1,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The proxy examples under ``deploy`` with nginx, Caddy and HAProxy themselves, in front of a real server."""
+"""The proxy examples under ``deploy`` with real nginx, Caddy, and HAProxy, in front of a real server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def proxy(server: Server, request: pytest.FixtureRequest, tmp_path_factory: pyte
 
 @pytest.fixture
 def http(proxy: Proxy) -> Iterator[httpx2.Client]:
-    """A caller at another address than the proxy's."""
+    """A caller at a different address than the proxy's."""
     transport = httpx2.HTTPTransport(verify=False, local_address="127.0.0.2")
     with httpx2.Client(transport=transport, base_url=f"https://127.0.0.1:{proxy.port}", headers={"Host": NAME}) as made:
         yield made
@@ -99,7 +99,7 @@ def test_no_proxy_log_contains_an_invitation(kind: Any, server: Server, tmp_path
         base = f"https://127.0.0.1:{made.port}"
         with httpx2.Client(verify=False, base_url=base, headers={"Host": NAME}) as client:
             query = {"client": "acme", "provider": "okta", "invitation": invitation}
-            assert client.get(f"{AUTH}/oidc", params=query).status_code == 404  # there is no such provider
+            assert client.get(f"{AUTH}/oidc", params=query).status_code == 404  # this provider doesn't exist
 
 
 def test_people_sign_in_and_their_cookies_are_secure(http: httpx2.Client) -> None:
@@ -122,7 +122,7 @@ def test_the_callers_address_cannot_be_forged(http: httpx2.Client, server: Serve
 
 
 def test_subdomains_identify_clients(http: httpx2.Client, proxy: Proxy) -> None:
-    if proxy.name == "caddy":  # its example says what is needed for that
+    if proxy.name == "caddy":  # its example says what this requires
         assert http.get("/healthz", headers={"Host": f"acme.{NAME}"}).content == b""
         return
     assert sign_in(http, headers={"Host": f"acme.{NAME}"}).status_code == 200
@@ -137,7 +137,7 @@ def test_plain_http_redirects_to_https(proxy: Proxy) -> None:
 
 @matrix("path", ["/metrics", "//metrics", "/x/../metrics", "/%6detrics", "/metrics?x"])
 def test_metrics_are_not_published(http: httpx2.Client, path: str, server: Server) -> None:
-    assert httpx2.get(f"{server.base}/metrics").status_code == 200  # the server itself would tell
+    assert httpx2.get(f"{server.base}/metrics").status_code == 200  # the server itself would return it
     answer = http.get(f"{str(http.base_url).rstrip('/')}{path}")  # a relative //metrics would name a host
     assert answer.status_code == 404
     assert "manifest_" not in answer.text

@@ -27,17 +27,17 @@ from tests.support.processes import ending_with_us, free_port
 
 ROLE, PASSWORD = "manifest_auth", "manifest-auth-secret"
 _SUPERUSER = "CHANGE-THIS-1"
-#: Runs as PostgreSQL's user, because root must not run it.
+#: The user that runs PostgreSQL, because root must not run it.
 _USER = "embedded_postgres"
-#: Which one older systems have: Debian 12, Ubuntu 24.04.
+#: The version on older systems: Debian 12, Ubuntu 24.04.
 _POSTGRESQL = {"12": 15, "24.04": 16}
 _numbers = itertools.count(1)
 _AHEAD_S = 0.5
-_LONG_S = 90.0  # nothing here takes that long, on whatever machine
+_LONG_S = 90.0  # nothing here takes that long on any machine
 
 
 def installed() -> Path:
-    """The unpacked programs. The PostgreSQL of other tests speaks no TLS, so this one is Debian's."""
+    """The unpacked programs. The other tests' PostgreSQL doesn't support TLS, so this is Debian's."""
     unwanted = r"ssl-cert|logrotate|perl|lib.*-perl|cron|init-system|ucf|adduser|locales|postgresql-(client-)?common"
     postgresql = f"postgresql-{_POSTGRESQL.get(platform.freedesktop_os_release().get('VERSION_ID', ''), 17)}"
     return install.debian("patroni", "patroni", "etcd-server", "python3-etcd", postgresql, without=unwanted)
@@ -45,8 +45,8 @@ def installed() -> Path:
 
 @dataclass
 class Cluster:
-    """``size``: how many members; ``template``: of databases. All goes on until :meth:`end`, or until this process is
-    gone."""
+    """``size`` is the number of members, and ``template`` a database template. Everything runs until :meth:`end`, or
+    until this process ends."""
 
     folder: Path
     size: int = 3
@@ -73,7 +73,7 @@ class Cluster:
         self._guardian = guardian.start(self.folder)
 
     def _make_certificates(self) -> None:
-        """As the docs make them, for the members' addresses here."""
+        """Create the certificates as the docs say, for the members' addresses here."""
         page = (ROOT / "docs" / "operations" / "nodes.md").read_text("utf-8")
         [recipe] = re.findall(r"^```sh\n(new=.*?)^```", page, re.MULTILINE | re.DOTALL)
         self.certificates.mkdir()
@@ -89,7 +89,7 @@ class Cluster:
         return self.folder / "certificates"
 
     def start(self) -> None:
-        """Until there is a primary, all others follow it, and one of them has each commit."""
+        """Start the cluster, and wait until it has a primary, all others follow, and one of them has each commit."""
         try:
             self._make_certificates()
             self.start_etcd()
@@ -109,7 +109,7 @@ class Cluster:
                     process.wait()
 
     def written(self, example: Path, member: Member, name: str) -> Path:
-        """An example with addresses, ports and folders of this machine, for one member."""
+        """An example with this machine's addresses, ports, and folders, for one member."""
         lines = []
         for line in example.read_text("utf-8").splitlines():
             own = "# own" in line or line.startswith(("name:", "listen-", "advertise-", "initial-advertise-"))
@@ -124,7 +124,7 @@ class Cluster:
             "/var/run/postgresql": str(self.folder / member.name),
             "/etc/patroni/ca.pem": str(self.certificates / "ca.pem"),
             "/etc/patroni/member": str(self.certificates / member.name),
-            "mode: required": "mode: 'off'",  # the device of a real machine
+            "mode: required": "mode: 'off'",  # a real machine's device
             "10.0.0.0/24": "127.0.0.0/24",
         }.items():
             text = text.replace(there, here)
@@ -133,7 +133,7 @@ class Cluster:
         return path
 
     def placed(self, text: str) -> str:
-        """With this machine's addresses and ports in place of the example's."""
+        """Replace the example's addresses and ports with this machine's."""
         for number in range(1, 4):
             for port, here in self.ports.items():
                 text = text.replace(f"10.0.0.{number}:{port}", f"127.0.0.{10 + number}:{here}")
@@ -158,14 +158,14 @@ class Cluster:
                 "LD_LIBRARY_PATH": install.libraries(self._root), "PYTHONPATH": packages}  # fmt: skip
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """By member, what the first Patroni says that answers."""
+        """The state by member, from the first Patroni that responds."""
         for member in self.members:
             if member.patroni is not None and (told := member.asked("/cluster")[1]):
                 return {each["name"]: each for each in told["members"]}
         return {}
 
     def primary(self) -> Member | None:
-        """The members that claim it at this moment."""
+        """The members that currently claim to be primary."""
         return next((member for member in self.members if member.asked("/primary")[0] == 200), None)
 
     def standbys(self) -> list[Member]:
@@ -181,15 +181,15 @@ class Cluster:
         return not self._awaited()
 
     def until_followed_by(self, standby: Member) -> None:
-        """Waits until commits wait only for that standby."""
+        """Wait until commits wait only for that standby."""
         until(lambda: self._awaited() == {standby.name})
 
     def etcd_leader(self) -> Member:
-        """The leader of the three etcd, once there is one and all respond."""
+        """The leader of the three etcd, once it exists and all respond."""
         found: list[Member] = []
 
         def one_leads() -> bool:
-            with contextlib.suppress(OSError):  # it has just been started
+            with contextlib.suppress(OSError):  # just started
                 found[:] = [member for member in self.members if self._leads_etcd(member)]
             return len(found) == 1
 
@@ -203,7 +203,7 @@ class Cluster:
         return bool(told.get("leader") == told["header"]["member_id"])
 
     def kill_etcd(self) -> None:
-        """Kills all of them, without a restart."""
+        """Kill all etcd, without a restart."""
         for member in self.members:
             member.kill_etcd()
 
@@ -225,7 +225,7 @@ class Cluster:
         )
 
     def until_whole(self) -> Member:
-        """Waits; gives the primary."""
+        """Wait until the cluster is complete, and return the primary."""
         deadline = time.monotonic() + _LONG_S
         while time.monotonic() < deadline:
             if self.is_whole() and (found := self.primary()):
@@ -236,7 +236,8 @@ class Cluster:
         raise AssertionError(f"the cluster does not come together: {self.state()}\n{self.said()}")
 
     def kill_postgres_ahead(self) -> None:
-        """The primary's, while no standby receives anything for a moment: what it commits then is nowhere else."""
+        """Kill the primary's PostgreSQL while no standby receives anything, so that its last commits are nowhere
+        else."""
         primary = self.primary()
         assert primary is not None
         receivers = [each for member in self.standbys() for each in member.receivers()]
@@ -248,11 +249,11 @@ class Cluster:
             primary.kill_postgres()
         finally:
             for each in receivers:
-                each.terminate()  # before it reads what has arrived in the meantime
+                each.terminate()  # before it reads data that has arrived in the meantime
                 each.resume()
 
     def switchover(self) -> None:
-        """Runs a planned switchover."""
+        """Run a planned switchover."""
         primary = self.primary()
         assert primary is not None
         done = self.run(
@@ -261,15 +262,15 @@ class Cluster:
         assert done.wait(_LONG_S) == 0, (self.folder / primary.name / "patronictl.log").read_text()
 
     def database(self) -> str:
-        """Copies the template. Returns the copy's name."""
+        """Copy the template. Returns the copy's name."""
         name = f"manifest_auth_{next(_numbers)}"
-        # A copy by way of the log has sequences that count on their first 32 numbers being in it: a standby that takes
-        # over would give those out again.
+        # If a copy uses the log, its sequences assume that the first 32 numbers are logged, and a standby that takes
+        # over would issue those again.
         self.psql(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {self.template} STRATEGY file_copy")
         return name
 
     def login(self, member: Member, sslmode: str) -> str:
-        """The error of psql if a login there fails."""
+        """The error from psql if a login fails there."""
         done = self._psql(member, "", sslmode)
         return done.stderr if done.returncode else ""
 
@@ -281,7 +282,7 @@ class Cluster:
         return subprocess.run(command, input=statement, env=seen, capture_output=True, text=True, timeout=60)
 
     def psql(self, statement: str) -> str:
-        """The output of a statement, as the superuser on the primary."""
+        """Run a statement as the superuser on the primary, and return its output."""
         primary = self.primary()
         assert primary is not None
         done = self._psql(primary, statement, "verify-full")

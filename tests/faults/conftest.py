@@ -1,4 +1,4 @@
-"""Fixtures: one cluster for all tests of a module, since it takes a while to build."""
+"""Fixtures: one cluster for all tests of a module, since building it takes a while."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def cluster() -> AsyncIterator[Cluster]:
-    """Three members, and the demo's people in the store."""
+    """Three members, with the demo's people in the database."""
     from tests.kills.rounds import filled  # needs what pytest_configure sets
 
     with tempfile.TemporaryDirectory(prefix="manifest-auth-faults-", ignore_cleanup_errors=True) as folder:

@@ -1,4 +1,4 @@
-"""A small disk, which tests fill to the last byte: a file system in memory; needs root."""
+"""A small disk that tests fill to the last byte, as a file system in memory; requires root."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _PART = b"\0" * 65536
 
 
 class Disk:
-    """At ``folder``, which is empty, until the end of :func:`mounted`."""
+    """A disk at the empty ``folder``, until the end of :func:`mounted`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Fills the disk to the last byte."""
+        """Fill the disk to the last byte."""
         with self._filler.open("ab", buffering=0) as file:
             for size in (len(_PART), 4096, 1):
                 with contextlib.suppress(OSError):
@@ -36,7 +36,7 @@ class Disk:
 
 @contextlib.contextmanager
 def mounted(folder: Path, megabytes: int) -> Iterator[Disk]:
-    """A disk of that size. Raises AssertionError if this process must not mount one."""
+    """Mount a disk of that size. Raises AssertionError if this process can't mount one."""
     folder.mkdir(exist_ok=True)
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "manifest-auth-test", str(folder)],

@@ -1,6 +1,6 @@
-"""Ends every process that names a folder in its command line, once this one's standard input is closed.
+"""Ends every process with a folder in its command line, once this process's standard input is closed.
 
-PostgreSQL goes on when Patroni is killed, which tests want; when the tests themselves are killed, nothing can go on.
+When Patroni is killed, PostgreSQL continues, as tests need; when the tests themselves are killed, nothing must.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _SECONDS = 30
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
-    """Watches until :func:`end`, or until the process that called this is gone."""
+    """Watch until :func:`end`, or until the calling process ends."""
     return subprocess.Popen([sys.executable, __file__, str(folder)], stdin=subprocess.PIPE, start_new_session=True)
 
 
 def end(guardian: subprocess.Popen[bytes]) -> None:
-    """Ends all of them now. Raises AssertionError when some did not end."""
+    """End all processes now. Raises AssertionError if some didn't end."""
     told: IO[bytes] | None = guardian.stdin
     assert told is not None
     told.close()

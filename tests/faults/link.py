@@ -1,4 +1,4 @@
-"""A connection to a server that is slow or silently stalls: a proxy."""
+"""A proxy that makes a connection to a server slow or silently stalled."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _PART = 65536
 
 
 class Link:
-    """``server``: a port of the loopback address, or the address of a PostgreSQL database, which can be at a socket in
-    the file system. ``host``, ``port``: if it listens. It runs in its own thread until :meth:`stop`."""
+    """``server`` is a loopback port, or the address of a PostgreSQL database, which can use a socket in the file
+    system. ``host`` and ``port`` are set while it listens. It runs in its own thread until :meth:`stop`."""
 
     def __init__(self, server: int | str, host: str = "127.0.0.1", port: int = 0) -> None:
         self._server, self.host, self.port = server, host, port or free_port()
@@ -36,13 +36,13 @@ class Link:
         self.stop()
 
     def url(self) -> str:
-        """The address of the database through this."""
+        """The address of the database through the proxy."""
         where = urlsplit(str(self._server))
         login = f"{where.username or 'postgres'}:{quote(where.password or '')}"
         return f"postgresql://{login}@{self.host}:{self.port}{where.path}"
 
     def cut(self) -> None:
-        """Stops all data in both directions without closing connections."""
+        """Stop all data in both directions, without closing connections."""
         self._loop.call_soon_threadsafe(self._flows.clear)
 
     def heal(self) -> None:
@@ -50,7 +50,7 @@ class Link:
         self._loop.call_soon_threadsafe(self._flows.set)
 
     def slow(self, seconds: float) -> None:
-        """Delays each request and response by this time."""
+        """Delay each request and response by this time."""
         self._delay_s = seconds / 2
 
     def stop(self) -> None:
@@ -99,7 +99,7 @@ class Link:
         return await asyncio.open_unix_connection(f"{asked['host'][0]}/.s.PGSQL.{asked.get('port', ['5432'])[0]}")
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        """Parts in their order, each after its delay; the end comes after them."""
+        """Forward data in order, each part after its delay, and then the end of the stream."""
         parts: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
         async def send() -> None:

@@ -1,6 +1,6 @@
 """Faults of a node's machine: its clock, disk, name resolution, and standard error.
 
-Each function runs in the process of a node before the program, or makes a new program of it.
+Each function runs in a node's process before the program, or replaces the program.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.interop.providers import install
 from tests.support.commands import until
 from tests.support.server import descendants
 
-#: A node with background jobs that come each second, so that a test sees them.
+#: Runs a node's background jobs every second, so that tests see them.
 _BUSY = """
 import sys
 from manifest_auth.maintenance import background_jobs
@@ -32,20 +32,20 @@ _PIPE_BYTES = 4096
 
 
 def clock_library() -> str:
-    """libfaketime of Debian."""
+    """Debian's libfaketime."""
     [found] = install.debian("libfaketime", "libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1")
     return str(found)
 
 
 def with_clock(library: str, file: str) -> None:
-    """A clock as far ahead of the real one as ``file`` says (``+2h``), read again each time. What does not follow the
-    time of day (CLOCK_MONOTONIC, CLOCK_BOOTTIME) is right."""
+    """Set the clock ahead of the real one by the value in ``file`` (``+2h``), which is read again each time. Clocks
+    that are independent of the time of day (CLOCK_MONOTONIC, CLOCK_BOOTTIME) stay correct."""
     told = {"FAKETIME_TIMESTAMP_FILE": file, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     _become([sys.executable, "-c", _BUSY, *sys.argv[1:]], LD_PRELOAD=library, **told)
 
 
 def set_clock(file: Path, ahead: str) -> None:
-    """The value that :func:`with_clock` reads from here."""
+    """Set the value that :func:`with_clock` reads."""
     new = file.with_suffix(".new")
     new.write_text(ahead)
     new.replace(file)
@@ -59,15 +59,15 @@ def _late(milliseconds: int) -> list[str]:
 
 
 def with_syncs_of(milliseconds: int) -> None:
-    """A disk that takes this long for each sync."""
-    # The process keeps its number (-D), and is stopped at these two system calls alone (--seccomp-bpf).
+    """Make each sync of the disk take this long."""
+    # The process keeps its ID (-D), and is stopped only at these two system calls (--seccomp-bpf).
     seen = [*_late(milliseconds), "-D", "--seccomp-bpf"]
     _become([*seen, sys.executable, "-m", "manifest_auth", *sys.argv[1:]])
 
 
 @contextlib.contextmanager
 def late_syncs(program: int, milliseconds: int) -> Iterator[None]:
-    """Each sync of a program that runs, and of its children, takes so much longer in the meantime."""
+    """Delay each sync of a running program and of its children by this time inside the block."""
     every = [program, *descendants(program)]
     tracing = subprocess.Popen([*_late(milliseconds), *(word for pid in every for word in ("-p", str(pid)))])
     try:
@@ -79,14 +79,14 @@ def late_syncs(program: int, milliseconds: int) -> Iterator[None]:
 
 
 def with_errors_to(pipe: str) -> None:
-    """Standard error is a small pipe."""
+    """Make standard error a small pipe."""
     end = os.open(pipe, os.O_WRONLY)
     fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     os.dup2(end, 2)
 
 
 def with_name_server(file: str) -> None:
-    """``file`` is its ``/etc/resolv.conf``, which no other process sees."""
+    """Use ``file`` as ``/etc/resolv.conf``, only in this process."""
     assert ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
     for arguments in (["--make-rprivate", "/"], ["--bind", file, str(Path("/etc/resolv.conf").resolve())]):
         subprocess.run(["mount", *arguments], check=True)

@@ -1,4 +1,4 @@
-"""Reads and sign-ins on a fixed schedule at each node: how long a fault keeps them from good answers."""
+"""Reads and sign-ins on a fixed schedule at each node, which measure how long a fault prevents successful responses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tests.support.server import DEMO_PASSWORD
 
 READS_S, SIGN_INS_S = repeated(1 / 25, 1 / 10), 1 / 2.5  # between two of them at one node
 READER = "admin@globex.example"
-#: No request can take that long.
+#: No request can take this long.
 _LONG_S = 20.0
-#: A session that was signed out can sign in no more, so long after the answer.
+#: This long after the response to a sign-out, its session can't be used anymore.
 FELT_S = 1.0
 _AGAIN = 50
 _LATE_S = repeated(0.05, 0.15)  # how often one of them is tried
@@ -34,7 +34,7 @@ class GotIn(AssertionError):
 
 @dataclass
 class Measured:
-    """One node's reads or sign-ins: when good answers came in."""
+    """One node's reads or sign-ins, with the times of successful responses."""
 
     what: str
     allowed: frozenset[str] = frozenset()
@@ -44,7 +44,7 @@ class Measured:
     wrong: list[str] = field(default_factory=list)
 
     def off(self, since: float) -> float:
-        """The longest time without a good answer since then, in seconds."""
+        """The longest time without a successful response since then, in seconds."""
         times = [since, *sorted(at for at in self.good if at >= since), time.monotonic()]
         return max(after - before for before, after in itertools.pairwise(times))
 
@@ -59,7 +59,7 @@ class Measured:
             self.wrong.append(f"{self.what}: {answer.status_code} {answer.text[:200]}")
 
     def cut(self, error: httpx2.HTTPError) -> None:
-        """No response arrived."""
+        """Record that no response arrived."""
         self.refused["cut"] += 1
         if "cut" not in self.allowed:
             self.wrong.append(f"{self.what}: {error!r}")
@@ -72,7 +72,7 @@ def _code(answer: httpx2.Response) -> str:
 
 
 class SignedOut(list[str]):
-    """Access tokens whose session was signed out, and when that was answered."""
+    """Access tokens of signed-out sessions, and the times of the responses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,11 +84,11 @@ class SignedOut(list[str]):
 
 
 class Schedule:
-    """Reads, sign-ins and attempts with sessions that were signed out, at every node, until the end."""
+    """Reads, sign-ins, and attempts with signed-out sessions at every node, until the end."""
 
     def __init__(self, bases: list[str], signed_out: SignedOut, allowed: frozenset[str] = frozenset()) -> None:
-        """``allowed``: what can be answered besides 503: ``502``, by a proxy and in our envelope; or ``cut``."""
-        # Proxies of the tests have certificates of their own.
+        """``allowed`` are outcomes besides 503: ``502`` from a proxy, in our envelope, or ``cut``."""
+        # Proxies in the tests have self-signed certificates.
         self._http = httpx2.AsyncClient(timeout=_LONG_S, limits=httpx2.Limits(max_connections=None), verify=False)
         self._signed_out = signed_out
         self._nodes = bases
@@ -117,7 +117,7 @@ class Schedule:
         return sum(each.asked for each in self.all), sum(len(each.good) for each in self.all)
 
     async def _every(self, seconds: float, to: Measured, ask: Callable[[], Awaitable[httpx2.Response]]) -> None:
-        """Asks on the schedule, whatever became of those asked before."""
+        """Send requests on schedule, regardless of the outcome of earlier ones."""
         async with asyncio.TaskGroup() as asked:
             due = time.monotonic()
             while True:
@@ -142,7 +142,7 @@ class Schedule:
         return answer
 
     async def _try_those_who_are_out(self) -> None:
-        """The newest ones, at each node in turn."""
+        """Try the newest signed-out tokens, at each node in turn."""
         for number in itertools.count():
             await asyncio.sleep(_LATE_S)
             ripe = [token for token, at in zip(self._signed_out, self._signed_out.at, strict=True)
@@ -158,8 +158,8 @@ class Schedule:
                 self.got_in.append(f"at {base} {time.monotonic():.2f}")
 
     async def all_are_out(self) -> None:
-        """Every session that was signed out since the last time is rejected at every node, and some of those before.
-        Raises GotIn."""
+        """Check that every node rejects every session signed out since the last check, and some earlier ones. Raises
+        GotIn."""
         before, self._seen = self._seen, len(self._signed_out)
         for token in self._signed_out[max(0, before - _AGAIN) : self._seen]:
             for base in self._nodes:
@@ -168,14 +168,14 @@ class Schedule:
                     raise GotIn(f"{base} answered {status} to a session that was signed out")
 
     async def until_good(self, seconds: float, after: float) -> None:
-        """Until each has had good answers after that moment. Raises AssertionError."""
+        """Wait until each has had successful responses after that moment. Raises AssertionError."""
         deadline = time.monotonic() + seconds
         while not all(len([at for at in each.good[-5:] if at > after]) >= 2 for each in self.all):
             assert time.monotonic() < deadline, [f"{each.what}: {each.refused}" for each in self.all]
             await asyncio.sleep(0.02)
 
     def check(self) -> None:
-        """Nothing but good answers, and 503 in the envelope; no session got in that was signed out."""
+        """Check that responses were successful, or 503 in the envelope, and that no signed-out session was accepted."""
         assert not self.got_in, f"sessions that were signed out: {self.got_in[:10]}"
         wrong = [what for each in self.all for what in each.wrong]
         assert not wrong, f"{len(wrong)} answers: {wrong[:10]}"

@@ -1,4 +1,4 @@
-"""One member of a cluster of PostgreSQL under Patroni: a machine with PostgreSQL, Patroni and an etcd."""
+"""One member of a PostgreSQL cluster under Patroni: a machine with PostgreSQL, Patroni, and an etcd."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXAMPLES = ROOT / "deploy" / "patroni"
 
 @dataclass
 class Member:
-    """``number``: from 1."""
+    """A member of the cluster; ``number`` starts at 1."""
 
     cluster: Cluster
     number: int
@@ -52,12 +52,12 @@ class Member:
         self.etcd = self.cluster.run(self, "etcd", "--config-file", str(own))
 
     def start(self) -> None:
-        """Starts Patroni, which starts PostgreSQL."""
+        """Start Patroni, which starts PostgreSQL."""
         own = self.cluster.written(EXAMPLES / "patroni.yml", self, "patroni.yml")
         self.patroni = self.cluster.run(self, "patroni", str(own))
 
     def postmaster(self) -> psutil.Process | None:
-        """The PostgreSQL that runs here."""
+        """The PostgreSQL server process on this member."""
         try:
             found = psutil.Process(int((self.data / "postmaster.pid").read_text().split("\n", 1)[0]))
             return found if str(self.data) in " ".join(found.cmdline()) else None
@@ -65,7 +65,7 @@ class Member:
             return None
 
     def receivers(self) -> list[psutil.Process]:
-        """The receiver of the primary's log here."""
+        """The processes here that receive the primary's log."""
         postmaster = self.postmaster()
         found = postmaster.children() if postmaster is not None else []
         return [each for each in found if "walreceiver" in " ".join(each.cmdline())]
@@ -82,21 +82,21 @@ class Member:
         self.patroni = None
 
     def kill_machine(self) -> None:
-        """Both immediately; without a restart."""
+        """Kill Patroni and PostgreSQL immediately, without a restart."""
         assert self.patroni is not None
-        self.patroni.send_signal(signal.SIGSTOP)  # it must not see the other's end first
+        self.patroni.send_signal(signal.SIGSTOP)  # it must not notice the other's end first
         self.kill_postgres()
         self.kill_patroni()
 
     def kill_etcd(self) -> None:
-        """Kills it without a restart."""
+        """Kill etcd without a restart."""
         assert self.etcd is not None
         self.etcd.kill()
         self.etcd.wait()
         self.etcd = None
 
     def freeze(self) -> None:
-        """Makes the machine silent."""
+        """Make the machine silent."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -111,7 +111,7 @@ class Member:
             process.send_signal(number)
 
     def asked(self, path: str, given: bytes | None = None) -> tuple[int, Any]:
-        """The status of its Patroni; 0 if there is none. ``given``: the posted body."""
+        """The response status of its Patroni; 0 if there is none. ``given`` is the posted body."""
         url = f"https://{self.address}:{self.cluster.ports['8008']}{path}"
         known = ssl.create_default_context(cafile=self.cluster.certificates / "ca.pem")
         try:

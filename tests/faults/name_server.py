@@ -1,4 +1,4 @@
-"""A name server at port 53 (needs root) that reports each name as nonexistent, or doesn't respond."""
+"""A name server at port 53 (requires root) that reports each name as nonexistent, or doesn't respond."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ADDRESS = "127.0.53.1"
 
 
 class NameServer:
-    """``is_silent``: it answers nothing."""
+    """A name server; if ``is_silent``, it doesn't respond."""
 
     def __init__(self) -> None:
         self.is_silent = False
@@ -42,7 +42,7 @@ class NameServer:
 
 @contextlib.contextmanager
 def running() -> Iterator[NameServer]:
-    """Runs until the end."""
+    """Run until the block ends."""
     server = NameServer()
     try:
         yield server

@@ -1,4 +1,4 @@
-"""A network namespace for a node, with one link to this machine; needs root."""
+"""A network namespace for a node, with one link to this machine; requires root."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CLONE_NEWNET = 0x40000000
 
 @dataclass
 class Network:
-    """``here``, ``there``: the addresses of the line's ends; those of a network that documentation can use."""
+    """``here`` and ``there`` are the addresses of the link's ends, from a network reserved for documentation."""
 
     name: str
     here: str = "198.51.100.1"
@@ -27,7 +27,7 @@ class Network:
         self._rules("-A", port)
 
     def pass_on(self, port: int) -> None:
-        """The end of :meth:`drop`."""
+        """Undo :meth:`drop`."""
         self._rules("-D", port)
 
     def _rules(self, what: str, port: int) -> None:
@@ -36,20 +36,20 @@ class Network:
 
 
 def with_network(name: str) -> None:
-    """Moves the node there, before it calls anyone. It is called from here, at its port: by a socket that is handed on
-    as systemd does. Runs before the command of a node, and makes a new program of it."""
+    """Move the node to the namespace before it calls anyone. Requests from here reach its port through an inherited
+    socket, as with systemd. It runs before a node's command, and replaces the program."""
     listener = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
     where = os.open(f"/run/netns/{name}", os.O_RDONLY)
     assert ctypes.CDLL(None, use_errno=True).setns(where, _CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
     os.dup2(listener.fileno(), 3)
-    os.set_inheritable(3, True)  # which dup2 leaves as it is where the listener has that number already
+    os.set_inheritable(3, True)  # dup2 leaves it unchanged if the listener already has that number
     seen = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
     os.execve(sys.executable, [sys.executable, "-m", "manifest_auth", *sys.argv[1:]], seen)
 
 
 @contextlib.contextmanager
 def made() -> Iterator[Network]:
-    """Until the end. Raises AssertionError if this process must not make one."""
+    """Create a network until the block ends. Raises AssertionError if this process can't create one."""
     network, ends = Network(f"manifest-{os.getpid()}"), (f"mauth{os.getpid() % 10**6}", "line0")
     _run("ip", "netns", "add", network.name)
     try:
@@ -64,7 +64,7 @@ def made() -> Iterator[Network]:
             _run("ip", "-n", network.name, *command)
         yield network
     finally:
-        _run("ip", "netns", "del", network.name)  # the line ends with it
+        _run("ip", "netns", "del", network.name)  # the link ends with it
 
 
 def _run(*command: str) -> None:

@@ -23,14 +23,14 @@ from tests.kills.victim import Victim
 from tests.support.postgres import Databases
 from tests.support.rounds import repeated
 
-PAUSE_S = repeated(0.1, 0.5)  # of each client of the crowd
+PAUSE_S = repeated(0.1, 0.5)  # for each client of the crowd
 #: After the longest time that a fault can take.
 SLACK_S = 60.0
 QUIET_S = 2.0  # before each fault
-_TURNS = 4  # that a client waits for behind others, while an outage ends
-#: A longer pause is an outage: a sign-in begins each 0.4 s, and the machine is busy.
+_TURNS = 4  # of waiting behind others while an outage ends
+#: A longer pause is an outage: a sign-in starts every 0.4 s, and the machine is busy.
 NONE_S = 1.0
-#: A node that stands still in the midst of a transaction holds its locks until PostgreSQL ends that, after 15 s.
+#: A node that stops during a transaction holds its locks until PostgreSQL ends the transaction, after 15 s.
 HELD_S = 17.0
 
 
@@ -49,12 +49,13 @@ def in_the_midst(server: Databases) -> bool:
 
 
 def over_at_once() -> bool:
-    """Of a fault that ends on its own."""
+    """Return immediately, for a fault that ends on its own."""
     return True
 
 
 class Off(NamedTuple):
-    """Of reads or sign-ins (``what``): seconds without a good answer, and those in a quiet moment before."""
+    """Reads or sign-ins (``what``): seconds without a successful response, during the fault and in a quiet moment
+    before."""
 
     what: str
     seconds: float
@@ -63,8 +64,9 @@ class Off(NamedTuple):
 
 @dataclass
 class Rig:
-    """``folder``: of the nodes; ``url``: of the store, past all that can stand between; ``starts``: how often each node
-    might have been started; ``usual``: seconds without a good answer in a quiet moment before the last fault."""
+    """``folder`` is the nodes'; ``url`` is the database's, bypassing all proxies; ``starts`` is the maximum number of
+    starts per node; ``usual`` is the number of seconds without a successful response in a quiet moment before the last
+    fault."""
 
     folder: Path
     url: str
@@ -82,8 +84,9 @@ class Rig:
         most: float | dict[str, float] = NONE_S,
         bases: Iterable[str] = (),
     ) -> tuple[float, float]:
-        """Injects it and waits until it is over and all goes well again. ``most``: seconds without a good answer, of
-        reads and of sign-ins; ``bases``: where that counts, if not everywhere. When it began, and when it was over."""
+        """Inject a fault, and wait until it's over and everything works again. ``most`` limits the seconds without a
+        successful response, for reads and for sign-ins, at the nodes in ``bases``, or at all nodes. Returns the start
+        and the end of the fault."""
         self.crowd.ledger.round += 1
         await until_successes(self.crowd, 10)  # which it could lose
         await self.measure_quiet()
@@ -101,13 +104,13 @@ class Rig:
         return began, over_at
 
     async def measure_quiet(self) -> None:
-        """Sees how long good answers take while nothing fails."""
+        """Measure the response times while nothing fails."""
         quiet = time.monotonic()
         await asyncio.sleep(QUIET_S)
         self.usual = {each.what: each.off(quiet) for each in self.schedule.all}
 
     def off(self, name: str, since: float, bases: Iterable[str] = ()) -> list[Off]:
-        """The longest times without a good answer since then, at the nodes that count; prints the worst."""
+        """The longest times without a successful response since then, at the relevant nodes; prints the worst."""
         found = []
         for each in self.schedule.all:
             what, _, base = each.what.partition(" at ")
@@ -123,8 +126,8 @@ class Rig:
         return found
 
     def held(self, found: Iterable[Off], most: float | dict[str, float]) -> None:
-        """Raises AssertionError if it was longer. What passes from one answer to the next in a quiet moment before,
-        by the schedule or since the machine is busy, does not count, for a few turns of each client."""
+        """Raise AssertionError if it was longer. Ignores the usual time between responses, which comes from the
+        schedule and from other load, for a few turns of each client."""
         for each in found:
             assert each.seconds <= self._most(most)[each.what] + _TURNS * each.usual, each
 
@@ -133,7 +136,7 @@ class Rig:
         return most if isinstance(most, dict) else dict.fromkeys(("reads", "sign-ins"), most)
 
     async def is_well(self) -> None:
-        """All that was answered is there, and nothing else is answered than can be."""
+        """Check that every confirmed change exists, and that only allowed responses occurred."""
         for node in self.nodes:
             await until_ready(node, "/readyz")
             assert node.starts <= self.starts
@@ -147,9 +150,9 @@ class Rig:
 async def at_work(
     folder: Path, url: str, nodes: list[Victim], front: list[str] | None = None, allowed: Iterable[str] = ()
 ) -> AsyncIterator[Rig]:
-    """The nodes are started, and clients work until the end, when the ledger is whole and every chain verifies.
-    ``front``: where clients ask, if not at the nodes; ``allowed``: what else can become of a request, of ``502`` (in
-    our envelope) and ``cut``."""
+    """Start the nodes, with clients at work until the block ends, and then check that the ledger is complete and every
+    trail verifies. Clients connect to ``front``, or else to the nodes. ``allowed`` are additional outcomes of a
+    request: ``502`` (in our envelope) and ``cut``."""
     bases = front or [node.base for node in nodes]
     chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
     crowd = Crowd(bases, Ledger(), chance, allowed=frozenset({"OVERLOADED"}), pause=PAUSE_S)

@@ -1,4 +1,4 @@
-"""A client with an OpenID provider of its own, and sign-ins by way of it."""
+"""A client with its own OpenID provider, and sign-ins through it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Team:
-    """``base``: of a node; ``issuer``: of the provider, if not ``op``'s own."""
+    """``base`` is a node's address; ``issuer`` is the provider's, if not ``op``'s."""
 
     base: str
     op: Op
@@ -31,7 +31,7 @@ class Team:
         self.add("op", self.issuer or self.op.issuer)
 
     def add(self, name: str, issuer: str) -> None:
-        """A provider more."""
+        """Add another provider."""
         known = {"issuer": issuer, "clientId": self.op.client_id, "clientSecret": self.op.client_secret}
         everybody = {"createUsers": True, "defaultRoles": ["Viewer"], "returnAddresses": [RETURN_TO]}
         self._admin(f"/{self.client}/providers", {"name": name, "oidc": known, **everybody})
@@ -50,13 +50,13 @@ class Team:
         return httpx2.get(f"{self.base}{AUTH}/oidc", params=asked, timeout=30)
 
     def begun(self) -> tuple[str, dict[str, str]]:
-        """A browser that was at the provider: the path of our callback with its query, and the cookies."""
+        """A browser that returns from the provider: the path of our callback with its query, and the cookies."""
         answer = self.start()
         assert answer.status_code == 302, answer.text
         url = urlsplit(self.op.visit(answer.headers["location"]))
         return f"{url.path}?{url.query}", dict(answer.cookies)
 
     def ended(self, path: str, cookies: dict[str, str]) -> httpx2.Response:
-        """The response to that browser when it comes back."""
+        """The response to that browser when it returns."""
         sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
         return httpx2.get(f"{self.base}{path}", headers=sent, timeout=30)

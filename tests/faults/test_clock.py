@@ -1,4 +1,4 @@
-"""The clock of one node is wrong, ahead or behind: other nodes aren't affected, and the operator is warned."""
+"""If one node's clock is wrong, ahead or behind, other nodes aren't affected, and the operator is warned."""
 
 from __future__ import annotations
 

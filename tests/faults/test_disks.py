@@ -1,4 +1,4 @@
-"""Disks that are full or slow: of a node on SQLite, of PostgreSQL, of uploaded files."""
+"""Full or slow disks of a node on SQLite, of PostgreSQL, and of uploaded files."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.support.processes import free_port
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.endurance, pytest.mark.timeout(600)]
 FULL_S = 3.0
-SPACE_S = 10.0  # after there is space again
+SPACE_S = 10.0  # after space is available again
 SYNC_MS = 300
-ONE_BY_ONE_S = 4.0  # sign-ins of one client wait for the commits of one another
+ONE_BY_ONE_S = 4.0  # sign-ins of one client wait for each other's commits
 READS = 200
 
 
 async def until_space(rig: Rig, name: str, full: Disk, meanwhile: Callable[[], None], reads: float) -> None:
-    """Fills the disk for a while. ``reads``: for how long there can be none."""
+    """Fill the disk for a while. ``reads`` is the maximum time without successful reads."""
     space = 0.0
 
     def fill() -> None:
@@ -83,7 +83,7 @@ async def test_the_disk_of_uploads_is_full(tmp_path: Path) -> None:
 
 
 async def test_the_disk_of_postgresql_is_full(tmp_path: Path) -> None:
-    """Of its tables and its log. The server ends, and a supervisor starts it until it stays."""
+    """The disk contains tables and log. The server ends, and a supervisor restarts it until it keeps running."""
     with tempfile.TemporaryDirectory(prefix="manifest-auth-disk-") as place, disk.mounted(Path(place), 256) as small:
         Path(place).chmod(0o755)  # PostgreSQL runs as another user
         server = Postgres(place=small.folder)
@@ -108,7 +108,7 @@ async def test_the_disk_of_postgresql_is_full(tmp_path: Path) -> None:
 
 
 async def _p99(base: str, token: str) -> float:
-    """Seconds, of reads one after the other."""
+    """The 99th percentile of consecutive reads, in seconds."""
     took = []
     async with httpx2.AsyncClient(timeout=30) as http:
         for _ in range(READS):

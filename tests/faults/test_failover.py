@@ -1,6 +1,6 @@
 """Failovers of PostgreSQL under Patroni with synchronous replication, while clients work at two nodes.
 
-Nothing that was answered is lost, no session that was signed out comes back, and no hand is needed.
+No confirmed change is lost, no signed-out session works again, and no manual repair is needed.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from tests.support.processes import free_port
 from tests.support.rules import rule
 
 pytestmark = [pytest.mark.endurance, pytest.mark.rounds, pytest.mark.timeout(1800)]
-#: How many of each kind: one, and five before a release. Four kinds make another member the primary.
+#: The number of faults of each kind: one, or five before a release. Four kinds change the primary.
 FAILOVERS = max(1, KILLS // 10)
-#: A primary whose Patroni died serves no one after this: 4 s, and what is remembered for 0.8 s.
+#: If a primary's Patroni dies, it stops serving after this time: 4 s, and 0.8 s for cached data.
 CUT_OFF_S = 4.8
-#: Longer than a primary that cannot renew its key would stay one without failsafe_mode.
+#: Longer than a primary that can't renew its key stays primary without failsafe_mode.
 WITHOUT_ETCD_S = 60 if KILLS >= 50 else 15
 
 
 @dataclass
 class Failing:
-    """Two nodes, each with its own HAProxy to the cluster, the first one with a PgBouncer before that; and those who
-    call them."""
+    """Two nodes and their clients. Each node has its own HAProxy to the cluster, and the first one also a PgBouncer in
+    front."""
 
     rig: Rig
     cluster: Cluster
@@ -51,7 +51,7 @@ class Failing:
         return await self.rig.fault(name, inject, over, most)
 
     async def whole(self) -> Member:
-        """Waits until all members are there; gives the primary."""
+        """Wait until all members are running, and return the primary."""
         return await asyncio.to_thread(self.cluster.until_whole)
 
     def another(self, than: Member) -> Callable[[], bool]:
@@ -61,7 +61,7 @@ class Failing:
 
 @pytest.fixture(scope="module")
 async def rig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Failing]:
-    """All at work, through all tests."""
+    """A system with everything running, shared by all tests."""
     folder = tmp_path_factory.mktemp("nodes")
     ways = [HAProxy(cluster) for _ in range(2)]
     database = await asyncio.to_thread(cluster.database)
@@ -133,7 +133,7 @@ async def test_a_standby_of_three_is_killed_and_the_last_one_freezes(rig: Failin
         first, last = rig.cluster.standbys()
         try:
             await rig.fault("standby of three killed", first.kill_machine, lambda: True, 1)
-            # One of two: commits wait until Patroni lets it go.
+            # It's one of two standbys, so commits wait until Patroni removes it.
             await asyncio.to_thread(rig.cluster.until_followed_by, last)
             try:
                 await rig.fault("standby of two frozen", last.freeze, rig.cluster.is_alone, 15)

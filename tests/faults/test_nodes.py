@@ -1,4 +1,4 @@
-"""Two nodes behind HAProxy: one is killed or stands still, hash workers and web processes are killed."""
+"""Two nodes behind HAProxy: one is killed or stops responding, or hash workers and web processes are killed."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from tests.support.server import DEMO_PASSWORD, descendants
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
 STILL_S = 10.0 if KILLS >= 50 else 3.0
-#: After which a transaction that stands still is told from one that goes on.
+#: The time after which an unchanged transaction counts as stopped.
 STOPPED_S = 0.25
-#: More than the pipe of standard error holds.
+#: More than the pipe of standard error can hold.
 LINES = 100
 
 
 @pytest.fixture(scope="module")
 async def rig(postgres: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    """All at work behind one address, through all tests."""
+    """A system with everything running behind one address, shared by all tests."""
     folder = tmp_path_factory.mktemp("nodes")
     url = postgres.fresh_database()
     await filled(url)
-    # Beats come four times a second, so that hardly ever one is in progress when a node stops: it would end all belief.
+    # Four heartbeats a second, so that few are in progress when a node stops, which would make all caches invalid.
     given = {
         "MANIFEST_DATABASE_WAKE": "off",
         "MANIFEST_PUBLIC_URL": f"https://{haproxy.NAME}",
@@ -74,7 +74,7 @@ async def test_hash_workers_are_killed(rig: Rig) -> None:
 
 
 async def test_a_paused_node_clears_its_caches(rig: Rig, postgres: Databases) -> None:
-    """A session that was signed out elsewhere in the meantime is rejected by the first answer."""
+    """The first response rejects a session that was signed out elsewhere in the meantime."""
     still, other = rig.nodes
     async with httpx2.AsyncClient(timeout=30) as http:
         token = await _signed_in(http, other.base)
@@ -82,10 +82,10 @@ async def test_a_paused_node_clears_its_caches(rig: Rig, postgres: Databases) ->
     question = f"GET {AUTH}/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
     def stop() -> list[int]:
-        """The processes that stand still, at a moment at which no transaction does: others would wait for that."""
+        """Stop processes at a moment when no transaction is open, because others would wait for it."""
         processes = [still.pid, *descendants(still.pid)]
         while True:
-            for _ in range(5):  # it remembers
+            for _ in range(5):  # fills the cache
                 asked.sendall(question)
                 assert asked.recv(65536).startswith(b"HTTP/1.1 200 ")
             _signal(processes, signal.SIGSTOP)
@@ -93,7 +93,7 @@ async def test_a_paused_node_clears_its_caches(rig: Rig, postgres: Databases) ->
             if not in_the_midst(postgres):
                 return processes
             _signal(processes, signal.SIGCONT)
-            time.sleep(RESTARTED_S)  # it does what has queued
+            time.sleep(RESTARTED_S)  # it processes its queue
 
     def stand_still() -> None:
         processes = stop()
@@ -145,7 +145,7 @@ async def test_nobody_reads_standard_error(tmp_path: Path) -> None:
         async with at_work(tmp_path, url, [node]) as rig:
             await rig.fault("standard error stalls", partial(time.sleep, STILL_S), most=NONE_S)
             lines = b""
-            while lines.count(b"\n") < LINES:  # those that waited
+            while lines.count(b"\n") < LINES:  # the waiting ones
                 lines += errors.read(65536) or b""
                 await asyncio.sleep(0.01)
     assert b"log_lines_dropped" not in lines

@@ -1,4 +1,4 @@
-"""One PostgreSQL and two nodes: it is killed, or one node's connection is cut or slow, while clients work."""
+"""One PostgreSQL and two nodes: it's killed, or one node's connection is cut or slow, while clients work."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ pytestmark = [
     pytest.mark.endurance,
     pytest.mark.timeout(600),
 ]
-#: Until a node that is cut off has found that out.
+#: The time until a disconnected node notices it.
 CUT_S = 4.5
 SLOW_S = 4.0
-#: Connections that the work of the clients needs while each question takes a second.
+#: Connections that the clients' work needs while each query takes a second.
 POOL = 40
-#: What a node remembers serves for this long, and some more on a busy machine.
+#: A node's cache is valid for this long, plus some time on a busy machine.
 BELIEF_S = 0.8
 MEMORY_S = BELIEF_S + 0.2
 KNOWN_S = 0.05
-#: Once the line is whole, beside what the machine takes for some requests. A login in progress waits for TCP, which
-#: sends what got lost again after a second.
+#: After the link is restored, in addition to the machine's time for some requests. A login in progress waits for TCP,
+#: which retransmits lost packets after a second.
 HEALED_S = {"a proxy that stalls": 1.0, "packets that get lost": 2.0}
-#: A login, a beat, the question of a read, and its answer, one after the other.
+#: A login, a heartbeat, a read's query, and its result, one after the other.
 STEPS = 4
 #: After PostgreSQL accepts connections again.
 ACCEPTS_S = 4.0
@@ -50,7 +50,7 @@ ACCEPTS_S = 4.0
 
 @dataclass
 class OneServer:
-    """The first node stands in its own network, and its line to PostgreSQL goes by ``link``."""
+    """The first node is in a separate network, and connects to PostgreSQL through ``link``."""
 
     rig: Rig
     server: Postgres
@@ -75,7 +75,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 async def here(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OneServer]:
-    """All at work, through all tests."""
+    """A system with everything running, shared by all tests."""
     folder = tmp_path_factory.mktemp("nodes")
     url = server.fresh_database()
     await filled(url)
@@ -92,7 +92,7 @@ async def here(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> As
 
 @pytest.mark.parametrize("what", ["backend", "postmaster"])
 async def test_postgresql_is_killed(here: OneServer, what: str) -> None:
-    """All of it, or one process, after which the postmaster ends all others and recovers."""
+    """Kill all of it, or one process, after which the postmaster ends all others and recovers."""
     accepts = 0.0
 
     def kill() -> None:
@@ -145,7 +145,7 @@ async def test_a_node_is_silently_cut_off(here: OneServer, way: str) -> None:
         print(f"{each.what}: good for {good:.2f} s, and again {again:.2f} s after the line is whole")
         usual = here.rig.usual[each.what]
         assert good <= MEMORY_S + usual
-        # Sign-ins can find their own lock transaction that was cut off, until PostgreSQL is told that it ended.
+        # Sign-ins can wait for their own interrupted lock transaction, until PostgreSQL learns that it ended.
         assert again <= HEALED_S[way] + STEPS * usual or each is sign_ins
     print(f"refused after {statistics.median(answered) * 1000:.0f} ms")
     assert statistics.median(answered) <= KNOWN_S
@@ -158,10 +158,10 @@ async def test_the_network_of_a_node_is_slow(here: OneServer, seconds: float) ->
         time.sleep(SLOW_S)
         here.link.slow(0)
 
-    # Beats that take longer than memory can be used: each read asks the store, the first one once it has a connection.
+    # Heartbeats take too long for cached data to be valid, so each read uses the database, once it has a connection.
     most = {"reads": NONE_S if seconds < BELIEF_S else 4 * seconds, "sign-ins": math.inf}
     began, _ = await here.rig.fault(f"line slow by {seconds} s", slow, most=most, bases=[here.cut_off])
-    # Sign-ins of one client pass the end of its audit trail one by one: two of the slow node can hold it in turn, each
-    # until a write and the commit are answered.
+    # A client's sign-ins write to the end of its audit trail one by one. Two on the slow node can hold it in turn, each
+    # until a write and the commit are confirmed.
     most = {"reads": NONE_S, "sign-ins": NONE_S + 2 * 2 * seconds}
     here.rig.held(here.rig.off("at the other node", began, [here.other]), most)

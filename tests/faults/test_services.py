@@ -1,4 +1,4 @@
-"""Failures of services that a node calls: identity providers, the mail server, and file storage hang or drip."""
+"""Failures of services that a node calls: identity providers, the mail server, and file storage hang or are slow."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LEAST_S = 2.0
 
 @dataclass
 class Calling:
-    """A node, and what it calls."""
+    """A node, and the services it calls."""
 
     rig: Rig
     op: Op
@@ -50,7 +50,7 @@ class Calling:
     files: Link
 
     async def tried(self, name: str, ask: Callable[[], httpx2.Response], seconds: float) -> list[httpx2.Response]:
-        """Many at the same time; each is answered in that time, and no one else notices."""
+        """Send many requests at the same time; each gets a response in that time, and no one else is affected."""
         answers: list[tuple[float, httpx2.Response]] = []
 
         def one() -> None:
@@ -72,14 +72,14 @@ class Calling:
         return [answer for _, answer in answers]
 
     async def hangs(self, name: str, ask: Callable[[], httpx2.Response]) -> None:
-        """All sign-ins there are rejected in time."""
+        """Check that all sign-ins there are rejected in time."""
         for answer in await self.tried(name, ask, PROVIDER_S):
             assert (answer.status_code, answer.json()["error"]["code"]) == (502, "PROVIDER_UNAVAILABLE"), answer.text
 
 
 @pytest.fixture(scope="module")
 async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Calling]:
-    """All at work, through all tests."""
+    """A system with everything running, shared by all tests."""
     folder: Path = tmp_path_factory.mktemp("node")
     url = f"sqlite:///{folder / 'm.db'}"
     await filled(url)
@@ -173,7 +173,7 @@ async def test_the_file_storage_hangs(here: Calling) -> None:
     try:
         answers = await here.tried("service for files hangs", upload, UPLOAD_S)
         refused = {(answer.status_code, answer.json()["error"]["code"]) for answer in answers}
-        assert refused == {(503, "OVERLOADED"), (429, "RATE_LIMITED")}  # the second: over a user's own share
+        assert refused == {(503, "OVERLOADED"), (429, "RATE_LIMITED")}  # the second: the user's share is exceeded
     finally:
         here.files.heal()
     assert (await asyncio.to_thread(upload)).status_code == 201

@@ -9,15 +9,15 @@ from tests.faults.cluster import PASSWORD, ROLE, Cluster
 from tests.processes import haproxy_postgres
 from tests.support.pgbouncer import PgBouncer
 
-#: As a supervisor does it.
+#: The restart delay of a supervisor.
 RESTARTED_S = 0.5
 
 
 class HAProxy(haproxy_postgres.HAProxy):
-    """``deploy/haproxy-postgres.cfg`` before a cluster. :meth:`stop` at the end."""
+    """``deploy/haproxy-postgres.cfg`` in front of a cluster. Call :meth:`stop` at the end."""
 
     def __init__(self, cluster: Cluster) -> None:
-        # Members are machines there, which have Patroni at the same port.
+        # There, members are machines with Patroni on the same port.
         self._authority = cluster.certificates / "ca.pem"
         api = {
             "check port 8008": f"check port {cluster.ports['8008']}",
@@ -25,7 +25,7 @@ class HAProxy(haproxy_postgres.HAProxy):
         }
 
         def placed(text: str) -> str:
-            """With the members that there are."""
+            """Insert the existing members."""
             lines = cluster.placed(haproxy_postgres.replaced(text, api)).splitlines()
             named = [(re.match(r" +server pg(\d) ", line), line) for line in lines]
             return "".join(f"{line}\n" for found, line in named if not found or int(found[1]) <= cluster.size)
@@ -37,14 +37,14 @@ class HAProxy(haproxy_postgres.HAProxy):
         return f"postgresql://{login}/{database}?sslmode=verify-ca&sslrootcert={self._authority}"
 
     def kill(self) -> None:
-        """``kill -9``, and a supervisor starts it again."""
+        """Kill it with ``kill -9``, and restart it as a supervisor would."""
         self.stop()
         time.sleep(RESTARTED_S)
         self.start()
 
 
 def kill(pooler: PgBouncer) -> None:
-    """``kill -9``, and a supervisor starts it again."""
+    """Kill it with ``kill -9``, and restart it as a supervisor would."""
     pooler.kill()
     time.sleep(RESTARTED_S)
     pooler.start()

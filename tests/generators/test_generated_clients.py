@@ -1,4 +1,4 @@
-"""Clients that generators make of a running server's descriptions: they compile, with strict types, and they work."""
+"""Clients generated from a running server's descriptions compile with strict types, and work."""
 
 from __future__ import annotations
 

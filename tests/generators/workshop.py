@@ -1,4 +1,4 @@
-"""A folder in which the commands of ``docs/generated-clients.md`` are run against a server, as an integrator would."""
+"""A folder for running the commands of ``docs/generated-clients.md`` against a server, as an integrator would."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ _PACKAGES = {
 
 
 def node_packages() -> Path:
-    """The folder of the programs of Node.js."""
+    """The folder with the Node.js programs."""
     return install.npm("generators", _PACKAGES) / "node_modules"
 
 
 def python() -> Path:
-    """The Python of the environment that has the generators of Python clients."""
+    """The Python of the environment with the generators of Python clients."""
     return install.environment("generators-python", HERE / "requirements.txt")
 
 
 class Workshop:
-    """``section``: of the page, whose files are written into the folder."""
+    """A folder with the files of the page's ``section``."""
 
     def __init__(self, folder: Path, server: Server, section: str, programs: Path) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class Workshop:
         return str(json.loads(said)["data"]["token"])
 
     def run(self, *command: str) -> str:
-        """The output of a command, which must succeed."""
+        """Run a command that must succeed, and return its output."""
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=200, check=False
         )
@@ -80,17 +80,17 @@ class Workshop:
         return done.stdout
 
     def follow(self) -> str:
-        """Runs the commands of the section; what they print."""
+        """Run the commands of the section, and return their output."""
         [commands] = re.findall(r"^```sh\n(.*?)^```", self._section, re.MULTILINE | re.DOTALL)
         return self.run("bash", "-euc", commands)
 
     def add(self, *names: str) -> None:
-        """Copies files of ``programs``."""
+        """Copy files of ``programs``."""
         for name in names:
             shutil.copy(HERE / "programs" / name, self.folder)
 
     def picture(self, name: str) -> None:
-        """A picture to upload."""
+        """Create a picture to upload."""
         (self.folder / name).write_bytes(Picture().encoded())
 
     def given_by(self, *command: str) -> Any:
@@ -99,7 +99,7 @@ class Workshop:
 
 
 def typescript(folder: Path, server: Server, section: str) -> Workshop:
-    """With the packages of Node.js."""
+    """A workshop with the Node.js packages."""
     packages = node_packages()
     made = Workshop(folder, server, section, packages / ".bin")
     (folder / "node_modules").symlink_to(packages)

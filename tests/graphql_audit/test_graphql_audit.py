@@ -17,11 +17,11 @@ from tests.support.server import DEMO_PASSWORD, Server, served
 
 HERE = Path(__file__).parent
 WORK = HERE.parents[1] / ".work" / "graphql-audit"
-CHECKS = 61  # of the pinned version: fewer means that some did not run
+CHECKS = 61  # in the pinned version; fewer means that some didn't run
 
 
 def program(name: str) -> str:
-    """The path of a program of Node.js. A missing one fails the test: a check that did not run did not pass."""
+    """The path of a Node.js program. If it's missing, the test fails, because a check that didn't run didn't pass."""
     found = shutil.which(name)
     if found is None:
         pytest.fail(f"{name} is missing: install Node.js 18 or newer with npm (Debian, Ubuntu: apt-get install npm)")
@@ -29,7 +29,7 @@ def program(name: str) -> str:
 
 
 def installed() -> Path:
-    """The folder with the pinned packages; kept, and installed again only when the pins change."""
+    """The folder with the pinned packages, which are installed again only when the pins change."""
     npm = program("npm")
     WORK.mkdir(parents=True, exist_ok=True)
     pins = (HERE / "package.json").read_text()

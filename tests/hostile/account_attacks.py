@@ -1,4 +1,4 @@
-"""Attacks on single accounts: by a mailbox, a reassigned address, a code, a token, a cookie, a network."""
+"""Attacks on single accounts through a mailbox, a reassigned address, a code, a token, a cookie, or a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ APP = "com.acme.app:/signed-in"
 
 @attack
 async def a_mail_failure_shows_a_reset_link(scenario: Scenario) -> bool:
-    """A User Admin waits until the mail server is down, and reads the link in the answer."""
+    """A User Admin waits until the mail server is down, and reads the link in the response."""
     victim = await scenario.person(scenario.honest, "Author")
     scenario.mail.refuses = "550 no"
     handed = await scenario.honest.team.ask("User Admin", RESET, id=victim.id)
@@ -23,7 +23,7 @@ async def a_mail_failure_shows_a_reset_link(scenario: Scenario) -> bool:
 
 @attack
 async def an_address_is_changed_and_a_new_password_asked_for(scenario: Scenario) -> bool:
-    """The owner is not informed."""
+    """The owner isn't notified."""
     victim = await scenario.person(scenario.honest, "Author")
     evil = f"evil@{scenario.hostile.domain}"
     await scenario.honest.team.send("User Admin", UPDATE, id=victim.id, input={"email": evil})
@@ -39,7 +39,7 @@ async def an_address_is_changed_and_a_new_password_asked_for(scenario: Scenario)
 
 @attack
 async def an_address_that_passes_on_brings_its_account(scenario: Scenario) -> bool:
-    """The provider gives the address of a former colleague to a new one, who gets the old account."""
+    """The provider gives a former colleague's address to a new one, who gets the old account."""
     company = await scenario.company(createUsers=False)
     user_id, email = await scenario.user(scenario.honest, roles=["Author"])
     await company.sign_in("the-first", email)
@@ -76,7 +76,7 @@ async def a_code_outlives_a_deactivation(scenario: Scenario) -> bool:
 
 @attack
 async def an_id_token_that_is_for_another_app_too(scenario: Scenario) -> bool:
-    """The other app received it, and uses it here."""
+    """The other app received the token, and uses it here."""
     company = await scenario.company()
     company.op.claims = {"aud": [company.op.client_id, "another-app"], "azp": company.op.client_id}
     browser, _ = await company.attempt("subject", f"new@{scenario.honest.domain}")
@@ -85,7 +85,7 @@ async def an_id_token_that_is_for_another_app_too(scenario: Scenario) -> bool:
 
 @attack
 async def another_app_on_the_phone_reads_the_code(scenario: Scenario) -> bool:
-    """It registered the same scheme; the code was asked for without a PKCE challenge."""
+    """It's registered for the same scheme, and the code was requested without a PKCE challenge."""
     company = await scenario.company(returnAddresses=[APP])
     company.knows("subject", f"new@{scenario.honest.domain}")
     browser = Browser(scenario.app)
@@ -99,7 +99,7 @@ async def another_app_on_the_phone_reads_the_code(scenario: Scenario) -> bool:
 
 @attack
 async def a_device_value_of_the_attackers_choice(scenario: Scenario) -> bool:
-    """Planted in the victim's browser before a sign-in, it makes the attacker's guesses those of a known device."""
+    """Planted in the victim's browser before a sign-in, it makes the attacker's guesses come from a known device."""
     victim = await scenario.person()
     chosen = "a" * 22
     reply = await scenario.app.sign_in(
@@ -123,7 +123,7 @@ async def a_cross_site_request_whose_origin_is_missing_or_ours(scenario: Scenari
 
 @attack
 async def a_hundred_and_fifty_networks_of_one_company_guess(scenario: Scenario) -> bool:
-    """One IPv6 allocation of a /48 has 65,536 networks; each began with free guesses of its own."""
+    """A single IPv6 /48 has 65,536 networks, each of which had its own free guesses."""
     statuses = set()
     for number in range(150):
         address = f"2001:db8:77:{number:x}::1"
@@ -136,7 +136,7 @@ async def a_hundred_and_fifty_networks_of_one_company_guess(scenario: Scenario) 
 
 @attack
 async def a_provider_test_tells_of_the_inner_network(scenario: Scenario) -> bool:
-    """A User Admin points a provider at internal addresses and reads what answered there."""
+    """A User Admin enters internal addresses as a provider, and reads the responses."""
     inner = scenario.op()
     inner.answers["discovery"] = inner.answers["unknown"] = _secret_page()
     evil = await scenario.of_hostile(inner, scenario.honest, "User Admin")

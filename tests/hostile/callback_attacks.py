@@ -8,8 +8,8 @@ from tests.support.single_sign_on import query_of
 
 
 async def _mixed_up(scenario: Scenario, honest: OidcProvider, evil: OidcProvider) -> bool:
-    """A victim begins at the evil provider, which sends the browser on to the honest one under the evil flow's state.
-    Whether the honest code reaches the evil token endpoint."""
+    """A victim starts at the evil provider, which redirects the browser to the honest one with the evil flow's state.
+    Returns whether the honest code reaches the evil token endpoint."""
     registered = query_of(await Browser(scenario.app).start("oidc", client=honest.client, provider=honest.name))
     victim = Browser(scenario.app)
     started = query_of(await victim.start("oidc", client=evil.client, provider=evil.name))
@@ -46,7 +46,7 @@ async def mix_up_with_an_evil_provider_that_announces_iss(scenario: Scenario) ->
 
 @guard
 async def an_evil_provider_that_calls_itself_by_the_honest_issuer(scenario: Scenario) -> bool:
-    """Its discovery is the honest one's, whatever the evil client says of itself there."""
+    """Its discovery is the honest one's, although the evil client configured it."""
     honest = await scenario.company(sends_iss=False)
     evil = await scenario.of_hostile(honest.op, oidc={"clientId": "evil", "clientSecret": "evil"})
     started = await Browser(scenario.app).start("oidc", client=evil.client, provider=evil.name)
@@ -55,7 +55,7 @@ async def an_evil_provider_that_calls_itself_by_the_honest_issuer(scenario: Scen
 
 @guard
 async def a_code_of_ones_own_in_the_victims_browser(scenario: Scenario) -> bool:
-    """The attacker's answer, which belongs to a flow of the attacker's browser."""
+    """The attacker's response, which belongs to a flow in the attacker's browser."""
     honest = await scenario.company(sends_iss=False)
     attacker, victim = Browser(scenario.app), Browser(scenario.app)
     honest.knows("attacker", f"attacker@{scenario.honest.domain}")
@@ -66,7 +66,7 @@ async def a_code_of_ones_own_in_the_victims_browser(scenario: Scenario) -> bool:
 
 @guard
 async def a_state_of_the_honest_flow_at_the_evil_address(scenario: Scenario) -> bool:
-    """The victim's state, shown at the address of the evil client's provider with the evil provider's code."""
+    """The victim's state, sent to the callback of the evil client's provider, with the evil provider's code."""
     honest = await scenario.company(sends_iss=False)
     evil = await scenario.of_hostile(scenario.op(without_iss=True))
     theirs = query_of(await Browser(scenario.app).start("oidc", client=evil.client, provider=evil.name))

@@ -1,4 +1,4 @@
-"""Attacks with another client's Microsoft directory, and on what all clients share toward Microsoft."""
+"""Attacks with another client's Microsoft directory, and on the resources that all clients share for Microsoft."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tests.interop.microsoft.people import CONSUMERS, POWER_APP
 from tests.support.application import Reply
 
 MANY = 60
-SLOTS = 64  # calls to one host that one process has in progress at most
+SLOTS = 64  # the maximum number of calls that a process has in progress to one host
 
 
 async def _bind(scenario: Scenario, tenant: Tenant, directory: str, **members: Any) -> Reply:
-    """The client's own Admin binds a directory."""
+    """Bind a directory as the client's own Admin."""
     entra = {"directory": directory, "applications": [POWER_APP]}
     given: dict[str, Any] = {"createUsers": True, "defaultRoles": ["Viewer"], **members}
     return await tenant.add(entra=entra, **given)
 
 
 async def _bound(scenario: Scenario) -> str:
-    """The honest client uses contoso's directory, which is its own."""
+    """The honest client uses contoso's directory, which it owns."""
     contoso = scenario.setup.microsoft.named("contoso").id
     assert (await _bind(scenario, scenario.honest, contoso)).status == 201
     await scenario.vouch(scenario.honest, f"directories/{contoso}")
@@ -89,7 +89,7 @@ async def the_same_junk_token_is_asked_about_again_and_again(scenario: Scenario)
 
 @attack
 async def a_slow_directory_keeps_the_others_waiting(scenario: Scenario) -> bool:
-    """Graph does not answer the hostile client's callers; the honest caller waits for them in one queue."""
+    """Graph doesn't respond to the hostile client's callers, and the honest caller waits in the same queue."""
     await _bound(scenario)
     fabrikam = scenario.setup.microsoft.named("fabrikam").id
     await _bind(scenario, scenario.hostile, fabrikam)
@@ -99,7 +99,7 @@ async def a_slow_directory_keeps_the_others_waiting(scenario: Scenario) -> bool:
     with microsoft.gates.shut(fabrikam):
         waiting = [asyncio.create_task(scenario.app.me(token, headers=named)) for token in many]
         under_way = -1
-        while under_way < microsoft.count("graph"):  # until no slot is left that they can take
+        while under_way < microsoft.count("graph"):  # until they can take no more slots
             under_way = microsoft.count("graph")
             await asyncio.sleep(0.1)
         await scenario.app.me(microsoft.mint("graph", claims={"n": 1}))

@@ -1,4 +1,4 @@
-"""Attacks by claiming what belongs to another client: email domains, names of providers, addresses of users."""
+"""Attacks by claiming what belongs to another client: email domains, provider names, and users' addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def twenty_providers_hide_the_real_one(scenario: Scenario) -> bool:
 
 @attack
 async def the_shared_page_offers_a_foreign_provider(scenario: Scenario) -> bool:
-    """The domain's owner uses passwords; the page sends its users to the evil provider, where they type them."""
+    """The domain's owner uses passwords, but the page sends its users to the evil provider, where they enter them."""
     evil = await scenario.of_hostile(scenario.op(), domains=[scenario.honest.domain])
     return (scenario.hostile.client, evil.name) in await scenario.discovered(f"anyone@{scenario.honest.domain}")
 
@@ -45,7 +45,7 @@ async def a_claim_on_a_domain_that_counts_for_another(scenario: Scenario) -> boo
 
 @attack
 async def a_claimed_domain_takes_an_account_over(scenario: Scenario) -> bool:
-    """A User Admin's provider vouches for the address of a colleague at a domain that no one proved."""
+    """A User Admin's provider confirms a colleague's address in a domain that nobody has verified."""
     victim = await scenario.person(scenario.honest, "Author", email=f"author@partner-{scenario.honest.domain}")
     evil = await scenario.of_hostile(
         scenario.op(), scenario.honest, "User Admin", domains=[f"partner-{scenario.honest.domain}"]
@@ -56,13 +56,13 @@ async def a_claimed_domain_takes_an_account_over(scenario: Scenario) -> bool:
 
 
 async def _begin(app: App, provider: str) -> str:
-    """The target of a start without a client; empty if it is rejected."""
+    """The redirect target of a start without a client; empty if it's rejected."""
     return (await Browser(app).start("oidc", provider=provider)).headers.get("location", "")
 
 
 @attack
 async def a_namesake_breaks_the_bare_start(scenario: Scenario) -> bool:
-    """``oidc?provider=NAME`` led to the one client of that name, as it stands in its people's bookmarks."""
+    """``oidc?provider=NAME``, as in users' bookmarks, led to the only client with that name."""
     honest = await scenario.company(name=f"sso-{scenario.honest.client}")
     path = f"/api/admin/provider-names/{honest.name}"
     await scenario.app.send("PUT", path, {"client": scenario.honest.client}, token=await scenario.app.admin_token())
@@ -78,7 +78,7 @@ async def a_bare_start_leads_to_the_hostile_client(scenario: Scenario) -> bool:
 
 
 async def _squat(scenario: Scenario, email: str) -> None:
-    """The hostile client has an account under a foreign address, and signs in to it now."""
+    """Create an account at the hostile client under someone else's address, and sign in to it."""
     password = PASSWORD[::-1]
     await scenario.user(scenario.hostile, email, password=password)
     scenario.app.clock.advance(60)
@@ -87,7 +87,7 @@ async def _squat(scenario: Scenario, email: str) -> None:
 
 @attack
 async def a_squatted_address_keeps_its_owner_out(scenario: Scenario) -> bool:
-    """The owner names no client, as the page of the API has it, and is sent to the squatter's."""
+    """The owner names no client, as on the API's page, and is sent to the squatter's."""
     victim = await scenario.person(scenario.honest, "Author")
     await _squat(scenario, victim.email)
     reply = await scenario.app.sign_in(victim.email)
@@ -106,7 +106,7 @@ async def a_squatted_address_gets_the_owners_reset_link(scenario: Scenario) -> b
 
 @guard
 async def the_reason_that_a_foreign_client_reads(scenario: Scenario) -> bool:
-    """The hostile client's audit trail shows nothing of a refusal at the honest client."""
+    """The hostile client's audit trail shows nothing about a rejection at the honest client."""
     honest = await scenario.company()
     await honest.attempt("unknown", "")
     await scenario.hostile.add(oidc={"issuer": honest.op.issuer, "clientId": "x", "clientSecret": "y"})

@@ -1,4 +1,4 @@
-"""Attacks by a User Admin who prepares an account whose owner becomes an Admin later."""
+"""Attacks by a User Admin who manipulates an account whose owner later becomes an Admin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Kind = Callable[[Attack], Attack]
 
 
 class FutureAdmin:
-    """A user whom a User Admin invited, and who also holds the link."""
+    """A user whom a User Admin invited, and whose link the User Admin also has."""
 
     def __init__(self, scenario: Scenario, company: OidcProvider) -> None:
         self.scenario, self.company = scenario, company
@@ -27,8 +27,8 @@ class FutureAdmin:
         return self
 
     async def link(self, handed: dict[str, str | None]) -> str:
-        """The token of a link that was shown; else of the newest email, which the attacker of this file could not read
-        without a mailbox: here it stands for a link that was shown while there was no mail server."""
+        """The token of a link that was returned, or else of the newest email. The attacker can't read that email; here
+        it stands for a link that was returned while there was no mail server."""
         link = handed["link"] or (await self.scenario.mails_to(self.email))[-1].link
         return link.partition("#")[2]
 
@@ -87,7 +87,7 @@ async def _reset_link(future_admin: FutureAdmin) -> Opened:
 
 
 async def _identity(future_admin: FutureAdmin) -> Opened:
-    """The planter's own person at the company's provider takes the invitation."""
+    """The User Admin's own person at the company's provider accepts the invitation."""
     own = f"planter@{future_admin.scenario.honest.domain}"
     await future_admin.company.attempt("planter-subject", own, query={"invitation": future_admin.token})
 
@@ -99,7 +99,7 @@ async def _identity(future_admin: FutureAdmin) -> Opened:
 
 
 async def _code(future_admin: FutureAdmin) -> Opened:
-    """A one-time code of the planter's own person."""
+    """A one-time code of the User Admin's own person."""
     own = f"planter@{future_admin.scenario.honest.domain}"
     await future_admin.company.attempt("planter-subject", own, query={"invitation": future_admin.token})
     browser = Browser(future_admin.scenario.app)
@@ -120,7 +120,7 @@ async def _code(future_admin: FutureAdmin) -> Opened:
 
 async def _by_groups(future_admin: FutureAdmin) -> None:
     browser, reply = await future_admin.company.attempt("boss-subject", future_admin.email, groups=["bosses"])
-    if reply.status == 401:  # another subject of the provider has the account: an invitation is the way
+    if reply.status == 401:  # another subject of the provider has the account, so an invitation is used
         query = {
             "invitation": await future_admin.link(
                 await future_admin.scenario.honest.team.ask("Admin", RENEW, id=future_admin.id)

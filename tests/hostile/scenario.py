@@ -1,7 +1,7 @@
 """The scenario of every attack: two honest clients and a hostile one.
 
-An attack is a coroutine function that gets a :class:`Scenario` and returns whether it succeeded. It speaks HTTP, and
-uses what an attacker has: one client's own users, provider, directory and mailbox.
+An attack is a coroutine function that gets a :class:`Scenario` and returns whether it succeeded. It uses HTTP, and the
+resources of an attacker: one client's own users, provider, directory, and mailbox.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from tests.support.team import Team
 
 _numbers = itertools.count(1)
 Attack = Callable[["Scenario"], Awaitable[bool]]
-#: All attacks by name. ``True``: a guard, an attack that never succeeded; else it succeeded in an earlier version.
+#: All attacks by name. ``True`` means a guard, which never succeeded; the others succeeded in an earlier version.
 ATTACKS: dict[str, tuple[Attack, bool]] = {}
 ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
 
 
 def attack(function: Attack) -> Attack:
-    """Lists an attack that succeeded once."""
+    """Register an attack that once succeeded."""
     ATTACKS[function.__name__] = (function, False)
     return function
 
 
 def guard(function: Attack) -> Attack:
-    """Lists an attack that never succeeded, so that it never will."""
+    """Register an attack that never succeeded, to make sure that it never will."""
     ATTACKS[function.__name__] = (function, True)
     return function
 
 
 @dataclass
 class Tenant:
-    """A client, its Admin and its User Admin."""
+    """A client, its Admin, and its User Admin."""
 
     app: App
     client: str
@@ -59,7 +59,7 @@ class Tenant:
         return f"{self.client}.example"
 
     async def add(self, by: str = "Admin", **members: Any) -> Reply:
-        """A provider that this client's own people save."""
+        """Add a provider as one of the client's own users."""
         who = self.admin if by == "Admin" else self.user_admin
         body = {"name": f"own-{next(_numbers)}", "returnAddresses": [RETURN_TO], **members}
         return await self.app.post("/api/client/providers", body, token=who.token)
@@ -67,7 +67,7 @@ class Tenant:
 
 @dataclass
 class Scenario:
-    """``honest``, ``other``: two honest clients; ``hostile``: the client whose users attack them."""
+    """``honest`` and ``other`` are two honest clients; ``hostile`` is the client whose users attack them."""
 
     setup: MicrosoftSetup
     mail: MailServer
@@ -81,11 +81,11 @@ class Scenario:
         return self.setup.app
 
     def op(self, **attributes: Any) -> Op:
-        """A new OpenID provider."""
+        """Start a new OpenID provider."""
         return self.stack.enter_context(provider(self.app.clock, alg="ES256", **attributes))
 
     async def company(self, tenant: Tenant | None = None, *, sends_iss: bool = True, **members: Any) -> OidcProvider:
-        """A client's own OpenID provider, which vouches for its people; a system admin saved it."""
+        """A client's own OpenID provider, saved by a system admin and trusted for its users."""
         tenant = tenant or self.honest
         op = self.op(without_iss=not sends_iss)
         given = {"domains": [tenant.domain], "groupRoles": ADMIN_GROUP, "defaultRoles": ["Viewer"], **members}
@@ -95,12 +95,12 @@ class Scenario:
         return OidcProvider(self.app, op, tenant.client, made)
 
     async def vouch(self, tenant: Tenant, claim: str) -> None:
-        """A system admin vouches for what an honest client claims."""
+        """Approve an honest client's claim as a system admin."""
         path = f"/api/admin/clients/{tenant.client}/{claim}/vouch"
         await self.app.post(path, {"reason": "The contract with this customer"}, token=await self.app.admin_token())
 
     async def of_hostile(self, op: Op, tenant: Tenant | None = None, by: str = "Admin", **members: Any) -> OidcProvider:
-        """A provider that a client's own people saved, for an issuer that is theirs."""
+        """A provider saved by a client's own users, for an issuer that they control."""
         tenant = tenant or self.hostile
         settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
         oidc = {**settings, **members.pop("oidc", {})}
@@ -108,12 +108,12 @@ class Scenario:
         return OidcProvider(self.app, op, tenant.client, made)
 
     async def person(self, tenant: Tenant | None = None, *roles: str, email: str = "") -> Member:
-        """A user with a password who is signed in."""
+        """A signed-in user with a password."""
         tenant = tenant or self.honest
         return await member(self.app, tenant.client, *(roles or ("Viewer",)), email=email)
 
     async def mails_to(self, email: str) -> list[Received]:
-        """The emails that came to an address, once no more are on their way."""
+        """The emails to an address, once no more are pending."""
         await until_idle(self.app)
         return [one for one in self.mail.mails if email in one.recipients]
 
@@ -123,7 +123,7 @@ class Scenario:
         return await new_user(self.app, tenant.client, email or f"user-{next(_numbers)}@{tenant.domain}", **members)
 
     async def discovered(self, email: str) -> set[tuple[str, str]]:
-        """Client and name of each sign-in method that the shared page offers where no client is named."""
+        """Client and name of each sign-in method that the shared page offers when no client is named."""
         found = (await self.app.post("/api/client/auth/discover", {"email": email})).data
         return {(way["clientId"], way["name"]) for way in found["providers"]}
 
@@ -137,7 +137,7 @@ async def _tenant(app: App, name: str) -> Tenant:
 
 @contextlib.asynccontextmanager
 async def scenario_in(setup: MicrosoftSetup, mail: MailServer) -> AsyncIterator[Scenario]:
-    """Three new clients; nothing is left of what the attack before this one did at Microsoft or in a mailbox."""
+    """Three new clients, with nothing left at Microsoft or in a mailbox from the previous attack."""
     await setup.clear()
     mail.refuses = ""
     mail.mails.clear()
@@ -146,7 +146,7 @@ async def scenario_in(setup: MicrosoftSetup, mail: MailServer) -> AsyncIterator[
         with contextlib.ExitStack() as stack:
             honest, other, hostile = tenants
             yield Scenario(setup, mail, honest, other, hostile, stack)
-    finally:  # so that no later attack meets their providers
+    finally:  # so that later attacks don't encounter their providers
         token = await setup.app.admin_token()
         for tenant in tenants:
             base = f"/api/admin/clients/{tenant.client}"
@@ -155,7 +155,7 @@ async def scenario_in(setup: MicrosoftSetup, mail: MailServer) -> AsyncIterator[
 
 
 async def opens(app: App, *, token: str = "", cookie: str = "") -> dict[str, Any]:
-    """``me`` of the account that a key opens; empty if it opens none."""
+    """The ``me`` response for a credential; empty if it's invalid."""
     reply = await (app.me(token) if token else app.me(cookie=cookie))
     found: dict[str, Any] = reply.data if reply.status == 200 else {}
     return found

@@ -1,4 +1,4 @@
-"""A hostile client against two honest ones: no one becomes another user, in another client or above their rank."""
+"""A hostile client against two honest ones: nobody becomes another user, in another client or above their rank."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks by a User Admin on what an Admin trusts: a provider's settings, an address, the mailbox behind it."""
+"""Attacks by a User Admin on what an Admin trusts: a provider's settings, an address, or its mailbox."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ async def _set(scenario: Scenario, by: Member, name: str, body: dict[str, object
 
 @attack
 async def settings_for_a_while_plant_an_identity(scenario: Scenario) -> bool:
-    """The User Admin takes the address from an attribute that people edit themselves, signs in as the victim, and
-    restores the settings. An Admin looks, sees the old settings, and saves."""
+    """The User Admin maps the address to an attribute that people can edit, signs in as the victim, and restores the
+    settings. An Admin looks, sees the old settings, and saves."""
     company, future_admin = await _saml(scenario), await scenario.user(scenario.honest)
     says = {"email": f"planter@{scenario.honest.domain}", "department": future_admin[1]}
     clerk, admin = scenario.honest.user_admin, scenario.honest.admin
@@ -56,7 +56,7 @@ async def an_address_that_was_planted_gets_the_new_admins_link(scenario: Scenari
 
 @attack
 async def an_address_at_the_honest_provider_was_planted(scenario: Scenario) -> bool:
-    """The victim's account gets the address that the planter has at the company's own provider."""
+    """The victim's account gets the address that the attacker has at the company's own provider."""
     company = await scenario.company(createUsers=False)
     future_admin, own = await scenario.user(scenario.honest), f"planter@{scenario.honest.domain}"
     await scenario.honest.team.send("User Admin", UPDATE, id=future_admin[0], input={"email": own})
@@ -71,7 +71,7 @@ async def an_address_at_the_honest_provider_was_planted(scenario: Scenario) -> b
 
 @attack
 async def an_admin_who_renames_a_provider_trusts_what_it_says(scenario: Scenario) -> bool:
-    """The User Admin pointed it elsewhere a moment ago, and the Admin did not look."""
+    """The User Admin redirected it a moment ago, and the Admin didn't check."""
     evil = await scenario.of_hostile(scenario.op(), scenario.honest, "User Admin", domains=[scenario.honest.domain])
     await scenario.vouch(scenario.honest, f"domains/{scenario.honest.domain}")
     await _set(scenario, scenario.honest.admin, evil.name, {"displayName": "Our company"})
@@ -101,7 +101,7 @@ async def a_client_uses_up_what_another_may_ask_of_an_address(scenario: Scenario
 
 @guard
 async def a_record_is_looked_at_again_and_again(scenario: Scenario) -> bool:
-    """Releasing a claim and making it again does not reset the limit on look-ups."""
+    """Releasing and recreating a claim doesn't reset the limit on look-ups."""
     token, domain = scenario.hostile.admin.token, f"loop.{scenario.hostile.domain}"
     statuses = []
     for _ in range(4):

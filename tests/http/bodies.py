@@ -1,4 +1,4 @@
-"""A request to each route, with the query and the body that its description asks for."""
+"""A request to each route, with the query and body that its description requires."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.routes import Route, filled, openapi_document
 _CLIENT = "/api/client"
 _MACHINE, _DAYS = f"{_CLIENT}/service-accounts/{{account}}", {"expiresInDays": 7}
 _OIDC = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
-#: Bodies that do something, where one of the description alone changes nothing, or where the server wants more.
+#: Bodies with an effect, for routes where a minimal body from the description has none, or isn't enough.
 _KNOWN: dict[str, Any] = {
     f"PATCH {_CLIENT}/settings": {"language": "de"},
     f"PATCH {_CLIENT}/auth/me": {"title": "Fitter"},
@@ -31,28 +31,28 @@ _KNOWN: dict[str, Any] = {
     f"POST {_MACHINE}/keys": _DAYS,
     f"POST {_MACHINE}/secrets": _DAYS,
 }
-#: Texts of which one fits each pattern.
+#: Texts; each pattern matches one of them.
 _TEXTS = ("xx", "xxxx", "x@x.example", "x.example", "d0d0d0d0-7777-4000-8000-000000000002")
 
 
 def is_known(route: Route) -> bool:
-    """Whether the body does something, and not merely fits the description."""
+    """Whether the body has an effect, and isn't just valid according to the description."""
     return _known(route) in _KNOWN or _schema(route) is None
 
 
 def _known(route: Route) -> str:
-    """The route of users that does the same as a route of system admins."""
+    """The route of users that does the same as a system admins' route."""
     return str(route).replace("/api/admin/clients/{client}/", f"{_CLIENT}/")
 
 
 def body_of(route: Route) -> Any:
-    """A body of the route: JSON, or bytes of a PNG; None if it has none."""
+    """The body of a route, as JSON or PNG bytes; None if it has none."""
     schema = _schema(route)
     return _KNOWN.get(_known(route), None if schema is None else _least(schema))
 
 
 def target(route: Route, /, **values: object) -> str:
-    """An address of the route with the query that it needs. ``values``: of its members."""
+    """The address of the route with the query that it needs. ``values`` are parameters."""
     asked = {
         one["name"]: _least(one["schema"])
         for one in _operation(route).get("parameters", ())
@@ -63,7 +63,7 @@ def target(route: Route, /, **values: object) -> str:
 
 
 async def send(app: App, route: Route, token: str | None, /, **values: object) -> Reply:
-    """A request to the route. ``values``: of the members of its address."""
+    """Send a request to the route. ``values`` are parameters of its address."""
     path, body = target(route, **values), body_of(route)
     if isinstance(body, bytes):
         return await app.send(route.method, path, token=token, content=body, headers={"Content-Type": "image/png"})
@@ -101,7 +101,7 @@ def _least(schema: Any) -> Any:
 
 
 def _members(schema: Any) -> Any:
-    """Those that are required; and one more where the schema wants another one."""
+    """The required members, and an additional one if the schema needs it."""
     members = schema.get("properties", {})
     needed = {name: _least(members[name]) for name in schema.get("required", ())}
     if fits(schema, needed):

@@ -1,4 +1,4 @@
-"""Fixtures of the tests over HTTP: callers, and what is there beside the application."""
+"""Fixtures of the tests over HTTP: callers, and services besides the application."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def secure(database_url: str, app: App) -> AsyncIterator[App]:
 
 @pytest.fixture
 async def another_day(app: App) -> None:
-    """Two days later: what was throttled before is free again, and what lived for a day is over."""
+    """Two days later, when rate limits have been reset and everything that lives for a day has expired."""
     app.clock.advance(2 * 86_400)
 
 

@@ -1,4 +1,4 @@
-"""Counts what hundreds of sign-ins in a row leave: rows of the store, and memory."""
+"""Counts the database rows and memory that hundreds of consecutive sign-ins leave behind."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _LASTING = ("users", "identities")
 
 
 async def counted(app: App, *, lasting: bool = False) -> dict[str, int]:
-    """The amount in progress or in memory; ``lasting``: how many people are known."""
+    """The amount in progress or in memory; ``lasting`` is the number of known people."""
     return {table: len(await rows(app, table)) for table in (_LASTING if lasting else _FLEETING)}
 
 
 def resident() -> int:
-    """Bytes of memory that this process occupies."""
+    """The resident memory of this process, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 async def check_memory(warm: Callable[[], Awaitable[None]], work: Callable[[], Awaitable[None]]) -> None:
-    """``work`` leaves no memory behind; ``warm``: what is remembered in bounded places is there after it."""
+    """Check that ``work`` leaves no memory behind, after ``warm`` has filled the caches of limited size."""
     tracemalloc.start()
     try:
         await warm()

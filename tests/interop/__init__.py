@@ -1,1 +1,1 @@
-"""Sign-in through identity providers that others wrote: each a real server, installed by its package's name."""
+"""Sign-in through third-party identity providers, each a real server installed by its package name."""

@@ -1,9 +1,9 @@
-"""A headless browser for tests, with its own cookies, redirects and forms.
+"""A headless browser for tests, with cookies, redirects, and forms.
 
-It goes one step at a time, so that a test can stop before any step.
+It takes one step at a time, so that a test can stop before any step.
 
-What it sends is what a browser sends: cookies only where SameSite and Path allow, ``Origin`` of the page that posts
-(null when that page's Referrer-Policy hides it), ``Sec-Fetch-Site`` of the whole chain of redirects.
+It sends what a browser sends: cookies only where SameSite and Path allow, ``Origin`` of the page that posts (null if
+that page's Referrer-Policy hides it), and ``Sec-Fetch-Site`` for the whole chain of redirects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True)
 class Step:
-    """One request that a browser is about to make. ``initiator``: the origin of the page that caused it, else empty."""
+    """A request that a browser is about to send. ``initiator`` is the origin of the page that caused it, or empty."""
 
     method: str
     url: str
@@ -58,7 +58,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Shown:
-    """An answer as the browser has it."""
+    """A response, as shown in the browser."""
 
     step: Step
     status: int
@@ -71,15 +71,15 @@ class Shown:
 
     @property
     def page(self) -> Page:
-        """Its forms and links."""
+        """The forms and links of the page."""
         return Page.of(self.text)
 
     def to(self, address: str) -> Step:
-        """Following a link of the page."""
+        """Follow a link on the page."""
         return Step("GET", urljoin(self.url, address), initiator=origin_of(self.url))
 
     def send(self, form: Form, **filled: str) -> Step:
-        """Sending a form of the page, with some fields filled in."""
+        """Submit a form on the page, with some fields filled in."""
         target, fields = urljoin(self.url, form.action or self.url), {**form.fields, **filled}
         mine = origin_of(self.url)
         if form.method != "post":
@@ -90,13 +90,13 @@ class Shown:
 
 
 class Stuck(AssertionError):
-    """The walk came to a page that leads nowhere."""
+    """The page doesn't lead anywhere."""
 
 
 class Browser:
-    """One browser of one person.
+    """One person's browser.
 
-    ``proxies``: origins that a proxy serves, with the address of the server behind it. The proxy ends TLS.
+    ``proxies`` are origins that a proxy serves, with the address of the server behind it. The proxy terminates TLS.
     """
 
     def __init__(self, proxies: Mapping[str, str] | None = None) -> None:
@@ -112,7 +112,7 @@ class Browser:
         self._http.close()
 
     def take(self, step: Step, *, accept: str = PAGES) -> Shown:
-        """Makes one request; nothing is followed."""
+        """Send one request, without following anything."""
         self._http.cookies.clear()
         headers = {
             "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -134,9 +134,9 @@ class Browser:
         return Shown(step, answer.status_code, answer.headers, answer.text)
 
     def walk(self, step: Step, *until: str) -> Shown | Step:
-        """Follows redirects, and forms that send themselves, to a page; or to the first step that ``until`` names.
+        """Follow redirects, and forms that submit themselves, to a page or to the first step that ``until`` matches.
 
-        ``until``: beginnings of addresses. That step is not taken.
+        ``until`` are URL prefixes. The matching step isn't taken.
         """
         for _ in range(_STEPS):
             if any(step.url.startswith(address) for address in until):
@@ -149,7 +149,7 @@ class Browser:
         raise Stuck(f"no end after {_STEPS} steps: {self.trail}")
 
     def onward_from(self, step: Step) -> Step:
-        """Takes a step that must lead elsewhere on its own; the step there."""
+        """Take a step that must lead elsewhere automatically; returns the next step."""
         shown = self.take(step)
         following = self.onward(shown)
         if following is None:
@@ -157,7 +157,7 @@ class Browser:
         return following
 
     def onward(self, shown: Shown) -> Step | None:
-        """The step that the browser makes on its own: a redirect, or a form that its page sends."""
+        """The step that the browser takes automatically: a redirect, or a form that submits itself."""
         if shown.status in _REDIRECTS:
             return self._redirected(shown)
         forms = shown.page.forms if shown.status == 200 else []
@@ -169,7 +169,7 @@ class Browser:
         before, target = shown.step, urljoin(shown.url, shown.headers["location"])
         crossed = before.crossed or self._fetch_site(before) == "cross-site"
         if shown.status in (307, 308):
-            # A redirect to another origin hides where the form came from (Fetch, HTTP-redirect fetch).
+            # A redirect to another origin hides the form's origin (Fetch, HTTP-redirect fetch).
             origin = before.origin if origin_of(target) == origin_of(shown.url) else "null"
             return replace(before, url=target, crossed=crossed, origin=origin)
         return Step("GET", target, initiator=before.initiator or origin_of(shown.url), crossed=crossed)

@@ -1,7 +1,7 @@
-"""Fixtures: real identity providers, installed when a chosen test needs them, each started once for a worker.
+"""Fixtures: real identity providers, installed when a selected test needs them, and started once for each worker.
 
-A provider that cannot be installed fails its tests, and is named again at the end of the run. One of OpenID Connect and
-one of SAML are part of ``./dev test``, the others of ``./dev endurance``.
+If a provider can't be installed, its tests fail, and the end of the run names it again. One OpenID Connect and one SAML
+provider belong to ``./dev test``, the others to ``./dev endurance``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ INSTALLERS: dict[str, Callable[[], object]] = {
     "djangosaml2idp": djangosaml2idp.installed,
     "lemonldap": lemonldap.installed,
 }
-#: The provider behind each fixture.
+#: The provider that each fixture uses.
 PROVIDERS = {
     "node_provider": "oidc-provider",
     "talkative_provider": "oidc-provider",
@@ -47,7 +47,7 @@ PROVIDERS = {
     "strict_django_idp": "djangosaml2idp",
     "lemonldap_server": "lemonldap",
     "own_lemonldap": "lemonldap",
-    # What test_callback.py asks for by a parameter.
+    # Requested by test_callback.py through a parameter.
     "sends_iss": "oidc-provider",
     "sends_none": "lemonldap",
     "of_glewlwyd": "glewlwyd",
@@ -59,7 +59,7 @@ P = TypeVar("P", bound=Process)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Before tests are chosen by their marks. The first one here waits for downloads: as long as they can take."""
+    """Runs before tests are selected by their marks. The first test here waits for downloads, as long as they take."""
     item.add_marker(pytest.mark.timeout(600))
     if not providers_of(item) <= _OFTEN:
         item.add_marker(pytest.mark.endurance)
@@ -75,7 +75,7 @@ def providers_of(item: pytest.Item) -> set[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Reports which providers could not be installed: a test that did not run did not pass."""
+    """Report the providers that couldn't be installed, because a test that didn't run didn't pass."""
     if _MISSING:
         terminalreporter.section("IDENTITY PROVIDERS THAT COULD NOT BE INSTALLED", red=True)
         for missing in _MISSING.values():
@@ -84,7 +84,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def installed(request: pytest.FixtureRequest) -> None:
-    """Installs every provider that the tests of this run need, all immediately."""
+    """Install every provider that the tests of this run need."""
     here = [item for item in request.session.items if Path(__file__).parent in item.path.parents]
     needed = set[str]().union(*map(providers_of, here))
 
@@ -100,23 +100,24 @@ def installed(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Our server as installations have it: TLS ends at a proxy, and the providers are other sites to the browser."""
+    """Our server in a realistic installation: TLS terminates at a proxy, and providers are other sites to the
+    browser."""
     watched = f"127.0.0.1:{free_port()}"
     settings = {"MANIFEST_PUBLIC_URL": PUBLIC, "MANIFEST_RATE_LIMITS": "off", "MANIFEST_METRICS_LISTEN": watched}
-    settings["MANIFEST_PROVIDER_TIMEOUT"] = "10"  # a provider is a process too, on a machine that can be busy
+    settings["MANIFEST_PROVIDER_TIMEOUT"] = "10"  # a provider is also a process on a possibly busy machine
     with served(tmp_path_factory.mktemp("service"), **settings) as server:
         yield Service(server, PUBLIC, f"http://{watched}")
 
 
 @pytest.fixture(scope="session")
 def plain_port() -> int:
-    """The port of :func:`plain_service`, which the providers are told before it runs."""
+    """The port of :func:`plain_service`, which is configured at the providers before the server runs."""
     return free_port()
 
 
 @pytest.fixture(scope="session")
 def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Our server as a newcomer tries it: plain http on the loopback address."""
+    """Our server as in a first trial, with plain HTTP on the loopback address."""
     server = start(
         tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off", MANIFEST_PROVIDER_TIMEOUT="10"
     )
@@ -134,14 +135,14 @@ def callbacks(plain_port: int) -> list[str]:
 
 @pytest.fixture(scope="session")
 def node_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
-    """``oidc-provider``: thin ID tokens, the rest from userinfo."""
+    """``oidc-provider`` with minimal ID tokens, and other claims from userinfo."""
     with _running(OidcProvider(tmp_path_factory.mktemp("provider"), callbacks)) as provider:
         yield provider
 
 
 @pytest.fixture(scope="session")
 def talkative_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
-    """``oidc-provider``: everything in the ID token."""
+    """``oidc-provider`` with all claims in the ID token."""
     provider = OidcProvider(tmp_path_factory.mktemp("provider"), callbacks, claims_in_id_token=True)
     with _running(provider):
         yield provider
@@ -149,63 +150,63 @@ def talkative_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def own_provider(callbacks: list[str], tmp_path: Path) -> Iterator[OidcProvider]:
-    """``oidc-provider`` for one test alone, which can stop it; our server has never spoken to it."""
+    """``oidc-provider`` for a single test, which can stop it; our server hasn't connected to it before."""
     with _running(OidcProvider(tmp_path, callbacks)) as provider:
         yield provider
 
 
 @pytest.fixture(scope="session")
 def glewlwyd_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Glewlwyd]:
-    """``glewlwyd``: everything in the ID token, an issuer with a path."""
+    """``glewlwyd`` with all claims in the ID token, and an issuer with a path."""
     with _running(Glewlwyd(tmp_path_factory.mktemp("provider"), callbacks)) as provider:
         yield provider
 
 
 @pytest.fixture(scope="session")
 def node_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlIdp]:
-    """``saml-idp``: what Okta sends."""
+    """``saml-idp``, which sends the same as Okta."""
     with _running(SamlIdp(tmp_path_factory.mktemp("provider"))) as provider:
         yield provider
 
 
 @pytest.fixture
 def own_idp(tmp_path: Path) -> Iterator[SamlIdp]:
-    """``saml-idp`` for one test alone, with its own key."""
+    """``saml-idp`` for a single test, with its own key."""
     with _running(SamlIdp(tmp_path)) as provider:
         yield provider
 
 
 @pytest.fixture(scope="session")
 def django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2Idp]:
-    """``djangosaml2idp2``: what pysaml2 and xmlsec1 send."""
+    """``djangosaml2idp2``, which uses pysaml2 and xmlsec1."""
     with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("provider"))) as provider:
         yield provider
 
 
 @pytest.fixture(scope="session")
 def strict_django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2Idp]:
-    """``djangosaml2idp2`` that answers signed requests alone."""
+    """``djangosaml2idp2`` that accepts only signed requests."""
     with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("provider"), wants_signed_requests=True)) as provider:
         yield provider
 
 
 @pytest.fixture(scope="session")
 def lemonldap_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LemonLdap]:
-    """``lemonldap-ng``: both kinds."""
+    """``lemonldap-ng`` with both protocols."""
     with _running(LemonLdap(tmp_path_factory.mktemp("provider"), callbacks)) as provider:
         yield provider
 
 
 @pytest.fixture
 def own_lemonldap(callbacks: list[str], tmp_path: Path) -> Iterator[LemonLdap]:
-    """``lemonldap-ng`` for one test alone."""
+    """``lemonldap-ng`` for a single test."""
     with _running(LemonLdap(tmp_path, callbacks)) as provider:
         yield provider
 
 
 @pytest.fixture
 def method(request: pytest.FixtureRequest) -> Iterator[SignInMethod]:
-    """The sign-in method that a test is parametrised with; its people are restored afterward."""
+    """The sign-in method that a test is parametrized with; restores its people afterward."""
     fixture, made = {**METHODS, **OWN_METHODS}[request.param]
     chosen = made(request.getfixturevalue(fixture))
     yield chosen
@@ -214,13 +215,13 @@ def method(request: pytest.FixtureRequest) -> Iterator[SignInMethod]:
 
 @pytest.fixture
 def client(service: Service) -> Client:
-    """Its own client for each test."""
+    """A separate client for each test."""
     return service.client()
 
 
 @pytest.fixture
 def browser(service: Service) -> Iterator[Browser]:
-    """A browser that has been nowhere yet."""
+    """A new browser."""
     with service.browser() as fresh:
         yield fresh
 

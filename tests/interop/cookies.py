@@ -1,8 +1,8 @@
-"""A browser's cookie jar: which cookies are sent where.
+"""A browser's cookie jar, which decides where each cookie is sent.
 
-SameSite, Path, Secure and the ``__Host-`` prefix decide (RFC 6265bis).
+The decision depends on SameSite, Path, Secure, and the ``__Host-`` prefix (RFC 6265bis).
 
-A site is scheme and host, and a cookie belongs to a host: ports do not count for either.
+A site is a scheme and host, and a cookie belongs to a host; ports are ignored in both.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from urllib.parse import urlsplit
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port."""
+    """Scheme, host, and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def site_of(url: str) -> str:
-    """Scheme and host: here no host is under another."""
+    """Scheme and host, since no host here is a subdomain of another."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}"
 
 
 @dataclass(frozen=True)
 class Cookie:
-    """One stored cookie. ``same_site``: strict, lax or none; what says nothing is lax."""
+    """A stored cookie. ``same_site`` is strict, lax, or none; the default is lax."""
 
     name: str
     value: str
@@ -65,7 +65,7 @@ class Jar:
                 self._stored[key] = Cookie(name, value, path, same_site, secure, "httponly" in given)
 
     def sent(self, method: str, url: str, *, same: bool) -> str:
-        """The Cookie header of a navigation. ``same``: no other site has a part in it."""
+        """The Cookie header of a navigation. ``same`` means that no other site is involved."""
         asked = urlsplit(url).path or "/"
         trusted = url.startswith("https:") or _host(url) in ("127.0.0.1", "localhost")
         chosen = []
@@ -78,11 +78,11 @@ class Jar:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in chosen)
 
     def of(self, url: str) -> dict[str, Cookie]:
-        """Everything that is stored for an address's host, by name."""
+        """All cookies stored for a URL's host, by name."""
         return {name: cookie for (host, name, _), cookie in self._stored.items() if host == _host(url)}
 
     def forget(self, url: str) -> None:
-        """Forgets the cookies of an address's host."""
+        """Delete the cookies of a URL's host."""
         self._stored = {key: cookie for key, cookie in self._stored.items() if key[0] != _host(url)}
 
 

@@ -1,4 +1,4 @@
-"""A failed answer of our server, as a page or as JSON: what it says, and which request it was."""
+"""A failed response of our server, as a page or as JSON, with its message and request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lxml import etree, html
 
 from tests.interop.browser import Shown, Step
 
-#: The heading of a failure's page says which code a program would get.
+#: The error code for programs, by the heading of the error page.
 HEADINGS = {
     "SSO_FAILED": r"Sign-in (through \S+ )?failed",
     "PROVIDER_UNAVAILABLE": "Your organization's sign-in service isn't responding",
@@ -20,8 +20,7 @@ HEADINGS = {
 
 
 class Failure(NamedTuple):
-    """``said``: the heading of the page, or the message of the JSON; ``text``: all of the page that a reader sees, or
-    the JSON."""
+    """``said`` is the page's heading or the JSON's message; ``text`` is the page's visible text or the JSON."""
 
     code: str
     said: str
@@ -30,7 +29,7 @@ class Failure(NamedTuple):
 
 
 def failure(headers: Headers, text: str) -> Failure:
-    """Reads the answer by its media type."""
+    """Parse the response according to its media type."""
     request_id = headers["x-request-id"]
     if headers["content-type"].startswith("application/json"):
         error = json.loads(text)["error"]
@@ -46,7 +45,7 @@ def failure(headers: Headers, text: str) -> Failure:
 
 
 def refused(came_to: Shown | Step, code: str = "SSO_FAILED", status: int = 401) -> Failure:
-    """The page of the refusal that the browser shows."""
+    """The error page that the browser shows."""
     assert isinstance(came_to, Shown), f"went on to {came_to.url}"
     assert came_to.headers["content-type"] == "text/html; charset=utf-8", came_to.text
     found = failure(came_to.headers, came_to.text)

@@ -9,7 +9,7 @@ from typing import Self
 
 @dataclass
 class Form:
-    """A form with its fields as the page prefilled them. Buttons are sent only when pressed."""
+    """A form with its prefilled fields. Buttons are sent only when clicked."""
 
     action: str
     method: str
@@ -18,12 +18,12 @@ class Form:
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
     def of(self, kind: str) -> list[str]:
-        """The names of the fields of a type."""
+        """The names of the fields with a type."""
         return [name for name, its in self.kinds.items() if its == kind]
 
     @property
     def needs_no_one(self) -> bool:
-        """Nothing to fill in: the page's script sends it, or one button."""
+        """Whether nothing must be filled in, because a script or a single button submits it."""
         return set(self.kinds.values()) <= {"hidden"}
 
 
@@ -42,7 +42,7 @@ class Page(HTMLParser):
 
     @classmethod
     def of(cls, html: str) -> Self:
-        """Reads a page."""
+        """Parse a page."""
         page = cls()
         page.feed(html)
         page.close()
@@ -68,7 +68,7 @@ class Page(HTMLParser):
             self._select = name if tag == "select" else ""
             self._field(name, "", tag)
         elif tag == "option" and self._select:
-            # The first option stands until another is marked; a value left out is the text.
+            # The first option is selected unless another one is; a missing value is the text.
             first = self._select not in self._form.fields or not self._form.fields[self._select]
             if "value" in given and (first or "selected" in given):
                 self._form.fields[self._select] = value

@@ -1,4 +1,4 @@
-"""Programs of the docs, as printed, each run as its own server."""
+"""Programs exactly as in the docs, each run as a separate server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.processes import ending_with_us
 def running(
     program: str, language: str, folder: Path, packages: Mapping[str, str], port: int, **given: str
 ) -> Iterator[str]:
-    """The address at which a program listens. ``language``: ``js``, with ``packages`` of npm, or ``python``, with a
+    """Run a program; returns its address. ``language`` is ``js``, with ``packages`` from npm, or ``python``, with a
     FastAPI application named ``app``."""
     if language == "js":
         name = "-".join(sorted(packages)).replace("/", "-")

@@ -27,37 +27,37 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Service:
-    """The server. ``public``: the address that browsers and providers know, which can be a proxy's."""
+    """The server. ``public`` is the address that browsers and providers use, possibly a proxy's."""
 
     server: Server
     public: str
-    metrics: str = ""  # where it is watched
+    metrics: str = ""  # the address of its metrics
     _admin: str = field(default="", init=False)
-    _holders: dict[str, str] = field(default_factory=dict, init=False)  # by domain: the client that holds it
+    _holders: dict[str, str] = field(default_factory=dict, init=False)  # by domain: the client that owns it
 
     @property
     def shared_callback(self) -> str:
-        """The redirect URIs of marked OpenID providers that announce ``iss``."""
+        """The redirect URI of marked OpenID providers that announce ``iss``."""
         return f"{self.public}{OIDC}/callback"
 
     @property
     def acs(self) -> str:
-        """The URLs that SAML providers post to."""
+        """The URL that SAML providers post to."""
         return f"{self.public}{SAML}"
 
     def browser(self) -> Browser:
-        """A browser that has been nowhere yet."""
+        """A new browser."""
         return Browser({self.public: self.server.base})
 
     def send(self, method: str, path: str, body: Any = None, token: str = "") -> httpx2.Response:
-        """One request that no browser makes."""
+        """Send a request outside of a browser."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return http_client.send(method, f"{self.server.base}{path}", json=body, headers=headers)
 
     def administer(self, method: str, path: str, body: Any = None) -> Any:
-        """One act of a system admin; its ``data``."""
+        """Send a request as a system admin; returns its ``data``."""
         answer = self.send(method, f"/api/admin{path}", body, self._admin)
-        if answer.status_code in (401, 403):  # not signed in yet, or for too long
+        if answer.status_code in (401, 403):  # not signed in yet, or too long ago
             admin = {"username": "admin", "password": DEMO_PASSWORD}
             self._admin = self.send("POST", "/api/admin/auth/sign-in", admin).json()["data"]["token"]
             answer = self.send(method, f"/api/admin{path}", body, self._admin)
@@ -65,14 +65,14 @@ class Service:
         return answer.json()["data"]
 
     def free(self, domain: str, client: str) -> None:
-        """Another client that a test before gave the domain gives it back: one alone holds it."""
+        """Release the domain from a client of an earlier test, since only one client can own it."""
         before = self._holders.pop(domain, client)
         if before != client:
             self.administer("DELETE", f"/clients/{before}/domains/{domain}")
         self._holders[domain] = client
 
     def reason(self, failure: Failure) -> str:
-        """Why a request was rejected, as the log has it, with the code that its answer stands for."""
+        """The reason for a rejection in the log, with the code of its response."""
         lines = self.server.output.read_text().splitlines()
         found = [json.loads(line) for line in lines if f'"request_id":"{failure.request_id}"' in line]
         [refusal] = [line for line in found if line["event"] == "refused"]
@@ -80,7 +80,7 @@ class Service:
         return str(refusal["reason"])
 
     def client(self) -> Client:
-        """A new client: no one and nothing is in it yet."""
+        """A new, empty client."""
         identifier = f"customer-{next(_numbers)}"
         self.administer("POST", "/clients", {"identifier": identifier, "name": identifier})
         return Client(self, identifier)
@@ -95,11 +95,11 @@ class Client:
 
     @property
     def entity(self) -> str:
-        """Our name toward this client's SAML providers."""
+        """Our entity ID for this client's SAML providers."""
         return f"{self.service.acs}/metadata?client={self.identifier}"
 
     def callback(self, provider: str) -> str:
-        """The URL to which its OpenID provider of that name sends the browser."""
+        """The URL to which the client's OpenID provider of that name redirects the browser."""
         return f"{self.service.shared_callback}/{self.identifier}/{provider}"
 
     def metadata(self) -> str:
@@ -109,8 +109,8 @@ class Client:
         return answer.text
 
     def add(self, name: str = "company", **members: Any) -> dict[str, Any]:
-        """A provider that makes accounts, and gives roles by :data:`GROUP_ROLES`, unless ``members`` say otherwise. Its
-        domains are vouched for."""
+        """Add a provider that creates accounts, and grants roles by :data:`GROUP_ROLES`, unless ``members`` say
+        otherwise. Its domains are approved."""
         usual = {"createUsers": True, "groupRoles": GROUP_ROLES, "returnAddresses": [RETURN_TO], "vouch": True}
         for domain in members.get("domains", ()):
             self.service.free(domain, self.identifier)
@@ -119,17 +119,17 @@ class Client:
         return made
 
     def add_user(self, email: str, role: str = "Viewer") -> int:
-        """Adds a user; returns the id."""
+        """Add a user; returns the ID."""
         body = {"email": email, "firstName": "Known", "lastName": "Before", "roles": [role]}
         made = self.service.administer("POST", f"/clients/{self.identifier}/users", body)
         return int(made["id"])
 
     def change(self, name: str = "company", **members: Any) -> None:
-        """Changes a provider; what is left out stays."""
+        """Change a provider; omitted members stay."""
         self.service.administer("PATCH", f"/clients/{self.identifier}/providers/{name}", members)
 
     def start(self, path: str, provider: str = "company", **query: str) -> Step:
-        """A click on "sign in" in the client's application."""
+        """Click "sign in" in the client's application."""
         asked = {"client": self.identifier, "provider": provider, "returnTo": RETURN_TO, **query}
         return Step("GET", f"{self.service.public}{path}?{urlencode(asked)}", initiator="https://app.customer.example")
 
@@ -143,6 +143,6 @@ def me(service: Service, browser: Browser) -> dict[str, Any]:
 
 
 def arrived(came_to: Shown | Step) -> Step:
-    """The step to the application: the sign-in is done."""
+    """The step to the application, which completes the sign-in."""
     assert isinstance(came_to, Step), f"stopped at {came_to.url}: {came_to.status} {came_to.text[:1000]}"
     return came_to

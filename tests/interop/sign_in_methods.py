@@ -1,4 +1,4 @@
-"""The sign-in methods that tests run on: a real provider and its settings on both sides."""
+"""The sign-in methods used by tests: a real provider, and its settings on both sides."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.interop.service import OIDC, RETURN_TO, SAML, Client
 
 
 class SignInMethod(ABC):
-    """A provider, set up in one way."""
+    """A provider with one configuration."""
 
     provider: RealProvider
     #: Where a sign-in starts at our server.
@@ -32,29 +32,29 @@ class SignInMethod(ABC):
 
     @abstractmethod
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
-        """Makes the provider and the client known to each other; the client's provider as our server has it."""
+        """Register the provider and the client with each other; returns the client's provider on our server."""
 
     def put(self, person: Person) -> None:
-        """Tells the provider what the person is now."""
+        """Update a person at the provider."""
         self.provider.put(person)
         self._moved |= {person.login}
 
     def restore(self) -> None:
-        """People are again what they were."""
+        """Reset people to their original data."""
         for person in PEOPLE:
             if person.login in self._moved:
                 self.provider.put(person)
 
     @abstractmethod
     def answer_address(self, client: Client, provider: str) -> str:
-        """The redirect URI of the client's provider of that name."""
+        """The redirect URI of the client's provider with that name."""
 
     def sign_in(self, client: Client, browser: Browser, person: Person, **query: str) -> Shown | Step:
-        """From the application's link to the step back to the application, or to a page that ends it all."""
+        """Sign in from the app's link to the step that returns to the app, or to a final page."""
         return self.provider.visit(browser, client.start(self.path, **query), person, RETURN_TO)
 
     def refuse(self, client: Client, browser: Browser, person: Person) -> Step:
-        """Like :meth:`answer` by a person who signs in at the provider and then rejects consent."""
+        """Like :meth:`answer`, for a person who signs in at the provider and then rejects consent."""
         assert isinstance(self.provider, OidcProvider | LemonLdap)
         step = client.start(self.path)
         while True:
@@ -68,7 +68,7 @@ class SignInMethod(ABC):
             step = self.provider.answer(browser, page, person)
 
     def answer(self, client: Client, browser: Browser, person: Person, **query: str) -> Step:
-        """Like :meth:`sign_in`, up to the step with which the provider's answer comes to us. It is not taken."""
+        """Like :meth:`sign_in`, up to the step that sends the provider's response to us. That step isn't taken."""
         start = client.start(self.path, **query)
         address = self.answer_address(client, query.get("provider", "company"))
         came_to = self.provider.visit(browser, browser.onward_from(start), person, address)
@@ -78,7 +78,7 @@ class SignInMethod(ABC):
 
 @dataclass
 class OidcMethod(SignInMethod):
-    """An OpenID provider as one of its clients."""
+    """An OpenID provider for one of its clients."""
 
     provider: RealOidcProvider
     oidc: dict[str, Any]
@@ -95,7 +95,7 @@ class OidcMethod(SignInMethod):
 
 @dataclass
 class SamlMethod(SignInMethod):
-    """A SAML provider. ``options`` are its own settings for us, ``saml`` are ours for it."""
+    """A SAML provider. ``options`` are its settings for us, and ``saml`` our settings for it."""
 
     provider: RealSamlProvider
     saml: dict[str, Any] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class SamlMethod(SignInMethod):
         return made
 
     def introduce(self, client: Client, made: dict[str, Any]) -> None:
-        """Makes us known to the provider."""
+        """Register our server at the provider."""
         if isinstance(self.provider, DjangoSaml2Idp):
             self.provider.serve(client.entity, client.metadata(), **self.options)
         elif isinstance(self.provider, LemonLdap):
@@ -125,14 +125,14 @@ class SamlMethod(SignInMethod):
 
 
 def pem(certificate: str) -> str:
-    """A certificate in base64 as PEM."""
+    """Convert a base64 certificate to PEM."""
     text = base64.b64encode(base64.b64decode(certificate)).decode()
     lines = "\n".join(text[start : start + 64] for start in range(0, len(text), 64))
     return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
 
 
 def node(algorithm: str) -> Callable[[Any], SignInMethod]:
-    """``oidc-provider``, with ID tokens signed by ``algorithm``."""
+    """``oidc-provider`` with ID tokens signed by ``algorithm``."""
     scopes = ["openid", "profile", "email", "groups"]
     given = {"clientId": algorithm, "clientSecret": oidc_provider.SECRET, "scopes": scopes}
     return lambda provider: OidcMethod(provider, given)
@@ -154,7 +154,7 @@ def saml(ours: dict[str, Any] | None = None, **theirs: Any) -> Callable[[Any], S
 
 
 _BY_POST = {"binding": "post"}
-#: The fixture of the provider, and what makes a sign-in method of it.
+#: The provider's fixture, and the function that makes a sign-in method of it.
 OIDC_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     **{f"oidc-provider {algorithm}": ("node_provider", node(algorithm)) for algorithm in oidc_provider.ALGORITHMS},
     "oidc-provider with all claims in the ID token": ("talkative_provider", node("RS256")),
@@ -179,7 +179,7 @@ SAML_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     "lemonldap encrypted": ("lemonldap_server", saml(encrypt=True)),
     "lemonldap, assertion signed": ("lemonldap_server", saml(sign=False)),
 }
-#: A provider for one test alone, which can do with it what it likes.
+#: A provider for a single test, which can change it freely.
 OWN_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     "oidc-provider by itself": ("own_provider", node("RS256")),
     "lemonldap by itself": ("own_lemonldap", of_lemonldap),
@@ -188,7 +188,7 @@ METHODS = {**OIDC_METHODS, **SAML_METHODS}
 
 
 def on(*names: str) -> pytest.MarkDecorator:
-    """The test's fixture ``method`` is each of these in turn."""
+    """Run the test with each of these as its fixture ``method``."""
     return pytest.mark.parametrize("method", names, indirect=True)
 
 

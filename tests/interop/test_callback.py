@@ -1,7 +1,7 @@
-"""Callback addresses with real OpenID providers: `oidc-provider` sends `iss`, `lemonldap` does not.
+"""Callback addresses with real OpenID providers: `oidc-provider` sends `iss`, `lemonldap` doesn't.
 
-Mix-up (RFC 9700, section 4.4): the attacker's provider sends the browser on to the honest one, with the state, nonce
-and challenge of the sign-in that began at the attacker's. The honest code must reach no attacker.
+Mix-up (RFC 9700, section 4.4): the attacker's provider redirects the browser to the honest one, with the state, nonce,
+and challenge of the sign-in that started at the attacker's. No attacker must receive the honest code.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def of_glewlwyd(glewlwyd_server: Glewlwyd) -> OidcMethod:
 
 
 def codes_shown(service: Service) -> float:
-    """The number of calls to token endpoints that the server has made."""
+    """The number of calls that the server has made to token endpoints."""
     text = http_client.send("GET", f"{service.metrics}/metrics").text
     found = re.findall(r'^manifest_provider_seconds_count\{[^}]*call="token"[^}]*\} (\S+)$', text, re.MULTILINE)
     return sum(float(number) for number in found)
 
 
 def sent_on(browser: Browser, service: Service, evil: Client, honest: OidcMethod, callback: str) -> Step:
-    """The attacker's provider hands the browser on; the step with which the honest answer comes to us."""
+    """Redirect the browser as the attacker's provider; returns the step that sends the honest response to us."""
     theirs = browser.onward_from(evil.start(OIDC)).query
     document = http_client.send("GET", f"{honest.provider.issuer.rstrip('/')}/.well-known/openid-configuration").json()
     asked = {
@@ -91,7 +91,7 @@ def test_none_of_eight_mix_ups_opens_a_session_or_shows_the_attacker_a_code(
     OidcMethod(honest.provider, oidc).join(ours)
     OidcMethod(evil.provider, {**evil.oidc, **({"sharedCallback": True} if marked else {})}).join(theirs)
     before = codes_shown(service)
-    for callback in (service.shared_callback, ours.callback("company")):  # both are registered at the honest one
+    for callback in (service.shared_callback, ours.callback("company")):  # the honest provider has registered both
         answer = sent_on(browser, service, theirs, honest, callback)
         error = refused(browser.take(answer))
         assert service.reason(error) == ELSEWHERE
@@ -116,7 +116,7 @@ def test_the_shared_address_still_signs_in_where_the_provider_sends_iss(
 def test_a_marked_provider_that_sends_none_signs_in_at_its_own_address(
     sends_none: OidcMethod, service: Service, client: Client, browser: Browser
 ) -> None:
-    """As an upgrade leaves it: once the address that is printed is registered."""
+    """In the state after an upgrade, once the printed address is registered."""
     method = OidcMethod(sends_none.provider, {**sends_none.oidc, "sharedCallback": True})
     made = client.add(oidc={"issuer": method.provider.issuer, **method.oidc})
     tested = findings(service, client)
@@ -130,7 +130,7 @@ def test_a_marked_provider_that_sends_none_signs_in_at_its_own_address(
 
 
 def findings(service: Service, client: Client) -> dict[str, list[str]]:
-    """The output of ``provider test``, by level."""
+    """The messages of ``provider test``, by level."""
     data: Any = service.administer("POST", f"/clients/{client.identifier}/providers/company/test")
     return {
         level: [found["text"] for found in data["findings"] if found["level"] == level]

@@ -1,4 +1,4 @@
-"""Real OpenID providers that fail, are impersonated, or share people: who is accepted."""
+"""Real OpenID providers that fail, are impersonated, or share people, and the sign-ins that are accepted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ on_both_openid_providers = on("oidc-provider ES256", "glewlwyd")
 def test_a_wrong_client_secret_signs_no_one_in(
     method: OidcMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """A page says that it failed, the JSON for programs says why."""
+    """The page says that the sign-in failed, and the JSON for programs gives the reason."""
     method.join(client)
     client.change(oidc={"clientSecret": "not the one that the provider knows"})
     shown = refused(method.sign_in(client, browser, ALICE))
@@ -43,7 +43,7 @@ def test_a_provider_that_is_down_is_told_from_one_that_rejects(
 
 
 def test_a_provider_that_hangs_is_not_waited_for(own_provider: OidcProvider, client: Client, browser: Browser) -> None:
-    """Before the sign-in and in the middle of it: people are told while it still hangs."""
+    """It hangs before and during the sign-in, and people are notified while it still hangs."""
     method = node("RS256")(own_provider)
     method.join(client)
     with own_provider.frozen():
@@ -57,7 +57,7 @@ def test_a_provider_that_hangs_is_not_waited_for(own_provider: OidcProvider, cli
 def test_keys_that_the_provider_changed_are_fetched(
     method: OidcMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """``lemonldap`` calls the new key by the name of the old one."""
+    """``lemonldap`` gives the new key the old one's name."""
     method.join(client)
     arrived(method.sign_in(client, browser, ALICE))
     method.provider.rotate()
@@ -76,14 +76,14 @@ def test_a_state_that_is_not_this_browsers_own(
     answer = method.answer(client, browser, ALICE)
     refused(browser.walk(answer.with_query(state=state), RETURN_TO))
     assert "session" not in browser.jar.of(service.public)
-    arrived(browser.walk(answer, RETURN_TO))  # and the sign-in that is in progress is none the worse for it
+    arrived(browser.walk(answer, RETURN_TO))  # this doesn't affect the sign-in in progress
 
 
 @on_both_openid_providers
 def test_a_code_from_another_sign_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """A stolen code put into one's own sign-in: the provider knows by PKCE that it was given for another one."""
+    """A stolen code is put into the thief's sign-in, but PKCE shows the provider that it belongs to another one."""
     method.join(client)
     stolen = method.answer(client, another_browser, ALICE).query["code"]
     answer = method.answer(client, browser, BOB)
@@ -110,7 +110,7 @@ def test_a_code_that_was_given_to_another_client_of_the_provider(
 def test_an_answer_that_names_another_issuer_or_none(
     method: SignInMethod, iss: str, client: Client, service: Service, browser: Browser
 ) -> None:
-    """Both providers name themselves in the redirect; ``glewlwyd`` without announcing it (RFC 9207)."""
+    """Both providers name themselves in the redirect, ``glewlwyd`` without announcing it (RFC 9207)."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     assert answer.query["iss"] == method.provider.issuer  # type: ignore[attr-defined]
@@ -124,7 +124,7 @@ def test_an_answer_that_names_another_issuer_or_none(
 def test_an_answer_of_one_provider_in_a_sign_in_at_another(
     node_provider: OidcProvider, glewlwyd_server: Glewlwyd, client: Client, service: Service, browser: Browser
 ) -> None:
-    """Mix-up (RFC 9700, section 4.4): the code of an honest provider must not go to another one."""
+    """Mix-up (RFC 9700, section 4.4): an honest provider's code must not be sent to another provider."""
     one, other = node("RS256")(node_provider), of_glewlwyd(glewlwyd_server)
     one.join(client, name="one")
     other.join(client, name="other")
@@ -140,7 +140,7 @@ def test_the_same_address_at_two_providers_of_a_client_is_not_one_person(
     node_provider: OidcProvider, glewlwyd_server: Glewlwyd, client: Client, service: Service, browser: Browser,
     another_browser: Browser,
 ) -> None:  # fmt: skip
-    """A person is known by provider and subject: the owner of a second provider could claim any address."""
+    """Provider and subject identify a person, because the owner of a second provider could claim any address."""
     node("RS256")(node_provider).join(client, name="one")
     other = of_glewlwyd(glewlwyd_server)
     other.join(client, name="other")
@@ -153,7 +153,7 @@ def test_the_same_address_at_two_providers_of_a_client_is_not_one_person(
 def test_one_person_of_one_provider_in_two_clients(
     method: SignInMethod, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """Two accounts that have nothing to do with each other."""
+    """Two unrelated accounts."""
     one, other = service.client(), service.client()
     method.join(one)
     method.join(other)
@@ -192,7 +192,7 @@ def test_an_account_is_linked_where_the_provider_owns_the_domain_and_verified_th
 def test_a_provider_that_does_not_say_whether_it_verified_the_address(
     trusted: bool, glewlwyd_server: Glewlwyd, client: Client, service: Service, browser: Browser
 ) -> None:
-    """``glewlwyd`` sends no ``email_verified``: the client decides whether it trusts the addresses."""
+    """``glewlwyd`` sends no ``email_verified``, so the client decides whether to trust the addresses."""
     known = client.add_user(ALICE.email)
     method = of_glewlwyd(glewlwyd_server)
     method.join(client, domains=["looking-glass.example"])
@@ -209,7 +209,7 @@ def test_a_provider_that_does_not_say_whether_it_verified_the_address(
 def test_a_person_whose_name_is_not_ascii(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    """With ``oidc-provider`` the subject is not ASCII either."""
+    """With ``oidc-provider``, the subject isn't ASCII either."""
     method.join(client)
     arrived(method.sign_in(client, browser, ZOE))
     found = me(service, browser)["user"]

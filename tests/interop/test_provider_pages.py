@@ -1,4 +1,4 @@
-"""A manager connects each real provider by the pages of the console alone: live in six steps, what is wrong named."""
+"""A manager connects each real provider with only the console's pages, in six steps; errors are named."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.server import DEMO_PASSWORD
 
 pytestmark = pytest.mark.endurance
 
-#: Each preset, and a provider that fits it.
+#: Each preset, and a provider for it.
 FITTING = [
     ("okta-oidc", "oidc-provider ES256"),
     ("entra", "oidc-provider with all claims in the ID token"),
@@ -33,7 +33,7 @@ presets = pytest.mark.parametrize(("preset", "method"), FITTING, indirect=["meth
 
 @dataclass
 class Manager:
-    """An Admin, with the pages of one provider."""
+    """An Admin, on the pages of one provider."""
 
     client: Client
     browser: Browser
@@ -61,13 +61,13 @@ class Manager:
         return shown
 
     def ours(self, preset: str) -> dict[str, str]:
-        """The first step: our values, as they are to be copied."""
+        """Open the first step; returns our values to copy."""
         shown = self.get(f"/console/providers/new?preset={preset}&name={self.name}")
         values = re.findall(r'<code id="our-(\w+)">([^<]+)</code>', shown.text)
         return {name: unescape(value) for name, value in values}
 
     def theirs(self, preset: str, method: SignInMethod, **instead: str) -> Shown:
-        """The second step, with what the provider shows."""
+        """Submit the second step with the provider's values."""
         page = self.get(f"/console/providers/new?preset={preset}&name={self.name}")
         if isinstance(method, OidcMethod):
             given = {
@@ -82,7 +82,7 @@ class Manager:
         return self.post(page, "/console/providers/new", **{**given, **instead})
 
     def tried(self, method: SignInMethod) -> str:
-        """The fifth step: signs in at the provider; what the page says."""
+        """Sign in at the provider in the fifth step; returns the page's result."""
         start = Step("GET", f"{self.service.public}{self.path}/try", initiator=self.service.public)
         shown = method.provider.visit(self.browser, start, ALICE)
         assert isinstance(shown, Shown)
@@ -92,7 +92,7 @@ class Manager:
 
 @pytest.fixture
 def manager(client: Client, browser: Browser) -> Manager:
-    """Signed in, in their own client."""
+    """A signed-in manager of a separate client."""
     service, email = client.service, f"{client.identifier}@managers.example"
     user = client.add_user(email, "Admin")
     path = f"/clients/{client.identifier}/users/{user}/invitation"
@@ -107,7 +107,7 @@ def manager(client: Client, browser: Browser) -> Manager:
 
 
 def introduce(method: SignInMethod, client: Client, ours: dict[str, str]) -> None:
-    """The values that the manager enters at the provider."""
+    """Enter our values at the provider, as the manager does."""
     if isinstance(method, OidcMethod):
         method.provider.register(ours["callback_url"])
     else:
@@ -117,7 +117,7 @@ def introduce(method: SignInMethod, client: Client, ours: dict[str, str]) -> Non
 
 
 def introduce_key(method: SignInMethod, manager: Manager) -> None:
-    """LemonLDAP takes no service provider without a certificate, and our key is made with the second step."""
+    """Repeat it for LemonLDAP, which requires a certificate, because the second step creates our key."""
     if isinstance(method, SamlMethod) and isinstance(method.provider, LemonLdap):
         introduce(method, manager.client, {"entity_id": "", "acs_url": ""})
 
@@ -133,7 +133,7 @@ def test_live_in_three_steps(
         rules, f"{manager.path}/rules", createUsers="on", everyone__Viewer="", group0="Operators", group0__Operator="on"
     )
     tested = manager.post(test, f"{manager.path}/test")
-    # LemonLDAP shows its page of sign-in whatever callback address it is asked for.
+    # LemonLDAP shows its sign-in page for any callback address.
     shows_a_page = isinstance(method, OidcMethod) and isinstance(method.provider, LemonLdap)
     assert ("The test can't tell whether it works" if shows_a_page else "No problems found") in tested.text
     said = manager.tried(method)

@@ -1,6 +1,6 @@
 """Each real provider on its own: it runs, describes itself, and lets only the right person sign in.
 
-When one of these fails, the tests of our own server beside it say nothing yet.
+If one of these tests fails, those of our server with that provider mean nothing yet.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CHALLENGE = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    """A browser that knows nothing of our server: it need not run."""
+    """A browser without our server, which needn't run."""
     with Browser() as fresh:
         yield fresh
 

@@ -39,7 +39,7 @@ def test_someone_whom_the_provider_does_not_let_use_us(
     method.join(client)
     barred, allowed = BOB.moved_to(BARRED, "Operators"), BOB.moved_to("Operators")
     method.put(barred)
-    with contextlib.suppress(Stuck):  # glewlwyd's page goes on asking; the others say no
+    with contextlib.suppress(Stuck):  # glewlwyd's page keeps asking, while the others reject
         came_to = method.sign_in(client, browser, barred)
         assert isinstance(came_to, Shown)
         assert origin_of(came_to.url) == method.provider.base
@@ -52,7 +52,7 @@ def test_someone_whom_the_provider_does_not_let_use_us(
 def test_someone_who_rejects_consent_is_told_so_and_can_try_again(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """A page says that it failed, the JSON for programs says why."""
+    """The page says that the sign-in failed, and the JSON for programs gives the reason."""
     method.join(client)
     method.put(CAROL)
     reasons = ("redirect: access_denied", "redirect: consent_required")
@@ -71,12 +71,12 @@ def test_someone_who_rejects_consent_is_told_so_and_can_try_again(
 def test_a_provider_that_makes_no_accounts_lets_those_in_who_have_one(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """With the roles of their groups beside those that they had; a user who has roles here needs no group."""
+    """They get their groups' roles besides their existing ones; a user with roles here doesn't need a group."""
     client.add_user(ALICE.email)
     method.join(client, createUsers=False, domains=["looking-glass.example"])
     if method.provider.name in ("glewlwyd", "lemonldap") and isinstance(
         method, OidcMethod
-    ):  # they say of no address that it is
+    ):  # they don't say whether an address is verified
         client.change(oidc={"trustEmail": True})
     error = refused(method.sign_in(client, browser, BOB))
     assert service.reason(error) == "unknown person, and the provider creates no users"
@@ -92,7 +92,7 @@ def test_a_provider_that_makes_no_accounts_lets_those_in_who_have_one(
 def test_an_address_alone_opens_no_account(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    """The provider owns no domain: it could say any address of anybody."""
+    """The provider owns no domain, so it could claim anybody's address."""
     client.add_user(ALICE.email)
     method.join(client)
     assert "does not vouch" in service.reason(refused(method.sign_in(client, browser, ALICE)))
@@ -129,7 +129,7 @@ def test_a_client_that_is_suspended_in_the_meantime(
 def test_a_provider_that_is_killed_during_a_sign_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    """People are told while it is away, and can sign in once it is back."""
+    """People are notified while it's down, and can sign in once it's back."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     method.provider.kill()

@@ -1,4 +1,4 @@
-"""Responses of real SAML providers that must not count, and sign-ins that only SAML has."""
+"""Responses of real SAML providers that must be rejected, and sign-ins that only SAML has."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ OTHER_ADDRESS = "https://app.customer.example/elsewhere"
 
 
 def unasked(provider: SamlIdp, browser: Browser, client: Client) -> Step:
-    """The step with which a response comes to us that began with a click at the provider. It is not taken."""
+    """The step that sends us a response to a click at the provider. It isn't taken."""
     step = provider.visit(browser, provider.idp_initiated(), ALICE, client.service.acs)
     assert isinstance(step, Step)
     return step
 
 
 def posted(service: Service, response: str, client: str = "") -> Any:
-    """The JSON call of applications, with the client named or not."""
+    """Send an app's JSON call, with or without a client name."""
     path = f"{SAML}?client={client}" if client else SAML
     return service.send("POST", path, {"samlResponse": response})
 
@@ -80,7 +80,8 @@ def test_where_the_client_does_not_allow_it_no_one_comes_unasked(
 def test_an_unasked_response_that_claims_to_answer_is_rejected(
     django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser
 ) -> None:
-    """``djangosaml2idp`` writes InResponseTo="IdP_Initiated_Login" there (SAML profiles, section 4.1.5, forbids it)."""
+    """``djangosaml2idp`` writes InResponseTo="IdP_Initiated_Login" there, which SAML profiles, section 4.1.5,
+    forbid."""
     SamlMethod(django_idp).join(client)
     came_to = django_idp.visit(browser, django_idp.idp_initiated(client.entity), ALICE, RETURN_TO)
     assert service.reason(refused(came_to)) == "InResponseTo: no open request of ours"
@@ -91,7 +92,7 @@ def test_an_unasked_response_that_claims_to_answer_is_rejected(
 def test_the_json_call_answers_like_a_sign_in(
     encrypted: bool, named: bool, node_idp: SamlIdp, client: Client, browser: Browser
 ) -> None:
-    """With the client named or not: then the audience names it, unless that is encrypted."""
+    """If no client is named, the audience identifies it, unless the assertion is encrypted."""
     SamlMethod(node_idp, options={"encrypt": encrypted}).join(client)
     response = unasked(node_idp, browser, client).fields["SAMLResponse"]
     if encrypted and not named:
@@ -110,7 +111,7 @@ def test_the_json_call_answers_like_a_sign_in(
 def test_the_json_call_takes_no_response_that_a_browser_asked_for(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
-    """The browser that asked is known by its cookie, and the call has none."""
+    """The requesting browser is identified by its cookie, which the call doesn't have."""
     method = SamlMethod(node_idp)
     method.join(client)
     answer = method.answer(client, browser, ALICE)
@@ -120,7 +121,7 @@ def test_the_json_call_takes_no_response_that_a_browser_asked_for(
     arrived(browser.walk(answer, RETURN_TO))
 
 
-#: What is wrong, the settings of the provider that make it so, and what the log says of it.
+#: The defect, the provider settings that cause it, and part of the log message.
 SPOILED = {
     "for another service": ({"audience": "https://another.example/metadata"}, "Audience"),
     "expired": ({"lifetimeInSeconds": "-120"}, "expired at"),
@@ -128,7 +129,7 @@ SPOILED = {
     "digested with SHA-1": ({"digestAlgorithm": "sha1"}, "sha1"),
     "of another issuer": ({"issuer": "https://another.example/"}, "Issuer"),
 }
-#: The same for what our request settles, which the provider would heed.
+#: The same for values in our request, which the provider would follow.
 SPOILED_UNASKED = {
     "for another service": (SPOILED["for another service"][0], "no provider with this issuer and audience"),
     "of another issuer": (SPOILED["of another issuer"][0], "no provider with this issuer and audience"),
@@ -138,7 +139,7 @@ SPOILED_UNASKED = {
 
 
 def check_refusal(service: Service, browser: Browser, answer: Step, reason: str) -> None:
-    """The page says the same whatever is wrong; the log knows why."""
+    """The page always shows the same message, and the log has the reason."""
     shown = refused(browser.walk(answer, RETURN_TO))
     assert reason in service.reason(shown)
     advice = "Start again. If it keeps happening, contact your administrator."
@@ -198,7 +199,7 @@ def test_a_response_cannot_be_moved_to_another_client_of_the_same_provider(
 def test_the_answer_to_one_client_cannot_be_moved_to_another(
     method: SamlMethod, service: Service, browser: Browser
 ) -> None:
-    """Posted with the other client's name beside it, and with the other client's open request."""
+    """Posted with the other client's name, and with the other client's open request."""
     one, other = service.client(), service.client()
     method.join(other)
     method.join(one)
@@ -244,7 +245,7 @@ def test_two_providers_of_one_client(
 def test_an_answer_of_one_provider_to_what_another_was_asked(
     node_idp: SamlIdp, django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser
 ) -> None:
-    """The request's id, genuinely signed by a provider of the same client that was not asked."""
+    """The request's ID, validly signed by another provider of the same client."""
     SamlMethod(django_idp).join(client, name="one")
     SamlMethod(node_idp).join(client, name="other")
     asked = query_of(browser.onward_from(client.start(SAML, "one")))

@@ -1,4 +1,4 @@
-"""SAML keys with real providers: replaced keys on both sides, signed requests, encryption."""
+"""SAML keys with real providers: key changes on both sides, signed requests, and encryption."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.endurance
 def test_the_key_of_another_provider_signs_no_one_in(
     node_idp: SamlIdp, own_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
-    """A provider that calls itself like the client's and knows everything about us, but for the key."""
+    """A provider with the same name as the client's, and all its knowledge except the key."""
     made = SamlMethod(node_idp).join(client)
     SamlMethod(own_idp).introduce(client, made)
     own_idp.set(issuer=node_idp.entity_id)
@@ -38,7 +38,7 @@ def test_the_key_of_another_provider_signs_no_one_in(
 def test_a_new_certificate_beside_the_old_one(
     method: SamlMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """Roll-over: both are pinned for a while; one that is not pinned counts for nothing."""
+    """During a rollover, both are pinned for a while; a certificate that isn't pinned is rejected."""
     made = method.join(client)
     arrived(method.sign_in(client, browser, ALICE))
     old = method.provider.certificate.read_text()
@@ -76,7 +76,7 @@ def test_our_own_key_is_changed_while_the_provider_still_has_the_old_one(
 
 
 def test_a_redirect_with_a_signed_request(node_idp: SamlIdp, client: Client, browser: Browser) -> None:
-    """The signature is over the very octets of the query; it verifies with the certificate of our metadata."""
+    """The signature covers the exact octets of the query, and verifies with the certificate in our metadata."""
     SamlMethod(node_idp, {"signRequests": True}).join(client)
     query = browser.onward_from(client.start(SAML)).url.partition("?")[2]
     signed, _, _ = query.partition("&Signature=")
@@ -94,7 +94,7 @@ def test_a_redirect_with_a_signed_request(node_idp: SamlIdp, client: Client, bro
 def test_a_provider_that_wants_signed_requests_gets_no_others(
     binding: str, lemonldap_server: LemonLdap, client: Client, service: Service, browser: Browser
 ) -> None:
-    """Its metadata say that it wants them, and by our metadata it checks them."""
+    """Its metadata require signed requests, and it verifies them with our metadata."""
     method = SamlMethod(lemonldap_server, {"binding": binding})
     assert method.join(client)["saml"]["signRequests"] is True
     rotated = service.administer("POST", f"/clients/{client.identifier}/providers/company/rotate-key")
@@ -109,7 +109,7 @@ def test_a_provider_that_wants_signed_requests_gets_no_others(
 def test_another_provider_that_wants_signed_requests_gets_no_others(
     strict_django_idp: DjangoSaml2Idp, client: Client, browser: Browser
 ) -> None:
-    """By POST alone: the package does not look at signatures of redirects."""
+    """Only by POST, because the package ignores signatures of redirects."""
     method = SamlMethod(strict_django_idp, {"binding": "post"})
     assert method.join(client)["saml"]["signRequests"] is True
     client.change(saml={"signRequests": False})
@@ -121,7 +121,7 @@ def test_another_provider_that_wants_signed_requests_gets_no_others(
 def test_an_assertion_that_is_encrypted_for_another_client(
     node_idp: SamlIdp, service: Service, client: Client, browser: Browser
 ) -> None:
-    """No one but the one whom the key belongs to reads it."""
+    """Only the key's owner can read it."""
     method = SamlMethod(node_idp, options={"encrypt": True})
     other = method.join(service.client())["serviceProvider"]
     made = method.join(client)

@@ -1,4 +1,4 @@
-"""Sign-in with every real provider: OpenID and SAML, each kind of signature and encryption."""
+"""Sign-in with every real provider, by OpenID and SAML, with each kind of signature and encryption."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_rol
     again = me(service, another_browser)
     assert again["user"]["id"] == first["user"]["id"]
     assert again["roles"] == ["Author", "Publisher"]
-    assert me(service, browser)["roles"] == ["Author", "Publisher"]  # the older session too: roles are read at use
+    assert me(service, browser)["roles"] == ["Author", "Publisher"]  # in the older session too
 
 
 @rule("SAML-CLIENT")
@@ -74,8 +74,8 @@ def test_an_answer_counts_once(method: SignInMethod, client: Client, service: Se
 def test_an_answer_counts_in_the_browser_that_asked(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """An attacker who makes a victim open the attacker's own answer signs the victim in as the attacker (login
-    CSRF)."""
+    """If a victim could be made to open the attacker's own response, the victim would be signed in as the attacker
+    (login CSRF)."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     error = refused(another_browser.walk(answer, RETURN_TO))
@@ -103,7 +103,7 @@ def test_an_app_gets_a_code_for_tokens(
 def test_a_provider_that_is_turned_off_signs_no_one_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    """Neither a user who starts a sign-in, nor one who has started already."""
+    """Neither new sign-ins nor those in progress succeed."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     service.administer("POST", f"/clients/{client.identifier}/providers/company/switch-off")
@@ -116,7 +116,7 @@ def test_a_provider_that_is_turned_off_signs_no_one_in(
 @pytest.mark.endurance
 @on_every_provider
 def test_the_same_on_plain_http_as_someone_tries_it_out(method: SignInMethod, plain_service: Service) -> None:
-    """Browsers keep no cookie for such a server that another site's form could bring along; here all is one site."""
+    """Browsers keep no cross-site cookie for such a server, but here everything is one site."""
     client = plain_service.client()
     method.join(client)
     with plain_service.browser() as browser, plain_service.browser() as another_browser:

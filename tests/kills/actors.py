@@ -1,4 +1,4 @@
-"""Actions of the clients of a crowd: each an endless loop of requests whose results a ledger can check."""
+"""Actions of a crowd's clients, as endless loops of requests with results that a ledger can check."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def everybody(crowd: Crowd, template: int) -> list[Any]:
-    """One crowd's actors. ``template``: whose jobs are worked on."""
+    """The actors of one crowd, who work on jobs of ``template``."""
     emails = ("author", "viewer", "approver")
     return [
         *(visitor(crowd, f"{email}@acme.example") for email in emails),
@@ -35,13 +35,13 @@ def everybody(crowd: Crowd, template: int) -> list[Any]:
 
 
 def session_of(token: str) -> str:
-    """The session that an access token names."""
+    """The session ID in an access token."""
     payload = token.split(".")[1]
     return str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"])
 
 
 async def sign_in(crowd: Crowd, email: str, password: str = DEMO_PASSWORD, **options: Any) -> Any:
-    """The answer's data. Raises Cut; a session can be open then that no one holds."""
+    """Sign in; returns the response's data. Raises Cut; a session that nobody holds can then be open."""
     body = {"email": email, "password": password}
     found = await crowd.ask("POST", f"{AUTH}/sign-in", body, event="signed_in", **options)
     if found is not None:
@@ -59,7 +59,7 @@ async def surely_in(crowd: Crowd, email: str) -> str:
 
 
 async def visitor(crowd: Crowd, email: str) -> None:
-    """In, refreshed some times, out. A refresh that no one answered is asked for again with the same token."""
+    """Sign in, refresh several times, and sign out. A refresh without a response is repeated with the same token."""
     while crowd.goes_on:
         try:
             held = await sign_in(crowd, email)
@@ -71,7 +71,7 @@ async def visitor(crowd: Crowd, email: str) -> None:
             body = {"refreshToken": held["refreshToken"]}
             held = await crowd.surely("POST", f"{AUTH}/refresh", body)
         if crowd.chance.random() < 0.2:
-            continue  # leaves and does not sign out
+            continue  # leaves without signing out
         crowd.ledger.may_be(("session", session), "ended")
         try:
             await crowd.ask("POST", f"{AUTH}/sign-out", token=token, event="signed_out")
@@ -82,7 +82,7 @@ async def visitor(crowd: Crowd, email: str) -> None:
 
 
 async def operator(crowd: Crowd, template: int) -> None:
-    """Jobs from their start to their end, until an answer fails to come; then another job."""
+    """Work on jobs from start to end, until a response is missing, and then on another job."""
     token = await surely_in(crowd, "operator@acme.example")
     while crowd.goes_on:
         try:
@@ -100,7 +100,7 @@ async def _job(crowd: Crowd, token: str, template: int) -> None:
         text = f"{job} {step}"
         content = _PNG + text.encode()
         sent: dict[str, Any] = {"headers": {"Content-Type": "image/png"}, "content": content}
-        sent["allowed"] = {"RATE_LIMITED"}  # uploads that a kill cut off count until their time is over
+        sent["allowed"] = {"RATE_LIMITED"}  # uploads interrupted by a kill count until they expire
         file = await crowd.ask("POST", f"/api/client/files?name={job}.png", token=token, **sent)
         crowd.ledger.is_now(("file", file["id"]), hashlib.sha256(content).hexdigest())
         record = await crowd.graphql(j.RECORDS, token, id=job, step=step, input={"text": text})
@@ -110,7 +110,7 @@ async def _job(crowd: Crowd, token: str, template: int) -> None:
 
 
 async def user_admin(crowd: Crowd) -> None:
-    """New users, whose roles change."""
+    """Create users, and change their roles."""
     token = await surely_in(crowd, "user-admin@acme.example")
     while crowd.goes_on:
         email = f"new-{next(_names)}@acme.example"
@@ -134,11 +134,11 @@ async def _move(crowd: Crowd, key: tuple[Any, ...], value: Any, document: str, t
 
 
 async def own_password(crowd: Crowd, email: str) -> None:
-    """A new password each time. Where an answer fails to come, one of the two is right: the next sign-in tells."""
+    """Change the password repeatedly. After a missing response, the next sign-in shows which of the two is valid."""
     held, wanted = DEMO_PASSWORD, ""
     while crowd.goes_on:
         found = None
-        # A change without an answer can still wait for a standby, and stand between two tries.
+        # A change without a response can still wait for a standby, and take effect between two attempts.
         for tried in [wanted, held, wanted] if wanted else [held]:
             if found := await _surely_in_or_refused(crowd, email, tried):
                 held = tried
@@ -162,17 +162,17 @@ async def _surely_in_or_refused(crowd: Crowd, email: str, password: str) -> Any:
 
 
 async def _forgettable(crowd: Crowd, email: str, password: str) -> Any:
-    """A sign-in whose session a change of the password can end: its event counts, the session's state does not."""
+    """Sign in with a session that a password change can end: the event is checked, but not the session's state."""
     body = {"email": email, "password": password}
     return await crowd.ask("POST", f"{AUTH}/sign-in", body, event="signed_in", may_refuse=True)
 
 
 async def system_admin(crowd: Crowd) -> None:
-    """New clients, which get other names."""
+    """Create clients, and rename them."""
     body = {"username": "admin", "password": DEMO_PASSWORD}
     token, until = "", 0.0
     while crowd.goes_on:
-        if time.monotonic() > until:  # a token of a system admin is good for fifteen minutes
+        if time.monotonic() > until:  # a system admin's token is valid for fifteen minutes
             until = time.monotonic() + 600
             token = (await crowd.surely("POST", "/api/admin/auth/sign-in", body))["token"]
         identifier = f"firm-{next(_names)}"
@@ -190,7 +190,7 @@ async def system_admin(crowd: Crowd) -> None:
 
 
 async def published_template(crowd: Crowd) -> int:
-    """The id of a template that jobs can be made of."""
+    """The ID of a template for new jobs."""
     token = await surely_in(crowd, "admin@acme.example")
     template = await crowd.graphql(t.ADD, token, input={"name": "Valve check", "steps": j.STEPS})
     for document in (t.SUBMIT, t.APPROVE, t.PUBLISH):

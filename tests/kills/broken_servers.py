@@ -1,6 +1,6 @@
-"""Servers broken on purpose, which the kill tests must notice.
+"""Deliberately broken servers, which the kill tests must detect.
 
-Each change runs in a fork before the program does.
+Each change runs in a fork before the program.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.kills import kill_points
 
 
 class _Late:
-    """The connection of short units of work: what they changed is committed when the next unit begins."""
+    """The connection of short units of work, which commits a unit's changes when the next one starts."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -38,7 +38,7 @@ class _Late:
 
 
 class _Following:
-    """The connection of the thread that writes: it needs the lock that the late one holds."""
+    """The connection of the writing thread, which needs the late one's lock."""
 
     def __init__(self, raw: Any, late: _Late, loop: asyncio.AbstractEventLoop) -> None:
         self._raw, self._late, self._loop = raw, late, loop
@@ -53,7 +53,7 @@ class _Following:
 
 
 def answers_before_the_commit() -> None:
-    """Short units of work are answered, and committed by the next one: never, where none follows."""
+    """Confirm short units of work before the next one commits them, which never happens if none follows."""
     raw_of = sqlite.connect
     late: list[_Late] = []
 
@@ -73,7 +73,7 @@ def _settle_at_once(_syncer: sqlite.Syncer, group: list[sqlite.Job]) -> None:
 
 
 def forgets_events() -> None:
-    """No one's sign-out comes into the audit trail."""
+    """Omit all sign-outs from the audit trail."""
     record = audit.record
 
     def forgetful(unit: Any, who: Any, what: audit.Event, *given: Any, **detail: Any) -> None:
@@ -84,7 +84,7 @@ def forgets_events() -> None:
 
 
 def upgrades_by_halves() -> None:
-    """Each new table of an upgrade is committed on its own. After the first one it waits until it is killed."""
+    """Commit each new table of an upgrade separately. After the first one, wait to be killed."""
     kill_points.upgrade()
     half = Path(os.environ[kill_points.VARIABLE]).parent / "half"
 

@@ -1,4 +1,4 @@
-"""Fixtures: a disk and a database that lose nothing of what was committed."""
+"""Fixtures: a disk and a database that never lose committed data."""
 
 from __future__ import annotations
 

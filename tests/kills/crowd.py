@@ -1,4 +1,4 @@
-"""Many clients that go on through every kill and write each success into a ledger."""
+"""Many clients that continue through every kill, and record each success in a ledger."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.kills.ledger import MARK, Ledger
 from tests.processes.node_client import bearer
 
 _numbers = itertools.count(1)
-PAUSE_S = 0.08  # after an answer that did not come
+PAUSE_S = 0.08  # after a missing response
 GRAPHQL = "/api/client/graphql"
 
 
 class Cut(Exception):
-    """No success: the connection was cut or rejected, or the answer was `come back later`."""
+    """The request failed: the connection was cut or rejected, or the response was `come back later`."""
 
 
 @dataclass
 class Crowd:
-    """``bases``: the nodes; each request goes to one of them by chance. ``allowed``: refusals that say only that the
-    store is away. ``on_success`` is called in the very moment in which an answer is in. ``pause``: seconds after each
-    success, where the machine has other things to do as well."""
+    """``bases`` are the nodes, and each request uses a random one. ``allowed`` are errors that only mean that the
+    database is unavailable. ``on_success`` is called at the moment when a response arrives. ``pause`` is the number of
+    seconds after each success, if the machine has other work too."""
 
     bases: list[str]
     ledger: Ledger
@@ -45,26 +45,26 @@ class Crowd:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # Proxies of the tests have certificates of their own.
+        # Proxies in the tests have self-signed certificates.
         self._http = httpx2.AsyncClient(timeout=60, limits=httpx2.Limits(max_connections=32), verify=False)
 
     def begin(self, *actors: Coroutine[Any, Any, None]) -> None:
         self._tasks += [asyncio.create_task(actor) for actor in actors]
 
     def trouble(self) -> None:
-        """Raises what an actor met that is neither success nor a cut."""
+        """Raise an actor's result that is neither a success nor a cut."""
         for task in self._tasks:
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
 
     async def end(self) -> None:
-        """Every actor ends after what it is at. Raises what one of them met."""
+        """Let every actor finish its current action. Raises an actor's error."""
         self.goes_on = False
         await asyncio.wait_for(asyncio.gather(*self._tasks), 30)
         await self._http.aclose()
 
     async def leave(self) -> None:
-        """Ends however things stand."""
+        """End immediately, in any state."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -73,8 +73,8 @@ class Crowd:
     async def ask(
         self, method: str, path: str, body: Any = None, token: str | None = None, event: str = "", **options: Any
     ) -> Any:
-        """The successful response; None for a 401 when ``may_refuse``. ``event``: what the audit trail must hold
-        then; ``allowed``: codes of refusals beside the crowd's own. Raises Cut."""
+        """Return the successful response, or None for a 401 if ``may_refuse``. ``event`` must then be in the audit
+        trail; ``allowed`` are additional error codes. Raises Cut."""
         request = f"{MARK}{next(_numbers):06}"
         headers = {**bearer(token), "X-Request-ID": request, **options.get("headers", {})}
         self._http.cookies.clear()
@@ -99,7 +99,7 @@ class Crowd:
         raise AssertionError(f"{request}: {method} {path} was answered {answer.status_code} {answer.text}")
 
     async def surely(self, *request: Any, **options: Any) -> Any:
-        """Asks until there is an answer. Only for what can be asked twice."""
+        """Repeat a request until there is a response. Only for requests that can be repeated."""
         while True:
             try:
                 return await self.ask(*request, **options)
@@ -107,7 +107,7 @@ class Crowd:
                 continue
 
     async def graphql(self, document: str, token: str, event: str = "", **variables: Any) -> Any:
-        """The result of the only field at the root. Raises Cut."""
+        """The result of the only root field. Raises Cut."""
         data = await self.ask("POST", GRAPHQL, {"query": document, "variables": variables}, token, event)
         [found] = data.values()
         return found

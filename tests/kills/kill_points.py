@@ -1,4 +1,4 @@
-"""Points at which a process waits to be killed, and files that it leaves about its progress."""
+"""Points at which a process waits to be killed, and files that show its progress."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sqlalchemy import Engine, event
 
 from tests.releases import next_release
 
-#: Names the file.
+#: Contains the path of the file.
 VARIABLE = "UPGRADE_MARK"
-#: Names the folder with the migrations of the next release, if the victim is to know that.
+#: Contains the folder with the next release's migrations, if the victim should know them.
 NEXT = "UPGRADE_NEXT"
-_STOP = "stop"  # a file beside it, with the number of a statement
+_STOP = "stop"  # a file next to it, with the number of a statement
 
 
 def stop_at(folder: Path, statement: int) -> None:
-    """The next upgrade waits before that statement until it is killed; those that follow do not."""
+    """Make the next upgrade wait before that statement until it's killed, but not later upgrades."""
     (folder / _STOP).write_text(str(statement))
 
 
 def upgrade() -> None:
-    """In the victim: says when its upgrade has `begun`, is `stopped`, and is `made`, after how many statements, but not
-    committed yet."""
+    """Record in the victim when its upgrade has `begun`, is `stopped`, and is `made` (before the commit), with the
+    number of statements."""
     if NEXT in os.environ:
         next_release.learn(Path(os.environ[NEXT]), pytest.MonkeyPatch())
     path = Path(os.environ[VARIABLE])

@@ -1,4 +1,4 @@
-"""The ledger: what clients were answered, and whether the store still agrees."""
+"""The ledger records the responses that clients received, and checks whether the database still matches."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import asyncpg
 
-#: Begins the id of every request of the crowd; the audit trail keeps it.
+#: The prefix of every request ID of the crowd, which the audit trail stores.
 MARK = "kill-"
 Key = tuple[Any, ...]
 _EVENTS = f"SELECT request_id, event FROM audit_events WHERE request_id LIKE '{MARK}%'"
-#: What is in the store, as (kind, of what, value).
+#: The content of the database, as (kind, object, value).
 _STATE = {
     "session": "SELECT id, CASE WHEN ended_at IS NULL THEN 'open' ELSE 'ended' END FROM sessions",
     "e-mail": "SELECT id, email FROM users",
@@ -28,13 +28,13 @@ _STATE = {
 
 
 class Lost(AssertionError):
-    """A success that a client saw is not there."""
+    """A success that a client saw is missing."""
 
 
 @dataclass
 class Ledger:
-    """``events``: by the id of the request that was answered. ``values``: what each thing can be now; more than one
-    thing where the latest request was never answered."""
+    """``events`` are indexed by the ID of the successful request. ``values`` are the possible current values of each
+    object, with several if the latest request got no response."""
 
     events: dict[str, str] = field(default_factory=dict)
     values: dict[Key, set[Any]] = field(default_factory=dict)
@@ -47,23 +47,23 @@ class Ledger:
         return len(self.events) + len(self.values)
 
     def event(self, request: str, event: str) -> None:
-        """A success that leaves this event in the audit trail."""
+        """Record a success that leaves this event in the audit trail."""
         self.events[request] = event
         self._rounds[request] = self.round
 
     def is_now(self, key: Key, value: Any) -> None:
-        """A success that made it so."""
+        """Record a success that set this value."""
         self.values[key] = {value}
         self._touched.add(key)
         self._rounds[key] = self.round
 
     def may_be(self, key: Key, value: Any) -> None:
-        """Is being asked for: after this it was done or it was not, until there is an answer."""
+        """Record a request in progress, which might or might not take effect until there is a response."""
         self.values[key].add(value)
         self._touched.add(key)
 
     async def check(self, url: str) -> None:
-        """Raises Lost, naming all that is missing. What changes while the store is read is left to the next check."""
+        """Raise Lost with everything that is missing. Changes during the check are left to the next one."""
         told, told_values = dict(self.events), {key: set(values) for key, values in self.values.items()}
         self._touched.clear()
         events, *state = await _rows(url, [_EVENTS, *_STATE.values()])

@@ -1,4 +1,4 @@
-"""The steps that every kill test shares: a store, a crowd, the checks after each start, and the end."""
+"""The steps that all kill tests share: a database, a crowd, the checks after each start, and the end."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ from tests.support.application import FAST
 from tests.support.processes import free_port
 from tests.support.server import DEMO_PASSWORD, command
 
-#: One hash worker, so that a start is quick; refresh tokens that are dead at once when another one took over.
+#: One hash worker, so that starts are fast, and refresh tokens that become invalid as soon as their replacement is
+#: used.
 GIVEN: dict[str, str] = {**NODE, "MANIFEST_REFRESH_GRACE": "0", "MANIFEST_HASH_WORKERS": "1"}
-START_S = 60.0  # no start takes that long, on whatever machine
+START_S = 60.0  # no start takes that long on any machine
 
 
 def chance_of(seed: str) -> random.Random:
-    """Chance that can be had again: the seed is told when the test fails."""
+    """Reproducible randomness: a failing test prints the seed."""
     print(f"seed: {seed}")
     return random.Random(seed)
 
 
 async def filled(url: str) -> None:
-    """Makes the store, with the demo's people in it."""
+    """Create the database with the demo's users."""
     settings = load({**FAST, "MANIFEST_DATABASE_URL": url, "MANIFEST_DEMO_PASSWORD": DEMO_PASSWORD})
     async with opened(build_services(settings)) as services:
         await demo.fill(services)
@@ -47,7 +48,7 @@ def victims(folder: Path, url: str, count: int, **given: str) -> list[Victim]:
 
 
 async def until_ready(victim: Victim, path: str = "/healthz") -> float:
-    """The seconds that its start took, from now. Fails if it ended, because it then needed help."""
+    """The seconds from now until it's ready. Fails if it ended, because it would need manual repair."""
     began = time.monotonic()
     async with httpx2.AsyncClient() as http:
         while time.monotonic() - began < START_S:
@@ -61,7 +62,7 @@ async def until_ready(victim: Victim, path: str = "/healthz") -> float:
 
 @contextlib.asynccontextmanager
 async def at_work(url: str, nodes: list[Victim], chance: random.Random, **options: Any) -> AsyncIterator[Crowd]:
-    """The nodes started, and a crowd at work on them; both are stopped at the end."""
+    """Start the nodes, with a crowd at work on them; both stop at the end."""
     crowd = Crowd([node.base for node in nodes], Ledger(), chance, **options)
     try:
         for node in nodes:
@@ -78,7 +79,7 @@ async def at_work(url: str, nodes: list[Victim], chance: random.Random, **option
 
 
 async def look(crowd: Crowd, url: str, base: str) -> None:
-    """All that was answered is in the store; the newest sessions still open, and those that ended stay shut."""
+    """Check that all confirmed changes are in the database, the newest sessions still work, and ended ones don't."""
     crowd.trouble()
     held, ended = list(crowd.signed_in), list(crowd.signed_out)
     await crowd.ledger.check(url)
@@ -94,7 +95,7 @@ async def look(crowd: Crowd, url: str, base: str) -> None:
 
 
 async def until_successes(crowd: Crowd, count: int) -> None:
-    """This many more answers, to see that the crowd goes on."""
+    """Wait for this many more responses, to see that the crowd continues."""
     wanted, deadline = crowd.successes + count, time.monotonic() + START_S
     while crowd.successes < wanted:
         crowd.trouble()
@@ -103,6 +104,6 @@ async def until_successes(crowd: Crowd, count: int) -> None:
 
 
 async def the_chain_verifies(folder: Path, url: str) -> None:
-    """As an operator proves it."""
+    """Verify the trail, as an operator would."""
     status, out, errors = await asyncio.to_thread(command(folder, url, "audit", "verify").ended, 90)
     assert status == 0, out + errors

@@ -1,7 +1,7 @@
-"""``kill -9`` during an upgrade of a released store to the next schema, many times on each database.
+"""``kill -9`` during an upgrade of a released database to the next schema, many times on each database.
 
-Clients try to sign in from the first moment on. Afterward the next start, or the other node that was started at the
-same moment, upgrades on its own; every row is there, and people sign in as before.
+Clients try to sign in from the beginning. Afterward, the next start, or another node started at the same moment,
+upgrades automatically; every row exists, and people sign in as before.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ from tests.support.server import environment
 from tests.support.stores import schema_number
 
 pytestmark = pytest.mark.timeout(900)
-PEOPLE = ("author@acme.example", "operator@acme.example")  # of every store
-#: The store of which release is upgraded; none: a server starts on nothing, and its first start is killed.
+PEOPLE = ("author@acme.example", "operator@acme.example")  # in every database
+#: The release that created the upgraded database; without one, a server starts on nothing, and its first start is
+#: killed.
 RELEASES = (*old_stores.STORES, None)
 
 
 class Round:
-    """One store, one kill, and what comes after."""
+    """One database, one kill, and its aftermath."""
 
     def __init__(self, folder: Path, url: str, used: UsedStore | None, crowd: Crowd) -> None:
         self.folder, self.url, self.used, self.crowd = folder, url, used, crowd
@@ -52,7 +53,7 @@ class Round:
         port = free_port()
         given = {**GIVEN, kill_points.VARIABLE: str(self.folder / f"mark-{port}")}
         if self.used is None and self.url.startswith("sqlite"):
-            given["MANIFEST_SECRET_KEY"] = ""  # made by the first start, in the data folder
+            given["MANIFEST_SECRET_KEY"] = ""  # created in the data folder by the first start
         if self.used is not None:
             given[kill_points.NEXT] = str(self.folder)
         return Victim(self.folder, self.url, port, given, arguments, kill_points.upgrade)
@@ -66,11 +67,11 @@ class Round:
         return path.read_text() if path.exists() else ""
 
     def statements(self, victim: Victim) -> int:
-        """Of how many its upgrade was."""
+        """The number of statements in its upgrade."""
         return int(self._mark(victim).partition(" ")[2])
 
     async def until(self, *stages: str) -> Victim:
-        """The one of those running whose upgrade has come so far."""
+        """The running victim with an upgrade that has reached one of these stages."""
         while True:
             for victim in (*self.nodes, self.upgrade):
                 if self.stage(victim) in stages:
@@ -78,8 +79,8 @@ class Round:
             await asyncio.sleep(0.001)
 
     async def kill(self, moment: str, times: Times) -> str:
-        """Kills a process at a chosen moment. How far the upgrade had come: `begun` and `stopped` are inside of it;
-        `over`: the command was done before, and no one was killed."""
+        """Kill a process at a chosen moment. Returns the progress of the upgrade: `begun` and `stopped` are within it;
+        `over` means that the command had already completed, and nothing was killed."""
         chance, [first, second] = self.crowd.chance, self.nodes
         if moment == "inside":
             kill_points.stop_at(self.folder, chance.randint(1, times.statements))
@@ -99,7 +100,7 @@ class Round:
         return stage
 
     async def next_start(self) -> Victim:
-        """The other node, where it was started; or the same command again. By itself, in both cases."""
+        """Start the same command again, or use the other node if it was started; either way without manual repair."""
         node = next((node for node in self.nodes if node.starts and node.status() is None), self.nodes[0])
         if node.starts == 0 or node.status() is not None:
             node.start()
@@ -107,7 +108,7 @@ class Round:
         return node
 
     async def look(self) -> None:
-        """The schema is the newest, every row and every success is there, and the chains verify."""
+        """Check that the schema is the newest, every row and every success exists, and the trails verify."""
         await until_successes(self.crowd, 6)
         await self.crowd.end()
         assert await schema_number(self.url) == (next_release.SCHEMA if self.used is not None else migrate.HEAD)
@@ -131,7 +132,7 @@ class Times:
         self.start, self.statements = 0.5, 0
 
     def learn(self, stage: str) -> None:
-        """A machine is now fast, now slow: moments come later after a kill that came early, and the reverse."""
+        """Adapt to the machine's changing speed: after an early kill, moments come later, and the reverse."""
         self.start *= 0.8 if stage == "made" else 1.2
 
     async def measure(self, one: Round) -> None:
@@ -166,7 +167,7 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
         one = Round(folder, url, used.get(release), crowd)
         crowd.begin(*(actors.visitor(crowd, email) for email in PEOPLE))
         try:
-            if release not in times:  # the first of each is not killed
+            if release not in times:  # the first one of each isn't killed
                 times[release] = Times()
                 await times[release].measure(one)
             else:

@@ -1,7 +1,7 @@
 """``kill -9`` of PostgreSQL, many times, while clients work.
 
-Of the postmaster, or of one backend, after which the postmaster ends all of them. The server is never touched: it comes
-back on its own.
+It's sent to the postmaster, or to one backend, after which the postmaster ends all of them. The server isn't repaired,
+but recovers on its own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ VICTIMS = ("postmaster", "postmaster", "backend")
 
 
 async def kill(what: str, server: Postgres, url: str) -> None:
-    """Kills and, where no one else does, starts PostgreSQL again."""
+    """Kill PostgreSQL, and start it again if nothing else does."""
     if what == "backend":
         assert server.kill_backend(url), "no one was connected"
         return
@@ -41,7 +41,7 @@ async def kill(what: str, server: Postgres, url: str) -> None:
 
 
 async def at_a_moment(crowd: Crowd) -> None:
-    """At a random moment, or at the very moment at which an answer arrives."""
+    """Wait for a random moment, or for the exact moment when a response arrives."""
     await asyncio.sleep(crowd.chance.uniform(0.02, 0.5))
     if crowd.chance.random() < 0.5:
         return
@@ -58,7 +58,7 @@ async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_
     [node] = victims(tmp_path, url, 1)
     chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
     killed: Counter[str] = Counter()
-    # A commit whose answer was lost can stand, so those who are told to come back are in doubt like those cut off.
+    # A commit without a response can take effect, so callers who must retry are as unsure as those cut off.
     async with at_work(url, [node], chance, allowed=frozenset({"OVERLOADED"})) as crowd:
         await until_successes(crowd, 20)
         for number in range(1, KILLS + 1):
@@ -79,7 +79,7 @@ async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_
         node.stop()
         await the_chain_verifies(tmp_path, url)
     assert killed.total() == KILLS
-    # Uploads that a kill cut off count until their time is over.
+    # Uploads interrupted by a kill count until they expire.
     assert set(crowd.cut) - {"RATE_LIMITED"} == {"OVERLOADED"}, "the server itself was away"
     assert crowd.cut.total() > KILLS, "few clients were at work when the kills came"
     print(f"{killed} {crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {crowd.cut}")

@@ -1,6 +1,6 @@
-"""``kill -9`` of the server, many times on each store, while clients work.
+"""``kill -9`` of the server, many times on each database, while clients work.
 
-There are two nodes on one store. Mostly one of them is killed, and the other goes on; else both.
+Two nodes share a database. Usually one of them is killed and the other continues, and sometimes both are killed.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tests.support.postgres import Databases
 from tests.support.server import descendants
 
 pytestmark = pytest.mark.timeout(900)
-#: When a kill comes: in the middle of the start; in the very moment an answer is in; whenever.
+#: The moment of a kill: during the start, exactly when a response arrives, or any time.
 MOMENTS = ("start", "answer", "answer", "answer", "whenever", "whenever")
 
 
 async def killed_at(moment: str, crowd: Crowd, nodes: list[Victim], took: float) -> None:
-    """Waits for the moment and kills. ``took``: how long starts take here."""
+    """Wait for the moment, and kill. ``took`` is the duration of starts here."""
     chance = crowd.chance
-    if moment == "start":  # one that follows on a kill
+    if moment == "start":  # after an earlier kill
         kill_all(nodes)
         start_all(nodes)
         await asyncio.sleep(chance.uniform(0, took))
@@ -126,7 +126,7 @@ async def test_of_several_web_processes_one_or_the_one_above_them_is_killed(tmp_
 
 
 async def nobody_answers(node: Victim) -> None:
-    """Those below the one that was killed have ended. One that was just being started can keep the port a little."""
+    """Wait until the killed node's children have ended. One that was just starting can keep the port for a moment."""
     deadline = time.monotonic() + 60
     async with httpx2.AsyncClient() as http:
         while True:
@@ -139,5 +139,5 @@ async def nobody_answers(node: Victim) -> None:
 
 
 def _web_process(node: Victim) -> int:
-    """One of the two, which uvicorn starts as multiprocessing does."""
+    """One of the two web processes, which uvicorn starts through multiprocessing."""
     return next(pid for pid, command in descendants(node.pid).items() if "spawn_main" in command)

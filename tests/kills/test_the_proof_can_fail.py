@@ -1,4 +1,4 @@
-"""The kill tests can fail: servers broken on purpose and altered stores are noticed."""
+"""The kill tests can fail, because they detect deliberately broken servers and altered databases."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_a_lost_success_is_named(tmp_path: Path, how: Any, actor: Any, nam
 
 
 async def _lost(crowd: Crowd, node: Victim, url: str) -> str:
-    """The loss of the first kill that loses anything: the server itself can write something in between."""
+    """The loss caused by the first kill that loses anything, since the server can write something in between."""
     for _ in range(KILLS):
         await until_successes(crowd, 10)
         await killed_at("answer", crowd, [node], 1)

@@ -1,4 +1,4 @@
-"""Large stores of releases, made once, and copies of them to upgrade and kill."""
+"""Large databases of earlier releases, created once, and copies of them to upgrade and kill."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from tests.store import old_stores
 from tests.support.postgres import Databases, database_of
 from tests.support.secret_keys import MACS
 
-MANY = 6000  # users, and as many sessions: an upgrade takes long enough to be hit
-EVENTS = 1500  # more in the chain of the first client
+MANY = 6000  # users, and as many sessions, so that an upgrade takes long enough to be killed
+EVENTS = 1500  # additional events in the first client's trail
 Rows = dict[str, Counter[tuple[Any, ...]]]
-#: What signing in changes in rows that were there before.
+#: Columns of existing rows that sign-ins change.
 _TOUCHED = {("users", "last_sign_in_at"), ("known_origins", "seen_at")}
-#: Rows of ``installation`` that new keys change, and keys that are of new purposes.
+#: Rows of ``installation`` that new keys change, and keys for new purposes.
 _REPLACED = {"keys", "key_lifetimes"}
-_MOVING = {"audit_heads", "throttles"}  # the chain's end is verified on its own; counters go on
+_MOVING = {"audit_heads", "throttles"}  # the trail's end is verified separately, and counters continue
 
 
 @dataclass(frozen=True)
 class UsedStore:
-    """``columns``: of each table, those that the old schema had."""
+    """``columns`` are those of each table in the old schema."""
 
     url: str
     columns: dict[str, list[str]]
     rows: Rows
 
     async def copy(self, folder: Path, postgres: Databases | None = None) -> str:
-        """The address of a fresh copy."""
+        """The address of a new copy."""
         if self.url.startswith("sqlite"):
             copy = folder / "m.db"
             shutil.copyfile(file_of(self.url), copy)
@@ -47,7 +47,7 @@ class UsedStore:
         return postgres.empty_database(database_of(self.url))
 
     async def is_whole(self, url: str) -> None:
-        """Every row is there as it was. What was added since does not count."""
+        """Check that every row is unchanged. Later additions are ignored."""
         now = await _rows(url, self.columns)
         now["installation"].update(row for row in self.rows["installation"] if row[0] in _REPLACED)
         gone = {table: list((rows - now[table]).elements())[:3] for table, rows in self.rows.items()}
@@ -55,7 +55,7 @@ class UsedStore:
 
 
 async def make(release: str, url: str) -> UsedStore:
-    """The tables of a release, the rows that it left in them, and many more."""
+    """Create the tables of a release with its rows, and many more."""
     old = old_stores.read(release)
     await old.make(url)
     await old_stores.within(url, lambda connection: _fill(connection, old))
@@ -66,7 +66,7 @@ async def make(release: str, url: str) -> UsedStore:
 def _fill(connection: Connection, old: old_stores.OldStore) -> None:
     there = MetaData()
     there.reflect(connection)
-    # Clients of a crowd ask again for a refresh whose answer was lost: one that is strict would reject it.
+    # A crowd's clients repeat a refresh without a response, which a strict client would reject.
     strict, lenient = ('"refreshStrict":' + value for value in ("true", "false"))
     connection.exec_driver_sql(f"UPDATE tenants SET settings = replace(settings, '{strict}', '{lenient}')")
     user = next(row for row in old.named("users") if row["tenant_id"] == 1)
@@ -121,5 +121,5 @@ async def _rows(url: str, columns: dict[str, list[str]]) -> Rows:
 
 
 def file_of(url: str) -> str:
-    """Of a store in SQLite."""
+    """The file of an SQLite database."""
     return url.removeprefix("sqlite:///")

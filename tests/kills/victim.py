@@ -1,4 +1,4 @@
-"""A server process that tests kill and start again many times."""
+"""A server process that tests kill and restart many times."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.support import programs
 from tests.support.programs import Program
 from tests.support.server import environment
 
-#: How often each victim is killed.
+#: The number of kills for each victim.
 KILLS = int(os.environ["TESTS_ROUNDS"])
 
 
 @dataclass
 class Victim:
-    """One command that runs, again and again, with the same settings. ``first`` runs in its process before it."""
+    """A command that runs repeatedly with the same settings. ``first`` runs in its process before it."""
 
     folder: Path
     url: str
@@ -44,7 +44,7 @@ class Victim:
         return self._program.pid
 
     def start(self) -> None:
-        """Starts it and does not wait."""
+        """Start it without waiting."""
         self.starts += 1
         given: dict[str, Any] = {"MANIFEST_PUBLIC_URL": self.base, **self.given}
         arguments = [*self.arguments, *(["--port", str(self.port)] if self.arguments[0] == "serve" else [])]
@@ -57,11 +57,12 @@ class Victim:
         )
 
     def status(self) -> int | None:
-        """Its exit status; None while it runs."""
+        """The exit status; None while it runs."""
         return self._program.poll() if self._program is not None else 0
 
     def kill(self, *, may_be_done: bool = False) -> bool:
-        """``kill -9``. Fails when it had ended on its own; False: a command that ``may_be_done`` was, and well."""
+        """Kill it with ``kill -9``. Fails if it had ended on its own; returns False if it ``may_be_done`` and
+        succeeded."""
         assert self._program is not None
         status = self._program.kill()
         if may_be_done and status == 0:
@@ -70,7 +71,7 @@ class Victim:
         return True
 
     def stop(self) -> None:
-        """Ends it in good order, if it runs."""
+        """Stop it gracefully, if it's running."""
         if self._program is not None:
             self._program.stop()
 

@@ -1,4 +1,4 @@
-"""Fixtures: an on-premise installation on each store, a new one for each test, since an installed license stays."""
+"""Fixtures: an on-premise installation on each database, new for each test, since an installed license stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way in which a user can need a seat, on an on-premise installation with Microsoft beside it."""
+"""Every way in which a user can require a seat, on an on-premise installation with Microsoft."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.support.single_sign_on import saml_provider
 
 FULL_SENTENCE = "The license has no free seat for these roles"
 _numbers = itertools.count(1)
-#: Lets one more user appear; the answer.
+#: Make one more user appear, and return the response.
 Attempt = Callable[[], Awaitable[Reply]]
-#: Gets ready for this many attempts, in its own client.
+#: Prepare this many attempts, in a separate client.
 Way = Callable[[MicrosoftSetup, str, int], Awaitable[list[Attempt]]]
 
 
 @contextlib.asynccontextmanager
 async def premises(database_url: str) -> AsyncIterator[MicrosoftSetup]:
-    """With a license of many seats."""
+    """An installation with a license for many seats."""
     async with setup_on(database_url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=PUBLIC) as setup:
         await grant(setup.app, full=1000)
         yield setup
@@ -40,19 +40,19 @@ async def shown(app: App) -> dict[str, Any]:
 
 
 async def grant(app: App, **seats: int) -> None:
-    """A license with these seats takes the place of the one before."""
+    """Replace the license by one with these seats."""
     text = key(app, id=f"L-{next(_numbers)}", seats=Seats(**seats))
     assert (await install(app, text)).status == 200
 
 
 async def fit(app: App, **spare: int) -> None:
-    """A license with as many seats as are taken, and ``spare`` ones."""
+    """Install a license with as many seats as are taken, plus ``spare`` ones."""
     used = (await shown(app))["seatsUsed"]
     await grant(app, **{kind: used[kind] + spare.get(kind, 0) for kind in used})
 
 
 class Outcome(NamedTuple):
-    """``code``: of a refusal, of REST or GraphQL, else empty."""
+    """``code`` is the error code, of REST or GraphQL, or empty."""
 
     code: str
     sentence: str
@@ -149,7 +149,7 @@ async def _by_entra(setup: MicrosoftSetup, client: str, number: int) -> list[Att
     return [one() for _ in range(number)]
 
 
-#: Each way to add a user who needs a connect seat.
+#: Each way to add a user who requires a connect seat.
 WAYS: dict[str, Way] = {
     "by a system admin": _created,
     "by addUser": _by_graphql('mutation { addUser(input: {email: "%s", roles: ["Viewer"]}) { id } }'),

@@ -1,4 +1,4 @@
-"""``license keygen|issue|inspect``: the vendor's commands make what the server accepts."""
+"""``license keygen|issue|inspect``: the vendor's commands create what the server accepts."""
 
 from __future__ import annotations
 

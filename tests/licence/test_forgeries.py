@@ -1,6 +1,6 @@
-"""A license key that is not genuine, or not for this installation or time, is LICENSE_INVALID.
+"""A license key that isn't genuine, or isn't valid for this installation or time, causes LICENSE_INVALID.
 
-The answer is always the same.
+The response is always the same.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def now(app: App) -> int:
 
 
 def signed(content: bytes) -> str:
-    """The vendor's signature over anything."""
+    """The vendor's signature over any content."""
     text = f"{VERSION}.{encode(content)}"
     return f"{text}.{encode(VENDOR.sign(text.encode()))}"
 

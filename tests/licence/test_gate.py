@@ -1,6 +1,6 @@
-"""On-premise mode: clients cannot work without a license.
+"""In on-premise mode, clients can't work without a license.
 
-There are warnings in the grace time, and a clock that is set back does not help.
+Warnings appear during the grace period, and setting the clock back doesn't help.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ async def test_a_clock_set_back_does_not_revive_it(premise: App) -> None:
     await install(premise, key(premise, expires_at=began // 1000 + DAY, grace_days=1))
     premise.clock.advance(3 * DAY)
     assert await state(premise) == "expired"
-    await premise.services.licence.record_time()  # the background job of every 20 seconds
+    await premise.services.licence.record_time()  # the background job that runs every 20 seconds
     premise.clock.ms = began + 1000
     assert await state(premise) == "expired"
     assert (await premise.sign_in(client="acme")).code == "LICENSE_EXPIRED"

@@ -1,4 +1,4 @@
-"""Audit events of a license, once for all nodes, and of a missing seat."""
+"""Audit events about a license, recorded once for all nodes, and about a missing seat."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_the_grace_time_and_the_end_are_told_once_for_all_nodes(premise: A
                 await watch(node.services)
             return await _told(premise)
 
-        assert await both() == []  # no license yet: as an installation begins
+        assert await both() == []  # no license yet, as in a new installation
         await install(premise, key(premise, expires_at=premise.clock.ms // 1000 + 10 * DAY))
         assert await both() == []
         premise.clock.advance(11 * DAY)
@@ -52,7 +52,7 @@ async def test_the_grace_time_and_the_end_are_told_once_for_all_nodes(premise: A
 
 
 async def test_a_seat_that_is_not_there(premise: App) -> None:
-    """By REST in the installation's trail, by GraphQL in the client's, in both as what the one did who asked."""
+    """REST records it in the installation's trail, and GraphQL in the client's, both with the requester as actor."""
     await install(premise, key(premise))
     token = (await premise.sign_in("admin@acme.example", client="acme")).data["token"]
     await fit(premise)

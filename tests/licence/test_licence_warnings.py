@@ -1,4 +1,4 @@
-"""Warnings before a license ends: a header in the grace time, metrics, the admin plane, the log."""
+"""Warnings before a license expires: a header in the grace period, metrics, the admin API, and the log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEATS = {"full": 3, "operate": 2, "connect": 1}
 
 
 async def told(app: App, *, admin: bool = False) -> str | None:
-    """The header of an answer to a client's user, or to a system admin."""
+    """The header of a response to a client's user, or to a system admin."""
     if admin:
         return (await app.get("/api/admin/clients", token=await app.admin_token())).headers.get(HEADER)
     return (await app.sign_in(client="acme")).headers.get(HEADER)
@@ -34,7 +34,7 @@ async def test_the_grace_time_is_told_with_every_answer(premise: App) -> None:
     await install(premise, key(premise, expires_at=premise.clock.ms // 1000 + 40 * DAY))
     assert (await told(premise), await told(premise, admin=True)) == (None, None)
     premise.clock.advance(11 * DAY)
-    assert await told(premise) is None  # people are not told beforehand, system admins are
+    assert await told(premise) is None  # only system admins are warned in advance
     assert await told(premise, admin=True) == "license expires at 2027-02-24T08:00:00.000Z"
     premise.clock.advance(30 * DAY)
     line = "license expired at 2027-02-24T08:00:00.000Z; access ends at 2027-03-10T08:00:00.000Z"

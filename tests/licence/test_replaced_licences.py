@@ -1,4 +1,4 @@
-"""A license replaces another at once and as a whole; what a newer one revokes does not come back."""
+"""A license replaces another immediately and completely, and what a newer one revokes stays revoked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_a_license_that_a_newer_one_revokes_does_not_come_back(premise: Ap
     for _ in range(2):
         assert outcome(await install(premise, old)) == ("LICENSE_INVALID", "The license key is invalid")
         assert outcome(await install(premise, key(premise, id="L-0"))).code == "LICENSE_INVALID"
-        assert (await install(premise, other)).status == 200  # which revokes nothing itself
+        assert (await install(premise, other)).status == 200  # revokes nothing itself
     assert (await shown(premise))["licenseId"] == "L-3"
 
 
@@ -59,7 +59,7 @@ async def test_while_one_takes_the_place_of_another_no_one_is_rejected(premise: 
     async def ask() -> set[int]:
         seen = set()
         for _ in range(30):
-            premise.clock.advance(0.2)  # what is remembered of the license gets old
+            premise.clock.advance(0.2)  # the cached license becomes outdated
             seen.add((await premise.me(token)).status)
         return seen
 

@@ -1,6 +1,6 @@
-"""Every statement that adds a user or gives a role asks for a seat.
+"""Every statement that adds a user or grants a role checks for a seat.
 
-A new one without it fails here. So does SQL that bypasses the store.
+A new statement without this check fails here, and so does SQL that bypasses the store.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from tests.support.statements import every_statement
 
 SOURCE = Path(manifest_auth.__file__).parent
 WRITES = re.compile(r"\s*(?:INSERT INTO|UPDATE|REPLACE INTO|INSERT OR \w+ INTO)\s+users\b", re.IGNORECASE)
-#: Statements that change what a user needs a seat for. The first three take one; the last gives one back.
+#: Statements that change a user's need for a seat. The first three take one, and the last releases one.
 TAKING = {"_ADD", "_SET_ROLES", "_RESTORE"}
 GIVING = {"_DEACTIVATE"}
-#: Of service accounts, which take no seat (the view `seats_taken` counts people).
+#: Statements on service accounts, which take no seat (the view `seats_taken` counts people).
 WITHOUT_SEAT = {
     f"manifest_auth.accounts.service_accounts.rows.{name}" for name in ("_ADD_USER", "_CHANGE_USER", "_SWITCH")
 }
 
 
 def matters(sql: str) -> bool:
-    """Whether it adds a user, or sets roles or ``deactivated_at`` of one."""
+    """Whether it adds a user, or sets a user's roles or ``deactivated_at``."""
     if not WRITES.match(sql):
         return False
     return not sql.lstrip().upper().startswith("UPDATE") or bool(

@@ -1,4 +1,4 @@
-"""Counting seats: a free seat of a higher kind serves where a lower one is missing."""
+"""Counting seats: a free seat of a higher kind can replace a missing lower one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manifest_auth.licence import Seats, gate
 from tests.support.matrix import matrix
 
 NUMBERS = st.builds(Seats, *[st.integers(0, 4)] * 3)
-NONE = 3  # the place of a user without any seat
+NONE = 3  # the index of a user without a seat
 
 
 def _numbers(seats_: Seats) -> tuple[int, int, int]:
@@ -19,7 +19,7 @@ def _numbers(seats_: Seats) -> tuple[int, int, int]:
 
 
 def seated(granted: Seats, used: Seats) -> bool:
-    """Whether every user gets a seat: those who need the highest kind come first."""
+    """Whether every user gets a seat, starting with those who need the highest kind."""
     free = 0
     for have, need in zip(_numbers(granted), _numbers(used), strict=True):
         free += have - need
@@ -60,7 +60,7 @@ def test_more_are_said_to_be_there_than_seats_where_one_finds_none(granted: Seat
 @matrix(
     ("granted", "used", "place"),
     [
-        (Seats(2, 0, 1), Seats(1, 0, 2), 0),  # the second full seat serves a user who needs less
+        (Seats(2, 0, 1), Seats(1, 0, 2), 0),  # a user who needs less takes the second full seat
         (Seats(1, 1, 0), Seats(0, 2, 0), 0),
         (Seats(0, 1, 1), Seats(0, 0, 2), 1),
     ],

@@ -1,4 +1,4 @@
-"""Seats of a license: one user too many is rejected, in every way to add one, also when many come at the same time."""
+"""Every way to add a user is rejected if no license seat is left, even when many run at the same time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def shared(database_url: str) -> AsyncIterator[MicrosoftSetup]:
 
 @pytest.fixture
 async def setup(shared: MicrosoftSetup) -> MicrosoftSetup:
-    """Enough seats, until the test says otherwise."""
+    """Enough seats, unless a test changes this."""
     await shared.clear()
     await grant(shared.app, full=1000)
     return shared
@@ -111,10 +111,10 @@ async def test_roles_that_need_a_greater_seat_need_one_that_is_free(setup: Micro
     assert sorted(codes) == [""] * 3 + ["CONFLICT"] * 17
     promoted, refused = users[codes.index("")], users[codes.index("CONFLICT")]
     assert (await user_of(app, client, refused))["roles"] == ["Viewer"]
-    assert await promote(promoted, "Operator") == ""  # no greater seat than before
+    assert await promote(promoted, "Operator") == ""  # no higher seat than before
     assert await promote(refused, "Author") == "CONFLICT"
     assert await promote(promoted, "Viewer") == ""
-    assert await promote(refused, "Operator") == ""  # the seat that became free
+    assert await promote(refused, "Operator") == ""  # the seat that was released
 
 
 async def test_twenty_whom_a_group_raises_do_not_get_past(setup: MicrosoftSetup) -> None:
@@ -134,7 +134,8 @@ async def test_twenty_whom_a_group_raises_do_not_get_past(setup: MicrosoftSetup)
 async def test_twenty_at_the_same_time_over_two_processes_do_not_get_past(
     setup: MicrosoftSetup, database_url: str
 ) -> None:
-    """The operation of ``user create``, half of them on a second store, as a command beside the server has one."""
+    """The operation behind ``user create``, half of them on a second store, like a command that runs while the server
+    does."""
     app, client = setup.app, await new_client(setup.app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     await fit(app, connect=3)
@@ -208,7 +209,7 @@ async def test_groups_that_give_a_role_without_a_seat_change_nothing(setup: Micr
     await fit(app, operate=1)
     assert (await okta.call(okta.response(name, **ops))).status == 200
     assert (await user_of(app, client, user))["roles"] == ["Operator", "Viewer"]
-    assert (await okta.call(okta.response(name))).status == 200  # the group gave it, and takes it away again
+    assert (await okta.call(okta.response(name))).status == 200  # the group granted it, and removes it again
     assert (await user_of(app, client, user))["roles"] == ["Viewer"]
 
 
@@ -248,7 +249,7 @@ async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(s
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 2}
     await act_on(app, f"{one}/users/{users[0][0]}/deactivate")
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
-    # Nor does a client that is accepted again, or not deleted after all, bring anybody: they counted all the while.
+    # Clients that are restored, or not deleted after all, add no users, because these were counted all the time.
     path, token = f"/api/admin/clients/{two}", await app.admin_token()
     assert (await app.send("DELETE", path, {"identifier": two}, token=token)).status == 200
     assert (await app.get(path, token=token)).data["deleteAt"]

@@ -1,4 +1,4 @@
-"""The vendor of licenses: makes keys for the tests, genuine and forged."""
+"""The license vendor, which creates keys for the tests, both genuine and forged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PUBLIC = base64.b64encode(VENDOR.public_key().public_bytes_raw()).decode()
 
 
 def licence(now_s: int, **changes: Any) -> Licence:
-    """A license for a year, after this."""
+    """A license that is valid for a year from now."""
     made = Licence(
         id="L-1",
         customer="Initech Ltd",
@@ -34,7 +34,7 @@ def licence(now_s: int, **changes: Any) -> Licence:
 
 
 def key(app: App, private: Ed25519PrivateKey = VENDOR, **changes: Any) -> str:
-    """A signed key's text, issued at the time of the test's clock."""
+    """The text of a signed key, issued at the time of the test's clock."""
     return sign(licence(app.clock.ms // 1000, **changes), private)
 
 

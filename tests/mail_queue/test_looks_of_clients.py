@@ -1,4 +1,4 @@
-"""An email has the look that its client has when it is sent, and an invitation names who invites."""
+"""An email has the client's look at the time when it's sent, and an invitation names the inviter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kinds(received: Received) -> list[str]:
 
 
 async def test_it_has_the_look_of_the_moment_when_it_is_sent(team: Team, mail_server: MailServer) -> None:
-    """The queue has the text alone: a row is small, and programs of another release read it."""
+    """The queue contains only the text, so that rows are small and programs of other releases can read them."""
     mail_server.refuses = "451 try again later"
     await invite(team)
     await brand(team.app, team.client, SMALL)

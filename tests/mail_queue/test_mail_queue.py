@@ -41,7 +41,7 @@ _ROWS = cross_tenant(
 
 @pytest.fixture
 def mail_server() -> Iterator[MailServer]:
-    """The server that takes our mail, or does not."""
+    """The server that accepts our mail, or rejects it."""
     with MailServer() as server:
         yield server
 
@@ -50,12 +50,12 @@ def mail_server() -> Iterator[MailServer]:
 async def app(database_url: str, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[App]:
     monkeypatch.setattr(
         "manifest_auth.accounts.mail_queue.EVERY_S", HOUR
-    )  # the tests themselves say when the background job has its turn
+    )  # the tests decide when the background job runs
     async with running(database_url, **mail_server.settings) as application:
         yield application
         await until_idle(application)
         application.clock.advance(2 * HOUR)
-        await application.services.mail_queue.sweep()  # leaves nothing to the next test of this store
+        await application.services.mail_queue.sweep()  # leaves nothing for the next test with this database
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ async def test_what_the_server_rejected_is_tried_again_until_it_takes_it(team: T
     assert (handed["link"], handed["sent"]) == (None, False)
     [row] = await waiting(team.app)
     assert row.purpose == "invitation"
-    assert b"engines.example" not in row.mail  # sealed
+    assert b"engines.example" not in row.mail  # encrypted
     mail_server.refuses = ""
     await team.app.services.mail_queue.sweep()
-    assert mail_server.mails == []  # its turn has not come
+    assert mail_server.mails == []  # it's not due yet
     team.app.clock.advance(2 * MINUTE)
     await team.app.services.mail_queue.sweep()
     [received] = mail_server.mails
@@ -138,7 +138,7 @@ async def test_what_the_server_rejects_for_good_is_not_tried_again_and_the_trail
     assert (event.actor, event.subject) == ("system", f"user:{user_id}")
     assert (event.members["purpose"], event.members["tries"], event.members["refused"]) == ("invitation", 2, 550)
     assert team.app.sample("manifest_mails_total", result="refused") == refused + 1
-    handed = await invite(team, "bob@engines.example")  # at the first try too
+    handed = await invite(team, "bob@engines.example")  # also at the first attempt
     assert (handed["link"], handed["sent"]) == (None, False)
     assert await waiting(team.app) == []
     assert len(failures(await trail(team.app, team.client))) == 2
@@ -199,7 +199,7 @@ async def test_a_server_that_is_slow_gets_each_email_once_and_no_one_waits_for_i
     assert (handed["link"], handed["sent"]) == (None, False)
     await until_idle(team.app)
     assert len(mail_server.mails) == 1
-    assert await waiting(team.app) == []  # taken after the answer, so it is not tried again
+    assert await waiting(team.app) == []  # accepted after the response, so it isn't tried again
 
 
 async def test_each_email_is_tried_by_one_process_at_a_time(
@@ -213,7 +213,7 @@ async def test_each_email_is_tried_by_one_process_at_a_time(
     async with running(database_url, **mail_server.settings) as other:
         team.app.clock.advance(2 * MINUTE)
         other.clock.ms = team.app.clock.ms
-        for _ in range(5):  # one whose row the other has passes it by, and a slow round leaves some to the next
+        for _ in range(5):  # a process skips rows that the other one holds, and a slow round leaves some to the next
             await asyncio.gather(*(app.services.mail_queue.sweep() for app in (team.app, other)))
     assert sorted(received.recipients[0] for received in mail_server.mails) == [
         f"n{n}@engines.example" for n in range(6)
@@ -246,7 +246,7 @@ async def test_a_suspended_client_sends_nothing(team: Team, mail_server: MailSer
 
 
 async def test_a_second_copy_carries_the_name_of_the_first(team: Team, mail_server: MailServer) -> None:
-    """A process can die between the server's answer and its own note: mailboxes know the copy by its name."""
+    """A process can die between the server's response and its own record; mailboxes recognize the copy by its name."""
     mail_server.refuses = "451 try again later"
     await invite(team)
     [row] = await waiting(team.app)

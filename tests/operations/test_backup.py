@@ -1,4 +1,4 @@
-"""A backup holds one moment of a store that is being written to, and a restore verifies it."""
+"""A backup contains one moment of a database that is being written to, and a restore verifies it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("elsewhere")]
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """A copy of it for each test."""
+    """A copy of the installation for each test."""
     shutil.copytree(made / "data", tmp_path / "data")
     return tmp_path
 
@@ -34,7 +34,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
 def dump(store: Path) -> list[str]:
     raw = sqlite3.connect(store)
     try:
-        return sorted(line for line in raw.iterdump() if "'restored'," not in line)  # what a restore notes itself
+        return sorted(line for line in raw.iterdump() if "'restored'," not in line)  # the restore's own record
     finally:
         raw.close()
 
@@ -50,7 +50,7 @@ def test_what_is_restored_is_what_was_backed_up(folder: Path) -> None:
     assert "Uploaded files included: 2." in out
     assert "The secret key is NOT included" in out
     assert (folder / "saved.tar").stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in folder.iterdir()) == ["data", "saved.tar"]  # nothing is left lying about
+    assert sorted(path.name for path in folder.iterdir()) == ["data", "saved.tar"]  # nothing is left behind
     shown = done(folder, "restore", "saved.tar", "--data-dir", str(folder / "new"))
     assert dump(folder / "new" / "manifest-auth.db") == before
     for key in KEYS:
@@ -90,7 +90,7 @@ def test_the_secret_key_is_in_it_only_when_asked_for(folder: Path) -> None:
 
 
 def test_it_is_one_moment_though_others_write_between_its_steps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite would begin again with each of these commits, and never end while they come."""
+    """SQLite would start again with each of these commits, and never finish while they continue."""
     store = folder / "data" / "manifest-auth.db"
     monkeypatch.setattr(sqlite_copy, "PAGES", 4)
     writer = sqlite3.connect(store, isolation_level=None)
@@ -99,7 +99,7 @@ def test_it_is_one_moment_though_others_write_between_its_steps(folder: Path, mo
     def write(what: str, step: int, _of: int | None) -> None:
         if what.startswith("copying"):
             steps.append(step)
-            assert len(steps) < 500  # it is not begun again
+            assert len(steps) < 500  # it doesn't start again
             writer.execute("INSERT INTO installation (name, value) VALUES (?, ?)", (f"n{len(steps)}", "x" * 5000))
 
     back_up(settings_of(folder), folder / "saved.tar", write)
@@ -130,7 +130,7 @@ def test_no_backup_is_written_over(folder: Path) -> None:
 
 def test_an_upload_that_is_gone_or_spoilt_is_told_and_the_rest_is_saved(folder: Path) -> None:
     used, unused = (path_of(folder / "data" / "files", key) for key in KEYS)
-    unused.unlink()  # as the sweeper does a day later
+    unused.unlink()  # as the sweep does a day later
     assert done(folder, "backup", "first.tar").count("is gone") == 0
     used.write_bytes(BYTES[:-1] + b"?")
     spoilt = run(folder, "backup", "second.tar")

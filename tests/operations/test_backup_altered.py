@@ -1,4 +1,4 @@
-"""A backup that was altered or cut off is rejected, and leaves nothing."""
+"""An altered or truncated backup is rejected, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("elsewhere")]
 
 
 def change(archive: Path, alter: Callable[[dict[str, bytes]], Any]) -> None:
-    """Writes the archive again with other members."""
+    """Rewrite the archive with changed members."""
     with tarfile.open(archive) as tar:
         members = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
     alter(members)
@@ -64,7 +64,7 @@ def _of_a_newer_release(members: dict[str, bytes]) -> None:
 
 
 def _forged(members: dict[str, bytes]) -> None:
-    """Rows were taken out and the hash in the manifest made to fit: the counts tell."""
+    """Rows are removed, and the hash in the manifest adjusted, but the counts reveal it."""
     path = Path("forged.db")
     path.write_bytes(members["manifest-auth.db"])
     raw = sqlite3.connect(path)
@@ -119,7 +119,7 @@ def test_what_was_altered_is_rejected_and_leaves_nothing(
 
 
 def test_a_header_is_not_taken_into_memory(saved: Path, tmp_path: Path) -> None:
-    """An extended header says its size itself; here 3 GB, of which the file is sparse."""
+    """An extended header declares its own size; here it's 3 GB, in a sparse file."""
     archive = tmp_path / "saved.tar"
     head = tarfile.TarInfo("x")
     head.type, head.size = tarfile.XHDTYPE, 3 * 10**9
@@ -147,7 +147,7 @@ def test_a_store_of_more_than_8_gib_has_such_a_header_and_is_read(saved: Path, t
 def test_what_cannot_be_restored_is_not_backed_up(
     made: Path, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One bound for both, told before the dear part: no file is copied."""
+    """Both have the same limit, which is checked before the expensive part, so no file is copied."""
     monkeypatch.setattr(backup, "MOST_FILES", 1)
     monkeypatch.setattr(backup, "_add_files", None)
     with pytest.raises(NotPossible, match="2 uploaded files exceed the limit of 1 for one backup"):

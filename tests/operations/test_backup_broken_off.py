@@ -1,4 +1,4 @@
-"""Backups and restores that are killed at any moment can simply be repeated; and folders that are mounts."""
+"""Backups and restores that are killed at any moment can simply be repeated; also covers folders that are mounts."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def names(folder: Path) -> list[str]:
 
 
 def killed_at(moment: int, work: Callable[[], Any]) -> bool:
-    """Runs it in a process that dies in the moment after this many files were synced, renamed or linked. False: it came
-    to its end before."""
+    """Run ``work`` in a process that dies after this many files were synced, renamed, or linked. Returns False if it
+    completed before that."""
     child = os.fork()
     if child == 0:
         left = [moment]
@@ -72,7 +72,7 @@ def test_after_a_restore_that_was_killed_at_any_moment_the_next_one_needs_no_han
         if not (tmp_path / folder / "manifest-auth.db").exists():
             restore(settings, saved_with_key, quiet)
             assert names(tmp_path / folder) == ["files", "manifest-auth.db", "secret.key"]
-        for key in KEYS:  # if the store is there, all of it is
+        for key in KEYS:  # if the database exists, it's complete
             assert path_of(tmp_path / folder / "files", key).read_bytes() == BYTES
         assert (tmp_path / folder / "secret.key").exists()
         if not was_killed:
@@ -94,7 +94,7 @@ def test_what_was_there_before_is_not_taken_for_what_a_killed_restore_left(saved
 
 
 def test_a_folder_that_is_mounted_stays_and_nothing_is_laid_beside_it(saved: Path, tmp_path: Path) -> None:
-    """Nothing can be renamed over a mount point, nor into it from another file system."""
+    """Nothing can be renamed over a mount point, or into it from another file system."""
     mounted = tmp_path / "mnt" / "files"
     (mounted / "lost+found").mkdir(parents=True)
     before, seen = mounted.stat().st_ino, set()
@@ -123,7 +123,7 @@ def test_a_backup_that_is_ended_leaves_nothing_or_the_next_one_clears_it(
     assert running.stdout is not None
     assert b"now" in running.stdout.readline()
     with pytest.raises(NotPossible, match="simulated"):
-        _back_up_beside(tmp_path)  # another one at the same time clears nothing of it
+        _back_up_beside(tmp_path)  # a concurrent backup deletes nothing of it
     assert len(list(tmp_path.glob(f"{backup._HALF}*"))) == 1
     running.send_signal(number)
     assert running.wait(20) == (143 if number == signal.SIGTERM else -9)
@@ -134,7 +134,7 @@ def test_a_backup_that_is_ended_leaves_nothing_or_the_next_one_clears_it(
 
 
 def test_a_folder_of_its_own_removes_what_killed_processes_left_and_nothing_else(tmp_path: Path) -> None:
-    """Of metrics of several web processes, too."""
+    """This includes the metrics of several web processes."""
     (tmp_path / "other").mkdir()
     (tmp_path / "mine-link").symlink_to(tmp_path / "other")
     with own_folder("mine-", tmp_path) as first:

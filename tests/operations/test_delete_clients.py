@@ -1,4 +1,4 @@
-"""Deleting a client: it can be undone for some time; then all its data is removed."""
+"""Deleting a client can be undone for some time; after that, all its data is removed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _HEADS = cross_tenant(
 
 
 async def fill(app: App, client_id: int) -> None:
-    """A row in each table of clients."""
+    """Insert a row into each table of clients."""
 
     def work(unit: SystemUnit) -> None:
         for table in _FILLED:
@@ -100,7 +100,7 @@ async def test_a_deleted_client_is_suspended_and_says_until_when(root: SystemAdm
     check_refusal(reply, 403, "ACCOUNT_DISABLED")
     check_refusal(await root.send("DELETE", f"{BASE}/{made['identifier']}"), 409, "CONFLICT")
     body = {"identifier": made["identifier"], "name": "Another"}
-    check_refusal(await root.post(BASE, body), 409, "CONFLICT")  # not free yet
+    check_refusal(await root.post(BASE, body), 409, "CONFLICT")  # not released yet
     listed = check_success(await root.get(f"{BASE}?state=deleted&first=100"))["items"]
     assert made["id"] in [found["id"] for found in listed]
 
@@ -133,7 +133,7 @@ async def test_taking_a_deletion_back_leaves_the_suspension_from_before(root: Sy
     told = [detail for event, _, _, detail in await events(root.app, made["id"]) if event == "client_restored"]
     assert [detail["after"] for detail in told] == [{"suspendedAt": suspended["suspendedAt"], "deleteAt": None}]
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
-    for _ in range(2):  # the second accepts it
+    for _ in range(2):  # the second run accepts it
         data = check_success(await root.post(f"{BASE}/{made['id']}/restore"))
     assert data["suspendedAt"] is None
     check_refusal(await root.post(f"{BASE}/{made['id']}/restore"), 409, "CONFLICT")
@@ -163,7 +163,7 @@ async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: 
 
 
 async def test_a_mark_that_someone_made_by_hand_removes_no_client(root: SystemAdmin) -> None:
-    """An attacker who can write the store, but has no key, cannot have a trail erased and signed as deleted."""
+    """An attacker who can write to the database, but has no key, can't have a trail deleted and signed as deleted."""
     made, marked = await client(root), await client(root)
     path = f"{BASE}/{marked['identifier']}"
     check_success(await root.send("DELETE", path))
@@ -205,7 +205,7 @@ async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
     monkeypatch.setattr(client_lifecycle, "MOST", 100)
-    monkeypatch.setattr(client_lifecycle, "ROUND_S", -1.0)  # no time: one step a round
+    monkeypatch.setattr(client_lifecycle, "ROUND_S", -1.0)  # no time, so one step a round
     counts = [sum((await left(app, made["id"])).values())]
     while counts[-1]:
         await sweep(app)
@@ -251,7 +251,7 @@ async def keeping(database_url: str) -> AsyncIterator[App]:
 
 
 async def test_the_trail_can_be_kept(keeping: App) -> None:
-    keeping.clock.advance(200 * 86_400)  # the clock of this one begins again
+    keeping.clock.advance(200 * 86_400)  # this node's clock starts again
     root = await signed_in_admin(keeping)
     made = await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))

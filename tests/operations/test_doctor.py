@@ -1,4 +1,4 @@
-"""``doctor`` says in one line each what is well and what is not, and changes nothing."""
+"""``doctor`` reports each finding in one line, whether good or bad, and changes nothing."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ OTHER_KEY = SECRET_KEY[::-1]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A store with keys."""
+    """A database with keys."""
     done_here(installation(tmp_path), "client", "create", "initech")
     return tmp_path
 
 
 def bad(result: Result) -> list[str]:
-    """The bad findings; the exit status must agree with them, and every line must be a finding."""
+    """The bad findings, after checking that the exit status agrees with them and that every line is a finding."""
     lines = result.out.splitlines()
     assert result.err == ""
     assert all(line.startswith(("  ok   ", " note  ", " BAD   ")) for line in lines)
@@ -126,7 +126,7 @@ def test_a_postgresql_that_is_not_there_is_bad(tmp_path: Path) -> None:
 
 def test_a_good_postgresql(tmp_path: Path, own_postgres: Postgres) -> None:
     settings = {"MANIFEST_DATABASE_URL": own_postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
-    assert len(bad(run_here(tmp_path, "doctor", **settings))) == 2  # the time limits, which a start sets
+    assert len(bad(run_here(tmp_path, "doctor", **settings))) == 2  # the timeouts, which a start sets
     done_here(tmp_path, "db", "upgrade", **settings)
     done_here(tmp_path, "client", "create", "initech", **settings)
     assert bad(run_here(tmp_path, "doctor", **settings)) == []
@@ -182,7 +182,7 @@ def test_a_data_folder_that_others_get_into_is_bad(folder: Path, mode: int, said
 
 
 def test_a_store_that_others_can_read_is_bad(folder: Path) -> None:
-    """Somewhere else than in the data folder."""
+    """The database is outside the data folder."""
     place = folder / "shared"
     place.mkdir(mode=0o711)
     place.chmod(0o711)
@@ -194,7 +194,7 @@ def test_a_store_that_others_can_read_is_bad(folder: Path) -> None:
 
 
 def test_a_damaged_store_is_bad(folder: Path) -> None:
-    """In a table that nothing else reads here."""
+    """The damage is in a table that nothing else reads here."""
     path = folder / "data" / "manifest-auth.db"
     store = sqlite3.connect(path)
     [(page,)] = store.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'job_records'").fetchall()

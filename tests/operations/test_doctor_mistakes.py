@@ -1,4 +1,4 @@
-"""``doctor`` after common mistakes: one line that says what is wrong and what to do."""
+"""``doctor`` after common mistakes prints one line that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ ALIVE = b'{"success":true,"data":{"status":"alive"}}'
 
 
 async def findings(folder: Path, level: str, **given: str) -> list[str]:
-    """The findings of ``doctor`` of that level, in this process."""
+    """The findings of ``doctor`` at this level, in this process."""
     settings = load({"MANIFEST_DATA_DIR": str(folder / "data"), **given})
     return [finding.text async for finding in examine(settings) if finding.level == level]
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An installation in a folder that other users could read."""
+    """An installation in a folder that other users can read."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         done_here(installation(Path(place)), "client", "create", "initech")
@@ -52,7 +52,7 @@ def folder() -> Iterator[Path]:
 
 
 def as_unprivileged_user(asked: Callable[[], Any]) -> Any:
-    """The answer of a user without rights, in its own process."""
+    """The result of a call in a separate process, as a user without privileges."""
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
@@ -118,7 +118,7 @@ async def test_a_data_folder_that_is_a_file_has_one_finding(tmp_path: Path) -> N
 
 @pytest.fixture
 def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
-    """Something that speaks TLS at the public address; its certificate is trusted."""
+    """A TLS server at the public address, with a trusted certificate."""
     shown, context = certificate(tmp_path, "localhost")
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
     with Socket(context) as socket:
@@ -176,7 +176,7 @@ async def test_a_public_address_without_a_server() -> None:
 
 
 class Wrong(Clock):
-    """A clock that is this many seconds off."""
+    """A clock that is off by this many seconds."""
 
     def __init__(self, seconds: int) -> None:
         self._ms = seconds * 1000

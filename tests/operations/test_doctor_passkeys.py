@@ -1,4 +1,4 @@
-"""``doctor`` and the start say where passkeys do not work, and how many a new public address voids."""
+"""``doctor`` and the start report where passkeys don't work, and how many a new public address makes unusable."""
 
 from __future__ import annotations
 

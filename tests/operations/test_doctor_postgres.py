@@ -1,4 +1,4 @@
-"""``doctor`` on PostgreSQL: settings that lose or revive what was answered, poolers, and addresses."""
+"""``doctor`` on PostgreSQL reports settings that lose or revive confirmed changes, poolers, and addresses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 async def direct(server: Postgres) -> str:
-    """The address of a database whose settings are good."""
+    """The address of a database with good settings."""
     url = server.uri(database_of(server.fresh_database()))
     await migrate.upgrade(url, the_keys)
     return url
@@ -41,7 +41,7 @@ Pooled = Callable[..., AbstractContextManager[PgBouncer]]
 
 @pytest.fixture(scope="module")
 def pooled(server: Postgres) -> Pooled:
-    """Makes a PgBouncer."""
+    """Create a PgBouncer."""
 
     @contextmanager
     def pooled(**changed: str) -> Iterator[PgBouncer]:

@@ -1,4 +1,4 @@
-"""``doctor`` opens every sealed value and names those that no key opens; a request that needs one logs it."""
+"""``doctor`` decrypts every encrypted value and names those without a key; requests that need one are logged."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from tests.support.single_sign_on import add_provider
 _WHY = "the test breaks what it likes"
 BROKEN = b"\x01" + bytes(40)
 OIDC = {"issuer": "https://idp.example", "clientId": "x", "clientSecret": "s3cret"}
-# No sweep deletes rows that are over.
+# Keep the sweep from deleting expired rows.
 pytestmark = [pytest.mark.usefixtures("no_e_mail_is_sent"), pytest.mark.still]
 
 
 def unseen(_what: str, _done: int) -> None:
-    """Reports no progress."""
+    """Report no progress."""
 
 
 async def spoil(app: App, part: Sealed, count: int) -> None:
-    """That many new rows whose value no one sealed."""
+    """Insert this many rows with values that aren't encrypted correctly."""
     for _ in range(count):
         await app.services.store.write(lambda unit: add_as_it_is(unit, part, app.ids.get("acme", 1), BROKEN))
 
 
 async def clear(app: App, part: Sealed) -> None:
-    """Away with them."""
+    """Delete these rows."""
     gone = cross_tenant(part.column.table.delete().where(part.column == bindparam("broken")), because=_WHY)
     await app.services.store.write(lambda unit: unit.change(gone, broken=BROKEN))
 

@@ -1,4 +1,4 @@
-"""A store that takes no writes, and files that other nodes do not see: said by ``doctor``, the log and ``/readyz``."""
+"""``doctor``, the log, and ``/readyz`` report a read-only database, and files that other nodes don't see."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WARNS = {
     **READY,
     "warnings": ["The database rejects writes, so nobody can sign in; see the log, and run manifest-auth doctor"],
 }
-#: What is looked at here; the tests' servers are not set up for anything else.
+#: The checks tested here; the tests' servers aren't configured for the others.
 TOPICS = ("permissions: ", "writes: ", "files: ", "disk: PostgreSQL ", "database: ")
 NEVER = {"MANIFEST_DATABASE_UPGRADE": "never"}
 
@@ -38,7 +38,7 @@ def readiness(server: Server) -> Any:
 
 
 def bad(folder: Path, **settings: str) -> list[str]:
-    """The bad findings about that."""
+    """The bad findings of these checks."""
     result = run(folder, "doctor", **settings)
     assert result.err == ""
     found = [line.removeprefix(" BAD   ") for line in result.out.splitlines() if line.startswith(" BAD")]
@@ -108,7 +108,7 @@ def test_a_postgresql_that_is_full_is_named(tmp_path: Path) -> None:
 
 
 async def kept_by_a_server(url: str, place: Path) -> None:
-    """The writes of a server some seconds after its start."""
+    """Write what a server writes some seconds after its start."""
     async with running(url, MANIFEST_FILES=str(place), MANIFEST_LOG_LEVEL="warning") as app:
         await files_place.keep(app.services.store, app.services.files, app.services.log)
 
@@ -116,7 +116,7 @@ async def kept_by_a_server(url: str, place: Path) -> None:
 async def test_files_that_another_node_does_not_see_are_found(
     postgres: Databases, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Both on one machine, each with its own folder, as where a share is not mounted."""
+    """Both nodes run on one machine, each with a separate folder, as if a share weren't mounted."""
     url, places = postgres.fresh_database(), [tmp_path / name for name in ("first", "second")]
 
     def said(place: Path) -> list[str]:

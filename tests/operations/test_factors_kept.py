@@ -1,4 +1,4 @@
-"""Second factors outlive a restore and a new secret key, and nothing of them can be read in the store."""
+"""Second factors survive a restore and a new secret key, and can't be read in the database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _set_keys(app: App, *keys: bytes) -> None:
 
 
 async def _renewed(app: App, *keys: bytes) -> None:
-    """All that is sealed is sealed with the first key; the others are removed."""
+    """Re-encrypt everything with the first key, and remove the others."""
     _set_keys(app, *keys)
     report = await reencrypt(app.services, lambda _what, _done: None)
     assert (report.lost, report.is_unfinished) == ([], False)

@@ -1,4 +1,4 @@
-"""The last backup is noted in the store: shown to system admins, ``doctor`` and Prometheus, and in the audit trail."""
+"""The database records the last backup, which system admins, ``doctor``, Prometheus, and the audit trail show."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATUS = "/api/admin/status"
 
 
 class Command:
-    """``manifest-auth`` in this process, on one store: its exit status and what it printed."""
+    """``manifest-auth`` in this process, with one database: its exit status and its output."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self._capsys = folder, capsys
@@ -56,12 +56,12 @@ class Command:
         return line
 
     def noted(self, name: str = "data") -> list[int]:
-        """Of which moment the last backup is, as the store says."""
+        """The time of the last backup, as recorded in the database."""
         rows = self.change("SELECT value FROM installation WHERE name = 'last_backup'", name)
         return [int(value) for (value,) in rows]
 
     def change(self, statement: str, name: str = "data") -> list[Any]:
-        """A statement by hand."""
+        """Run a statement directly in the database."""
         raw = sqlite3.connect(self.folder / name / "manifest-auth.db", isolation_level=None)
         try:
             return raw.execute(statement).fetchall()
@@ -90,10 +90,10 @@ def test_a_backup_is_noted_once_it_is_whole(command: Command) -> None:
     exported = command.done("audit", "export", "--client", "0").splitlines()
     [event] = [json.loads(line) for line in exported if "backed_up" in line]
     assert (event["event"], event["actor"]) == ("backed_up", "system")
-    assert command("backup", "saved.tar")[0] == 1  # it is there already
+    assert command("backup", "saved.tar")[0] == 1  # it already exists
     assert command.noted() == [at]
     command.done("restore", "saved.tar", "--data-dir", "new")
-    assert command.noted("new") == []  # the note came after the moment that was saved
+    assert command.noted("new") == []  # the record is newer than the saved moment
 
 
 @pytest.mark.parametrize("how", [[], ["--end-sessions"]])
@@ -142,7 +142,7 @@ async def test_a_full_disk_rejects_the_note(tmp_path: Path) -> None:
 
 @pytest.mark.processes
 def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command) -> None:
-    """An older store is backed up before it is upgraded, and what is recorded in it could not be signed."""
+    """An older database is backed up before its upgrade, and a record in it couldn't be signed."""
     program = {"MANIFEST_SECRET_KEY": SECRET_KEY, **next_release.runs_it(command.folder)}
     saved = run(command.folder, "backup", "saved.tar", **program)
     assert "The backup is complete, but it couldn't be recorded" in saved.out + saved.err

@@ -1,4 +1,4 @@
-"""The secret key is lost: a rejected start writes nothing, and one command goes on and records it."""
+"""If the secret key is lost, a rejected start writes nothing, and one command continues without it and records that."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.processes
 
 REASON = "The disk of the key failed"
 LOST = ("keys", "lost", "--reason", REASON)
-NO_KEY = {"MANIFEST_SECRET_KEY": ""}  # of the test run
+NO_KEY = {"MANIFEST_SECRET_KEY": ""}  # the test run's key
 ES256 = {"MANIFEST_TOKEN_ALGORITHM": "ES256"}
 
 
 def of_folder(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file there, with its content."""
+    """Every file in the folder, with its content."""
     return {path.name: (path.stat().st_mode, path.read_bytes()) for path in folder.iterdir()}
 
 
@@ -41,7 +41,7 @@ def test_a_start_without_the_key_is_rejected_and_makes_none(tmp_path: Path, comm
     done_here(tmp_path, "client", "create", "acme")
     data = tmp_path / "data"
     (data / "secret.key").unlink()
-    # `db upgrade` has nothing to do on today's schema.
+    # With the current schema, `db upgrade` has nothing to do.
     program = next_release.runs_it(tmp_path) if command[0] == "db" else {}
     before = of_folder(data)
     for _ in range(2):

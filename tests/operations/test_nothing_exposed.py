@@ -1,4 +1,4 @@
-"""No internal detail of the server is exposed, and no header tells its version."""
+"""The server exposes no internal details, and no header contains its version."""
 
 from __future__ import annotations
 

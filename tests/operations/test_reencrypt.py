@@ -1,4 +1,4 @@
-"""A new secret key: every value that the older key sealed is sealed again, and can be opened all the while."""
+"""With a new secret key, every value is re-encrypted, and can be decrypted the whole time."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _numbers = itertools.count(1)
 OLD = bytes.fromhex(SECRET_KEY)
 NEW, NEWER = bytes(range(32)), bytes(range(32, 64))
 _WHY = "the test looks at all that is sealed"
-#: Bytes that are no secret: logos, which every caller is served, and public keys. Submitted forms are deleted after a
-#: day, and encrypted with a signing key, which is sealed.
+#: Columns of bytes that aren't secret: logos, which are public, and public keys. Submitted forms are deleted after a
+#: day, and encrypted with a signing key, which is itself encrypted.
 PUBLIC = {"client_logos.png", "passkeys.public_key", "submitted_forms.answer", "submitted_forms.kept"}
 pytestmark = [pytest.mark.usefixtures("no_e_mail_is_sent"), pytest.mark.one_store]
 
@@ -40,12 +40,12 @@ def one(*keys: bytes) -> Sealer:
 
 
 def quiet(_what: str, _done: int) -> None:
-    """Reports no progress."""
+    """Report no progress."""
 
 
 @pytest.fixture
 async def sealed(app: App, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Keys]]:
-    """Seven rows in every table with something sealed, under the old key, three to a step; people who are signed in."""
+    """Seven rows with the old key in every table with encrypted data, three per step, and signed-in users."""
     monkeypatch.setattr(reencrypting, "STEP", 3)
     monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(part.column) for part in SEALED))
     _set_keys(app, OLD)
@@ -72,7 +72,7 @@ def _set_keys(app: App, *keys: bytes) -> None:
 def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
     table = part.column.table
     if table.name in ("signing_keys", "id_token_keys"):
-        return  # the ring has made some; a row that is no key would stop it
+        return  # the key ring has created some; an invalid key row would stop it
     add_as_it_is(unit, part, tenant_id, b"?")
     statement = select(*(table.c[name] for name in part.columns)).where(part.column == bindparam("mark"))
     [found] = [
@@ -84,12 +84,12 @@ def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
 
 
 def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
-    """A new row with that value in the sealed column, which no one sealed."""
+    """Insert a row with this value in the encrypted column, without encrypting it."""
     table = part.column.table
     if table in TENANT_OWNED:
         values: dict[str, Any] = {"tenant_id": tenant_id}
         others = rows.others_for(unit, table, tenant_id)
-    else:  # of a system admin
+    else:  # a system admin's
         values = {}
         others = {"system_admins": admins.create(unit, f"admin-{next(_numbers)}", "x", 1)}
     values |= {c.name: rows.value_for(c, others) for c in rows.needed(table)} | {part.column.name: value}
@@ -97,7 +97,7 @@ def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
 
 
 async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
-    """For every sealed column, which of its rows open with these keys alone."""
+    """For every encrypted column, the rows that these keys alone can decrypt."""
     found: dict[str, list[bool]] = {}
     for part in SEALED:
         statement = select(*(part.column.table.c[name] for name in part.columns)).where(part.column.is_not(None))
@@ -150,7 +150,7 @@ async def test_the_ends_of_the_audit_trail_are_signed_again(app: App, sealed: li
 
 
 async def test_an_older_key_that_was_removed_too_early_is_told_and_can_be_put_back(app: App) -> None:
-    """Events recorded in the meantime are marked as unchecked, until the key is there again."""
+    """Events recorded in the meantime are marked as unchecked, until the key is restored."""
     acme, store = app.ids["acme"], app.services.store
 
     async def faults() -> list[str]:
@@ -174,7 +174,7 @@ async def test_an_older_key_that_was_removed_too_early_is_told_and_can_be_put_ba
 
 
 async def swept(app: App) -> None:
-    """Retention takes the beginnings of the trails away, and signs where it left them."""
+    """Let retention delete the beginnings of the trails, and sign its position."""
     for chain in (0, app.ids["acme"]):
         await record(app, chain)
     app.clock.advance(60)
@@ -241,7 +241,7 @@ async def test_what_no_key_opens_is_named_and_left_alone(app: App, sealed: list[
 async def test_a_server_that_goes_on_with_the_old_key_is_noticed(
     app: App, sealed: list[Keys], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In every round it seals a value in a part that was already checked."""
+    """In every round, it encrypts a value in a part that was already checked."""
     _set_keys(app, NEW, OLD)
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
     tenant_id, sign = app.ids.get("acme", 1), reencrypting._sign
@@ -257,7 +257,7 @@ async def test_a_server_that_goes_on_with_the_old_key_is_noticed(
 
 
 async def test_a_user_who_changed_a_value_in_the_meantime_keeps_it(app: App, sealed: list[Keys]) -> None:
-    """The change asks for the very value that was read."""
+    """The change requires exactly the value that was read."""
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
     row = (await app.services.store.read(lambda unit: part.read(unit, None)))[0]
     row["secrets"] = b"another"

@@ -1,4 +1,4 @@
-"""The secret key's file can be replaced by any user without stopping the server; an unreadable one is reported."""
+"""Any user can replace the secret key file without stopping the server, and an unreadable one is reported."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_a_key_file_that_cannot_be_read_is_logged_once_and_told_by_readine
 
 
 def test_who_adds_a_key_waits_until_another_has_added_one(path: Path) -> None:
-    """Otherwise, the key of one of them would be lost, with all that it sealed in the meantime."""
+    """Otherwise, one of the keys would be lost, with everything that it encrypted in the meantime."""
     adds = Thread(target=add_newest_key, args=(path, Random()))
     folder = os.open(path.parent, os.O_RDONLY)
     try:

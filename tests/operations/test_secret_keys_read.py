@@ -1,4 +1,4 @@
-"""Sources of the secret keys, the newest first; a replaced file is read again."""
+"""Sources of the secret keys, newest first; a replaced file is read again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_file_that_was_replaced_is_read_again_before_the_next_value_is_sealed(
     assert fresh.renew(after, "row") is None
     renewed = fresh.renew(before, "row")
     assert renewed is not None
-    assert starter.open(renewed, "row") == b"before"  # it had sealed nothing since, and looks when it cannot open
+    assert starter.open(renewed, "row") == b"before"  # it only reads the file if it can't decrypt
     newest = (tmp_path / "secret.key").read_text().splitlines()[0]
     (tmp_path / "secret.key").write_text(newest + "\n")
     assert server.open(renewed, "row") == b"before"

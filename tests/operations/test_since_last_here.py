@@ -1,4 +1,4 @@
-"""Events of your own account since the sign-in before this one, and none of others."""
+"""Events of the user's own account since the previous sign-in, without events of others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.people import member, own_client
 from tests.support.rules import rule
 from tests.support.visitor import Visitor
 
-#: Events about a user that open no way into the account: routine, or followed by one that is told.
+#: Events about a user that don't give access to the account, because they are routine or followed by one that is shown.
 OF_NO_USE = {
     Event.SIGNED_OUT, Event.PASSWORD_REHASHED, Event.USER_CREATED, Event.ADMIN_ROLE_WITHHELD, Event.MAIL_FAILED,
     Event.SECOND_FACTOR_BEGUN, Event.PASSKEY_RENAMED, Event.REAUTHENTICATED, Event.PAIRING_BEGUN, Event.PAIRING_CLAIMED,

@@ -1,4 +1,4 @@
-"""Expired rows are deleted in small steps, on both stores, and other writers work between the steps."""
+"""Expired rows are deleted in small steps on both databases, and other writers work between the steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.stores import ONLY_POSTGRESQL
 pytestmark = pytest.mark.still
 
 ROWS = 700
-TABLES = (throttles, sessions, known_origins)  # one key of text, more indexes, a key of two columns
+TABLES = (throttles, sessions, known_origins)  # a text key, more indexes, a key of two columns
 _WHY = "a test makes and counts rows of all tenants"
 _MANY: dict[Table, Any] = {
     throttles: global_(insert(throttles).values(
@@ -45,14 +45,14 @@ _numbers = itertools.count(1)
 
 
 class _Ahead(Clock):
-    """Of a node, by two years."""
+    """The clock of a node that is two years ahead."""
 
     def now_ms(self) -> int:
         return super().now_ms() + 2 * 365 * 86_400_000
 
 
 async def fill(app: App, rows: int = ROWS) -> str:
-    """This many rows of the year 1970 in each of the tables, and one of today. What their keys begin with."""
+    """Insert this many rows from 1970 into each of the tables, and one from today. Returns the prefix of their keys."""
     mine = f"t{next(_numbers)}-"
 
     def work(unit: SystemUnit) -> None:
@@ -74,7 +74,7 @@ async def left(app: App, mine: str) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """The rows that each step deleted."""
+    """The number of rows that each step deleted."""
     noted: list[tuple[str, int]] = []
     step = Expiring.step
 
@@ -101,7 +101,7 @@ async def test_a_round_drops_all_that_expired_in_small_steps(app: App, steps: li
 async def test_a_node_whose_clock_is_wrong_deletes_nothing_that_others_use(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On SQLite all processes have the clock of one machine."""
+    """On SQLite, all processes use the clock of one machine."""
     mine = await fill(app, 1)
     ahead = _Ahead()
     with monkeypatch.context() as wrong:
@@ -153,7 +153,7 @@ async def test_nodes_that_sweep_at_the_same_time_wait_for_no_one_and_lose_nothin
 ) -> None:
     mine = await fill(app)
     assert all(await asyncio.gather(*(sweep_expired(app.services) for _ in range(3))))
-    await sweep_expired(app.services)  # what one held when another one looked
+    await sweep_expired(app.services)  # rows that one held when another one looked
     assert await left(app, mine) == [1, 1, 1]
     assert sum(gone for what, gone in steps if what == "sessions") == ROWS
 

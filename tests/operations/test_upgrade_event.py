@@ -1,4 +1,4 @@
-"""An upgrade is recorded in the audit trail; a mere verification of a store is not."""
+"""An upgrade is recorded in the audit trail, but just verifying a database isn't."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The docs' page about upgrades is right.
+"""The docs page about upgrades is correct.
 
-The new program backs an older store up, upgrades it, and can go back by that backup.
+The new program backs up an older database, upgrades it, and can go back with that backup.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def test_the_way_there_and_the_way_back(version: str, tmp_path: Path) -> N
 def _all(folder: Path) -> list[str]:
     store = sqlite3.connect(folder / "manifest-auth.db")
     try:
-        return [line for line in store.iterdump() if "'restored'," not in line]  # what a restore notes itself
+        return [line for line in store.iterdump() if "'restored'," not in line]  # the restore's own record
     finally:
         store.close()
 

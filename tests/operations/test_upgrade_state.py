@@ -1,4 +1,4 @@
-"""``db status`` says what an upgrade needs; with ``MANIFEST_DATABASE_UPGRADE=never`` a process leaves it to others."""
+"""``db status`` shows what an upgrade needs; ``MANIFEST_DATABASE_UPGRADE=never`` leaves it to other processes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import schema_number
 
-OLDEST = migrate.head().readable_by  # whose programs can use the schema of today
-LATER_MS = 600_000  # a process that goes on beating while the commands run
+OLDEST = migrate.head().readable_by  # the oldest schema whose programs can use the current one
+LATER_MS = 600_000  # a process that keeps sending heartbeats while the commands run
 NEVER = {"MANIFEST_DATABASE_UPGRADE": "never"}
 
 
@@ -84,7 +84,7 @@ async def test_from_nothing_to_a_newer_release(kind: str, tmp_path: Path, postgr
 def check_status(
     folder: Path, given: dict[str, str], status: int, expected: tuple[str, str, str], level: str, says: str
 ) -> None:
-    """The output of `db status` and `doctor`, of the next release where ``given`` names its code."""
+    """Check the output of `db status` and `doctor`, for the next release if ``given`` names its code."""
     command = run if "PYTHONPATH" in given else run_here
     found = command(folder, "db", "status", "--json", **given)
     said = json.loads(found.out)

@@ -1,4 +1,4 @@
-"""Usage of a client is counted only within it, and at most once in five minutes."""
+"""A client's usage is counted only for that client, and at most once in five minutes."""
 
 from __future__ import annotations
 

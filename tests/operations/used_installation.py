@@ -1,4 +1,4 @@
-"""An installation on SQLite with some data, for tests of backups."""
+"""An installation on SQLite with some data, for backup tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEYS = ("Kq3_used-file-0001", "kQ7-unused-file-02")
 
 
 def quiet(_what: str, _done: int, _of: int | None) -> None:
-    """Reports no progress."""
+    """Report no progress."""
 
 
 def settings_of(folder: Path, name: str = "data", **given: str) -> Settings:
@@ -23,7 +23,7 @@ def settings_of(folder: Path, name: str = "data", **given: str) -> Settings:
 
 
 def make(folder: Path) -> Path:
-    """An installation with some data and two uploaded files; no server runs on it."""
+    """An installation with some data and two uploaded files, without a running server."""
     done(folder, "client", "create", "initech")
     done(folder, "user", "create", "ada@initech.example", "--client", "initech", "--role", "Admin",
          "--password-stdin", given="kestrel-harbor-21-violet\n")  # fmt: skip

@@ -1,1 +1,1 @@
-"""The package as pip, pipx and uvx install it."""
+"""The package as installed by pip, pipx, and uvx."""

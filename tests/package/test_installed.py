@@ -1,4 +1,4 @@
-"""The wheel in an empty environment: it has all files, and runs with the newest and oldest of what it needs."""
+"""The wheel in an empty environment contains all files, and runs with the newest and oldest dependencies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tools import package
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NEEDS = [Requirement(line) for line in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["s3"])]
-#: What only the build makes.
+#: Files that only the build creates.
 _MADE = "manifest_auth/api/site/"
 _CALL = """
 import sys
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, Path]:
-    """The files that ``./dev package`` builds, by how their names end, built once in a run."""
+    """The files that ``./dev package`` builds, by file name ending; built once per run."""
     folder = run_folder.folder() / "package"
     with run_folder.locked("package"):
         if not folder.exists():

@@ -1,8 +1,8 @@
-"""The catalogs of pages and emails: which messages there are, and their translations.
+"""The catalogs of pages and emails: the existing messages, and their translations.
 
-``python -m tests.pages.catalogues`` brings the ``.po`` files up to date and compiles them (``./dev messages``).
+``python -m tests.pages.catalogues`` updates the ``.po`` files and compiles them (``./dev messages``).
 
-What has no translation yet is shown in English.
+Messages without a translation are shown in English.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from manifest_auth.audit.catalogue import Event, label
 from manifest_auth.text.languages import FOLDER
 
 SOURCE = Path(__file__).parents[2] / "src" / "manifest_auth"
-#: Where messages are → the folder that their files are named from.
+#: Location of messages → the folder that their file names are relative to.
 PLACES = {SOURCE / "pages": SOURCE / "pages", SOURCE / "runtime" / "mail": SOURCE / "runtime", SOURCE: SOURCE}
 PLURALS = {
     "es": "nplurals=2; plural=(n != 1);",
@@ -34,12 +34,12 @@ PLURALS = {
 _ONE_FORM = ("ja",)
 _KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "gettext": None, "ngettext": (1, 2), "several": (1, 2)}
 _OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
-_NEVER = datetime(2026, 1, 1, tzinfo=UTC)  # files are the same on every machine, at every hour
+_NEVER = datetime(2026, 1, 1, tzinfo=UTC)  # so that files are the same on every machine at any time
 Message = str | tuple[str, str]
 
 
 def files() -> list[tuple[Path, Path]]:
-    """The files that have messages, and what they are called in the catalogues."""
+    """The files that contain messages, and their names in the catalogs."""
     found: dict[Path, Path] = {}
     for place, start in PLACES.items():
         for path in sorted([*place.rglob("*.py"), *place.rglob("*.html")]):
@@ -49,7 +49,7 @@ def files() -> list[tuple[Path, Path]]:
 
 @cache
 def messages() -> dict[Message, list[str]]:
-    """By message, or by singular and plural: the files that it stands in."""
+    """The files that contain each message, by message or by singular and plural."""
     found: dict[Message, list[str]] = {}
     for path, name in files():
         method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
@@ -63,7 +63,7 @@ def messages() -> dict[Message, list[str]]:
 
 
 def read(language: str) -> Catalog:
-    """A language's translations as they are written down; none where there is no file."""
+    """A language's stored translations; none if there is no file."""
     path = FOLDER / f"{language}.po"
     if not path.exists():
         return Catalog(language)
@@ -72,7 +72,7 @@ def read(language: str) -> Catalog:
 
 
 def current(language: str) -> Catalog:
-    """The translations of all messages that there are, and no others."""
+    """The translations of exactly the existing messages."""
     before = read(language)
     made = Catalog(language, project="Manifest Auth", creation_date=_NEVER, revision_date=_NEVER, fuzzy=False)
     made.header_comment = "# The words of pages and e-mails. ./dev messages keeps the list of messages."
@@ -87,21 +87,21 @@ def current(language: str) -> Catalog:
 
 
 def text_of(catalog: Catalog) -> bytes:
-    """As a ``.po`` file."""
+    """The text of a ``.po`` file."""
     file = io.BytesIO()
     write_po(file, catalog, width=120, include_lineno=False)
     return file.getvalue()
 
 
 def compiled(catalog: Catalog) -> bytes:
-    """As a ``.mo`` file."""
+    """The content of a ``.mo`` file."""
     file = io.BytesIO()
     write_mo(file, catalog)
     return file.getvalue()
 
 
 def main() -> int:
-    """Writes all files. Exit status 1: something is not translated."""
+    """Write all files. Exit status 1 means that a translation is missing."""
     FOLDER.mkdir(exist_ok=True)
     missing = 0
     for language in PLURALS:

@@ -1,4 +1,4 @@
-"""The message catalogs of pages and emails: complete in each language, and compiled from their sources."""
+"""The message catalogs of pages and emails are complete in each language, and compiled from their sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.matrix import matrix
 
 LANGUAGES = list(catalogues.PLURALS)
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
-#: What marks a text → how many of its arguments are texts; under another name none is marked.
+#: Function that marks a text → the number of its arguments that are texts; the functions have no aliases.
 _MARKS = {"_": 1, "several": 2, "sentence": 0, "marked": 0}
 _FORMS = {"es": 2, "pt": 2, "de": 2, "fr": 2, "ja": 1}
 
@@ -35,7 +35,7 @@ def test_every_message_is_translated_and_none_is_left_over(language: str) -> Non
 
 
 def test_what_is_marked_is_written_out() -> None:
-    """A text that is put together in the code is in no catalogue."""
+    """The catalogs don't contain texts that the code assembles."""
     for path, name in catalogues.files():
         calls = ast.walk(ast.parse(path.read_text("utf-8"))) if path.suffix == ".py" else ()
         for call in calls:
@@ -46,7 +46,7 @@ def test_what_is_marked_is_written_out() -> None:
 
 
 def test_what_has_a_translation_is_marked_where_it_is_written() -> None:
-    """Texts of one or two words are names of things, too."""
+    """Texts of one or two words are also names of things."""
     ids = {text for message in catalogues.messages() for text in _texts(message) if text.count(" ") > 1}
     not_raised = {*_MARKS, "gettext", "ngettext", "page", "Route", "Meta", "qr_svg"}
     unmarked = []
@@ -99,7 +99,7 @@ def test_plurals_are_those_of_the_language(language: str) -> None:
 
 
 def test_two_languages_rarely_say_the_same() -> None:
-    """A text that was forgotten in one is the English one."""
+    """A text that was forgotten in one language is the English one."""
     for language in LANGUAGES:
         same = [
             message.id
@@ -114,7 +114,7 @@ _LABELLED = re.compile(r'_\("([^"]+)"\)[^\n]*?label=_\("([^"]+)"')
 
 @matrix("language", ["en", *LANGUAGES])
 def test_a_buttons_name_holds_the_words_on_it(language: str) -> None:
-    """A user who steers by voice says the visible text (WCAG 2.2, 2.5.3)."""
+    """A user of voice control says the visible text (WCAG 2.2, 2.5.3)."""
     texts = {message.id: str(message.string) for message in catalogues.read(language)} if language != "en" else {}
     pairs = [pair for path, _ in catalogues.files() for pair in _LABELLED.findall(path.read_text("utf-8"))]
     assert len(pairs) >= 3

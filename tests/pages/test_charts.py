@@ -1,4 +1,4 @@
-"""Charts: bars in percent of their place, and a table that begins with what is newest."""
+"""Charts show bars as percentages of their space, and a table that starts with the newest values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each event of the audit trail has a sentence, and no sentence has a place for what there is not."""
+"""Each event of the audit trail has a sentence, and no sentence has a placeholder for a missing value."""
 
 from __future__ import annotations
 

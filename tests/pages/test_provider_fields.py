@@ -1,4 +1,4 @@
-"""The fields of a provider's form that follow from the settings of its kind."""
+"""The fields of a provider's form are derived from the settings of its kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules for every template: text from others is never taken for markup."""
+"""Rules for every template, so that foreign text is never interpreted as markup."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tests of ``manifest_auth.http`` from inside: ``tests/http`` is the name of those that speak HTTP."""
+"""Unit tests of ``manifest_auth.http``, since ``tests/http`` contains the tests over HTTP."""

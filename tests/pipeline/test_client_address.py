@@ -1,4 +1,4 @@
-"""The address that a request comes from, in every spelling, and the networks that a setting lists."""
+"""The address that a request comes from, in every spelling, and the networks in a setting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_address_is_the_same_however_it_is_written(peer: str, written: str) -
 
 @matrix("written", ["", "unknown", "_hidden", "999.1.1.1", f"{OUT}:port", f"[{OUT}", "1" * 9000, "é", f"{OUT}, "])
 def test_what_cannot_be_read_is_nowhere(written: str) -> None:
-    """Neither the proxy's own address nor one that a caller put before it."""
+    """Neither the proxy's own address nor one that a caller put before it is used."""
     found = came("::ffff:127.0.0.1", written)
     assert found == "unknown by 127.0.0.1"
     assert came("127.0.0.1", f"{written}, 10.9.0.1") == "unknown by 10.9.0.1"

@@ -1,4 +1,4 @@
-"""Routes and pages whose declaration opens more than their address says are not made."""
+"""Routes and pages can't be declared with more access than their address implies."""
 
 from __future__ import annotations
 

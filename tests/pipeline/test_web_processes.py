@@ -1,4 +1,4 @@
-"""Replacement of web processes: of one that is lost, or silent after it served, and never of one that starts."""
+"""Web processes that are lost, or silent after serving, are replaced, but never those that are starting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manifest_auth.runtime import os_process
 
 @dataclass(eq=False)
 class Web:
-    """A web process. ``runs``: it was not lost; ``serves``: it answers, and its start is over."""
+    """A web process. ``runs`` means that it wasn't lost, and ``serves`` that it responds and has started."""
 
     runs: bool = True
     serves: bool = False
@@ -34,7 +34,7 @@ class Web:
         return self.runs and self.serves
 
     def start(self) -> None:
-        """It starts."""
+        """Start it."""
 
     def kill(self) -> None:
         self.runs = False
@@ -46,7 +46,7 @@ def test_a_process_that_starts_is_waited_for_and_a_lost_one_replaced(monkeypatch
     told: list[Any] = []
     monkeypatch.setattr(multiprocess, "Process", lambda *_: Web())
     monkeypatch.setattr(os_process, "notify", told.append)
-    supervisor: Any = object.__new__(_Supervisor)  # without its signals
+    supervisor: Any = object.__new__(_Supervisor)  # without its signal handlers
     slow, lost, served = Web(), Web(runs=False), Web(serves=True)
     supervisor.config, supervisor.sockets = SimpleNamespace(timeout_worker_healthcheck=20), []
     supervisor.processes, supervisor.should_exit = [slow, lost, served], threading.Event()

@@ -1,4 +1,4 @@
-"""Response structs, and how a route reads its parameters from its handler's signature."""
+"""Response structs, and how a route derives its parameters from its handler's signature."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manifest_auth.services import RequestContext
 
 
 class Row(NamedTuple):
-    """As a store reads it: a flag is a number, a time milliseconds."""
+    """A row as stored: flags are numbers, and times are milliseconds."""
 
     id: int
     is_on: int

@@ -1,4 +1,4 @@
-"""Checks the audit trail in the store: whole, and holding what clients were answered."""
+"""Checks that the stored audit trail is intact, and contains everything that clients received confirmation for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEADS = cross_tenant(select(_H.tenant_id, _H.sequence, _H.hash), because="the t
 
 
 async def is_whole_and_holds(told: Storm, url: str) -> None:
-    """No event is missing or altered, and every sign-in and sign-out that was answered has its event."""
+    """Check that no event is missing or altered, and that every confirmed sign-in and sign-out has an event."""
     store = open_store(url, 2)
     await store.open()
     try:

@@ -1,4 +1,4 @@
-"""Fixtures: two processes on one store, and a store of two clients for commands."""
+"""Fixtures: two processes on one database, and a database with two clients for commands."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.server import start, stop
 
 @pytest.fixture(scope="module")
 def way(database_url: str) -> Way:
-    """The settings with which both processes reach the database."""
+    """The settings with which both processes connect to the database."""
     return same(database_url)
 
 
 @pytest.fixture(scope="module")
 def nodes(way: Way, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
-    """Two processes on one store, shared by a module."""
+    """Two processes on one database, shared by a module."""
     folder: Path = tmp_path_factory.mktemp("nodes")
     servers = [start(folder, address, **NODE, **way.settings) for address in way.addresses]
     yield Node(servers[0]), Node(servers[1])
@@ -31,7 +31,7 @@ def nodes(way: Way, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a store of two clients, for commands."""
+    """A folder with a database of two clients, for commands."""
     installation(tmp_path)
     for client in ("acme", "globex"):
         done_here(tmp_path, "client", "create", client)

@@ -19,16 +19,17 @@ from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 
 _EXAMPLE = ROOT / "deploy" / "haproxy-postgres.cfg"
-#: What the example asks of Patroni.
+#: The example's Patroni check.
 _CHECK = "check port 8008 check-ssl verify required ca-file /etc/haproxy/patroni-ca.pem"
-#: Who can reach the sockets of the tests' PostgreSQL.
+#: The owner of the tests' PostgreSQL sockets.
 _USER = "embedded_postgres"
-#: What a PostgreSQL answers with one byte, before any login: SSLRequest of its protocol.
+#: SSLRequest of the PostgreSQL protocol, which a server answers with one byte before any login.
 _WILL_THERE_BE_TLS = bytes.fromhex("0000000804d2162f")
 
 
 class HAProxy:
-    """``folder``: for its file; ``placed``: the example with this machine's servers. :meth:`stop` at the end."""
+    """``folder`` contains its file; ``placed`` is the example with this machine's servers. Call :meth:`stop` at the
+    end."""
 
     def __init__(self, folder: Path, placed: Callable[[str], str]) -> None:
         self.port = free_port()
@@ -36,7 +37,7 @@ class HAProxy:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts it and does not wait."""
+        """Start it without waiting."""
         text = haproxy.as_a_user(self._placed(_EXAMPLE.read_text("utf-8")), _USER)
         self._file.write_text(
             replaced(text, {
@@ -50,7 +51,7 @@ class HAProxy:
             self._process = subprocess.Popen(command, env=seen, stdout=out, stderr=out)
 
     def until_it_leads(self) -> None:
-        """To a PostgreSQL that answers."""
+        """Wait until it leads to a PostgreSQL that responds."""
         until(self._leads)
 
     def _leads(self) -> bool:
@@ -69,7 +70,7 @@ class HAProxy:
 
 
 def replaced(text: str, parts: dict[str, str]) -> str:
-    """The text with others in place of its parts, each of which it has once."""
+    """Replace parts of a text, each of which must occur exactly once."""
     for there, here in parts.items():
         assert text.count(there) == 1, there
         text = text.replace(there, here)
@@ -77,18 +78,18 @@ def replaced(text: str, parts: dict[str, str]) -> str:
 
 
 class _Patroni(BaseHTTPRequestHandler):
-    """Says that it is the primary's."""
+    """A Patroni API that claims to be the primary's."""
 
     def do_OPTIONS(self) -> None:
         self.send_response(200 if self.path == "/primary" else 404)
         self.end_headers()
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Nothing is written for a check, of which there are two a second."""
+        """Log nothing, since there are two checks a second."""
 
 
 class InFrontOfOne:
-    """An HAProxy that leads to the one server of this address, which has no Patroni."""
+    """An HAProxy in front of the server at this address, which has no Patroni."""
 
     def __init__(self, server: str) -> None:
         self._patroni = HTTPServer(("127.0.0.1", 0), _Patroni)
@@ -108,7 +109,7 @@ class InFrontOfOne:
         self._proxy.until_it_leads()
 
     def address(self, database: str) -> str:
-        """Of a database of the server, through this."""
+        """The address of a database on the server, through HAProxy."""
         return f"postgresql://{self._login}@127.0.0.1:{self._proxy.port}/{database}"
 
     def stop(self) -> None:

@@ -10,14 +10,14 @@ import httpx2
 
 from tests.support.server import DEMO_PASSWORD, Server
 
-#: One public address for all nodes of an installation, and many sign-ins from one address allowed.
+#: One public address for all nodes of an installation, with many sign-ins allowed from one address.
 NODE: dict[str, Any] = {"MANIFEST_PUBLIC_URL": "http://127.0.0.1:8080", "MANIFEST_RATE_LIMITS": "off"}
 AUTH = "/api/client/auth"
 AUTHOR = "author@acme.example"
 
 
 class Node:
-    """One process of an installation, as a client sees it."""
+    """One process of an installation, from a client's perspective."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -44,14 +44,14 @@ class Node:
         return self.http.get(f"{AUTH}/me", headers=bearer(token))
 
     def admin(self, method: str, path: str, body: Any = None) -> None:
-        """One act of the system admin."""
+        """Send a request as the system admin."""
         signed_in = self.post("/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
         token = signed_in.json()["data"]["token"]
         answer = self.http.request(method, f"/api/admin{path}", json=body, headers=bearer(token))
         assert answer.status_code in (200, 201), answer.text
 
     def counter(self, name: str, **labels: str) -> float:
-        """A counter of ``/metrics``."""
+        """The value of a ``/metrics`` counter."""
         wanted = f"{name}{{" + ",".join(f'{k}="{v}"' for k, v in labels.items()) + "}"
         for line in self.http.get("/metrics").text.splitlines():
             if line.startswith(wanted):
@@ -63,12 +63,12 @@ def bearer(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-#: One question and its answer take some milliseconds. What one takes longer is the machine's, which is busy.
+#: A request and its response take some milliseconds. Any additional time comes from the machine's load.
 MOST_OF_A_TURN_S = 0.05
 
 
 def seconds_until(condition: Callable[[], bool], limit: float = 20.0) -> float:
-    """The time until ``condition`` held, without what a busy machine took of it; fails after ``limit``."""
+    """The time until ``condition`` is true, without delays from a busy machine; fails after ``limit``."""
     seconds, before = 0.0, time.monotonic()
     while not condition():
         time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Sends raw bytes to a server, and reads what it answers."""
+"""Sends raw bytes to a server, and reads its responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIGN_IN = b"POST /api/client/auth/sign-in HTTP/1.1\r\n" + HOST + b"Content-Type:
 
 
 class Seen(NamedTuple):
-    """One answer: status, header lines as they came (names in lower case), body."""
+    """A response: status, raw header lines with lowercase names, and body."""
 
     status: int
     lines: list[tuple[str, str]]
@@ -25,7 +25,8 @@ class Seen(NamedTuple):
 
 
 def talk(server: Server, *pieces: bytes, wait: float = 5.0) -> tuple[list[Seen], bool]:
-    """Sends the pieces and reads until the server closes or falls silent: its answers, and whether it closed."""
+    """Send the pieces, and read until the server closes or falls silent; returns its responses, and whether it
+    closed."""
     received, closed = b"", False
     with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
         try:
@@ -33,7 +34,7 @@ def talk(server: Server, *pieces: bytes, wait: float = 5.0) -> tuple[list[Seen],
                 connection.sendall(piece)
             while chunk := connection.recv(65536):
                 received += chunk
-                connection.settimeout(0.3)  # what is still to come is on its way
+                connection.settimeout(0.3)  # the rest is already being sent
             closed = True
         except TimeoutError:
             pass

@@ -1,4 +1,4 @@
-"""Many clients at once that sign in, refresh and sign out, and keep every answer."""
+"""Many concurrent clients that sign in, refresh, and sign out, and keep every response."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ EMAILS = ("author", "viewer", "operator", "approver", "publisher")
 
 @dataclass
 class Client:
-    """The answers that one client received."""
+    """The responses that one client received."""
 
     number: int
     tokens: list[str] = field(default_factory=list)
-    refresh_tokens: list[str] = field(default_factory=list)  # each a child of the one before
+    refresh_tokens: list[str] = field(default_factory=list)  # each one replaced the one before
     cookie: str = ""
     signed_out: bool = False
-    in_doubt: bool = False  # its last request was sent and never answered
+    in_doubt: bool = False  # its last request got no response
 
 
 @dataclass
 class Storm:
-    """``clients`` that each take four steps; ``answers`` counts what was answered with success."""
+    """``clients`` that take four steps each; ``answers`` counts the successful responses."""
 
     base: str
     clients: list[Client]
@@ -55,7 +55,7 @@ class Storm:
                     return
                 client.cookie = answer.cookies["session"]
                 self._keep(client, answer.json()["data"])
-                for _ in range(2):  # the second one commits the first one's child
+                for _ in range(2):  # the second one commits the first one's replacement
                     answer = await self._post(http, "refresh", {"refreshToken": client.refresh_tokens[-1]})
                     if answer is None:
                         return
@@ -89,11 +89,11 @@ def storm(node: Node, clients: int = 80) -> Storm:
 
 
 def honoured(told: Storm, node: Node) -> None:
-    """Every answer that a client received counts at ``node``. Runs with ``MANIFEST_REFRESH_GRACE=0``."""
+    """Check that every response is still valid at ``node``. Requires ``MANIFEST_REFRESH_GRACE=0``."""
     checked = 0
     for client in told.clients:
         if not client.tokens or (client.in_doubt and client.number % 3 == 0 and len(client.tokens) == 3):
-            continue  # nothing was answered, or a sign-out that no one answered might have happened or not
+            continue  # no response, or it's unknown whether a sign-out happened
         checked += 1
         if client.signed_out:
             assert node.me(client.tokens[0]).status_code == 401
@@ -105,7 +105,7 @@ def honoured(told: Storm, node: Node) -> None:
         latest = client.refresh_tokens[-1]
         node.refresh(latest)
         if len(client.refresh_tokens) == 3:
-            # The second refresh was answered, so its commit stands: the first token of all is a replay.
+            # The second refresh got a response, so it's committed, and the very first token is a replay.
             answer = node.post(f"{AUTH}/refresh", {"refreshToken": client.refresh_tokens[0]})
             assert answer.status_code == 401
             assert node.me(client.tokens[-1]).status_code == 401

@@ -1,4 +1,4 @@
-"""Apps at two real processes with one store: what one node began the other ends, and an end counts at both."""
+"""Apps with two processes on one database: one node completes what the other started, and both notice an end."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OFFLINE = "openid email offline_access"
 
 
 class Signed(NamedTuple):
-    """A user's browser, which reaches one node at a time, and an app."""
+    """A user's browser, which connects to one node at a time, and an app."""
 
     browser: Browser
     app: RegisteredApp
     way: dict[str, str]
 
     def code(self, node: Node, scope: str = OFFLINE) -> str:
-        """A code that this node gave, with the session that this node or the other one opened."""
+        """A code from this node, with a session that either node opened."""
         self.way[PUBLIC] = node.server.base
         asked = {"client_id": self.app.id, "redirect_uri": CALLBACK, "response_type": "code", "scope": scope}
         query = {**asked, "code_challenge": CHALLENGE, "code_challenge_method": "S256"}
@@ -53,7 +53,7 @@ class Signed(NamedTuple):
         )
 
     def tokens(self, here: Node, there: Node, scope: str = OFFLINE) -> dict[str, str]:
-        """The tokens of a code of one node, redeemed at the other."""
+        """The tokens for one node's code, redeemed at the other."""
         answer = self.redeem(there, self.code(here, scope))
         assert answer.status_code == 200, answer.text
         found: dict[str, str] = answer.json()
@@ -91,7 +91,7 @@ def test_what_one_node_began_the_other_ends(nodes: Nodes, signed: Signed) -> Non
 
 
 def at_once(nodes: Nodes, send: Callable[[Node], httpx2.Response]) -> list[httpx2.Response]:
-    """The same request at both nodes, several times, all at one moment."""
+    """Send the same request to both nodes, several times, all at the same moment."""
     with ThreadPoolExecutor(6) as pool:
         return list(pool.map(send, [*nodes] * 3))
 
@@ -113,7 +113,7 @@ def test_a_refresh_token_that_comes_to_both_at_the_same_time_goes_on_as_one(node
     given = [answer.json()["refresh_token"] for answer in at_once(nodes, lambda node: signed.refresh(node, first))]
     taken = signed.refresh(nodes[1], given[0]).json()["refresh_token"]
     last = signed.refresh(nodes[0], taken).json()["refresh_token"]
-    for copy in (first, last):  # someone has a copy of the first one, and its session ends
+    for copy in (first, last):  # someone has a copy of the first one, so its session ends
         assert signed.refresh(nodes[1], copy).json()["error"] == "invalid_grant"
     assert signed.refresh(nodes[0], last).json()["error"] == "invalid_grant"
 

@@ -1,4 +1,4 @@
-"""A backup while many users sign in: every earlier success is in it, and no request is delayed or rejected."""
+"""A backup while many users sign in contains every earlier success, and delays or rejects no requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 
 
 def upload(node: Node) -> str:
-    """The path of a file that was uploaded."""
+    """The path of an uploaded file."""
     token = node.sign_in("operator@acme.example")["token"]
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "image/png"}
     answer = node.http.post("/api/client/files?name=a.png", content=PNG, headers=headers)
@@ -42,7 +42,7 @@ def is_there(node: Node, path: str) -> bool:
 
 
 async def under_load(node: Node, made: Any) -> tuple[Storm, Storm]:
-    """A storm that was over before, and one that goes on while ``made`` runs. All is answered with success."""
+    """Run one storm before ``made``, and one while it runs. Every response must be successful."""
     before, meanwhile = storm(node, 24), storm(node, 60)
     await before.run()
     running = asyncio.create_task(meanwhile.run())
@@ -82,7 +82,7 @@ async def test_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.endurance
 async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: Databases) -> None:
-    """They are typed as ``docs/operations/backup.md`` has them."""
+    """The commands are those of ``docs/operations/backup.md``."""
     blocks = [block for page, block in docs_pages.blocks("sh") if page == "backup.md" and "pg_" in block]
     [dump], [restore] = ([b for b in blocks if b.startswith(name)] for name in ("pg_dump", "pg_restore"))
     url, other = postgres.fresh_database(), postgres.empty_database()
@@ -110,7 +110,7 @@ async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: 
     with served(tmp_path, other, **{**GIVEN, "MANIFEST_FILES": new}) as server:
         assert is_there(Node(server), path)
         honoured(before, Node(server))
-        # A restored sequence goes on behind the newest number.
+        # A restored sequence continues after the highest number.
         remote = await asyncpg.connect(other)
         newest = await remote.fetchval("SELECT max(id) FROM tenants")
         await remote.close()

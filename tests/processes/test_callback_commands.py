@@ -1,4 +1,4 @@
-"""``provider add --print-callback`` and ``provider callbacks``: which address to register, and who must act."""
+"""``provider add --print-callback`` and ``provider callbacks`` show the address to register, and who must act."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_every_address_is_printed_and_who_must_act(folder: Path, op: Op) -> None
             f"  silent of acme: {NO_ISS}register {SHARED}/acme/silent\n"
             f"  unregistered of globex: register {SHARED}/globex/unregistered\n"
         )
-        assert {asked.endpoint for asked in op.asked} == {"discovery", "authorize"}  # each client fetches for itself
+        assert {asked.endpoint for asked in op.asked} == {"discovery", "authorize"}  # each client fetches on its own
         assert op.count("authorize") == 2
 
 

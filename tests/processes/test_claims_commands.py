@@ -1,4 +1,4 @@
-"""``domain vouch|release``, ``claims list`` and ``doctor``: the operator decides about clients' claims."""
+"""``domain vouch|release``, ``claims list``, and ``doctor`` let the operator decide about clients' claims."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A code of an authenticator app is taken once: by one of two nodes, and not again after ``kill -9``.
+"""An authenticator app's code works once: on one of two nodes, and not again after ``kill -9``.
 
-The codes come from an independent generator (OATH Toolkit).
+An independent generator (OATH Toolkit) creates the codes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STEP_S = 30
 
 
 class Phone(NamedTuple):
-    """``taken``: the time of the newest code that was shown, seconds."""
+    """``taken`` is the time of the newest code that was used, in seconds."""
 
     email: str
     secret: str
@@ -35,7 +35,7 @@ class Phone(NamedTuple):
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
     def fresh(self) -> str:
-        """A code of the next step, which a server takes as well."""
+        """A code of the next step, which a server also accepts."""
         return self.code(self.taken + STEP_S)
 
 
@@ -57,7 +57,7 @@ def challenge(node: Node, email: str) -> str:
 
 
 def outcome(node: Node, text: str, **answer: Any) -> str:
-    """``in``, or the code of the refusal."""
+    """``in``, or the error code."""
     reply = node.post(f"{AUTH}/sign-in/continue", {"challenge": text, **answer})
     return "in" if reply.status_code == 200 else str(reply.json()["error"]["code"])
 
@@ -68,7 +68,7 @@ def test_of_two_nodes_one_takes_it(nodes: tuple[Node, Node], member: str) -> Non
     asked = [(node, challenge(node, phone.email)) for node in nodes * 4]
     code = phone.fresh() if member == "otp" else phone.recovery_codes[0]
     with ThreadPoolExecutor(len(asked)) as pool:
-        # A client for each thread, since each node's own has one cookie jar.
+        # One HTTP client per thread, since each node's client has a single cookie jar.
         clients = [Node(node.server) for node, _ in asked]
         answers = list(
             pool.map(lambda one: outcome(one[0], one[1][1], **{member: code}), zip(clients, asked, strict=True))

@@ -1,4 +1,4 @@
-"""The command line, mostly as real processes: help, several web processes, and the secret key that is made once."""
+"""The command line, mostly as real processes: help, several web processes, and the secret key that is created once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 def call(server: Server, path: str, body: object = None, token: str = "") -> dict[str, dict[str, str]]:
     request = urllib.request.Request(f"{server.base}{path}", json.dumps(body).encode() if body else None)
     request.add_header("Content-Type", "application/json")
-    request.add_header("Connection", "close")  # the next one can meet another process
+    request.add_header("Connection", "close")  # the next request can reach another process
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     with urllib.request.urlopen(request, timeout=60) as answer:
@@ -89,7 +89,7 @@ def test_the_host_and_port_of_the_command_line_count(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert any('"event":"started"' in line for line in process.stderr)
         busy = run(tmp_path, "serve", "--port", str(port))
-        for _ in range(20):  # it listens right after that line
+        for _ in range(20):  # it starts listening right after that line
             if busy.status == 1:
                 break
             busy = run(tmp_path, "serve", "--port", str(port))
@@ -119,11 +119,11 @@ def test_processes_that_start_at_the_same_time_make_one_key_and_one_schema(tmp_p
     for process in started:
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
-    assert run(tmp_path, "doctor").status == 0  # all signing keys open with the one key
+    assert run(tmp_path, "doctor").status == 0  # the one key decrypts all signing keys
 
 
 def test_no_one_ever_reads_half_a_key(tmp_path: Path) -> None:
-    """A process that starts while another one makes the key must find all of it or nothing."""
+    """A process that starts while another one creates the key must find all of it or nothing."""
     with ThreadPoolExecutor(8) as starters:
         for turn in range(100):
             settings = load({"MANIFEST_DATA_DIR": str(tmp_path / str(turn))})
@@ -152,7 +152,7 @@ def test_doctor_tells_where_its_settings_are_not_those_of_the_server_that_runs(t
         found = run(tmp_path, "--env-file", str(file), "doctor")
         assert "a-token" not in found.out + found.err
         assert ("every user of this machine can access" in found.out) == bool(file.stat().st_mode & 0o007)
-        file.chmod(0o640)  # at first it has what this process gives to new files
+        file.chmod(0o640)  # initially the default mode of this process
         [line] = [line for line in found.out.splitlines() if "  settings: " in line] or [found.err]
         return line
 

@@ -1,4 +1,4 @@
-"""``directory vouch``: the operator vouches for a client's Microsoft directory on the command line."""
+"""``directory vouch`` lets the operator approve a client's Microsoft directory on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WHY = ("--reason", "the contract says so, and their IT was called")
 
 
 def vouch(folder: Path, client: str = "acme", directory: str = DIRECTORY, *more: str) -> tuple[int, str]:
-    """Exit status, and what it said."""
+    """Exit status and output."""
     result = run(folder, "directory", "vouch", directory, "--client", client, *(more or WHY))
     return result.status, result.out or result.line
 

@@ -1,4 +1,4 @@
-"""A server that is told to end serves on for a while; each of its answers closes the connection."""
+"""A server that receives a stop signal keeps serving for a while, and closes the connection with each response."""
 
 from __future__ import annotations
 

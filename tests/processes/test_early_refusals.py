@@ -1,4 +1,4 @@
-"""A request rejected before its body has arrived: the client receives the refusal."""
+"""If a request is rejected before its body has arrived, the client receives the error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def connected(server: Server, size: int) -> socket.socket:
-    """A connection on which an upload of this many bytes was announced."""
+    """A connection with an announced upload of this many bytes."""
     token = Node(server).sign_in("operator@acme.example")["token"]
     link = socket.create_connection(("127.0.0.1", server.port), timeout=60)
     head = f"POST /api/client/files?name=a.png HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Bearer {token}\r\n"
@@ -53,7 +53,7 @@ def send_for_ever(link: socket.socket) -> None:
 
 
 def test_who_never_stops_sending_is_cut_off(server: Server) -> None:
-    """Else the time limit of the test ends it."""
+    """Otherwise, the test's timeout ends it."""
     with connected(server, 10**9) as link, pytest.raises(ConnectionError):
         send_for_ever(link)
 

@@ -1,4 +1,4 @@
-"""Endless parts of a request are rejected: a head, a trailer, a chunk's extension; a long body isn't."""
+"""Endless parts of a request are rejected (a head, a trailer, or a chunk extension), but a long body isn't."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.rules import rule
 from tests.support.server import Server, served
 
 CHUNKED = SIGN_IN + b"Transfer-Encoding: chunked\r\n\r\n"
-#: Each is rejected before it ends: the server keeps no more of it.
+#: Each is rejected before it ends, and the server stores no more of it.
 UNFINISHED = {
     "a target": b"GET /",
     "a header name": LINE + HOST + b"X-",
@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_what_does_not_end_is_rejected(server: Server, name: str) -> None:
     answers, closed = talk(server, UNFINISHED[name] + b"a" * 34 * 1024, b"a" * 1024 * 1024)
     assert closed
-    assert [a.status for a in answers] in ([400], [])  # a reset can overtake the answer
+    assert [a.status for a in answers] in ([400], [])  # a reset can overtake the response
 
 
 def test_a_long_body_in_small_chunks_is_no_long_head(server: Server) -> None:

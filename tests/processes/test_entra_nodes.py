@@ -1,6 +1,6 @@
-"""Entra ID tokens on two real processes with one store: a decision of one node reaches the other within a second.
+"""Entra ID tokens with two processes on one database: a decision on one node reaches the other within a second.
 
-Both nodes remember the token.
+Both nodes cache the token.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
 
 @dataclass
 class Setup:
-    """Two nodes, Microsoft, and a client whose provider takes tokens of contoso."""
+    """Two nodes, Microsoft, and a client with a provider for contoso's tokens."""
 
     nodes: tuple[Node, Node]
     microsoft: Standin
@@ -39,7 +39,7 @@ class Setup:
     provider: str = "apps"
 
     def admin(self, method: str, path: str = "", body: Any = None, *, node: int = 0) -> Any:
-        """A system admin's request about the client."""
+        """Send a system admin's request about the client."""
         here = self.nodes[node]
         signed_in = here.post("/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
         token = signed_in.json()["data"]["token"]
@@ -54,7 +54,7 @@ class Setup:
         return here.http.get(f"{AUTH}/me", headers={**bearer(token), "X-Client-ID": self.client})
 
     def code(self, node: int, token: str) -> str:
-        """Empty for a token that lets its person in."""
+        """The error code, or empty for a valid token."""
         answer = self.me(node, token)
         return "" if answer.status_code == 200 else str(answer.json()["error"]["code"])
 
@@ -63,14 +63,14 @@ class Setup:
         assert self.nodes[node].http.post(f"{AUTH}/sign-out", headers=headers).status_code == 200
 
     def warm(self, kind: str = "graph", user: str = "alice") -> str:
-        """A token that both nodes remember."""
+        """A token that both nodes have cached."""
         token = self.microsoft.mint(kind, user=user)
         for node in (0, 1, 0, 1):
             assert self.code(node, token) == ""
         return token
 
     def claim(self, *, counts: bool) -> None:
-        """The client's claim on the directory counts, or is there no more; decided on the first node."""
+        """Verify or release the client's claim on the directory, on the first node."""
         path = f"/{self.client}/directories/{self.microsoft.named('contoso').id}"
         if counts:
             self.admin("POST", f"{path}/vouch", {"reason": "of the tests' own client"})
@@ -84,7 +84,7 @@ class Setup:
         return here.http.get(f"{AUTH}/me", headers=bearer(token)).status_code
 
     def felt(self, happened: Callable[[], bool]) -> None:
-        """Within a second on PostgreSQL; with the very next request on SQLite."""
+        """Check that it happens within a second on PostgreSQL, and with the next request on SQLite."""
         if self.database_url.startswith("sqlite"):
             assert happened()
         else:
@@ -134,7 +134,7 @@ def setup(nodes: tuple[Node, Node], microsoft: Standin, database_url: str) -> It
     yield made
     if made.admin("GET", f"/{made.client}/directories")["items"]:
         made.claim(counts=False)
-    for provider in made.admin("GET", f"/{made.client}/providers")["items"]:  # or they would take others' tokens
+    for provider in made.admin("GET", f"/{made.client}/providers")["items"]:  # or they'd accept others' tokens
         made.admin("DELETE", f"/{made.client}/providers/{provider['name']}")
 
 
@@ -222,11 +222,11 @@ def test_a_change_of_roles(setup: Setup) -> None:
         setup.admin("PUT", f"/{setup.client}/users/{user_id}/roles", {"roles": roles})
         for node in (1, 0):
             setup.felt(lambda n=node, r=roles: setup.me(n, token).json()["data"]["roles"] == r)  # type: ignore[misc]
-    assert setup.microsoft.count("graph") == 2  # each node asked once
+    assert setup.microsoft.count("graph") == 2  # each node sent one request
 
 
 def test_a_link_that_is_cut(setup: Setup) -> None:
-    """By the user, whose roles stay: nothing but the link tells that the caller is no user anymore."""
+    """By the user, who keeps all roles, so that only the link shows that the caller is no longer a user."""
     base = f"/{setup.client}/providers/{setup.provider}"
     change = {"domains": ["contoso.example"], "vouch": True, "defaultRoles": [], "entra": {"trustEmail": True}}
     setup.admin("PATCH", base, change)
@@ -257,7 +257,7 @@ def test_a_claim_on_the_directory_that_stops_and_starts_to_count(setup: Setup, k
 
 
 def test_someone_new_at_both_at_the_same_time_is_one_user(setup: Setup) -> None:
-    setup.microsoft.delay["graph"] = 0.3  # so that all have asked before anybody is made
+    setup.microsoft.delay["graph"] = 0.3  # so that all requests are sent before a user is created
     made = [setup.microsoft.mint("graph") for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda n: Node(setup.nodes[n % 2].server).http.get(

@@ -1,4 +1,4 @@
-"""Every HTTP call of the published example page, by ``curl``, answered in the page's shape."""
+"""Every HTTP call of the published example page, sent by ``curl``, gets a response in the page's format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JSON = ("-H", "Content-Type: application/json")
 
 @pytest.fixture(scope="module", autouse=True)
 def curl_is_there() -> None:
-    """A check that did not run must not look green."""
+    """A check that didn't run must not look successful."""
     assert shutil.which("curl"), "needs curl; ./dev test installs it for root on Debian or Ubuntu"
 
 
@@ -34,7 +34,7 @@ class Answered(NamedTuple):
 
 
 class Page:
-    """The target of the page's calls."""
+    """The server that the page's calls are sent to."""
 
     def __init__(self, base: str, folder: Path) -> None:
         self.base, self.jar = base, folder / "cookies.txt"
@@ -70,7 +70,7 @@ def bearer(token: str) -> tuple[str, str]:
 
 
 def example_error(answer: Answered) -> dict[str, Any]:
-    """An error body without the request id, which the page does not show."""
+    """An error body without the request ID, which the page doesn't show."""
     error = {k: v for k, v in answer.body["error"].items() if k != "requestId"}
     return {**answer.body, "error": error}
 
@@ -81,7 +81,7 @@ def test_sign_in(page: Page) -> None:
     assert set(body) == {"success", "data"}
     assert body["success"] is True
     data = body["data"]
-    assert data["token"].startswith("eyJhbGciOi")  # as the page's own, whatever signs it
+    assert data["token"].startswith("eyJhbGciOi")  # like the page's token, whatever signs it
     assert isinstance(data["refreshToken"], str)
     user = data["user"]
     assert isinstance(user["id"], int)
@@ -103,7 +103,7 @@ def test_token_refresh(page: Page, signed_in: dict[str, Any]) -> None:
 
 
 def test_sign_in_with_a_cookie(page: Page) -> None:
-    """As on the page, with a session cookie that the server never gave: it sets its own."""
+    """Like the page, with a session cookie that the server never issued; the server sets its own."""
     answer = page.sign_in("-H", "Cookie: session=session-cookie-value", "-c", str(page.jar))
     assert answer.status == 200
     line = next(h for h in answer.headers if h.lower().startswith("set-cookie: session="))
@@ -142,7 +142,7 @@ def test_logout(page: Page) -> None:
 
 
 def test_multi_tenancy(page: Page, signed_in: dict[str, Any]) -> None:
-    """The header can repeat what the token says; without it the token alone decides."""
+    """The header can repeat the token's client; without it, only the token decides."""
     for named in (signed_in["user"]["clientId"], None):
         header = ("-H", f"X-Client-ID: {named}") if named else ()
         answer = page.curl(f"{AUTH}/me", *bearer(signed_in["token"]), *header)
@@ -163,7 +163,7 @@ def test_error_insufficient_permissions(page: Page, signed_in: dict[str, Any]) -
     answer = page.curl(f"{AUTH}/me", *bearer(signed_in["token"]), "-H", "X-Client-ID: globex")
     assert answer.status == 403
     found = example_error(answer)
-    assert [one["field"] for one in found["error"].pop("details")] == ["X-Client-ID"]  # more than the page has
+    assert [one["field"] for one in found["error"].pop("details")] == ["X-Client-ID"]  # more than on the page
     assert found == {"success": False, "error": {"message": "Insufficient permissions", "code": "FORBIDDEN"}}
 
 

@@ -1,6 +1,6 @@
-"""The published example client, two unmodified JavaScript functions: ten expiries with one refresh token, and refusals.
+"""The published example client, two unmodified JavaScript functions, survives ten expirations with one refresh token.
 
-Where a client's policy asks for a second factor it is rejected in words that an application can show.
+If a client's policy requires a second factor, the error contains a message that the app can show.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ QUERY = {
 _numbers = itertools.count(1)
 CLIENT = Path(__file__).with_name("example_client.mjs")
 NODE_JS = shutil.which("node")
-#: How often the token expires.
+#: The number of token expirations.
 FEW_AND_MANY = pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.endurance)])
 
 
@@ -46,7 +46,7 @@ def run_client(
     node: Node, signed_in: dict[str, Any], rounds: int, pause_ms: int, path: str = GRAPHQL, request: Any = QUERY
 ) -> dict[str, Any]:
     assert NODE_JS is not None, "needs Node 18 or later; ./dev test installs it for root on Debian or Ubuntu"
-    # As the page writes them: a member that an answer does not have is "undefined".
+    # As on the page, where a missing member of a response is "undefined".
     tokens = [signed_in.get("token", "undefined"), signed_in.get("refreshToken", "undefined")]
     arguments = [node.server.base, *tokens, str(rounds), str(pause_ms), path, json.dumps(request)]
     done = subprocess.run([NODE_JS, str(CLIENT), *arguments], capture_output=True, text=True, timeout=100, check=False)
@@ -66,13 +66,13 @@ def person(node: Node, role: str = "Viewer", **settings: Any) -> str:
 
 
 def lives(node: Node, signed_in: dict[str, Any], rounds: int) -> None:
-    """Through expiries in a row, with the one refresh token."""
+    """Run through consecutive expirations with the one refresh token."""
     assert signed_in["expiresIn"] == 2
     said = run_client(node, signed_in, rounds, 2100)
     for answer in said["answers"]:
         assert answer["status"] == 200, answer
         assert {"id", "email"} == set(answer["body"]["data"]["users"][0])
-        # Expired, refreshed, tried again: each round is a real expiry.
+        # Expired, refreshed, retried: each round is a real expiration.
         assert answer["calls"] == [[GRAPHQL, 401], [REFRESH, 200], [GRAPHQL, 200]]
         assert answer["renewed"] is True
     assert len(said["answers"]) == rounds
@@ -86,14 +86,14 @@ def test_expiries_in_a_row_with_the_one_refresh_token(node: Node, rounds: int) -
 
 @FEW_AND_MANY
 def test_where_the_policy_asks_others_for_a_factor_it_lives_as_long(node: Node, rounds: int) -> None:
-    """Of Admins and User Admins, and of this user not; management requires re-authentication."""
+    """The policy applies to Admins and User Admins, but not to this user; management requires re-authentication."""
     policy = {"policy": "roles", "roles": ["Admin", "User Admin"], "graceDays": 0}
     email = person(node, "Author", secondFactor=policy, stepUp="management")
     lives(node, node.sign_in(email), rounds)
 
 
 def test_where_the_policy_asks_for_a_factor_the_refusal_says_so(node: Node) -> None:
-    """A page that knows nothing of it has no token afterward, and is rejected everywhere."""
+    """A page without support for it gets no token, and is rejected everywhere."""
     email = person(node, secondFactor={"policy": "required", "graceDays": 0})
     answer = node.post(f"{AUTH}/sign-in", {"email": email, "password": DEMO_PASSWORD})
     body = answer.json()
@@ -108,7 +108,7 @@ def test_where_the_policy_asks_for_a_factor_the_refusal_says_so(node: Node) -> N
 
 
 def test_an_act_that_wants_a_recent_proof_is_rejected_once_and_refreshes_nothing(node: Node) -> None:
-    """It is no 401, which this client takes for an expired token. A trusted browser is no proof."""
+    """It isn't a 401, which this client treats as an expired token. A trusted browser isn't re-authentication."""
     email = person(node)
     phone = enrolled(node, email)
     answer = {"challenge": challenge(node, email), "otp": phone.fresh(), "trust": True}
@@ -125,7 +125,7 @@ def test_an_act_that_wants_a_recent_proof_is_rejected_once_and_refreshes_nothing
 
 
 def test_a_signed_out_client_is_not_let_in_again(node: Node) -> None:
-    """The refresh token that it keeps is dead too: the page's client shows a 401 to its user."""
+    """The refresh token that it keeps is invalid too, so the page's client shows a 401 to its user."""
     signed_in = node.sign_in()
     assert node.post(f"{AUTH}/sign-out", token=signed_in["token"]).status_code == 200
     said = run_client(node, signed_in, 1, 0)

@@ -1,4 +1,4 @@
-"""A fresh server, a browser, and the code in the terminal: the first system admin is made on a page, once."""
+"""With a new server, a browser, and the code from the terminal, the first system admin is created on a page, once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER = "ABCD-EFGH-IJKL-MNOP"
 
 @dataclass
 class Wire:
-    """A real server, as :class:`Visitor` asks it."""
+    """A real server, for requests by :class:`Visitor`."""
 
     server: Server
     client: httpx2.AsyncClient
@@ -51,7 +51,7 @@ async def set_up(visitor: Visitor, **typed: str) -> Page:
 
 
 async def confirms(visitor: Visitor, offer: Page) -> None:
-    """The secret of the offer works, with the form that stands below it."""
+    """Confirm the displayed secret with the form below it."""
     form = offer.form(ACCOUNT, act="confirm").fields
     uri = str(offer.tree.xpath("//a[starts-with(@href, 'otpauth:')]/@href")[0])
     assert offer.tree.xpath("count(//*[local-name()='svg'][@role='img'])") == 1

@@ -1,4 +1,4 @@
-"""Raw bytes on a socket: everything but plain HTTP/1.1 is answered 400 in the envelope, and the connection closes."""
+"""Any bytes on a socket except plain HTTP/1.1 get a 400 in the envelope, and the connection closes."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_two_requests_in_one_piece_are_answered_in_order(server: Server) -> None
 
 
 def test_a_body_that_was_not_wanted_is_not_read_as_a_request(server: Server) -> None:
-    """A body on a route without one, holding a request: it stays a body."""
+    """The body contains a request, on a route without a body, but it's still treated as a body."""
     head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED)
     answers, _ = talk(server, head + SMUGGLED + LINE + HOST + b"\r\n")
     assert [a.status for a in answers] == [200, 200]

@@ -1,4 +1,4 @@
-"""The port is held by the parent, as systemd does: a restart answers late and rejects no one."""
+"""If the parent holds the port, as systemd does, a restart responds late and rejects nobody."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.programs import COMMAND
 from tests.support.server import environment
 
 RESTARTS, A_SECOND = int(os.environ["TESTS_ROUNDS"]), 50
-#: Asks for the number of the process that becomes the server; systemd sets it itself.
+#: Passes the ID of the process that becomes the server; systemd sets it itself.
 _WITH_ITS_NUMBER = ("sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh")
 
 
 class Parent:
-    """Holds a socket and starts servers with it."""
+    """A parent process that holds a socket and starts servers with it."""
 
     def __init__(self, folder: Path, host: str = "127.0.0.1", **given: str) -> None:
         self.listener = socket.create_server((host, 0), backlog=2048)
@@ -47,7 +47,7 @@ class Parent:
         return self.server
 
     def stop(self) -> int:
-        """Ends the server in good order; the socket stays."""
+        """Stop the server gracefully, and keep the socket."""
         assert self.server is not None
         self.server.terminate()
         return self.server.wait(30)
@@ -73,7 +73,7 @@ def answers(base: str) -> bool:
 @pytest.mark.timeout(120 + 20 * RESTARTS)
 @pytest.mark.endurance
 async def test_restarts_reject_no_one(parent: Parent) -> None:
-    """Each request is its own connection, on a fixed schedule."""
+    """Each request uses its own connection, on a fixed schedule."""
     parent.start()
     await asyncio.to_thread(seconds_until, lambda: answers(parent.base), 60)
     took: list[float] = []
@@ -108,7 +108,7 @@ async def test_restarts_reject_no_one(parent: Parent) -> None:
     await http.aclose()
     assert len(took) > RESTARTS * 0.5 * A_SECOND * 0.5
     print(f"restarts {max(restarts):.1f} s, longest answer {max(took):.1f} s of {len(took)}")
-    assert max(took) < max(restarts) + min(restarts)  # one restart is waited for, and not two
+    assert max(took) < max(restarts) + min(restarts)  # a request waits for one restart, but not for two
     assert "Traceback" not in parent.output.read_text()
 
 
@@ -123,7 +123,7 @@ def test_callers_are_known_by_their_address(parent: Parent, tmp_path: Path) -> N
 
 
 def test_a_socket_that_others_reach_is_judged_as_the_setting_is(tmp_path: Path) -> None:
-    """The setting still says that only this machine reaches it."""
+    """The setting still says that only this machine can reach it."""
     parent = Parent(tmp_path, "0.0.0.0")
     assert parent.start().wait(60) == 2
     told = parent.output.read_text()

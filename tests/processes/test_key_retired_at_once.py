@@ -1,4 +1,4 @@
-"""A signing key that is retired at once is rejected from the next request on, by every process on one SQLite file."""
+"""When a signing key is retired immediately, all processes on an SQLite file reject it from the next request on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PEOPLE = [f"{name}@acme.example" for name in ("author", "viewer", "operator", "p
 
 @pytest.fixture(scope="module", params=["HS256", "ES256"])
 def nodes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
-    """Three processes on one file, since on PostgreSQL a key is announced and here it is not."""
+    """Three processes on one file, because keys are announced on PostgreSQL, but not here."""
     folder = tmp_path_factory.mktemp("retired")
     given = {**NODE, "MANIFEST_TOKEN_ALGORITHM": request.param}
     servers = [start(folder, "", **given) for _ in range(3)]
@@ -32,7 +32,7 @@ def admins(node: Node) -> str:
 
 
 def retire(node: Node, admin: str, purpose: str) -> None:
-    """The key that signs for that purpose is retired immediately."""
+    """Retire the key that signs for that purpose, effective immediately."""
     query = f"/api/admin/keys?purpose={purpose}&state=signing"
     [key] = node.http.get(query, headers=bearer(admin)).json()["data"]["items"]
     answer = node.http.post(f"/api/admin/keys/{key['id']}/retire", json={"atOnce": True}, headers=bearer(admin))
@@ -44,7 +44,7 @@ def test_no_process_accepts_a_token_of_the_key_after_the_answer(nodes: list[Node
     admin = admins(nodes[0])
     for retiring in nodes:
         given = [node.sign_in(email)["token"] for node, email in zip(itertools.cycle(nodes), PEOPLE, strict=False)]
-        for node, token in itertools.product(nodes, given):  # each knows each token, and each session
+        for node, token in itertools.product(nodes, given):  # each process caches each token and each session
             assert [node.me(token).status_code for _ in range(2)] == [200, 200]
         retire(retiring, admin, "access")
         asked = itertools.product(nodes, given)
@@ -55,7 +55,7 @@ def test_no_process_accepts_a_token_of_the_key_after_the_answer(nodes: list[Node
 
 @rule("KEY-ROTATION")
 def test_no_process_gives_a_token_that_counts_nowhere(nodes: list[Node]) -> None:
-    """The first thing that each does after the answer is to sign."""
+    """The first thing that each does after the response is to sign."""
     admin = admins(nodes[0])
     for retiring in nodes:
         refreshed = [node.sign_in()["refreshToken"] for node in nodes]

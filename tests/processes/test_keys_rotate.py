@@ -1,4 +1,4 @@
-"""Keys rotated on the command line while two processes serve: no one is signed out, and both accept all tokens."""
+"""Rotating keys on the command line while two processes serve signs nobody out, and both accept all tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.server import command, start, stop
 
 
 class Installation:
-    """Two processes, and the command line on the same store."""
+    """Two processes, and the command line on the same database."""
 
     def __init__(self, folder: Path, database_url: str, algorithm: str) -> None:
         self._folder, self._url = folder, database_url
@@ -34,7 +34,7 @@ class Installation:
 
 
 HS256 = pytest.param("HS256", marks=[pytest.mark.endurance, pytest.mark.one_store])
-#: HS256 keys are not published, and its tokens do not name their key.
+#: HS256 keys aren't published, and their tokens don't name the key.
 ONLY_ES256 = pytest.mark.parametrize("installation", ["ES256"], indirect=True, scope="module")
 
 
@@ -64,7 +64,7 @@ def test_no_one_is_signed_out_and_new_tokens_count_everywhere(installation: Inst
         here, there = first.sign_in(), second.sign_in()
         assert second.me(here["token"]).status_code == 200
         assert first.me(there["token"]).status_code == 200
-        # A refresh token given by one, shown to the other, and the child of that back again.
+        # One process issues a refresh token, the other exchanges it, and the first one exchanges the replacement.
         child = second.refresh(here["refreshToken"])
         assert first.me(child["token"]).status_code == 200
         first.refresh(child["refreshToken"])
@@ -73,7 +73,7 @@ def test_no_one_is_signed_out_and_new_tokens_count_everywhere(installation: Inst
 
 @ONLY_ES256
 def test_a_published_key_is_there_before_anybody_asks_for_it(installation: Installation) -> None:
-    """A verifier of ES256 tokens can fetch the keys from either process, also for tokens that the other one issued."""
+    """A verifier of ES256 tokens can fetch the keys from either process, even for tokens that the other one issued."""
     first, second = installation.nodes
     token = str(first.sign_in()["token"])
     old = header_of(token)["kid"]
@@ -89,7 +89,7 @@ def test_a_published_key_is_there_before_anybody_asks_for_it(installation: Insta
 @ONLY_ES256
 @rule("KEY-ROTATION")
 def test_new_keys_do_sign(installation: Installation) -> None:
-    """The command did something: after it, tokens are not made with the key from before."""
+    """Without this, the command might have no effect; afterward, new tokens must not use the old key."""
     first, _ = installation.nodes
     token = str(first.sign_in()["token"])
     installation.rotate()

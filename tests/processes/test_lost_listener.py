@@ -1,4 +1,4 @@
-"""A node whose beats do not come through asks the store instead, and recovers on its own."""
+"""If a node's heartbeats fail, it reads the database instead, and recovers on its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BEAT = "application_name = 'manifest-auth-beat'"
 
 @pytest.fixture(scope="module")
 def own_postgres() -> Iterator[Postgres]:
-    """A server that the tests of this module can hurt."""
+    """A server that the tests of this module can disrupt."""
     server = Postgres()
     yield server
     server.stop()
@@ -34,7 +34,7 @@ def way(request: pytest.FixtureRequest, own_postgres: Postgres) -> Iterator[Way]
 
 
 def from_memory(node: Node, token: str) -> bool:
-    """Whether the node answers without asking the store."""
+    """Whether the node responds without reading the database."""
     counts = [node.counter("manifest_cache_total", cache="principals", result="hit")]
     for _ in range(2):
         assert node.me(token).status_code == 200
@@ -43,7 +43,7 @@ def from_memory(node: Node, token: str) -> bool:
 
 
 def remembered(nodes: tuple[Node, Node]) -> str:
-    """A token whose session the second node answers from memory. Waits for nodes that were cut off."""
+    """A token with a session that the second node has cached. Waits for nodes that were cut off."""
     first, second = nodes
     for node in nodes:
         seconds_until(partial(is_ready, node))
@@ -57,10 +57,10 @@ def is_ready(node: Node) -> bool:
 
 
 def sign_out_is_felt(nodes: tuple[Node, Node], *tokens: str) -> None:
-    """Within a second after the sign-outs were answered with success, no session can sign in at the other node.
+    """Check that no session can be used on the other node within a second after the sign-outs succeeded.
 
-    Where statements are cut, or a busy machine has no time for them, the answer is 503: the sign-out can stand, and is
-    asked for again.
+    If statements are interrupted, or a busy machine has no time for them, the response is 503. The sign-out might have
+    succeeded, and is requested again.
     """
     first, second = nodes
 
@@ -79,21 +79,21 @@ def sign_out_is_felt(nodes: tuple[Node, Node], *tokens: str) -> None:
 
     def are_refused() -> bool:
         now = found()
-        assert now <= {401, 503}  # a busy machine can have no time to ask the store
+        assert now <= {401, 503}  # a busy machine might not have time to read the database
         return now == {401}
 
     seconds_until(are_refused)
 
 
 def beats_of(postgres: Postgres) -> list[int]:
-    """The backends of the beats."""
+    """The PostgreSQL processes of the heartbeats."""
     found = postgres.psql(f"COPY (SELECT pid FROM pg_stat_activity WHERE {BEAT}) TO STDOUT")
     return [int(line) for line in found.split() if line.isdigit()]
 
 
 def stopped_while_idle(pid: int) -> None:
-    """Stops a backend that waits for its client, as when the network is silent. Within a commit it would hold locks of
-    the whole server, and every other commit would hang with it."""
+    """Stop an idle PostgreSQL process, as if the network were silent. During a commit, it would hold server-wide locks,
+    and every other commit would hang."""
     backend = psutil.Process(pid)
 
     def is_stopped() -> bool:
@@ -128,7 +128,7 @@ def test_a_sign_out_while_the_beats_are_cut(nodes: tuple[Node, Node], own_postgr
     token = remembered(nodes)
     with beats_cut_again_and_again(own_postgres):
         sign_out_is_felt(nodes, token)
-    remembered(nodes)  # and afterward from memory again
+    remembered(nodes)  # and afterward, from the cache again
 
 
 def test_a_sign_out_that_was_announced_while_no_beat_came(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
@@ -136,13 +136,13 @@ def test_a_sign_out_that_was_announced_while_no_beat_came(nodes: tuple[Node, Nod
     tokens = [remembered(nodes) for _ in range(3)]
     with beats_cut_again_and_again(own_postgres):
         sign_out_is_felt(nodes, *tokens)
-    remembered(nodes)  # from memory again
+    remembered(nodes)  # from the cache again
     assert [nodes[1].me(token).status_code for token in tokens] == [401, 401, 401]
 
 
 @pytest.mark.parametrize("way", WITH_OWN_BEATS, indirect=True, scope="module")
 def test_a_sign_out_while_the_beats_hang(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
-    """The connection is open and silent, as when a firewall drops it: only the missing answer tells."""
+    """The connection is open but silent, as if a firewall dropped packets, so only the missing response shows it."""
     token = remembered(nodes)
     seconds_until(lambda: len(beats_of(own_postgres)) == 2)
     backends = beats_of(own_postgres)
@@ -170,7 +170,7 @@ def test_postgresql_goes_away_and_comes_back(nodes: tuple[Node, Node], own_postg
             assert answer.status_code == 503
             assert answer.json()["error"]["code"] == "OVERLOADED"
             assert "retry-after" in answer.headers
-        # What is remembered counts for as long as the last beat proves that nothing was missed, and then no longer.
+        # The cache is valid for as long as the last heartbeat shows that nothing was missed.
         seconds_until(lambda: nodes[1].me(token).status_code == 503, 2)
     finally:
         own_postgres.start_again()

@@ -1,4 +1,4 @@
-"""A server is killed between a commit and its email: the next one sends the email."""
+"""If a server is killed between a commit and its email, the next server sends the email."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sign_in(server: Server) -> str:
 
 
 def begin_to_invite(server: Server, token: str) -> None:
-    """Asks for an invitation and does not wait for the answer, which never comes."""
+    """Request an invitation without waiting for the response, which never comes."""
     body = {"query": INVITE, "variables": {"input": {"email": "ada@acme.example", "roles": ["Viewer"]}}}
     threading.Thread(target=lambda: _ignoring(server, body, token), daemon=True).start()
 
@@ -57,7 +57,7 @@ def test_the_email_is_sent_by_the_next_server(store: str, tmp_path: Path, reques
     first = start(tmp_path, database, **silent)  # type: ignore[arg-type]
     try:
         begin_to_invite(first, sign_in(first))
-        connection, _ = hanging.accept()  # the act is committed: what is in progress now is its email
+        connection, _ = hanging.accept()  # the action is committed, and its email is in progress
         first.kill()
         connection.close()
     finally:

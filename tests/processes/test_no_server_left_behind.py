@@ -1,4 +1,4 @@
-"""A run of the tests that is interrupted or killed leaves no server process behind."""
+"""A test run that is interrupted or killed leaves no server process behind."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_so_does_one_with_workers_and_their_postgresql(end: signal.Signals, tmp_
 
 
 def _is_used(folder: str) -> bool:
-    """Whether a process names it in its command line, or it is still there."""
+    """Whether a process has the folder in its command line, or the folder still exists."""
     listed = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
     return folder in listed or Path(folder).exists()
 

@@ -1,4 +1,4 @@
-"""Notices of sign-outs to apps: once from two nodes, and still when the node that sends one is killed."""
+"""Apps get one sign-out notice from two nodes, even if the node that sends it is killed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ PATIENT = {**NODE, "MANIFEST_PROVIDER_TIMEOUT": "30"}
 
 
 class Channel:
-    """An app's address for logout tokens. ``heard``: their ``sid``. While it is ``held``, it gives no answer, and
-    ``asking`` are the ports of those who wait for one."""
+    """An app's address for logout tokens. ``heard`` contains their ``sid``. While it's ``held``, it doesn't respond,
+    and ``asking`` contains the ports of waiting callers."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -40,14 +40,14 @@ class Channel:
                 channel.heard.append(parts(parse_qs(body)["logout_token"][0])[1]["sid"])
                 if channel.held:
                     channel.asking.append(self.client_address[1])
-                    self.rfile.read()  # until the other side is gone
+                    self.rfile.read()  # until the other side disconnects
                     return
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Nothing is written."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.uri = f"http://127.0.0.1:{self.server.server_port}/back"
@@ -63,7 +63,7 @@ def channel() -> Iterator[Channel]:
 
 
 def holder_of(channel: Channel, servers: list[Server]) -> Server:
-    """The server that waits for the channel's answer."""
+    """The server that waits for the channel's response."""
     ends = [f"0100007F:{port:04X}" for port in (channel.asking[0], channel.server.server_port)]
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
     [inode] = [row[9] for row in rows if row[1:3] == ends]
@@ -88,7 +88,7 @@ def test_a_notice_comes_once_and_outlives_the_node_that_sends_it(
         app = register(servers[0], "web", CALLBACK, backchannelLogoutUri=channel.uri)
 
         def leave(here: Server, there: Server) -> str:
-            """A sign-in at two nodes, and its end at the second; the ``sid``."""
+            """Sign in at two nodes, and sign out at the second; returns the ``sid``."""
             way = {PUBLIC: here.base}
             with Browser(way) as browser:
                 signed = Signed(browser, app, way)
@@ -105,18 +105,18 @@ def test_a_notice_comes_once_and_outlives_the_node_that_sends_it(
         killed = holder_of(channel, servers)
         killed.kill()
         servers.remove(killed)
-        assert seconds_until(lambda: channel.heard.count(second) >= 2) < 5.0  # its first try had no answer
-        third = leave(*servers * 2)  # the other node goes on
+        assert seconds_until(lambda: channel.heard.count(second) >= 2) < 5.0  # its first attempt got no response
+        third = leave(*servers * 2)  # the other node continues
         assert seconds_until(lambda: third in channel.heard) < 5.0
         servers.append(start(tmp_path, database, **PATIENT))
         fourth = leave(*servers)
-        servers.pop().kill()  # where the sign-out was, maybe before it sent anything
+        servers.pop().kill()  # the node of the sign-out, maybe before it sent anything
         seconds_until(lambda: fourth in channel.heard)
         last = leave(*servers * 2)
         assert seconds_until(lambda: last in channel.heard) < 5.0
         counted = Counter(channel.heard)
         assert counted.pop(second) >= 2
-        assert counted.pop(fourth) in (1, 2)  # twice, where the answer came to a dead node
+        assert counted.pop(fourth) in (1, 2)  # twice if the response came to a dead node
         assert counted == {first: 1, third: 1, last: 1}
     finally:
         for server in servers:

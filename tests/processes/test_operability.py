@@ -1,4 +1,4 @@
-"""Health, readiness and metrics of real processes, and logs without secrets."""
+"""Health, readiness, and metrics of real processes, and logs without secrets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Answer:
 
 
 def ask(port: int, path: str, body: object = None, **headers: str) -> Answer:
-    """One request on its own connection, so that each can meet another web process."""
+    """Send a request on a separate connection, so that each can reach another web process."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         lines = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -54,7 +54,7 @@ def sign_in(server: Server, password: str = DEMO_PASSWORD, **headers: str) -> An
 
 
 def value(text: str, name: str, **labels: str) -> float:
-    """The sum of a metric's samples that carry these labels."""
+    """The sum of a metric's samples with these labels."""
     total = 0.0
     for line in text.splitlines():
         found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
@@ -66,7 +66,7 @@ def value(text: str, name: str, **labels: str) -> float:
 
 
 def living(port: int) -> set[str]:
-    """The web processes that there are, by their numbers."""
+    """The running web processes, by number."""
     return set(re.findall(r'^process_cpu_seconds_total\{pid="(\d+)"}', ask(port, "/metrics").text, re.MULTILINE))
 
 
@@ -98,13 +98,13 @@ def test_readiness_follows_the_store_and_health_does_not(tmp_path: Path) -> None
 
 
 def told(server: Server) -> list[tuple[str, str]]:
-    """Level and event of the log's lines about the store."""
+    """Level and event of the log lines about the database."""
     lines = [json.loads(line) for line in server.output.read_text().splitlines() if line.startswith("{")]
     return [(line["level"], line["event"]) for line in lines if line["event"].startswith("store_")]
 
 
 def test_several_web_processes_are_counted_together(tmp_path: Path) -> None:
-    """Also: what a process counted is handed over before it ends in good order."""
+    """Also covers that a process passes on its counts before it ends gracefully."""
     port = free_port()
     own, route = f"127.0.0.1:{port}", "/api/client/auth/sign-in"
 
@@ -128,7 +128,7 @@ def test_several_web_processes_are_counted_together(tmp_path: Path) -> None:
 
 @pytest.mark.endurance
 def test_a_web_process_that_dies_takes_what_it_measured_along_and_leaves_what_it_counted(tmp_path: Path) -> None:
-    """Also: nothing of an earlier run is counted, and nothing is left when the server ends."""
+    """Also covers that earlier runs don't count, and that nothing is left when the server ends."""
     port, scratch, limit = free_port(), tmp_path / "tmp", "manifest_hash_limit"
     scratch.mkdir()
     settings = {"MANIFEST_WORKERS": "2", "MANIFEST_METRICS_LISTEN": f"127.0.0.1:{port}", "TMPDIR": str(scratch),
@@ -195,7 +195,7 @@ def test_logs_are_json_lines_with_request_ids_and_without_secrets(
 
 
 def story(server: Server) -> tuple[set[str], set[str]]:
-    """Sign in, ask, fail, refresh, sign out: every secret that was used, and every request id that was answered."""
+    """Sign in, query, fail, refresh, and sign out; returns every secret that was used, and every request ID."""
     answers: list[Answer] = []
     secrets = {
         DEMO_PASSWORD,
@@ -213,7 +213,7 @@ def story(server: Server) -> tuple[set[str], set[str]]:
     signed_in = call(f"{auth}/sign-in", {"email": "author@acme.example", "password": DEMO_PASSWORD})
     data = signed_in.json["data"]
     for line in signed_in.headers.get_all("Set-Cookie") or []:
-        if value := line.partition(";")[0].partition("=")[2]:  # one that is removed is empty
+        if value := line.partition(";")[0].partition("=")[2]:  # a deleted cookie is empty
             secrets.add(value)
     secrets |= {data["token"], data["token"].rpartition(".")[2], data["refreshToken"]}
     cookie = next(c for c in signed_in.headers.get_all("Set-Cookie") or [] if c.startswith("session="))

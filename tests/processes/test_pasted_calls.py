@@ -1,6 +1,6 @@
-"""The calls on pages of the docs answer as the pages say, when a reader pastes them from top to bottom.
+"""The calls on docs pages work as described when a reader pastes them from top to bottom.
 
-The server is a fresh demo server, whose accounts all have one password.
+The server is a new demo server, on which all accounts share one password.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from tests.support.pictures import Picture
 from tests.support.server import DEMO_PASSWORD, served
 
 pytestmark = [pytest.mark.needs("bash", "curl", "jq", "openssl"), pytest.mark.one_store, pytest.mark.timeout(200)]
-#: What a reader has: a photo, which begins as a JPEG does, and a logo.
+#: The reader's files: a photo, which starts like a JPEG, and a logo.
 PHOTO, LOGO = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9"), Picture().encoded()
-#: By page and heading, the status of each call under it where one is rejected: what the demo lacks is said there.
+#: By page and heading, the status of each call, where one is rejected because the demo lacks something.
 STATUS = {
     "integrators.md": {
-        "Users": [*[200] * 8, 401],  # a link that was used up
+        "Users": [*[200] * 8, 401],  # a used link
         "Change an email address": [409, 401, 401],  # no mail server
         "System admins": [*[200] * 9, 400],  # no license
         "A mobile or desktop app": [401],
@@ -43,7 +43,7 @@ curl() {
 
 
 def script(page: str, base: str) -> str:
-    """The shell blocks of a page as one program, which writes a line of standard error for each call."""
+    """The shell blocks of a page as one script, which writes a line to standard error for each call."""
     text, lines, heading = docs_pages.text_of(page), [_PRELUDE], ""
     for found in re.finditer(r"^#+ ([^\n]+)$|^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         heading = found[1] or heading
@@ -58,7 +58,7 @@ def test_every_call_of_the_page_is_answered_as_it_says(page: str, tmp_path: Path
     (tmp_path / "valve.jpg").write_bytes(PHOTO)
     (tmp_path / "logo.png").write_bytes(LOGO)
     with served(tmp_path) as server:
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where Python has the libraries of the page
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # the Python with the page's libraries
         done = subprocess.run(
             ["bash", "-c", script(page, server.base)],
             cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
@@ -69,8 +69,8 @@ def test_every_call_of_the_page_is_answered_as_it_says(page: str, tmp_path: Path
         seen.setdefault(heading, []).append(200 if status == "201" else int(status))
     told = {heading: STATUS[page].get(heading, [200] * len(each)) for heading, each in seen.items()}
     assert seen == told, f"{done.stderr}\n{done.stdout[-3000:]}"
-    # Nothing else complained, such as a variable that the page does not set.
+    # There were no other errors, such as an undefined variable.
     assert (done.returncode, len(done.stderr.splitlines())) == (0, len(calls)), done.stderr
     assert len(calls) >= sum(call.page == page for call in docs_pages.requests()) > 10
     refused = [path for _, status, path in calls if path.endswith("/graphql") and status != "200"]
-    assert done.stdout.count('"errors":[') == len(refused)  # GraphQL can say 200, and why it did nothing
+    assert done.stdout.count('"errors":[') == len(refused)  # GraphQL can return 200 with the reason for a failure

@@ -1,4 +1,4 @@
-"""``provider add|list|test``: every kind of provider on the command line, and its messages."""
+"""``provider add|list|test`` manages every kind of provider on the command line; covers its messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new secret key while users sign in, refresh, or are at their provider loses no request and no session."""
+"""Changing the secret key while users sign in, refresh, or are at their provider loses no requests or sessions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RETURN_TO = "https://app.acme.example/in"
 
 
 class Proxy:
-    """The nodes as a client sees them behind a load balancer, which lets one of them finish before it is stopped."""
+    """The nodes behind a load balancer, which lets a node finish before it's stopped."""
 
     def __init__(self, bases: list[str]) -> None:
         self._busy = dict.fromkeys(bases, 0)
@@ -49,7 +49,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def without(self, base: str) -> Iterator[None]:
-        """Sends nothing to this node; begins when it has answered everything."""
+        """Send nothing to this node; the block starts when the node has responded to everything."""
         with self._changed:
             self._out.add(base)
             assert self._changed.wait_for(lambda: not self._busy[base], 30)
@@ -59,7 +59,7 @@ class Proxy:
 
 @dataclass
 class Load:
-    """Users at work until the test stops them; every other answer than success is kept."""
+    """Active users until the test stops them; keeps every response that isn't successful."""
 
     proxy: Proxy
     op: Op
@@ -78,10 +78,10 @@ class Load:
                 self._ask(http, "GET", f"{AUTH}/me", headers=bearer(first))
                 self.come_back(self.go_away(http))
                 self.rounds += 1
-                self.stopped.wait(0.25)  # a load, and not all that the machine can do
+                self.stopped.wait(0.25)  # a realistic load, not the machine's maximum
 
     def go_away(self, http: httpx2.Client) -> Callable[[], httpx2.Response]:
-        """Begins a sign-in at the provider; the call ends it."""
+        """Start a sign-in at the provider; the returned call completes it."""
         path = f"{AUTH}/oidc?client=acme&provider=op"
         begun = self.proxy.send(http, "GET", path)
         if begun.status_code != 302:
@@ -130,8 +130,8 @@ def _add_provider(node: Node, op: Op) -> None:
 
 
 def _while_people_work(proxy: Proxy, op: Op, act: Callable[[], None]) -> Load:
-    """The rotation, under load. A user who left for the provider before it comes back after it, and others sign in
-    after it."""
+    """Rotate the key under load. A user who left for the provider before it returns after it, and others sign in after
+    it."""
     load = Load(proxy, op)
     people = [f"{name}@acme.example" for name in ("author", "viewer", "operator")]
     with httpx2.Client(timeout=60) as http, ThreadPoolExecutor(len(people)) as pool:
@@ -153,7 +153,7 @@ def _while_people_work(proxy: Proxy, op: Op, act: Callable[[], None]) -> Load:
 
 
 def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> None:
-    """SQLite, two web processes: the command line makes the key, and the servers that run take it up."""
+    """With SQLite and two web processes, the command line creates the key, and running servers pick it up."""
     given = {**NODE, "MANIFEST_SECRET_KEY": ""}
     server = start(tmp_path, MANIFEST_WORKERS="2", **given)
     try:
@@ -166,7 +166,7 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
             for _ in range(2):
                 out = _run(tmp_path, "", "keys", "reencrypt", "--new-key", **given)
                 assert "of them again with the newest key" in out
-            # What requests that were in progress in the meantime sealed with the older key.
+            # Data encrypted with the older key by requests that were in progress.
             _run(tmp_path, "", "keys", "reencrypt", **given)
             file.write_text(file.read_text().splitlines()[0] + "\n")  # the older ones are gone
 
@@ -176,13 +176,13 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
         assert "internal_error" not in server.output.read_text()
     finally:
         stop(server)
-    again = start(tmp_path, **given)  # all that is in the store opens with the new key alone
+    again = start(tmp_path, **given)  # the new key alone decrypts everything in the database
     stop(again)
 
 
 @pytest.mark.endurance
 def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: Databases, op: Op) -> None:
-    """PostgreSQL, as the page says: old, new; new, old; seal again; new."""
+    """With PostgreSQL, the order on the page is: old, new; new, old; re-encrypt; new."""
     url = postgres.fresh_database()
     given = {**NODE, "MANIFEST_SECRET_KEY": SECRET_KEY}
     servers = [start(tmp_path, url, **given) for _ in range(2)]
@@ -222,7 +222,7 @@ def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: D
 @pytest.mark.one_store
 @pytest.mark.endurance
 def test_new_signing_keys_under_load(database_url: str, tmp_path: Path, op: Op) -> None:
-    """``keys rotate`` again and again: no request fails, no token of before stops working."""
+    """Repeats ``keys rotate``: no request fails, and no existing token stops working."""
     servers = [start(tmp_path, database_url, **NODE) for _ in range(2)]
     try:
         _add_provider(Node(servers[0]), op)

@@ -1,4 +1,4 @@
-"""While there is no system admin, a start prints a setup code on a terminal, once, and nowhere else."""
+"""While there is no system admin, a start prints a setup code once, only on a terminal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_it_is_printed_once_on_a_terminal_and_not_logged(tmp_path: Path, workers
 
 
 def test_an_invalid_terminal_gets_the_name_of_the_command(tmp_path: Path) -> None:
-    """It is a journal or a container's log, which others can read, and keep."""
+    """Instead of a terminal, there is a journal or a container log, which others can read and keep."""
     printed = _served(tmp_path)
     assert _CODE.findall(printed) == []
     assert "To get a code for http://127.0.0.1:" in printed

@@ -1,4 +1,4 @@
-"""A web process has shorter turns on the processor than its hash workers, so that it can interrupt them."""
+"""A web process has shorter time slices than its hash workers, so that it can interrupt them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GET_ATTRIBUTES = {"x86_64": 315, "aarch64": 275}
 
 
 def turn_ns(pid: int) -> int:
-    """As the kernel has it; 0 before Linux 6.12."""
+    """The kernel's value, or 0 before Linux 6.12."""
     found = ctypes.create_string_buffer(ATTRIBUTES.size)
     assert ctypes.CDLL(None).syscall(GET_ATTRIBUTES[platform.machine()], pid, found, len(found), 0) == 0
     _size, policy, _flags, _nice, _priority, turn, _deadline, _period = ATTRIBUTES.unpack(found.raw)

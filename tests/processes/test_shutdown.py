@@ -1,4 +1,4 @@
-"""A stopped process answers the requests that it has begun; a lost hash worker costs nothing else."""
+"""A stopped process completes the requests that it has started, and losing a hash worker affects nothing else."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.server import DEMO_PASSWORD, Server, descendants, launch, sta
 pytestmark = [pytest.mark.one_store, pytest.mark.timeout(300)]
 
 STILL_S = 8
-#: One that serves and is silent for longer is replaced.
+#: The timeout after which a silent web process is replaced.
 REPLACED_S = 20
-#: Until all is answered on a machine where other work comes before hashes.
+#: The time for all responses on a machine that prioritizes other work over hashes.
 WAIT_S = 120
 
-#: A hash takes some 100 ms, so that signals meet hashes in progress.
+#: A hash takes about 100 ms, so that signals arrive while hashes are in progress.
 SLOW = {**NODE, "MANIFEST_ARGON2_MEMORY": "19456", "MANIFEST_ARGON2_PASSES": "8", "MANIFEST_HASH_WORKERS": "2",
         "MANIFEST_SHUTDOWN_GRACE": str(WAIT_S)}  # fmt: skip
 
@@ -40,7 +40,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 
 async def until_hashes_wait(http: httpx2.AsyncClient) -> None:
-    """Some of them, which are made by processes of lower priority than those that hear of it."""
+    """Wait for some of the hashes, which are computed by processes with a lower priority than this one."""
     while not re.search(r"^manifest_hash_waiting ([4-9]|1\d)\.0$", (await http.get("/metrics")).text, re.MULTILINE):
         await asyncio.sleep(0)
 
@@ -91,13 +91,13 @@ def web_processes(server: Server) -> set[int]:
 
 @pytest.mark.endurance
 def test_a_process_that_starts_slowly_is_not_replaced(tmp_path: Path) -> None:
-    """Replaced, it would begin again, and on a busy machine again and again."""
+    """A replacement would start again, and on a busy machine again and again."""
     server = launch(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **{**NODE, "MANIFEST_WORKERS": "2"})
     try:
         seconds_until(lambda: len(web_processes(server)) == 2)
         web = web_processes(server)
         os.kill(max(web), signal.SIGSTOP)
-        wait_for(server)  # the other one serves
+        wait_for(server)  # the other process serves
         time.sleep(REPLACED_S + 3)
         os.kill(max(web), signal.SIGCONT)
         assert web_processes(server) == web
@@ -109,12 +109,12 @@ def test_a_process_that_starts_slowly_is_not_replaced(tmp_path: Path) -> None:
 def test_a_process_that_stands_still_for_some_seconds_is_not_replaced(tmp_path: Path) -> None:
     server = start(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **{**NODE, "MANIFEST_WORKERS": "2"})
     try:
-        seconds_until(lambda: len(web_processes(server)) == 2)  # the other can begin after the first one answers
+        seconds_until(lambda: len(web_processes(server)) == 2)  # the other one can start after the first one responds
         web = web_processes(server)
         os.kill(min(web), signal.SIGSTOP)
         time.sleep(STILL_S)
         os.kill(min(web), signal.SIGCONT)
-        time.sleep(1)  # in which it would be missed
+        time.sleep(1)  # long enough for the missing process to be noticed
         assert web <= set(descendants(server.process.pid))
     finally:
         stop(server)

@@ -1,4 +1,4 @@
-"""Connections that say nothing keep no one else out, and no connection that is used gives way to them."""
+"""Silent connections don't block anyone else, and no active connection is closed in favor of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONE, OTHER, PROXY = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One that can have few files open, so that few connections are many."""
+    """A server with a low limit for open files, so that a few connections are many."""
     with served(tmp_path_factory.mktemp("silent"), demo="", MANIFEST_TRUSTED_PROXIES=PROXY) as running:
         resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
         yield running
@@ -82,7 +82,7 @@ def test_silent_connections_of_many_addresses_keep_no_one_out(server: Server) ->
 
 @rule("CONNECTIONS")
 def test_a_request_under_way_gives_way_to_none(server: Server) -> None:
-    """One that waits for the rest of its body; where all of a network are like that, the new one is turned away."""
+    """A request waits for the rest of its body. If all of a network's connections do, the new one is rejected."""
     with ExitStack() as stack:
         busy = [stack.enter_context(_connect(server, ONE)) for _ in range(FILES * 3 // 16)]
         for connection in busy:

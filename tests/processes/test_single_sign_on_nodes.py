@@ -1,6 +1,6 @@
-"""Single sign-on on two real processes with one store.
+"""Single sign-on with two processes on one database.
 
-What one used up is used up for both, what one began the other ends.
+What one process used up is used up for both, and one completes what the other started.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Setup:
-    """Its own client with an OpenID and a SAML provider, and the two nodes that serve it."""
+    """A client with an OpenID and a SAML provider, and the two nodes that serve it."""
 
     nodes: Nodes
     client: str
@@ -46,14 +46,14 @@ class Setup:
         return self.idp.response(audience, ACS, name_id=name_id, now_ms=Clock().now_ms(), **members)
 
     def start(self, node: Node, path: str, **query: str) -> tuple[str, dict[str, str]]:
-        """The URL to which a browser that begins at this node is sent, and the cookies that it keeps."""
+        """The URL that a browser is redirected to at this node's start, and the cookies that it keeps."""
         asked = urlencode({"client": self.client, **query})
         answer = httpx2.get(f"{node.server.base}{AUTH}/{path}?{asked}")
         assert answer.status_code == 302, answer.text
         return answer.headers["location"], dict(answer.cookies)
 
     def begun(self, node: Node, **query: str) -> tuple[str, dict[str, str]]:
-        """The same, and back from the OpenID provider: the path of our callback, with its query."""
+        """Like :meth:`start`, and return from the OpenID provider; returns the path of our callback, with its query."""
         location, cookies = self.start(node, "oidc", **query)
         url = urlsplit(self.op.visit(location))
         return f"{url.path}?{url.query}", cookies
@@ -90,7 +90,7 @@ def set_up(nodes: Nodes) -> Iterator[Setup]:
 
 
 def at_once(nodes: Nodes, send: Callable[[str], httpx2.Response], times: int = 3) -> list[httpx2.Response]:
-    """The same request at both nodes, several times, all at one moment."""
+    """Send the same request to both nodes, several times, all at the same moment."""
     with ThreadPoolExecutor(2 * times) as pool:
         return list(pool.map(send, [node.server.base for node in nodes] * times))
 
@@ -112,7 +112,7 @@ def sent(cookies: dict[str, str]) -> dict[str, str]:
 
 
 def the_one(answers: list[httpx2.Response], status: int) -> httpx2.Response:
-    """The only successful answer; all others are the same refusal."""
+    """The only successful response; all others must be the same error."""
     opened = [answer for answer in answers if answer.status_code == status]
     refused = [answer.json()["error"] for answer in answers if answer.status_code == 401]
     assert (len(opened), len(refused)) == (1, len(answers) - 1), [answer.text[:200] for answer in answers]
@@ -158,7 +158,7 @@ def test_a_callback_that_comes_to_both_at_the_same_time_opens_one_session(setup:
     for node in setup.nodes * (ROUNDS // 2):
         path, cookies = setup.begun(node)
         the_one(at_once(setup.nodes, by_address(path, cookies)), 302)
-    assert setup.op.count("token") == redeemed + 2 * (ROUNDS // 2)  # no one else showed the code to the provider
+    assert setup.op.count("token") == redeemed + 2 * (ROUNDS // 2)  # nobody else sent the code to the provider
 
 
 def code_of(setup: Setup, node: Node) -> str:
@@ -174,7 +174,7 @@ def test_a_code_of_one_node_is_exchanged_at_the_other_once(setup: Setup) -> None
         code = code_of(setup, here)
         answers = at_once(setup.nodes, lambda base, c=code: exchanged(base, c))  # type: ignore[misc]
         token = the_one(answers, 200).json()["data"]["token"]
-        for node in setup.nodes:  # the second caller can be the code's owner: no one keeps the session
+        for node in setup.nodes:  # the second caller can be the code's owner, so nobody keeps the session
             assert seconds_until(lambda n=node, t=token: n.me(t).status_code == 401) < 1.0  # type: ignore[misc]
 
 

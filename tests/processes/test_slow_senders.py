@@ -1,4 +1,4 @@
-"""A client that never finishes its request does not keep a connection forever."""
+"""A client that never completes its request can't hold a connection forever."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch) -> tuple[uvicorn_server.BoundedPro
 
 
 def _held(protocol: uvicorn_server.BoundedProtocol) -> asyncio.Event:
-    """From now on, an answer waits for this."""
+    """Make responses wait for the event from now on."""
     go_on = asyncio.Event()
 
     async def slow(scope: Any, _receive: Any, send: Any) -> None:
@@ -93,7 +93,7 @@ async def test_a_connection_that_is_not_used_any_longer_is_closed(monkeypatch: p
 
 
 async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection was used before, and its next request takes longer than a connection can rest."""
+    """After an earlier request, the next one takes longer than a connection can be idle."""
     monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.1)
     protocol, transport = _connect(monkeypatch)
     protocol.data_received(REQUEST + b"abc")
@@ -108,7 +108,7 @@ async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_a_connection_whose_request_was_answered_early_is_closed_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answered before its body had come, which came afterward."""
+    """The response was sent before the body had arrived, which came afterward."""
     monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.2)
     protocol, transport = _connect(monkeypatch)
 
@@ -124,7 +124,7 @@ async def test_a_connection_whose_request_was_answered_early_is_closed_too(monke
 
 
 async def test_what_does_not_end_behind_a_request_is_kept_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request before it is answered, and then the connection ends."""
+    """The preceding request gets a response, and then the connection ends."""
     protocol, transport = _connect(monkeypatch)
     go_on = _held(protocol)
     protocol.data_received(REQUEST + b"abc")

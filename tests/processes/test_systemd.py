@@ -1,4 +1,4 @@
-"""Notifications to a service manager: ready, stopping, and alive, the effect of SIGHUP, and the end."""
+"""Notifications to a service manager: ready, stopping, alive, reloading after SIGHUP, and the end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORKERS = pytest.mark.parametrize(
 
 
 class Manager:
-    """The socket of a service manager, and what it was told."""
+    """The socket of a service manager, and the messages that it received."""
 
     def __init__(self, folder: Path) -> None:
         self.address = str(folder / "notify")
@@ -37,7 +37,7 @@ class Manager:
         self._socket.settimeout(60)
 
     def waits_for(self, state: str) -> None:
-        """Reads until it is told that. What says that the server is alive can be told at any time."""
+        """Read until this message arrives. Keep-alive messages can arrive at any time."""
         while (told := self._socket.recv(4096).decode()) != state:
             assert told == "WATCHDOG=1", told
 
@@ -47,7 +47,7 @@ class Manager:
 
 @pytest.fixture
 def manager() -> Iterator[Manager]:
-    """In a folder with a short name, as the address of a socket has to be."""
+    """A manager in a folder with a short name, as socket addresses require."""
     with tempfile.TemporaryDirectory() as folder:
         made = Manager(Path(folder))
         yield made
@@ -57,7 +57,7 @@ def manager() -> Iterator[Manager]:
 def _start(folder: Path, manager: Manager, workers: str, **given: str) -> Server:
     port, output = free_port(), folder / "server.log"
     given = {**NODE, "NOTIFY_SOCKET": manager.address, **given}
-    if workers != "1":  # which makes it a start without a fork
+    if workers != "1":  # which starts without a fork
         given["MANIFEST_WORKERS"] = workers
     url = f"sqlite:///{folder / 'm.db'}"
     process = programs.start(("serve", "--demo", "--port", str(port)), environment(folder, url, **given), output)
@@ -73,7 +73,7 @@ def test_it_says_when_it_serves_and_when_it_stops_and_ignores_a_hang_up(
         manager.waits_for("READY=1")
         assert Node(server).sign_in()["token"]  # immediately
         family = [server.process.pid, *descendants(server.process.pid)]
-        assert len(family) >= 2  # a hash worker at least
+        assert len(family) >= 2  # at least one hash worker
         for pid in family:
             os.kill(pid, signal.SIGHUP)
         assert Node(server).sign_in()["token"]
@@ -142,13 +142,13 @@ def test_without_its_terminal_it_ends_in_good_order(tmp_path: Path) -> None:
     while b'"event":"started"' not in shown:
         shown += os.read(ours, 4096)
     os.close(ours)
-    process.send_signal(signal.SIGHUP)  # as the kernel does, where it is the terminal of a session
+    process.send_signal(signal.SIGHUP)  # as the kernel does when a session's terminal closes
     assert process.wait(60) == 0
 
 
 @pytest.mark.endurance
 def test_a_web_process_lost_while_the_store_is_away_does_not_end_the_others(tmp_path: Path) -> None:
-    """The one in its place cannot start, and is tried again until it can."""
+    """Its replacement can't start, and is retried until it can."""
     own = Postgres()
     try:
         with served(tmp_path, own.fresh_database(), MANIFEST_SECRET_KEY=SECRET_KEY, MANIFEST_WORKERS="2") as server:

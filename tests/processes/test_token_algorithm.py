@@ -1,6 +1,6 @@
-"""The algorithm of users' tokens stands in the store: no command and no start changes it, but a rotation that names it.
+"""The algorithm of users' tokens is stored in the database, and changes only when a rotation names another one.
 
-Nor does a rotation depend otherwise on the settings of the shell that it was typed in.
+A rotation doesn't depend on the shell's other settings either.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.rules import rule
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, command, served, start, stop
 
-#: Longer than the default, so that a shell without it does not know how long tokens are valid.
+#: Longer than the default, so that a shell without the setting doesn't know the lifetime of tokens.
 REFRESH_TTL = 90 * 86_400
 SERVERS = {**NODE, "MANIFEST_TOKEN_ALGORITHM": "ES256", "MANIFEST_REFRESH_TOKEN_TTL": str(REFRESH_TTL)}
 OTHERWISE = {"MANIFEST_TOKEN_ALGORITHM": "HS256"}

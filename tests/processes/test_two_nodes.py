@@ -1,4 +1,4 @@
-"""A decision of one process takes effect in the other within a second, on both stores."""
+"""A decision of one process takes effect in the other within a second, on both databases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def database_url(way: Way) -> str:
 
 @pytest.fixture
 def warm(nodes: Nodes) -> Callable[[str], dict[str, Any]]:
-    """Signs in on the first node and lets the second one remember the session."""
+    """Sign in on the first node, and let the second one cache the session."""
 
     def sign_in(email: str) -> dict[str, Any]:
         first, second = nodes
@@ -54,7 +54,7 @@ def refused(node: Node, token: str) -> bool:
 
 
 def felt_in_time(nodes: Nodes, happened: Callable[[], bool], database_url: str) -> None:
-    """Within a second on PostgreSQL; with the very next request on SQLite."""
+    """Check that it happens within a second on PostgreSQL, and with the next request on SQLite."""
     if database_url.startswith("sqlite"):
         assert happened()
     else:
@@ -87,7 +87,7 @@ def restored(nodes: Nodes) -> Iterator[None]:
         try:
             first.admin("POST", path)
         except AssertionError:
-            continue  # was not touched by the test
+            continue  # the test didn't change it
 
 
 def _id_of(node: Node, email: str) -> int:
@@ -143,7 +143,7 @@ def test_a_signing_key_that_is_retired_immediately(
 
 @pytest.mark.parametrize("way", PARAMETERS, indirect=True, scope="module")
 def test_a_node_on_postgresql_answers_from_memory_while_it_hears(nodes: Nodes, warm: Any) -> None:
-    """Without this, the tests above would prove nothing about announcements."""
+    """Otherwise, the tests above wouldn't prove anything about announcements."""
     _, second = nodes
     token = warm("author@acme.example")["token"]
     before = second.counter("manifest_cache_total", cache="principals", result="hit")

@@ -1,4 +1,4 @@
-"""Unread responses take no memory of the server, which continues to respond to others."""
+"""Unread responses don't use the server's memory, and the server continues to respond to others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def _connect(server: Server) -> socket.socket:
 
 
 def _check_memory(server: Server, idle: float, *, round_trips: int = 200) -> None:
-    """While the server answers someone else so often: time enough to answer what was pipelined as well."""
+    """Check the memory while the server responds to someone else this often, long enough to process pipelined
+    requests."""
     with closing(_connect(server)) as other:
         for _ in range(round_trips):
             other.sendall(LINE + HOST + b"\r\n")
@@ -54,7 +55,7 @@ def _check_memory(server: Server, idle: float, *, round_trips: int = 200) -> Non
 
 
 def _ids(connection: socket.socket, count: int) -> list[int]:
-    """The request ids of this many answers, in their order."""
+    """The request IDs of this many responses, in order."""
     found = []
     with connection.makefile("rb") as reader:
         for _ in range(count):
@@ -88,7 +89,7 @@ def test_who_reads_late_misses_nothing(server: Server) -> None:
 
 @rule("UNREAD-ANSWERS")
 def test_who_sends_faster_than_is_answered_waits(server: Server) -> None:
-    """The caller reads every answer immediately, and sends requests with bodies all the while."""
+    """The caller reads every response immediately, and keeps sending requests with bodies."""
     sign_out = b"POST /api/client/auth/sign-out HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
     idle = _resident_mib(server)
 
@@ -117,7 +118,7 @@ async def _large(_scope: Any, _receive: Any, send: Any) -> None:
 
 @rule("UNREAD-ANSWERS")
 async def test_a_connection_that_takes_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that the server has closed, as far as it is concerned."""
+    """Even one that the server has already closed on its side."""
     monkeypatch.setattr(uvicorn_server, "UNREAD_S", 0.5)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(_large, http=uvicorn_server.BoundedProtocol, ws="none", lifespan="off", log_config=None)

@@ -1,4 +1,4 @@
-"""Processes that start together on a fresh store upgrade it once; one that is killed half way leaves it unchanged."""
+"""Processes that start together on a new database upgrade it once, and one killed midway leaves it unchanged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ asyncio.run(migrate.upgrade(sys.argv[1], lambda: keys_of_a_start(load(), Random(
 
 @pytest.fixture(params=KINDS)
 def fresh(request: pytest.FixtureRequest, tmp_path: Path, postgres: Databases) -> str:
-    """The address of a store that does not exist yet, or is empty."""
+    """The address of a database that doesn't exist yet, or is empty."""
     return f"sqlite:///{tmp_path / 'fresh' / 'm.db'}" if request.param == "sqlite" else postgres.empty_database()
 
 
@@ -69,7 +69,7 @@ def test_one_of_those_that_upgrade_together_does_it(fresh: str, tmp_path: Path, 
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_servers_that_start_together_on_nothing_are_one_installation(fresh: str, tmp_path: Path, count: int) -> None:
-    """One schema, one secret key, one set of signing keys, one set of demo accounts."""
+    """One schema, one secret key, one set of signing keys, and one set of demo accounts."""
     given = {**NODE, **({"MANIFEST_SECRET_KEY": ""} if fresh.startswith("sqlite") else {})}
     servers = [launch_on_nothing(tmp_path, fresh, **given) for _ in range(count)]
     try:
@@ -96,7 +96,7 @@ async def test_two_that_fill_an_empty_store_with_demo_data_at_the_same_time_fill
 
 @pytest.mark.parametrize("before", range(3))
 def test_a_store_that_another_fills_between_two_statements_is_filled(before: int) -> None:
-    """On PostgreSQL a statement sees what was committed since the one before it."""
+    """A statement on PostgreSQL sees everything committed since the previous one."""
 
     class Filled(SystemUnit):
         asked = -before
@@ -133,7 +133,7 @@ async def test_killed_half_way_the_old_schema_is_whole(fresh: str, tmp_path: Pat
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "half way\n"
-    waiting = command(tmp_path, fresh, "db", "upgrade")  # stands in the queue behind the one that is killed
+    waiting = command(tmp_path, fresh, "db", "upgrade")  # waits in the queue behind the killed one
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(2)
     assert await schema_number(fresh) is None
@@ -184,7 +184,7 @@ async def test_a_schema_that_is_too_old_is_rejected_with_one_clear_line(
 
 
 async def _refusal(url: str, folder: Path, schema: str, arguments: tuple[str, ...]) -> str:
-    """The line that the command says; the store is left alone."""
+    """The error line of a command, after checking that the database is unchanged."""
     await _make(url, schema)
     process = command(folder, url, *(a.replace("PORT", str(free_port())) for a in arguments))
     status, out, errors = process.ended()

@@ -1,4 +1,4 @@
-"""``manifest-auth user link`` prints a one-time link on the server, for when no email arrives."""
+"""``manifest-auth user link`` prints a one-time link on the server, in case emails don't arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways in which two nodes reach one PostgreSQL database."""
+"""The different ways in which two nodes can connect to one PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.postgres import database_of
 
 
 class Way(NamedTuple):
-    """The address of the store for each node, and their settings."""
+    """The database address for each node, and their settings."""
 
     addresses: tuple[str, str]
     settings: dict[str, Any]
 
 
 def same(address: str, **settings: str) -> Way:
-    """One address for both."""
+    """One address for both nodes."""
     return Way((address, address), settings)
 
 
@@ -52,7 +52,7 @@ def _through_haproxy(address: str) -> Iterator[Way]:
     proxy.stop()
 
 
-#: By name; each gets the server's own address of the database.
+#: Functions by name that take the server's own address of the database.
 WAYS: dict[str, Callable[[str], AbstractContextManager[Way]]] = {
     "direct": _direct,
     "without-wake-ups": _without_wake_ups,
@@ -60,7 +60,7 @@ WAYS: dict[str, Callable[[str], AbstractContextManager[Way]]] = {
     "pgbouncer-and-direct": partial(_pooled, is_direct_too=True),
     "haproxy": _through_haproxy,
 }
-#: As parameters of a fixture: `./dev test` takes the direct one.
+#: As parameters of a fixture: `./dev test` uses the direct connection.
 PARAMETERS = [pytest.param(name, marks=() if name == "direct" else pytest.mark.endurance) for name in WAYS]
-#: Those if the beat has its own connection: elsewhere all would hang with it.
+#: The ways in which the heartbeat has its own connection; with others, everything would hang with it.
 WITH_OWN_BEATS = [each for each in PARAMETERS if each.values != ("pgbouncer",)]

@@ -1,4 +1,4 @@
-"""HAProxy in front of two nodes, as the example has it, without TLS."""
+"""HAProxy in front of two nodes, with the example's configuration but without TLS."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ backend nodes
 
 @contextlib.contextmanager
 def running(folder: Path, *ports: int) -> Iterator[str]:
-    """Its address, until the end. ``ports``: of the nodes, which must be there."""
+    """Run it until the block ends; returns its address. ``ports`` are those of the nodes, which must exist."""
     root, port = install.debian("haproxy", "haproxy"), free_port()
     nodes = "".join(
         f"    server node{at} 127.0.0.1:{at}\n    server last{at} 127.0.0.1:{at} backup no-check\n" for at in ports

@@ -1,4 +1,4 @@
-"""Two nodes behind a proxy, each of one release or the other, with a crowd and steady reads at work on them."""
+"""Two nodes behind a proxy, each running one of two releases, with a crowd and steady reads as load."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from tests.support.processes import free_port
 from tests.support.server import command
 
 READS_A_SECOND = 20
-#: Of each client of the crowd after an answer: the proof is that none fails, not how many there are.
+#: For each client of the crowd, after a response: what matters is that no request fails, not how many there are.
 PAUSE_S = 0.1
 OLD, NEXT = "old", "next"
 THIS = str(Path(manifest_auth.__file__).parents[1])
 
 
 class Installation:
-    """``sources``: of each release, where its code is; this tree and one that follows it, unless they are given.
-    ``reads``: how many were answered, all of them well."""
+    """``sources`` is the location of each release's code, by default this tree and its successor. ``reads`` is the
+    number of responses, all of them successful."""
 
     def __init__(self, folder: Path, url: str, sources: dict[str, str] | None = None) -> None:
         self.folder, self.url = folder, url
@@ -46,7 +46,7 @@ class Installation:
 
     @property
     def answered(self) -> int:
-        """Requests that were answered, of the crowd and the readers."""
+        """The number of requests with a response, from the crowd and the readers."""
         return self.reads + self.crowd.successes
 
     def node(self, release: str, port: int, **given: str) -> Victim:
@@ -60,7 +60,7 @@ class Installation:
         )
 
     async def replace(self, number: int, release: str) -> None:
-        """Stops a node in good order, and starts one of the release in its place."""
+        """Stop a node gracefully, and start one of the release in its place."""
         await asyncio.to_thread(self.nodes[number].stop)
         self.nodes[number] = self.node(release, self.ports[number])
         self.nodes[number].start()
@@ -68,7 +68,7 @@ class Installation:
         self.crowd.trouble()
 
     async def until_answered(self, count: int) -> None:
-        """This many requests more."""
+        """Wait for this many more requests."""
         wanted = self.answered + count
         while self.answered < wanted:
             self.crowd.trouble()
@@ -84,7 +84,7 @@ class Installation:
         return code, found["schema"], found["state"], running
 
     async def verifies(self, release: str) -> None:
-        """The audit trail, as an operator of that release proves it."""
+        """Verify the audit trail, as an operator of that release would."""
         code, out, errors = await self._command(release, "audit", "verify")
         assert code == 0, out + errors
 
@@ -96,7 +96,8 @@ class Installation:
 
 @contextlib.asynccontextmanager
 async def at_work(folder: Path, url: str, sources: dict[str, str] | None = None) -> AsyncIterator[Installation]:
-    """Two nodes of the older release, and everyone at work; in the end all that was answered is there, none failed."""
+    """Two nodes of the older release under load. At the end, all confirmed changes must exist, and no request may have
+    failed."""
     it = Installation(folder, url, sources)
     await asyncio.to_thread(_fill, it.sources[OLD], url)
     try:
@@ -121,14 +122,14 @@ async def at_work(folder: Path, url: str, sources: dict[str, str] | None = None)
 
 
 def _fill(source: str, url: str) -> None:
-    """Makes the store with the programs of a release."""
+    """Create the database with the programs of a release."""
     made = "import asyncio, sys; from tests.kills.rounds import filled; asyncio.run(filled(sys.argv[1]))"
     given = {**os.environ, "PYTHONPATH": os.pathsep.join([source, str(ROOT)])}
     subprocess.run([sys.executable, "-c", made, url], env=given, check=True, timeout=120)
 
 
 async def _reads(it: Installation, base: str) -> None:
-    """On a fixed schedule, each as its own request; one that is not answered 200 fails the crowd."""
+    """Read on a fixed schedule, with separate requests; any status other than 200 fails the crowd."""
     async with httpx2.AsyncClient(base_url=base, timeout=30) as http, asyncio.TaskGroup() as asking:
         token = (await actors.sign_in(it.crowd, "viewer@acme.example"))["token"]
 

@@ -1,4 +1,4 @@
-"""The releases that there are, from ``releases.txt``."""
+"""The existing releases, from ``releases.txt``."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ FIRST = "0012"
 
 
 def lines() -> list[list[str]]:
-    """Version, commit and schema of each release, oldest first."""
+    """Version, commit, and schema of each release, oldest first."""
     text = (Path(__file__).parent / "releases.txt").read_text("utf-8")
     return [line.split() for line in text.splitlines() if line and line[0] != "#"]
 
 
 def schemas() -> list[str]:
-    """Those that releases brought, oldest first."""
+    """The schemas that releases introduced, oldest first."""
     return sorted({FIRST, *(schema for _, _, schema in lines())})
 
 
 def before(schema: str) -> str:
-    """The schema of the newest release that does not have this one."""
+    """The schema of the newest release with a different one."""
     return max(released for released in schemas() if released < schema)

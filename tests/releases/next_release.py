@@ -1,4 +1,4 @@
-"""Makes the *next* release: this tree with a revision that adds a table and columns, and code that writes."""
+"""Creates the *next* release: this tree with a revision that adds a table and columns, and code that uses them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("next_seen_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite")))
     op.add_column("sessions", sa.Column("next_kind", sa.Text(), nullable=False, server_default="old"))
 '''
-#: File, text, and what is put in its place.
+#: File, text, and replacement.
 _EDITS = (
     ("__init__.py", f'__version__ = "{manifest_auth.__version__}"', f'__version__ = "{VERSION}"'),
     (
@@ -48,7 +48,7 @@ _EDITS = (
 
 
 def make(folder: Path, readable_by: str = migrate.HEAD) -> Path:
-    """Writes it into the folder; what ``PYTHONPATH`` must be for it. ``readable_by``: as of its revision."""
+    """Write the release to the folder; returns its ``PYTHONPATH``. ``readable_by`` is set in its revision."""
     package = folder / "next" / "manifest_auth"
     source = Path(manifest_auth.__file__).parent
     shutil.copytree(source, package, ignore=shutil.ignore_patterns("site"))
@@ -62,12 +62,12 @@ def make(folder: Path, readable_by: str = migrate.HEAD) -> Path:
 
 
 def runs_it(folder: Path, readable_by: str = migrate.HEAD) -> dict[str, str]:
-    """Makes it; the environment of a command that runs it."""
+    """Create the release; returns the environment of a command that runs it."""
     return {"PYTHONPATH": str(make(folder, readable_by))}
 
 
 def learn(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Lets this process upgrade to the schema of the next release. ``folder``: has migrations, or gets them."""
+    """Let this process upgrade to the next release's schema. ``folder`` contains its migrations, or receives them."""
     migrations = folder / "next-migrations"
     if not migrations.exists():
         shutil.copytree(migrate.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))

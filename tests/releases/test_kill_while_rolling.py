@@ -1,6 +1,6 @@
-"""``kill -9`` of a node of either release, in each phase of its replacement, while the other node goes on.
+"""``kill -9`` of a node of either release, in each phase of its replacement, while the other node continues.
 
-Kills inside the upgrade's transaction are in ``tests/kills/test_kill_a_migration.py``.
+``tests/kills/test_kill_a_migration.py`` covers kills within the upgrade's transaction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.postgres import Databases
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(900)]
 PHASES = ("start", "serve", "drain")
-#: With a kill in each phase: four, and twenty before a release.
+#: The number of rounds with a kill in each phase: four, or twenty before a release.
 ROUNDS = max(1, KILLS * 2 // 5)
 
 

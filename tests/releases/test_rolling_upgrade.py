@@ -1,4 +1,4 @@
-"""Nodes are replaced one by one by the next release, and back again, while clients work: no request fails."""
+"""Nodes are replaced one by one by the next release, and back again, under load, and no request fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.rounds import repeated
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(900)]
 SIDE_BY_SIDE_S = repeated(60, 15)
-REQUESTS = repeated(2000, 500)  # each way
+REQUESTS = repeated(2000, 500)  # in each direction
 
 
 OURS = manifest_auth.__version__
@@ -63,7 +63,7 @@ async def test_nodes_are_replaced_one_by_one_and_back(tmp_path: Path, postgres: 
 
 
 async def each_knows_what_the_other_did(it: Installation) -> None:
-    """Sessions, users and sign-outs of one node, on the other."""
+    """One node's sessions, users, and sign-outs, on the other node."""
     nodes = [Node(node) for node in it.nodes]  # type: ignore[arg-type]  # it has the address, which is all that counts
     for here, there in (nodes, nodes[::-1]):
         await asyncio.to_thread(_both, here, there)
@@ -88,7 +88,7 @@ def _ask(node: Node, token: str, document: str, **variables: Any) -> Any:
 
 
 async def next_has_written(url: str) -> bool:
-    """The new column is written by the one node, and left alone by the other."""
+    """One node has written the new column, and the other left it unchanged."""
     return await _count(url, "users WHERE next_seen_at IS NOT NULL") > 0
 
 

@@ -1,4 +1,4 @@
-"""Lines of the log: in order, never lost while they are few, and no caller waits for their reader."""
+"""Log lines are in order, never lost while there are few, and never make a caller wait for their reader."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lines_of(pipe: Pipe) -> Lines:
 
 
 def read_until(reader: int, last: bytes) -> list[bytes]:
-    """All lines up to the one that begins with these bytes. The reader gives up after ten seconds without a byte."""
+    """All lines up to the one that starts with these bytes. Gives up after ten seconds without a byte."""
     found = bytearray()
     while not (found.endswith(b"\n") and found.startswith(last, found.rfind(b"\n", 0, len(found) - 1) + 1)):
         assert select.select([reader], [], [], 10)[0], found[-200:]
@@ -48,7 +48,7 @@ def test_a_line_is_written_immediately_where_it_can_be(pipe: Pipe) -> None:
 
 def test_no_caller_waits_for_a_reader_that_has_stopped(pipe: Pipe) -> None:
     lines = lines_of(pipe)
-    count = 5000  # some of them fill the pipe, the others wait
+    count = 5000  # some of them fill the pipe, and the others wait
     for number in range(count):
         lines.msg(b"%06d" % number + b"x" * 50)
     got = read_until(pipe[0], b"%06d" % (count - 1))
@@ -82,7 +82,7 @@ def test_a_long_line_stays_in_one_piece_and_in_its_place(pipe: Pipe) -> None:
 
 
 def test_no_line_gets_into_another(pipe: Pipe) -> None:
-    """While a reader drains the pipe for the thread, others write."""
+    """While one thread drains the pipe, others write."""
     lines, got = lines_of(pipe), list[bytes]()
     reader = threading.Thread(target=lambda: got.extend(read_until(pipe[0], b"end")))
     reader.start()
@@ -106,7 +106,7 @@ def test_a_reader_that_is_gone_is_no_failure() -> None:
 
 
 def test_a_line_within_a_line_does_not_wait_for_it(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when the garbage collector finds a failed task while a line is written: that is logged too."""
+    """As when the garbage collector finds a failed task while a line is being written, which is logged too."""
     monkeypatch.setattr(logs, "lines_of", lambda _descriptor, told: Lines(pipe[1], told))
     log, write, inner = logs.build("info"), logs._write, iter(["stopped"])
 

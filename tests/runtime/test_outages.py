@@ -1,4 +1,4 @@
-"""Outages are logged once each, and intermittent failures once a minute."""
+"""Each outage is logged once, and intermittent failures once a minute."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.faults import room_for
 
 
 class Log:
-    """Keeps the events, with their level."""
+    """Collects the events, with their level."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
@@ -58,7 +58,7 @@ def test_what_fails_now_and_then_is_told_once_a_minute(now: list[float]) -> None
         seen.worked("write")
     assert log.told == [LOST, BACK] * 2
     now[0] = 121
-    seen.failed("write", "permission denied")  # and after this always
+    seen.failed("write", "permission denied")  # and always after this
     now[0] = 180
     seen.failed("write", "permission denied")
     assert log.told == [LOST, BACK] * 2 + [LOST]

@@ -1,4 +1,4 @@
-"""The cache of what was used last: what it keeps, and how many bytes it takes."""
+"""The cache of recently used entries: what it keeps, and how many bytes it uses."""
 
 from __future__ import annotations
 

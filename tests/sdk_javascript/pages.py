@@ -1,4 +1,4 @@
-"""Pages that load the installed JavaScript client in Chromium, on another origin than the server."""
+"""Pages that load the installed JavaScript client in Chromium, on a different origin than the server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ window.made = (given) => window.client = sdk.createClient({
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
-    """The modules of the client; ``/to?ADDRESS`` redirects, ``/echo`` says which token came; else one page."""
+    """The client's modules; ``/to?ADDRESS`` redirects, ``/echo`` returns the token, and any other path is a page."""
 
     extensions_map = {".js": "text/javascript"}  # noqa: RUF012
 
@@ -52,7 +52,7 @@ class _Files(http.server.SimpleHTTPRequestHandler):
         self._say(204, "")
 
     def _say(self, status: int, text: str, **headers: str) -> None:
-        """With permission for every origin to send what it likes."""
+        """Send a response that lets every origin send anything."""
         self.send_response(status)
         allowed = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "authorization"}
         for name, value in {"Content-Type": "text/html", **allowed, **headers}.items():
@@ -66,14 +66,14 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 
 
 class Place(NamedTuple):
-    """The server, and two origins of pages: of another site, and of the same site."""
+    """The server, and two origins of pages: on another site, and on the same site."""
 
     node: Node
     cross_site: str
     same_site: str
 
     def open(self, browser: Chromium, origin: str, mode: str, **options: Any) -> None:
-        """A page with a client, in the tab that is spoken to."""
+        """Open a page with a client in the current tab."""
         browser.open(origin + "/page")
         browser.until(f"location.origin === {json.dumps(origin)} && Boolean(window.made)")
         given = {"baseUrl": self.node.server.base, "mode": mode, **options}

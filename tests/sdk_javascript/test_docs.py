@@ -1,4 +1,4 @@
-"""The examples of the page of the JavaScript client run as they stand there."""
+"""The examples on the JavaScript client's docs page run exactly as printed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.sdk_javascript.installed import EXAMPLES
 from tests.support.matrix import matrix
 from tests.support.server import DEMO_PASSWORD, Server, served
 
-#: By number of the example: what it prints.
+#: Output, by the number of the example.
 PRINTED = [
     [f"{AUTHOR} cookie"],
     ["200", "true"],
@@ -26,7 +26,7 @@ PRINTED = [
     ["INVALID_CREDENTIALS 401 true"],
     [AUTHOR],
 ]
-#: What a page has beside the example: a person's input, and the browser's cookies.
+#: Parts of a page besides the example: a person's input, and the browser's cookies.
 AROUND = """
 const original = globalThis.fetch, jar = new Map();
 globalThis.fetch = async (url, init) => {

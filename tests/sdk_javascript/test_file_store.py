@@ -1,4 +1,4 @@
-"""Processes of Node.js share one session by a file: they rotate in turn, and one that is killed blocks no other."""
+"""Node.js processes share one session through a file: they rotate in turn, and a killed one doesn't block others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.rounds import repeated
 
 pytestmark = pytest.mark.one_store
 PROCESSES = 5
-#: Of each process.
+#: The program of each process.
 ROTATIONS = repeated(200, 40)
 
 

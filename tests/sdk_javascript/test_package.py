@@ -1,4 +1,4 @@
-"""The packed JavaScript client: its size, what is in it, and that its types are those of today's wire."""
+"""The packed JavaScript client: its size, its content, and that its types match the current API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.sdk_javascript.installed import EXAMPLES, pack
 
 SOURCES = {"errors.js", "file_lock.js", "index.js", "node.js", "session.js", "stores.js"}
 TYPES = {"index.d.ts", "node.d.ts", "wire.d.ts"}
-#: Hosts that the license and the descriptions of members name.
+#: Hosts in the license and in the descriptions of members.
 PUBLIC = {"www.apache.org", "contoso.crm.dynamics.com"}
 _USE = """
 import { createClient, ManifestAuthError, MfaRequired, memoryStore } from "manifest-auth-client";
@@ -44,7 +44,7 @@ export async function use(): Promise<string> {
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """By name, the text of each file of the package."""
+    """The text of each file in the package, by name."""
     with tarfile.open(pack(tmp_path_factory.mktemp("dist"))) as archive:
         files = {each.name: archive.extractfile(each) for each in archive.getmembers()}
         return {name.removeprefix("package/"): file.read().decode() for name, file in files.items() if file}
@@ -68,14 +68,14 @@ def test_it_names_no_host_and_keeps_no_token_in_the_browser(packed: dict[str, st
 
 
 def test_its_modules_are_at_most_8_kib_gzipped(packed: dict[str, str]) -> None:
-    """Each on its own, as a server sends them; a bundler makes it less."""
+    """Each module on its own, as a server sends it; bundlers make it smaller."""
     sizes = {name: len(gzip.compress(packed[f"src/{name}"].encode(), 9)) for name in SOURCES}
     assert sum(sizes.values()) <= 8 * 1024, sizes
 
 
 @pytest.mark.endurance
 def test_a_program_in_strict_typescript_is_told_what_it_can_do(prefix: Path, tmp_path: Path) -> None:
-    """The program above, and the examples of the client's page."""
+    """Compiles the program above, and the examples on the client's page."""
     (tmp_path / "use.ts").write_text(_USE)
     given = "/** @type {string} */ let email = '', password = ''; export {};\n"
     examples = [tmp_path / f"example-{number}.js" for number in range(len(EXAMPLES))]
@@ -85,6 +85,6 @@ def test_a_program_in_strict_typescript_is_told_what_it_can_do(prefix: Path, tmp
     (tmp_path / "node_modules").symlink_to(prefix / "node_modules")
     tsc = wire_types.tools() / "node_modules/.bin/tsc"
     flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"]
-    flags += ["--allowJs", "--checkJs", "--noImplicitAny", "false"]  # the examples name no types
+    flags += ["--allowJs", "--checkJs", "--noImplicitAny", "false"]  # the examples don't declare types
     done = subprocess.run([tsc, *flags, "use.ts", *examples], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""Pages of Chromium use the JavaScript client: by cookie, by tokens, in six tabs at once through many expiries."""
+"""Pages in Chromium use the JavaScript client: by cookie, by tokens, and in six tabs through many expirations."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.rounds import repeated
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.endurance, pytest.mark.timeout(400)]
 TABS, EXPIRIES = 6, repeated(50, 6)
 REFRESH = "calls['/api/client/auth/refresh'] ?? 0"
-#: Messages of other tabs are handed on 300 milliseconds later.
+#: Forward messages from other tabs 300 milliseconds later.
 LATE = """void (window.BroadcastChannel = class extends BroadcastChannel {
   set onmessage(told) { super.onmessage = (message) => setTimeout(told, 300, message); }
 })"""
-#: Calls every quarter of a second, at the same moment as the other tabs, until it is told to stop; what is not 200 is
-#: written down. The clock of a page can stand still.
+#: Call the server every quarter of a second, at the same time as the other tabs, until told to stop, and record any
+#: status other than 200. A page's clock can stand still.
 WORK = """void (async () => {
   window.failures = []; window.answers = 0;
   while (!window.enough) {
@@ -42,7 +42,7 @@ def there(tmp_path_factory: pytest.TempPathFactory, prefix: Path) -> Iterator[Pl
 
 @pytest.fixture
 def brief(tmp_path: Path, prefix: Path) -> Iterator[Place]:
-    """Its access tokens live for two seconds."""
+    """A server with access tokens that live for two seconds."""
     with place(tmp_path, prefix, MANIFEST_ACCESS_TOKEN_TTL="2") as found:
         yield found
 
@@ -70,8 +70,8 @@ def refreshes(browser: Chromium, tabs: list[str]) -> int:
 
 @pytest.mark.parametrize("knows", [True, False], ids=["by the clock", "after a 401"])
 def test_six_tabs_of_another_site_stay_signed_in(browser: Chromium, brief: Place, knows: bool) -> None:
-    """A clock that stands still: the server alone knows that a token has ended. Only a machine that is so slow that a
-    new token ends before its use sees ``TOKEN_EXPIRED``."""
+    """The clock stands still, so only the server knows that a token has expired. ``TOKEN_EXPIRED`` is visible only on a
+    machine that is so slow that a new token expires before its use."""
     tabs = []
     for _ in range(TABS):
         tabs.append(further_tab(browser, brief))
@@ -98,8 +98,8 @@ def test_six_tabs_of_another_site_stay_signed_in(browser: Chromium, brief: Place
 
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "late messages"])
 def test_one_tab_refreshes_for_all(browser: Chromium, there: Place, late: bool) -> None:
-    """The clock of all tabs goes on, past the end of the token, and all ask: one refresh, whichever tab does it; also
-    where the lock comes long before the message about what was done under it."""
+    """The clock of all tabs moves past the token's end, and all send requests, but only one tab refreshes. This also
+    holds if the lock arrives long before the message about its result."""
     tabs = []
     for _ in range(TABS):
         tabs.append(further_tab(browser, there))
@@ -127,7 +127,7 @@ def test_tabs_come_and_go_and_one_signs_out_for_all(browser: Chromium, there: Pl
     assert browser.value("client.isSignedIn()") is True  # it asked the first one
     browser.value("client.refresh()")
     browser.speak_to(first)
-    there.open(browser, there.cross_site, "bearer")  # reloaded: its memory is gone, the second tab has it
+    there.open(browser, there.cross_site, "bearer")  # reloaded without its memory, but the second tab has the token
     assert browser.value("client.me().then((me) => me.user.email)") == EMAIL
     browser.value("client.signOut()")
     browser.speak_to(second)
@@ -136,7 +136,7 @@ def test_tabs_come_and_go_and_one_signs_out_for_all(browser: Chromium, there: Pl
     assert browser.value("client.me().catch((error) => error.code)") == "UNAUTHENTICATED"
     assert browser.value("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
     browser.speak_to(first)
-    assert browser.value("ended") == []  # it did it itself
+    assert browser.value("ended") == []  # it signed out itself
 
 
 def test_a_page_of_the_same_site_uses_the_cookie_sees_no_token_and_tells_the_other_tabs(
@@ -152,11 +152,11 @@ def test_a_page_of_the_same_site_uses_the_cookie_sees_no_token_and_tells_the_oth
     assert browser.value("client.graphql('{ me { email } }').then((data) => data.me.email)") == EMAIL
     browser.value("client.signOut()")
     assert browser.value("client.me().catch((error) => error.code)") in ("UNAUTHENTICATED", "INVALID_TOKEN")
-    assert browser.value("ended") == []  # it did it itself
+    assert browser.value("ended") == []  # it signed out itself
     browser.speak_to(first)
     browser.until("ended.length === 1")
     assert browser.value("ended") == [None]
-    browser.value("client.close()")  # and hears no more
+    browser.value("client.close()")  # it receives no more messages
     browser.speak_to(second)
     there.sign_in(browser)
     browser.value("client.signOut()")
@@ -165,7 +165,7 @@ def test_a_page_of_the_same_site_uses_the_cookie_sees_no_token_and_tells_the_oth
 
 
 def test_a_redirect_to_another_origin_takes_no_token_along(browser: Chromium, there: Place) -> None:
-    """The browser drops the header on its own where the origin changes, as fetch says since 2022."""
+    """The browser removes the header itself when the origin changes, as the Fetch standard has required since 2022."""
     there.open(browser, there.cross_site, "bearer", origins=[there.same_site])
     there.sign_in(browser)
 

@@ -1,4 +1,4 @@
-"""Requests of the JavaScript client's fetch: tokens only to listed origins, and one repetition."""
+"""Requests of the JavaScript client's fetch: tokens are sent only to listed origins, and requests repeated once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_request_is_sent_again_once_where_its_body_can_be(run: Callable[[str],
     assert sent.count(("/stream", "a stream")) == 1
     assert sent.count(("/whole", "text")) == 1
     assert result["streamed"]["code"] == result["request"]["code"] == "TOKEN_EXPIRED"
-    assert result["after"] == 200  # the token was renewed all the same
+    assert result["after"] == 200  # the token was still renewed
     assert sent.count(("/after", "")) == 1
 
 
@@ -75,7 +75,7 @@ def test_a_child_is_stored_before_it_is_used(run: Callable[[str], Any]) -> None:
     said = run("stored_first")["result"]
     assert said["order"][:3] == [REFRESH, "stored second", "/here Bearer new"]
     assert said["failed"] == "the disk is full"
-    assert said["order"][3:] == [REFRESH]  # a child that could not be stored is not used
+    assert said["order"][3:] == [REFRESH]  # a new token that couldn't be stored isn't used
 
 
 def test_an_invalid_answer_of_the_server_is_said_to_be_none(run: Callable[[str], Any]) -> None:

@@ -1,4 +1,4 @@
-"""The JavaScript client keeps a session at a real server: many callers, lost answers, theft, refusals, factors."""
+"""The JavaScript client keeps a session at a real server: many callers, lost responses, theft, errors, and factors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(programs: Programs, node: Node) -> Callable[..., Any]:
 
 @pytest.fixture
 def person(node: Node, programs: Programs) -> Callable[..., tuple[str, str]]:
-    """A client with settings, and the email of its one user."""
+    """A client with settings, and the email of its only user."""
 
     def made(name: str, **settings: Any) -> tuple[str, str]:
         client, email = f"{name}-{abs(hash(programs.node))}", f"one@{name}.example"
@@ -40,7 +40,7 @@ def test_signs_in_calls_and_signs_out(run: Callable[..., Any]) -> None:
     for is_open, refused in (said["before"], said["after"]):
         assert not is_open
         assert closed.items() <= refused.items()
-    assert said["told"] == {"user": said["told"]["user"]}  # no token is handed out
+    assert said["told"] == {"user": said["told"]["user"]}  # no token is passed out
     assert said["told"]["user"]["email"] == said["me"]["user"]["email"] == AUTHOR
     assert len(said["users"]["usersPage"]["items"]) == 2
     assert said["during"] is True
@@ -54,7 +54,7 @@ def test_refusals_have_code_details_and_request_id(run: Callable[..., Any]) -> N
     assert said["forbidden"]["code"] == "FORBIDDEN"
     assert said["graphql"]["code"] == "GRAPHQL_VALIDATION_FAILED" or said["graphql"]["code"] == "BAD_USER_INPUT"
     assert all(len(said[name]["requestId"]) >= 8 for name in ("wrong", "unknown", "forbidden", "graphql"))
-    assert said["plain"] == 403  # fetch hands on what is no matter of the session
+    assert said["plain"] == 403  # fetch passes on errors that don't concern the session
 
 
 @pytest.mark.parametrize("knows", some_of([True, False], False), ids=["by the clock", "after a 401"])

@@ -1,4 +1,4 @@
-"""The types of the wire in the JavaScript client, made from the OpenAPI document by ``openapi-typescript``.
+"""The JavaScript client's API types, generated from the OpenAPI document by ``openapi-typescript``.
 
 ``sdk/javascript/build.sh`` calls ``python -m tests.sdk_javascript.wire_types FILE``, which writes them.
 """
@@ -22,18 +22,18 @@ _PREFIX = "/api/client/"
 
 
 def tools() -> Path:
-    """The folder whose ``node_modules/.bin`` has ``openapi-typescript`` and ``tsc``."""
+    """The folder with ``openapi-typescript`` and ``tsc`` in ``node_modules/.bin``."""
     return install.npm("openapi-typescript", _PINS)
 
 
 def write(target: Path) -> None:
-    """Writes the types: routes of clients alone, and the shapes that those name."""
+    """Write the types: only routes of clients, and the schemas that they refer to."""
     document = _of_clients(openapi.build(ROUTES))
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "openapi.json")
         source.write_text(json.dumps(document))
         program = str(tools() / "node_modules/.bin/openapi-typescript")
-        # A member with a default can be left out of a body; on its own the tool says so of none of them.
+        # A body can omit a member with a default, which the tool doesn't express on its own.
         command = [program, str(source), "-o", str(target), "--default-non-nullable=false"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=100)
 
@@ -50,7 +50,7 @@ def _of_clients(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(told: Any) -> set[str]:
-    """The shapes that a part of the document refers to."""
+    """The schemas that a part of the document refers to."""
     parts = told.values() if isinstance(told, dict) else told if isinstance(told, list) else ()
     found = set[str]().union(*map(_named, parts))
     if isinstance(told, dict) and isinstance(reference := told.get("$ref"), str):

@@ -1,1 +1,1 @@
-"""Tests of the Python library, by the wheel that is built and installed into an empty environment."""
+"""Tests of the Python library, with the wheel that is built and installed into an empty environment."""

@@ -1,4 +1,4 @@
-"""Fixtures of the library's tests: the real server that the suite asks, as the suite is told of it."""
+"""Fixtures of the library's tests: the real server for the suite, and its description."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from manifest_auth.app import ROUTES
 from tests.processes.node_client import AUTH, Node
 from tests.support.server import DEMO_PASSWORD, start, stop
 
-collect_ignore = ["suite"]  # it runs in its own environment
+collect_ignore = ["suite"]  # it runs in a separate environment
 GUARDED = "guarded@acme.example"
-EXPIRED = 40  # sessions whose access token has ended: a test takes one
+EXPIRED = 40  # sessions with an expired access token; each test takes one
 _FAR = 4_000_000_000.0
-#: The suite's contract for machines runs against the server as soon as it has OAuth for service accounts.
+#: The suite's contract for machines runs against the server if it has OAuth for service accounts.
 HAS_MACHINES = any(route.path == "/oauth2/token" for route in ROUTES)
 
 
@@ -32,7 +32,7 @@ def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     pairs = [Node(before).sign_in() for _ in range(EXPIRED)]
     stop(before)
     running = start(folder, database_url, port=before.port, **settings)
-    time.sleep(1)  # what the first one gave out has ended
+    time.sleep(1)  # the first server's tokens have expired
     expired = [
         {
             "base_url": running.base,
@@ -51,7 +51,7 @@ def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def _machine(node: Node) -> dict[str, Any]:
-    """Makes a service account with every kind of credential."""
+    """Create a service account with every kind of credential."""
     token = node.sign_in("admin@acme.example")["token"]
     key = ECKey.generate_key("P-256", {"kid": "one"})
     jwks = {"keys": [key.as_dict(private=False)]}
@@ -67,7 +67,7 @@ def _machine(node: Node) -> dict[str, Any]:
 
 
 def _second_factor(node: Node) -> list[dict[str, str]]:
-    """Adds a user with an authenticator app; gives proofs of that factor."""
+    """Add a user with an authenticator app; returns codes for that factor."""
     body = {"email": GUARDED, "password": DEMO_PASSWORD, "roles": ["Viewer"], "firstName": "G", "lastName": "D"}
     node.admin("POST", "/clients/acme/users", body)
     token = node.sign_in(GUARDED)["token"]

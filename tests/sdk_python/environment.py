@@ -1,4 +1,4 @@
-"""The library's files, built once in a run, and an empty environment in which the wheel is installed from its file."""
+"""The library's files, built once per run, and an empty environment with the wheel installed from its file."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def files() -> Path:
 
 
 def wheel() -> Path:
-    """The wheel's file."""
+    """The path of the wheel."""
     [found] = files().glob("*.whl")
     return found
 
 
 def python() -> Path:
-    """The Python of an environment that has the wheel, what it needs as ``constraints.txt`` pins it, and pytest."""
+    """The Python of an environment with the wheel, its dependencies as pinned by ``constraints.txt``, and pytest."""
     place = run_folder.folder() / "sdk-environment"
     program, done = place / "bin" / "python", place / "is-done"
     file = wheel()
@@ -47,19 +47,19 @@ def python() -> Path:
 
 
 def install(program: Path, *what: str) -> None:
-    """Installs into the environment of a Python that has no pip of its own."""
+    """Install packages into the environment of a Python without pip."""
     pip = [sys.executable, "-m", "pip", "--python", str(program), "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), *what], check=True, env=clean())
 
 
 def clean(**given: str) -> dict[str, str]:
-    """The variables of this process without those that name modules or settings."""
+    """The variables of this process, except those that name modules or settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MANIFEST_", "PYTEST"))}
     return {**kept, **given}
 
 
 def run_suite(*arguments: str, seconds: float = 100, **given: str) -> str:
-    """Runs tests of the suite in that environment; gives what pytest said, or fails with it."""
+    """Run tests of the suite in that environment; returns pytest's output, or fails with it."""
     command = [str(python()), "-m", "pytest", "-c", str(SUITE / "pytest.ini"), "--confcutdir", str(SUITE), *arguments]
     done = subprocess.run(
         command, cwd=SUITE, env=clean(**given), capture_output=True, text=True, timeout=seconds, check=False
@@ -69,7 +69,7 @@ def run_suite(*arguments: str, seconds: float = 100, **given: str) -> str:
 
 
 def run(script: str, *arguments: Sequence[str], seconds: float = 60, **given: str) -> str:
-    """Runs a script in that environment; gives what it printed, or fails with what it said."""
+    """Run a script in that environment; returns its output, or fails with its errors."""
     command = [str(python()), "-c", script, *map(str, arguments)]
     done = subprocess.run(command, env=clean(**given), capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -1,4 +1,4 @@
-"""The page of the library: every program on it runs, at the stand-in and at the server; so do those in docstrings."""
+"""Every program on the library's page and in docstrings runs, with the stand-in and with the server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_MACHINES = ("API_KEY", "CLIENT_ID")
 
 
 def run(folder: Path, *programs: str, said: str = "", **given: str) -> list[str]:
-    """Runs programs of the page; gives what each printed."""
+    """Run programs from the page; returns the output of each."""
     names = [f"example{number}.py" for number in range(len(programs))]
     for name, program in zip(names, programs, strict=True):
         (folder / name).write_text(program, "utf-8")

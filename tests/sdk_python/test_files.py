@@ -1,4 +1,4 @@
-"""The files of a release: what is in them, and that they are built from this tree and nothing else."""
+"""The files of a release: their content, and that they are built only from this tree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.sdk_python.environment import clean, files, install, wheel
 from tools.sdk import generated, parts, python_library
 
 SOURCE = ROOT / "sdk" / "python" / "src" / "manifest_auth_client"
-#: Hosts of examples (RFC 2606), and of the license's own text.
+#: Hosts in examples (RFC 2606), and in the license's text.
 _EXAMPLES = re.compile(r"(\S+\.)?example(\.com)?|www\.apache\.org")
 
 

@@ -1,4 +1,4 @@
-"""The library by its wheel: one suite against the stand-in, and against the server on both stores."""
+"""The library, installed from its wheel: one suite against the stand-in, and against the server on both databases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.sdk_python.environment import run_suite
 from tests.support.rounds import repeated
 from tests.support.server import served
 
-#: What needs no server but the stand-in, or none at all.
+#: Tests that need only the stand-in, or no server at all.
 _ALONE = ("test_fake.py", "test_origins.py", "test_machines.py", "test_verifier.py", "test_frameworks.py")
 _LEFT_OUT = _ALONE if HAS_MACHINES else (*_ALONE, "test_machine_contract.py")
 

@@ -1,4 +1,4 @@
-"""Ends of sessions are announced, so that no other node goes on with what it remembers of them."""
+"""Ends of sessions are announced, so that no other node keeps using its cached copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session that comes from a session has each column of it that is no key of its own, and none outlives it."""
+"""A derived session inherits each column from its parent except its keys, and never outlives it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _waits(unit: SystemUnit) -> bool:
 
 @rule("SESSION-FROM-SESSION")
 async def test_every_column_is_inherited_or_its_own(app: App) -> None:
-    """A new column of the table is listed, or nothing starts: whether a session inherits it is a decision."""
+    """A new column of the table must be listed, because whether a session inherits it is a decision."""
     assert {*INHERITED, *OWN} == set(sessions.c.keys())
     ada, keys, visitor = await signed_in(app)
     app.clock.advance(60)
@@ -76,7 +76,7 @@ ENDING: dict[str, tuple[str, str, Any]] = {
 async def test_what_ends_its_session_during_the_exchange_ends_it(
     app: App, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits for the row of the session, and has looked for sessions before there was the new one."""
+    """It waits for the session's row, and looked for sessions before the new one existed."""
     ada, keys, visitor = await signed_in(app)
     code, ends, admin = await code_for(visitor, ada.client), list[asyncio.Task[Reply]](), await app.admin_token()
     method, path, body = ENDING[act]

@@ -1,4 +1,4 @@
-"""The cache of principals is bounded: with one session too many the oldest is read again."""
+"""The cache of principals has a maximum size; beyond it, the oldest session is read again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_the_oldest_goes_when_there_is_one_too_many(app: App, monkeypatch:
     for one in shown[2:]:
         assert (await app.me(**one)).status == 200
     assert _looks(app) == looks
-    for number in (0, 1):  # each takes the place of the oldest that is left
+    for number in (0, 1):  # each replaces the oldest remaining one
         assert (await app.me(**shown[number])).status == 200
     assert _looks(app) == looks + 2
     assert (await app.me(**shown[4])).status == 200
@@ -52,11 +52,11 @@ async def test_of_a_session_that_was_forgotten_nothing_is_left(app: App, monkeyp
     held = app.services.principals
     sizes = [len(kept) for kept in (held._by_id, held._by_cookie, held._cookie_of)]
     assert sizes == [2, 2, 2]
-    assert list(held._of_user.values()) == [set(held._by_id)]  # all of one user
+    assert list(held._of_user.values()) == [set(held._by_id)]  # all for one user
 
 
 async def test_what_was_read_while_it_changed_is_not_remembered(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session ends between the store's answer and the moment in which it would be kept."""
+    """The session ends between the database's response and the moment when it would be cached."""
     store, keys = app.services.store, await keys_of(app)
     session_id = claims_of(keys.token)["sid"]
     looked = store.look_up_all

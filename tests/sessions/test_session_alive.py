@@ -1,4 +1,4 @@
-"""A session is valid while it, its user and its client are: each condition is checked on its own."""
+"""A session is valid as long as it, its user, and its client are; each condition is checked on its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.matrix import matrix
         ({"ended_at": 1}, False),
         ({"deactivated_at": 1}, False),
         ({"suspended_at": 1}, False),
-        ({"ended_at": 2**60}, False),  # that it has one counts, and not which
+        ({"ended_at": 2**60}, False),  # the existence of an end matters, not its value
         ({"deactivated_at": 2**60}, False),
         ({"suspended_at": 2**60}, False),
     ],
@@ -42,7 +42,7 @@ async def test_it_ends_at_its_end_and_not_before(app: App) -> None:
 
 
 async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App) -> None:
-    """The statement itself decides: an earlier look must not be believed."""
+    """The statement itself decides, so an earlier check isn't enough."""
     session_id = claims_of((await keys_of(app)).token)["sid"]
     found, chain = await sessions.look_up_with_chain(app.services.store, session_id)
     assert found is not None
@@ -54,7 +54,7 @@ async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App
         return at_once or again
 
     assert await advanced("A" * 16, before)
-    assert not await advanced("B" * 16, before)  # of what was replaced
+    assert not await advanced("B" * 16, before)  # of the replaced token
     assert await tenant.write(lambda unit: sessions.end(unit, session_id, "ended", app.clock.ms))
     assert not await advanced("B" * 16, "A" * 16)
 
@@ -64,7 +64,7 @@ def _since(table: Table, key: str, **values: Any) -> CrossTenant[Any]:
     return cross_tenant(change, because="a test does what another node did")
 
 
-#: What another node might have committed since this one read the session, and has not announced yet.
+#: Changes that another node might have committed since this one read the session, but hasn't announced yet.
 SINCE = {
     "the session ended": _since(tables.sessions, "sid", ended_at=1),
     "it ends at another time": _since(tables.sessions, "sid", ends_at=2**52),

@@ -1,4 +1,4 @@
-"""The note of an app's last use, which no sign-in depends on."""
+"""The record of an app's last use, which no sign-in depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls of a sign-in by password go down once, as its page in the docs names them."""
+"""The function calls of a sign-in by password, in the order that its docs page describes."""
 
 from __future__ import annotations
 

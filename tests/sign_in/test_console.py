@@ -1,4 +1,4 @@
-"""A system admin on the pages of the installation: a cookie that opens those alone, and dies soon."""
+"""A system admin's session on the pages of the installation, with a cookie that works only there and expires soon."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _ROWS = global_(select(admin_sessions))
 
 @pytest.fixture
 async def me(app: App) -> SystemAdmin:
-    """A system admin whom no other test knows, on another day."""
+    """A system admin that no other test uses, on another day."""
     app.clock.advance(2 * 86_400)
     return await another(await signed_in_admin(app))
 
 
 def request(app: App) -> RequestContext:
-    """A request of a browser."""
+    """A request from a browser."""
     return RequestContext(app.services, "r-1", "192.0.2.1", "Firefox")
 
 
@@ -57,7 +57,7 @@ async def opened(of: SystemAdmin, otp: str | None = None, shown: str | None = No
 
 
 async def signed_in(app: App, cookie: str | None) -> RequestContext:
-    """A request with the cookie."""
+    """A request with this cookie."""
     ctx = request(app)
     ctx.caller = await admin_sign_in.identify(ctx, cookie)
     return ctx
@@ -188,7 +188,7 @@ async def _write(ctx: RequestContext, work: Callable[[SystemUnit], Any]) -> Any:
 
 
 def _deciding() -> dict[str, Callable[[RequestContext, str, int], Awaitable[Any]]]:
-    """Actions that a stolen cookie must not allow: with a client's identifier, and another admin's number."""
+    """Actions that a stolen cookie must not allow, given a client's identifier and another admin's number."""
 
     def delete(ctx: RequestContext, client: str, _admin: int) -> Awaitable[Any]:
         def work(unit: SystemUnit) -> Any:

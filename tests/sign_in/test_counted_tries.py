@@ -1,4 +1,4 @@
-"""Codes and PINs are counted before they are judged, so concurrent ones are no more."""
+"""Codes and PINs are counted before they are checked, so concurrent attempts can't exceed the limit."""
 
 from __future__ import annotations
 

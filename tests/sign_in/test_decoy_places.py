@@ -1,4 +1,4 @@
-"""Place of a decoy in a span of ids: linear hashing, so that a number moves only to an id that is new."""
+"""The place of a decoy in a range of IDs, by linear hashing, so that a number moves only to a new ID."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COUNTS = st.integers(1, 2**40) | st.integers(1, 100)
 
 
 def place(number: int, count: int) -> int:
-    """The place of a number among this many ids, as the statement chooses it."""
+    """The place of a number among this many IDs, as the statement computes it."""
     return max(int(place) for [place] in json.loads(password.places(number)) if place < count)
 
 

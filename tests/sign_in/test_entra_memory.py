@@ -1,4 +1,4 @@
-"""The cache of Entra ID tokens is bounded: with one too many the oldest is verified again."""
+"""The cache of Entra ID tokens has a maximum size; beyond it, the oldest token is verified again."""
 
 from __future__ import annotations
 

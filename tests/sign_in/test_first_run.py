@@ -1,4 +1,4 @@
-"""Only a person who can read the terminal creates the first system admin: one of twenty at the same time."""
+"""Only a person with access to the terminal can create the first system admin, and only one of twenty at once."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_every_letter_comes_about_as_often_as_the_others(services: Service
     found = random_letters(services.random.bytes, 20_000)
     counts = [found.count(letter) for letter in ALPHABET]
     assert sum(counts) == 20_000
-    assert min(counts) > 700  # 1000 each; a modulo without drawing again is not seen here, a missing letter is
+    assert min(counts) > 700  # 1000 expected for each letter; detects missing letters, but not a slight modulo bias
 
 
 async def test_it_makes_the_first_admin_who_then_signs_in(services: Services) -> None:
@@ -204,6 +204,6 @@ async def test_guesses_wait_and_keep_nobody_else_out(services: Services) -> None
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
             await admin_accounts.set_up(request(services), "BCDF-GHJK-LMNP-QRST", "Eve", PASSWORD)
-    with pytest.raises(RateLimited):  # right or wrong looks alike
+    with pytest.raises(RateLimited):  # the response doesn't show whether the code is correct
         await admin_accounts.set_up(request(services), code, "Eve", PASSWORD)
     await admin_accounts.set_up(request(services, "198.51.100.1"), code, "Ada", PASSWORD)

@@ -1,4 +1,4 @@
-"""Notices to apps that wait for their turn."""
+"""Logout notices to apps that wait to be sent."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_a_process_looks_in_time_at_what_a_killed_one_took(app: App) -> No
     await web.tokens(Visitor(app), (await member(app, client)).email)
     await app.post(f"/api/admin/clients/{client}/suspend", token=await app.admin_token())
     app.clock.ms = start + round(logout.TOGETHER_S * 1000)
-    [taken] = await logout.take_due(app.services, ended=True)  # by a process that is killed then
+    [taken] = await logout.take_due(app.services, ended=True)  # by a process that is then killed
     while not (again := await logout.take_due(app.services, ended=False)):
         app.clock.ms += round(1000 * (await logout.pause_s(app.services) + logout.TOGETHER_S))
     assert (again[0].session_id, app.clock.ms - start <= 5000) == (taken.session_id, True)

@@ -1,4 +1,4 @@
-"""A challenge of a passkey that carries its own proof counts for its holder, its purpose and its time alone."""
+"""A self-contained passkey challenge is valid only for its holder, purpose, and lifetime."""
 
 from __future__ import annotations
 

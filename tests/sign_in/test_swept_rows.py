@@ -1,7 +1,7 @@
-"""Rows that the sweep deletes and leaves: a thing of each table is used, the clock goes on, and it is used again.
+"""Rows that the sweep deletes or keeps: an object of each table is used, the clock moves, and it's used again.
 
-A row that goes too early lets a used thing work a second time, or ends what should still work. Of each thing a spare
-one shows that the first is rejected for its use, and not because its time is over.
+If a row is deleted too early, a used object works a second time, or something valid stops working. For each object, an
+unused one shows that the first is rejected because it was used, not because it expired.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ MINUTE, HOUR = 60, 3600
 
 @dataclass
 class Story:
-    """One case: what its calls answered, and should have."""
+    """One case: the responses of its calls, and the expected ones."""
 
     app: App
     mail_server: MailServer
     wrong: list[str] = field(default_factory=list)
 
     async def later(self, seconds: float = 0) -> None:
-        """The clock goes on, and all that is over by then goes."""
+        """Move the clock, and sweep everything that has expired by then."""
         self.app.clock.advance(seconds)
         await sweep_expired(self.app)
 
     def cell(self, what: str, found: Reply | object, *wanted: object) -> None:
-        """The status of a response, with the code of an error."""
+        """Record the status of a response, with its error code."""
         if isinstance(found, Reply):
             found = (found.status, found.refusal or (found.json or {}).get("error", ""))[: len(wanted)]
         if found != (wanted if isinstance(found, tuple) else wanted[0]):
@@ -83,7 +83,7 @@ async def directory_proofs(story: Story) -> None:
         setup.microsoft.id_claims = {"wids": [GLOBAL]}
         prover = await prover_of(setup)
         begun = [(await prover.begin()).data["location"] for _ in range(2)]
-        used, late, again = [setup.microsoft.visit(begun[number], "alice") for number in (0, 1, 0)]  # a code each
+        used, late, again = [setup.microsoft.visit(begun[number], "alice") for number in (0, 1, 0)]  # one code each
         cookies = dict(prover.browser.cookies)
         story.cell("at once", await prover.browser.send("GET", used), 302)
         setup.app.clock.advance(599)
@@ -419,7 +419,7 @@ async def test_what_is_swept_works_no_second_time_and_what_works_is_not_swept(
     app: App, mail_server: MailServer
 ) -> None:
     swept: list[Any] = [expiring.find.source.whereclause.left for expiring in EXPIRING if expiring.part is None]
-    assert {str(column) for column in swept} == set(CASES)  # no table without a case
+    assert {str(column) for column in swept} == set(CASES)  # every table has a case
     wrong = {}
     for name, tell in CASES.items():
         app.clock.advance(3 * DAY)  # nothing is throttled

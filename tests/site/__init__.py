@@ -1,1 +1,1 @@
-"""The docs as a site: what it answers, what it loads, and how the server serves it."""
+"""The docs site: its search, the resources it loads, and how the server serves it."""

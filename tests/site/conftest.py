@@ -1,4 +1,4 @@
-"""The site, built once for these tests; the server that has it; a browser."""
+"""The site, built once for these tests, the server with the site, and a browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.processes import free_port
 
 @pytest.fixture(scope="session")
 def site() -> Path:
-    """The folder, as ``./dev docs`` makes it, once in a run."""
+    """The site's folder, as ``./dev docs`` creates it, once per run."""
     folder = run_folder.folder() / "site"
     with run_folder.locked("site"):
         if not folder.exists():
@@ -41,7 +41,7 @@ def site() -> Path:
 
 @pytest.fixture(scope="package")
 def base(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that carries the site."""
+    """The address of a server with the site."""
     patch = pytest.MonkeyPatch()
     patch.setattr(docs_site, "FOLDER", site)
     port = free_port()

@@ -1,7 +1,6 @@
-"""Twenty questions that people bring to the docs, each answered by one search.
+"""Twenty questions of docs readers, each answered by one search.
 
-They were written down before there was a site. The words that such a person types find the page among the first
-results.
+They were written before the site existed. The words that a reader would type find the page among the first results.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from typing import NamedTuple
 
 
 class Question(NamedTuple):
-    """``words``: what is typed into the search; ``page``: where the answer stands, without ``.md``; ``answer``: a piece
-    of it."""
+    """``words`` is the search text, ``page`` is the page with the answer, without ``.md``, and ``answer`` is part of
+    the answer."""
 
     who: str
     question: str

@@ -1,4 +1,4 @@
-"""The picture of the packages has each of them, and no import goes up."""
+"""The picture of the packages contains each of them, and no import points upward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The twenty questions: the named page has the answer, and one search finds that page among the first results."""
+"""The twenty questions: the expected page contains the answer, and is among the first results of one search."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_the_page_has_the_answer(question: Question) -> None:
 
 
 def search(browser: Chromium, address: str, words: str) -> list[str]:
-    """The pages that the search of the site finds, best first, without what comes after ``.html``. A page that is open
-    already keeps its index of all words, which takes a second to read."""
+    """The pages found by the site's search, best first, without the text after ``.html``. An open page keeps its index
+    of all words, which takes a second to load."""
     field = "document.querySelector('[data-md-component=search-query]')"
     meta = "document.querySelector('.md-search-result__meta')?.textContent"
     if browser.value("location.href.split('?')[0]") != address:
@@ -38,13 +38,13 @@ def search(browser: Chromium, address: str, words: str) -> list[str]:
         browser.open(address)
         browser.until(f"{field} && document.readyState === 'complete'")
         browser.value(f"{field}.focus()")
-        if not address.startswith("file:"):  # there the search gets ready with the first words
+        if not address.startswith("file:"):  # there, the search initializes with the first words
             browser.until(f"({meta} || '').includes('Type to start searching')")
     browser.value("document.querySelector('.md-search-result__list').replaceChildren()")
     browser.value(f"{field}.focus()")
     browser.value(f"{field}.select()")
     browser._call("Input.insertText", text=words)
-    browser.value(f"{field}.dispatchEvent(new KeyboardEvent('keyup')), null")  # as a key does
+    browser.value(f"{field}.dispatchEvent(new KeyboardEvent('keyup')), null")  # as a key press does
     browser.until("document.querySelectorAll('.md-search-result__item').length > 0")
     found: list[str] = [link.partition(".html")[0] for link in browser.value(_FOUND)]
     return list(dict.fromkeys(found))

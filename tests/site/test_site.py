@@ -1,4 +1,4 @@
-"""The site loads nothing from another host, and the server serves exactly its files."""
+"""The site loads nothing from another host, and the server serves exactly the site's files."""
 
 from __future__ import annotations
 

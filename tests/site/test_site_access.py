@@ -1,4 +1,4 @@
-"""The site has nothing for axe to find, in light and dark, and fits a phone."""
+"""Axe finds nothing on the site, in light and dark, and the site fits on a phone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_page_of_the_site(browser: Chromium, base: str, page: str, scheme: str
     browser.size(width)
     browser.scheme(scheme)
     browser.open(f"{base}/docs/{page}")
-    browser.value("localStorage.clear()")  # or the first choice stays
+    browser.value("localStorage.clear()")  # otherwise, the first choice stays
     browser.open(f"{base}/docs/{page}")
     browser.until(_THERE.format(theirs))
     assert axe.findings(browser) == []
@@ -32,7 +32,7 @@ def test_a_page_of_the_site(browser: Chromium, base: str, page: str, scheme: str
 @pytest.mark.needs_chromium
 @pytest.mark.release
 def test_every_page_of_the_site(browser: Chromium, base: str, site: Path) -> None:
-    """On a phone, the narrowest screen. Tables with many columns scroll in themselves."""
+    """On a phone, the narrowest screen. Tables with many columns scroll individually."""
     browser.size(320)
     browser.scheme("light")
     found: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Keys of all tables as the database itself lists them: primary keys, unique indexes and foreign keys."""
+"""Keys of all tables as listed by the database: primary keys, unique indexes, and foreign keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import asyncpg
 
 
 class Key(NamedTuple):
-    """``kind``: `primary`, `unique` or `foreign`; ``to``: the table that a foreign key points at, and its columns."""
+    """``kind`` is `primary`, `unique`, or `foreign`; ``to`` is the table that a foreign key refers to, and its
+    columns."""
 
     table: str
     kind: str
@@ -36,7 +37,7 @@ WHERE f.contype = 'f'
 
 
 async def keys_of(url: str) -> set[Key]:
-    """Those of every table of the store."""
+    """The keys of every table in the database."""
     if url.startswith("sqlite"):
         raw = sqlite3.connect(url.removeprefix("sqlite:///"))
         try:

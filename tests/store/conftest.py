@@ -1,4 +1,4 @@
-"""Fixtures: each store opened on a fresh schema, and pairs of tenants that no other test uses."""
+"""Fixtures: each kind of store opened on a new schema, and pairs of tenants that no other test uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 async def store(database_url: str) -> AsyncIterator[Store]:
-    """A store of each kind with today's schema, shared by the tests of a module."""
+    """A store of each kind with the current schema, shared by a module's tests."""
     opened = open_store(database_url, 8)
     await opened.open()
     yield opened
@@ -26,7 +26,7 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def pair(store: Store) -> Pair:
-    """Ids of two new tenants."""
+    """IDs of two new tenants."""
     return await make_pair(store)
 
 

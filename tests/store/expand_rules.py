@@ -1,4 +1,4 @@
-"""Changes that a revision can make to a store that the previous release still uses: compares the catalogue."""
+"""Checks the changes that a revision can make while the previous release still uses the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CONSTANT = re.compile(r"'[^']*'(::[\w ]+)?|\(?-?\d+\)?(::[\w ]+)?|true|false", 
 
 
 class Table(NamedTuple):
-    """``rules``: primary key, unique and foreign keys, checks and indexes, each as one text."""
+    """``rules`` are the primary key, unique and foreign keys, checks, and indexes, each as one text."""
 
     columns: dict[str, Any]
     rules: set[str]
@@ -21,7 +21,7 @@ Shape = dict[str, Table]
 
 
 def shape_of(connection: Connection) -> Shape:
-    """Tables and views of a store."""
+    """Tables and views of a database."""
     found = inspect(connection)
     tables = {name: Table(_columns(found, name), _rules(found, name)) for name in found.get_table_names()}
     return tables | {name: Table(_columns(found, name), set()) for name in found.get_view_names()}
@@ -44,7 +44,7 @@ def _rules(found: Any, name: str) -> set[str]:
 
 
 def faults(before: Shape, after: Shape, drops: frozenset[str] = frozenset()) -> list[str]:
-    """Changes that programs of the previous release can't handle. ``drops``: columns that they no longer use."""
+    """Changes that programs of the previous release can't handle. ``drops`` are columns that they no longer use."""
     found = []
     for name, old in before.items():
         if name not in after:

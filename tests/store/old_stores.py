@@ -1,4 +1,4 @@
-"""Stores made and filled by releases: what they held, and how to make them again on each database."""
+"""Databases filled by earlier releases: their content, and how to recreate them on either database."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from manifest_auth.store.tables import metadata
 from tests.support.secret_keys import the_keys
 from tests.support.stores import schema_number
 
-#: The stores that there are, by the version of the release, in no order.
+#: The existing databases, by release version, in no particular order.
 STORES = tuple(path.stem.partition("_")[2] for path in Path(__file__).parent.glob("store_*.json"))
-#: What an upgrade itself changes: which programs can use the store.
+#: The row that an upgrade itself changes: the programs that can use the database.
 CHANGED = {"schema_state"}
 Rows = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class OldStore:
-    """``schema``: that of the release. ``keys``: tokens and cookies that users of the store have."""
+    """``schema`` is the release's schema. ``keys`` are tokens and cookies of the database's users."""
 
     schema: str
     keys: dict[str, Any]
@@ -40,29 +40,29 @@ class OldStore:
         return self.rows[table]
 
     def is_as_it_was(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """All rows of that time and no others, in the columns of that time."""
+        """Whether the table still has exactly these rows, in its original columns."""
         before = self.named(table)
         names = set(before[0]) if before else set()
         kept = [[{name: row[name] for name in names} for row in some] for some in (before, rows)]
         assert as_a_set(kept[1]) == as_a_set(kept[0])
 
     async def make(self, url: str) -> None:
-        """The tables of that schema, from nothing, and the rows."""
+        """Create the tables of that schema from scratch, and insert the rows."""
         await within(url, self._make)
         assert await schema_number(url) == self.schema
 
     async def upgraded(self, url: str) -> Rows:
-        """Makes the store in an empty database and upgrades it; the rows of its tables afterward."""
+        """Create the database from scratch and upgrade it; returns its tables' rows."""
         await self.make(url)
         return await self.upgraded_here(url)
 
     async def upgraded_here(self, url: str) -> Rows:
-        """Upgrades it where it is."""
+        """Upgrade the database in place."""
         assert await migrate.upgrade(url, the_keys) is True
         return await self.found(url)
 
     async def found(self, url: str) -> Rows:
-        """The content of those tables now, by their columns of today."""
+        """The current rows of those tables, by current columns."""
         found: Rows = await within(url, self._found)
         return found
 
@@ -71,11 +71,11 @@ class OldStore:
         there = MetaData()
         there.reflect(connection)
         for table in (there.tables[t.name] for t in metadata.sorted_tables if t.name in self.rows):
-            connection.execute(table.delete())  # the revision itself gives the installation a number
+            connection.execute(table.delete())  # the revision itself numbers the installation
             if rows := self.rows[table.name]:
                 connection.execute(insert(table), rows)
             if connection.dialect.name == "postgresql" and rows and isinstance(rows[0].get("id"), int):
-                # As pg_dump does; SQLite takes note of the largest id on its own.
+                # As pg_dump does; SQLite keeps track of the largest ID automatically.
                 newest = max(row["id"] for row in rows)
                 connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {newest})"))
 
@@ -86,36 +86,36 @@ class OldStore:
             rows = connection.execute(select(table).order_by(*table.primary_key.columns))
             found[name] = [
                 dict(row._mapping) for row in rows if migrate.UPGRADED not in row
-            ]  # what an upgrade notes of itself
+            ]  # the records that an upgrade makes about itself
         return found
 
 
 def read(name: str) -> OldStore:
-    """The store that the release of that version filled, from ``store_VERSION.json``."""
+    """The database that this version's release filled, from ``store_VERSION.json``."""
     held = json.loads((Path(__file__).parent / f"store_{name}.json").read_text("utf-8"))
     rows = {table: opened(some) for table, some in held["rows"].items()}
     return OldStore(held["schema"], held["keys"], rows)
 
 
 def alembic(connection: Connection) -> Config:
-    """The configuration for alembic's commands: the project's migrations on this connection."""
+    """The configuration for alembic commands with the project's migrations and this connection."""
     config = Config(attributes={"connection": connection, "keys": the_keys})
     config.set_main_option("script_location", str(migrate.MIGRATIONS))
     return config
 
 
 def as_a_set(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows in an order that says nothing."""
+    """The rows in a canonical order."""
     return sorted(rows, key=lambda row: sorted((name, str(value)) for name, value in row.items()))
 
 
 def opened(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the file as the store holds them."""
+    """Decode rows of the file to database values."""
     return [dict(_cells(row)) for row in rows]
 
 
 def closed(rows: list[dict[str, Any]]) -> str:
-    """The same the other way round, as text."""
+    """Encode database values as text, the reverse of :func:`opened`."""
     return json.dumps(rows, default=lambda raw: {"base64": base64.b64encode(raw).decode()})
 
 
@@ -125,7 +125,7 @@ def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 async def within(url: str, work: Any) -> Any:
-    """The result of ``work``, which gets a connection with a transaction open."""
+    """Call ``work`` with a connection in a transaction, and return its result."""
     if url.startswith("sqlite"):
         engine = create_engine(url, poolclass=NullPool)
         with engine.begin() as connection:

@@ -1,4 +1,6 @@
-"""``python -m tests.store.record``: a used store of this release, in ``store_VERSION.json`` for tests of upgrades."""
+"""``python -m tests.store.record`` writes a used database of this release to ``store_VERSION.json``.
+
+Upgrade tests start from it."""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ _OTHERS = {"alembic_version", "sqlite_sequence"}
 
 
 async def _fill(path: Path) -> dict[str, Any]:
-    """Uses a new store; the keys that its people have."""
+    """Use a new database; returns its users' tokens and cookies."""
     async with running(f"sqlite:///{path}") as app:
         author = await app.sign_in()
         kept = Keys.of(author)
@@ -55,7 +57,7 @@ async def _fill(path: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """All rows of all tables of the product."""
+    """All rows of the product's tables."""
     with sqlite3.connect(path) as store:
         store.row_factory = sqlite3.Row
         tables = {row["name"] for row in store.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}

@@ -1,4 +1,4 @@
-"""The smallest valid row of any tenant's table, made from the table's description."""
+"""The smallest valid row of any tenant table, derived from the table's description."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from manifest_auth.store import SystemUnit, cross_tenant
 from manifest_auth.store.tables import tenants
 
 _numbers = itertools.count(1000)
-#: Id of the row that a new one points at, by the name of its table.
+#: The ID of the row that a new row refers to, by table name.
 Others = Mapping[str, Any]
 
 
 def needed(table: Table) -> list[Column[Any]]:
-    """The columns that an insert must fill; the tenant's is the unit's business, and who is no person says so."""
+    """The columns that an insert must fill. The unit fills the tenant's, and rows about a non-person say so."""
     left_out = {"tenant_id", "kind"} if table.name == "users" else {"tenant_id"}
     return [c for c in table.columns if not c.nullable and c.identity is None and c.name not in left_out]
 
 
 def changeable(table: Table) -> Column[Any]:
-    """A column that an update can set to anything, at least while the tenant has one row: of the key if need be."""
+    """A column that can be updated to any value, at least while the tenant has one row; part of the key if
+    necessary."""
     free = [c for c in table.columns if not c.foreign_keys and c.name != "tenant_id"]
     return min(free, key=lambda c: (bool(c.unique), c.primary_key))
 
@@ -38,14 +39,14 @@ def value_for(column: Column[Any], others: Others) -> Any:
 
 
 def others_for(unit: SystemUnit, table: Table, tenant_id: int) -> dict[str, Any]:
-    """A new row of ``tenant_id`` in every table that rows of this one must point at."""
+    """Insert a row for ``tenant_id`` in every table that rows of this one must refer to."""
     pointed_at = {key.column.table for c in needed(table) for key in c.foreign_keys} - {tenants}
     return {other.name: add(unit, other, tenant_id) for other in pointed_at}
 
 
 def add(unit: SystemUnit, table: Table, tenant_id: int) -> Any:
-    """Puts one row of ``tenant_id`` into the table, past all binding, and those that it points at. Its id: if it has
-    none, that of the user it is about, or 0."""
+    """Insert a row for ``tenant_id``, and the rows it refers to, without tenant binding. Returns its ID; if it has
+    none, the ID of its user, or 0."""
     others = others_for(unit, table, tenant_id)
     values = {c.name: value_for(c, others) for c in needed(table)}
     statement = insert(table).values({name: bindparam(name) for name in (*values, "tenant_id")})
@@ -61,6 +62,6 @@ def add(unit: SystemUnit, table: Table, tenant_id: int) -> Any:
 
 
 def everything(unit: SystemUnit, table: Table, tenant_id: int) -> list[Any]:
-    """All rows of a tenant, past all binding."""
+    """All rows of a tenant, read without tenant binding."""
     found = select(table).where(table.c.tenant_id == bindparam("t")).order_by(*table.primary_key.columns)
     return unit.all(cross_tenant(found, because="test"), t=tenant_id)

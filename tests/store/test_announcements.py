@@ -1,4 +1,4 @@
-"""Announcements of a unit of work arrive after its commit, here and on other nodes, and never without it."""
+"""Announcements of a unit of work arrive on all nodes after its commit, and never without it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.stores import ONLY_POSTGRESQL, on_postgres, serving
 
 @pytest.fixture
 async def heard(store: Store) -> AsyncIterator[list[Announcement]]:
-    """The announcements that this process gets."""
+    """The announcements that this process receives."""
     said: list[Announcement] = []
     listener = said.append
     store.on_announcement(listener)
@@ -77,7 +77,7 @@ async def test_a_refusal_that_keeps_its_writes_announces_them(store: Store, hear
 
 
 async def test_a_process_hears_itself_without_a_beat(store: Store, database_url: str) -> None:
-    """Its own commits are delivered on its own, not by the round trip through the store."""
+    """A process's own commits are delivered locally, not through the database."""
     alone = open_store(database_url, 2)
     said: list[Announcement] = []
     await alone.open()
@@ -98,7 +98,7 @@ async def test_a_process_hears_itself_without_a_beat(store: Store, database_url:
 
 @ONLY_POSTGRESQL
 async def test_another_process_hears_what_was_committed_and_finds_it(store: Store, database_url: str) -> None:
-    """On SQLite nothing is announced to other processes: they see the commit in the file."""
+    """On SQLite, nothing is announced to other processes, because they see the commit in the file."""
     async with serving(database_url) as other:
         arrived: asyncio.Queue[Announcement] = asyncio.Queue()
         other.on_announcement(arrived.put_nowait)
@@ -109,7 +109,8 @@ async def test_another_process_hears_what_was_committed_and_finds_it(store: Stor
 
         await store.write(work)
         async with asyncio.timeout(60):
-            # Older ones can come first: a node hears all that is not older than any transaction of the server.
+            # Earlier ones can come first, because a node receives everything as recent as the server's oldest
+            # transaction.
             while await arrived.get() != Announcement("session", "elsewhere"):
                 pass
         assert await found(other, "announced") == "1"

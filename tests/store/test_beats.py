@@ -1,4 +1,4 @@
-"""Processes on PostgreSQL read what others announced, each once, whatever the order of the commits."""
+"""Processes on PostgreSQL read each announcement of others exactly once, in any order of commits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def url(postgres: Databases) -> str:
 
 @pytest.fixture
 async def raw(url: str) -> AsyncIterator[Any]:
-    """A connection that is no process's."""
+    """A connection that belongs to no process."""
     connection = await asyncpg.connect(url)
     yield connection
     await connection.close()
@@ -37,13 +37,13 @@ async def raw(url: str) -> AsyncIterator[Any]:
 
 @pytest.fixture(autouse=True)
 def _late_beats_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine makes no gap between beats, after which everything would be dropped."""
+    """Keep a busy machine's late heartbeats from counting as gaps, after which the process would drop everything."""
     monkeypatch.setattr(postgres_beat, "VALID_S", 60.0)
     monkeypatch.setattr(postgres_beat, "PATIENCE_S", 60.0)
 
 
 def beats_of(store: Store) -> list[float]:
-    """When the beats of a process were sent, after this."""
+    """Collect the times of a process's heartbeats, starting now."""
     assert isinstance(store, PostgresStore)
     sent, take = list[float](), store._validity.take
 
@@ -56,7 +56,7 @@ def beats_of(store: Store) -> list[float]:
 
 
 def hears(store: Store) -> Counter[str]:
-    """The keys that a process drops after this, and how often."""
+    """Count how often the process drops each key, starting now."""
     heard = Counter[str]()
 
     def listen(announcement: Announcement) -> None:
@@ -78,13 +78,13 @@ def announcing(*keys: object, kind: Any = "session") -> Callable[[SystemUnit], N
 async def test_a_process_hears_another_one(url: str, wakes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(url, wakes=wakes) as one, serving(url, wakes=wakes) as other:
         heard, beats = hears(other), beats_of(other)
-        if wakes:  # by this alone: no beat comes on its own
+        if wakes:  # only because of the notification; no scheduled heartbeat comes
             monkeypatch.setattr(postgres_beat, "EVERY_S", 600.0)
         for number in range(20):
             await one.write(announcing(number))
             before = len(beats)
             await until(lambda n=str(number): heard[n] > 0)  # type: ignore[misc]
-            assert len(beats) - before <= 2  # by the first that began after the commit
+            assert len(beats) - before <= 2  # by the first heartbeat that started after the commit
         more = len(beats) + 2
         if wakes:
             for number in range(2):
@@ -98,7 +98,7 @@ async def test_a_process_hears_another_one(url: str, wakes: bool, monkeypatch: p
     ("seconds", "others"), [(1.2, 100), pytest.param(5.0, 500, marks=pytest.mark.endurance)], ids=["short", "long"]
 )
 async def test_a_unit_that_commits_long_after_it_announced(url: str, raw: Any, seconds: float, others: int) -> None:
-    """Its row has a lower number than hundreds that were read before."""
+    """The row's number is lower than those of hundreds that have already been read."""
     async with serving(url, wakes=False, pool=4) as one, serving(url, wakes=False) as other:
         heard = hears(other)
         transaction = raw.transaction()
@@ -112,7 +112,7 @@ async def test_a_unit_that_commits_long_after_it_announced(url: str, raw: Any, s
         await transaction.commit()
         before = len(beats)
         await until(lambda: heard["late"] > 0)
-        assert len(beats) - before <= 2  # by the first that began after the commit
+        assert len(beats) - before <= 2  # by the first heartbeat that started after the commit
         await until(lambda: len(beats) >= before + 4)
         assert heard == Counter({"late": 1, **{str(number): 1 for number in range(others)}})
 
@@ -133,7 +133,7 @@ async def test_what_was_rolled_back_is_never_heard(url: str, raw: Any) -> None:
 
 
 async def test_a_unit_announces_each_thing_once_in_one_statement(url: str, raw: Any) -> None:
-    """And many of one client as the client."""
+    """Many changes in one client are announced as the client."""
 
     def work(unit: SystemUnit) -> None:
         for _ in range(2):
@@ -146,7 +146,7 @@ async def test_a_unit_announces_each_thing_once_in_one_statement(url: str, raw: 
     async with serving(url) as one:
         heard = hears(one)
         await one.write(work)
-        assert len(heard) == MOST_ANNOUNCED + 5  # itself, it drops what was named
+        assert len(heard) == MOST_ANNOUNCED + 5  # the process itself drops exactly what was named
         assert [tuple(row) for row in await raw.fetch(ANNOUNCED)] == [
             ("installation", "keys", 0), *(("user", str(-number), 2) for number in range(1, 4)), ("tenant", "1", 1)
         ]  # fmt: skip
@@ -159,7 +159,7 @@ async def test_more_than_one_beat_reads_drops_everything(url: str, raw: Any) -> 
         await raw.execute(postgres_beat.ANNOUNCE, [0] * len(keys), ["session"] * len(keys), keys)
         await until(lambda: heard["all"] > 0)
         assert set(heard) == {"all"}
-        while not heard["later"]:  # while a transaction of another database lasts, a beat reads the many once more
+        while not heard["later"]:  # while another database has an open transaction, a heartbeat reads all again
             await raw.execute(postgres_beat.ANNOUNCE, [0], ["session"], ["later"])
             await asyncio.sleep(postgres_beat.EVERY_S)
 
@@ -187,7 +187,7 @@ async def test_a_process_is_in_the_table_while_it_runs(url: str, raw: Any) -> No
         while (row := (await raw.fetch("SELECT * FROM nodes"))[0])["seen_at"] == seen_at:
             await asyncio.sleep(0.05)
         assert row["state"] == "draining"
-        # A row that was swept is there again, and everything is dropped.
+        # A swept row reappears, and everything is dropped.
         await raw.execute("DELETE FROM nodes")
         await until(lambda: heard["all"] > 0)
         while not await raw.fetch("SELECT * FROM nodes"):
@@ -237,7 +237,7 @@ async def test_a_clock_that_is_wrong_is_told_once(url: str, raw: Any, monkeypatc
 
 
 async def test_a_beat_waits_for_no_standby(own_postgres: Postgres) -> None:
-    """A commit that announces waits, and is not heard before it is there."""
+    """A commit that announces something waits, and isn't announced before it's complete."""
     url = own_postgres.fresh_database()
     async with serving(url) as one, serving(url) as other:
         heard = hears(other)
@@ -266,7 +266,7 @@ async def test_a_server_that_is_gone(postgres: Databases) -> None:
 
 
 async def test_a_beat_that_ends_with_a_bug_is_told_and_comes_again(url: str, raw: Any) -> None:
-    """Entries that it should have dropped are not trusted in the meantime, and are dropped then."""
+    """In the meantime, cached entries that it should have dropped aren't trusted; the next heartbeat drops them."""
     told: list[str] = []
 
     class Log:

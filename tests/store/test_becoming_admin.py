@@ -1,4 +1,4 @@
-"""Giving the role Admin: decided by the row in the transaction, and never without voiding the account's credentials."""
+"""Granting the role Admin depends on the row in the transaction, and always voids the account's credentials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 
 async def stored_user(store: Store, pair: Pair, roles: int, *, active: bool = True) -> User:
-    """A user with a password, beside an Admin who stays."""
+    """A user with a password, in a client with another Admin."""
 
     def work(unit: TenantUnit) -> User:
         made = [
@@ -37,14 +37,14 @@ async def stored_user(store: Store, pair: Pair, roles: int, *, active: bool = Tr
 
 
 class Voided:
-    """Remembers for whom it was run."""
+    """Records the users that it was called for."""
 
     def __init__(self) -> None:
         self.users: list[int] = []
 
     def __call__(self, unit: TenantUnit, user: User) -> None:
         assert unit.tenant_id == user.tenant_id
-        assert user.password_hash == "another hash"  # as it was before
+        assert user.password_hash == "another hash"  # unchanged
         self.users.append(user.id)
 
 
@@ -77,7 +77,7 @@ async def test_an_admin_who_is_let_in_again_gains_the_role(store: Store, pair: P
 
 
 async def test_a_row_that_changed_in_the_meantime_is_not_written(store: Store, pair: Pair) -> None:
-    """Without this, a user who was read as deactivated, or as an Admin already, would gain the role unnoticed."""
+    """Otherwise, a user who was read as deactivated, or as an Admin already, would gain the role unnoticed."""
     tenant, voids = store.of(pair[0]), Voided()
     asleep = await stored_user(store, pair, VIEWER, active=False)
     await tenant.write(lambda unit: users.restore(unit, UNCOUNTED, asleep, voids))

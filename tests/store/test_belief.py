@@ -1,6 +1,6 @@
-"""No process answers from memory what was announced more than 0.8 seconds ago, in any order of commits, with crashes.
+"""No process uses cached data more than 0.8 seconds after a change was announced, in any order of commits and crashes.
 
-A model of PostgreSQL with transactions that overlap, and a process that reads, remembers and beats.
+It models PostgreSQL with overlapping transactions, and a process that reads, caches, and sends heartbeats.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ WALKS, STEPS = 10, 300
 
 
 class Installation:
-    """One server, and one process. Every step takes a moment, and is possible or does nothing."""
+    """One server and one process. Every step takes a moment, and does nothing if it isn't possible."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
         self.now = 1000.0
         self.next_xid = self.next_id = 1
-        self.running: dict[int, dict[int, str]] = {}  # what transactions announced, by id
-        self.rows: dict[int, tuple[int, str]] = {}  # committed: by id, with the transaction
-        self.changed_at: dict[str, list[float]] = {key: [] for key in KEYS}  # when changes were committed
+        self.running: dict[int, dict[int, str]] = {}  # announcements of open transactions, by ID
+        self.rows: dict[int, tuple[int, str]] = {}  # committed rows by ID, with their transaction
+        self.changed_at: dict[str, list[float]] = {key: [] for key in KEYS}  # times of committed changes
         self.has_node = False
         self.belief = CacheValidity(lambda: self.now)
-        self.sent: tuple[float, int] | None = None  # a beat in progress, and what it asks for
+        self.sent: tuple[float, int] | None = None  # a heartbeat in progress, and its position
         self.answer: tuple[int, bool, dict[int, Announcement]] | None = None
-        self.memory: dict[str, int] = {}  # how many changes of the key had been committed when it was read
+        self.memory: dict[str, int] = {}  # by key: the number of committed changes when it was read
         self.generation = 0
         self.reading: tuple[str, int, int, bool] | None = None
 
     def step(self) -> None:
-        """One step. What would make the process forget everything comes rarely, or it would remember nothing."""
+        """Take one step. Steps that clear the whole cache are rare, or it would always be empty."""
         self.now += A_MOMENT
         rarely = (self.server_crashes, self.node_is_swept, self.old_rows_are_swept, self.beat_fails)
         often = (self.announce, self.announce_more, self.end, self.end, self.beat, self.beat, self.pass_time)
@@ -59,7 +59,7 @@ class Installation:
             self.next_id += 1
 
     def end(self) -> None:
-        """A transaction commits, or is rolled back."""
+        """Commit a transaction, or roll it back."""
         if self.running:
             xid = self.random.choice(list(self.running))
             announced = self.running.pop(xid)
@@ -75,7 +75,7 @@ class Installation:
         self.has_node = False
 
     def old_rows_are_swept(self) -> None:
-        """The process stood still for longer than they are kept, with a beat in progress or without."""
+        """Pause the process for longer than rows are kept, with or without a heartbeat in progress."""
         self.now += 1300
         self.rows.clear()
 
@@ -83,14 +83,14 @@ class Installation:
         self.now += self.random.choice((0.0, 0.1, 0.2))
 
     def beat(self) -> None:
-        """A beat is sent, or the server answers, or the answer arrives."""
+        """Send a heartbeat, let the server process it, or deliver the response."""
         if self.sent is None:
             self.sent = (self.now, self.belief.since)
         elif self.answer is None:
             oldest = min(self.running, default=self.next_xid)
             shown = {n: Announcement("session", key) for n, (xid, key) in self.rows.items() if xid >= self.sent[1]}
             self.answer = (oldest, self.has_node, shown)
-            self.has_node = True  # inserted by the statement after it
+            self.has_node = True  # inserted by the next statement
         else:
             for announcement in self.belief.take(*self.answer, self.sent[0])[1]:
                 self.generation += 1
@@ -105,7 +105,7 @@ class Installation:
         self.belief.end()
 
     def read(self) -> None:
-        """A request reads the store, or remembers what it read, as `sessions/principals.py` does."""
+        """Read the store for a request, or cache the result, as `sessions/principals.py` does."""
         if self.reading is None:
             key = self.random.choice(KEYS)
             self.reading = (key, len(self.changed_at[key]), self.generation, self.belief.holds())

@@ -1,4 +1,4 @@
-"""The rows of ``bench.work`` fit today's tables."""
+"""The rows of ``bench.work`` match the current tables."""
 
 from __future__ import annotations
 

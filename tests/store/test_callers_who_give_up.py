@@ -1,6 +1,6 @@
-"""Callers give up at any moment, and the server is lost and found: no cancel request is sent, and nothing breaks.
+"""Callers give up at any moment while the server fails and recovers, without cancel requests or errors.
 
-On the event loop of the web server, which is not that of the other tests.
+The tests run on the web server's event loop, which differs from that of the other tests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import Databases, database_of
 
 SECONDS, CALLERS, POOL = 2.5, 12, 6
-#: Of every other one: some give up before they have sent anything, some when it is answered.
+#: Time limits for every second caller: some end before anything is sent, others when the response arrives.
 _PATIENCE_S = 0.004
 _SELECT = cross_tenant(select(literal(1)), because="a test")
 
@@ -43,7 +43,7 @@ def address(request: pytest.FixtureRequest, postgres: Databases) -> Iterator[str
 
 
 class Hammer:
-    """Units of work of one store, most of which are given up."""
+    """Units of work on one store, most of which are abandoned."""
 
     def __init__(self, store: PostgresStore, chance: random.Random) -> None:
         self.store, self.chance = store, chance
@@ -52,7 +52,7 @@ class Hammer:
         self._began = time.monotonic()
 
     def goes_on(self) -> bool:
-        """For some seconds, and on a busy machine until there was enough of both."""
+        """Run for some seconds, or longer on a busy machine, until enough units have succeeded and failed."""
         seconds = time.monotonic() - self._began
         return seconds < SECONDS or (seconds < 60 and not self.has_enough())
 
@@ -92,7 +92,7 @@ class Hammer:
             await self.store.look_up(_SELECT)
 
     async def loser(self) -> None:
-        """Ends all connections now and then, in the midst of what they do."""
+        """Close all connections now and then, in the middle of their work."""
         while self.goes_on():
             await asyncio.sleep(self.chance.uniform(0.02, 0.2))
             self.store._connections.lost()

@@ -1,4 +1,4 @@
-"""Changes whose number does not matter: no statement notices that they wait, and on PostgreSQL they go together."""
+"""Changes with an unneeded row count are deferred, which no statement sees; on PostgreSQL they are sent together."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def statements_of_postgresql() -> Iterator[list[str]]:
 async def test_on_postgresql_they_share_a_round_trip(store: Store, pair: Pair, user_id: int, database_url: str) -> None:
     def work(unit: SystemUnit) -> None:
         wait(unit, pair[0], user_id, "a")
-        tenants.get(unit, pair[0])  # reads what they do not change
+        tenants.get(unit, pair[0])  # reads nothing that they change
         wait(unit, pair[0], user_id, "b")
         unit.of(pair[0]).change_later(RENAME, of=user_id, new=2)
 

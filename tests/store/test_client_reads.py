@@ -1,4 +1,4 @@
-"""Statements that read all rows of a client in a table: those about all of them, and no look-up by a key."""
+"""Statements that read all of a client's rows in a table, either on purpose or because they need all of them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from manifest_auth.store import TenantScoped, migrate
 from tests.support.secret_keys import the_keys
 from tests.support.statements import every_statement
 
-#: By module, with the reason. SQLite takes an index that starts with the client for as good as any other, so that a
-#: look-up can come in here on its own: see `EXPLAIN QUERY PLAN`, and add an index or change the order.
+#: By module, with the reason. SQLite considers any index that starts with the client equally good, so a look-up by key
+#: can also appear here. If it does, check `EXPLAIN QUERY PLAN`, and add an index or change the order.
 ALL_OF_A_CLIENT = {
     "accounts.factors.trusted_browsers": {
         "_COUNT",
         "_DROP_KEY",
         "_DROP_OLDER",
-    },  # few: no more than sign-ins of 30 days
+    },  # few: only sign-ins of the last 30 days
     "accounts.service_accounts.rows": {"_COUNT"},
-    # A client has 100 apps at most, with two secrets; codes live for a minute, grants of devices for ten.
+    # A client has at most 100 apps, with two secrets each; codes live for a minute, grants of devices for ten.
     "accounts.apps": {"_COUNT", "_DROP_CODES", "_DROP_CODES_OF_USER", "_FORGET", "_LIST", "_SECRETS"},
-    # Devices: 10,000 at most, counted for a new code; codes live for ten minutes.
+    # At most 10,000 devices, counted for a new code; codes live for ten minutes.
     "accounts.shared_devices": {"_COUNT_DEVICES", "_COUNT_OPEN", "_LIST"},
-    "accounts.users": {"ACTIVE_ADMINS", "_WITHOUT_FACTOR", "_WITH_PASSWORD"},  # the last stops at the first
-    "audit.upkeep": {"_OLDEST"},  # stops at the first
-    "clients.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
-    "clients.client_lifecycle": {"_ORDER"},  # of the installation's chain, newest first
+    "accounts.users": {"ACTIVE_ADMINS", "_WITHOUT_FACTOR", "_WITH_PASSWORD"},  # the last one stops at the first row
+    "audit.upkeep": {"_OLDEST"},  # stops at the first row
+    "clients.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and at most 50 providers
+    "clients.client_lifecycle": {"_ORDER"},  # of the installation's trail, newest first
     "clients.client_standing": {"_SESSIONS", "_USERS"},
     "clients.daily_figures": {"_ACTIVE_WEEK", "_APP", "_PASSKEY", "_ROLES"},  # once an hour, in the background
-    # A client has 50 providers at most.
+    # A client has at most 50 providers.
     "clients.providers.daily_checks": {"_ALL"},
     "providers.identities": {
         "_COUNT",
@@ -46,10 +46,10 @@ ALL_OF_A_CLIENT = {
     },
     "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
     "providers.providers": {"_COUNT", "_LIST"},
-    "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
-    # Of an app: shown on its page, and ended with it. The last looks at the client's apps, and at one user's sessions.
+    "providers.sign_in_flows": {"_END"},  # flows live for ten minutes, and codes for one
+    # For an app's page, or when the app ends. The last one reads the client's apps and one user's sessions.
     "sessions.app_sessions": {"_COUNT", "_END_ALL", "_END_FOR_OTHERS"},
-    "sessions.sessions": {  # codes live for a minute, grants for ten, sign-ins that wait for an hour
+    "sessions.sessions": {  # codes live for a minute, grants for ten, pending sign-ins for an hour
         "_END_TENANT",
         "_SHORTEN",
         "_VOID_ALL[0]",
@@ -60,10 +60,10 @@ ALL_OF_A_CLIENT = {
         "_VOID_USERS[0]",
         "_VOID_USERS[2]",
     },
-    "sign_in.password": {"_PICK", "_PICK_MORE"},  # its first and last id: both stop at one
+    "sign_in.password": {"_PICK", "_PICK_MORE"},  # its first and last ID; both stop at one row
     "tenants.claims.directories": {"_COUNT"},
     "tenants.claims.domains": {"_COUNT"},
-    "work.files": {"_UNDER_WAY"},  # sixteen at most
+    "work.files": {"_UNDER_WAY"},  # at most sixteen
 }
 
 

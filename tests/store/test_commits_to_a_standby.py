@@ -1,4 +1,4 @@
-"""A commit that waits for a standby is never canceled, never answered too early, and stops no read."""
+"""A commit that waits for a standby is never canceled or confirmed too early, and doesn't block reads."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ Writing = Callable[[Store, int], Coroutine[Any, Any, None]]
 
 
 async def by_unit(store: Store, tenant: int) -> None:
-    """Adds a value in a transaction."""
+    """Add a value in a transaction."""
 
     def work(unit: SystemUnit) -> None:
         unit.change(ADD, name="added", value="1")
@@ -74,12 +74,12 @@ async def by_unit(store: Store, tenant: int) -> None:
 
 
 async def by_one_statement(store: Store, tenant: int) -> None:
-    """Adds a row with one statement that commits on its own."""
+    """Add a row with one statement that commits on its own."""
     await store.change_one(tenant, principals._REFUSE, key="added", refused_at=1, expires_at=2)
 
 
 async def added(server: Postgres, address: str) -> int:
-    """The number of rows that can be seen."""
+    """The number of visible rows."""
     rows = "SELECT name FROM installation WHERE name = 'added' UNION ALL SELECT key FROM refused_tokens"
     return int(await asyncio.to_thread(server.psql, f"SELECT count(*) FROM ({rows})", server.uri(database_of(address))))
 
@@ -96,14 +96,14 @@ WAYS = matrix("write", [by_unit, by_one_statement])
 async def test_a_caller_who_gives_up_ends_no_wait(
     server: Postgres, opened: Store, address: str, tenant: int, write: Writing
 ) -> None:
-    """The server goes on to wait, so nothing can be seen that is on no standby."""
+    """The server keeps waiting, so nothing becomes visible that isn't on a standby."""
     with awaited(server):
         writing = asyncio.create_task(write(opened, tenant))
         await until_waiting(server)
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
-        await asyncio.sleep(0.3)  # a cancel request would have come
+        await asyncio.sleep(0.3)  # long enough for a cancel request
         assert len(waiting(server)) == 1
         assert await added(server, address) == 0
     await until_waiting(server, 0)
@@ -136,7 +136,7 @@ async def test_a_wait_that_the_operator_ended_is_no_success(
         server.psql(f"SELECT pg_cancel_backend({waiting(server)[0]})")
         with pytest.raises(StoreUnavailable, match="warned"):
             await writing
-        assert await added(server, address) == 1  # which is why it must not be called done
+        assert await added(server, address) == 1  # so it must not be confirmed
 
 
 async def test_what_might_have_been_committed_is_announced(server: Postgres, opened: Store, tenant: int) -> None:

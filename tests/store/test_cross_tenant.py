@@ -1,4 +1,4 @@
-"""Every cross-tenant statement is in a list, so that adding one is a decision."""
+"""Every cross-tenant statement is listed here, so that adding one is a deliberate decision."""
 
 from __future__ import annotations
 
@@ -14,50 +14,49 @@ from tests.support.rules import rule
 SOURCE = Path(manifest_auth.__file__).parent
 STORE = SOURCE / "store"
 
-#: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
+#: The number of cross-tenant statements in each file. Each one bypasses tenant isolation, so add one only on purpose.
 CROSS_TENANT = {
-    "accounts/apps.py": 2,  # a client id names the app, an issuer its client
-    "sign_in/apps/logout.py": 3,  # notices to apps of all clients; an issuer, which names the client, can owe some
-    "accounts/shared_devices.py": 1,  # a device shows its token and nothing else
-    "accounts/factors/challenges.py": 1,  # a sign-in in progress has only its challenge, which names the tenant
-    # A passkey names its account, its credential id is unique in all; those of a former domain are counted.
+    "accounts/apps.py": 2,  # a client ID identifies the app, and an issuer its client
+    "sign_in/apps/logout.py": 3,  # notices to apps of all clients; an issuer, which identifies the client, can owe some
+    "accounts/shared_devices.py": 1,  # a device sends only its token
+    "accounts/factors/challenges.py": 1,  # a pending sign-in has only its challenge, which identifies the tenant
+    # A passkey identifies its account, since credential IDs are unique; those of a former domain are counted.
     "accounts/factors/passkey_rows.py": 2,
-    "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
-    "accounts/service_accounts/rows.py": 1,  # a client id names the account, that the tenant
-    "accounts/email_changes.py": 1,  # the caller shows a token, which names the tenant
-    "accounts/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
-    # What the installation's chain says of the ends of all others; which chains there are, for who proves them.
+    "accounts/one_time_links.py": 1,  # the caller sends a token, which identifies the tenant
+    "accounts/service_accounts/rows.py": 1,  # a client ID identifies the account, and so the tenant
+    "accounts/email_changes.py": 1,  # the caller sends a token, which identifies the tenant
+    "accounts/users.py": 1,  # a sign-in without a client searches the clients for the address
+    # The installation's record of the ends of all other trails, and the list of trails to verify.
     "audit/chains.py": 2,
-    "audit/query.py": 2,  # system admins read the trail of all clients
-    "audit/upkeep.py": 2,  # the installation's key signs the ends of all chains; retention looks at all chains in turn
-    # Emails that were not taken are sent again, and counted, whatever tenant they belong to.
+    "audit/query.py": 2,  # system admins read the trails of all clients
+    "audit/upkeep.py": 2,  # the installation's key signs the ends of all trails; retention processes each in turn
+    # Undelivered emails of all tenants are sent again and counted.
     "accounts/mail_queue.py": 2,
-    # Uploads of killed processes, whatever tenant they belong to; files that no one recorded anywhere, whatever
-    # tenant they belong to.
+    # Uploads of killed processes, and files that nobody recorded, of all tenants.
     "work/files.py": 2,
-    "maintenance/installation_state.py": 2,  # a system admin is told how many users and sessions there are
-    "clients/daily_figures.py": 1,  # events of every client are counted, one client after another
+    "maintenance/installation_state.py": 2,  # a system admin sees the number of users and sessions
+    "clients/daily_figures.py": 1,  # events of every client are counted, one client at a time
     "clients/providers/daily_checks.py": 2,  # providers of all clients are checked once a day
-    "clients/domain_checks.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
-    "maintenance/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
-    "clients/notices.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to
-    "maintenance/background_jobs.py": 1,  # rows past their time are dropped, whatever tenant they belong to
-    "providers/providers.py": 3,  # by email domain, and whether one is listed: an address names no tenant yet; by a
-    # bearer's directory
-    "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
-    "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
-    # By session id, of one or several, by cookie: it names the session, that the tenant. A hash of a secret, and a
-    # token, name the account, that the tenant. Another system's token names an identity; whose claims count.
+    "clients/domain_checks.py": 2,  # records are checked and old claims deleted, for all tenants
+    "maintenance/reencrypt.py": 1,  # the installation's key encrypts the secrets of all tenants
+    "clients/notices.py": 1,  # expiring secrets of service accounts are checked, for all tenants
+    "maintenance/background_jobs.py": 1,  # expired rows are deleted, for all tenants
+    "providers/providers.py": 3,  # by email domain, whether one is listed (no tenant is known yet); by a bearer's
+    # directory
+    "providers/sign_in_flows.py": 2,  # by `state` or request ID: the response identifies the sign-in, and so the tenant
+    "sessions/sessions.py": 1,  # a cookie sent with a sign-in: its session ends, in any tenant
+    # By one or more session IDs, or a cookie, which identify the session and so the tenant. The hash of a secret, or a
+    # token, identifies the account and so the tenant. Another system's token identifies an identity and its claim.
     "sessions/principals.py": 7,
-    "sign_in/directory_proof.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
-    "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
-    "tenants/claims/domains.py": 1,  # the operator settles claims of all clients
+    "sign_in/directory_proof.py": 1,  # by `state`: Microsoft's response identifies the sign-in, and so the tenant
+    "sign_in/exchange_codes.py": 1,  # a one-time code identifies the tenant
+    "tenants/claims/domains.py": 1,  # the operator resolves claims of all clients
 }
 
 
 @dataclass(frozen=True)
 class _File:
-    """The calls of a source file, with their numbers, by the last name; and its imports: module, name, other name."""
+    """The calls in a source file, with their numbers, by last name; and its imports: module, name, alias."""
 
     is_of_the_store: bool
     called: Counter[str]
@@ -66,7 +65,8 @@ class _File:
 
 @cache
 def _files() -> dict[str, _File]:
-    """By path. Each is parsed once, and its tree is not kept: all of them are a hundred megabytes."""
+    """The files by path. Each is parsed once, and its tree discarded, since all trees together take a hundred
+    megabytes."""
     found = {}
     for path in SOURCE.rglob("*.py"):
         of_file = _File(STORE in path.parents, Counter(), [])
@@ -93,7 +93,7 @@ def test_the_list_of_statements_that_cross_tenants_is_complete() -> None:
 
 
 def test_cross_tenant_is_called_by_its_own_name() -> None:
-    """An import under another name would hide it from the list above."""
+    """An alias would hide the call from the list above."""
     for path, file in _files().items():
         for _, name, other_name in file.imported:
             assert name not in ("cross_tenant", "CrossTenant") or not other_name, path

@@ -1,4 +1,4 @@
-"""An upgrade waits for a lock in short steps: readers of the table go on, and at the end it says who holds it."""
+"""An upgrade waits for a lock in short steps, so that readers continue; if it gives up, it names the lock's holder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.secret_keys import the_keys
 from tests.support.stores import schema_number
 
 READ = "SELECT count(*) FROM users"
-#: Whether a reader stands behind an upgrade.
+#: Whether a reader waits behind an upgrade.
 BEHIND = """
     SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database AND datname = current_database()
     WHERE NOT granted AND relation = 'users'::regclass AND mode = 'AccessShareLock'
@@ -30,7 +30,7 @@ OLD = migrate.HEAD
 
 @pytest.fixture
 def url(postgres: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A store that has today's schema, and is upgraded to the next one."""
+    """A database with the current schema, to be upgraded to the next one."""
     made = postgres.fresh_database()
     next_release.learn(tmp_path, monkeypatch)
     return made
@@ -48,7 +48,7 @@ async def test_a_reader_that_holds_a_table_makes_no_one_wait_long(url: str) -> N
                 if read.done():
                     read = asyncio.create_task(reader.fetchval(READ))
                 await asyncio.sleep(0.001)
-            await read  # the upgrade gives way, though the table is still held
+            await read  # the upgrade releases its request, although the table is still locked
         assert migrate.LOCK_TIMEOUT.endswith("= '2s'")
         assert not upgrade.done()
         assert await schema_number(url) == OLD
@@ -66,7 +66,7 @@ _JOINED = cross_tenant(
 
 @matrix("kind", ["look_up", "read", "write"])
 async def test_what_a_change_of_two_tables_got_in_the_way_of_is_asked_again(postgres: Databases, kind: str) -> None:
-    """The one has the first table and waits for the second, the other the reverse: PostgreSQL ends the reader."""
+    """Each holds one table and waits for the other, so PostgreSQL cancels the reader."""
     url = postgres.fresh_database()
     store, changer = open_store(url, 4), await asyncpg.connect(url)
     await store.open()

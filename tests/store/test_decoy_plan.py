@@ -1,4 +1,4 @@
-"""The plan by which PostgreSQL picks a decoy hash, asked for at every sign-in of a client with many accounts."""
+"""PostgreSQL's plan for selecting a decoy hash, which every sign-in of a client with many accounts uses."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.store.conftest import Pair
 from tests.support.stores import ONLY_POSTGRESQL
 
 COUNT = 20_000
-pytestmark = ONLY_POSTGRESQL  # SQLite keeps no statistics of its own accord
+pytestmark = ONLY_POSTGRESQL  # SQLite doesn't keep statistics automatically
 
 
 @pytest.fixture
 async def raw(store: Store, database_url: str, pair: Pair) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """A transaction in which the client has many accounts, and that has prepared the statement as ``pick``."""
+    """A transaction in which the client has many accounts and the statement is prepared as ``pick``."""
     connection = await asyncpg.connect(database_url, statement_cache_size=0)
     await connection.execute("BEGIN")
     await connection.execute(
@@ -49,6 +49,6 @@ async def test_accounts_that_were_just_imported_are_not_all_read(raw: asyncpg.Co
 
 async def test_it_is_not_planned_again_at_every_sign_in(raw: asyncpg.Connection[Any], asked: str) -> None:
     await raw.execute("ANALYZE users")
-    for _ in range(8):  # the first five are, whatever they are
+    for _ in range(8):  # the first five always use a custom plan
         await raw.execute(asked)
     assert await raw.fetchval("SELECT generic_plans FROM pg_prepared_statements WHERE name = 'pick'") == 3

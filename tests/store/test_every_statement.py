@@ -1,4 +1,4 @@
-"""Every SQL statement of the code compiles for both stores and is accepted by both."""
+"""Every SQL statement in the code compiles for both databases, and both accept it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_is_one_of_the_three_kinds_and_says_why_when_it_crosses(name: str) -> No
 
 
 def _asked_for(compiled: Compiled) -> set[str]:
-    """The parameters that a caller must give: the rest are constants of the statement."""
+    """The parameters that a caller must pass; the rest are constants of the statement."""
     return {name for name, default in compiled.order if default is _MISSING}
 
 
@@ -51,7 +51,7 @@ def test_compiles_for_both_stores_with_the_same_parameters(name: str) -> None:
 
 
 def test_no_statement_asks_for_columns_that_it_does_not_name() -> None:
-    """A column that a later release adds would change what prepared statements return."""
+    """Otherwise, a column added in a later release would change the results of prepared statements."""
     listed = {name: next(iter(listing.every_statement())) for name, listing in LISTINGS.items()}
     named = {
         name: each.postgres.sql.replace("EXISTS (SELECT *", "EXISTS (SELECT 1")
@@ -62,7 +62,8 @@ def test_no_statement_asks_for_columns_that_it_does_not_name() -> None:
 
 @pytest.fixture(scope="module")
 async def accept(store: Store, database_url: str) -> AsyncIterator[Accept]:
-    """By EXPLAIN on SQLite; on PostgreSQL they are prepared, which parses, names and types them."""
+    """Check statements with EXPLAIN on SQLite, and prepare them on PostgreSQL, which parses them and checks names and
+    types."""
     if isinstance(store, SqliteStore):
         with contextlib.closing(sqlite3.connect(store.path)) as connection:
 
@@ -100,5 +101,5 @@ async def test_a_list_in_every_order_and_with_all_filters_is_accepted(accept: Ac
 
 @cache
 def _of_list(name: str) -> list[Statement[Any]]:
-    """Built and compiled once for both stores."""
+    """Build and compile each list once for both databases."""
     return list(LISTINGS[name].every_statement())

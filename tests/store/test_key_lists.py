@@ -1,4 +1,4 @@
-"""SQL conditions on many keys at the same time, and on keys that another table of the same tenant names."""
+"""SQL conditions on many keys at the same time, and on keys from another table of the same tenant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every key of a tenant's table begins with the tenant, in the database's own words, and holds rows of one tenant."""
+"""Every key of a tenant table starts with the tenant, as the database reports it, and contains rows of one tenant."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 OWNED = {table.name for table in TENANT_OWNED}
-#: On SQLite the database assigns ids only in a key of one column. The tenant and the id are unique together.
+#: SQLite assigns IDs automatically only for single-column keys. The tenant and the ID are unique together.
 NUMBERED = {table.name for table in TENANT_OWNED if "id" in table.c and table.c.id.identity is not None}
-#: Foreign keys between tables of tenants: the column that names a row, beside the tenant's.
+#: Foreign keys between tenant tables: the column that identifies a row, besides the tenant's.
 POINTERS = sorted(
     (
         (table, key.columns.values()[1], key.referred_table)
@@ -57,7 +57,7 @@ async def test_foreign_keys_between_tenants_tables_hold_the_tenant_on_both_sides
 
 
 async def test_the_primary_keys_are_those_of_the_tables_page(keys: set[Key], database_url: str) -> None:
-    """In the same order, which Alembic does not compare."""
+    """The order of columns matters too, which Alembic doesn't compare."""
     numbered = NUMBERED if database_url.startswith("sqlite") else set()
     declared = {
         Key(table.name, "primary", ("id",) if table.name in numbered else tuple(table.primary_key.columns.keys()))
@@ -77,7 +77,7 @@ async def test_a_table_of_the_installation_names_rows_with_their_tenant(store: S
 async def test_another_tenants_row_is_rejected_by_the_database(
     store: Store, pair: Pair, table: Table, column: Column[Any], to: Table
 ) -> None:
-    """Whatever the code does: the statement is bound to nothing. Its own row is taken."""
+    """The database enforces this even for a statement without tenant binding. The tenant's own row is accepted."""
     mine, theirs = pair
 
     def rows(unit: SystemUnit) -> tuple[dict[str, Any], int, int]:
@@ -99,7 +99,7 @@ async def test_another_tenants_row_is_rejected_by_the_database(
 
 @matrix("name", sorted(OWNED))
 async def test_tenants_tables_are_strict_on_sqlite(store: Store, database_url: str, name: str) -> None:
-    """They take no text into a column of numbers."""
+    """They reject text in a numeric column."""
     assert metadata.tables[name].dialect_options["sqlite"]["strict"]
     if database_url.startswith("sqlite"):
         raw = sqlite3.connect(database_url.removeprefix("sqlite:///"))

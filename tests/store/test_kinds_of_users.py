@@ -1,4 +1,4 @@
-"""Statements on users reach people alone, unless they say that they mean every kind."""
+"""Statements on users apply only to people, unless they explicitly include every kind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.rules import rule
 from tests.support.statements import every_statement
 
 _U = users.c
-#: The only statements that reach service accounts, each on purpose.
+#: The only statements that include service accounts, each on purpose.
 EVERY_KIND = {
     "accounts.service_accounts.rows._BY_CLIENT_ID",
     "accounts.service_accounts.rows._ANY",

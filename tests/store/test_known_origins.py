@@ -1,4 +1,4 @@
-"""When an origin that signed in again is written again."""
+"""The record of a known origin is updated only from time to time."""
 
 from __future__ import annotations
 

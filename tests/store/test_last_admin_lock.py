@@ -1,4 +1,4 @@
-"""Two transactions that would each remove one of the last two Admins: the second waits and then is rejected."""
+"""If two transactions would each remove one of the last two Admins, the second waits, and is then rejected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _deactivated(unit: TenantUnit, user: User) -> object:
     return users.deactivate(unit, user, 2)
 
 
-#: All that asks for the last Admin, each on its own; the changes are rejected.
+#: Every operation that checks for the last Admin, each on its own; the changes are rejected.
 LOOKS: tuple[Look, ...] = (_asked_for, users.is_last_admin, _roles_set, _deactivated)
 CHANGES = (_roles_set, _deactivated)
 
@@ -52,10 +52,10 @@ async def _two(store: Store, tenant_id: int) -> list[User]:
 
 
 def _waits(store: Store, passed: threading.Event) -> bool:
-    """Whether no one gets past ``passed`` for half a second."""
+    """Whether nobody gets past ``passed`` for half a second."""
     if on_postgres(store):
         await_only(asyncio.sleep(0.5))
-    else:  # each unit of SQLite's has a thread for itself
+    else:  # each SQLite unit has its own thread
         passed.wait(0.5)
     return not passed.is_set()
 
@@ -88,7 +88,7 @@ async def test_who_comes_second_waits_and_sees_what_the_first_did(store: Store, 
 
 
 async def test_who_locks_the_admins_waits_for_the_transaction_that_locked_one_of_them(store: Store, pair: Pair) -> None:
-    """So that two who each hold their own do not then wait for one another."""
+    """Otherwise, two transactions that each lock their own Admin could deadlock."""
     first, second = await _two(store, pair[0])
     tenant, holds, passed = store.of(pair[0]), threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""Units that announce commit side by side, also where each commit waits for a standby that answers late."""
+"""Units with announcements commit concurrently, even if each commit waits for a standby that responds late."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.endurance
 
 @contextlib.asynccontextmanager
 async def late_standby(postgres: Postgres, folder: Path) -> AsyncIterator[asyncio.Event]:
-    """A receiver of the log that every commit waits for, and which answers while the event is set."""
+    """A log receiver that every commit waits for, and that responds while the event is set."""
     [place] = parse_qs(urlsplit(postgres.address).query)["host"]
     answers, always, socket = asyncio.Event(), asyncio.Event(), ".s.PGSQL.5432"
     answers.set()
@@ -67,12 +67,12 @@ async def announced(store: Store, key: int) -> None:
 async def test_fifty_at_the_same_time_take_no_turns(own_postgres: Postgres, tmp_path: Path) -> None:
     url = own_postgres.fresh_database()
     async with serving(url, pool=52) as one, serving(url) as other:
-        await asyncio.gather(*(announced(one, number) for number in range(50)))  # the connections are there
+        await asyncio.gather(*(announced(one, number) for number in range(50)))  # opens the connections
         async with late_standby(own_postgres, tmp_path) as answers:
             answers.clear()
             waiting = [asyncio.create_task(announced(one, number)) for number in range(50)]
             async with asyncio.timeout(60):
-                while (await asyncio.to_thread(own_postgres.psql, WAITING)).strip() != "50":  # each for the standby
+                while (await asyncio.to_thread(own_postgres.psql, WAITING)).strip() != "50":  # all wait
                     await asyncio.sleep(0.05)
             assert not any(task.done() for task in waiting)
             await until(lambda: other.version() is not None)

@@ -1,4 +1,4 @@
-"""INSERT … SELECT: from rows given as one parameter, and from rows of the tenant."""
+"""INSERT … SELECT from rows passed as one parameter, and from rows of the tenant."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_no_rows_write_nothing(store: Store, pair: Pair) -> None:
 
 @rule("TENANT-ISOLATION")
 async def test_what_is_selected_from_is_the_tenants_own(store: Store, pair: Pair) -> None:
-    """The version is another tenant's: nothing is found, so nothing is written, for neither of them."""
+    """The version belongs to another tenant, so nothing is found or written for either of them."""
     theirs = await version_of(store, pair[1])
 
     def work(unit: TenantUnit) -> int:

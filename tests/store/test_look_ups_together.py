@@ -1,4 +1,4 @@
-"""Look-ups that many ask for at the same time: one statement, and its own answer for each."""
+"""Concurrent look-ups are combined into one statement, and each gets its own result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ADD = global_(insert(installation).values(name=bindparam("name", type_=Text()),
 
 
 def _asked(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The queries to the store from here."""
+    """The queries sent to the store from now on."""
     asked, look_up_all = list[dict[str, Any]](), store.look_up_all
 
     async def noting(statement: Any, **values: Any) -> Any:

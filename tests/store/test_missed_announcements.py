@@ -1,4 +1,4 @@
-"""A node whose beats failed for a while catches up when they succeed again."""
+"""A node that misses heartbeats for a while catches up when they succeed again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def app(database_url: str) -> AsyncIterator[App]:
 
 
 async def cut(app: App, database_url: str) -> None:
-    """The connection that announcements come by breaks, and is there again."""
+    """Break the connection for announcements, and then restore it."""
     raw = await asyncpg.connect(database_url)
     try:
         await raw.execute(CUT)
@@ -42,7 +42,7 @@ async def cut(app: App, database_url: str) -> None:
 
 @pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
 async def test_a_signing_key_that_was_retired_in_the_meantime(app: App, database_url: str, purpose: Purpose) -> None:
-    """No request comes in between, which would look at the store on its own."""
+    """No request comes in between, because it would read the database on its own."""
     is_admins = purpose is Purpose.ADMIN_ACCESS
     token = await app.admin_token() if is_admins else (await keys_of(app)).token
 
@@ -52,7 +52,7 @@ async def test_a_signing_key_that_was_retired_in_the_meantime(app: App, database
     assert [await status() for _ in range(2)] == [200, 200]
     key, now = app.services.keys.signing(purpose), app.services.clock.now_ms()
 
-    def retire(unit: SystemUnit) -> None:  # and nothing is announced
+    def retire(unit: SystemUnit) -> None:  # without an announcement
         unit.change(keys._EXPIRE[signing_keys], of_id=key.id, now=now)
         installation_values.put(unit, keys._STAMP, f"changed with {key.id}")
 
@@ -61,6 +61,6 @@ async def test_a_signing_key_that_was_retired_in_the_meantime(app: App, database
     await other.write(retire)
     await other.close()
     if on_postgres(app.services.store):
-        assert await status() == 200  # which is what an announcement is for
+        assert await status() == 200  # announcements exist to prevent this
         await cut(app, database_url)
     assert await status() == 401

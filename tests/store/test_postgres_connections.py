@@ -1,4 +1,4 @@
-"""PostgreSQL's connections are handed on in order, and one whose state is not known is closed."""
+"""The pool hands out PostgreSQL connections in order, and closes those in an unknown state."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Raw:
 
 
 class Server:
-    """Makes connections. ``is_down``: rejects them, and with ``error`` says why; ``asked``: how often."""
+    """Creates connections. ``is_down`` makes it reject them, with ``error`` as the reason; ``asked`` counts the
+    calls."""
 
     def __init__(self) -> None:
         self.made: list[Raw] = []

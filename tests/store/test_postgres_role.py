@@ -1,4 +1,4 @@
-"""Logins of the product to PostgreSQL, its settings there, and the failures that it survives."""
+"""The product's logins to PostgreSQL, its settings there, and the failures that it survives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHOWN = "SELECT current_setting('statement_timeout'), current_setting('idle_in_t
 
 
 async def limits(url: str) -> tuple[str, ...]:
-    """As a new session has them."""
+    """The limits of a new session."""
     raw = await connect(url)
     try:
         return tuple((await raw.fetch(SHOWN))[0])
@@ -110,7 +110,7 @@ async def test_a_column_whose_type_changed_is_read_again(opened: tuple[Store, st
 
 
 async def test_a_server_that_became_read_only_is_left(opened: tuple[Store, str], postgres: Databases) -> None:
-    """As a primary that is a standby now, which a new login can find elsewhere."""
+    """A former primary that is now a standby; a new login can find the current one elsewhere."""
     store, url = opened
     role = f'SET default_transaction_read_only = off; ALTER DATABASE "{database_of(url)}"'
     postgres.psql(f"{role} SET default_transaction_read_only = on")

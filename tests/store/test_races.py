@@ -1,4 +1,4 @@
-"""Concurrent units of work: one after the other, none lost, no deadlock."""
+"""Concurrent units of work run one after the other, without lost updates or deadlocks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_units_that_lock_in_opposite_order_both_come_through(store: Store)
         def work(unit: SystemUnit) -> None:
             unit.change(_PLUS, of=first)
             met[first].set()
-            if on_postgres(store):  # SQLite has one writer at a time, so no one is met half way
+            if on_postgres(store):  # SQLite has one writer at a time, so no unit is interrupted midway
                 await_only(asyncio.wait_for(met[second].wait(), 10))
             unit.change(_PLUS, of=second)
 
@@ -64,7 +64,7 @@ async def test_no_increment_is_lost_under_a_lock(store: Store) -> None:
 
 
 async def test_attempts_on_one_account_are_counted_and_cleared_immediately(store: Store) -> None:
-    """Attempts are counted and cleared in the same rows; both succeed, and the count is right."""
+    """Both operations change the same rows; both succeed, and the count is correct."""
     for number in range(10):
         counters = throttle.counters("client", f"1:someone{number}@acme.example", f"192.0.2.{number}", None)
 
@@ -80,7 +80,7 @@ async def test_attempts_on_one_account_are_counted_and_cleared_immediately(store
 
 
 async def test_of_parallel_attempts_only_the_free_ones_pass_and_count(store: Store) -> None:
-    """Each has looked at the counters before another one began the pause."""
+    """Each attempt has read the counters before another one starts the wait."""
     counters = throttle.counters("client", "1:parallel@acme.example", "192.0.2.200", None)
     attempts = (store.write(lambda unit: throttle.count(unit, counters, 1000)) for _ in range(40))
     waits = await asyncio.gather(*attempts)
@@ -92,8 +92,8 @@ async def test_of_parallel_attempts_only_the_free_ones_pass_and_count(store: Sto
 
 
 async def test_counters_that_overlap_never_deadlock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the order in which an attempt names them, and whichever exist already."""
-    monkeypatch.setattr(postgres, "ATTEMPTS", 1)  # a deadlock is not tried again
+    """The order in which an attempt names the counters doesn't matter, nor which ones already exist."""
+    monkeypatch.setattr(postgres, "ATTEMPTS", 1)  # a deadlock isn't retried
     chosen, policy = random.Random(5), throttle.ADDRESS._replace(free=10_000)
     many = [throttle.Counter(throttle.key_of("overlap", number), policy) for number in range(6)]
 

@@ -1,4 +1,4 @@
-"""Background work that two processes find at the same moment is done by one of them."""
+"""If two processes find the same background work at the same moment, only one of them does it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DAY = 86_400
 
 @contextlib.contextmanager
 def read_at_one_moment(app: App, name: str = "read") -> Iterator[None]:
-    """Neither of two tasks goes on until both have their first answer of the store's function ``name``."""
+    """Make two tasks wait until both have the first result of the store function ``name``."""
     original, both, left = getattr(app.services.store, name), asyncio.Barrier(2), 2
 
     async def read(*arguments: Any, **values: Any) -> Any:
@@ -73,7 +73,7 @@ class Place:
 
 
 async def refused_mail(place: Place) -> str:
-    """An email that waits; its client."""
+    """A client with an email that waits to be sent."""
     place.mail.refuses = "451 try again later"
     team = await new_team(place.app)
     await team.ask("User Admin", INVITE, input={"email": "ada@engines.example", "roles": ["Viewer"]})
@@ -147,7 +147,7 @@ async def place(app: App, mail_server: MailServer) -> AsyncIterator[Place]:
     yield Place(app, mail_server)
     mail_server.refuses = ""
     app.clock.advance(2 * 3_600)
-    await app.services.mail_queue.sweep()  # leaves nothing to the next story
+    await app.services.mail_queue.sweep()  # leaves nothing for the next test
 
 
 @matrix("story", STORIES, ids=[story.__name__ for story in STORIES])

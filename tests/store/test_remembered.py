@@ -1,4 +1,4 @@
-"""Memory of a process is cleared by announcements; everything that lives as long as it is listed."""
+"""Announcements clear a process's caches; everything that lives as long as the process is listed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from manifest_auth.store import RESET, Announcement
 from tests.support.application import App
 from tests.support.stores import until
 
-#: What drops what a service remembers, beside a reset.
+#: The announcements that clear a service's cache, besides a reset.
 REMEMBER = {
     "principals": ("session", "user", "tenant", "installation keys"),
     "keys": ("installation keys",),
     "admin_networks": ("installation admin_addresses",),
     "origin_index": ("installation origins",),
-    "licence": ("installation licence",),  # at most a second old in any case
+    "licence": ("installation licence",),  # at most a second old anyway
 }
-#: These remember nothing of the store, or only together with one of those above.
+#: Services that cache nothing from the database, or only together with one of those above.
 NOT_OF_THE_STORE = {
     "settings", "clock", "random", "log", "metrics", "store", "sealer", "hasher", "tokens", "outgoing", "oidc",
     "microsoft", "saml_thread", "files", "file_outages", "mail", "mail_queue", "throttle", "anonymous_limits",
     "wrong_secrets", "seats", "domain_records", "refusals", "started_at", "jobs_failed_at", "draining",
     "verified", "service_tokens",  # with the generation of `keys`
-    "entra",  # each verdict is compared with what `principals` finds
+    "entra",  # each result is compared with that of `principals`
 }  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_everything_that_lives_as_long_as_a_process_is_listed() -> None:
 async def test_what_remembers_hears_announcements(app: App) -> None:
     services = app.services
     heard_by = [getattr(listener, "__self__", None) for listener in services.store._listeners]
-    remembering = {id(each) for each in heard_by if each is not None}  # a function remembers nothing
+    remembering = {id(each) for each in heard_by if each is not None}  # a function has no cache
     assert remembering == {id(getattr(services, name)) for name in REMEMBER}
 
 
@@ -50,7 +50,7 @@ async def test_each_kind_drops_what_is_listed_and_leaves_the_rest(app: App) -> N
     keys = {"session": principal.session_id, "user": str(principal.user_id), "tenant": str(principal.tenant_id)}
 
     async def dropped(announcement: Announcement) -> set[str]:
-        await app.get("/api/client/auth/me", token=token)  # all of them remember
+        await app.get("/api/client/auth/me", token=token)  # fills all caches
         await services.origin_index.is_listed("https://a.example", None)
         await services.admin_networks.allows("192.0.2.1")
         services.licence._known = (0, await services.licence.status())

@@ -1,4 +1,4 @@
-"""Every revision after the first only adds: programs of the release before go on with the upgraded store."""
+"""Every revision after the first only adds, so that the previous release works with the upgraded database."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_programs_of_the_release_before_can_use_the_store() -> None:
 
 
 async def test_they_only_add(empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So does the one by which other tests upgrade today's schema."""
+    """So does the revision that other tests use to upgrade the current schema."""
     next_release.learn(tmp_path, monkeypatch)
     for schema in (*_NEW, next_release.SCHEMA):
         assert await old_stores.within(empty_url, lambda connection: _faults(connection, schema)) == []  # noqa: B023

@@ -1,4 +1,4 @@
-"""The upgraded schema equals ``store/tables``; a newer one is rejected; SQLite is set up as durably as promised."""
+"""The upgraded schema equals ``store/tables``, newer ones are rejected, and SQLite is as durable as documented."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def _differences(connection: Connection) -> list[Any]:
 
 
 def _is_about_identity(connection: Connection, difference: Any) -> bool:
-    """SQLite has no identity columns: there the same promises are AUTOINCREMENT, see the test below, and a key of one
-    column beside one that is unique with the tenant (``test_keys.py``)."""
+    """SQLite has no identity columns. There, AUTOINCREMENT has the same effect (see the test below), and so does a
+    single-column key besides one that is unique with the tenant (``test_keys.py``)."""
     if connection.dialect.name != "sqlite":
         return False
     if isinstance(difference, tuple):
@@ -71,7 +71,7 @@ async def test_the_upgraded_schema_is_the_one_of_the_tables_page(store: Store, d
 
 
 def test_every_table_of_sqlite_is_strict(tmp_path: Path) -> None:
-    """SQLite takes a text into a column of numbers unless the table is STRICT."""
+    """Without STRICT, SQLite accepts text in a numeric column."""
     with sqlite3.connect(fresh_store(tmp_path / "m.db").removeprefix("sqlite:///")) as raw:
         found = dict(raw.execute("SELECT name, strict FROM pragma_table_list WHERE type = 'table'").fetchall())
     raw.close()
@@ -88,7 +88,7 @@ async def test_a_schema_of_a_newer_release_is_rejected_and_left_alone(database_u
 
 
 async def test_a_schema_older_than_the_first_revision_is_rejected_and_left_alone(database_url: str) -> None:
-    """As development builds made them before the first release."""
+    """Development builds before the first release created such schemas."""
     told = rf"0011 is older than {migrate.SCHEMAS[0]}, the first schema of a release; start with an empty database"
     await _refused(database_url, "0011", told)
 
@@ -118,7 +118,7 @@ async def _set_version(database_url: str, before: str, after: str) -> None:
 
 
 async def test_addresses_that_only_the_driver_understands_are_upgraded_too(postgres: Any) -> None:
-    """Hosted PostgreSQL hands out addresses with such parameters."""
+    """Hosted PostgreSQL services provide addresses with such parameters."""
     url = f"{postgres.empty_database()}&sslmode=disable"
     assert await migrate.upgrade(url, the_keys) is True
     assert await migrate.upgrade(url, the_keys) is False
@@ -179,7 +179,7 @@ async def test_every_connection_of_the_store_has_them(tmp_path: Path, monkeypatc
 
 
 async def test_an_id_is_never_given_twice(store: Store) -> None:
-    """Even the newest row's, after it was deleted."""
+    """Not even the ID of the newest row, after it was deleted."""
 
     def make(unit: SystemUnit, name: str) -> int:
         return tenants.create(unit, name, "T", tenants.TenantSettings(), 1).id

@@ -1,4 +1,4 @@
-"""A program uses a newer store where its revision lets it; it never upgrades one that it must not change."""
+"""A program uses a newer database if its revision allows it, and never upgrades one that it must not change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEWER = "9990"
 
 
 async def state(url: str, **values: str) -> Any:
-    """Sets the row of the state, and the version of Alembic if it is named."""
+    """Set the row with the state, and Alembic's version if given."""
 
     def work(connection: Connection) -> None:
         for column, value in values.items():
@@ -46,7 +46,7 @@ async def test_a_newer_schema_that_this_program_can_use_is_used_as_it_is(url: st
 
 @pytest.mark.parametrize("of", ["this one", "another"])
 async def test_one_that_it_must_not_use_is_rejected(url: str, of: str) -> None:
-    """The row of another schema says nothing."""
+    """The row of another schema has no effect."""
     row = {"schema": NEWER, "readable_by": "9980"} if of == "this one" else {"schema": migrate.HEAD}
     await state(url, version_num=NEWER, **row)
     with pytest.raises(
@@ -56,7 +56,7 @@ async def test_one_that_it_must_not_use_is_rejected(url: str, of: str) -> None:
 
 
 async def test_so_is_one_that_another_process_made_in_the_meantime(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was empty when this process looked, and waited for the lock."""
+    """The database was empty when this process checked, before it waited for the lock."""
 
     async def before(_url: str) -> None:
         return None

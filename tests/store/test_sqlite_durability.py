@@ -1,4 +1,4 @@
-"""SQLite durability: an answer waits for the disk, the event loop never waits for a writer, nothing is lost."""
+"""SQLite durability: responses wait for the disk, the event loop never waits for a writer, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_a_short_unit_is_not_answered_before_the_log_is_on_the_disk(
     assert not running.done()
     late = asyncio.ensure_future(store.write_quickly(lambda unit: unit.change(ADD, name="late", value="v")))
     await asyncio.sleep(0.05)
-    assert not late.done()  # committed after that sync began, so it waits for the next one
+    assert not late.done()  # committed after that sync started, so it waits for the next one
     go_on.set()
     assert await running == 1
     assert await late == 1
@@ -65,7 +65,7 @@ async def test_a_log_that_cannot_be_synced_is_not_answered_with_success(
 
 
 async def test_what_is_synced_is_the_log_in_use(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also after the log was emptied, and after other processes opened and closed the store."""
+    """Even after the log was emptied, and after other processes opened and closed the database."""
     real, synced = os.fdatasync, []
 
     def noted(descriptor: int) -> None:
@@ -92,7 +92,7 @@ async def test_another_process_that_writes_is_waited_for_and_the_loop_goes_on(
         asyncio.ensure_future(getattr(store, way)(lambda unit, n=n: unit.change(ADD, name=f"n{n}", value="v")))
         for n in range(3)
     ]
-    for _ in range(20):  # reads go on, and the loop turns
+    for _ in range(20):  # reads continue, and the event loop runs
         assert await store.look_up(FIND, name="n0") is None
         assert await store.read(lambda unit: unit.first(FIND, name="n0")) is None
         await asyncio.sleep(0.01)

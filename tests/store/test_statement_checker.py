@@ -1,4 +1,4 @@
-"""Statements that could reach a tenant's table without the tenant are rejected when defined, not when they run."""
+"""Statements that could access a tenant table without the tenant are rejected at definition, not at run time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stored roles keep their meaning: the bits are fixed numbers, as stores of earlier releases show."""
+"""Stored roles keep their meaning, because the bits are fixed numbers, as databases of earlier releases show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.system_admins import Phone, sign_in
 
 pytestmark = pytest.mark.one_store
 
-#: As they stand in stores that people have. A role that comes later takes the next number; none is ever used again.
+#: The numbers in existing databases. A new role takes the next number; numbers are never reused.
 BITS = {
     "Admin": 1,
     "User Admin": 2,
@@ -29,7 +29,7 @@ BITS = {
     "Viewer": 64,
 }
 READING = ["users:read", "templates:read", "jobs:read"]
-#: What each of them allows beside reading.
+#: The permissions of each role besides reading.
 MORE = {
     "Admin": {"users:manage", "settings:manage", "audit:read", "templates:edit", "templates:approve",
               "templates:publish", "jobs:execute"},
@@ -61,7 +61,7 @@ def test_numbers_that_are_added_up_are_several_roles() -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Its own database for each old store."""
+    """A separate database for each old store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     server: Databases = request.getfixturevalue("postgres")
@@ -69,7 +69,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def _admin_token(app: App, keys: dict[str, Any]) -> str:
-    """Of the system admin of an old store, who can have a second factor."""
+    """The token of an old database's system admin, who can have a second factor."""
     secret = keys.get("root", {}).get("secret")
     phone = Phone(app, secret) if secret else None
     return str(check_success(await sign_in(app, "root", otp=phone.code(1) if phone else None))["token"])
@@ -77,7 +77,7 @@ async def _admin_token(app: App, keys: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", old_stores.STORES)
 async def test_people_of_an_old_store_have_the_roles_that_they_had(empty_url: str, name: str) -> None:
-    """As the upgraded server tells it; the old store holds nothing but numbers."""
+    """Compares what the upgraded server reports; the old database contains only numbers."""
     old = old_stores.read(name)
     await old.make(empty_url)
     clients = {row["id"]: row["identifier"] for row in old.named("tenants")}

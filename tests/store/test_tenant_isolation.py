@@ -1,4 +1,4 @@
-"""Tenant isolation of every tenant's table: a statement for one tenant reads, changes and deletes no row of another."""
+"""Tenant isolation of every tenant table: a statement for one tenant never reads or changes another tenant's rows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_table_with_a_tenant_id_is_owned() -> None:
         "directory_owners",
         "passkey_owners",
         "provider_names",
-    }  # who of all clients has something
+    }  # statements that list the clients with rows
     with_a_tenant = {t.name for t in metadata.tables.values() if "tenant_id" in t.c}
     assert {t.name for t in TABLES} == with_a_tenant - of_the_installation
     assert len(TABLES) >= 6
@@ -50,7 +50,7 @@ async def test_a_bound_read_sees_its_own_rows_only(store: Store, pair: Pair, tab
     await fill(store, table, pair)
     seen = await store.of(mine).read(lambda unit: unit.all(tenant_scoped(select(table.c.tenant_id))))
     assert seen == [(mine,)]
-    # Asked for outright, by the other tenant's key, with a condition that is always true, or counted: still nothing.
+    # Selected by the other tenant's key, with a condition that is always true, or counted, they find nothing.
     key = {f"k{n}": value for n, value in enumerate(_key(table, (await rows_of(store, table, theirs))[0]))}
     asked = tenant_scoped(
         select(table).where(*(c == bindparam(f"k{n}") for n, c in enumerate(table.primary_key.columns)))
@@ -121,7 +121,7 @@ async def test_a_caller_cannot_name_the_tenant_of_a_statement(store: Store, pair
 
 
 async def test_a_bound_join_binds_both_sides(store: Store, pair: Pair) -> None:
-    """A join whose own condition holds for rows of any two tenants."""
+    """The join's own condition matches rows of any two tenants."""
     await fill(store, sessions, pair)
     both = (users.c.tenant_id, sessions.c.tenant_id)
     joined = tenant_scoped(select(*both).select_from(sessions.join(users, users.c.id != 0)))

@@ -1,4 +1,4 @@
-"""The tests of the store, and of sign-in, refresh and sign-out, once more through PgBouncer in transaction mode."""
+"""Repeats the tests of the store, sign-in, refresh, and sign-out through PgBouncer in transaction mode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.rounds import repeated
 
 pytestmark = pytest.mark.processes
 
-#: They cut the beat's own connection, or wake by it; through a pooler it has none.
+#: They cut the heartbeat's own connection, or wake up through it; behind a pooler, it has none.
 OTHERWISE = ("retired_in_the_meantime", "hears_another_one", "through_pgbouncer")
 
 

@@ -1,4 +1,4 @@
-"""Metrics of units of work: timed by kind, and counted where they wait too long."""
+"""Metrics of units of work: their duration by kind, and the number that waited too long."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_units_of_work_are_timed_and_what_waits_too_long_is_busy(
         0,
     ]
     for name in ("manifest_store_seconds_sum", "manifest_store_wait_seconds_sum"):
-        assert (sample(name, {"unit": "write"}) or 0) >= 0.2, name  # all of it was waiting
+        assert (sample(name, {"unit": "write"}) or 0) >= 0.2, name  # all of it was waiting time
         assert (sample(name, {"unit": "read"}) or 9) < (sample(name, {"unit": "write"}) or 0), name
     failures = "manifest_store_failures_total"
     assert sample(failures, {"unit": "write", "why": "busy"}) == 1

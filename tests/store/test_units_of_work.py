@@ -1,4 +1,4 @@
-"""One unit of work is one transaction: the same guarantees on both stores and in both ways to write one."""
+"""One unit of work is one transaction, with the same guarantees on both databases and in both coding styles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Write = Callable[[Callable[[SystemUnit], Any]], Awaitable[Any]]
 
 @pytest.fixture(params=["write", "write_quickly"])
 async def write(store: Store, request: pytest.FixtureRequest) -> Write:
-    """Both ways to write, each on a table that no one filled."""
+    """Both ways to write, each on an empty table."""
     await store.write(lambda unit: unit.change(CLEAR))
     way: Write = getattr(store, request.param)
     return way
@@ -123,7 +123,7 @@ async def test_a_unit_that_reads_cannot_write(store: Store, write: Write) -> Non
 
 
 async def test_one_unit_that_reads_sees_one_state(store: Store, write: Write, database_url: str) -> None:
-    """A commit between two statements of a reader is not seen by the second one."""
+    """A reader's second statement doesn't see a commit that happens after its first."""
     await write(lambda unit: unit.change(ADD, name="moving", value="before"))
     other = open_store(database_url, 2)
     await other.open()
@@ -133,7 +133,7 @@ async def test_one_unit_that_reads_sees_one_state(store: Store, write: Write, da
         def change_elsewhere() -> None:
             asyncio.run(_change_on_a_store_of_its_own(database_url))
 
-        if database_url.startswith("sqlite"):  # the reader has its own thread, so it can wait for another
+        if database_url.startswith("sqlite"):  # the reader has its own thread, so it can wait for another one
 
             def work(unit: SystemUnit) -> tuple[Value | None, Value | None]:
                 first = unit.first(FIND, name="moving")
@@ -163,7 +163,7 @@ async def _change_on_a_store_of_its_own(database_url: str) -> None:
 
 
 async def test_many_units_at_the_same_time_stand_or_fall_each_for_itself(store: Store, write: Write) -> None:
-    """Group commit: what is rejected takes nothing of its neighbors with it, and nothing of them is lost."""
+    """In a group commit, a rejected unit doesn't affect its neighbors, and none of their changes are lost."""
 
     def unit_of(number: int) -> asyncio.Future[int] | asyncio.Task[int]:
         def work(unit: SystemUnit) -> int:

@@ -1,6 +1,6 @@
-"""The used store of each release is upgraded: every row is as it was, and its people's keys still open.
+"""Upgrades a used database of each release: every row is unchanged, and its users' tokens and cookies still work.
 
-A release can have today's schema already. So the upgrade goes one revision further
+A release can already have the current schema, so the upgrade goes one revision further
 (``tests/releases/next_release.py``).
 """
 
@@ -52,13 +52,13 @@ def next_schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def upgraded(old: OldStore, url: str) -> Rows:
-    """The rows of the upgraded store, before anybody uses it."""
+    """The rows of the upgraded database, before anybody uses it."""
     return await old.upgraded(url)
 
 
 @pytest.fixture(scope="module")
 async def app(old: OldStore, url: str, upgraded: Any) -> AsyncIterator[App]:
-    """The application of today on it, when the last of its people had just come."""
+    """The current application on the database, at the time of its last user activity."""
     async with running(url, **PROXY) as application:
         application.clock.ms = old.keys["now"]
         yield application

@@ -1,4 +1,4 @@
-"""Data cached from an SQLite store is valid until another process commits anything, or its own commit announces it."""
+"""Data cached from SQLite stays valid until another process commits, or an own commit announces a change."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _add(name: str, unit: SystemUnit) -> int:
 
 
 async def test_reading_changes_nothing_and_neither_do_own_commits(store: Store) -> None:
-    """The announced changes."""
+    """Announced changes still do."""
     before = store.version()
     assert before is not None
     await store.look_up(FIND, name="x")
@@ -58,7 +58,7 @@ async def test_own_commits_of_both_connections_at_the_same_time_are_known(store:
 
 
 async def test_nothing_is_known_between_a_commit_and_what_it_announced(store: Store) -> None:
-    """The thread has committed, the event loop has not heard of it."""
+    """The thread has committed, but the event loop hasn't been notified yet."""
     heard: list[Announcement] = []
     store.on_announcement(heard.append)
     before, done = store.version(), threading.Event()
@@ -93,7 +93,7 @@ async def test_a_commit_of_another_process_between_own_ones_is_seen(store: Store
 async def test_a_commit_of_another_process_in_the_moment_of_an_own_one_is_seen(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After their own commit, before the look at the header that follows it."""
+    """The other process commits after this one's commit, and before this one reads the header."""
     other, before = sqlite3.connect(path, isolation_level=None), store.version()
     header, looks = KnownCommits.header, itertools.count(1)
 

@@ -1,4 +1,4 @@
-"""Query plans of the work lists: both stores use an index, whatever else is in the store."""
+"""Query plans of the work lists: both databases use an index, regardless of other data."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ LISTINGS: dict[str, Listing[Any]] = {
     "templates": templates.LISTING,
     "jobs": jobs.LISTING,
 }
-#: Reads by key, of one thing or of many at the same time.
+#: Reads by key, of one object or of many at the same time.
 LOOK_UPS: dict[str, Statement[Any]] = {
     f"{module.__name__.removeprefix('manifest_auth.')}.{name}": statement
     for module in (template_operations, files, jobs, job_operations, records, versions, templates)
     for name, statement in vars(module).items()
     if isinstance(statement, TenantScoped) and isinstance(statement.source, Select)
-    if name != "_UNDER_WAY"  # sixteen uploads of a client at most, counted
+    if name != "_UNDER_WAY"  # counts at most sixteen uploads of a client
 } | {f"users.{name}": getattr(users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip
 
 
 def pages(listing: Listing[Any]) -> Iterator[tuple[tuple[str, ...], str, Statement[Any]]]:
-    """Every page that asks for no search: its conditions, its order, the statement."""
+    """Every page without a search: its conditions, its order, and the statement."""
     names = sorted(set(listing.filters) - {"search"})
     for size in range(len(names) + 1):
         for chosen in itertools.combinations(names, size):
@@ -46,7 +46,7 @@ def pages(listing: Listing[Any]) -> Iterator[tuple[tuple[str, ...], str, Stateme
 
 
 class Planner:
-    """The plan of a statement: a line for each step."""
+    """The plan of a statement, with a line for each step."""
 
     def __init__(self, sqlite: sqlite3.Connection | None, postgres: asyncpg.Connection[Any] | None) -> None:
         self.sqlite, self.postgres = sqlite, postgres
@@ -65,38 +65,38 @@ class Planner:
 
 @pytest.fixture(scope="module")
 async def planner(store: Store, database_url: str) -> AsyncIterator[Planner]:
-    """PostgreSQL reads empty tables from end to end unless it is told not to: then it does so only where it must."""
+    """PostgreSQL reads empty tables with full scans unless these are turned off; then it uses them only if it must."""
     if isinstance(store, SqliteStore):
         connection = sqlite3.connect(store.path)
         yield Planner(connection, None)
         connection.close()
         return
     raw = await asyncpg.connect(database_url, statement_cache_size=0)
-    await raw.execute("BEGIN")  # to the end: a pooler gives each transaction another connection
+    await raw.execute("BEGIN")  # to the end, because a pooler can give each transaction another connection
     for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
         await raw.execute(f"SET enable_{way} = off")
     yield Planner(None, raw)
     await raw.close()
 
 
-#: Steps that read no table: a parameter's list, or earlier results.
+#: Steps that read no table, but a parameter's list or earlier results.
 _GIVEN = re.compile(r"json_each|given_|json_array_elements|SUBQUERY|CTE|materialize", re.IGNORECASE)
 
 
 def whole(plan: list[str]) -> list[str]:
-    """Steps that read a table or an index from end to end."""
+    """Steps that read a whole table or index."""
     return [step for step in plan if re.search(r"\bSCAN\b|Seq Scan", step) and not _GIVEN.search(step)] + [
         step for step in plan if "Index" in step and "Scan" in step and not _has_condition(plan, step)
     ]
 
 
 def _has_condition(plan: list[str], step: str) -> bool:
-    """Of PostgreSQL: the line below names what is looked up in the index."""
+    """For PostgreSQL: whether the next line has the condition of the index look-up."""
     return "Index Cond" in "".join(plan[plan.index(step) + 1 : plan.index(step) + 2])
 
 
 def unsorted(plan: list[str]) -> list[str]:
-    """Steps that sort more than what is equal."""
+    """Steps that sort more than equal values."""
     return [step for step in plan if "TEMP B-TREE" in step or re.search(r"(^|-> +)Sort +\(", step)]
 
 
@@ -116,7 +116,7 @@ async def test_a_list_without_conditions_can_sign_in_the_order_of_an_index(plann
             plan = "\n".join(await planner.plan(statement))
             assert unsorted(plan.split("\n")) == [], (sort, plan)
             column = listing.sorts[sort].name
-            # SQLite says `(tenant_id=? AND name_key>?)`, PostgreSQL `(tenant_id = 1) AND (ROW(name_key, id) > …)`.
+            # SQLite writes `(tenant_id=? AND name_key>?)`, PostgreSQL `(tenant_id = 1) AND (ROW(name_key, id) > …)`.
             begins = re.search(rf"tenant_id ?=.* AND \(?(ROW\()?\(?{column}\)?(, id\))? ?[<>]", plan)
             assert bool(begins) == ("after_id" in dict(statement.sqlite.order)), (sort, plan)
             seen += 1
@@ -127,7 +127,7 @@ async def test_a_list_without_conditions_can_sign_in_the_order_of_an_index(plann
     ("users", "inactive", "ix_users_deactivated"), ("templates", "archived", "ix_templates_archived")
 ])  # fmt: skip
 async def test_what_is_put_away_has_indexes_of_its_own(planner: Planner, name: str, condition: str, index: str) -> None:
-    """It can be little among much, in every order."""
+    """Archived rows can be a small part of many, in every order."""
     seen = 0
     for conditions, sort, statement in pages(LISTINGS[name]):
         if conditions == (condition,):
@@ -148,8 +148,8 @@ async def test_rows_are_counted_in_an_index(planner: Planner, name: str) -> None
 
 @matrix("name", LOOK_UPS)
 async def test_what_is_looked_up_is_found_by_its_key(planner: Planner, name: str) -> None:
-    """Not among all that there is; with SQLite, whose choice does not depend on how much there is, nor among all that
-    the client has."""
+    """The look-up doesn't scan all rows. On SQLite, which plans regardless of the number of rows, it doesn't scan all
+    of the client's rows either."""
     plan = await planner.plan(LOOK_UPS[name])
     assert whole(plan) == []
     assert [step for step in plan if step.endswith("(tenant_id=?)")] == []
@@ -157,14 +157,14 @@ async def test_what_is_looked_up_is_found_by_its_key(planner: Planner, name: str
 
 @matrix("table", EXPIRING, ids=lambda table: table.what)
 async def test_what_expired_is_found_by_time_and_dropped_by_key(planner: Planner, table: Expiring) -> None:
-    """However much of it there is, and however much has not expired."""
+    """The numbers of expired and valid rows don't matter."""
     for statement in (table.find, table.drop):
         plan = await planner.plan(statement)
         assert (whole(plan), unsorted(plan)) == ([], []), plan
 
 
 async def test_postgresql_expects_large_clients(planner: Planner) -> None:
-    """As if there were few: plans that are kept for all clients are then good for the largest one."""
+    """With statistics of few rows, so that the generic plans kept for all clients also suit the largest one."""
     if planner.postgres is not None:
         found = await planner.postgres.fetch(
             "SELECT attrelid::regclass::text FROM pg_attribute "

@@ -1,1 +1,1 @@
-"""Helpers for tests: both stores, the real application with its real pipeline, real server processes."""
+"""Helpers for tests: both databases, the real application with its real pipeline, and real server processes."""

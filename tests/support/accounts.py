@@ -1,4 +1,4 @@
-"""Clients and users for one test, the audit trail, and the number of computed password hashes."""
+"""Clients and users for one test, the audit trail, and the Argon2 hashes computed during a block."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def store_of(app: App, client: str) -> TenantStore:
 
 
 async def new_client(app: App, **settings: Any) -> str:
-    """A client for one test; its identifier."""
+    """A client for one test; returns its identifier."""
     identifier = f"client-{next(_numbers)}"
     body = {"identifier": identifier, "name": identifier, "settings": settings}
     (await app.post("/api/admin/clients", body, token=await app.admin_token())).data  # noqa: B018 - checks success
@@ -66,13 +66,13 @@ async def number_of(app: App, client: str) -> int:
 
 
 async def settle(app: App, client: str, **settings: Any) -> None:
-    """Replaces the settings of a client."""
+    """Replace the settings of a client."""
     path = f"/api/admin/clients/{client}"
     assert (await app.send("PATCH", path, {"settings": settings}, token=await app.admin_token())).status == 200
 
 
 async def new_user(app: App, client: str = "acme", email: str = "", **members: Any) -> tuple[int, str]:
-    """A user for one test: id and email. ``members`` of the request: ``password``, ``passwordHash``, …"""
+    """A user for one test; returns id and email. ``members`` are request fields: ``password``, ``passwordHash``, …"""
     email = email or f"person-{next(_numbers)}@{client}.example"
     body = {"email": email, "roles": ["Viewer"], **members}
     created = await app.post(f"/api/admin/clients/{client}/users", body, token=await app.admin_token())
@@ -86,7 +86,7 @@ async def act_on(app: App, path: str) -> None:
 
 @contextlib.contextmanager
 def hashes_counted() -> Iterator[list[dict[str, Any]]]:
-    """The parameters of every Argon2 hash that is asked for in the meantime."""
+    """Collect the parameters of every Argon2 hash computed inside the block."""
     calls: list[dict[str, Any]] = []
     original = HashPool.tag
 
@@ -100,7 +100,7 @@ def hashes_counted() -> Iterator[list[dict[str, Any]]]:
 
 @contextlib.contextmanager
 def imported_hashes_tried() -> Iterator[list[str]]:
-    """The hashes of other systems that a password is compared with in the meantime."""
+    """Collect the imported hashes that a password is compared with inside the block."""
     seen: list[str] = []
     original = imported_hashes.verify
 
@@ -121,27 +121,27 @@ class Keys(NamedTuple):
 
     @classmethod
     def of(cls, reply: Reply) -> Self:
-        """Those that an answer gives."""
+        """Read the keys from a response."""
         return cls(reply.data["token"], reply.data["refreshToken"], reply.cookie("session"))
 
 
 async def keys_of(app: App, email: str = "author@acme.example", **options: Any) -> Keys:
-    """A fresh session's keys."""
+    """The keys of a new session."""
     return Keys.of(await app.sign_in(email, **options))
 
 
 async def token_of(app: App, email: str = "operator@acme.example") -> str:
-    """An access token of a user of one of the first clients."""
+    """An access token of a user of one of the two initial clients."""
     return str((await app.sign_in(email, client=email.partition("@")[2].partition(".")[0])).data["token"])
 
 
 async def child_of(app: App, token: str) -> str:
-    """The refresh token that is issued for this one."""
+    """The refresh token that this one is exchanged for."""
     return str((await app.refresh(token)).data["refreshToken"])
 
 
 async def opened_by(app: App, keys: Keys) -> list[str]:
-    """The keys of the three that still open something: none, once the session has ended."""
+    """The keys that still open something; none once the session has ended."""
     found = []
     if (await app.me(keys.token)).status == 200:
         found.append("token")

@@ -1,4 +1,4 @@
-"""The real application in this process: real pipeline, real store, and a clock that tests move."""
+"""The real application in this process, with the real pipeline and store and a clock that tests move."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from tests.support import described, in_process, run_folder
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
-# With each request httpx2 asks whether it runs under trio, and searches all folders for a library that is not there.
+# For each request, httpx2 checks whether it runs under trio, and searches all folders for a missing library.
 sys.modules.setdefault("sniffio", cast(ModuleType, None))
 
 MINUTE_MS = 60_000
 _PEER = ("192.0.2.1", 40000)
 PASSWORD = "kestrel-harbor-21-violet"
-#: Small enough that hundreds of hashes cost nothing; every other setting is the default.
+#: Low enough that hundreds of hashes cost nothing; every other setting is the default.
 FAST = {
     "MANIFEST_ARGON2_MEMORY": "64",
     "MANIFEST_ARGON2_PASSES": "1",
     "MANIFEST_HASH_WORKERS": "1",
     "MANIFEST_LOG_LEVEL": "error",
-    "MANIFEST_DNS_SERVERS": "127.0.0.1:9",  # where none is: no test asks the servers of this machine
+    "MANIFEST_DNS_SERVERS": "127.0.0.1:9",  # no server listens there, so no test queries this machine's DNS
     "MANIFEST_SECRET_KEY": SECRET_KEY,
 }
-#: Of an application in this process: a provider is not given up because the machine is busy.
+#: For an application in this process, so that a busy machine doesn't make it give up on a provider.
 PATIENT = {"MANIFEST_PROVIDER_TIMEOUT": "30"}
 
 
 class FrozenClock(Clock):
-    """Stands still until a test moves it."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self, now_ms: int = 1_800_000_000_000) -> None:
         self.ms = now_ms
@@ -64,7 +64,7 @@ class FrozenClock(Clock):
 
 @dataclass
 class Reply:
-    """An answer: status, headers, body as parsed JSON."""
+    """A response: status, headers, and the body as parsed JSON."""
 
     status: int
     headers: httpx2.Headers
@@ -87,13 +87,13 @@ class Reply:
 
     @property
     def refusal(self) -> str:
-        """The code of a refusal, also of GraphQL's; empty: none."""
+        """The error code, for REST and GraphQL alike; empty if there is none."""
         body = self.json if isinstance(self.json, dict) else {}
         [*errors] = [body["error"]] if isinstance(body.get("error"), dict) else body.get("errors") or [{}]
         return str(errors[0].get("code", errors[0].get("extensions", {}).get("code", "")))
 
     def cookie(self, name: str) -> str:
-        """The value that a Set-Cookie line gives; KeyError when there is none."""
+        """The value set by a Set-Cookie header. Raises KeyError if the header is missing."""
         for line in self.headers.get_list("set-cookie"):
             key, _, value = line.partition(";")[0].partition("=")
             if key == name:
@@ -103,7 +103,7 @@ class Reply:
 
 @dataclass
 class App:
-    """The application and a client that speaks HTTP to it. The client keeps no cookies."""
+    """The application and an HTTP client for it. The client keeps no cookies."""
 
     services: Services
     application: Application
@@ -115,21 +115,21 @@ class App:
 
     @property
     def public_url(self) -> str:
-        """The address at which the application believes to be."""
+        """The address that the application is configured with."""
         return self.services.settings.public_url
 
     @property
     def database(self) -> str:
-        """The address of its store."""
+        """The address of the application's database."""
         return self.services.settings.database
 
     def sample(self, name: str, **labels: str) -> float | None:
-        """The value of a metric; None if it doesn't exist."""
+        """The value of a metric, or None if it doesn't exist."""
         found: float | None = self.services.metrics.registry.get_sample_value(name, labels)
         return found
 
     def goes_by_the_clock_of(self, other: App) -> None:
-        """Two nodes of one installation at the same time."""
+        """Use the other application's clock, so that both act as nodes of one installation."""
         self.clock = self.services.clock = self.services.keys._clock = other.clock
 
     async def send(
@@ -144,8 +144,8 @@ class App:
         content: bytes | None = None,
         meanwhile: Callable[[], Awaitable[Any]] | None = None,
     ) -> Reply:
-        """One request. ``body`` is sent as JSON; ``content`` as it is; ``cookie`` as the session cookie; ``meanwhile``:
-        happens between the head and the body."""
+        """Send one request. ``body`` is sent as JSON, ``content`` unchanged, and ``cookie`` as the session cookie.
+        ``meanwhile`` runs after the head is sent and before the body."""
         lines = list(headers.items()) if isinstance(headers, dict) else list(headers or [])
         if token is not None:
             lines.append(("Authorization", f"Bearer {token}"))
@@ -174,7 +174,7 @@ class App:
     async def sign_in(
         self, email: str = "author@acme.example", password: str = PASSWORD, client: str | None = None, **options: Any
     ) -> Reply:
-        """A sign-in; names the client when one is given."""
+        """Sign in; sends the client's name if one is given."""
         headers = {**options.pop("headers", {}), **({"X-Client-ID": client} if client else {})}
         body = {"email": email, "password": password}
         return await self.post("/api/client/auth/sign-in", body, headers=headers, **options)
@@ -186,7 +186,7 @@ class App:
         return await self.get("/api/client/auth/me", token=token, **options)
 
     async def admin_token(self, *, fresh: bool = False) -> str:
-        """An access token of the system admin, who signed in less than a minute ago; ``fresh``: just now."""
+        """An access token of the system admin, less than a minute old, or new if ``fresh``."""
         token, at = self._admin
         if fresh or not 0 <= self.clock.ms - at < MINUTE_MS:
             body = {"username": self.root, "password": PASSWORD}
@@ -202,7 +202,7 @@ SLUGS = {role: role.value.lower().replace(" ", "-") for role in Role}
 
 
 async def fill(services: Services) -> dict[str, int]:
-    """Clients acme and globex with a user for each role, all with ``PASSWORD``, and system admin ``root``."""
+    """Create clients acme and globex with a user for each role, all with ``PASSWORD``, and system admin ``root``."""
     stored = await services.hasher.hash(PASSWORD)
     ids: dict[str, int] = {}
 
@@ -233,7 +233,8 @@ async def fill(services: Services) -> dict[str, int]:
 
 @contextlib.asynccontextmanager
 async def running(database_url: str, **environment: str) -> AsyncIterator[App]:
-    """The application on a database, filled by :func:`fill` when it is empty. Settings as ``MANIFEST_…`` variables."""
+    """Run the application on a database, filled by :func:`fill` if it's empty, with settings as ``MANIFEST_…``
+    variables."""
     path = Path(database_url.removeprefix("sqlite:///"))
     if database_url.startswith("sqlite:") and not path.exists():
         fresh_store(path)

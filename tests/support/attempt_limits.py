@@ -1,4 +1,4 @@
-"""Guesses of passwords from many addresses, and the numbers of free attempts as tests know them."""
+"""Password guesses from many addresses, and the numbers of free attempts that tests expect."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class Free(NamedTuple):
     free: int
 
 
-#: At an account from one origin, at an account from everywhere, and from an address at whatever accounts.
+#: Limits for one account from one origin, for one account from all origins, and for one address across all accounts.
 ORIGIN, ACCOUNT, ADDRESS = Free(5), Free(10), Free(50)
-#: This many failures, and an account waits for a day.
+#: After this many failures, an account is blocked for a day.
 HARD_CEILING = 100
 
 
 def token_of_length(length: int, make: Callable[[str, str], str]) -> str:
-    """A token of exactly that many characters. ``make`` builds it around two fillings, of header and claims: one alone
-    does not give every length, since base64url writes four characters for three."""
+    """A token of exactly this many characters. ``make`` builds it from two fillers, one for the header and one for the
+    claims. A single filler can't reach every length, because base64url writes four characters for three bytes."""
     about = (length - len(make("", ""))) * 3 // 4
     fillings = itertools.product(range(4), range(about - 8, about + 8))
     tokens = (make("h" * header, "c" * claims) for header, claims in fillings)
@@ -30,30 +30,30 @@ def token_of_length(length: int, make: Callable[[str, str], str]) -> str:
 
 WRONG = "not-the-kestrel-harbor-9"
 DAY = 86_400
-#: The settings of an application to which requests come from many addresses.
+#: Settings of an application that receives requests from many addresses.
 PROXY = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1"}
 
 
 def at(address: str) -> dict[str, str]:
-    """The header of a request from that address."""
+    """The header that makes a request come from that address."""
     return {"X-Forwarded-For": address}
 
 
 async def guess(
     app: App, email: str, address: str, password: str = WRONG, device: str = "", client: str = "acme"
 ) -> Reply:
-    """One attempt to sign in, from that address and with that device's marker."""
+    """Try to sign in once, from this address and with this device marker."""
     headers = {**at(address), **({"Cookie": f"device={device}"} if device else {})}
     return await app.sign_in(email, password, client, headers=headers)
 
 
 def addresses(count: int, start: int = 0) -> list[str]:
-    """This many addresses, each in a range that no other ``start`` reaches."""
+    """This many addresses, in a range that no other ``start`` reaches."""
     return [f"198.51.{(start + i) // 250}.{(start + i) % 250 + 1}" for i in range(count)]
 
 
 async def besiege(app: App, email: str) -> Reply:
-    """Guesses from many addresses, until the account is throttled; the last answer."""
+    """Guess from many addresses until the account is throttled, and return the last response."""
     for address in addresses(ACCOUNT.free + 1, 1000):
         reply = await guess(app, email, address)
     return reply

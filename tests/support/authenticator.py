@@ -1,6 +1,6 @@
-"""An authenticator and its browser in software (WebAuthn Level 3): credentials with keys of their own, made and used.
+"""An authenticator and its browser in software (WebAuthn Level 3), with credentials that have real keys.
 
-What a browser or an authenticator that is wrong would answer is made by the members of :class:`Altered`.
+:class:`Altered` describes the responses of a browser or authenticator that behaves incorrectly.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Key:
 
 @dataclass(frozen=True)
 class Altered:
-    """The differences from a correct response. ``client_data``: members in place of the correct ones, None: left out;
-    ``response``: the same for the credential's response, and ``outer`` for its other members."""
+    """Differences from a correct response. ``client_data`` replaces members (None omits one), ``response`` does the
+    same for the credential's response, and ``outer`` for its other members."""
 
     flags: int | None = None
     rp_id: str | None = None
@@ -71,7 +71,7 @@ class Altered:
     response: dict[str, Any] = field(default_factory=dict)
     outer: dict[str, Any] = field(default_factory=dict)
     key: Key | None = None
-    tail: bytes = b""  # of the authenticator data, signed as well
+    tail: bytes = b""  # appended to the authenticator data, and signed too
 
 
 RIGHT = Altered()
@@ -79,7 +79,7 @@ RIGHT = Altered()
 
 @dataclass
 class Made:
-    """A credential that an authenticator keeps. ``counter``: what it says next; None: it always says 0."""
+    """A credential that an authenticator keeps. ``counter`` is the next value that it reports, or None for always 0."""
 
     id: str
     key: Key
@@ -94,7 +94,7 @@ class Made:
 
 @dataclass
 class Authenticator:
-    """The browser of one person at one origin, and the credentials that were made there."""
+    """One person's browser at one origin, and the credentials created there."""
 
     origin: str
     algorithm: int = ES256
@@ -104,11 +104,11 @@ class Authenticator:
     made: list[Made] = field(default_factory=list)
 
     def create(self, options: dict[str, Any], altered: Altered = RIGHT) -> dict[str, Any]:
-        """The response of ``navigator.credentials.create`` to ``publicKey``, as JSON; the credential is kept."""
+        """The response of ``navigator.credentials.create`` to ``publicKey``, as JSON. Keeps the credential."""
         return self._create(options, os.urandom(32), altered)
 
     def create_again(self, options: dict[str, Any], identifier: str, key: Key) -> dict[str, Any]:
-        """The same with the id of another credential, as someone else's."""
+        """Like :meth:`create`, but with the ID of another credential, such as another person's."""
         return self._create(options, base64url.decode(identifier), Altered(key=key))
 
     def _create(self, options: dict[str, Any], identifier: bytes, altered: Altered) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Authenticator:
         return _credential(made, response, altered)
 
     def get(self, options: dict[str, Any], altered: Altered = RIGHT, *, by: Made | None = None) -> dict[str, Any]:
-        """The response of ``navigator.credentials.get``, with the newest credential or with ``by``."""
+        """The response of ``navigator.credentials.get``, for the newest credential or for ``by``."""
         allowed = [one["id"] for one in options.get("allowCredentials", [])]
         made = by or next(one for one in reversed(self.made) if not allowed or one.id in allowed)
         if made.counter is not None:

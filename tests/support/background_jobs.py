@@ -1,4 +1,4 @@
-"""Background jobs: run when a test names them and otherwise off, and waits for what another node hears of."""
+"""Background jobs that run only when a test calls them, and helpers that wait for other nodes."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from tests.support.application import App
 
 
 async def backup_noted(app: App) -> None:
-    """A backup was made now, with another tool."""
+    """Record a backup as just made with another tool."""
     origin = Origin(app.clock.now_ms(), "system", "", "test")
     await app.services.store.write(lambda unit: last_backup.record(unit, origin, origin.at))
 
 
 async def sweep_expired(app: App) -> None:
-    """Rows whose time is over go."""
+    """Delete expired rows."""
     await background_jobs.sweep_expired(app.services)
 
 
 async def send_logout_notices(app: App) -> None:
-    """Apps hear of the sessions that ended, as far as a try is due."""
+    """Notify apps of ended sessions, for every attempt that is due."""
     for notice in await logout.take_due(app.services, ended=True):
         await logout.send(app.services, notice)
 
 
 async def sweep_clients(app: App) -> None:
-    """Clients whose deletion is due go."""
+    """Delete clients that are due for deletion."""
     await client_lifecycle.sweep_clients(app.services)
 
 
 async def sweep_files(app: App) -> None:
-    """Files that no job records go, a day after they came."""
+    """Delete files that no job records, a day after their upload."""
     await background_jobs.sweep_files(app.services)
 
 
 async def sweep_files_while(app: App, act: Callable[[], Awaitable[object]]) -> None:
-    """The same, and ``act`` is done once a file is found that no job records."""
+    """Like :func:`sweep_files`, but run ``act`` once an unrecorded file is found."""
     original, is_done = app.services.store.read, False
 
     async def read(work: Any) -> Any:
@@ -69,7 +69,7 @@ async def sweep_broken_uploads(app: App) -> None:
 
 @contextlib.contextmanager
 def later_work_waits(app: App) -> Iterator[None]:
-    """Complete, when the block ends, the work that a request leaves until after its response begins."""
+    """Complete, when the block ends, the work that a request defers until after its response begins."""
     later: list[Any] = []
     with mock.patch.object(app.services.mail, "in_background", later.append):
         yield
@@ -78,62 +78,63 @@ def later_work_waits(app: App) -> Iterator[None]:
 
 
 async def watch_secrets(app: App) -> None:
-    """Looks at the secrets of machines that are about to end."""
+    """Check which secrets of service accounts are about to expire."""
     await notices.watch_secret_ends(app.services)
 
 
 async def count_figures(app: App) -> bool:
-    """Counts new events of the trail for charts. Whether nothing is left."""
+    """Count new events of the trail for charts. Returns whether nothing is left to count."""
     return await daily_figures.count_all(app.services)
 
 
 async def sample_load(app: App) -> None:
-    """Keeps a sample of what the process has done."""
+    """Store a sample of the process's load."""
     await background_jobs.sample_load(app.services)
 
 
 async def check_providers(app: App) -> int:
-    """Checks the providers that are due; how many that were."""
+    """Check the providers that are due, and return their number."""
     return await daily_checks.check_due(app.services)
 
 
 async def provider_problems(app: App) -> float | None:
-    """The metric of problems that the last checks found."""
+    """The metric for problems found by the latest checks."""
     await daily_checks.update_metric(app.services)
     return app.services.metrics.registry.get_sample_value("manifest_provider_problems")
 
 
 async def check_domains(app: App) -> int:
-    """Looks at the records that are due; how many that were."""
+    """Check the domain records that are due, and return their number."""
     return await domain_checks.check_due(app.services)
 
 
 async def drop_old_domains(app: App) -> None:
-    """Claims that were never proved go."""
+    """Delete claims that were never verified."""
     await domain_checks.drop_old(app.services)
 
 
 async def days_later(app: App, days: float) -> int:
-    """The clock moves, and a process looks at the records that are due. How many it looked at."""
+    """Move the clock, and check the domain records that are then due. Returns their number."""
     app.clock.advance(days * 86_400)
     return await check_domains(app)
 
 
 async def runs_nothing(*_: object) -> None:
-    """A background job that does nothing until it is canceled."""
+    """A background job that waits until it's canceled."""
     await asyncio.Event().wait()
 
 
 @contextlib.contextmanager
 def domain_checks_stand_still() -> Iterator[None]:
-    """Applications that start in the meantime look at no domain's record on their own."""
+    """Keep applications that start inside the block from checking domain records on their own."""
     with mock.patch.object(domain_checks, "run", runs_nothing):
         yield
 
 
 @contextlib.contextmanager
 def nothing_by_itself() -> Iterator[None]:
-    """Applications that start in the meantime run nothing in the background: what is counted is a test's own."""
+    """Keep applications that start inside the block from running background jobs, which would add to a test's
+    counts."""
     with (
         domain_checks_stand_still(),
         mock.patch.object(background_jobs, "run", runs_nothing),
@@ -146,8 +147,8 @@ def nothing_by_itself() -> Iterator[None]:
 
 
 async def soon(ask: Callable[[], Awaitable[object]], expected: object) -> None:
-    """Asks again and again until the answer is ``expected``; fails with the last one. Ten seconds only end a test that
-    hangs: how soon it must be is verified where real processes run."""
+    """Repeat a query until its result is ``expected``, and fail with the last result after ten seconds. The limit only
+    ends tests that hang; tests with real processes verify the actual delay."""
     deadline = time.monotonic() + 60
     while (found := await ask()) != expected and time.monotonic() < deadline:
         await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Clients whose people sign in with badge and PIN on enrolled devices."""
+"""Clients with users who sign in with badge and PIN on enrolled devices."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ class Badged:
 
 @dataclass
 class BadgeClient:
-    """A client where badges are on, and its Admin."""
+    """A client with badges turned on, and its Admin."""
 
     app: App
     client: str
     admin: Member
 
     async def do(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        """Of the Admin; it must succeed."""
+        """Send the Admin's request, which must succeed."""
         return check_success(await self.send(method, path, body), status)
 
     async def send(self, method: str, path: str, body: Any = None, who: Member | None = None) -> Reply:
         return await self.app.send(method, f"/api/client{path}", body, token=(who or self.admin).token)
 
     async def renew(self) -> None:
-        """The Admin signs in again."""
+        """Sign the Admin in again."""
         token = (await self.app.sign_in(self.admin.email, client=self.client)).data["token"]
         self.admin = self.admin._replace(token=token)
 
     async def code(self, name: str = "Kiosk 4", place: str = "Hall B") -> dict[str, Any]:
-        """A new code that enrolls a device."""
+        """A new code for enrolling a device."""
         found: dict[str, Any] = await self.do("POST", "/devices/enrolments", {"name": name, "place": place}, 201)
         return found
 
@@ -77,7 +77,7 @@ class BadgeClient:
         return str((await self.do("POST", f"/users/{user_id}/badge-pin", status=201))["pin"])
 
     async def person(self, *roles: str, pin: str = PIN) -> Badged:
-        """A new user with a badge, who has set this PIN."""
+        """A new user who has a badge and has set this PIN."""
         user = await member(self.app, self.client, *(roles or ("Operator",)))
         check_success(await self.app.post(OWN_PIN, {"pin": pin}, token=user.token))
         made = await self.badge(user.id)
@@ -85,11 +85,11 @@ class BadgeClient:
 
 
 async def badge_client(app: App, **rules: Any) -> BadgeClient:
-    """A new client. ``rules``: of badges, which are on."""
+    """A new client with badges turned on. ``rules`` are its badge settings."""
     client = await new_client(app, badge={"enabled": True, **rules})
     return BadgeClient(app, client, await member(app, client, "Admin"))
 
 
 async def fits(app: App, stored: str, text: str) -> bool:
-    """Whether a stored hash is one of this text."""
+    """Whether a stored hash matches this text."""
     return (await app.services.hasher.verify(stored, text)).matches

@@ -1,4 +1,4 @@
-"""Assertions of ``private_key_jwt`` (RFC 7523): right ones, and more than twenty that are each wrong in one way."""
+"""Assertions of ``private_key_jwt`` (RFC 7523): valid ones, and more than twenty with one defect each."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def rsa_key(bits: int = 2048) -> RSAKey:
 
 
 def public_set(*keys: ECKey | RSAKey, first: int = 1) -> dict[str, Any]:
-    """A JWK set with the public halves, named ``key-1`` and so on."""
+    """A JWK set with the public keys, named ``key-1`` and so on."""
     named = enumerate(keys, first)
     return {"keys": [{**key.as_dict(private=False), "kid": f"key-{number}"} for number, key in named]}
 
 
 class Maker(NamedTuple):
-    """Makes assertions of one account. ``now``: seconds."""
+    """Signs assertions for one account. ``now`` is in seconds."""
 
     client_id: str
     issuer: str
@@ -45,7 +45,7 @@ class Maker(NamedTuple):
     kid: str = KID
 
     def claims(self, **changes: Any) -> Claims:
-        """The right claims with changes; ``...`` leaves one out."""
+        """The valid claims with changes; ``...`` omits one."""
         right = {
             "iss": self.client_id, "sub": self.client_id, "aud": self.issuer, "jti": b64(hashlib.sha256(
                 repr((changes, self)).encode()).digest()), "iat": self.now, "exp": self.now + 60,
@@ -57,7 +57,7 @@ class Maker(NamedTuple):
         return {name: value for name, value in {**right, **changes}.items() if value is not ...}
 
     def sign(self, claims: Claims | str, header: Claims | None = None) -> str:
-        """Signed with the key, whatever header and claims say."""
+        """Sign any header and claims with the key."""
         head = json.dumps(self.header() if header is None else header).encode()
         body = (claims if isinstance(claims, str) else json.dumps(claims)).encode()
         signed = f"{b64(head)}.{b64(body)}"
@@ -101,7 +101,7 @@ def _unsigned(maker: Maker) -> str:
     return f"{b64(json.dumps({'alg': 'none', 'kid': maker.kid}).encode())}.{b64(json.dumps(maker.claims()).encode())}."
 
 
-#: By what is wrong with it.
+#: Indexed by defect.
 BROKEN: dict[str, Callable[[Maker], str]] = {
     "audience: the token endpoint": lambda maker: maker.right(aud=f"{maker.issuer}/oauth2/token"),
     "audience: a list": lambda maker: maker.right(aud=[maker.issuer]),

@@ -1,4 +1,4 @@
-"""Runs ``manifest-auth`` as its own process, with the test's settings only."""
+"""Runs ``manifest-auth`` as a separate process, with only the test's settings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.support.programs import COMMAND, start
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
-#: What a command that has run for two seconds says of its progress.
+#: The progress message of a command that has run for two seconds.
 _PROGRESS = re.compile(r"[a-z, ]+: [0-9,]+( of [0-9,]+ \([0-9]+ %\))?\n")
 
 
 class Result:
-    """Exit status, output and the lines on standard error without those of progress, which a slow machine adds."""
+    """Exit status, output, and the lines on standard error, except for the progress lines that slow machines add."""
 
     def __init__(self, status: int, out: str, err: str) -> None:
         self.status, self.out = status, out
@@ -34,25 +34,25 @@ class Result:
 
     @property
     def line(self) -> str:
-        """The one line on standard error; more or fewer fail the test."""
+        """The only line on standard error; fails the test if there are more or none."""
         [line] = self.err.splitlines()
         return line.removeprefix("manifest-auth: ")
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """The process's environment: nothing of ours but ``settings``, and hashes that cost nothing."""
+    """The environment of the process: only ``settings``, and hash parameters that cost nothing."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MANIFEST_")}
     fast = {k: v for k, v in FAST.items() if "ARGON2" in k}
     return {**kept, **fast, "MANIFEST_DATA_DIR": str(folder / "data"), **settings}
 
 
 def run(folder: Path, *arguments: str, given: str = "", **settings: str) -> Result:
-    """Runs a command to its end. ``given``: its standard input."""
+    """Run a command to completion. ``given`` is its standard input."""
     return Result(*start(arguments, environment(folder, **settings), given=given, folder=folder).ended())
 
 
 def done(folder: Path, *arguments: str, given: str = "", **settings: str) -> str:
-    """Runs a command that must succeed; gives its output."""
+    """Run a command that must succeed, and return its output."""
     return _succeeded(run(folder, *arguments, given=given, **settings))
 
 
@@ -62,7 +62,7 @@ def _succeeded(result: Result) -> str:
 
 
 def installation(folder: Path) -> Path:
-    """Makes what the first command would make there: a store, and its secret key."""
+    """Create the database and secret key that the first command would create."""
     fresh_store(folder / "data" / "manifest-auth.db")
     key = folder / "data" / "secret.key"
     key.touch(0o600)
@@ -71,11 +71,11 @@ def installation(folder: Path) -> Path:
 
 
 def run_here(folder: Path, *arguments: str, given: str = "", **settings: str) -> Result:
-    """Like :func:`run`, within this process, which spares a start: for what a command does, says and ends with."""
+    """Like :func:`run`, but in this process, which saves start-up time."""
     read, out, err = (io.TextIOWrapper(io.BytesIO(text), "utf-8") for text in (given.encode(), b"", b""))
 
     def ended() -> object:
-        """On a thread, since an event loop can run on this one."""
+        """Run on another thread, since this one might already have an event loop."""
         try:
             main(list(arguments))
         except SystemExit as end:
@@ -84,7 +84,7 @@ def run_here(folder: Path, *arguments: str, given: str = "", **settings: str) ->
     with (
         patch.dict(os.environ, environment(folder, **settings), clear=True),
         patch("sys.stdin", read),
-        patch("manifest_auth.cli.main.gc"),  # this process goes on
+        patch("manifest_auth.cli.main.gc"),  # this process keeps running
         contextlib.chdir(folder),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -97,18 +97,18 @@ def run_here(folder: Path, *arguments: str, given: str = "", **settings: str) ->
 
 
 def done_here(folder: Path, *arguments: str, given: str = "", **settings: str) -> str:
-    """Like :func:`done`, within this process."""
+    """Like :func:`done`, but in this process."""
     return _succeeded(run_here(folder, *arguments, given=given, **settings))
 
 
 async def in_this_process(*arguments: str) -> None:
-    """Runs a command here, with the settings of this process. Raises :data:`CommandRefused`."""
+    """Run a command in this process, with its settings. Raises :data:`CommandRefused`."""
     given = parser().parse_args(arguments)
     await given.run(given)
 
 
 def on_a_terminal(folder: Path, arguments: tuple[str, ...], **settings: str) -> tuple[subprocess.Popen[bytes], int]:
-    """A command that has begun on its own terminal, and our end of that, to be closed."""
+    """Start a command on its own terminal; returns the process and our end of the terminal, which the caller closes."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -123,7 +123,7 @@ def on_a_terminal(folder: Path, arguments: tuple[str, ...], **settings: str) -> 
 
 
 def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings: str) -> tuple[int, str]:
-    """Runs a command on its own terminal; ``lines`` are typed, one for each prompt. Status and all it showed."""
+    """Run a command on its own terminal, and type a line at each prompt. Returns the status and all output."""
     process, ours = on_a_terminal(folder, arguments, **settings)
     shown = b""
     for line in lines:
@@ -134,14 +134,14 @@ def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings
     try:
         while piece := os.read(ours, 1024):
             shown += piece
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # Linux raises this when the other end is closed
         pass
     os.close(ours)
     return process.wait(30), shown.decode()
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits for what another process does in its own time."""
+    """Wait until a condition holds that another process brings about."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

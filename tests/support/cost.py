@@ -1,4 +1,4 @@
-"""Compares costs by executed instructions, or with another operation of the same moment; never in seconds."""
+"""Compares costs by executed instructions, or with another operation at the same time, but never in seconds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 
-LEAST_ROUNDS = 3  # so that no single slow turn of the reference makes the act look cheap
+LEAST_ROUNDS = 3  # so that one slow round of the reference doesn't make the act look cheap
 Act = Callable[[], Awaitable[object]]
 
 
 async def times_as_dear(act: Act, reference: Act, *, under: float, rounds: int = 40) -> float:
-    """The processor time of ``act`` in all threads, in times of ``reference``. They take turns, and each turn is
-    compared with its neighbor, as a processor's speed can change within a second; the median of these counts. Ends as
-    soon as the answer is below ``under``, after ``rounds`` at most. What the two prepare before they give something to
-    await does not count."""
+    """The processor time of ``act`` in all threads, as a multiple of ``reference``. They alternate, and each round is
+    compared with its neighbor, because a processor's speed can change within a second. Returns the median as soon as
+    it's below ``under``, or after ``rounds``. Time that either spends before it returns an awaitable isn't measured."""
     times: list[float] = []
     while len(times) < rounds:
         times.append(await _seconds(act) / await _seconds(reference))
@@ -27,8 +26,8 @@ async def times_as_dear(act: Act, reference: Act, *, under: float, rounds: int =
 
 
 async def instructions(act: Act) -> int:
-    """The instructions of Python that ``act`` executes, the same number on every machine: the least of a few times, as
-    jobs of the application can run beside one. What is done in C counts as the call of it."""
+    """The Python instructions that ``act`` executes, the same number on every machine. Returns the lowest of a few
+    runs, because jobs of the application can run at the same time. C code counts only as the call."""
     return min([await _instructions(act) for _ in range(LEAST_ROUNDS)])
 
 

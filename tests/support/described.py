@@ -1,4 +1,4 @@
-"""Whether a response is as the OpenAPI description says: each response of the application in a test's process is."""
+"""Checks each response of an application in a test's process against the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from tests.support.routes import ROUTES, openapi_document
 
-#: What any route can answer.
+#: Errors that any route can return.
 _ANYWHERE = {"PAYLOAD_TOO_LARGE", "OVERLOADED", "INTERNAL_ERROR"}
-#: What any route below ``/api/client`` can answer too: on premise, and to tokens of Entra ID.
+#: Errors that any route below ``/api/client`` can also return: on premise, and for tokens of Entra ID.
 _LICENCE = {"LICENSE_REQUIRED", "LICENSE_EXPIRED"}
 _ENTRA = {"SSO_FAILED", "ACCOUNT_DISABLED", "RATE_LIMITED", "PROVIDER_UNAVAILABLE"}
-#: What is answered where there is no route for the caller: the admin API is hidden from other networks.
+#: Errors where the caller has no route, since the admin API is hidden from other networks.
 _HIDDEN = "/api/admin"
 
 
@@ -28,7 +28,7 @@ def _operations() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
 
 @lru_cache(1024)
 def _operation(method: str, path: str) -> dict[str, Any] | None:
-    """The description of the first route whose path that is, for that method."""
+    """The description of the first route that matches the path and method."""
     found = next((pattern for _, pattern, _ in _operations() if pattern.fullmatch(path)), None)
     return next((of for name, pattern, of in _operations() if name == method and pattern == found), None)
 
@@ -39,7 +39,7 @@ def _codes(description: str) -> list[str]:
 
 
 def check(method: str, target: str, status: int, media_type: str, code: str) -> None:
-    """Fails for an answer that the description of its route does not have. ``code``: of a refusal, or empty."""
+    """Fail if the description of the route doesn't list the response. ``code`` is the error code, or empty."""
     path = target.partition("?")[0].removeprefix("http://").removeprefix("https://")
     path = path[path.find("/") :]
     operation = _operation(method, path)

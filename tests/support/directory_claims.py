@@ -1,4 +1,4 @@
-"""A client whose claim on a Microsoft directory counts, for tests about other things."""
+"""A client with an approved claim on a Microsoft directory, for tests about other features."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ REASON = "known to the tests as this client's own"
 
 
 async def directory_counts(app: App, client: str, directory: str) -> None:
-    """A system admin vouches for the client's claim on a Microsoft directory; where another client holds the directory,
-    it is granted to this one as well."""
+    """Approve the client's claim on a Microsoft directory as a system admin, in addition to any other holder."""
     token, body = await app.admin_token(), {"reason": REASON}
     path = f"/api/admin/clients/{client}/directories/{directory}/vouch"
     reply = await app.post(path, body, token=token)
@@ -27,42 +26,42 @@ async def directory_counts(app: App, client: str, directory: str) -> None:
 
 
 async def directory_released(app: App, client: str, directory: str) -> None:
-    """The client claims the directory no more."""
+    """Release the client's claim on the directory."""
     path = f"/api/admin/clients/{client}/directories/{directory}"
     await app.send("DELETE", path, token=await app.admin_token())
 
 
 async def directories_released(app: App, client: str) -> None:
-    """The client claims no directory anymore."""
+    """Release all of the client's directory claims."""
     path = f"/api/admin/clients/{client}/directories?first=100"
     for claim in (await app.get(path, token=await app.admin_token())).data["items"]:
         await directory_released(app, client, claim["directory"])
 
 
 async def pin(app: App, name: str, client: str) -> None:
-    """A system admin says that a provider's name means this client's for those who name no client."""
+    """As a system admin, make a provider's name mean this client when a request names no client."""
     path = f"/api/admin/provider-names/{name}"
     reply = await app.send("PUT", path, {"client": client}, token=await app.admin_token())
     assert reply.status == 200, reply.text
 
 
 def directory() -> str:
-    """One that no other test claims."""
+    """A directory that no other test claims."""
     return f"d0d0d0d0-0000-4000-8000-{next(_numbers):012d}"
 
 
 class Claimant:
-    """A client, its Admin, and the system admin."""
+    """A client, its Admin, and the system admin who manages its claims."""
 
     def __init__(self, app: App, name: str, token: str, root: str) -> None:
         self.app, self.name, self.token, self.root = app, name, token, root
 
     async def own(self, method: str, path: str = "", body: Any = None) -> Reply:
-        """The Admin's own request."""
+        """A request by the Admin."""
         return await self.app.send(method, f"/api/client/directories{path}", body, token=self.token)
 
     async def admin(self, method: str, path: str = "", body: Any = None) -> Reply:
-        """The system admin's about it."""
+        """A request by the system admin about the client."""
         return await self.app.send(method, f"/api/admin/clients/{self.name}/directories{path}", body, token=self.root)
 
     async def vouch(self, which: str) -> Reply:

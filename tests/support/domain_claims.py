@@ -1,4 +1,4 @@
-"""Claims on email domains: made, checked with name servers, or stored as if the operator had vouched for them."""
+"""Claims on email domains: created, verified with name servers, or stored as if the operator had approved them."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ class Claimed:
         return str((await self.shown())["state"])
 
     async def check(self) -> dict[str, Any]:
-        """A look at the record, long enough after the one before."""
+        """Check the record, after the required wait since the last check."""
         self.app.clock.advance(11)
         found: dict[str, Any] = (await self.send("POST", "/check")).data
         return found
 
     async def value(self) -> str:
-        """The required content of the record."""
+        """The content that the record must have."""
         return str((await self.shown())["record"]["value"])
 
     @property
     def name(self) -> str:
-        """The required name of the record."""
+        """The name that the record must have."""
         return f"{LABEL}.{self.domain}"
 
     async def events(self) -> list[str]:
@@ -63,7 +63,7 @@ class Claimed:
 
 
 async def claimed(app: App, client: str = "", domain: str = "") -> Claimed:
-    """A new claim, of a new client unless it is named."""
+    """A new claim, for a new client unless one is named."""
     client = client or await new_client(app)
     domain = domain or f"{client}.example"
     path = f"/api/admin/clients/{client}/domains"
@@ -73,7 +73,7 @@ async def claimed(app: App, client: str = "", domain: str = "") -> Claimed:
 
 
 async def proved(app: App, zone: NameServer, client: str = "", domain: str = "") -> Claimed:
-    """A claim that is verified by the record that it asks for."""
+    """A claim that its DNS record verifies."""
     claim = await claimed(app, client, domain)
     zone.publish(txt(claim.name, await claim.value()))
     assert (await claim.check())["state"] == "proved"
@@ -81,7 +81,7 @@ async def proved(app: App, zone: NameServer, client: str = "", domain: str = "")
 
 
 async def vouch_for(app: App, client: str, domain: str) -> None:
-    """The domain counts for the client after this."""
+    """Approve the domain for the client."""
     claim = Claimed(app, client, domain)
     assert (await claim.send("POST", "/vouch", {"reason": "a test says so"})).status == 200
 
@@ -92,7 +92,7 @@ async def offered(app: App, email: str) -> Any:
 
 
 async def release_all(app: App, client: str) -> None:
-    """The client claims no domain anymore."""
+    """Release all of the client's domain claims."""
     token = await app.admin_token()
     found = await app.get(f"/api/admin/clients/{client}/domains?first=100", token=token)
     for claim in found.data["items"]:
@@ -100,7 +100,7 @@ async def release_all(app: App, client: str) -> None:
 
 
 def after_each_look(patch: pytest.MonkeyPatch, app: App, act: Callable[[], Awaitable[None]]) -> None:
-    """Something happens each time when a record was looked for, before the server goes on."""
+    """Run ``act`` after each look-up of a record, before the server continues."""
     look = app.services.domain_records.look_up
 
     async def slow(*given: Any) -> Any:
@@ -113,7 +113,7 @@ def after_each_look(patch: pytest.MonkeyPatch, app: App, act: Callable[[], Await
 
 @contextlib.contextmanager
 def asking(app: App, *servers: str, **settings: str) -> Iterator[None]:
-    """In the meantime domain records are looked up at these name servers, under these settings."""
+    """Look up domain records at these name servers, under these settings, inside the block."""
     before = app.services.domain_records
     changed = msgspec.structs.replace(app.services.settings, dns_servers=",".join(servers), **settings)
     app.services.domain_records = DomainRecords(changed, app.services.log, app.clock)
@@ -135,7 +135,7 @@ _OWNER = global_(
 
 
 async def domain_counts(app: App, client: str, domain: str = "") -> None:
-    """From now on, the client's claim on a domain counts, and no one else's: CLIENT.example, unless one is named."""
+    """Give the client the only valid claim on a domain: CLIENT.example, unless another one is named."""
 
     def work(unit: TenantUnit) -> None:
         unit.change(_CLAIM, domain=domain or f"{client}.example")

@@ -1,4 +1,4 @@
-"""Changes of an email address: the requests of tests, and the emails about them."""
+"""Changes of an email address: helpers for their requests and their emails."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tests.support.team import Team
 
 ADDRESS, CONFIRM, UNDO, LOOK = (f"/api/client/auth/{path}" for path in ("email", "email/confirm", "email/undo", "link"))
 DAY = 86_400
-#: Of an undone change, where nothing was added to the account shortly before.
+#: The response to undoing a change when nothing was added to the account shortly before.
 NOTHING_REMOVED = {"app": False, "passkeys": 0, "recoveryCodes": False, "identities": 0, "badges": 0, "pin": False}
 PENDING = "query($id: Int!) { user(id: $id) { email pendingEmail } }"
 
 
 async def until_idle(app: App) -> None:
-    """Waits until nothing is in progress in the background."""
+    """Wait until nothing is in progress in the background."""
     while app.services.mail._tasks:
         await asyncio.sleep(0.01)
 
 
 async def mails_by_recipient(app: App, mail_server: MailServer) -> dict[str, Received]:
-    """The emails that came since the last time, by their recipient."""
+    """The emails that arrived since the last call, by recipient."""
     await until_idle(app)
     found = {received.recipients[0]: received for received in mail_server.mails}
     assert len(found) == len(mail_server.mails)
@@ -57,7 +57,7 @@ async def undo(app: App, token: str, **options: Any) -> Reply:
 
 
 async def stored(team: Team, user_id: int) -> User:
-    """The user as the store has it."""
+    """The user as stored in the database."""
     return await (await store_of(team.app, team.client)).read(lambda unit: users.get(unit, user_id))
 
 
@@ -68,7 +68,7 @@ async def is_proved(team: Team, user_id: int) -> tuple[bool, bool]:
 
 
 async def changed(team: Team, mail_server: MailServer, token: str, new: str) -> str:
-    """Changes one's own address to ``new``; the token that undoes it."""
+    """Change the user's own address to ``new``; returns the token that undoes the change."""
     check_success(await ask_own(team.app, token, new))
     check_success(await confirm(team.app, (await mails_by_recipient(team.app, mail_server))[new].token))
     [received] = (await mails_by_recipient(team.app, mail_server)).values()
@@ -77,7 +77,7 @@ async def changed(team: Team, mail_server: MailServer, token: str, new: str) -> 
 
 @contextlib.contextmanager
 def random_texts(app: App) -> Iterator[list[str]]:
-    """The random texts that the server makes in the meantime: tokens, names of sessions and requests."""
+    """Collect the random texts that the server creates inside the block: tokens, and names of sessions and requests."""
     made: list[str] = []
     original = app.services.random.text
 

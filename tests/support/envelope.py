@@ -1,4 +1,4 @@
-"""Assertions about the response envelope, shared by all tests over HTTP."""
+"""Assertions about the response envelope, for all tests over HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from manifest_auth import errors
 from tests.support.application import Reply
 
-#: Every error code, and the status that it has.
+#: Every error code and its status.
 REFUSALS = {refusal.code: refusal.status for refusal in errors.REFUSALS}
 
 SECURITY_HEADERS = {
@@ -19,7 +19,7 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "DENY",
 }
-#: Texts that only a stack trace, an SQL statement, a path or a class of ours would bring into an answer.
+#: Texts that only a stack trace, an SQL statement, a path, or an internal class name would bring into a response.
 _LEAKS = re.compile(
     r"Traceback|File \"|\.py\b|manifest_auth|sqlite|asyncpg|msgspec|orjson|SELECT |INSERT |UPDATE |<class"
     r"|object at 0x|Error\("
@@ -27,7 +27,7 @@ _LEAKS = re.compile(
 
 
 def check_headers(reply: Reply) -> None:
-    """Request id and the usual security headers, whatever the answer; nothing that names the software."""
+    """Check that every response has a request ID and the usual security headers, and doesn't name the software."""
     for name, value in SECURITY_HEADERS.items():
         assert reply.headers.get_list(name) == [value], name
     assert len(reply.headers.get_list("x-request-id")) == 1
@@ -37,7 +37,7 @@ def check_headers(reply: Reply) -> None:
 
 
 def check_success(reply: Reply, status: int = 200) -> Any:
-    """The success envelope; gives its ``data``."""
+    """Check the success envelope, and return its ``data``."""
     assert reply.status == status, reply.text
     check_headers(reply)
     assert reply.headers["content-type"] == "application/json; charset=utf-8"
@@ -47,7 +47,7 @@ def check_success(reply: Reply, status: int = 200) -> Any:
 
 
 def check_refusal(reply: Reply, status: int, code: str, *, message: str | None = None) -> dict[str, Any]:
-    """The failure envelope, complete and without further members; gives its ``error``."""
+    """Check that the failure envelope is complete and has no other members, and return its ``error``."""
     assert reply.status == status, reply.text
     check_headers(reply)
     assert reply.headers["content-type"] == "application/json; charset=utf-8"
@@ -70,14 +70,14 @@ def check_refusal(reply: Reply, status: int, code: str, *, message: str | None =
     asks = status == 401 or code == "REAUTHENTICATION_REQUIRED"
     assert ("www-authenticate" in reply.headers) == asks
     told = reply.text
-    for detail in error.get("details", []):  # a member that the caller named is no secret of ours
+    for detail in error.get("details", []):  # a member that the caller sent isn't a secret of the server
         told = told.replace(json.dumps({"field": detail["field"]}, ensure_ascii=False, separators=(",", ":"))[1:-1], "")
     assert not _LEAKS.search(told), reply.text
     return error
 
 
 def same_but_request_id(one: Reply, other: Reply) -> None:
-    """The two answers are the same, byte for byte, but for the request id."""
+    """Check that two responses are identical, byte for byte, except for the request ID."""
     first, second = one.headers["x-request-id"], other.headers["x-request-id"]
     assert one.status == other.status
     assert one.text.replace(first, "ID") == other.text.replace(second, "ID")

@@ -1,4 +1,4 @@
-"""Faults inside the server at a chosen moment: something breaks, is full or is late."""
+"""Faults inside the server at a chosen moment, when a part breaks, is full, or is late."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from tests.support.application import App
 
 
 def hash_queue_is_full(patch: pytest.MonkeyPatch) -> None:
-    """No more hashes are taken."""
+    """Reject every new hash."""
     patch.setattr(HashPool, "is_full", True)
 
 
 def most_hashes(app: App) -> int:
-    """This many can be computed and wait at the same time."""
+    """The number of hashes that can be computed or waiting at the same time."""
     return app.services.settings.hash_queue + 2 * app.services.hasher.workers
 
 
 @contextlib.contextmanager
 def hash_workers_stand_still(app: App) -> Iterator[None]:
-    """No hash is finished in the meantime, so the queue fills however fast a hash is."""
+    """Let no hash finish inside the block, so that the queue fills no matter how fast hashes are."""
     pool = app.services.hasher._pool
     assert pool is not None
     workers = [worker.process for worker in pool._workers]
@@ -53,23 +53,23 @@ def hash_workers_stand_still(app: App) -> Iterator[None]:
 
 @contextlib.contextmanager
 def hashing_is_overloaded() -> Iterator[None]:
-    """Each hash is rejected only when it was asked for."""
+    """Reject each hash, but only after it was requested."""
     with mock.patch.object(HashPool, "tag", side_effect=Overloaded(retry_after=1)):
         yield
 
 
 def store_is_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
-    """No unit of work that writes gets to the store; the driver says why."""
+    """Keep units of work that write from reaching the database; the driver reports ``why``."""
     store_has_a_bug(patch, app, StoreUnavailable(why), "write", "write_quickly")
 
 
 def store_is_known_to_be_gone(patch: pytest.MonkeyPatch, app: App) -> None:
-    """No login to PostgreSQL succeeds."""
+    """Fail every login to PostgreSQL."""
     patch.setattr(type(app.services.store), "is_gone", True)
 
 
 def logos_cannot_be_read(patch: pytest.MonkeyPatch) -> None:
-    """The store is gone for pages that look for a client's logo."""
+    """Make the database unavailable to pages that load a client's logo."""
 
     def broken(_unit: object) -> None:
         raise StoreUnavailable("gone")
@@ -78,7 +78,7 @@ def logos_cannot_be_read(patch: pytest.MonkeyPatch) -> None:
 
 
 def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *methods: str) -> None:
-    """Units of work of these kinds fail with it."""
+    """Make units of work of these kinds fail with the error."""
 
     async def broken(work: Any) -> Any:
         raise error
@@ -89,7 +89,7 @@ def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *meth
 
 @contextlib.contextmanager
 def store_fails_after(app: App, good: int, times: int = 1000, *, is_ended: bool = False) -> Iterator[None]:
-    """This many short units of work succeed, and then this many fail, or the request that they are for is ended."""
+    """Let this many short units of work succeed, and then make this many fail or end their request."""
     right, numbers = app.services.store.write_quickly, itertools.count()
 
     async def broken(work: Any) -> Any:
@@ -102,7 +102,7 @@ def store_fails_after(app: App, good: int, times: int = 1000, *, is_ended: bool 
 
 
 def files_are_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
-    """No file can be kept or opened; the place for files says why."""
+    """Fail to store or open any file, with ``why`` as the reason."""
 
     async def broken(*_arguments: Any) -> Any:
         raise FilesUnavailable(why)
@@ -112,12 +112,12 @@ def files_are_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
 
 
 def sign_in_has_a_bug(patch: pytest.MonkeyPatch) -> None:
-    """The answer of a sign-in is never written."""
+    """Fail while the response to a sign-in is written."""
     patch.setattr(sign_in_answer, "role_names", lambda _: 1 / 0)
 
 
 def listed_origins_cannot_be_read(patch: pytest.MonkeyPatch, app: App, *, bug: bool) -> None:
-    """Failures in which it is unknown which client lists an origin: the database is gone, or there is a bug."""
+    """Keep the server from finding out which client lists an origin: the database is unavailable, or there is a bug."""
 
     async def broken(*_: object) -> bool:
         raise RuntimeError("a bug") if bug else StoreUnavailable("gone")
@@ -126,7 +126,7 @@ def listed_origins_cannot_be_read(patch: pytest.MonkeyPatch, app: App, *, bug: b
 
 
 def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
-    """A new client is written, and then its unit of work fails."""
+    """Make the unit of work fail after it has written a new client."""
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("after the client was written")
@@ -136,14 +136,14 @@ def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def logging_to(app: App, log: object) -> Iterator[None]:
-    """The server logs there in the meantime."""
+    """Send the server's log to ``log`` inside the block."""
     with mock.patch.object(app.services, "log", log):
         yield
 
 
 @contextlib.contextmanager
 def meanwhile(app: App, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
-    """Once the next password was found right or wrong, something happens before the server goes on."""
+    """Run ``act`` once the next password has been checked, before the server continues."""
     original, done = app.services.hasher.verify, False
 
     async def verify(stored: str | None, password: str, decoy: str | None = None) -> HashProof:
@@ -160,7 +160,7 @@ def meanwhile(app: App, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def before_hashes_are_kept(app: App, act: Callable[[str], Awaitable[object]]) -> Iterator[None]:
-    """Something happens each time when a password was hashed, before the server goes on."""
+    """Run ``act`` each time a password has been hashed, before the server continues."""
     original = app.services.hasher.hash
 
     async def hash_late(password: str) -> str:
@@ -174,15 +174,14 @@ def before_hashes_are_kept(app: App, act: Callable[[str], Awaitable[object]]) ->
 
 @contextlib.contextmanager
 def old_hashes_stay() -> Iterator[None]:
-    """A sign-in replaces no outdated hash."""
+    """Keep sign-ins from replacing outdated hashes."""
     with mock.patch.object(password_sign_in, "_rehash"):
         yield
 
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """While it lasts, no file of this process grows beyond this many bytes: the write that would fails, as on a full
-    disk."""
+    """Limit this process's files to this many bytes inside the block. Larger writes fail, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -192,12 +191,12 @@ def room_for(size: int) -> Iterator[None]:
 
 
 def most_at_once(app: App) -> int:
-    """This many responses are read at the same time."""
+    """The number of responses that are read at the same time."""
     return app.services.saml_thread.most
 
 
 def threads_of_reading(patch: pytest.MonkeyPatch) -> list[str]:
-    """From now on: in which thread each response was read or verified."""
+    """Collect, starting now, the name of the thread in which each response is read or verified."""
     seen: list[str] = []
 
     def watched(name: str) -> None:
@@ -216,7 +215,7 @@ def threads_of_reading(patch: pytest.MonkeyPatch) -> list[str]:
 
 
 def reading_waits(patch: pytest.MonkeyPatch) -> threading.Event:
-    """From now on, responses are read once this is set."""
+    """Delay the reading of responses, starting now, until the event is set."""
     original, go_on = saml.read_response, threading.Event()
 
     def slow(encoded: str) -> Any:

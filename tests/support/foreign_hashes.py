@@ -1,4 +1,4 @@
-"""Password hashes of other systems, made with the standard library and bcrypt, never with our code."""
+"""Password hashes of other systems, created with the standard library and bcrypt, never with our code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def django_pbkdf2(password: str, name: str = "sha256", iterations: int = 1000) -
 
 
 def passlib_pbkdf2(password: str, name: str = "sha256", iterations: int = 1000) -> str:
-    salt = b"\xff\xfesixteen bytes!"  # in base64 it holds what passlib writes as a dot
+    salt = b"\xff\xfesixteen bytes!"  # its base64 contains the character that passlib writes as a dot
     raw = hashlib.pbkdf2_hmac(name, password.encode(), salt, iterations)
     return f"$pbkdf2-{name}${iterations}${_adapted(salt)}${_adapted(raw)}"
 
@@ -59,7 +59,7 @@ def passlib_scrypt(password: str) -> str:
 
 
 def one_of_each(password: str) -> dict[str, str]:
-    """A hash of the password in every format that is read."""
+    """A hash of the password in every supported format."""
     return {
         "argon2id of another cost": argon2(password),
         "argon2id with a short tag": argon2(password, memory=64, passes=1, tag=16),
@@ -79,7 +79,7 @@ def one_of_each(password: str) -> dict[str, str]:
     }
 
 
-#: Hashes that are none, or whose cost would keep a processor or the memory busy for minutes.
+#: Texts that aren't hashes, and hashes so costly that they would occupy a processor or the memory for minutes.
 REFUSED = {
     "plain text": "kestrel-harbor-21-violet",
     "MD5": "5f4dcc3b5aa765d61d8327deb882cf99",
@@ -117,7 +117,7 @@ REFUSED = {
     "passlib scrypt of 2^99": passlib_scrypt("x").replace("ln=10", "ln=99"),
 }
 
-#: Of each kind the costliest that is imported, one that costs more, and what is said of that.
+#: For each kind: the costliest hash that is imported, a costlier one, and its error message.
 LIMITS = {
     "bcrypt": ("$04$", "$13$", "$14$", bcrypt_hash("x"), "bcrypt: the cost is at most 13"),
     "PBKDF2": ("$1000$", "$2000000$", "$2000001$", django_pbkdf2("x"), "PBKDF2: at most 2,000,000 iterations"),

@@ -1,6 +1,6 @@
-"""Tokens as an attacker would make them, with nothing but the standard library.
+"""Tokens as an attacker would create them, using only the standard library.
 
-Signed with our own keys where that is the worst case, so that only the check under test can reject them.
+They are signed with our own keys where that is the worst case, so that only the check under test can reject them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEADER = '{"alg":"HS256","typ":"JWT"}'
 
 
 def altered(text: str, place: int) -> str:
-    """A text in base64 or base32 with another character at a place; the last one can hold bits that do not count."""
+    """A base64 or base32 text with one character replaced. The last character can hold bits that are ignored."""
     place %= len(text)
     return text[:place] + ("3" if text[place] == "2" else "2") + text[place + 1 :]
 
@@ -41,7 +41,7 @@ def b64(raw: bytes | str) -> str:
 
 
 def unb64(text: str) -> bytes:
-    """As lenient as .NET's reader: unused bits of the last character are ignored."""
+    """Decode as leniently as .NET does: ignore unused bits of the last character."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
@@ -59,7 +59,7 @@ def hs256(key: bytes, header: str, payload: str | bytes) -> str:
 def minted(
     app: App, claims: dict[str, Any] | str, *, header: str | None = None, purpose: Purpose = Purpose.ACCESS
 ) -> str:
-    """Signed with the real key of a purpose; without ``header`` with the one that its tokens have."""
+    """A token signed with the real key of a purpose; without ``header``, it has that purpose's usual header."""
     payload = claims if isinstance(claims, str) else json.dumps(claims)
     key = app.services.keys.signing(purpose)
     head = json.dumps(header_of(key.algorithm, key.id), separators=(",", ":")) if header is None else header
@@ -70,41 +70,41 @@ def minted(
 
 
 def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
-    """Signed as the server signs, by whichever algorithm it has."""
+    """Sign as the server does, by whichever algorithm its key has."""
     return mint(app.services.keys, app.services.settings.issuer, purpose, claims)
 
 
 async def every_purpose(app: App) -> list[Purpose]:
-    """All purposes, each of which has a key by now."""
+    """All purposes, each with an existing key."""
     for algorithm in OF_APPS:
         await app.services.keys.of_apps(algorithm)
     return list(Purpose)
 
 
 def signing_keys(app: App) -> dict[Purpose, bytes]:
-    """The secret with which each kind of token is signed now, of those that have no public half."""
+    """The current signing secrets, by purpose, for purposes without a public key."""
     keys = [key for purpose in Purpose for key in app.services.keys.verifying(purpose) if key.retired_at is None]
     return {key.purpose: key.raw for key in keys if key.algorithm == "HS256"}
 
 
 def every_secret(app: App) -> list[bytes]:
-    """The secrets of all keys that sign or still verify."""
+    """The secrets of all keys that sign or can still verify."""
     return [key.raw for key in app.services.keys._keys]
 
 
 def key_pair(app: App) -> Any:
-    """The key that signs access tokens, where that is one of two halves."""
+    """The key that signs access tokens, if it's a key pair."""
     return ECKey.import_key(json.loads(app.services.keys.signing(Purpose.ACCESS).raw))
 
 
 async def rotate(app: App, algorithm: Algorithm | None = None) -> None:
-    """New keys sign after this, users' access tokens with another algorithm if one is named."""
+    """Rotate all signing keys, and change the algorithm of users' access tokens if one is named."""
     ring = app.services.keys
     await app.services.store.write(lambda unit: ring.rotate(unit, algorithm=algorithm))
 
 
 class Link(NamedTuple):
-    """A refresh token in its chain: the session, its own name and that of the token which it was given for."""
+    """A refresh token in its chain: the session, its own name, and the name of the token that it replaced."""
 
     session: str
     own: str
@@ -118,25 +118,25 @@ def opened(app: App, token: str) -> Link:
 
 
 async def chain_of(app: App, session: str) -> tuple[str, str | None]:
-    """The names of the refresh token that counts in a session, and of the one before it."""
+    """The names of a session's current refresh token and of the one before it."""
     found, chain = await look_up_with_chain(app.services.store, session)
     assert found is not None
     return chain.current, chain.previous
 
 
 async def right_token(visitor: Visitor, path: str) -> str:
-    """For this browser, in its session there, and a post to ``path``."""
+    """A valid form token for this browser's session and a post to ``path``."""
     return (await right_tokens(visitor, path))()
 
 
 async def right_tokens(visitor: Visitor, path: str) -> Callable[[], str]:
-    """As many of them as are needed: each is good for once."""
+    """As many valid form tokens as needed, each usable once."""
     ctx, call = await _shown_to(visitor, path)
     return lambda: security.token_for(ctx, call, path)
 
 
 async def former_token(visitor: Visitor, path: str) -> str:
-    """Like :func:`right_token`, of a node of release 0.1.0: a mask, and a masked MAC."""
+    """Like :func:`right_token`, but from a node of release 0.1.0, with a mask and a masked MAC."""
     ctx, call = await _shown_to(visitor, path)
     content, key = f"{call.form_cookie}\0{call.session_id}\0{path}", ctx.services.keys.signing(Purpose.FORMS).raw
     mask, mac = secrets.token_bytes(32), hmac.digest(key, content.encode(), "sha256")
@@ -144,7 +144,7 @@ async def former_token(visitor: Visitor, path: str) -> str:
 
 
 async def _shown_to(visitor: Visitor, path: str) -> tuple[Any, Any]:
-    """The request and the page that show the browser a form in its session at ``path``."""
+    """The request and the page that show the browser a form for ``path`` in its session."""
     seen: list[tuple[Any, Any]] = []
     original = security.token_for
 
@@ -154,6 +154,6 @@ async def _shown_to(visitor: Visitor, path: str) -> tuple[Any, Any]:
 
     with mock.patch.object(security, "token_for", noting):
         shown = await visitor.get("/installation/account" if path.startswith("/installation") else "/sign-out")
-        if not seen:  # for one who is signed in there no more
+        if not seen:  # the visitor is no longer signed in there
             await visitor.follow(shown)
     return seen[-1]

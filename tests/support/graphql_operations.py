@@ -1,4 +1,4 @@
-"""Every GraphQL operation of the schema as a document, and the objects that it needs."""
+"""Every GraphQL operation of the schema as a document, and the objects that the operations need."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FILES = "/api/client/files"
 
 @dataclass(frozen=True)
 class Things:
-    """Ids of one client's objects: a user who does nothing, the team's Operator, a template with a published version
-    and a draft, a job of the published one at its first step, an uploaded file that is not recorded yet."""
+    """IDs of one client's objects: an idle user, the team's Operator, a template with a published version and a draft,
+    a job of the published version at its first step, and an uploaded file that isn't recorded yet."""
 
     user: int
     operator: int
@@ -38,7 +38,7 @@ class Things:
 
 
 async def things(team: Team) -> Things:
-    """New ones."""
+    """New objects of a team."""
     operator = await team.member("Operator")
     user, _ = await new_user(team.app, team.client, roles=["Operator"])
     template = await j.a_template(team)
@@ -49,7 +49,7 @@ async def things(team: Team) -> Things:
 
 
 async def upload(app: App, token: str) -> int:
-    """The id of a new file."""
+    """The ID of a new file."""
     headers = {"Content-Type": "image/png"}
     sent = await app.send("POST", f"{FILES}?name=a.png", token=token, content=PNG, headers=headers)
     return int(sent.data["id"])
@@ -59,7 +59,7 @@ def _new_user() -> dict[str, Any]:
     return {"email": f"new-{next(_numbers)}@operations.example", "roles": ["Viewer"]}
 
 
-#: Good arguments of each operation, given things of the caller's client.
+#: Valid arguments for each operation, given objects of the caller's client.
 ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "me": lambda have: {},
     "roles": lambda have: {},
@@ -108,13 +108,13 @@ ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
 
 
 def operations() -> dict[str, tuple[str, GraphQLField]]:
-    """All of them by name: ``query`` or ``mutation``, and the field."""
+    """All operations by name: ``query`` or ``mutation``, and the field."""
     kinds = (("query", SCHEMA.query_type), ("mutation", SCHEMA.mutation_type))
     return {name: (word, field) for word, kind in kinds if kind is not None for name, field in kind.fields.items()}
 
 
 def document(name: str, selection: str = "__typename") -> str:
-    """The operation with all its arguments as variables of the same names."""
+    """The operation, with each argument as a variable of the same name."""
     word, field = operations()[name]
     given = ", ".join(f"${argument}: {one.type}" for argument, one in field.args.items())
     handed = ", ".join(f"{argument}: ${argument}" for argument in field.args)
@@ -124,7 +124,7 @@ def document(name: str, selection: str = "__typename") -> str:
 
 
 def selection(kind: GraphQLObjectType, levels: int, most: int = 2) -> str:
-    """All fields of a type, ``levels`` deep, and of lists with a size at most this many items."""
+    """All fields of a type, ``levels`` deep; lists with a size contain at most this many items."""
     found = []
     for name, field in kind.fields.items():
         below = get_named_type(field.type)
@@ -151,7 +151,7 @@ _TABLES = {
 
 
 async def everything(app: App) -> dict[str, list[Any]]:
-    """All rows of all clients, by table; without what the audit trail tells of refusals, which changes nothing else."""
+    """All rows of all clients, by table, except the audit events of rejections."""
     found = await app.services.store.read(lambda unit: {name: unit.all(rows) for name, rows in _TABLES.items()})
     told = found[audit_events.name]
     return {**found, audit_events.name: [row for row in told if row[_EVENT] not in _REFUSALS]}

@@ -1,4 +1,4 @@
-"""Headsets that ask to be let in, and the people who let them in, each at their own address."""
+"""Headsets that ask for access, and the people who approve them, each at their own address."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 @dataclass
 class Headset:
-    """A device with the app of a client. ``at``: its address."""
+    """A device with a client's app. ``at`` is its address."""
 
     app: App
     client_id: str
@@ -32,11 +32,11 @@ class Headset:
         return await form(self.app, path, shown, {"X-Forwarded-For": self.at})
 
     async def ask(self, name: str = "Quest 3") -> dict[str, Any]:
-        """Asks for a code to show."""
+        """Request a code to show."""
         return self._asked(await self.post(BY_CODE, device_name=name))
 
     async def scan(self, code: str, name: str = "Quest 3") -> dict[str, Any]:
-        """Tells the code that it scanned."""
+        """Send the code that was scanned."""
         return self._asked(await self.post(BY_SCAN, pairing_code=code, device_name=name))
 
     def _asked(self, reply: Reply) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Headset:
         return await self.post(TOKEN, grant_type=DEVICE_CODE, device_code=self.device_code)
 
     async def polled(self, seconds: float = 5) -> str:
-        """The error of a poll in good time; empty for none."""
+        """The error of a poll at the allowed interval; empty if there is none."""
         self.app.clock.advance(seconds)
         reply = await self.poll()
         return "" if reply.status == 200 else str(reply.json["error"])
@@ -69,7 +69,7 @@ class Headset:
 
 @dataclass
 class Wearer:
-    """A user who is signed in on a phone. ``at``: its address."""
+    """A user who is signed in on a phone. ``at`` is the phone's address."""
 
     app: App
     client: str
@@ -98,7 +98,7 @@ class Wearer:
         return Headset(self.app, f"manifest.{self.client}", at)
 
     async def paired(self, at: str = HERE) -> tuple[Headset, dict[str, Any]]:
-        """A headset that was accepted by scanning, and its tokens."""
+        """A headset that was approved by scanning, and its tokens."""
         pairing, headset = await self.begin(), self.headset(at)
         shown = await headset.scan(pairing["qr"])
         check_success(await self.approve(pairing, shown["match"]))
@@ -106,6 +106,6 @@ class Wearer:
 
 
 async def wearer(app: App, *roles: str, client: str = "", at: str = HERE, **pairing: Any) -> Wearer:
-    """A new user of a client, of a new one with these rules unless it is named."""
+    """A new user of a client. Unless one is named, the client is new and has these pairing settings."""
     named = client or await new_client(app, pairing=pairing)
     return Wearer(app, named, await member(app, named, *(roles or ("Operator",))), at)

@@ -1,6 +1,7 @@
-"""Calls an application in this process over ASGI, with the request that an HTTP client would make.
+"""Calls an application in this process over ASGI, with the requests that an HTTP client would send.
 
-The client makes each of its requests, answers and cookies again, which takes as long as the application itself.
+An HTTP client would build its requests, responses, and cookies each time, which takes as long as the application
+itself.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import httpx2
 
 Asgi = Callable[[dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 _BODIED = ("POST", "PUT", "PATCH", "QUERY")
-#: A path without a segment of dots, and a query, in which a client changes nothing.
+#: A path and query that a client sends unchanged, since no segment consists of dots.
 _PLAIN = re.compile(
     r"((?:/(?:[\w~-]|%[0-9A-F]{2})(?:[\w.~-]|%[0-9A-F]{2})*)+/?|/)(?:\?((?:[\w.~=&-]|%[0-9A-F]{2})*))?", re.ASCII
 )
 
 
 class Answered(NamedTuple):
-    """``text``: the body without a content coding, in the character set that the answer names."""
+    """``text`` is the decoded body, in the character set that the response names."""
 
     status: int
     headers: httpx2.Headers
@@ -46,15 +47,15 @@ def _where(base: str) -> _Where:
 
 @cache
 def _usual() -> tuple[tuple[bytes, bytes], ...]:
-    """The headers that a client sends with each request."""
+    """The headers that an HTTP client sends with each request."""
     return tuple((name.lower(), value) for name, value in httpx2.AsyncClient().headers.raw)
 
 
 def scope_of(
     base: str, peer: tuple[str, int], method: str, path: str, lines: Sequence[tuple[Any, Any]], content: bytes | None
 ) -> dict[str, Any]:
-    """The request as a server would hand it on. ``base``: the address of the application; ``path``: with its query, or
-    a whole address; ``lines``: its own headers; ``content``: its body."""
+    """Build the request as a server would pass it on. ``base`` is the application's address; ``path`` is a path with
+    its query, or a whole address; ``lines`` are extra headers; ``content`` is the body."""
     if plain := _PLAIN.fullmatch(path):
         where, raw_path, query = _where(base), plain[1].encode(), (plain[2] or "").encode()
         decoded = unquote(plain[1])
@@ -107,8 +108,8 @@ async def call(
     application: Asgi, scope: dict[str, Any], content: bytes | None = None,
     meanwhile: Callable[[], Awaitable[Any]] | None = None,
 ) -> Answered:  # fmt: skip
-    """The application's response, once it is complete. Its exceptions go on to the caller. ``meanwhile``: happens
-    after the application has read the head, and before it gets the body."""
+    """Return the application's complete response. Exceptions of the application propagate. ``meanwhile`` runs after the
+    application has read the head, and before it receives the body."""
     asked, whole = False, asyncio.Event()
     status, lines, parts = 0, [], []
 

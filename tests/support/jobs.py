@@ -33,7 +33,7 @@ STEP_DONE = f"mutation($id: Int!, $step: Int!) {{ completeStep(jobId: $id, stepN
 COMPLETE = f"mutation($id: Int!) {{ completeJob(id: $id) {{ {JOB} }} }}"
 CANCEL = f"mutation($id: Int!, $comment: String) {{ cancelJob(id: $id, comment: $comment) {{ {JOB} }} }}"
 
-#: The usual template's: the second step asks for evidence.
+#: The usual template, with a second step that requires evidence.
 STEPS: list[dict[str, Any]] = [
     {"title": "Close the valve", "instructions": "Turn it to the right."},
     {"title": "Read the gauge", "requiresEvidence": True},
@@ -43,19 +43,19 @@ PRESSURE = {"value": 4.2, "unit": "bar"}
 
 
 async def a_template(team: Team, name: str = "Valve check") -> int:
-    """The id of a template whose first version is published."""
+    """The ID of a template with a published first version."""
     return int((await template_at(team, "PUBLISHED", name=name, steps=STEPS))["id"])
 
 
 async def new_job(team: Team, template_id: int = 0, **members: Any) -> dict[str, Any]:
-    """A new job, of its own template unless one is named."""
+    """A new job; also creates a template unless one is named."""
     given = {"templateId": template_id or await a_template(team), **members}
     made: dict[str, Any] = await team.ask("Operator", ADD, input=given)
     return made
 
 
 async def job_at(team: Team, status: str, done: int = 0, template_id: int = 0) -> dict[str, Any]:
-    """A new job in this state; ``done``: this many of its three steps are completed. As it is then."""
+    """A new job in this state, with ``done`` of its three steps completed. Returns the job as last read."""
     operator = (await team.member("Operator")).id
     job = await new_job(team, template_id, assignedUserIds=[] if status == "UNASSIGNED" else [operator])
     if status in ("IN_PROGRESS", "COMPLETED"):
@@ -70,7 +70,7 @@ async def job_at(team: Team, status: str, done: int = 0, template_id: int = 0) -
 
 
 async def do_step(team: Team, job_id: int, number: int) -> None:
-    """Records something for a step and completes it."""
+    """Record something for a step, and complete the step."""
     await team.ask("Operator", RECORDS, id=job_id, step=number, input=PRESSURE)
     await team.ask("Operator", STEP_DONE, id=job_id, step=number)
 
@@ -89,18 +89,18 @@ async def log(team: Team, job_id: int) -> list[dict[str, Any]]:
 
 
 async def moves(team: Team, job_id: int) -> list[str]:
-    """The moves of a job's log."""
+    """The moves in a job's history."""
     return [event["move"] for event in await log(team, job_id)]
 
 
 async def a_file(team: Team) -> int:
-    """The id of a file that was uploaded: its row alone, the bytes are another test's business."""
+    """The ID of an uploaded file: only its row, because other tests cover the content."""
     by = Actor((await team.member("Operator")).id, team.app.clock.now_ms())
     key = f"key-{team.client}-{next(_numbers)}"
     row: dict[str, Any] = {"key": key, "name": "gauge.jpg", "media_type": "image/jpeg", "size": 3, "sha256": "0" * 64}
 
     def add(unit: TenantUnit) -> int:
-        from manifest_auth.work import files as uploads  # not in the release before, whose stores these tests fill too
+        from manifest_auth.work import files as uploads  # not in the previous release, which also runs this code
 
         uploads.reserve(unit, by, key=key, declared=3, largest=3, quota=2**30, expires_at=by.at + 1)
         return files.add(unit, by, **row, quota=2**30).id

@@ -1,4 +1,4 @@
-"""A license vendor: its key pair, what it grants, and installations that need a license."""
+"""A license vendor's key pair and the licenses that it issues, and installations that need a license."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = private_key(PRIVATE)
 
 
 def key(app: App, by: Ed25519PrivateKey = _KEY, full: int = 5, operate: int = 10, connect: int = 2, **more: Any) -> str:
-    """A license key that was issued yesterday, for a hundred days; ``more``: members of it that are other ones."""
+    """A license key, issued yesterday and valid for a hundred days; ``more`` replaces other members."""
     now = app.clock.now_ms() // 1000
     whole = Licence("L-1", "Initech", now - DAY, now + 100 * DAY, Seats(full, operate, connect), ("sso",))
     return sign(msgspec.structs.replace(whole, **more), by)
@@ -27,11 +27,11 @@ def key(app: App, by: Ed25519PrivateKey = _KEY, full: int = 5, operate: int = 10
 
 @contextlib.asynccontextmanager
 async def on_premise(url: str, public: str = PUBLIC) -> AsyncIterator[App]:
-    """An installation that needs a license of this vendor."""
+    """An installation that needs a license from this vendor."""
     async with running(url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=public) as app:
         yield app
 
 
 async def note_time(app: App) -> None:
-    """The store remembers what time it is, as it does now and then."""
+    """Record the current time in the database, as the server regularly does."""
     await app.services.licence.record_time()

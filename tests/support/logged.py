@@ -1,4 +1,4 @@
-"""Log lines of the application of a test."""
+"""Log lines of a test's application."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.application import App
 
 @contextlib.contextmanager
 def logged(app: App) -> Iterator[io.BytesIO]:
-    """The lines that the application logs in the meantime, at the lowest level."""
+    """Collect the lines that the application logs inside the block, at the lowest level."""
     lines, before = io.BytesIO(), app.services.log
     stderr = io.TextIOWrapper(lines, write_through=True)
     with mock.patch.object(sys, "stderr", stderr):

@@ -1,4 +1,4 @@
-"""Service accounts and their API keys, made by a system admin for tests."""
+"""Service accounts and their API keys, created by a system admin for tests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.support.application import App, Reply
 from tests.support.envelope import check_success
 
 OWN = "/api/client/service-accounts"
-#: The shape of every secret of this server, for scanners.
+#: The format of every secret of this server, for secret scanners.
 SCANNER = r"mfst_(key|sec)_[0-9A-Za-z]{49}"
 _numbers = itertools.count(1)
 
 
 class Key(NamedTuple):
-    """``text``: the secret."""
+    """``text`` is the secret."""
 
     id: str
     text: str
@@ -38,7 +38,7 @@ class Machine(NamedTuple):
 
     @property
     def base(self) -> str:
-        """The account's address on the admin plane."""
+        """The account's address in the admin API."""
         return f"{of_client(self.client)}/{self.id}"
 
 
@@ -47,14 +47,14 @@ def of_client(client: str) -> str:
 
 
 async def new_account(app: App, client: str, *roles: str, **members: Any) -> dict[str, Any]:
-    """A service account with these roles, Viewer unless some are given."""
+    """A service account with these roles; Viewer if none are given."""
     body = {"name": f"machine-{next(_numbers)}", "roles": list(roles or ("Viewer",)), **members}
     made: dict[str, Any] = check_success(await app.post(of_client(client), body, token=await app.admin_token()), 201)
     return made
 
 
 async def new_key(app: App, client: str, account: int, **asked: Any) -> Key:
-    """Another API key of an account."""
+    """An additional API key of an account."""
     reply = await app.post(f"{of_client(client)}/{account}/keys", asked, token=await app.admin_token())
     data = check_success(reply, 201)
     return Key(data["id"], data["key"], data["expiresAt"])
@@ -77,5 +77,5 @@ async def ask(app: App, key: str, document: str, **variables: Any) -> Reply:
 
 
 def unknown_key(kind: str = "key") -> str:
-    """A well-formed secret that was never made."""
+    """A well-formed secret that was never issued."""
     return machine_secrets.make(SecretKind(kind), next(_numbers).to_bytes(32, "big"))

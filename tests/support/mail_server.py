@@ -1,4 +1,4 @@
-"""A real SMTP server on a free port of 127.0.0.1, with the emails it received."""
+"""A real SMTP server on a free port of 127.0.0.1 that keeps the emails it receives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINK = re.compile(r"^(https?://\S+/welcome#(\S+))$", re.MULTILINE)
 
 @dataclass
 class Received:
-    """One email: sender and recipients of the envelope, the message, and its bytes."""
+    """One email: envelope sender and recipients, the message, and its bytes."""
 
     sender: str
     recipients: list[str]
@@ -47,7 +47,7 @@ class Received:
 
     @property
     def link(self) -> str:
-        """The one link in it."""
+        """The only link in the email."""
         [(link, _)] = _LINK.findall(self.text)
         return str(link)
 
@@ -58,8 +58,8 @@ class Received:
 
 @dataclass
 class MailServer:
-    """``users``: who can sign in; without any, sign-in is not needed. ``refuses``: what every recipient is answered
-    instead, or every email where it ``refuses_late``. ``is_holding``: emails are accepted once it is False again."""
+    """``users`` can sign in; without any, sign-in isn't required. ``refuses`` rejects every recipient, or every email
+    if ``refuses_late``. While ``is_holding``, emails wait to be accepted."""
 
     tls: ssl.SSLContext | None = None
     is_tls_from_the_start: bool = False
@@ -85,7 +85,7 @@ class MailServer:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._loop.set_exception_handler(lambda *_: None)  # clients that hang up are what many tests are about
+        self._loop.set_exception_handler(lambda *_: None)  # many tests make clients hang up
         tls = self.tls if self.is_tls_from_the_start else None
         server = await self._loop.create_server(self._protocol, sock=self._socket, ssl=tls)
         self._ready.set()
@@ -93,7 +93,7 @@ class MailServer:
         server.close()
 
     def _protocol(self) -> SMTP:
-        with warnings.catch_warnings():  # that a password could come without TLS is what some tests are about
+        with warnings.catch_warnings():  # some tests cover passwords sent without TLS
             warnings.simplefilter("ignore", UserWarning)
             return SMTP(
                 self,
@@ -144,20 +144,19 @@ class MailServer:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The variables that make a server of ours use it."""
+        """The environment variables that make our server use this one."""
         name, password = next(iter(self.users.items()), ("", ""))
         who = f"{name}:{password}@" if name else ""
         scheme = "smtps" if self.is_tls_from_the_start else "smtp"
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
     async def next_mail(self, seconds: float = 60) -> Received:
-        """The oldest email that was not taken out yet, which can still be on its way. Only if one request sends one
-        email: several arrive in any order."""
+        """Remove and return the oldest email, waiting for it if necessary. Works only if a request sends a single
+        email, because several arrive in any order."""
         return await self._taken("", "", seconds)
 
     async def mail_to(self, recipient: str, about: str = "", seconds: float = 60) -> Received:
-        """The only email to that mailbox with this text in its subject, which can still be on its way. Takes it
-        out."""
+        """Remove and return the only email to that mailbox with this text in its subject, once it has arrived."""
         received = await self._taken(recipient, about, seconds)
         assert not self._found(recipient, about), "there is another one"
         return received

@@ -1,4 +1,4 @@
-"""A matrix is one test: its cells run one after the other, and each wrong cell is reported with its name."""
+"""A matrix runs its cells one after the other within one test, and reports each failed cell by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-#: Seconds for all cells of a test without a ``timeout`` of its own. It ends what hangs, and says nothing about speed.
+#: Seconds for all cells of a test without its own ``timeout``. It ends tests that hang, and doesn't measure speed.
 _LIMIT = 900
 _SOME, _OTHERS = "some", "others"
 _Test = TypeVar("_Test", bound=Callable[..., Any])
@@ -20,7 +20,7 @@ _Test = TypeVar("_Test", bound=Callable[..., Any])
 class _Value(NamedTuple):
     arguments: dict[str, Any]
     label: str
-    is_long: bool  # left to ./dev endurance
+    is_long: bool  # runs only in ./dev endurance
 
 
 def matrix(
@@ -28,9 +28,9 @@ def matrix(
 ) -> Callable[[_Test], _Test]:
     """Run the test for each of ``values``, as ``pytest.mark.parametrize`` does, but within one test.
 
-    Takes what ``parametrize`` takes: one name or several, values or ``pytest.param``, labels. Two of them make the
-    product of both. Each cell gets function-scoped fixtures of its own, as a test does. A cell that has the mark
-    ``endurance`` is left to ``./dev endurance``. Each wrong cell is a failed subtest of its own.
+    Takes the arguments of ``parametrize``: one or more names, values or ``pytest.param``, and labels. Stacking two
+    makes their product. Like a test, each cell gets new function-scoped fixtures. Cells with the mark ``endurance`` run
+    only in ``./dev endurance``. Each failed cell is reported as a failed subtest.
     """
     axis = list(_values(names, values, ids))
     assert axis, f"no {names}"
@@ -62,11 +62,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Runs the cells of a matrix."""
+    """Run the cells of a matrix."""
     axes = getattr(pyfuncitem.function, "axes", None)
     if axes is None:
         return None
-    test = pyfuncitem.obj  # of an asynchronous test, what runs it on the loop of its fixtures
+    test = pyfuncitem.obj  # for an asynchronous test, the wrapper that runs it on the loop of its fixtures
     subtests: pytest.Subtests = pyfuncitem._request.getfixturevalue("subtests")
     wanted = pyfuncitem.config.getoption("--cells")
     chosen = [cell for cell in _chosen(axes, pyfuncitem.funcargs.get("cells")) if wanted in cell[0]]
@@ -87,7 +87,7 @@ def _chosen(axes: list[list[_Value]], cells: object) -> Iterator[tuple[str, dict
 
 
 def _renew(item: pytest.Function) -> None:
-    """End the function-scoped fixtures of the cell before, and make new ones."""
+    """End the function-scoped fixtures of the previous cell, and create new ones."""
     state = item.session._setupstate
     assert item.parent is not None
     state.teardown_exact(item.parent)  # type: ignore[arg-type]  # it asks for the nodes above alone
@@ -114,18 +114,18 @@ def _text(value: object) -> str:
 
 
 def _sign(test: Any, change: Callable[[list[inspect.Parameter]], list[inspect.Parameter]]) -> None:
-    """Give the test the parameters that pytest is to fill."""
+    """Give the test the parameters that pytest must fill."""
     signature = inspect.signature(test)
     test.__signature__ = signature.replace(parameters=change(list(signature.parameters.values())))
 
 
 def some_of(values: Iterable[Any], *quick: Any) -> list[Any]:
-    """All ``values``; those that are not ``quick`` are left to ``./dev endurance``."""
+    """All ``values``; those that aren't ``quick`` run only in ``./dev endurance``."""
     values = list(values)
     assert all(value in values for value in quick), quick
     return [value if value in quick else pytest.param(value, marks=pytest.mark.endurance) for value in values]
 
 
 def few_and_many(few: int, many: int) -> list[Any]:
-    """The number of examples; ``many`` only in ``./dev endurance``."""
+    """The number of examples; ``many`` applies only in ``./dev endurance``."""
     return [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.endurance)]

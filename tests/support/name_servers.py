@@ -1,4 +1,4 @@
-"""Real name servers on loopback ports: nsd, which serves a zone, and unbound, which asks it and validates DNSSEC."""
+"""Real name servers on loopback ports: nsd serves a zone, and unbound queries it and validates DNSSEC."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def _program(name: str) -> str:
 
 @dataclass
 class NameServer:
-    """An authoritative server. ``example`` holds plain lines, :data:`SIGNED` is signed; ``port``: if it listens."""
+    """An authoritative server. ``example`` holds plain lines, :data:`SIGNED` is signed; ``port`` is set while it
+    runs."""
 
     port: int = field(default_factory=free_port)
     serial: int = 1
@@ -120,13 +121,12 @@ class NameServer:
         return f"127.0.0.1:{self.port}"
 
     def publish(self, *lines: str) -> None:
-        """From now on, the zone ``example`` holds these lines."""
+        """Replace the zone ``example`` with these lines."""
         self.lines = list(lines)
         self._reload()
 
     def publish_signed(self, *lines: str, forged: tuple[str, str] = ("", "")) -> None:
-        """Like :meth:`publish`, for :data:`SIGNED`. ``forged``: text, and what stands in its place once it is
-        signed."""
+        """Like :meth:`publish`, for :data:`SIGNED`. ``forged`` is a text, and its replacement after signing."""
         self.signed = list(lines)
         self._reload(forged)
 
@@ -157,7 +157,7 @@ class NameServer:
 
 @dataclass
 class Resolver:
-    """A validating resolver, which trusts the key of ``upstream``'s signed zone."""
+    """A validating resolver that trusts the key of ``upstream``'s signed zone."""
 
     upstream: NameServer
     port: int = field(default_factory=free_port)
@@ -184,7 +184,7 @@ class Resolver:
 
 
 def wait_for(port: int, serial: int) -> None:
-    """Until the server answers with this serial number, ten seconds at most."""
+    """Wait until the server returns this serial number, at most ten seconds."""
     until = time.monotonic() + 10
     question = dns.message.make_query("example.", "SOA")
     while time.monotonic() < until:
@@ -204,6 +204,6 @@ def _zone(name: str, serial: int, lines: Sequence[str]) -> str:
 
 
 def txt(name: str, *strings: str) -> str:
-    """A line of a zone; a text of several strings where several are given."""
+    """A TXT line of a zone, with one or more strings."""
     quoted = " ".join(f'"{string}"' for string in strings)
     return f"{name}. IN TXT {quoted}"

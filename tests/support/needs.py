@@ -1,6 +1,6 @@
-"""Marks that say what a test needs beside Python, and the packages of Debian that have it.
+"""Marks for the programs that a test needs besides Python, and the Debian packages that contain them.
 
-``python -m tests.support.needs [PATH …]`` prints a line for each program that the tests there run, with its packages.
+``python -m tests.support.needs [PATH …]`` prints a line for each program that these tests run, with its packages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MARKS = {
 }
 _NODE = "nodejs npm"
 _MONO = "mono-mcs mono-runtime libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil"
-#: By program, the packages where they have another name.
+#: Packages by program, where the names differ.
 _PACKAGES = {
     **dict.fromkeys(("bash", "chromium", "curl", "git", "gpg", "iptables", "jq", "nsd", "oathtool", "openssl"), ""),
     **dict.fromkeys(("strace", "unbound"), ""),
@@ -40,13 +40,13 @@ _PACKAGES = {
     "zbarimg": "zbar-tools",
 }
 _ALSO = {"chromium": ("google-chrome",)}
-#: What all tests of a folder have.
+#: Marks for all tests of a folder.
 _FOLDERS = {
     **dict.fromkeys(("cli", "faults", "kills", "processes", "releases", "sdk_python"), pytest.mark.processes),
     **dict.fromkeys(("graphql_audit", "interop", "sdk_javascript"), pytest.mark.needs("node", "npm")),
     "browser": pytest.mark.needs_chromium,
 }
-#: What tests have that ask for a fixture.
+#: Marks for tests that use a fixture.
 _FIXTURES = {
     "postgres": pytest.mark.needs_postgres,
     "own_postgres": pytest.mark.needs_postgres,
@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Sets the marks of the folder, the fixtures and the store."""
+    """Set the marks for the test's folder, fixtures, and store."""
     if _TESTS in item.path.parents and (mark := _FOLDERS.get(item.path.relative_to(_TESTS).parts[0])):
         item.add_marker(mark)
     for fixture in _FIXTURES.keys() & set(getattr(item, "fixturenames", ())):
@@ -71,7 +71,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test whose program is missing fails, and says what to install."""
+    """Fail a test if a program is missing, and say what to install."""
     if item.get_closest_marker("needs_root") and os.geteuid() != 0:
         pytest.fail("it needs root", pytrace=False)
     path = f"{os.environ.get('PATH', '')}:/usr/sbin"
@@ -86,7 +86,7 @@ def more_than_python(item: pytest.Item) -> bool:
 
 
 def programs(item: pytest.Item) -> set[str]:
-    """Those of the machine that a test runs."""
+    """The programs of the machine that a test runs."""
     named = {name for mark in item.iter_markers("needs") for name in mark.args}
     assert named <= _PACKAGES.keys(), named - _PACKAGES.keys()
     return named | ({"chromium"} if item.get_closest_marker("needs_chromium") else set())
@@ -97,7 +97,7 @@ def packages(program: str) -> str:
 
 
 class _Collected:
-    """The plugin that looks at the tests of some paths."""
+    """The plugin that collects the tests of some paths."""
 
     def __init__(self) -> None:
         self.programs: set[str] = set()
@@ -107,7 +107,7 @@ class _Collected:
 
 
 def main(paths: list[str]) -> None:
-    """Of all tests it is known without a look at them."""
+    """List the programs; without paths, no tests need to be collected."""
     collected = _Collected()
     if paths:
         with contextlib.redirect_stdout(io.StringIO()):

@@ -1,4 +1,4 @@
-"""Service accounts that call ``/oauth2``: made with the rights that a test needs, and their requests."""
+"""Service accounts that call ``/oauth2``, created with the rights that a test needs, and their requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GRANT = {"grant_type": "client_credentials"}
 
 
 class Machine(NamedTuple):
-    """A service account with a client secret and a key pair. ``client``: the tenant's identifier."""
+    """A service account with a client secret and a key pair. ``client`` is the tenant's identifier."""
 
     app: App
     id: int
@@ -43,7 +43,7 @@ class Machine(NamedTuple):
         return Maker(self.client_id, self.app.public_url, self.app.clock.ms // 1000, ec_key())
 
     def signed(self, **claims: Any) -> dict[str, str]:
-        """Fields with a right assertion; ``jti`` tells one from the other."""
+        """Fields with a valid assertion; ``jti`` makes it unique."""
         return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.maker.right(**claims)}
 
     async def token(self, **fields: str) -> str:
@@ -60,7 +60,7 @@ class Machine(NamedTuple):
         return await form(self.app, REVOKE, {"token": token}, self.basic)
 
     async def send(self, method: str, path: str = "", body: Any = None) -> Any:
-        """A system admin's request about it, which must succeed."""
+        """A system admin's request about the account, which must succeed."""
         address = f"{of_client(self.client)}/{self.id}{path}"
         return (await self.app.send(method, address, body, token=await self.app.admin_token())).data
 
@@ -76,7 +76,7 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
 async def form(
     app: App, path: str, fields: Mapping[str, str] | str, headers: Mapping[str, str] | None = None, **options: Any
 ) -> Reply:
-    """One post of a form; ``fields`` as text are sent as they are."""
+    """Post a form; if ``fields`` is text, it's sent unchanged."""
     content = fields if isinstance(fields, str) else urlencode(fields)
     lines = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
     return await app.send("POST", path, content=content.encode(), headers=lines, **options)
@@ -91,21 +91,20 @@ async def machine(
     secret: bool = True,
     **members: Any,
 ) -> Machine:
-    """A new service account of a client, with a client secret and the public key of ``ec_key``. ``members``: of the
-    request."""
+    """A new service account with a client secret and the public key of ``ec_key``. ``members`` are request fields."""
     made = await new_account(app, client, *roles, name=name, jwks=public_set(ec_key()), **members)
     it = Machine(app, made["id"], client, "")
     return it._replace(secret=await it.new("secret")) if secret else it
 
 
 def signed_by_us(app: App, head: str, payload: str) -> str:
-    """A token with this header and these claims, both base64url, under the key of service accounts."""
+    """A token with this header and these claims, both base64url, signed with the key of service accounts."""
     key, signed = app.services.keys.signing(Purpose.SERVICE).raw, f"{head}.{payload}"
     return f"{signed}.{b64(signatures.sign(key, signed.encode()))}"
 
 
 def header_and_claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The claims of a token."""
+    """The header and claims of a token."""
     parts = token.split(".")[:2]
     head, payload = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts)
     return head, payload

@@ -1,7 +1,7 @@
-"""An OpenID provider on a real socket of the loopback address, as correct or as hostile as a test wants.
+"""An OpenID provider on a real socket of the loopback address, as correct or as hostile as a test needs.
 
-It runs in threads of its own, so that any test can use it: one whose event loop waits, or one that drives a server in
-another process. Everything about it is a plain attribute, read again for each request::
+It runs in its own threads, so that any test can use it, even one with a waiting event loop or with a server in another
+process. Its settings are plain attributes, read again for each request::
 
     with provider(app.clock) as op:
         op.user["email"] = "ada@acme.example"
@@ -34,8 +34,8 @@ from manifest_auth.runtime.clock import Clock
 from tests.support.oidc_socket import Answer, Asked, Gates, Socket, with_changes
 
 WELL_KNOWN = "/.well-known/openid-configuration"
-_MAKING = threading.Lock()  # requests come in many threads: they make one key, not each its own
-_MOST = 24  # keys of RSA: after this many the first one comes again
+_MAKING = threading.Lock()  # requests come in many threads, which must share one key
+_MOST = 24  # RSA keys; after this many, the first one is used again
 _numbers = itertools.count()
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 
@@ -46,12 +46,12 @@ def b64(raw: bytes) -> str:
 
 @cache
 def _rsa_key(size: int, number: int) -> rsa.RSAPrivateKey:
-    """One of some, as each takes a tenth of a second to make."""
+    """One of a fixed number of keys, since creating one takes a tenth of a second."""
     return rsa.generate_private_key(65537, size)
 
 
 def new_key(alg: str, kid: str | None = None, size: int = 2048, curve: str = "") -> RSAKey | ECKey | OKPKey:
-    """A key pair for an algorithm; ``kid`` None: a random one, empty: none at all; ``curve``: not the usual one."""
+    """A key pair for an algorithm. ``kid`` None is random, and empty is none; ``curve`` replaces the usual one."""
     named = {"kid": secrets.token_hex(4) if kid is None else kid} if kid != "" else {}
     marks: Any = {**named, "alg": alg, "use": "sig"}
     if alg[:2] in ("RS", "PS"):
@@ -63,7 +63,7 @@ def new_key(alg: str, kid: str | None = None, size: int = 2048, curve: str = "")
 
 
 def signed(header: dict[str, Any] | str, payload: dict[str, Any] | str, key: Any, alg: str) -> str:
-    """A compact JWS over exactly this header and payload, whatever they say."""
+    """A compact JWS over exactly this header and payload, even if they are invalid."""
     parts = (part if isinstance(part, str) else json.dumps(part) for part in (header, payload))
     text = ".".join(b64(part.encode()) for part in parts)
     return f"{text}.{b64(JWSRegistry.algorithms[alg].sign(text.encode(), key))}"
@@ -79,7 +79,7 @@ def half_hash(alg: str, text: str) -> str:
 
 @dataclass
 class Grant:
-    """The meaning of a code."""
+    """The data behind an authorization code."""
 
     redirect_uri: str
     challenge: str
@@ -89,45 +89,45 @@ class Grant:
 
 @dataclass
 class Op:
-    """The provider. See the attributes; all can be changed at any time."""
+    """The provider. All attributes can be changed at any time."""
 
     base: str
     clock: Clock
-    issuer: str  # can end in "/" or have a path: discovery is served below whatever stands here
+    issuer: str  # can end in "/" or have a path; discovery is served below it
     client_id: str = "manifest"
-    client_secret: str | None = "s%cret/+ of öne"  # what form-encoding matters for; None: a public client
+    client_secret: str | None = "s%cret/+ of öne"  # characters that form-encoding changes; None for a public client
     methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post")  # how a client can authenticate
     alg: str = "RS256"
     user: dict[str, Any] = field(
         default_factory=lambda: {"sub": "subject-1", "email": "ada@acme.example", "email_verified": True}
     )
-    people: dict[str, dict[str, Any]] = field(default_factory=dict)  # by code: who came with it, when not ``user``
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)  # by code: who signed in with it, if not ``user``
     only_in_userinfo: set[str] = field(default_factory=set)  # claims of the user that ID tokens leave out
-    userinfo: dict[str, Any] | None = None  # what userinfo answers, when not the user's claims
+    userinfo: dict[str, Any] | None = None  # the userinfo response, if not the user's claims
     without_userinfo: bool = False
-    claims: dict[str, Any] = field(default_factory=dict)  # replaces claims of the ID token; None: left out
+    claims: dict[str, Any] = field(default_factory=dict)  # replaces claims of the ID token; None omits one
     header: dict[str, Any] = field(default_factory=dict)  # the same for its header
-    audience: Any = None  # when not the client id
-    id_token: str | None = None  # this very text instead of a token that is made
+    audience: Any = None  # if not the client ID
+    id_token: str | None = None  # exactly this text instead of a generated token
     lifetime: int = 300
-    without_iss: bool = False  # no ``iss`` in redirects, and none announced (RFC 9207)
-    redirect: dict[str, Any] = field(default_factory=dict)  # replaces parameters of the redirect; None: left out
-    registered: set[str] | None = None  # where browsers can be sent; None: anywhere
-    code_first: bool = False  # the token endpoint looks at the code before it looks at the client
+    without_iss: bool = False  # no ``iss`` in redirects, and not announced (RFC 9207)
+    redirect: dict[str, Any] = field(default_factory=dict)  # replaces parameters of the redirect; None omits one
+    registered: set[str] | None = None  # allowed redirect URIs; None allows any
+    code_first: bool = False  # the token endpoint checks the code before the client
     error: str | None = None  # the authorization endpoint redirects with this error
-    token_error: str | None = None  # the token endpoint answers with this error, and 400 or ``token_status``
+    token_error: str | None = None  # the token endpoint returns this error, with status 400 or ``token_status``
     token_status: int = 200
     token: dict[str, Any] = field(
         default_factory=dict
-    )  # replaces members of the token endpoint's answer; None: left out
-    announced: dict[str, Any] = field(default_factory=dict)  # replaces members of discovery; None: left out
-    published: Any = None  # the whole key document, when not the public halves of ``keys``
+    )  # replaces members of the token endpoint's response; None omits one
+    announced: dict[str, Any] = field(default_factory=dict)  # replaces members of discovery; None omits one
+    published: Any = None  # the whole key document, if not the public keys of ``keys``
     delay: dict[str, float] = field(default_factory=dict)  # seconds, by endpoint: discovery, keys, token, userinfo …
     gates: Gates = field(default_factory=Gates)
-    answers: dict[str, Answer] = field(default_factory=dict)  # an endpoint's answer as raw as it gets
-    keys: list[Any] = field(default_factory=list)  # the last one of the right algorithm signs
+    answers: dict[str, Answer] = field(default_factory=dict)  # exact responses, by endpoint
+    keys: list[Any] = field(default_factory=list)  # the last one with the right algorithm signs
     asked: list[Asked] = field(default_factory=list)  # all requests so far
-    grants: dict[str, Grant] = field(default_factory=dict)  # codes that were not redeemed yet
+    grants: dict[str, Grant] = field(default_factory=dict)  # codes that haven't been redeemed yet
     access_tokens: set[str] = field(default_factory=set)
 
     def count(self, endpoint: str) -> int:
@@ -135,12 +135,12 @@ class Op:
         return sum(asked.endpoint == endpoint for asked in self.asked)
 
     def rotate(self, keep: bool = False) -> None:
-        """A new signing key; the old ones are gone from the key document unless they are kept."""
+        """Create a new signing key. The old keys leave the key document unless ``keep`` is set."""
         self.keys = [*(self.keys if keep else ()), new_key(self.alg)]
 
     @property
     def key(self) -> Any:
-        """The key that signs now; made when there is none for the algorithm."""
+        """The current signing key, created if there is none for the algorithm."""
         with _MAKING:
             fitting = [key for key in self.keys if key.alg in (None, self.alg)]
             if not fitting:
@@ -148,18 +148,18 @@ class Op:
             return fitting[-1] if fitting else self.keys[-1]
 
     def visit(self, address: str) -> str:
-        """The URL to which the authorization endpoint redirects a browser that comes with this address."""
+        """The URL to which the authorization endpoint redirects a browser that opens this address."""
         answer = self._authorize(dict(parse_qsl(urlsplit(address).query)))
         return answer.headers["Location"]
 
     def code(self, redirect_uri: str, challenge: str, nonce: str | None) -> str:
-        """A code, as if a browser had been here."""
+        """A code, as if a browser had signed in here."""
         code = secrets.token_urlsafe(12)
         self.grants[code] = Grant(redirect_uri, challenge, nonce)
         return code
 
     def mint(self, nonce: str | None, access_token: str | None = None, user: dict[str, Any] | None = None) -> str:
-        """An ID token as the attributes say."""
+        """An ID token based on the attributes."""
         now = self.clock.now_ms() // 1000
         claims: dict[str, Any] = {
             "iss": self.issuer,
@@ -179,7 +179,7 @@ class Op:
         return "Ed448" if getattr(self.key, "curve_name", "") == "Ed448" else self.alg
 
     def answer(self, asked: Asked) -> Answer:
-        """Called by the socket, in its own thread, for each request."""
+        """Respond to a request; called by the socket, in its own thread."""
         known = {
             self._discovery_path: "discovery",
             "/authorize": "authorize",
@@ -283,7 +283,7 @@ class Op:
 
 @contextlib.contextmanager
 def provider(clock: Clock | None = None, **attributes: Any) -> Iterator[Op]:
-    """A provider on a free port, with a clock (the real one unless given); gone when the block ends."""
+    """Run a provider on a free port until the block ends. It uses the real clock unless one is given."""
     with Socket() as socket:
         op = Op(socket.base, clock or Clock(), socket.base)
         for name, value in attributes.items():

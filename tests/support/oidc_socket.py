@@ -1,4 +1,4 @@
-"""The socket of a stand-in provider: HTTP/1.1 in threads, with answers as raw as a test wants."""
+"""The socket of a stand-in provider, HTTP/1.1 in threads, with raw responses where a test needs them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 def with_changes(usual: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``usual`` with other members; None leaves one out."""
+    """``usual`` with some members replaced; None omits one."""
     return {name: value for name, value in {**usual, **changes}.items() if value is not None}
 
 
 @dataclass
 class Asked:
-    """A request: names of headers in lower case, the last of equal names counts."""
+    """A request. Header names are lowercase, and the last of several equal ones wins."""
 
     method: str
     path: str
@@ -33,14 +33,14 @@ class Asked:
 
 @dataclass
 class Answer:
-    """An answer. ``length`` and ``chunks`` are for servers that lie or never end."""
+    """A response. ``length`` and ``chunks`` are for servers that lie or never finish."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    length: int | None = None  # Content-Length, when not the body's own
-    chunks: tuple[bytes, int, float] | None = None  # after the body: a piece, how often, seconds before each
-    raw: bytes | None = None  # these very bytes instead of an answer, then the end
+    length: int | None = None  # Content-Length, if not the body's
+    chunks: tuple[bytes, int, float] | None = None  # after the body: a piece, its count, seconds before each
+    raw: bytes | None = None  # exactly these bytes instead of a response, and then the end
 
     @classmethod
     def json(cls, value: Any, status: int = 200) -> Answer:
@@ -55,14 +55,14 @@ class Answer:
 
 
 class Gates:
-    """Endpoints whose requests wait until a test lets them through."""
+    """Endpoints that hold their requests until a test lets them through."""
 
     def __init__(self) -> None:
         self._shut: dict[str, threading.Event] = {}
 
     @contextlib.contextmanager
     def shut(self, endpoint: str) -> Iterator[None]:
-        """For as long as the block lasts."""
+        """Block an endpoint's requests inside the block."""
         gate = self._shut[endpoint] = threading.Event()
         try:
             yield
@@ -75,7 +75,7 @@ class Gates:
         return bool(self._shut)
 
     def wait(self, endpoint: str) -> None:
-        """Called in the thread of a request."""
+        """Wait for the gate; called in the thread of a request."""
         if gate := self._shut.get(endpoint):
             gate.wait(60)
 
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): text for name, text in self.headers.items()}
         query, form = dict(parse_qsl(url.query, True)), dict(parse_qsl(body.decode("utf-8", "replace"), True))
         answer = self.owner.answer(Asked(self.command, url.path, query, headers, form))
-        with contextlib.suppress(OSError):  # who asked might have gone away: that is what many tests are about
+        with contextlib.suppress(OSError):  # the client might have hung up, as in many tests
             self._send(answer)
 
     do_POST = do_GET  # noqa: N815  # http.server looks for this very name
@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *args: Any) -> None:
-        """Silence."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -121,11 +121,11 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 512
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hung up is no news."""
+        """Ignore clients that hung up."""
 
 
 class Socket:
-    """A listener on a free port of 127.0.0.1; with ``tls`` it speaks https."""
+    """A listener on a free port of 127.0.0.1; with ``tls``, it speaks HTTPS."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -137,7 +137,7 @@ class Socket:
         self.answer: Callable[[Asked], Answer] = lambda asked: Answer(404)
 
     def serve(self) -> None:
-        """Answers until the block ends."""
+        """Respond to requests until the block ends."""
         self._server.serve_forever(poll_interval=0.05)
 
     def __enter__(self) -> Self:

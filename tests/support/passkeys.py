@@ -1,4 +1,4 @@
-"""People with passkeys: a user, the browser with its cookie, and the authenticator in it."""
+"""People with passkeys: a user, their browser with its cookie, and the authenticator in it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.support.second_factors import SIGN_IN, Person, person
 AUTH = "/api/client/auth"
 PASSKEYS = f"{AUTH}/passkeys"
 ORIGIN = "https://login.example.com"
-#: Of the applications that have passkeys: elsewhere, on an IP address, browsers make none.
+#: Settings of applications with passkeys, since browsers create none on an IP address.
 PUBLIC = {"MANIFEST_PUBLIC_URL": ORIGIN}
 COOKIE = "__Host-form"
 
 
 @dataclass
 class Holder:
-    """A user with an authenticator, and the cookie of the browser. ``token``: of the session that is signed in."""
+    """A user with an authenticator and the browser's cookie. ``token`` belongs to the signed-in session."""
 
     person: Person
     browser: Authenticator
@@ -43,7 +43,7 @@ class Holder:
         return await self.app.post(PASSKEYS, {"credential": credential, "name": name}, token=self.token)
 
     async def add(self, name: str = "", altered: Altered = RIGHT) -> Any:
-        """A new passkey of the signed-in user; the answer's data."""
+        """Add a passkey for the signed-in user; returns the response's data."""
         credential = self.browser.create(await self.creation_options(), altered)
         data = check_success(await self.send_new(credential, name), 201)
         self.ids.append(data["passkey"]["id"])
@@ -51,7 +51,7 @@ class Holder:
         return data
 
     async def options(self, challenge: str | None = None) -> dict[str, Any]:
-        """Options of a sign-in; keeps the cookie that the browser gets."""
+        """Request the options of a sign-in, and keep the cookie that the browser gets."""
         body = {} if challenge is None else {"challenge": challenge}
         reply = await self.app.post(f"{SIGN_IN}/passkey/options", body, headers=self.sent())
         data = check_success(reply)
@@ -68,7 +68,7 @@ class Holder:
         return await self.app.post(f"{SIGN_IN}/passkey", body, headers={**self.sent(), **headers})
 
     async def prove_again(self) -> Reply:
-        """Proves again who the signed-in user is, with the first passkey."""
+        """Re-authenticate the signed-in user with the first passkey."""
         again = f"{AUTH}/reauthenticate"
         public = check_success(await self.app.post(f"{again}/options", token=self.token))["publicKey"]
         body = {"credential": self.browser.get(public, by=self.browser.made[0])}
@@ -79,7 +79,7 @@ class Holder:
 
 
 async def signed_in(app: App, client: str = "", *roles: str, **settings: Any) -> Holder:
-    """A new user, signed in with the password, with an authenticator and no passkey yet."""
+    """A new user, signed in with the password, with an authenticator but no passkey yet."""
     someone = await person(app, client, *roles, **settings)
     token = check_success(await someone.sign_in())["token"]
     return Holder(someone, Authenticator(ORIGIN), token)

@@ -1,4 +1,4 @@
-"""Runs Debian's PgBouncer with ``deploy/pgbouncer.ini`` in front of a PostgreSQL server of the tests."""
+"""Runs Debian's PgBouncer with ``deploy/pgbouncer.ini`` in front of one of the tests' PostgreSQL servers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 
 EXAMPLE = ROOT / "deploy" / "pgbouncer.ini"
-_OWNER = "embedded_postgres"  # of the server, which only its own user can reach
+_OWNER = "embedded_postgres"  # the server's owner, the only user who can reach it
 
 
 class PgBouncer:
-    """A running one, in front of the server at this address. ``changed``: lines of the example that are others here."""
+    """A running PgBouncer in front of the server at this address. ``changed`` replaces lines of the example."""
 
     def __init__(self, server: str, **changed: str) -> None:
         where = urlsplit(server)
@@ -47,7 +47,7 @@ class PgBouncer:
         self.start()
 
     def address(self, database: str) -> str:
-        """Of a database of the server, through this."""
+        """The address of a database on the server, through PgBouncer."""
         login = f"{self._user}:{quote(self._password)}"
         return f"postgresql://{login}@/{database}?host=127.0.0.1&port={self.port}"
 
@@ -55,7 +55,7 @@ class PgBouncer:
         root = install.debian("pgbouncer", "pgbouncer")
         command = ending_with_us([str(root / "usr/sbin/pgbouncer"), str(self._settings)], "KILL")
         seen = {**os.environ, "LD_LIBRARY_PATH": install.libraries(root)}
-        user = _OWNER if getpass.getuser() == "root" else None  # it refuses to run as root
+        user = _OWNER if getpass.getuser() == "root" else None  # PgBouncer can't run as root
         self._process = subprocess.Popen(
             command, env=seen, user=user, group=user, extra_groups=[] if user else None,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -69,12 +69,12 @@ class PgBouncer:
         return False
 
     def kill(self) -> None:
-        """``kill -9``; :meth:`start` starts it again at the same port."""
+        """Kill it with ``kill -9``; :meth:`start` starts it again at the same port."""
         self._process.kill()
         self._process.wait()
 
     def freeze(self, *, thaw: bool = False) -> None:
-        """It stands still, or goes on."""
+        """Stop the process, or let it continue."""
         self._process.send_signal(signal.SIGCONT if thaw else signal.SIGSTOP)
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""PNG images for tests: good ones, and ones with hidden content."""
+"""PNG images for tests, both valid ones and ones with hidden content."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def chunk(name: bytes, body: bytes = b"", *, crc: int | None = None, length: int | None = None) -> bytes:
-    """One part of a picture; ``crc`` and ``length``: wrong ones."""
+    """One chunk of a picture; ``crc`` and ``length`` replace the correct values."""
     sum_ = zlib.crc32(name + body) if crc is None else crc
     return struct.pack(">I", len(body) if length is None else length) + name + body + struct.pack(">I", sum_)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """``extra``: parts by the name of the part that they stand behind."""
+    """``extra`` holds chunks by the name of the chunk that they follow."""
 
     width: int = 20
     height: int = 10
@@ -40,7 +40,7 @@ class Picture:
                            self.interlaced)  # fmt: skip
 
     def parts(self) -> list[tuple[bytes, bytes]]:
-        """Name and body of each, in their order."""
+        """Name and body of each chunk, in order."""
         found = [(b"IHDR", self.header)]
         if self.palette is not None:
             found.append((b"PLTE", self.palette))

@@ -1,4 +1,4 @@
-"""PostgreSQL servers from a package that the project installs: one for the run, more for tests that stop theirs."""
+"""PostgreSQL servers from a package that the project installs: one for the run, and more for tests that stop theirs."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.processes import ending_with_us
 from tests.support.stores import migrated
 
-#: The address of the server that all tests share which do not kill theirs.
+#: The address of the server shared by all tests that don't kill theirs.
 SHARED = "TESTS_POSTGRES"
-#: Set: the product reaches databases through PgBouncer, and not directly (``--pgbouncer``).
+#: If set, the product reaches databases only through PgBouncer (``--pgbouncer``).
 POOLED = "TESTS_PGBOUNCER"
-#: A machine that fails loses the shared server's databases, which does not matter.
+#: If the machine fails, the shared server's databases are lost, which doesn't matter.
 _UNSAFE = """
 fsync = off
 full_page_writes = off
@@ -43,30 +43,30 @@ min_wal_size = 32MB
 max_wal_size = 128MB
 """
 _numbers = itertools.count(1)
-#: The databases that this process made, and where.
+#: The databases that this process created, and their servers.
 _made: dict[str, Databases] = {}
 
 
 def drop_all() -> None:
-    """Drops what this process made: hundreds of databases are some gigabytes."""
+    """Drop the databases that this process created, since hundreds of them take some gigabytes."""
     while _made:
         name, server = _made.popitem()
         server.drop(name)
 
 
 class Databases:
-    """A server that is there. ``address``: of any database on it."""
+    """A running server. ``address`` is the address of any database on it."""
 
     def __init__(self, address: str, *, is_durable: bool = False) -> None:
         self.address = address
-        # Files are copied in half the time where nothing must reach the disk.
+        # Copying files takes half the time if nothing must reach the disk.
         self._strategy = "" if is_durable else "STRATEGY file_copy"
 
     def uri(self, database: str) -> str:
         return urlunsplit(urlsplit(self.address)._replace(path=f"/{database}"))
 
     def psql(self, statement: str, address: str = "") -> str:
-        """The output of an SQL statement; ``address``: of the database, if not the server's own."""
+        """Run an SQL statement, and return its output. ``address`` names a database other than the server's own."""
         where = address or self.uri("postgres")
         command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", where]
         done = subprocess.run(command, input=statement, capture_output=True, text=True, timeout=60, check=False)
@@ -74,7 +74,7 @@ class Databases:
         return done.stdout
 
     def empty_database(self, template: str = "template1") -> str:
-        """Makes a database without any table, or a copy of another one that is not in use; gives its address."""
+        """Create a database without tables, or a copy of an unused one; returns its address."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
         self.psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {self._strategy}')
         _made[name] = self
@@ -82,20 +82,20 @@ class Databases:
 
     @cached_property
     def _pooler(self) -> PgBouncer:
-        """Ends with this process."""
+        """Start a PgBouncer that ends with this process."""
         return PgBouncer(self.address)
 
     def fresh_database(self) -> str:
-        """Makes a database with today's schema and nothing in it; gives its address."""
+        """Create an empty database with the current schema; returns its address."""
         return self.empty_database(self._template)
 
     def drop(self, name: str) -> None:
-        """Drops a database, also while it is in use."""
+        """Drop a database, even if it's in use."""
         self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     @cached_property
     def _template(self) -> str:
-        """A database that was migrated by this very code, by whichever worker came first."""
+        """A database migrated by the current code, created by whichever worker comes first."""
         folder = Path(migrate.__file__).parent / "migrations"
         revisions = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
         name = f"migrated_{hashlib.sha256(revisions).hexdigest()[:16]}"
@@ -108,7 +108,7 @@ class Databases:
 
 
 class _Server(PostgresServer):
-    """As the package starts it, with other settings."""
+    """The package's server with other settings."""
 
     def __init__(self, data: Path, settings: str) -> None:
         self._settings = settings
@@ -120,7 +120,7 @@ class _Server(PostgresServer):
             conf.write(self._settings)
 
     def ensure_postgres_running(self) -> None:
-        for _ in range(5):  # the package waits for ten seconds, in which a busy machine must not come to it
+        for _ in range(5):  # the package waits for ten seconds, which can be too short on a busy machine
             with contextlib.suppress(subprocess.TimeoutExpired):
                 super().ensure_postgres_running()
                 return
@@ -128,11 +128,11 @@ class _Server(PostgresServer):
 
 
 class Postgres(Databases):
-    """A server of our own. Its data lie in a folder outside the home, and go with the run. ``is_durable``: what was
-    committed survives a machine that fails."""
+    """A server that we start ourselves. Its data is in a folder outside the home, and is deleted after the run.
+    ``is_durable`` makes committed data survive a machine failure."""
 
     def __init__(self, *, is_durable: bool = True, place: Path | None = None) -> None:
-        """``place``: where the folder is, if it matters."""
+        """``place`` is the data folder, if it matters."""
         place = place if is_durable else run_folder.memory()
         self._folder = tempfile.TemporaryDirectory(prefix="manifest-auth-pg-", dir=place, ignore_cleanup_errors=True)
         Path(self._folder.name).chmod(0o755)
@@ -140,17 +140,17 @@ class Postgres(Databases):
         self.data.mkdir()
         stop = 'kill -INT "$(head -n 1 "$0/data/postmaster.pid")" && sleep 5; rm -rf "$0"'
         run_folder.after_us(stop, self._folder.name)
-        # Before it recovers, a killed server hands its files to the disk: by default one by one, which takes seconds.
+        # Before recovery, a killed server flushes its files to disk, by default one by one, which takes seconds.
         self._server = _Server(self.data, "recovery_init_sync_method = 'syncfs'\n" + ("" if is_durable else _UNSAFE))
         super().__init__(str(self._server.get_uri("postgres")), is_durable=is_durable)
 
     @property
     def pid(self) -> int:
-        """Of the postmaster, whose children all other processes are."""
+        """The process ID of the postmaster, the parent of all other processes."""
         return int(self._server.get_postmaster_info().pid)
 
     def kill(self) -> None:
-        """``kill -9`` of the postmaster, until all of its children have gone too."""
+        """Kill the postmaster with ``kill -9``, and wait until all its children have ended."""
         info = self._server.get_postmaster_info()
         process: Any = info.process
         children = process.children(recursive=True)
@@ -158,14 +158,14 @@ class Postgres(Databases):
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and any(c.is_running() and c.status() != "zombie" for c in children):
             time.sleep(0.02)
-        # The dead server's lock file would look valid until its process is reaped.
+        # Until its process is reaped, the dead server's lock file looks valid.
         for lock in (self.data / "postmaster.pid", *info.socket_dir.glob(".s.PGSQL.*.lock")):
             if lock.read_text().split("\n", 1)[0] == str(info.pid):
                 lock.unlink()
 
     def kill_backend(self, database_url: str) -> bool:
-        """``kill -9`` of one process that serves a connection; the postmaster then ends all and recovers on its own.
-        False when there was none."""
+        """Kill one process that serves a connection with ``kill -9``. The postmaster then ends all others and recovers.
+        Returns whether there was one."""
         process: Any = self._server.get_postmaster_info().process
         for child in process.children():
             with contextlib.suppress(psutil.Error):
@@ -175,15 +175,15 @@ class Postgres(Databases):
         return False
 
     def starts(self) -> int:
-        """The number of times that it has been ready to accept connections."""
+        """The number of times that the server has become ready to accept connections."""
         return (self.data / "log").read_text("utf-8", "replace").count("ready to accept connections")
 
     def start_again(self) -> None:
-        """Starts the killed server on the same data and the same address; it recovers first."""
+        """Start the killed server with the same data and address; it recovers first."""
         self._server.ensure_postgres_running()
 
     def keep_running(self, until: threading.Event) -> None:
-        """Starts it again whenever it has ended, as a supervisor does, until then."""
+        """Restart the server whenever it ends, as a supervisor does, until the event is set."""
         while not until.wait(0.5):
             with contextlib.suppress(subprocess.SubprocessError, OSError):
                 self._server.ensure_postgres_running()
@@ -196,13 +196,13 @@ class Postgres(Databases):
 
 
 def database_of(address: str) -> str:
-    """The name of the database that an address leads to."""
+    """The database name in an address."""
     return urlsplit(address).path.strip("/")
 
 
 @contextlib.contextmanager
 def attached(server: Postgres) -> Iterator[None]:
-    """A standby is attached to the server."""
+    """Attach a standby to the server."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(POSTGRES_BIN_PATH / "pg_receivewal"), "-D", folder, "-d", server.address, "--synchronous"]
         process = subprocess.Popen(ending_with_us(command, "KILL"))
@@ -216,13 +216,13 @@ def attached(server: Postgres) -> Iterator[None]:
 
 @contextlib.contextmanager
 def awaited(server: Postgres, names: str = "nobody") -> Iterator[None]:
-    """Commits wait for the standby of these names."""
+    """Make commits wait for a standby with one of these names."""
     reload = "SELECT pg_reload_conf()"
     asked = "SELECT setting FROM pg_settings WHERE name = 'synchronous_standby_names'"
     for text in (f"ALTER SYSTEM SET synchronous_standby_names = '{names}'", reload):
         server.psql(text)
     until(lambda: server.psql(asked) == f"{names}\n")
-    server.psql("CHECKPOINT")  # the checkpointer tells all others, and has read the new settings now
+    server.psql("CHECKPOINT")  # when the checkpoint is done, all processes have read the new settings
     try:
         yield
     finally:
@@ -231,5 +231,5 @@ def awaited(server: Postgres, names: str = "nobody") -> Iterator[None]:
 
 
 def waiting(server: Postgres) -> list[int]:
-    """The processes of the server whose commits wait for a standby."""
+    """The server processes with commits that wait for a standby."""
     return [int(pid) for pid in server.psql("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'").split()]

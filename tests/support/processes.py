@@ -1,4 +1,4 @@
-"""Ports and lifetimes of the servers that tests start: a port that stays reserved, and an end with the run."""
+"""Ports and lifetimes of the servers that tests start: reserved ports, and processes that end with the run."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Literal
 
 from tests.support import run_folder
 
-#: Below the ports that systems hand out on their own (Linux from 32768, others from 49152): there, a connection or a
-#: listener of anybody can take a port between its choice and its use, or while its server is being started again.
+#: Below the ports that systems assign automatically (Linux from 32768, others from 49152). There, any connection or
+#: listener could take a port between its choice and its use, or while its server restarts.
 _PORTS = range(20_000, 32_000)
 _taken: set[int] = set()
 
 
 def free_port() -> int:
-    """A free port of the loopback address; never the same one twice in a run, in whichever process: until its server
-    listens, and while it is killed, another server would answer in its place."""
+    """A free port of the loopback address, never returned twice in a run, even in other processes. Otherwise, another
+    server could respond on it before its server listens, or while that server is killed."""
     while True:
         port = random.choice(_PORTS)
         with socket.socket() as probe:
-            # As servers do it: what is left of ended connections does not count.
+            # Like servers, ignore the remains of closed connections.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def _take(port: int) -> bool:
-    """Whether no one has it yet."""
+    """Whether the port was still free."""
     if not run_folder.is_under_way():
         is_free = port not in _taken
         _taken.add(port)
@@ -46,6 +46,6 @@ def _take(port: int) -> bool:
 
 
 def ending_with_us(command: Sequence[str], by: Literal["TERM", "KILL"]) -> list[str]:
-    """The command, sent a signal when the thread that starts it ends, however the run ends. Needs Linux's setpriv."""
+    """The command, wrapped to receive a signal when the thread that starts it ends. Requires Linux's setpriv."""
     program = shutil.which("setpriv")
     return [*([program, "--pdeathsig", by, "--"] if program else []), *command]

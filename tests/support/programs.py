@@ -1,4 +1,4 @@
-"""Starts ``manifest-auth`` as its own process."""
+"""Starts ``manifest-auth`` as a separate process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support import run_folder
 from tests.support.processes import ending_with_us
 
 COMMAND = (sys.executable, "-m", "manifest_auth")
-#: The command, after a function of the tests: what follows is their folder, the pickled function, and the arguments.
+#: Runs a function of the tests before the command, given their folder, the pickled function, and the arguments.
 _AFTER = """
 import pickle, sys
 folder, function, *arguments = sys.argv[1:]
@@ -32,31 +32,31 @@ _numbers = itertools.count()
 
 
 class Program:
-    """One that was started. ``output``, ``errors``: the files to which it writes."""
+    """A started program. ``output`` and ``errors`` are the files that it writes to."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: Path, errors: Path) -> None:
         self._process, self.output, self.errors = process, output, errors
         self.pid = process.pid
 
     def poll(self) -> int | None:
-        """Its exit status; negative, of the signal that ended it; None while it runs."""
+        """The exit status, negative for a signal; None while the program runs."""
         return self._process.poll()
 
     def wait(self, seconds: float = 60) -> int:
-        """Its exit status, once it has one. Raises TimeoutExpired."""
+        """Wait for the exit status. Raises TimeoutExpired."""
         return self._process.wait(seconds)
 
     def send_signal(self, number: int) -> None:
-        """If it runs."""
+        """Send a signal, if the program is running."""
         self._process.send_signal(number)
 
     def kill(self) -> int:
-        """``kill -9``. Its exit status, which is another one when it had ended on its own."""
+        """Kill it with ``kill -9``. Returns its exit status, which shows whether it had already ended."""
         self.send_signal(signal.SIGKILL)
         return self.wait()
 
     def stop(self, seconds: float = 30) -> int:
-        """Ends it in good order, if it has not ended yet. Its exit status."""
+        """Stop it gracefully, if it's still running. Returns its exit status."""
         self.send_signal(signal.SIGTERM)
         try:
             return self.wait(seconds)
@@ -64,7 +64,7 @@ class Program:
             return self.kill()
 
     def ended(self, seconds: float = 60) -> tuple[int, str, str]:
-        """Its exit status, once it has one, and what it wrote to either file."""
+        """Wait for its exit status, and return it with the contents of both files."""
         return self.wait(seconds), self.output.read_text(), self.errors.read_text()
 
 
@@ -78,9 +78,9 @@ def start(
     ends_by: Literal["TERM", "KILL"] = "TERM",
     first: Callable[[], None] | None = None,
 ) -> Program:
-    """Starts a command and does not wait for it. ``output``: where all goes that it writes, if not to two files of its
-    own; ``given``: its standard input; ``folder``: where it is; ``ends_by``: the signal it gets when this run ends,
-    however it ends; ``first`` runs in its process before it."""
+    """Start a command without waiting for it. ``output`` receives everything that it writes, instead of two separate
+    files. ``given`` is its standard input, ``folder`` its working directory, and ``ends_by`` the signal it gets when
+    this run ends. ``first`` runs in its process before the command."""
     paths = (output, output) if output is not None else _own(next(_numbers))
     command = COMMAND if first is None else (sys.executable, "-c", _AFTER, str(_ROOT), pickle.dumps(first).hex())
     with _read(given) as read, paths[0].open("ab") as out, paths[1].open("ab") as err:
@@ -102,7 +102,7 @@ def _own(number: int) -> tuple[Path, Path]:
 
 
 def _read(given: str) -> IO[bytes]:
-    """A file to read that from."""
+    """A file with this content, for reading."""
     read = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the caller
     read.write(given.encode())
     read.seek(0)

@@ -1,4 +1,4 @@
-"""The roles of a client's users, which permissions each has, and principals that have them."""
+"""The roles of a client's users, the permissions of each, and principals with these roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from manifest_auth.permissions import HOLDERS, Permission, Role, role_names
 
 __all__ = ["HOLDERS", "ROLES", "Permission", "Role"]
 
-#: Their names, in the order in which they are told.
+#: Role names, in the order in which they are listed.
 ROLES = role_names(sum(role.bit for role in Role))
 _SOME: dict[str, Any] = {
     **dict.fromkeys(Principal._fields),
@@ -31,5 +31,5 @@ _SOME: dict[str, Any] = {
 
 
 def principal(**members: Any) -> Principal:
-    """A user of acme, with other members where they are given."""
+    """A user of acme, with any members replaced."""
     return Principal(**{**_SOME, **members})

@@ -1,4 +1,4 @@
-"""Repetitions of proofs that gain from being repeated: ``--rounds`` of the command line."""
+"""Repetitions of tests that benefit from them: the command-line option ``--rounds``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 from typing import TypeVar
 
 _T = TypeVar("_T")
-#: This many rounds are a run before a release, which leaves nothing out.
+#: A run with this many rounds is a run before a release, which includes every test.
 RELEASE = 50
 
 
 def is_release() -> bool:
-    """Whether this run is one before a release."""
+    """Whether this is a run before a release."""
     return int(os.environ["TESTS_ROUNDS"]) >= RELEASE
 
 
 def repeated(before_a_release: _T, otherwise: _T) -> _T:
-    """The number or length of repetitions in this run."""
+    """Choose the number or length of repetitions in this run."""
     return before_a_release if is_release() else otherwise

@@ -1,4 +1,4 @@
-"""The routes of the application as plain data, and addresses made from their patterns."""
+"""The routes of the application as plain data, and addresses created from their patterns."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from manifest_auth.permissions import Permission
 from manifest_auth.protocols.microsoft import CLOUDS
 from manifest_auth.tenants.step_up import ALWAYS
 
-#: Values that can be something and are nothing.
+#: Values that are valid but refer to nothing.
 _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 
 class Route(NamedTuple):
-    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or
-    of a page's query. ``template``: of a page that it can show; ``is_form``: the body is a form, not JSON;
-    ``permission``: that a user needs; ``audience``: whom a page is for.
-    ``proof``: if it asks for a recent one: ``factors``, always; ``factor``, of those who have a second factor;
-    ``first``, of those who have none also with less; ``management``, where the client guards that too; empty: never.
-    ``is_recorded``: each change leaves an event in the audit trail."""
+    """``who`` can use the route: "open" for anybody, a "client"'s user, or a system "admin". ``members`` belong to its
+    body or form, or to a page's query. ``template`` is that of a page; ``is_form`` means that the body is a form, not
+    JSON. ``permission`` is the one that a user needs, and ``audience`` the users that a page is for. ``proof`` is the
+    required re-authentication: ``factors``, always; ``factor``, for users with a second factor; ``first``, like
+    ``factor``, but users without one can use less; ``management``, only if the client requires it; empty, never.
+    ``is_recorded`` means that each change is recorded in the audit trail."""
 
     method: str
     path: str
@@ -79,24 +79,24 @@ def _listed(*, pages: bool) -> list[Route]:
     return [_plain(one) for one in (*app.ROUTES, *app.page_routes()) if (one.access is Access.PAGE) is pages]
 
 
-#: What programs call.
+#: Routes that programs call.
 ROUTES = _listed(pages=False)
-#: What browsers show: their `who` is "page".
+#: Routes that browsers show, with "page" as `who`.
 PAGES = _listed(pages=True)
 
 
 def filled(pattern: str, **values: object) -> str:
-    """The address of a pattern; what ``values`` do not name exists nowhere, or is number 1."""
+    """The address for a pattern. Parameters missing from ``values`` refer to number 1 or to nothing that exists."""
     return re.sub(r"{(\w+)}", lambda found: str(values.get(found[1], _NOWHERE.get(found[1], "1"))), pattern)
 
 
 def openapi_document() -> Any:
-    """The description of all routes."""
+    """The OpenAPI description of all routes."""
     return orjson.loads(orjson.dumps(openapi.build(app.ROUTES)))
 
 
 def connector_of_everything() -> Any:
-    """The custom connector, if an app called every route that answers with success."""
+    """The custom connector of an app that calls every route with a successful response."""
     every = [
         dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", access=Access.CLIENT, asks=NOTHING)
         for number, route in enumerate(app.ROUTES)

@@ -1,4 +1,4 @@
-"""Reads and changes rows of the store past all rules: any by names of tables and columns, and those of providers."""
+"""Reads and changes database rows without applying any rules: any row by table and column names, and provider rows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.support.application import App
 from tests.support.team import Team
 
 TABLES = tuple(metadata.tables)
-#: The number of today's schema.
+#: The number of the current schema.
 NEWEST_SCHEMA = HEAD
 _WHY = "a test looks at the store from outside, as its thief or an older release would"
 
 
 async def rows(app: App, table: str, *columns: str, **where: Any) -> list[tuple[Any, ...]]:
-    """These columns of all rows that have these values, in the order of the primary key."""
+    """The columns of all rows with these values, in primary key order."""
     which = metadata.tables[table]
     wanted = select(*(which.c[name] for name in columns or which.c.keys()))
     found = cross_tenant(
@@ -37,21 +37,21 @@ async def rows(app: App, table: str, *columns: str, **where: Any) -> list[tuple[
 
 
 async def change_rows(app: App, table: str, where: dict[str, Any], **values: Any) -> int:
-    """Writes values into the rows that have others; how many those are."""
+    """Update the rows that match ``where``; returns their number."""
     which = metadata.tables[table]
     change = cross_tenant(update(which).where(*_conditions(which, where)).values(**values), because=_WHY)
     return await app.services.store.write(lambda unit: unit.change(change))
 
 
 async def delete_rows(app: App, table: str, **where: Any) -> int:
-    """Takes rows away; how many those are."""
+    """Delete rows; returns their number."""
     which = metadata.tables[table]
     drop = cross_tenant(delete(which).where(*_conditions(which, where)), because=_WHY)
     return await app.services.store.write(lambda unit: unit.change(drop))
 
 
 async def all_that_rests(app: App) -> list[tuple[str, Any]]:
-    """Every value of every row of every table, with the name of its column: what a thief of the store has."""
+    """Every value in the database with its column name: everything that a thief of the database has."""
 
     def work(unit: SystemUnit) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = []
@@ -69,7 +69,7 @@ def _conditions(table: Table, where: dict[str, Any]) -> list[Any]:
 
 
 async def add_row(app: App, table: str, **values: Any) -> None:
-    """Adds a row as it is."""
+    """Insert a row unchanged."""
     add = cross_tenant(insert(metadata.tables[table]).values(**values), because=_WHY)
     await app.services.store.write(lambda unit: unit.change(add))
 
@@ -80,7 +80,7 @@ async def stored(app: App, client: str, name: str) -> Provider:
 
 
 def opened(app: App, row: Provider) -> Secrets | None:
-    """The decrypted value in a row; None if it can't be decrypted there."""
+    """The decrypted secrets of a row; None if they can't be decrypted there."""
     try:
         return providers.open_secrets(app.services.sealer, row)
     except CannotOpen:
@@ -88,7 +88,7 @@ def opened(app: App, row: Provider) -> Secrets | None:
 
 
 def unsealed(app: App, sealed: bytes, name: str) -> bytes | None:
-    """The decrypted value under a name; None if it can't be decrypted under this one."""
+    """The value decrypted under a name; None if it can't be decrypted under that name."""
     try:
         return app.services.sealer.open(sealed, name)
     except CannotOpen:
@@ -96,7 +96,7 @@ def unsealed(app: App, sealed: bytes, name: str) -> bytes | None:
 
 
 async def add_past_the_server(app: App, name: str, like: Provider) -> bool:
-    """Adds a provider as ``provider add`` does, in its own process; False: there are too many."""
+    """Add a provider like ``provider add`` in a separate process; returns False if there are too many."""
 
     def work(unit: TenantUnit) -> Provider:
         now = app.services.clock.now_ms()
@@ -112,7 +112,7 @@ async def add_past_the_server(app: App, name: str, like: Provider) -> bool:
 
 
 async def link(team: Team, provider_id: int, subject: str, user_id: int) -> int:
-    """The id of a new identity of a user."""
+    """Link a new identity to a user; returns its ID."""
     nowhere = ProviderEmail("", vouched=False)
     return await team.within(
         lambda unit: providers.link(unit, provider_id, subject, user_id, LinkedBy.CREATED, nowhere, 0, 1).id
@@ -120,7 +120,7 @@ async def link(team: Team, provider_id: int, subject: str, user_id: int) -> int:
 
 
 async def become_admin_past_the_server(team: Team, user_id: int, token: str) -> None:
-    """The user has the role Admin as the store has it, and the link with this token is open, as an Admin's never is."""
+    """Give the user the role Admin in the database, with an open link for this token, which an Admin never has."""
 
     def give(unit: TenantUnit) -> None:
         users.set_roles(unit, UNCOUNTED, users.get(unit, user_id, lock=True), 1, lambda unit, user: None, 0)

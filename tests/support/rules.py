@@ -1,4 +1,4 @@
-"""The mark of a test that shows rules of ``docs/reference/security.md``: ``@rule("PASSWORD-LENGTH")``."""
+"""A mark for tests that verify rules of ``docs/reference/security.md``: ``@rule("PASSWORD-LENGTH")``."""
 
 from __future__ import annotations
 

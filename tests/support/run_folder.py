@@ -1,4 +1,4 @@
-"""A folder with locks that all processes of one test run share."""
+"""A folder with locks, shared by all processes of a test run."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from pathlib import Path
 
 _VARIABLE = "TESTS_RUN"
 _MEMORY, _ROOM = Path("/dev/shm"), 2**30
-_watching: list[subprocess.Popen[bytes]] = []  # their standard input is open as long as this process runs
+_watching: list[subprocess.Popen[bytes]] = []  # their standard input stays open as long as this process runs
 
 
 def memory() -> Path | None:
-    """A folder in memory, if it is large enough: writing there does not wait for a disk."""
+    """A folder in memory, if it's large enough, so that writing doesn't wait for a disk."""
     return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM else None
 
 
 def begin() -> None:
-    """Makes the folder. Called by the process that starts the others."""
+    """Create the folder. Called by the process that starts the others."""
     os.environ[_VARIABLE] = tempfile.mkdtemp(prefix="manifest-auth-run-", dir=memory())
     after_us('while [ -d "$0" ]; do rm -rf "$0"; sleep 1; done', os.environ[_VARIABLE])
 
 
 def end() -> None:
-    """Away with it."""
+    """Delete the folder."""
     shutil.rmtree(os.environ.pop(_VARIABLE), ignore_errors=True)
 
 
 def is_under_way() -> bool:
-    """Whether these are the tests, and no measurement that uses their helpers."""
+    """Whether tests are running, and not a benchmark that uses their helpers."""
     return _VARIABLE in os.environ
 
 
@@ -43,13 +43,13 @@ def folder() -> Path:
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Only one process of the run is inside at a time."""
+    """Let only one process of the run into the block at a time."""
     with (folder() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def after_us(command: str, argument: str) -> None:
-    """Run a shell command once this process has ended, also if it was killed."""
+    """Run a shell command once this process has ended, even if it was killed."""
     shell, to, nowhere = ["/bin/sh", "-c", f"read -r _; {command}", argument], subprocess.PIPE, subprocess.DEVNULL
     _watching.append(subprocess.Popen(shell, stdin=to, stdout=nowhere, stderr=nowhere, start_new_session=True))

@@ -1,4 +1,4 @@
-"""The pytest plugin of a run: which tests, in which order, and the report at the end. pytest-xdist runs them."""
+"""The pytest plugin that selects and sorts tests, and writes the report at the end; pytest-xdist runs the tests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.support.rounds import RELEASE
 
 _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
 _SLOWEST = 15
-#: This many new ones are there before the collector looks for cycles: a tenth of the time of calls in this process.
+#: The garbage collector runs after this many new objects, which makes calls in this process a tenth faster.
 _OBJECTS = 20_000
 _ROOT = Path(__file__).parents[2]
 _REPORT = "manifest-auth-report"
-_COMPILES = "TESTS_COMPILES"  # set: no file was compiled before this run
-_LEFT_OUT = "left_out"  # what a worker says of its collection
+_COMPILES = "TESTS_COMPILES"  # set if no file was compiled before this run
+_LEFT_OUT = "left_out"  # key under which a worker reports the tests that it left out
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses") and not compiled:
         os.environ[_COMPILES] = "1"
     for path in map(file_of, config.args):
-        if not Path(path).exists():  # workers would say so, and no one hears them
+        if not Path(path).exists():  # workers would report it, but their output is lost
             raise pytest.UsageError(f"there is no {path}")
     if config.getoption("numprocesses") and config.getoption("--kind") in ("unit", "test", "ci"):
         config.option.basetemp = config.option.basetemp or str(run_folder.folder() / "tmp")
@@ -80,12 +80,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """A run that is told to end does so as after Ctrl-C: what it started is stopped."""
+    """On SIGTERM, stop everything that the run started, as after Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_xdist_setupnodes(config: pytest.Config) -> None:
-    """One server of PostgreSQL for all workers, which inherit its address."""
+    """Start one PostgreSQL server for all workers, which inherit its address."""
     if config.getoption("--kind") != "unit" and SHARED not in os.environ:
         server = Postgres(is_durable=False)
         os.environ[SHARED] = server.address
@@ -122,8 +122,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Chooses ahead of others, which need not look at what is left out, and sorts after pytest, which groups tests by
-    their fixtures."""
+    """Select tests before other plugins, which can then ignore the rest, and sort after pytest groups by fixtures."""
     kind = config.getoption("--kind")
     chosen = [item for item in items if is_of(kind, item, config.getoption("--rounds"))]
     if gone := set(items) - set(chosen):
@@ -139,7 +138,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_of(kind: str, item: pytest.Item, rounds: int = 1) -> bool:
-    """Whether a test belongs to a command: unit, test, endurance, ci (both of them in one run) or all."""
+    """Whether a test belongs to a command: unit, test, endurance, ci (test and endurance in one run), or all."""
     if kind in ("unit", "test"):
         return not _is_long(item) and (kind == "test" or not needs.more_than_python(item))
     if kind in ("endurance", "ci") and rounds < RELEASE and _is_for_releases(item):
@@ -150,19 +149,19 @@ def is_of(kind: str, item: pytest.Item, rounds: int = 1) -> bool:
 
 
 def _is_long(item: pytest.Item) -> bool:
-    """Whether ./dev test leaves it to ./dev endurance."""
+    """Whether only ./dev endurance runs the test."""
     return any(item.get_closest_marker(name) is not None for name in ("endurance", "release")) or _is_repeated(item)
 
 
 def _is_repeated(item: pytest.Item) -> bool:
-    """Whether it is run on SQLite, and the store decides nothing in it."""
+    """Whether a test repeats on PostgreSQL one that runs on SQLite, and doesn't depend on the database."""
     given = getattr(getattr(item, "callspec", None), "params", {})
     return item.get_closest_marker("one_store") is not None and "postgresql" in map(str, given.values())
 
 
 def _is_for_releases(item: pytest.Item) -> bool:
-    """Whether only a run before a release has it. Of the files that would repeat on PostgreSQL what they prove on
-    SQLite, the same tenth do so in each run: it fails because of a change, and never because others were chosen."""
+    """Whether a test runs only before a release. Of the files that would repeat on PostgreSQL what they verify on
+    SQLite, the same tenth of the tests runs every time, so that a failure comes from a change."""
     if item.get_closest_marker("release") is not None:
         return True
     return _is_repeated(item) and crc32(file_of(item.nodeid).encode()) % 10 != 4
@@ -173,8 +172,8 @@ def file_of(test: str) -> str:
 
 
 def _order(config: pytest.Config) -> Any:
-    """New files first, as no one knows how long they take; then the longest, so that no worker has one left when the
-    others are done. The same in each worker."""
+    """Put new files first, since their duration is unknown, and then the longest ones, so that no worker still runs a
+    long file when the others are done. Every worker uses the same order."""
     seconds = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
     seed = config.getoption("--shuffle")
 
@@ -186,7 +185,7 @@ def _order(config: pytest.Config) -> Any:
 
 
 class _Report:
-    """Adds up how long files took and workers worked, and says what a run of unit tests left out."""
+    """Adds up the times of files and workers, and lists the tests that a unit run left out."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -198,20 +197,21 @@ class _Report:
         self._ran: set[str] = set()
         self._skipped: set[str] = set()
         self._lost = 0
-        self.left_out: dict[str, int] = {}  # by file, how many tests
+        self.left_out: dict[str, int] = {}  # number of tests, by file
 
     def pytest_testnodedown(self, node: Any) -> None:
-        """All workers collect the same; one that crashed says nothing."""
+        """Read what a worker left out. All workers collect the same tests, and a crashed one reports nothing."""
         self.left_out = getattr(node, "workeroutput", {}).get(_LEFT_OUT) or self.left_out
 
     def pytest_handlecrashitem(self, crashitem: str) -> None:
-        """Name the test now; no worker takes the place of the one that crashed."""
+        """Name the test immediately, since no worker replaces the crashed one."""
         terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         terminal.write_line(f"\nA worker crashed while running {crashitem}. The run ends.", red=True)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A run fails in which a named file ran nothing, a test was skipped, or a worker left one: all look green."""
+        """Fail a run in which a named file ran no tests, a test was skipped, or a worker left one, since all look
+        fine."""
         if exitstatus == pytest.ExitCode.OK and self._empty():
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
         is_run = not self._config.getoption("collectonly") and not hasattr(self._config, "workerinput")
@@ -224,7 +224,7 @@ class _Report:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _empty(self) -> list[str]:
-        """Files that were named, and of which no test ran since all were left out."""
+        """The named files with all of their tests left out."""
         named = {file_of(str(path)) for path in self._config.args}
         return [file for file in self.left_out if file in named and file not in self._files]
 
@@ -234,7 +234,7 @@ class _Report:
         self._last = time.monotonic()
         if report.skipped:
             self._skipped.add(report.nodeid)
-        if isinstance(report, SubtestReport):  # its time is a part of its test's
+        if isinstance(report, SubtestReport):  # already part of the test's time
             self._cells += 1
             return
         self._ran.add(report.nodeid)
@@ -266,8 +266,8 @@ class _Report:
             self._record()
 
     def _record(self) -> None:
-        """Keep times that this run did not touch, unless their test is gone; also keep a longer time, since the
-        other command can run more of the file."""
+        """Keep times of tests that this run left out, unless the tests no longer exist. Also keep longer times, since
+        the other command can run more of the file."""
         before = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
         known = before | {file: max(round(took, 1), before.get(file, 0.0)) for file, took in self._files.items()}
         kept = {file: took for file, took in sorted(known.items()) if (_ROOT / file).exists()}

@@ -1,4 +1,4 @@
-"""Encrypted SAML assertions for tests, in every form that providers were seen to send."""
+"""Encrypted SAML assertions for tests, in every form that providers are known to send."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ TRANSPORTS = {
 
 @dataclass(frozen=True)
 class Encryption:
-    """``digest`` and ``mgf``: of the OAEP padding; empty: not written, which means SHA-1.
+    """``digest`` and ``mgf`` configure the OAEP padding; if empty, they aren't written, which means SHA-1.
 
-    ``place`` of the EncryptedKey: child (of KeyInfo), retrieval (sibling reached by RetrievalMethod, as Okta sends it)
-    or sibling (found as the only one). ``bare``: the clear text is without declarations of its ancestors' prefixes.
-    ``clear``: instead of the assertion. ``label``: OAEPparams.
+    ``place`` is the position of the EncryptedKey: child (of KeyInfo), retrieval (a sibling that RetrievalMethod refers
+    to, as Okta sends it), or sibling (the only one). ``bare`` omits the declarations of ancestors' prefixes from the
+    clear text. ``clear`` replaces the assertion. ``label`` is OAEPparams.
     """
 
     cipher: str = "aes256-cbc"
@@ -50,7 +50,7 @@ class Encryption:
 
 
 def encrypt(response: etree._Element, certificate: bytes, how: Encryption) -> None:
-    """Replaces the Assertion of a response by an EncryptedAssertion for the owner of a certificate (DER)."""
+    """Replace the Assertion of a response with an EncryptedAssertion for the owner of a certificate (DER)."""
     assertion = response.find(f"{{{ASSERTION}}}Assertion")
     assert assertion is not None
     clear = how.clear if how.clear is not None else etree.tostring(assertion)
@@ -79,7 +79,7 @@ def encrypt(response: etree._Element, certificate: bytes, how: Encryption) -> No
 
 
 def _data(clear: bytes, key: bytes, how: Encryption) -> str:
-    """IV and cipher text in base64. CBC is padded as XML Encryption 5.2 says: random bytes, then their count."""
+    """IV and cipher text in base64. CBC is padded according to XML Encryption 5.2: random bytes, then their count."""
     if how.cipher.endswith("gcm"):
         nonce = os.urandom(12)
         return base64.b64encode(nonce + AESGCM(key).encrypt(nonce, clear, None)).decode()

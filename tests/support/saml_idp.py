@@ -1,7 +1,7 @@
-"""A SAML identity provider for tests: makes every kind of response, genuine and broken.
+"""A SAML identity provider for tests that creates every kind of response, valid and broken.
 
-It signs with lxml and cryptography alone, so that what reads responses is not tested against itself. ``before`` and
-``after`` change the tree before the first and after the last signature; everything else is an argument.
+It signs with lxml and cryptography only, so that our code isn't tested against itself. ``before`` and ``after`` change
+the tree before the first and after the last signature; everything else is an argument.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Attributes = Mapping[str, str | Sequence[str]]
 
 
 class Style(NamedTuple):
-    """The prefixes that a provider writes. ``at_root``: declared only on the Response, not where they are used."""
+    """The prefixes that a provider uses. With ``at_root``, they are declared only on the Response."""
 
     protocol: str
     assertion: str
@@ -54,7 +54,7 @@ STYLES = {
 
 @lru_cache(maxsize=16)
 def key_of(kind: str, number: int) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
-    """A private key, made once for all tests of a run. Kinds: rsa, rsa1024, ec (P-256), ec384."""
+    """A private key, created once per run. Kinds: rsa, rsa1024, ec (P-256), ec384."""
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     if kind == "ec384":
@@ -63,7 +63,7 @@ def key_of(kind: str, number: int) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivat
 
 
 def time_text(ms: int) -> str:
-    """A time as Okta writes it, with milliseconds."""
+    """A time in Okta's format, with milliseconds."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
@@ -76,7 +76,7 @@ def decode(text: str) -> bytes:
 
 
 class Idp:
-    """One identity provider with one key. ``number`` chooses another key of the same kind."""
+    """An identity provider with one key. ``number`` selects another key of the same kind."""
 
     def __init__(
         self,
@@ -116,9 +116,10 @@ class Idp:
         after: Edit | None = None,
         **members: str | None,
     ) -> str:
-        """A response in base64. ``sign``: assertion, response, both or none. ``encrypt_for``: certificate in DER.
+        """A response in base64. ``sign`` is assertion, response, both, or none. ``encrypt_for`` is a certificate in
+        DER.
 
-        ``members`` overrides the rest, see :meth:`tree`; ``None`` leaves the member out.
+        ``members`` overrides the rest, as :meth:`tree` describes; ``None`` omits the member.
         """
         form = STYLES[style]
         signing = signing or Signing()
@@ -166,7 +167,7 @@ class Idp:
         method: str | None = BEARER,
         version: str | None = "2.0",
     ) -> etree._Element:
-        """The unsigned response. ``''`` stands for the usual value; times are texts as they will stand there."""
+        """The unsigned response. ``''`` stands for the usual value; times are written exactly as given."""
         p, a = (f"{prefix}:" if prefix else "" for prefix in (form.protocol, form.assertion))
         p_declared, a_declared = f' xmlns{":" * bool(form.protocol)}{form.protocol}="{PROTOCOL}"', _declared(form)
         root_declared, local = (p_declared + a_declared, "") if form.at_root else (p_declared, a_declared)
@@ -236,7 +237,7 @@ def _declared(form: Style) -> str:
 
 
 def _attributes(a: str, attributes: Attributes) -> str:
-    """An AttributeStatement, or nothing. An empty value is sent as Okta sends it: an empty AttributeValue."""
+    """An AttributeStatement, or nothing. An empty value becomes an empty AttributeValue, as Okta sends it."""
     if not attributes:
         return ""
     typed = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="xs:string"'

@@ -1,4 +1,4 @@
-"""XML signatures for tests, by hand: every part can be wrong on purpose."""
+"""XML signatures for tests, built manually so that every part can be wrong on purpose."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 @dataclass(frozen=True)
 class Signing:
-    """``method`` empty: rsa or ecdsa with SHA-256, as the key is. ``prefixes``: InclusiveNamespaces PrefixList.
+    """An empty ``method`` means rsa or ecdsa with SHA-256, depending on the key. ``prefixes`` is the
+    InclusiveNamespaces PrefixList.
 
-    ``uri``: of the Reference instead of ``#ID``. ``transforms``: algorithm addresses. ``key_info``: certificate, none,
-    or XML text. ``hmac_key``: for the method hmac-sha256. ``canonicalization``: as named, whatever is really done.
+    ``uri`` replaces ``#ID`` in the Reference. ``transforms`` are algorithm addresses. ``key_info`` is certificate,
+    none, or XML text. ``hmac_key`` is for the method hmac-sha256. ``canonicalization`` is only the declared algorithm.
     """
 
     method: str = ""
@@ -54,7 +55,7 @@ class Signing:
 
 
 def canonical(element: etree._Element, prefixes: str = "") -> bytes:
-    """Exclusive canonical form of an element where it stands."""
+    """The exclusive canonical form of an element in its document."""
     return bytes(
         etree.tostring(
             element, method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes.split() or None
@@ -63,7 +64,7 @@ def canonical(element: etree._Element, prefixes: str = "") -> bytes:
 
 
 def signature_value(signed: bytes, key: Key, method: str, hmac_key: bytes = b"") -> bytes:
-    """The raw signature as XML signatures carry it (for ECDSA r and s side by side)."""
+    """The raw signature in the format of XML signatures (for ECDSA, r and s concatenated)."""
     if method == "hmac-sha256":
         code = hmac.HMAC(hmac_key, hashes.SHA256())
         code.update(signed)
@@ -83,7 +84,7 @@ def signature_value(signed: bytes, key: Key, method: str, hmac_key: bytes = b"")
 def sign_element(
     element: etree._Element, key: Key, certificate: bytes, signing: Signing, prefix: str = "ds"
 ) -> etree._Element:
-    """Signs an element where it stands; the Signature is put behind its Issuer, and returned."""
+    """Sign an element in its document; inserts the Signature after its Issuer, and returns it."""
     method = signing.method or ("rsa-sha256" if isinstance(key, rsa.RSAPrivateKey) else "ecdsa-sha256")
     p = f"{prefix}:" if prefix else ""
     digest_address, digest = DIGESTS[signing.digest]

@@ -1,4 +1,4 @@
-"""The secret key of all installations that tests make, unless a test sets another."""
+"""The secret key of all installations that tests create, unless a test sets another one."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ MACS = Macs(_KEYS)
 
 
 def the_keys() -> SecretKeys:
-    """The requirements of an upgrade of the schema."""
+    """The keys that a schema upgrade needs."""
     return _KEYS

@@ -1,4 +1,4 @@
-"""Real server processes on free loopback ports, ended with the test."""
+"""Real server processes on free loopback ports that end with the test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.programs import Program
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
-#: What stand-ins of providers read, where the server reads it too.
+#: Settings that stand-ins for providers read from the same place as the server.
 REAL_CLOCK = Clock()
 DEMO_PASSWORD = "kestrel-harbor-21-violet"
 
@@ -39,12 +39,12 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def kill(self) -> None:
-        """``kill -9`` of the web process."""
+        """Kill the web process with ``kill -9``."""
         self.process.kill()
 
 
 def environment(folder: Path, database_url: str = "", **given: str) -> dict[str, str]:
-    """The environment of a process: nothing of the machine's own settings. An empty text removes a setting."""
+    """The environment of a process, without the machine's own settings. An empty text removes a setting."""
     seen = {
         **{k: v for k, v in os.environ.items() if not k.startswith("MANIFEST_")},
         **FAST,
@@ -58,7 +58,7 @@ def environment(folder: Path, database_url: str = "", **given: str) -> dict[str,
 
 
 def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, **given: str) -> Server:
-    """Starts a server and does not wait for it. Its output goes to a file in ``folder``."""
+    """Start a server without waiting for it. It writes its output to a file in ``folder``."""
     port = port or free_port()
     env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
     if demo:
@@ -67,7 +67,7 @@ def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = 
 
 
 def launch_on_nothing(folder: Path, database_url: str, **given: str) -> Server:
-    """Like :func:`launch`, with demo data, and the server itself makes its store."""
+    """Like :func:`launch`, with demo data, but the server creates its database itself."""
     port = free_port()
     env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
     return _launch(folder, env, port, demo=True)
@@ -80,7 +80,7 @@ def _launch(folder: Path, env: dict[str, str], port: int, *, demo: bool) -> Serv
 
 
 def _make_store(env: dict[str, str]) -> None:
-    """A SQLite store with today's schema, if there is none: it takes the server a quarter of a second to make it."""
+    """Create a SQLite database with the current schema if there is none, which saves the server 0.25 seconds."""
     address = env.get("MANIFEST_DATABASE_URL", f"sqlite:///{env['MANIFEST_DATA_DIR']}/manifest-auth.db")
     path = Path(address.removeprefix("sqlite:///"))
     is_ours = address.startswith("sqlite:") and env.get("MANIFEST_SECRET_KEY") == SECRET_KEY
@@ -89,7 +89,7 @@ def _make_store(env: dict[str, str]) -> None:
 
 
 def wait_for(server: Server, path: str = "/healthz", seconds: float = 90) -> Server:
-    """Waits until it answers 200 at ``path``."""
+    """Wait until the server returns 200 at ``path``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, OSError):
@@ -103,22 +103,22 @@ def wait_for(server: Server, path: str = "/healthz", seconds: float = 90) -> Ser
 
 
 def start(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, **given: str) -> Server:
-    """Starts a server and waits until it answers."""
+    """Start a server, and wait until it responds."""
     return wait_for(launch(folder, database_url, port=port, demo=demo, **given))
 
 
 def stop(server: Server) -> int:
-    """Ends a server with SIGTERM, if it has not ended yet. Its exit status."""
+    """Stop a server with SIGTERM, if it's still running. Returns its exit status."""
     return server.process.stop()
 
 
 def command(folder: Path, database_url: str, *arguments: str, **given: str) -> Program:
-    """Starts one command of the command line and does not wait for it."""
+    """Start a command of the command line without waiting for it."""
     return programs.start(arguments, environment(folder, database_url, **given))
 
 
 def setup_code(server: Server) -> str:
-    """A code for the first system admin of a server, as its operator prints it."""
+    """A code for a server's first system admin, as printed for its operator."""
     status, printed, errors = command(server.output.parent, "", "setup-code").ended()
     assert status == 0, errors
     [code] = re.findall(r"^    ((?:[A-Z]{4}-){3}[A-Z]{4})$", printed, re.MULTILINE)
@@ -126,7 +126,7 @@ def setup_code(server: Server) -> str:
 
 
 def descendants(pid: int) -> dict[int, str]:
-    """Living processes below one of ours, with their command lines."""
+    """Running descendants of one of our processes, with their command lines."""
     listed = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     )
@@ -140,7 +140,7 @@ def descendants(pid: int) -> dict[int, str]:
 
 @contextlib.contextmanager
 def served(folder: Path, database_url: str = "", **options: str) -> Iterator[Server]:
-    """Like :func:`start`; ended with SIGTERM."""
+    """Like :func:`start`, and stop the server with SIGTERM when the block ends."""
     server = start(folder, database_url, **options)  # type: ignore[arg-type]
     try:
         yield server

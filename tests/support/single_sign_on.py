@@ -29,7 +29,7 @@ RETURN_TO = "https://app.acme.example/in"
 
 
 def entity_id(client: str) -> str:
-    """Our name toward the providers of a client."""
+    """Our entity ID for the providers of a client."""
     return f"{ACS}/metadata?client={client}"
 
 
@@ -39,8 +39,7 @@ def callback(client: str, provider: str) -> str:
 
 
 async def add_provider(app: App, client: str, *, vouch: bool = True, **members: Any) -> dict[str, Any]:
-    """A provider made by a system admin, who vouches for its domains (``vouch``); everybody can can sign in, as Viewer,
-    unless ``members`` say otherwise."""
+    """A provider created by a system admin, who approves its domains (``vouch``), with sign-in for all as Viewer."""
     body = {
         "name": f"idp-{next(_numbers)}",
         "createUsers": True,
@@ -74,13 +73,13 @@ async def add_saml(app: App, idp: Idp, client: str = "acme", saml: dict[str, Any
 
 @dataclass
 class Browser:
-    """Keeps the cookies of our server by name, as one browser does."""
+    """A browser that keeps our server's cookies by name."""
 
     app: App
     cookies: dict[str, str] = field(default_factory=dict)
 
     async def send(self, method: str, address: str, **options: Any) -> Reply:
-        """One request to our server, with the cookies that it gave; redirects are not followed."""
+        """Send one request to our server, with its cookies; doesn't follow redirects."""
         url = urlsplit(address)
         target = url.path + (f"?{url.query}" if url.query else "")
         headers = dict(options.pop("headers", {}))
@@ -90,7 +89,7 @@ class Browser:
         for line in reply.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             if name == "device" and "Path=/;" not in line:
-                continue  # that of servers before, which this browser does not have
+                continue  # the cookie of older servers, which this browser doesn't have
             if "Max-Age=0" in line:
                 self.cookies.pop(name, None)
             else:
@@ -98,32 +97,32 @@ class Browser:
         return reply
 
     async def start(self, path: str, **query: str) -> Reply:
-        """``GET /api/client/auth/…``; it ends at ``RETURN_TO`` unless ``returnTo`` is given, which can be empty."""
+        """Start a sign-in with ``GET /api/client/auth/…``. It ends at ``RETURN_TO`` unless ``returnTo`` is given."""
         return await self.send("GET", f"/api/client/auth/{path}?{urlencode({'returnTo': RETURN_TO, **query})}")
 
     async def post_form(self, address: str, **fields: str) -> Reply:
-        """A form post, as a provider's page makes the browser send it."""
+        """Post a form, as a provider's page makes the browser do."""
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://idp.example"}
         return await self.send("POST", address, content=urlencode(fields).encode(), headers=headers)
 
     async def sign_in_oidc(self, op: Op, provider: str, client: str = "acme", **query: str) -> Reply:
-        """The whole way: our server, the provider, our callback. The callback's answer."""
+        """Sign in through our server, the provider, and our callback; returns the callback's response."""
         started = await self.start("oidc", provider=provider, client=client, **query)
         assert started.status == 302, started.text
         return await self.send("GET", op.visit(started.headers["location"]))
 
     async def me(self) -> Reply:
-        """The user who is signed in to the browser."""
+        """The ``me`` response for the user who is signed in to the browser."""
         return await self.send("GET", "/api/client/auth/me")
 
 
 def query_of(reply: Reply) -> dict[str, str]:
-    """The query of the address that an answer sends to."""
+    """The query of the address that a response redirects to."""
     return {name: values[0] for name, values in parse_qs(urlsplit(reply.headers["location"]).query).items()}
 
 
 def check_no_one_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED") -> str:
-    """A refusal that opens nothing and sends nowhere; its sentence."""
+    """Check that a rejection opens no session and redirects nowhere; returns its message."""
     error = check_refusal(reply, status, code)
     assert "location" not in reply.headers
     assert not any(line.startswith(("session=", "device=")) for line in reply.headers.get_list("set-cookie"))
@@ -131,7 +130,7 @@ def check_no_one_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED
 
 
 def check_says_no_more(reply: Reply, usual: Reply) -> None:
-    """A refusal is the usual one, but that its sentence can say what the person can do: it tells nothing else apart."""
+    """Check that a rejection matches the usual one, except that its message can say what the person can do."""
     sentence = check_no_one_got_in(reply)
     other = f"This sign-in started in a different browser, or not at {BASE}. Start again there with cookies allowed."
     assert sentence in (check_no_one_got_in(usual), "This sign-in has expired. Start again.", other)
@@ -142,12 +141,12 @@ def check_says_no_more(reply: Reply, usual: Reply) -> None:
 
 
 def flow_cookies(browser: Browser) -> dict[str, str]:
-    """The cookies of sign-ins that the browser has in progress."""
+    """The cookies of the browser's unfinished sign-ins."""
     return {name: value for name, value in browser.cookies.items() if name.startswith("sso-")}
 
 
 async def failures(app: App, client: str) -> list[dict[str, Any]]:
-    """The reasons of failed sign-ins in the audit trail of a client, oldest first."""
+    """Details of failed sign-ins in a client's audit trail, oldest first."""
     return [event.members for event in await trail(app, client) if event.event == "sign_in_failed"]
 
 
@@ -159,7 +158,7 @@ def sign_ins(app: App, method: str, result: str) -> float:
 
 @contextlib.contextmanager
 def impatient(app: App) -> Iterator[None]:
-    """Providers get half a second, as by ``MANIFEST_PROVIDER_TIMEOUT=0.5``, in place of half a minute."""
+    """Give providers half a second instead of half a minute, like ``MANIFEST_PROVIDER_TIMEOUT=0.5``."""
     outgoing = app.services.outgoing
     usual, outgoing.seconds = outgoing.seconds, 0.5
     try:
@@ -171,8 +170,8 @@ def impatient(app: App) -> Iterator[None]:
 async def given_up(
     app: App, ask: Callable[[], Coroutine[Any, Any, Reply]], is_asked: Callable[[], bool] = lambda: True
 ) -> Reply:
-    """The answer where a provider does not come to an end. Another request waits for it as well, with all patience:
-    in the meantime others are answered. ``is_asked``: whether the provider is being asked."""
+    """The response when a provider doesn't finish. Another request also waits for the provider, with a long timeout,
+    while others are processed. ``is_asked`` tells whether the provider is being called."""
     waiting = asyncio.create_task(ask())
     while not is_asked():
         assert not waiting.done(), waiting.result().text
@@ -188,7 +187,7 @@ async def given_up(
 
 
 async def act_on_provider(app: App, client: str, name: str, act: str) -> None:
-    """A system admin's ``switch-off``, ``switch-on`` or ``delete``."""
+    """Send a system admin's ``switch-off``, ``switch-on``, or ``delete``."""
     path = f"/api/admin/clients/{client}/providers/{name}"
     method, path = ("DELETE", path) if act == "delete" else ("POST", f"{path}/{act}")
     reply = await app.send(method, path, token=await app.admin_token())
@@ -196,19 +195,19 @@ async def act_on_provider(app: App, client: str, name: str, act: str) -> None:
 
 
 def request_of(reply: Reply) -> tuple[etree._Element, str]:
-    """The AuthnRequest and RelayState of an answer that sends the browser to a SAML provider (HTTP-Redirect)."""
+    """The AuthnRequest and RelayState of a response that redirects to a SAML provider (HTTP-Redirect)."""
     return authn_request(reply.headers["location"]), query_of(reply)["RelayState"]
 
 
 def authn_request(address: str) -> etree._Element:
-    """The AuthnRequest in an address at a SAML provider."""
+    """The AuthnRequest in a SAML provider's address."""
     encoded = parse_qs(urlsplit(address).query)["SAMLRequest"][0]
     return etree.fromstring(zlib.decompress(base64.b64decode(encoded, validate=True), -15))
 
 
 @dataclass
 class SamlProvider:
-    """A SAML provider of a client, and what it sends: for us and for now, unless a test says otherwise."""
+    """A client's SAML provider and its responses, which are valid unless a test changes them."""
 
     app: App
     idp: Idp
@@ -222,17 +221,17 @@ class SamlProvider:
 
     @property
     def audience(self) -> str:
-        """Our name toward it."""
+        """Our entity ID for the provider."""
         return f"{self.acs}/metadata?client={self.client}"
 
     @property
     def certificate(self) -> bytes:
-        """The newest certificate (DER) that it can encrypt for."""
+        """The newest certificate (DER) that the provider can encrypt for."""
         return base64.b64decode(self.made["serviceProvider"]["certificates"][0])
 
     def response(self, name_id: str = "alice@acme.example", **members: Any) -> str:
-        """Like :meth:`Idp.response`; ``audience`` and ``acs`` can be others'. An encrypted one that was not asked for
-        names the client by the address that it is sent to, as one does where that address is registered."""
+        """Like :meth:`Idp.response`; ``audience`` and ``acs`` can be replaced. An encrypted unsolicited response names
+        the client by the address that it's sent to, like a provider with that address registered."""
         members.setdefault("now_ms", self.app.clock.now_ms())
         is_named = "encrypt_for" in members and members.get("in_response_to") is None
         usual = f"{self.acs}?client={self.client}" if is_named else self.acs
@@ -240,28 +239,28 @@ class SamlProvider:
         return self.idp.response(audience, acs, name_id=name_id, **members)
 
     async def call(self, response: str, *, query: str = "", **options: Any) -> Reply:
-        """The JSON call of applications, without any cookie."""
+        """Send an app's JSON call, without cookies."""
         return await self.app.post(f"/api/client/auth/okta-saml{query}", {"samlResponse": response}, **options)
 
     async def start(self, browser: Browser, **query: str) -> tuple[str, str]:
-        """The browser begins a sign-in: id of our request, and RelayState."""
+        """Start a sign-in in the browser; returns the ID of our request, and RelayState."""
         started = await browser.start("okta-saml", provider=self.name, client=self.client, **query)
         assert started.status == 302, started.text
         request, relay_state = request_of(started)
         return request.get("ID", ""), relay_state
 
     async def post(self, browser: Browser, response: str, relay_state: str = "") -> Reply:
-        """The form post that its page makes the browser send."""
+        """Post the form that the provider's page makes the browser send."""
         fields = {"SAMLResponse": response, **({"RelayState": relay_state} if relay_state else {})}
         return await browser.post_form(self.acs, **fields)
 
     async def sign_in(self, browser: Browser, name_id: str = "alice@acme.example", **members: Any) -> Reply:
-        """The whole way of a browser that asked."""
+        """Sign in through the whole flow, started by the browser."""
         request_id, relay_state = await self.start(browser)
         return await self.post(browser, self.response(name_id, in_response_to=request_id, **members), relay_state)
 
     async def admin(self, method: str, path: str = "", body: Any = None) -> Reply:
-        """A system admin's request about it: ``""`` itself, ``/switch-off``, …"""
+        """Send a system admin's request about the provider: ``""`` for itself, ``/switch-off``, …"""
         address = f"/api/admin/clients/{self.client}/providers/{self.name}{path}"
         reply = await self.app.send(method, address, body, token=await self.app.admin_token())
         if reply.status == 200 and "serviceProvider" in reply.data:
@@ -272,14 +271,14 @@ class SamlProvider:
 async def saml_provider(
     app: App, client: str = "acme", idp: Idp | None = None, saml: dict[str, Any] | None = None, **members: Any
 ) -> SamlProvider:
-    """A SAML provider with an entity id of its own, unless ``idp`` has one."""
+    """A SAML provider with a unique entity ID, unless ``idp`` sets one."""
     idp = idp or Idp(issuer=f"http://www.okta.com/exk{next(_numbers)}")
     made = await add_saml(app, idp, client, saml, **members)
     return SamlProvider(app, idp, client, made["name"], made)
 
 
 async def begun(app: App, op: Op, client: str, browser: Browser | None = None, **query: str) -> tuple[Browser, str]:
-    """A browser that comes back from the provider, and the address that it was sent to."""
+    """A browser that returns from the provider, and the address that the provider sends it to."""
     browser = browser or Browser(app)
     started = await browser.start("oidc", client=client, **query)
     assert started.status == 302, started.text
@@ -287,7 +286,7 @@ async def begun(app: App, op: Op, client: str, browser: Browser | None = None, *
 
 
 def with_query(address: str, **changes: str | None) -> str:
-    """The address with some parameters changed, or removed."""
+    """The address with some parameters changed or removed."""
     query: dict[str, Any] = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
     kept = {name: value for name, value in {**query, **changes}.items() if value is not None}
     return f"{address.partition('?')[0]}?{urlencode(kept)}"

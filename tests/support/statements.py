@@ -1,4 +1,4 @@
-"""Existing SQL statements, and the number of them that the store runs."""
+"""Lists the code's SQL statements, and counts those that a database runs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tests.support.application import App
 from tests.support.background_jobs import runs_nothing
 
 T = TypeVar("T")
-#: The tasks of the application that run its background jobs.
+#: The application's tasks for background jobs.
 BACKGROUND = {"sweeping", "mail-queue", "domain-checks"}
 
 
 @contextlib.contextmanager
 def counted_statements() -> Iterator[list[str]]:
-    """The SQL texts of all statements that units of work run inside the block, on either store. Those that find a
-    session are none of them: on PostgreSQL they depend on whether this node has just heard of the others. So do those
-    that read the signing keys, and whether they are still the same. Background jobs would be counted: they must be
-    off."""
+    """Collect the SQL of all statements that units of work run inside the block, on either database. Leaves out those
+    that load a session, because on PostgreSQL they depend on whether this node has just heard from the others, and
+    those that read the signing keys or check them for changes. Background jobs must be off, or they would be
+    counted."""
     seen: list[str] = []
     for task in asyncio.all_tasks():
         coroutine: Any = task.get_coro()
@@ -57,7 +57,7 @@ def _noting(run: Any, seen: list[str]) -> Any:
 
 @contextlib.contextmanager
 def sent_to_postgres() -> Iterator[list[str]]:
-    """The SQL texts that units of work send to PostgreSQL in the meantime, each in a round trip, without BEGIN and
+    """Collect the SQL that units of work send to PostgreSQL inside the block, in round trips, without BEGIN and
     COMMIT."""
     seen: list[str] = []
 
@@ -78,7 +78,7 @@ def sent_to_postgres() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def statements_of_units() -> Iterator[list[str]]:
-    """The statements that units of work are asked to run in the meantime, as SQLAlchemy writes them."""
+    """Collect the statements of units of work inside the block, as SQLAlchemy writes them."""
     seen: list[str] = []
     with contextlib.ExitStack() as patches:
         for name in ("_first", "_all", "_change"):
@@ -94,12 +94,12 @@ def statements_of_units() -> Iterator[list[str]]:
 
 
 def beats_are_in_time(patch: pytest.MonkeyPatch) -> None:
-    """From now on, what this process remembers counts, also where a beat of PostgreSQL comes late."""
+    """Keep this process's cached data valid, even if a PostgreSQL heartbeat is late."""
     patch.setattr(CacheValidity, "holds", lambda _: True)
 
 
 def look_ups(patch: pytest.MonkeyPatch, app: App) -> list[dict[str, Any]]:
-    """From now on: what is read from the store by one key, outside a unit of work."""
+    """Collect, starting now, reads of the database by a single key outside a unit of work."""
     seen: list[dict[str, Any]] = []
     look_up = app.services.store.look_up
 
@@ -112,7 +112,7 @@ def look_ups(patch: pytest.MonkeyPatch, app: App) -> list[dict[str, Any]]:
 
 
 def module_members(kind: type[T]) -> dict[str, T]:
-    """All things of a kind that modules of ours hold, also in tuples, by module and name."""
+    """All objects of a type in our modules, including those in tuples, by module and name."""
     found: dict[str, T] = {}
     for module_info in pkgutil.walk_packages(manifest_auth.__path__, "manifest_auth."):
         if ".migrations" in module_info.name or module_info.name.endswith("__main__"):
@@ -127,5 +127,5 @@ def module_members(kind: type[T]) -> dict[str, T]:
 
 
 def every_statement() -> dict[str, Statement[Any]]:
-    """Those of the whole code base, but for lists, which make theirs when asked."""
+    """All statements in the code, except those that lists build on demand."""
     return module_members(Statement)

@@ -1,4 +1,4 @@
-"""Stores with today's schema that hold nothing but what is signed with the tests' key."""
+"""Databases with the current schema and no data except what the tests' key signs."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from tests.support.secret_keys import the_keys
 
 
 def migrated(address: str) -> str:
-    """Gives an empty store today's schema, also where an event loop runs already."""
+    """Migrate an empty database to the current schema, even if an event loop is already running."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, migrate.upgrade(address, the_keys)).result()
     return address
 
 
 def fresh_store(path: Path) -> str:
-    """Makes a SQLite file, a copy of one that was migrated once in this run; gives its address."""
+    """Create a SQLite file as a copy of one that was migrated once in this run; returns its address."""
     template, making = folder() / "migrated.db", folder() / "making.db"
     with locked("sqlite"):
         if not template.exists():
             migrated(f"sqlite:///{making}")
             making.rename(template)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copy(template, path)  # with its mode
+    shutil.copy(template, path)  # keeps the file's mode
     return f"sqlite:///{path}"
 
 
-#: For a test of what only PostgreSQL does.
+#: For tests of PostgreSQL only.
 ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True, scope="module")
 
 
 @contextlib.asynccontextmanager
 async def serving(url: str, *, wakes: bool = True, pool: int = 2, log: Any = None) -> AsyncIterator[Store]:
-    """A store as of a serving process of its own, once it can remember what it reads."""
+    """A store like that of a separate serving process, once it can cache what it reads."""
     store = open_store(url, pool)
     await store.open()
     try:
@@ -56,18 +56,18 @@ async def serving(url: str, *, wakes: bool = True, pool: int = 2, log: Any = Non
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Waits until it has; fails after a minute."""
+    """Wait until the condition is true; fail after a minute."""
     async with asyncio.timeout(60):
         while not happened():
             await asyncio.sleep(0.002)
 
 
 def on_postgres(store: Store) -> bool:
-    """Whether this is PostgreSQL: several writers at a time, and announcements as rows."""
+    """Whether this is PostgreSQL, with concurrent writers and announcements stored as rows."""
     return isinstance(store, PostgresStore)
 
 
 async def schema_number(url: str) -> str | None:
-    """The schema of a store; None if it is empty."""
+    """The schema number of a database; None if it's empty."""
     found = await migrate.find_schema(url)
     return found and found.number

@@ -1,4 +1,4 @@
-"""System admins for tests: made, signed in with codes, reading the installation's audit trail."""
+"""System admins for tests: how to create them, sign them in with codes, and read the installation's audit trail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class SystemAdmin:
-    """One system admin who is signed in."""
+    """A signed-in system admin."""
 
     app: App
     id: int
@@ -36,7 +36,7 @@ class SystemAdmin:
         return await self.app.send(method, path, body, token=self.token)
 
     async def again(self, otp: str | None = None) -> SystemAdmin:
-        """The same admin in a new session."""
+        """The same admin with a new session."""
         return await signed_in_admin(self.app, self.username, otp=otp)
 
 
@@ -61,14 +61,14 @@ async def another(by: SystemAdmin) -> SystemAdmin:
 
 @dataclass
 class Phone:
-    """The app with the secret."""
+    """An authenticator app with the secret."""
 
     app: App
     secret: str
     recovery_codes: tuple[str, ...] = ()
 
     def code(self, steps: int = 0) -> str:
-        """The code that it shows now, or this many steps of thirty seconds later."""
+        """The current code, or the one this many steps of thirty seconds later."""
         return pyotp.TOTP(self.secret).at(self.app.clock.now_ms() // 1000 + 30 * steps)
 
     def wrong(self) -> str:
@@ -77,7 +77,7 @@ class Phone:
 
 
 async def enrolled(of: SystemAdmin) -> Phone:
-    """The admin has a second factor after this. The clock goes on, so that the next code is a new one."""
+    """Enroll a second factor for the admin, and move the clock so that the next code is a new one."""
     made = check_success(await of.post(f"{AUTH}/second-factor", {"password": PASSWORD}), 201)
     phone = Phone(of.app, made["secret"])
     confirmed = check_success(
@@ -89,11 +89,11 @@ async def enrolled(of: SystemAdmin) -> Phone:
 
 
 async def events(app: App, client: int = 0) -> list[tuple[str, str, str, dict[str, Any]]]:
-    """Event, actor, subject and detail of a client's audit trail; 0: the installation's."""
+    """Event, actor, subject, and detail of the events in a client's audit trail; 0 means the installation's."""
     found = await app.services.store.of(client).read(lambda unit: unit.all(TRAIL))
     return [(one.event, one.actor, one.subject, one.members) for one in found]
 
 
 async def store_networks(app: App, text: str) -> None:
-    """The store says that the admin plane is open to these networks, whatever that text is."""
+    """Store any text as the setting for networks that can reach the admin API."""
     await app.services.store.write(lambda unit: management.set_addresses(unit, text))

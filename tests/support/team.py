@@ -1,4 +1,4 @@
-"""The users of one client, one for each role as they are needed, with GraphQL requests."""
+"""A client's users, created on demand for each role, who send GraphQL requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass
 class Refused:
-    """The one error of an answer. ``fields``: which arguments are to blame."""
+    """The only error of a response. ``fields`` are the invalid arguments."""
 
     code: str
     message: str
@@ -26,7 +26,7 @@ class Refused:
 
 @dataclass
 class Team:
-    """People are named by their role. What they ask for is a document with variables."""
+    """Users identified by role, who send documents with variables."""
 
     app: App
     client: str
@@ -39,11 +39,11 @@ class Team:
         return self.members[role]
 
     async def within(self, work: Callable[[TenantUnit], T]) -> T:
-        """A unit of work inside the client."""
+        """Run a unit of work within the client."""
         return await (await store_of(self.app, self.client)).write(work)
 
     async def send(self, role: str, document: str, **variables: Any) -> Reply:
-        """The whole answer."""
+        """Send a document; returns the whole response."""
         token = (await self.member(role)).token
         body = {"query": document, "variables": variables}
         return await self.app.post("/api/client/graphql", body, token=token)
@@ -56,12 +56,12 @@ class Team:
         return found
 
     async def refused(self, role: str, document: str, **variables: Any) -> Refused:
-        """Why the document was rejected: with one error, and nothing beside it."""
+        """Send a document that must be rejected with a single error and no data; returns the error."""
         return refusal(await self.send(role, document, **variables))
 
 
 def refusal(reply: Reply) -> Refused:
-    """The one error of an answer that has no data."""
+    """The single error of a response without data."""
     [error] = reply.json["errors"]
     assert not any((reply.json.get("data") or {}).values()), reply.text
     extensions = error["extensions"]
@@ -71,5 +71,5 @@ def refusal(reply: Reply) -> Refused:
 
 
 async def new_team(app: App) -> Team:
-    """Its own client."""
+    """A team in a new client."""
     return Team(app, await new_client(app))

@@ -41,7 +41,7 @@ STEPS: list[dict[str, Any]] = [
     {"title": "Close the valve", "instructions": "Turn it to the right.\nCheck.", "requiresEvidence": True},
     {"title": "Read the gauge"},
 ]
-#: Who brings a version one state further, and with which document.
+#: The role that moves a version to the next state, and the document that it uses.
 WAY = {
     "SUBMITTED": ("Author", SUBMIT),
     "APPROVED": ("Approver", APPROVE),
@@ -56,14 +56,14 @@ async def add_template(team: Team, name: str = "Pump check", steps: Any = STEPS,
 
 
 async def template_at(team: Team, status: str, **members: Any) -> dict[str, Any]:
-    """A new template whose only version is in this state; as it is then."""
+    """A new template with its only version in this state, as last read."""
     template = await add_template(team, **members)
     await bring(team, template["latestVersion"]["id"], status)
     return await read(team, template["id"])
 
 
 async def bring(team: Team, version_id: int, status: str) -> None:
-    """A draft on its way to a state."""
+    """Move a draft to a state."""
     for reached, (role, document) in WAY.items():
         if status == "DRAFT":
             return
@@ -79,7 +79,7 @@ async def read(team: Team, template_id: int) -> dict[str, Any]:
 
 
 async def moves(team: Team, template_id: int) -> list[tuple[str, int | None]]:
-    """The log: the moves with the versions that they are about, in order."""
+    """The log, as moves with their versions, in order."""
     found = (await team.ask("Viewer", HISTORY, id=template_id))["history"]
     assert [event["number"] for event in found] == list(range(1, len(found) + 1))
     return [(event["move"], event["version"]) for event in found]

@@ -1,4 +1,4 @@
-"""GraphQL mutations on users, and helpers that tests of them share."""
+"""GraphQL mutations on users, and helpers for their tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESET = f"mutation($id: Int!) {{ resetUserPassword(userId: $id) {_LINK} }}"
 RESET_FACTORS = (
     "mutation($id: Int!, $reason: String!) { resetUserFactors(userId: $id, reason: $reason) { factors sessions } }"
 )
-#: Every mutation on a user who exists, with arguments that are good.
+#: Every mutation on an existing user, with valid arguments.
 ON_SOMEBODY: dict[str, tuple[str, dict[str, Any]]] = {
     "renewInvitation": (RENEW, {}),
     "updateUser": (UPDATE, {"input": {"title": "Changed"}}),
@@ -45,7 +45,7 @@ def role_names_of(user: dict[str, Any]) -> list[str]:
 
 
 def token_in(handed: dict[str, Any]) -> str:
-    """The token of a link that was handed over."""
+    """The token in a link that was returned."""
     page, _, token = handed["link"].partition("#")
     assert page.endswith("/welcome")
     assert len(token) == 32  # 192 random bits
@@ -61,23 +61,23 @@ async def reset(app: App, token: str, password: str = NEW, **options: Any) -> Re
 
 
 async def invited(team: Team, email: str = "", *roles: str, by: str = "Admin") -> tuple[int, str]:
-    """A new user with an open invitation: id and token."""
+    """A new user with an open invitation; returns ID and token."""
     email = email or f"new-{len(await events(team, 'user_created'))}@{team.client}.example"
     handed = await team.ask(by, INVITE, input={"email": email, "roles": list(roles or ("Viewer",))})
     return int(handed["user"]["id"]), token_in(handed)
 
 
 async def started_reset(team: Team, user_id: int, by: str = "Admin") -> str:
-    """Token of an open reset link."""
+    """The token of an open reset link."""
     return token_in(await team.ask(by, RESET, id=user_id))
 
 
 async def events(team: Team, name: str) -> list[Recorded]:
-    """The audit events of that name, oldest first."""
+    """The audit events with this name, oldest first."""
     return [event for event in await trail(team.app, team.client) if event.event == name]
 
 
 async def directory(team: Team, user_id: int) -> dict[str, Any]:
-    """A user as everybody sees it."""
+    """A user as any other user sees them."""
     found: dict[str, Any] = await team.ask("Viewer", f"query($id: Int!) {{ user(id: $id) {USER} }}", id=user_id)
     return found

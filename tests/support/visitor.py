@@ -1,6 +1,6 @@
 """A browser without scripts, over the application in this process.
 
-It keeps cookies, reads pages and posts their forms.
+It keeps cookies, reads pages, and posts their forms.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.support.application import PASSWORD, App, Reply
 
 
 class Form(NamedTuple):
-    """A form of a page. ``fields``: names and values as the page gives them; ``buttons``: texts of its buttons."""
+    """A form on a page. ``fields`` are names and values from the page; ``buttons`` are the texts of its buttons."""
 
     action: str
     fields: dict[str, str]
@@ -24,7 +24,7 @@ class Form(NamedTuple):
 
 @dataclass
 class Page:
-    """An answer, read as a page."""
+    """A response, parsed as a page."""
 
     reply: Reply
 
@@ -55,16 +55,16 @@ class Page:
 
     @property
     def problems(self) -> list[str]:
-        """The summary, in order, without the labels of the fields."""
+        """The messages of the error summary, in order, without the labels of the fields."""
         items = (item.xpath(".//text()[not(parent::strong)]") for item in self.tree.xpath("//*[@role='alert']//li"))
         return [" ".join("".join(texts).split()).removeprefix("– ") for texts in items]
 
     def links(self) -> dict[str, str]:
-        """Addresses by their texts."""
+        """Addresses, by link text."""
         return {" ".join(a.text_content().split()): a.get("href") for a in self.tree.xpath("//main//a")}
 
     def form(self, action: str, **holds: str) -> Form:
-        """The page's form that posts there; of several the one whose fields hold that."""
+        """The form on the page that posts to ``action``; if there are several, the one with these field values."""
         posting = [self._form(form) for form in self.tree.xpath("//form[@method='post']")]
         [found] = [form for form in posting if form.action == action and holds.items() <= form.fields.items()]
         return found
@@ -89,7 +89,7 @@ class Page:
 
 @dataclass
 class Visitor:
-    """``accept``: of all requests; ``headers``: that go along with each."""
+    """``accept`` applies to all requests, and ``headers`` are sent with each of them."""
 
     app: App
     cookies: dict[str, str] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Visitor:
     headers: dict[str, str] = field(default_factory=dict)
 
     async def send(self, method: str, path: str, *, content: bytes = b"", **headers: str) -> Page:
-        """Any request; a header's name has underscores in place of hyphens."""
+        """Send any request; use underscores instead of hyphens in a header's name."""
         return await self._send(method, path, content, headers)
 
     async def _send(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> Page:
@@ -109,7 +109,7 @@ class Visitor:
         reply = await self.app.send(method, path, headers=lines, content=content or None)
         for line in reply.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
-            if "; Path=/;" not in line:  # of the API alone
+            if "; Path=/;" not in line:  # a cookie for the API only
                 continue
             if "; Max-Age=0;" in line:
                 self.cookies.pop(name, None)
@@ -121,7 +121,7 @@ class Visitor:
         return await self._send("GET", path, b"", headers)
 
     async def post(self, path: str, fields: dict[str, str], **headers: str) -> Page:
-        """A form as a browser posts it from our own page; a header of ``""`` is left out."""
+        """Post a form, as a browser does from our own page; a header of ``""`` is omitted."""
         ours = {
             "Content_Type": "application/x-www-form-urlencoded",
             "Origin": self.app.public_url.rstrip("/"),
@@ -130,7 +130,7 @@ class Visitor:
         return await self._send("POST", path, urlencode(fields).encode(), ours | headers)
 
     async def upload(self, path: str, fields: dict[str, str], name: str, file: bytes) -> Page:
-        """A form with a file in it, as a browser posts it (RFC 7578)."""
+        """Post a form that contains a file, as a browser does (RFC 7578)."""
         of = [f'--=file\r\nContent-Disposition: form-data; name="{each}"\r\n\r\n{fields[each]}\r\n' for each in fields]
         head = (
             f'--=file\r\nContent-Disposition: form-data; name="{name}"; filename="a.txt"\r\n'
@@ -141,31 +141,31 @@ class Visitor:
         return await self.send("POST", path, content=body, Content_Type="multipart/form-data; boundary==file", **ours)
 
     async def submit(self, page: Page, action: str, holds: dict[str, str] | None = None, **typed: str) -> Page:
-        """The form of a page that posts there, and holds that, with what was typed; what it shows once. A question
-        whether to do it is answered with yes."""
+        """Submit the form on a page that posts to ``action`` and has these values, with the typed text; returns the
+        page that follows. Confirms the action if asked."""
         return await self.shown(await self.post(action, page.form(action, **(holds or {})).fields | typed))
 
     async def shown(self, page: Page) -> Page:
-        """The page that shows a secret, where an answer leads to one; past the question before a heavy act."""
+        """The page that a response leads to, if it shows a secret; confirms major actions first."""
         if page.status == 200 and (asked := [one for one in page.forms() if one.fields.get("confirmed") == "yes"]):
             return await self.shown(await self.post(asked[0].action, asked[0].fields))
         return await self.get(page.location) if page.status == 303 and "shown=" in page.location else page
 
     async def follow(self, page: Page) -> Page:
-        """The local URL to which a response sends the browser."""
+        """Follow a redirect to a local URL."""
         while page.status in (302, 303) and page.location.startswith(("/", self.app.public_url)):
             there = page.location.removeprefix(self.app.public_url.rstrip("/"))
             page = await self.get(there, Sec_Fetch_Site="same-origin")
         return page
 
     async def signed_in(self, email: str = "author@acme.example") -> Visitor:
-        """Signed in by the API, as an application would do it."""
+        """Sign in through the API, as an application does."""
         reply = await self.app.sign_in(email, PASSWORD)
         self.cookies["session"] = reply.cookie("session")
         return self
 
     async def system_admin(self, username: str = "root", password: str = PASSWORD) -> Visitor:
-        """Signed in at the pages of the installation, as a person does it."""
+        """Sign in at the pages of the installation, as a person does."""
         page = await self.get("/installation/sign-in")
         page = await self.submit(page, "/installation/sign-in", username=username, password=password)
         assert (page.status, page.location) == (303, "/installation"), page.reply.text

@@ -1,4 +1,4 @@
-"""Client colors: text and links on any chosen color stay readable."""
+"""Client colors: text and links stay readable with any chosen color."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from manifest_auth.tenants import brand_assets
 
 LEAST = 4.5
-#: The darkest and the lightest, one that is readable as it is on no page, and the usual ones of logos.
+#: The darkest and the lightest, one that isn't readable unchanged on any page, and common colors of logos.
 BRANDS = ("#000000", "#ffffff", "#777777", "#ffcc00", "#e3000f", "#00a651")
 SHEET = resources.files("manifest_auth.pages").joinpath("assets/app.css").read_text("utf-8")
 EVERY = ["#" + "".join(digit * 2 for digit in digits) for digits in itertools.product("0123456789abcdef", repeat=3)]
@@ -33,13 +33,13 @@ def luminance(colour: str) -> float:
 
 
 def contrast(one: str, other: str) -> float:
-    """As WCAG 2.2 defines it."""
+    """The contrast ratio as defined by WCAG 2.2."""
 
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
-#: Of the backgrounds in the pages' stylesheet the darkest of light pages, and the lightest of dark ones.
+#: The darkest background of light pages, and the lightest of dark ones, in the pages' stylesheet.
 LIGHT, DARK = (
     select(re.findall(r"--(?:page|surface|raised|[a-z]+-page): (#[0-9a-f]{6});", scheme), key=luminance)
     for select, scheme in zip((min, max), SHEET.partition("\n\n*,")[0].split("prefers-color-scheme: dark"), strict=True)
@@ -58,7 +58,7 @@ def test_all_three_pairs_can_be_read_for_every_color() -> None:
 
 
 def test_text_on_a_button_under_the_pointer_can_be_read() -> None:
-    """It moves away from the color of its text, as the stylesheet mixes it."""
+    """The background moves away from the text color, mixed as in the stylesheet."""
     [number] = re.findall(r"primary:hover .*, var\(--accent\) (\d+)%, var\(--away\)", SHEET)
     share, unread = int(number) / 100, []
     for accent in EVERY:

@@ -1,4 +1,4 @@
-"""Limits on DNS look-ups of domain records, and on notices of domains that two clients claim, in one process."""
+"""Limits of one process on DNS look-ups of domain records, and on notices about domains that two clients claim."""
 
 from __future__ import annotations
 

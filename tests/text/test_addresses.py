@@ -1,4 +1,4 @@
-"""Email addresses: which are the same account, and which are invalid (docs/decisions/0009)."""
+"""Email addresses that are the same account, and invalid ones (docs/decisions/0009)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.support.rules import rule
         ("ada@acme.example", "ADA@Acme.Example"),
         ("ärger@acme.example", "ÄRGER@acme.example"),
         ("σ@acme.example", "Σ@acme.example"),
-        ("stra\u00dfe@acme.example", "STRA\u1e9eE@acme.example"),  # the sharp s, small and capital
-        ("ada@Öm.example", "Ada@xn--m-0ga.EXAMPLE"),  # a domain in letters, and in the ASCII of the DNS
+        ("stra\u00dfe@acme.example", "STRA\u1e9eE@acme.example"),  # the sharp s, lowercase and uppercase
+        ("ada@Öm.example", "Ada@xn--m-0ga.EXAMPLE"),  # a Unicode domain, and its ASCII form
         ("ada@müller.öm.example", "ada@xn--mller-kva.öm.example"),
         ("ada@σ.example", "ada@Σ.example"),
     ],
@@ -37,10 +37,10 @@ def test_addresses_that_differ_in_case_are_one_account(one: str, other: str) -> 
         ("i@acme.example", "\u0130@acme.example"),  # dotted capital I
         ("\u00e9@acme.example", "e\u0301@acme.example"),  # one letter, and a letter with a combining mark
         ("ada@acme.example", "\uff41da@acme.example"),  # fullwidth a
-        ("ada@xn--3xa.example", "ada@xn--4xa.example"),  # the final sigma and the other, which the DNS tells apart
+        ("ada@xn--3xa.example", "ada@xn--4xa.example"),  # the final sigma and the other one, which differ in the DNS
         ("ada@ς.example", "ada@σ.example"),
-        ("xn--m-0ga@acme.example", "öm@acme.example"),  # no domain
-        ("ada@xn--a.example", "ada@\x80.example"),  # no label of IDNA 2008
+        ("xn--m-0ga@acme.example", "öm@acme.example"),  # not a domain
+        ("ada@xn--a.example", "ada@\x80.example"),  # not an IDNA 2008 label
     ],
 )
 def test_addresses_that_only_look_alike_are_two_accounts(one: str, other: str) -> None:
@@ -90,10 +90,10 @@ def test_ordinary_addresses_are_taken_as_given(address: str) -> None:
         "ada\u202e@acme.example",  # right-to-left override
         "ada\x00@acme.example",
         "ada\ud800@acme.example",  # lone surrogate
-        "\u0430da@acme.example",  # Cyrillic a beside Latin letters
+        "\u0430da@acme.example",  # Cyrillic a among Latin letters
         "ada@\u0430cme.example",
         "\u03bfda@acme.example",  # Greek omicron
-        "ada@acme\u3002example",  # ideographic full stop, which IDNA takes for a dot
+        "ada@acme\u3002example",  # ideographic full stop, which IDNA treats as a dot
         "ada@acme\uff0eexample",  # fullwidth full stop
         "ada@acme\uff61example",  # halfwidth ideographic full stop
         "ada@\uff41cme.example",  # fullwidth a

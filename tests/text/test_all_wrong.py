@@ -1,4 +1,4 @@
-"""Checks within ``ErrorCollector`` are told together, and what is no refusal of a member goes through."""
+"""Failed checks within ``ErrorCollector`` are reported together, and other exceptions propagate."""
 
 from __future__ import annotations
 

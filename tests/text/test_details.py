@@ -1,4 +1,4 @@
-"""A model with details has a member for each field that is declared, in their place."""
+"""A model with details has a member for each declared field, in its place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DECLARED = declared_in(Row)
 
 @with_details(DECLARED, Input.BODY)
 class Body(msgspec.Struct, frozen=True, rename="camel"):
-    """A body."""
+    """A request body."""
 
     MORE: ClassVar = 1
 

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them."""
+"""Durations in the format that people write."""
 
 from __future__ import annotations
 

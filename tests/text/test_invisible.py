@@ -1,4 +1,4 @@
-"""Invisible characters in names are rejected; those that real names need are accepted."""
+"""Invisible characters in names are rejected, except those that real names need."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_no_one_sees_is_rejected_in_names_and_left_out_of_those_of_others(w
         check_email(f"{text.strip()}@acme.example")
     assert (
         fields.DESCRIPTION.check(text, "description") == text
-    )  # in prose they do no harm, and come with what is pasted
+    )  # they are harmless in prose, and often part of pasted text
 
 
 @matrix("blank", ["", " ", "\u00a0\u2003\u3000", "\u2800\u2800"])
@@ -96,7 +96,7 @@ def test_a_line_says_something(blank: str) -> None:
 
 
 def test_every_character_without_a_look_of_its_own_is_among_them() -> None:
-    """Format characters but those that are drawn: signs before Arabic, Syriac and Kaithi numbers, and what arranges
+    """Format characters, except visible ones: signs before Arabic, Syriac, and Kaithi numbers, and those that arrange
     hieroglyphs."""
     drawn = {0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x600, 0x606), *range(0x13430, 0x13440)}
     formats = {code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in ("Cf", "Zl", "Zp")}

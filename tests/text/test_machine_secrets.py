@@ -1,4 +1,4 @@
-"""The shape of secrets for machines: the test vector, every kind, and what is rejected without asking the store."""
+"""The format of secrets for machines: the test vector, every kind, and texts rejected without the database."""
 
 from __future__ import annotations
 

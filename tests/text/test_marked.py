@@ -1,4 +1,4 @@
-"""Texts that are marked where they are written: English for programs, and every language for people."""
+"""Texts marked in the code are English for programs, and translated for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QR codes as SVG: their size, colors and name; made in a thread."""
+"""QR codes as SVG: their size, colors, and name, and that a thread creates them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks around an address that are counted with it."""
+"""Networks that contain an address, and are counted with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The throttle's pauses and memory in numbers, and the names of its counters."""
+"""Rate limits as numbers: waits, retention times, and the names of the counters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DAY_MS = 86_400_000
 
 
 def test_what_is_counted_cannot_be_cut_elsewhere_to_name_another_counter() -> None:
-    """Without this, the first client's eleventh user and the eleventh client's first would share a counter."""
+    """Otherwise, the first client's eleventh user and the eleventh client's first would share a counter."""
     named = [("of", 1, 11), ("of", 11, 1), ("of", 111), ("o", "f1", 11), ("of", "", 1, 11), ("of", 1, 11, "")]
     assert len({throttle.key_of(*parts) for parts in named}) == len(named)
 
@@ -46,7 +46,7 @@ def test_how_long_the_next_attempt_waits(name: str, failures: int, pause: int) -
 def test_how_long_each_counter_remembers() -> None:
     assert throttle.ORIGIN.memory_ms == throttle.ACCOUNT.memory_ms == DAY_MS
     assert throttle.ADDRESS.memory_ms == 60 * MINUTE_MS
-    assert throttle.KEPT_MS == 2 * DAY_MS  # or a sweep would forget what a counter still knows
+    assert throttle.KEPT_MS == 2 * DAY_MS  # otherwise, a sweep would delete counters that are still valid
 
 
 def test_two_transactions_lock_the_same_counters_in_one_order() -> None:

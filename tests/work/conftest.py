@@ -1,4 +1,4 @@
-"""Fixtures: each store with today's schema, as in ``tests/store``, and one that plain functions use."""
+"""Fixtures: each kind of store with the current schema, as in ``tests/store``, and one for plain functions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sync_store(tmp_path: Path) -> Iterator[SyncStore]:
 
 @pytest.fixture(scope="module")
 async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
-    """The same store, as another process has it open."""
+    """The same database, opened like another process's."""
     opened = open_store(database_url, 8)
     await opened.open()
     yield opened

@@ -1,4 +1,4 @@
-"""Clients with many templates and jobs, written by the operations themselves: over HTTP it would take minutes."""
+"""Clients with many templates and jobs, created by direct calls, because it would take minutes over HTTP."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.work import work_items
 
 
 async def busy_people(team: Team, count: int) -> None:
-    """This many people; each made a template of two published versions, and a job of the first one, in which the next
-    two of them have done something."""
+    """This many people. Each of them created a template with two published versions, and a job of the first version, in
+    which the next two people have done something."""
     file_id = await a_file(team)
 
     def begin(unit: TenantUnit) -> list[Actor]:
@@ -41,12 +41,12 @@ async def busy_people(team: Team, count: int) -> None:
         records.add(unit, third, job.id, 2, value_of(file_id=file_id))
         work_items.next_version(unit, other, template.id)
 
-    for number in range(count):  # a unit of work each, since one ends after eight seconds on PostgreSQL
+    for number in range(count):  # separate units of work, since one times out after eight seconds on PostgreSQL
         await team.within(partial(fill, number=number))
 
 
 async def many_jobs(team: Team, count: int) -> None:
-    """Jobs of three templates, each at its second step of three, with records, a file and two users; the templates
+    """Jobs of three templates, each at its second step of three, with records, a file, and two users. The templates
     have a newer version by now."""
     operator, admin = await team.member("Operator"), await team.member("Admin")
     by = Actor(operator.id, team.app.clock.now_ms())
@@ -69,7 +69,7 @@ async def many_jobs(team: Team, count: int) -> None:
 
 
 async def lengthen(team: Team, field: str, have: int, to: int = 100) -> None:
-    """The ``history`` or the ``records`` of the first 51 jobs get entries like their first one, up to this many."""
+    """Extend the ``history`` or the ``records`` of the first 51 jobs to this many entries, all like their first one."""
     copy = _copies({"history": job_events, "records": job_records}[field])
 
     def work_of(unit: TenantUnit) -> None:
@@ -80,7 +80,7 @@ async def lengthen(team: Team, field: str, have: int, to: int = 100) -> None:
 
 
 def _copies(table: Any) -> TenantScoped[Any]:
-    """Inserts rows like the first one of each job, with other numbers."""
+    """Insert rows like the first one of each job, with other IDs."""
     given_rows = row_list("copies")
     first = [c for c in table.c if c.name not in ("tenant_id", "number")]
     wanted = table.c.job_id == cell(given_rows, 0, table.c.job_id)
@@ -90,7 +90,7 @@ def _copies(table: Any) -> TenantScoped[Any]:
 
 
 async def many_records(team: Team, job_id: int, count: int) -> None:
-    """This many values are recorded at a job's first step."""
+    """Record this many values at a job's first step."""
     by = Actor((await team.member("Operator")).id, 1)
 
     def fill(unit: TenantUnit) -> None:
@@ -101,7 +101,7 @@ async def many_records(team: Team, job_id: int, count: int) -> None:
 
 
 async def many_templates(team: Team, count: int, versions: int = 1) -> None:
-    """Templates with ``versions`` versions of two steps, all but the last one of them published before."""
+    """Templates with ``versions`` versions of two steps, of which all but the latest have been published."""
     by = Actor((await team.member("Author")).id, team.app.clock.now_ms())
     steps = [NewStep("one", "Do"), NewStep("two", "Do more", True)]
 
@@ -120,7 +120,7 @@ async def many_templates(team: Team, count: int, versions: int = 1) -> None:
 
 
 async def long_templates(team: Team, count: int, steps: int) -> None:
-    """Templates of many steps."""
+    """Templates with many steps."""
     by = Actor((await team.member("Author")).id, 1)
     many = [NewStep(f"Step {number}") for number in range(steps)]
 

@@ -1,4 +1,4 @@
-"""A store used from plain functions, for tests that hypothesis drives."""
+"""A store for plain functions, used in tests with hypothesis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass
 class SyncStore:
-    """A store, driven from plain functions."""
+    """A store that is called from plain functions."""
 
     loop: asyncio.AbstractEventLoop
     store: Store

@@ -1,4 +1,4 @@
-"""The docs' page about jobs is right: its diagram, transition table and limits."""
+"""The docs page about jobs is correct: its diagram, transition table, and limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "work.md").read_text("utf-8").partition("## Jobs")[2]
 ROWS = [
     [cell.strip() for cell in row.strip("|").split("|")] for row in re.findall(r"^\| `\w+` \|.*$", PAGE, re.MULTILINE)
 ]
-#: What each call does, for a job of one step with one user, or none.
+#: The effect of each call, for a job of one step, with one user or none.
 CALLS: dict[str, Callable[[State], State]] = {
     "assignUserToJob": job_rules.assigned,
     "unassignUserFromJob": job_rules.unassigned,
@@ -29,7 +29,7 @@ CALLS: dict[str, Callable[[State], State]] = {
 
 
 def leads() -> set[tuple[str, str, str]]:
-    """From where, to where, by which call."""
+    """The source and target states of each call."""
     found = set()
     for status in JobStatus:
         state = State(status, steps=1, assigned=0 if status is JobStatus.UNASSIGNED else 1)

@@ -1,4 +1,4 @@
-"""The docs' page about templates is right: its diagram, transition table, limits and documents."""
+"""The docs page about templates is correct: its diagram, transition table, limits, and documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random sequences of job operations on a real store, compared with a model in plain Python."""
+"""Random sequences of job operations on a real database, compared with a model in plain Python."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Model:
     priority: str = "MEDIUM"
     status: str = "UNASSIGNED"
     assigned: list[int] = field(default_factory=list)
-    done: list[int] = field(default_factory=list)  # by whom
+    done: list[int] = field(default_factory=list)  # the users who did the steps
     records: list[tuple[int, float | str, int]] = field(default_factory=list)
     log: list[tuple[str, int | None, int, dict[str, Any]]] = field(default_factory=list)
 
@@ -105,7 +105,7 @@ class Story(RuleBasedStateMachine):
     def act(
         self, who: int, expected: type[Refusal] | None, operation: Callable[..., T], *given: Any, **named: Any
     ) -> T | None:
-        """Runs an operation as one of the workers; ``expected``: the refusal that must come, and change nothing."""
+        """Run an operation as one of the workers. ``expected`` is the error that must be raised without any change."""
         self.now += 1
         by = Actor(self.workers[who], self.now)
         if expected is None:
@@ -194,7 +194,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(job=found, who=WHO, times=st.integers(1, 4))
     def go_on(self, job: Model, who: int, times: int) -> None:
-        """Whatever is needed next, so that jobs come to their end."""
+        """Perform the next necessary operations, so that jobs reach their end."""
         for _ in range(times):
             self.do_next(job, who)
 
@@ -217,7 +217,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(job=found, who=WHO, often=st.integers(0, 3))
     def cancel(self, job: Model, who: int, often: int) -> None:
-        if often and job.is_open:  # else few jobs would live long enough
+        if often and job.is_open:  # otherwise, few jobs would live long enough
             return
         self.act(who, None if job.is_open else Conflict, job_operations.cancel, job.id)
         if job.is_open:

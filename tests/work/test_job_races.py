@@ -1,4 +1,4 @@
-"""Two users who act on one job at the same time, from two processes: the result is as if they took turns."""
+"""Two users change one job at the same time, from two processes, with the same result as one after the other."""
 
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ async def test_changes_at_the_same_time_are_both_in_the_log(race: WorkRace) -> N
 
 
 async def test_what_was_judged_by_an_older_state_is_not_written(race: WorkRace) -> None:
-    """The row's own condition, beside the lock: an operation that had read the job without it would change nothing."""
+    """This is the row's own condition, besides the lock: an operation that read the job without the lock changes
+    nothing."""
     job = await race.job(started=True)
     await race.write(does(records.add, race.one, job.id, 1, VALUE))
     with pytest.raises(Conflict):

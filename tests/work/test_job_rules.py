@@ -1,4 +1,4 @@
-"""The state machine of a job: the whole transition table, and what holds after any sequence."""
+"""The state machine of a job: the whole transition table, and rules that hold after any sequence."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def completes(number: int, *, is_evident: bool = True) -> Move:
     return partial(job_rules.step_completed, number=number, is_evident=is_evident)
 
 
-#: Of each move: from which states it leads where, for a job of two steps with one of them done and one user assigned.
+#: For each move, its source and target states, for a job of two steps with one completed and one user assigned.
 TRANSITIONS: dict[str, tuple[Move, dict[JobStatus, JobStatus]]] = {
     "changed": (job_rules.changed, {s: s for s in (S.UNASSIGNED, S.ASSIGNED, S.IN_PROGRESS)}),
     "assigned": (
@@ -119,7 +119,7 @@ MOVES = st.one_of(
 
 
 def after(state: State, move: Move) -> State:
-    """A rejected move changes nothing."""
+    """The state after a move; a rejected move changes nothing."""
     try:
         return move(state)
     except (Conflict, NotFound):

@@ -1,4 +1,4 @@
-"""Indexes that SQLite uses for jobs: reads grow with what is asked for, not with the tenant or the job."""
+"""Indexes that SQLite uses for jobs, so that reads grow with their result, not with the tenant or the job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manifest_auth.work import job_operations, jobs, records
 from tests.support.matrix import matrix
 from tests.support.stores import fresh_store
 
-#: Statement: the index that it searches, and by which columns.
+#: Statement: the index that it searches, and the columns it uses.
 LOOKS_UP: list[tuple[TenantScoped[Any], str]] = [
     (records._COUNT, "ix_job_records_tenant_id_job_id_step_number (tenant_id=? AND job_id=? AND step=?)"),
     (records._OF_STEPS, "ix_job_records_tenant_id_job_id_step_number (tenant_id=? AND job_id=? AND step=?)"),
@@ -22,7 +22,7 @@ LOOKS_UP: list[tuple[TenantScoped[Any], str]] = [
     (job_operations._OF, "sqlite_autoindex_job_assignments_1 (tenant_id=? AND job_id=?)"),
     (records._OF, "sqlite_autoindex_job_steps_1 (tenant_id=? AND job_id=?)"),
 ]
-#: Conditions and order of a list: the index.
+#: Conditions and order of a list: the index that it uses.
 LISTS: dict[tuple[tuple[str, ...], str], str] = {
     ((), "ID"): "ix_jobs_tenant_id_id (tenant_id=? AND id>?)",
     ((), "NAME"): "ix_jobs_tenant_id_name_key_id (tenant_id=? AND name_key>?)",
@@ -48,7 +48,7 @@ LISTS: dict[tuple[tuple[str, ...], str], str] = {
 }
 
 
-#: A walk through all of the tenant's rows in the order of a column.
+#: A scan of all the tenant's rows in the order of a column.
 WALKED = [f"tenant_id=? AND {name}" for name in ("name_key", "priority", "changed_at")]
 
 
@@ -60,7 +60,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
 
 
 def plan(opened: sqlite3.Connection, statement: TenantScoped[Any] | Global[Any]) -> str:
-    """The query plan of SQLite."""
+    """SQLite's query plan."""
     values = [None] * len(statement.sqlite.order)
     return "\n".join(row[3] for row in opened.execute(f"EXPLAIN QUERY PLAN {statement.sqlite.sql}", values))
 
@@ -79,5 +79,5 @@ def test_pages_are_read_from_the_index_that_fits(
     conditions, sort = listed
     found = plan(opened, jobs.LISTING._page(sort, False, True, conditions))
     assert index in found
-    if conditions:  # else the tenant's rows are what is asked for, in their order
+    if conditions:  # otherwise, the result is all of the tenant's rows in order
         assert not any(f"({walked}>?)" in found for walked in WALKED)

@@ -1,4 +1,4 @@
-"""Jobs are made from a template while it is archived, or while its next version is published."""
+"""Jobs are created from a template while it's being archived, or while its next version is being published."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def publish(unit: TenantUnit, by: Actor, template_id: int) -> Version:
 
 
 async def test_no_template_is_archived_while_a_job_is_made_of_it(race: WorkRace) -> None:
-    """A reader that sees it archived has seen its last job."""
+    """A reader that sees the template archived has seen its last job."""
     template = await race.write(does(work_items.published, race.one))
     one, two = (store.of(race.tenant_id) for store in race.stores)
     begun = asyncio.Event()

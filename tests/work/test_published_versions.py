@@ -1,4 +1,4 @@
-"""A published version never changes: not by an operation, and not by a statement that bypasses the operations."""
+"""A published version never changes, neither by an operation nor by a statement that bypasses the operations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Everything = tuple[VersionSnapshot, list[versions.Step], list[versions.Version],
 
 
 def everything(unit: TenantUnit, version_id: int) -> Everything:
-    """All that a version is, and its template with it."""
+    """The complete version, including its template."""
     seen = template_operations.read_snapshot(unit, version_id)
     ids = [seen.template.id]
     return (
@@ -33,7 +33,7 @@ def everything(unit: TenantUnit, version_id: int) -> Everything:
 
 
 async def version_at(store: Store, pair: Pair, state: str) -> VersionSnapshot:
-    """A version that is published, or that another one has retired."""
+    """A published version, or a retired one."""
 
     def make(unit: TenantUnit) -> VersionSnapshot:
         by = Actor(work_items.user(unit), 5)
@@ -47,7 +47,7 @@ async def version_at(store: Store, pair: Pair, state: str) -> VersionSnapshot:
 
 
 STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
-#: What the operations reject, with the current version.
+#: Changes that the operations reject, with the current version.
 OPERATIONS: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "edit": lambda unit, by, seen: template_operations.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
     "submit": lambda unit, by, seen: template_operations.submit(unit, by, seen),
@@ -55,7 +55,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "reject": lambda unit, by, seen: template_operations.reject(unit, by, seen, "No"),
     "publish": lambda unit, by, seen: template_operations.publish(unit, by, seen),
 }
-#: What the statements reject, even when the caller believes that the version is a draft.
+#: Changes that the statements reject, even if the caller believes that the version is a draft.
 WRITES: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "other steps": lambda unit, by, seen: versions.put_steps(unit, seen.version.id, [NewStep("New")]),
     "another status": lambda unit, by, seen: versions.change(

@@ -1,6 +1,6 @@
-"""Random sequences of template operations on a real store are compared with a model in plain Python.
+"""Random sequences of template operations on a real database are compared with a model in plain Python.
 
-Users act on what they have seen, which can be out of date: then they are rejected.
+Users act on what they have seen; if that is outdated, they are rejected.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class VersionModel:
 
 @dataclass
 class Model:
-    """The expected template. ``log``: move, version, comment, by, at."""
+    """The expected template. ``log`` entries have move, version, comment, user, and time."""
 
     id: int
     name: str
@@ -73,7 +73,7 @@ class Model:
 
 
 class View(NamedTuple):
-    """The user's view of a template and one of its versions; ``at``: how long the log was then."""
+    """A user's view of a template and one of its versions; ``at`` is the length of the log at that time."""
 
     model: Model
     seen: VersionSnapshot
@@ -110,7 +110,7 @@ class Story(RuleBasedStateMachine):
     def act(
         self, who: int, expected: type[Refusal] | None, operation: Callable[..., Any], *given: Any, **named: Any
     ) -> Any:
-        """Runs an operation; ``expected``: the refusal that must come, and change nothing."""
+        """Run an operation. ``expected`` is the error that must be raised without any change."""
         self.now += 1
         by = Actor(self.people[who], self.now)
         if expected is None:
@@ -154,7 +154,7 @@ class Story(RuleBasedStateMachine):
         stale=st.booleans(),
     )
     def move(self, view: View, who: int, move: str, comment: str, given: list[NewStep], stale: bool) -> None:
-        """``stale``: the caller names another revision than the one that there is."""
+        """Move a version; if ``stale``, the caller names an outdated revision."""
         version = view.version
         to = TRANSITIONS[move].get(version.status) if view.allows else None
         fits = to is not None and not stale and not (move == "submit" and not version.steps)
@@ -187,7 +187,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(model=found, who=WHO, times=st.integers(1, 4))
     def go_on(self, model: Model, who: int, times: int) -> None:
-        """Whatever leads to the next published version, so that some are."""
+        """Perform the operations that lead to the next published version, so that there are some."""
         for _ in range(times):
             view = self.look_at(model, len(model.versions))
             version = view.version
@@ -201,7 +201,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(view=views, who=WHO)
     def add_version(self, view: View, who: int) -> None:
-        """Only from the latest version: the operation takes no other."""
+        """Add a version from the latest one, since the operation accepts no other."""
         model = view.model
         if view.seen.version.number != view.seen.template.versions:
             return

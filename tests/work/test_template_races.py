@@ -1,4 +1,4 @@
-"""Two users who act on one template at the same time, from two processes: one succeeds, the other gets CONFLICT."""
+"""Two users change one template at the same time, from two processes: one succeeds, the other gets CONFLICT."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ WAY = {
 
 
 class TemplateRace(NamedTuple):
-    """A tenant with users who edit in it, seen from two processes."""
+    """A tenant with users who edit, seen from two processes."""
 
     stores: tuple[Store, Store]
     tenant_id: int
     people: tuple[int, ...]
 
     async def template(self, status: str) -> VersionSnapshot:
-        """A new template whose version is in this state."""
+        """A new template with a version in this state."""
 
         def make(unit: TenantUnit) -> VersionSnapshot:
             by = Actor(self.people[0], 5)
@@ -52,8 +52,8 @@ class TemplateRace(NamedTuple):
         return await self.stores[0].of(self.tenant_id).write(make)
 
     async def at_once(self, seen: VersionSnapshot, *operations: Operation) -> list[Any]:
-        """The outcome of each; a Conflict counts as one. All act on the same view. On PostgreSQL all of them are
-        in a transaction before the first one acts; SQLite has one writer at a time, so that the others wait."""
+        """The result of each operation, which can be a Conflict. All act on the same view. On PostgreSQL, all are in a
+        transaction before the first one acts; SQLite has one writer at a time, so the others wait."""
         met = [asyncio.Event() for _ in operations]
 
         async def actor(number: int, operation: Operation) -> Any:
@@ -75,7 +75,7 @@ class TemplateRace(NamedTuple):
         return list(await asyncio.gather(*(actor(number, operation) for number, operation in enumerate(operations))))
 
     async def check(self, before: VersionSnapshot, outcomes: list[Any]) -> tuple[int, VersionSnapshot]:
-        """The successful one, and the new state: the log has only the winner's entries."""
+        """Check that one operation succeeded, and return it with the new state; only the winner has log entries."""
         [winner] = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Conflict)]
 
         def read(unit: TenantUnit) -> VersionSnapshot:

@@ -1,4 +1,4 @@
-"""The state machine of a template version, compared with a regular expression of its histories."""
+"""The state machine of a template version, compared with a regular expression for its histories."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manifest_auth.work.templates import (
 )
 from tests.support.matrix import matrix
 
-#: A letter for each move of a version.
+#: One letter for each move of a version.
 LETTERS = {
     "E": TemplateMove.EDITED,
     "S": TemplateMove.SUBMITTED,
@@ -32,7 +32,7 @@ LETTERS = {
     "P": TemplateMove.PUBLISHED,
     "T": TemplateMove.RETIRED,
 }
-#: A life: edits and rejected submissions, then however far the last submission came.
+#: A version's life: edits and rejected submissions, then as far as the last submission gets.
 LIFE = re.compile(r"(?:E|SR|SAR)*(?P<end>S|SA|SAP|SAPT)?")
 END = {
     None: VersionStatus.DRAFT,

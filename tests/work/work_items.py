@@ -1,4 +1,4 @@
-"""Templates and jobs for tests about other things, made by the operations themselves in one unit of work."""
+"""Templates and jobs for tests of other features, created by the operations in one unit of work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS = (
 
 
 def user(unit: TenantUnit, *roles: Role, email: str = "") -> int:
-    """A user for one test; an Operator unless roles are given."""
+    """A user for one test, who is an Operator by default."""
     number = next(_numbers)
     made = users.create(
         unit,
@@ -40,21 +40,21 @@ def user(unit: TenantUnit, *roles: Role, email: str = "") -> int:
 
 
 def published(unit: TenantUnit, by: Actor, *steps: NewStep, name: str = "Valve check") -> Template:
-    """A template with one version, which is published."""
+    """A template with one published version."""
     template = template_operations.add(unit, by, name, "", steps or STEPS)
     publish_latest(unit, by, template.id)
     return templates.get(unit, template.id)
 
 
 def publish_latest(unit: TenantUnit, by: Actor, template_id: int) -> Version:
-    """The latest version's way from draft to published."""
+    """Move the latest version from draft to published."""
     for move in (template_operations.submit, template_operations.approve):
         move(unit, by, template_operations.read_latest(unit, template_id))
     return template_operations.publish(unit, by, template_operations.read_latest(unit, template_id))
 
 
 def next_version(unit: TenantUnit, by: Actor, template_id: int, *steps: NewStep) -> Version:
-    """Another version, published immediately; with the steps of the one before unless some are given."""
+    """Add another version and publish it; it has the previous steps unless some are given."""
     draft = template_operations.add_version(unit, by, template_operations.read_latest(unit, template_id))
     if steps:
         seen: VersionSnapshot = template_operations.read_latest(unit, template_id)
@@ -63,6 +63,6 @@ def next_version(unit: TenantUnit, by: Actor, template_id: int, *steps: NewStep)
 
 
 def job(unit: TenantUnit, by: Actor, *steps: NewStep, started: bool = False) -> Job:
-    """A job of its own template."""
+    """A job with a separate template."""
     made = job_operations.add(unit, by, template_id=published(unit, by, *steps).id)
     return job_operations.start(unit, by, made.id) if started else made

@@ -22,7 +22,7 @@ VALUE = value_of(value=1.5, unit="bar")
 
 
 class WorkRace(NamedTuple):
-    """A tenant with two users who work in it, seen from two processes."""
+    """A tenant with two users, seen from two processes."""
 
     stores: tuple[Store, Store]
     tenant_id: int
@@ -33,7 +33,7 @@ class WorkRace(NamedTuple):
         return await self.stores[0].of(self.tenant_id).write(operation)
 
     async def job(self, *, started: bool = False, steps: int = 0, assigned: bool = False) -> Job:
-        """A new job; ``steps``: this many of its three are completed."""
+        """A new job with ``steps`` of its three steps completed."""
 
         def make(unit: TenantUnit) -> Job:
             made = work_items.job(unit, self.one, started=started or steps > 0)
@@ -48,8 +48,8 @@ class WorkRace(NamedTuple):
         return made
 
     async def at_once(self, *operations: Operation) -> list[Any]:
-        """The outcome of each; a Conflict counts as one. On PostgreSQL all of them are in a transaction before the
-        first one acts; SQLite has one writer at a time, so that the second one waits for its turn."""
+        """The result of each operation, which can be a Conflict. On PostgreSQL, all are in a transaction before the
+        first one acts; SQLite has one writer at a time, so the second one waits for its turn."""
         met = [asyncio.Event() for _ in operations]
 
         async def actor(number: int, operation: Operation) -> Any:
@@ -70,7 +70,8 @@ class WorkRace(NamedTuple):
         return list(await asyncio.gather(*(actor(number, operation) for number, operation in enumerate(operations))))
 
     async def whole(self, job_id: int) -> Job:
-        """The job; what is in it agrees with its row, and each entry of its log begins where the one before ended."""
+        """The job, after checking that its content matches its row, and that each log entry starts where the previous
+        one ended."""
 
         def read(unit: TenantUnit) -> Job:
             job = jobs.get(unit, job_id)
@@ -98,5 +99,5 @@ def does(operation: Callable[..., Any], *given: Any, **named: Any) -> Operation:
 
 
 def conflicts(outcomes: list[Any]) -> list[int]:
-    """The callers who came second."""
+    """The Conflicts of the operations that came second."""
     return [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Conflict)]

@@ -1,4 +1,4 @@
-"""Writes rows that no foreign key allows, as a hand at the database could that switched the keys off."""
+"""Writes rows that violate foreign keys, like someone who turned the keys off in the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def without_keys(url: str, work: Callable[[SystemUnit], T]) -> T:
-    """Runs the unit of work in a transaction in which foreign keys are not checked."""
+    """Run the unit of work in a transaction without foreign key checks."""
     if url.startswith("sqlite"):
         from manifest_auth.store.sqlite import SqliteConnection
 

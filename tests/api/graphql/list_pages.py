@@ -20,12 +20,12 @@ from tests.work import work_items
 
 Item = dict[str, Any]
 _numbers = itertools.count(1)
-#: Equal ones, spaces, letters that databases sort in ways of their own, signs that patterns and JSON know.
+#: Equal names, spaces, letters that databases sort differently, and characters with a meaning in patterns and JSON.
 NAMES = [
     "beta", "Alpha", "ALPHA", "a-b", "ab", "a b", "Äther", "äther", "straße", "STRASSE", "ñu", "😀", "100%", "_",
     '"\\"', "zeta", "beta", "İ", "é", "e\u0301", "beta",
 ]  # fmt: skip
-#: What the rows of one client are made from: its Operator, another one, and a published template.
+#: The base of one client's rows: its Operator, another user, and a published template.
 Base = tuple[Actor, int, int]
 
 
@@ -77,8 +77,8 @@ def _rename_job(unit: TenantUnit, base: Base, job_id: int, name: str) -> None:
 
 
 class Kind(NamedTuple):
-    """A list. ``wanted``: for each condition the values that are asked for, and whether an item meets it; ``numbers``:
-    of the orders by numbers, which; ``may_change``: whether an item's name can be changed."""
+    """A list. ``wanted`` has the tested values of each condition, and a check whether an item matches; ``numbers`` are
+    the orders by number; ``may_change`` tells whether an item's name can change."""
 
     fields: str
     add: Callable[[TenantUnit, Base, str, int], None]
@@ -106,7 +106,7 @@ KINDS = {
                 text.lower() in known.lower() for known in (item["email"], f"{item['firstName']} {item['lastName']}"))),
             "role": (["Viewer", "User Admin", "Publisher"], lambda item, role: {"name": role} in item["roles"]),
             "isActive": ([True, False], lambda item, is_active: item["isActive"] is is_active),
-            "kind": (["PERSON"], lambda item, kind: True),  # the list has no others, unless it is asked for them
+            "kind": (["PERSON"], lambda item, kind: True),  # unless requested otherwise, the list has no other kinds
         },
         {"ID": lambda item: item["id"]},
     ),
@@ -183,7 +183,7 @@ class ListedClient(NamedTuple):
                 return pages
 
     def value(self, value: Any) -> Any:
-        """A value of a condition that stands for an id."""
+        """The value of a condition, with an ID for its placeholder."""
         by, other, template = self.base
         known = {"operator": by.user_id, "other": other, "template": template}
         return known.get(value, value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""GraphQL batch loading: many fields share one read, and a canceled field does not cancel the read for others."""
+"""In GraphQL batch loading, many fields share one read, and canceling a field doesn't cancel it for others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.templates import add_template
 
 
 class Reading:
-    """A store that answers when the test lets it, and notes the keys that it was asked for."""
+    """A store that responds when the test lets it, and records the requested keys."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
@@ -49,7 +49,7 @@ async def test_keys_requested_in_one_turn_are_read_once() -> None:
 
 
 async def test_a_canceled_field_does_not_affect_others() -> None:
-    """The executor cancels the fields beside one that failed; the same person can be asked for elsewhere."""
+    """The executor cancels the fields next to a failed one, but another field can request the same person."""
     store = Reading()
     loader: Loader[int, str] = Loader(store.numbers)
 

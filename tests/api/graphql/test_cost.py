@@ -1,4 +1,4 @@
-"""The cost of a GraphQL document, counted before it runs: with the request's variables, through fragments."""
+"""The cost of a GraphQL document is calculated before it runs, with the request's variables and through fragments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache of valid GraphQL documents: bounded in number and in size."""
+"""The cache of valid GraphQL documents is limited in number and in size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors while a GraphQL query runs: bugs are masked, refusals and a lost store are named, slow queries are ended."""
+"""Errors while a GraphQL query runs: bugs are masked, rejections and a lost database are named, slow queries end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_bug_is_masked_and_logged_with_the_request_id(
     reply = await app.graphql(QUERY, token)
     assert reply.status == 200
     assert reply.json["data"]["users"] is None
-    assert reply.json["data"]["me"]["id"]  # what went well is answered
+    assert reply.json["data"]["me"]["id"]  # successful fields are returned
     [error] = reply.json["errors"]
     request_id = reply.headers["x-request-id"]
     assert error == {
@@ -56,7 +56,7 @@ async def test_a_bug_is_masked_and_logged_with_the_request_id(
 
 
 class Log:
-    """Keeps what is logged."""
+    """Collects the log entries."""
 
     def __init__(self, entries: list[dict[str, Any]]) -> None:
         self._entries = entries

@@ -1,4 +1,4 @@
-"""Isolation in nested GraphQL fields: none leads into another client, even from rows that point there."""
+"""Isolation in nested GraphQL fields: none leads to another client, even from rows that point there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.matrix import matrix
 from tests.support.team import Team, new_team
 from tests.support.templates import bring
 
-# The executor drops what the neighbors of a failed field began.
+# The executor discards what a failed field's neighbors started.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -34,15 +34,15 @@ async def theirs(app: App) -> Team:
     return team
 
 
-#: Ways into the graph, and how many levels of everything below fit into one document.
+#: Entry fields of the graph, and the number of nested levels that fit into one document.
 WAYS = {"users": 3, "usersPage": 4, "user": 3, "templates": 3, "templatesPage": 4, "template": 4, "templateVersion": 4,
         "jobs": 3, "jobsPage": 4, "job": 3}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 async def lived(app: App) -> tuple[Team, Things]:
-    """A client with at least one row of each kind, so that every nested field has a value; the client's name is in its
-    users' addresses and in the names of its objects."""
+    """A client with at least one row of each kind, so that every nested field has a value. The client's name is part of
+    its users' addresses and its objects' names."""
     team = await new_team(app)
     have = await things(team)
     mark = {"name": f"of {team.client}"}
@@ -56,7 +56,7 @@ async def lived(app: App) -> tuple[Team, Things]:
 
 
 async def everything_below(lived: tuple[Team, Things], way: str, monkeypatch: pytest.MonkeyPatch) -> Reply:
-    """The answer to a field, some levels deep; its cost does not matter here."""
+    """The response to a field, some levels deep, without a cost limit."""
     monkeypatch.setattr(limits, "MAX_COST", 10**6)
     team, have = lived
     kind = get_named_type(operations()[way][1].type)
@@ -74,7 +74,7 @@ async def test_nested_fields_return_only_the_callers_client(
 
 
 def _pointers() -> dict[str, Column[Any]]:
-    """Columns of the work's tables that point at a row of a client."""
+    """Columns of the work tables that refer to a client's row."""
     tables = [table for table in TENANT_OWNED if table.name in vars(work)]
     return {
         str(column): column
@@ -91,8 +91,8 @@ Row = dict[str, Any]
 async def changed(
     app: App, column: Column[Any], tenant_id: int, put: Callable[[SystemUnit], int]
 ) -> AsyncIterator[None]:
-    """In the meantime a client's rows have other values in that column, written without the tenant checks and without
-    the database's own keys: ``put`` makes each."""
+    """Inside the block, a client's rows have other values in that column, written without tenant checks and foreign
+    keys; ``put`` creates each value."""
     table, others = column.table, [key for key in column.table.primary_key.columns if key is not column]
     rows_of = cross_tenant(
         select(column, *others).where(table.c.tenant_id == bindparam("of"), column.is_not(None)), because="a test"
@@ -133,7 +133,7 @@ async def id_of(team: Team) -> int:
 async def test_a_row_that_references_another_client_returns_nothing(
     lived: tuple[Team, Things], theirs: Team, pointer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a row is a bug or was written by hand; still nothing of the other client is shown."""
+    """Such a row comes from a bug or a manual change, but still shows nothing of the other client."""
     team, column = lived[0], _pointers()[pointer]
     [key] = column.foreign_keys
     target, outsider = key.column.table, await id_of(theirs)
@@ -153,7 +153,7 @@ async def test_a_row_that_references_another_client_returns_nothing(
             assert not [secret for secret in secrets if f'"{secret}"' in reply.text], reply.text
 
 
-#: Where the rows of each table are seen, and what is seen when they are another client's.
+#: The fields that show each table's rows, and their value if the rows belong to another client.
 SEEN: dict[str, tuple[str, str, Any]] = {
     "templates": ("template", "id", None),
     "template_versions": ("template", "versions { id }", {"versions": []}),

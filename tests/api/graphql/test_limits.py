@@ -1,4 +1,4 @@
-"""Limits of a GraphQL document: what is too large is rejected before it is validated and never runs."""
+"""Limits of a GraphQL document: if it's too large, it's rejected before validation, and never runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def fragments(count: int, spreads: int) -> str:
-    """``count`` fragments, each of which spreads the next one ``spreads`` times: 2 to the power of ``count`` fields."""
+    """``count`` fragments that each spread the next one ``spreads`` times, giving 2 to the power of ``count``
+    fields."""
     made = [f"fragment F{i} on Me {{ {f'...F{i + 1} ' * spreads} }}" for i in range(count)]
     return " ".join([*made, f"fragment F{count} on Me {{ id }}"])
 

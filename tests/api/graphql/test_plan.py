@@ -1,4 +1,4 @@
-"""The fast path for simple GraphQL queries gives byte for byte what the executor gives, and leaves the rest to it."""
+"""The fast path for simple GraphQL queries gives exactly the executor's result, and leaves all others to it."""
 
 from __future__ import annotations
 

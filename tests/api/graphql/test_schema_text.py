@@ -1,4 +1,4 @@
-"""The GraphQL schema text is valid: the server does not check it again at its start."""
+"""The GraphQL schema text is valid, because the server doesn't check it again when it starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manifest_auth.text.fields import wire_name
 
 def test_the_text_is_a_valid_schema() -> None:
     assert validate_sdl(parse(TEXT.read_text("utf-8"))) == []
-    assert validate_sdl(parse(TEXT.read_text("utf-8") + "\ntype Job { id: Int! }"))  # told apart from what is not
+    assert validate_sdl(parse(TEXT.read_text("utf-8") + "\ntype Job { id: Int! }"))  # the check detects errors
 
 
 def test_the_fields_of_a_user_are_in_the_type_and_in_every_input() -> None:

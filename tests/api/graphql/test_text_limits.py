@@ -1,4 +1,4 @@
-"""GraphQL tokens and JSON values are counted before anything is parsed, as the parsers would count them."""
+"""GraphQL tokens and JSON values are counted before parsing, with the same result as in the parsers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.matrix import matrix
 
 
 def lexed(text: str) -> int | None:
-    """The number of tokens that the engine finds, including comments; None if it finds a mistake."""
+    """The number of tokens that the engine finds, including comments; None if it finds an error."""
     lexer, count = Lexer(Source(text)), 0
     try:
         while (token := lexer.advance()).kind is not TokenKind.EOF:
@@ -73,7 +73,7 @@ async def test_digits_in_strings_are_not_numbers_and_all_finite_numbers_fit(app:
 
 
 def signs(value: Any) -> int:
-    """Opening brackets and commas."""
+    """Count opening brackets and commas."""
     if isinstance(value, dict | list):
         members = list(value.values()) if isinstance(value, dict) else value
         return max(len(members), 1) + sum(map(signs, members))

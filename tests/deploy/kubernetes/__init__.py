@@ -1,1 +1,1 @@
-"""Kubernetes: what the overlays build."""
+"""Kubernetes: the documents that the overlays build."""

@@ -1,6 +1,6 @@
-"""The overlays under ``deploy/kubernetes``: valid for each release of Kubernetes, and right in themselves.
+"""The overlays under ``deploy/kubernetes`` are valid for each release of Kubernetes, and consistent.
 
-A cluster cannot be had here: scheduling, the network policy, scaling and evictions are not tried.
+There is no cluster here, so scheduling, the network policy, scaling, and evictions aren't tested.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.matrix import matrix
 
 HERE = Path(__file__).parent
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-#: Every overlay, and every component with those that it fits.
+#: Every overlay, and every component with its matching overlays.
 SETS = {
     "postgres": (),
     "postgres+all": ("ingress", "pgbouncer", "monitoring", "exec-pre-stop"),
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.processes
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The documents that each set builds, by its name."""
+    """The documents that each set builds, by name."""
     folder = tmp_path_factory.mktemp("kubernetes")
     shutil.copytree(KUBERNETES, folder, dirs_exist_ok=True)
 
@@ -63,7 +63,7 @@ def of_kind(documents: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]
 
 
 def pods(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Templates of pods, with the names of what makes them."""
+    """Pod templates, with the names of their owners."""
     for each in of_kind(documents, "Deployment", "StatefulSet", "Job"):
         yield each["metadata"]["name"], each["spec"]["template"]
 
@@ -77,7 +77,7 @@ def test_every_component_is_in_a_set() -> None:
 def test_every_document_is_valid_for_every_release(built: Mapping[str, str]) -> None:
     python = install.environment("kubernetes", HERE / "requirements.txt")
     command = [str(python), str(HERE / "validate.py"), str(HERE / "custom_resources.json"), "1.30"]
-    # Each document once, whichever sets have it.
+    # Each document once, even if several sets contain it.
     documents = {part for text in built.values() for part in text.split("\n---\n")}
     done = subprocess.run(command, input="\n---\n".join(documents), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -102,7 +102,7 @@ def test_pods_have_the_fewest_rights_and_no_secret_in_an_environment(built: Mapp
             "capabilities": {"drop": ["ALL"]},
         }, owner
         assert container["resources"].keys() == {"requests", "limits"}, owner
-        assert container["resources"]["limits"].keys() == {"memory"}, owner  # a limit of processors only slows
+        assert container["resources"]["limits"].keys() == {"memory"}, owner  # a processor limit would only slow it down
         mounted = {each["name"] for each in container["volumeMounts"]}
         claimed = {each["metadata"]["name"] for set_ in of_kind(documents, "StatefulSet") for each in _claims(set_)}
         assert mounted == {each["name"] for each in spec["volumes"]} | (claimed if owner == "manifest-auth" else set())
@@ -165,7 +165,7 @@ def test_the_network_policy_admits_what_the_pods_need(built: Mapping[str, str], 
     left = {(port["port"], port["protocol"]) for rule in ours["egress"] for port in rule["ports"]}
     pooled = {(6432, "TCP")} if "pgbouncer" in policies else set()
     assert left == {(53, "UDP"), (53, "TCP"), (5432, "TCP"), (443, "TCP"), (587, "TCP")} | pooled
-    # The Job, too, reaches the database.
+    # The Job also connects to the database.
     selected = {owner for owner, template in pods(documents)
                 if any(each["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
                        for each in policies.values())}  # fmt: skip
@@ -211,7 +211,7 @@ def test_the_server_starts_stops_and_is_asked_as_written(built: Mapping[str, str
 
 
 def test_pgbouncer_has_the_settings_of_the_example() -> None:
-    """But for what another place needs, and for comments."""
+    """Except for comments, and for differences in the environment."""
     ours, example = (
         {line for line in path.read_text("utf-8").splitlines() if line and line[0] not in ";["}
         for path in (KUBERNETES / "components/pgbouncer/pgbouncer.ini", ROOT / "deploy/pgbouncer.ini")

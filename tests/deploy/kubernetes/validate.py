@@ -1,6 +1,6 @@
-"""``python validate.py SCHEMAS FIRST``: prints errors of documents on standard input, by every release from FIRST on.
+"""``python validate.py SCHEMAS FIRST`` prints the errors of documents on standard input, by release from FIRST on.
 
-Runs in its own environment. ``SCHEMAS``: JSON file with those of custom resources, by kind and version.
+It runs in a separate environment. ``SCHEMAS`` is a JSON file with the custom resources' schemas, by kind and version.
 """
 
 # mypy: ignore-errors

@@ -1,4 +1,4 @@
-"""Uses the client of ``docs/generated-clients.md``; prints what each call gave as JSON."""
+"""Uses the client from ``docs/generated-clients.md``, and prints each call's result as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uses the client of ``docs/generated-clients.md``; prints what each call gave as JSON."""
+"""Uses the client from ``docs/generated-clients.md``, and prints each call's result as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ assert not isinstance(me, Failure)
 elsewhere = get_me.sync(client=client, x_client_id="globex")
 assert isinstance(elsewhere, Failure)
 data: MeData = me.data
-assert not isinstance(data.user, Unset)  # a machine has a service in its place
+assert not isinstance(data.user, Unset)  # a machine has a service instead
 operator = AuthenticatedClient(base_url=BASE, token=token_of("operator@acme.example", os.environ["PASSWORD"]))
 with Path("picture.png").open("rb") as picture:
     sent = upload_file.sync_detailed(client=operator, body=File(payload=picture), name="picture.png")

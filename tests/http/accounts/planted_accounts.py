@@ -1,4 +1,4 @@
-"""Accounts that a User Admin prepared before their user becomes an Admin, and the ways to become one."""
+"""Accounts that a User Admin manipulates before their user becomes an Admin, and the ways to become one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, RESTORE, SET_ROLES, accept, reset, token_in
 
 ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
-CHOSEN = "granite-otter-47-lantern"  # by the User Admin who planted it
+CHOSEN = "granite-otter-47-lantern"  # chosen by the User Admin who manipulated the account
 
 
 @dataclass
 class PlantedAccount:
-    """An account whose user becomes an Admin, and what a User Admin keeps of it. ``company``: the client's own
+    """An account that becomes an Admin's, and the access that a User Admin kept to it. ``company`` is the client's own
     provider."""
 
     team: Team
@@ -33,7 +33,7 @@ class PlantedAccount:
     user_id: int
     email: str
     things: dict[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
-    planter: str = ""  # the access token of the session that was planted
+    planter: str = ""  # access token of the planted session
 
     @property
     def app(self) -> App:
@@ -41,15 +41,15 @@ class PlantedAccount:
 
     @property
     def path(self) -> str:
-        """Of the user in the admin plane."""
+        """The user's path in the admin API."""
         return f"/api/admin/clients/{self.team.client}/users/{self.user_id}"
 
     async def opened(self) -> set[str]:
-        """The credentials that open the account."""
+        """The credentials that give access to the account."""
         return {name for name, opens in self.things.items() if await opens()}
 
     async def is_theirs(self, reply: Reply, browser: Browser | None = None) -> bool:
-        """Whether an answer opened the account."""
+        """Whether a response gives access to the account."""
         if reply.status >= 400:
             return False
         browser = browser or Browser(self.app, {"session": reply.cookie("session")})
@@ -57,26 +57,26 @@ class PlantedAccount:
         return me.status == 200 and me.data["user"]["id"] == self.user_id
 
     async def link(self, by: str, document: str) -> str:
-        """The token of a link, as the user who makes it sees it."""
+        """The token of a link, as returned to the user who created it."""
         return token_in(await self.team.ask(by, document, id=self.user_id))
 
     async def attempt(self, provider: OidcProvider, sub: str, email: str = "", **options: Any) -> bool:
-        """Whether a provider's person gets into the account."""
+        """Whether a provider's person can sign in to the account."""
         browser, reply = await provider.attempt(sub, email, **options)
         return await self.is_theirs(reply, browser)
 
     async def identities(self) -> list[str]:
-        """Subjects that are linked."""
+        """Subjects of the linked identities."""
         found = await self.app.get(f"{self.path}/identities", token=await self.app.admin_token())
         return [row["subject"] for row in found.data["items"]]
 
     async def left(self) -> tuple[int, int]:
-        """The number of open changes of the address, and of known devices and addresses."""
+        """The number of pending address changes, and of known devices and addresses."""
         changes = await rows(self.app, "email_changes", "key", user_id=self.user_id, closed_at=None)
         return len(changes), len(await rows(self.app, "known_origins", "origin", user_id=self.user_id))
 
     async def change_begins(self) -> None:
-        """A change of the address waits to be confirmed."""
+        """Start a change of the address, which waits to be confirmed."""
         await add_row(
             self.app, "email_changes", tenant_id=await number_of(self.app, self.team.client), key=f"key-{self.user_id}",
             user_id=self.user_id, old_email=self.email, new_email="", started_by="", created_at=1, expires_at=1,
@@ -84,7 +84,7 @@ class PlantedAccount:
 
 
 async def planted_account(team: Team, company: OidcProvider, **members: Any) -> PlantedAccount:
-    """A new account, known to the company's provider by the subject ``rising``."""
+    """A new account, known to the company's provider as the subject ``rising``."""
     user_id, email = await new_user(team.app, team.client, **members)
     planted = PlantedAccount(team, company, user_id, email)
     assert await planted.attempt(company, "rising", email)
@@ -92,8 +92,8 @@ async def planted_account(team: Team, company: OidcProvider, **members: Any) -> 
 
 
 async def plant_all(planted: PlantedAccount, public: OidcProvider, mine: OidcProvider) -> None:
-    """Everything that a User Admin can plant who was never at the mailbox. ``public``: a provider that an Admin saved
-    and that speaks for no domain; ``mine``: the User Admin's own."""
+    """Plant everything that a User Admin can without access to the mailbox. ``public`` is a provider that an Admin
+    saved and that has no domain; ``mine`` is the User Admin's own."""
     app, company, email, things = planted.app, planted.company, planted.email, planted.things
     token = await planted.link("User Admin", RENEW)
     assert await planted.attempt(mine, "as-rising", email, query={"invitation": token})
@@ -138,7 +138,7 @@ def _again(planted: PlantedAccount, provider: OidcProvider, sub: str, email: str
 
 
 async def _linking(planted: PlantedAccount, provider: OidcProvider, session: str) -> Callable[[], Awaitable[bool]]:
-    """A session's consent to link another identity, on its way."""
+    """Start linking another identity in a session, without finishing it."""
     browser = Browser(planted.app, {"session": session})
     proof = await browser.send("POST", "/api/client/auth/reauthenticate", body={"password": CHOSEN})
     assert proof.status == 200, proof.text
@@ -147,7 +147,7 @@ async def _linking(planted: PlantedAccount, provider: OidcProvider, session: str
 
 
 async def _coming(planted: PlantedAccount, provider: OidcProvider, invitation: str) -> Callable[[], Awaitable[bool]]:
-    """A sign-in with an invitation, on its way."""
+    """Start a sign-in with an invitation, without finishing it."""
     browser = Browser(planted.app)
     started = await browser.start("oidc", provider=provider.name, client=planted.team.client, invitation=invitation)
     return _late(planted, provider, browser, started.headers["location"])
@@ -165,7 +165,7 @@ def _late(
 
 
 async def by_graphql(planted: PlantedAccount, folder: Path) -> str | None:
-    """The link that the user who gives the role sees."""
+    """The link that is returned to the user who grants the role."""
     answer = SET_ROLES.replace("{ id ", "{ id link ")
     found = await planted.team.ask("Admin", answer, id=planted.user_id, roles=["Admin"])
     link: str | None = found["link"]
@@ -180,7 +180,7 @@ async def by_admin_plane(planted: PlantedAccount, folder: Path) -> str | None:
 
 
 async def by_restoring(planted: PlantedAccount, folder: Path) -> str | None:
-    """A user who became an Admin while deactivated gains it with the restore."""
+    """Restore a user who became an Admin while deactivated, and so gains the role now."""
     where = f"{planted.team.client}/users/{planted.user_id}"
     await act_on(planted.app, f"{where}/deactivate")
     await set_roles(planted.app, planted.team.client, planted.user_id, "Admin")
@@ -204,7 +204,7 @@ async def by_command_line(planted: PlantedAccount, folder: Path) -> str | None:
     async def session_opens() -> bool:
         return (await planted.app.me(planted.planter)).status == 200
 
-    if planted.planter:  # this process hears of it a moment later
+    if planted.planter:  # this process is notified a moment later
         await soon(session_opens, False)
     return next((word for word in done.out.split() if "/welcome#" in word), None)
 

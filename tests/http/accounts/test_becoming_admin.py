@@ -1,4 +1,4 @@
-"""A user who becomes an Admin must sign in again: nothing that a User Admin prepared opens the account afterward."""
+"""A user who becomes an Admin must sign in again, and nothing that a User Admin planted gives access to the account."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WITHOUT_GROUPS = matrix("path", [path for path in PATHS if path != "groups"])
 
 @contextlib.asynccontextmanager
 async def company_of(app: App) -> AsyncIterator[tuple[Team, OidcProvider]]:
-    """A client whose domain counts, and its own provider, which speaks for it."""
+    """A client with a verified domain, and its own provider with this domain."""
     client = await new_client(app)
     await domain_counts(app, client)
     async with oidc_provider(app, client, vouches=True, groupRoles=ADMIN_GROUP, defaultRoles=["Viewer"]) as company:
@@ -39,7 +39,7 @@ async def company_of(app: App) -> AsyncIterator[tuple[Team, OidcProvider]]:
 
 
 async def gets_in(planted: PlantedAccount, path: str) -> bool:
-    """Whether the person can sign in by the company's provider, as an Admin."""
+    """Whether the person can sign in through the company's provider, as an Admin."""
     groups = ["bosses"] if path == "groups" else []
     browser = await planted.company.sign_in("rising", planted.email, groups=groups)
     me = (await browser.me()).data
@@ -72,14 +72,14 @@ THINGS = [
 
 @matrix("thing", THINGS)
 async def test_planted_credentials_work_before_the_promotion(app: App, thing: str) -> None:
-    """Without this the test above would prove nothing."""
+    """Otherwise, the test above wouldn't prove anything."""
     async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
         clerk = await team.member("User Admin")
         with provider(app.clock, alg="ES256") as op:
             mine = await own_provider(app, team.client, clerk.token, op, domains=[f"{team.client}.example"])
             planted = await planted_account(team, company)
             await plant_all(planted, public, mine)
-            assert set(planted.things) == {*THINGS, "link"}  # which waits until there is no password
+            assert set(planted.things) == {*THINGS, "link"}  # the link waits until there is no password
             assert await planted.things[thing]()
 
 
@@ -95,7 +95,7 @@ async def test_the_audit_trail_lists_the_promotion_and_voided_credentials(app: A
         by = {"admin_plane": "admin:1", "groups": f"provider:{company.made['id']}", "command_line": "system"}
         assert (gain.subject, gain.members["path"]) == (f"user:{planted.user_id}", path)
         assert gain.members["by"] == by.get(path, client_admin)
-        before = path == "restored"  # a deactivation ended what it ends
+        before = path == "restored"  # the deactivation already ended everything else
         void = {"sessions": 0 if before else 1, "links": 0 if before else 1, "password": True, "identities": 0}
         assert {name: gain.members["void"][name] for name in void} == void
         assert gain.members["identities_kept"] == 1
@@ -128,7 +128,7 @@ async def test_without_passwords_the_link_leads_to_a_provider(app: App, tmp_path
 
 @contextlib.contextmanager
 def as_the_command_line_reads_it(app: App) -> Iterator[None]:
-    """The clock shows the time of the day in the meantime."""
+    """Move the clock to the current time inside the block."""
     before, app.clock.ms = app.clock.ms, REAL_CLOCK.now_ms()
     try:
         yield
@@ -171,7 +171,7 @@ async def test_an_existing_admin_keeps_everything(app: App, tmp_path: Path) -> N
 
 @rule("RANK")
 async def test_no_session_from_before_survives_fifty_concurrent_sign_ins(app: App) -> None:
-    """By the password and by an identity that a planter linked; both know the account until the gain."""
+    """They use the password, and an identity that a planter linked; both give access until the promotion."""
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
         invitation = {"invitation": await planted.link("User Admin", RENEW)}

@@ -1,4 +1,4 @@
-"""Link of a new Admin if mail is set up: it goes only to the user; and ``user roles`` on the command line."""
+"""If mail is set up, a new Admin's link is only emailed to the user; covers the command ``user roles`` too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linked identities that stay when their user becomes an Admin, and the Admin role by groups."""
+"""Identities that stay linked when their user becomes an Admin, and the Admin role through groups."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ async def company_of(app: App, *, counts: bool = True, **members: Any) -> AsyncI
 
 
 async def rise(planted: PlantedAccount) -> list[str]:
-    """Another user makes this one an Admin; returns the identities that are left."""
+    """Make the user an Admin; returns the remaining identities."""
     await set_roles(planted.app, planted.team.client, planted.user_id, "Admin")
     return await planted.identities()
 
 
 async def invited(team: Team, company: OidcProvider, sub: str = "guest", email: str = "") -> PlantedAccount:
-    """A user who came by an invitation, with an address of another domain at the provider."""
+    """A user who accepted an invitation, with an address in another domain at the provider."""
     user_id, address = await new_user(team.app, team.client)
     token = (await company.invite(user_id)).data["token"]
     planted = PlantedAccount(team, company, user_id, address)
@@ -76,7 +76,7 @@ async def test_an_identity_in_an_unverified_domain_is_unlinked(app: App) -> None
 
 
 async def _release(app: App, client: str) -> None:
-    """No domain counts for the client anymore."""
+    """Release all of the client's domains."""
     assert await delete_rows(app, "domain_owners", tenant_id=await number_of(app, client))
 
 
@@ -124,7 +124,8 @@ async def test_identities_of_a_disabled_or_unconfirmed_provider_are_unlinked(app
 
 
 async def test_claims_from_before_an_admin_saved_the_provider_do_not_count_later(app: App) -> None:
-    """A User Admin can choose what it says of people. An Admin who saves it afterward approves none of that."""
+    """A User Admin can choose the claims about people. An Admin who saves the provider later doesn't approve any of
+    them."""
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
         await company.change(token=(await team.member("User Admin")).token, createUsers=True, groupRoles=[])
@@ -220,7 +221,7 @@ async def test_groups_do_not_grant_admin_in_an_unverified_domain(app: App) -> No
 
 @rule("RANK")
 async def test_groups_do_not_grant_admin_if_a_user_admin_set_the_address(app: App) -> None:
-    """The person can sign in all the same, and is an Admin once an Admin has set the address."""
+    """The person can still sign in, and becomes an Admin once an Admin has set the address."""
     async with company_of(app) as (team, company):
         user_id, _ = await new_user(app, team.client)
         given = f"rising@{team.client}.example"
@@ -263,5 +264,5 @@ async def test_the_sign_in_that_brings_the_role_opens_the_only_session(app: App,
         after = await company.sign_in("rising", planted.email, groups=["bosses"])
         assert "Admin" in (await session_of(after))["roles"]
         assert (await before.me()).status == 401
-        await PATHS["groups"](planted, tmp_path)  # an Admin already: nothing is gained
+        await PATHS["groups"](planted, tmp_path)  # already an Admin, so no role is gained
         assert (await after.me()).status == 200

@@ -1,4 +1,4 @@
-"""Users of Microsoft providers who become Admin: a planted token is rejected, and the person's own is not."""
+"""When a user of a Microsoft provider becomes an Admin, a planted token is rejected, but the user's own works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALICE = "alice@contoso.example"
 
 
 async def own_directory(setup: MicrosoftSetup) -> tuple[Team, Provider]:
-    """A client whose people come from contoso, which speaks for its own domain."""
+    """A client with users from contoso, which has its own domain."""
     client = await new_client(setup.app)
     team = Team(setup.app, client)
     company = await setup.entra_of_ours(
@@ -31,10 +31,10 @@ async def own_directory(setup: MicrosoftSetup) -> tuple[Team, Provider]:
 
 
 async def planted(setup: MicrosoftSetup, team: Team, company: Provider, user_id: int, user: str) -> str:
-    """A User Admin takes the account by a link and links another person's token to it; returns the token."""
+    """Take over the account with a link as a User Admin, and link another person's token; returns the token."""
     handed = await team.ask("User Admin", RESET, id=user_id)
     keys = (await reset(setup.app, token_in(handed), CHOSEN)).data
-    proof = {"password": CHOSEN}  # a link is none
+    proof = {"password": CHOSEN}  # a link isn't re-authentication
     assert (await setup.app.post("/api/client/auth/reauthenticate", proof, token=keys["token"])).status == 200
     token = setup.microsoft.mint("graph", user=user)
     body = {"provider": company.name, "token": token}

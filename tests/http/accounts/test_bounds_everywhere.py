@@ -1,4 +1,4 @@
-"""A text of an account that is too long is rejected by every interface, in the same words."""
+"""Every interface rejects account texts that are too long, with the same message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A link to an Admin's account counts only while the user who made it can manage Admins, checked when it is used."""
+"""A link to an Admin's account is valid only while its creator can manage Admins, which is checked when it's used."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ Loses = Callable[[Team, int], Awaitable[None]]
 
 @pytest.fixture
 async def team(app: App) -> Team:
-    """A client with an Admin beside the one who makes links."""
+    """A client with an Admin besides the one who creates links."""
     made = await new_team(app)
     await member(app, made.client, "Admin")
     return made
 
 
 async def begins(company: OidcProvider, team: Team, token: str) -> tuple[Browser, str]:
-    """A browser that was sent to the provider with an invitation, and the address that it comes back to."""
+    """A browser that went to the provider with an invitation, and the address that it returns to."""
     browser = Browser(team.app)
     started = await browser.start("oidc", client=team.client, provider=company.name, invitation=token)
     assert started.status == 302, started.text
@@ -73,7 +73,7 @@ async def test_a_reset_by_a_earlier_admin_sets_no_password(team: Team, loses: Lo
 @rule("RANK")
 @LOSES
 async def test_an_invitation_by_a_earlier_admin_links_no_identity(team: Team, loses: Loses) -> None:
-    """The browser set out while its maker was an Admin, and comes back afterward."""
+    """The browser leaves while the creator is an Admin, and returns afterward."""
     maker = await team.member("Admin")
     invitee, token = await invited(team, "", "Admin")
     async with oidc_provider(team.app, team.client, createUsers=False) as company:
@@ -84,7 +84,7 @@ async def test_an_invitation_by_a_earlier_admin_links_no_identity(team: Team, lo
         sentence = check_no_one_got_in(await browser.send("GET", back))
         assert sentence == "The invitation is no longer valid"
         assert await last_reason(team.app, team.client) == "an Admin's account by now, and a User Admin invited to it"
-        again = (await company.invite(invitee)).data["token"]  # a system admin's
+        again = (await company.invite(invitee)).data["token"]  # created by a system admin
         browser, back = await begins(company, team, again)
         assert (await browser.send("GET", back)).status == 302
         assert (await session_of(browser))["user"]["id"] == invitee
@@ -117,8 +117,8 @@ async def test_a_link_for_a_non_admin_stays_valid(team: Team, loses: Loses) -> N
 
 
 async def test_an_admins_account_is_rejected_regardless_of_closed_links(team: Team) -> None:
-    """A link that a User Admin made before the account became an Admin's, were it open still: roles as the store has
-    them decide, and not what the change of roles closed."""
+    """A User Admin created the link before the account became an Admin's. Even if it were still open, the stored roles
+    decide, and not whether the change of roles closed it."""
     rising, token = await invited(team, by="User Admin")
     await become_admin_past_the_server(team, rising, token)
     check_refusal(await accept(team.app, token), 401, "INVALID_TOKEN")

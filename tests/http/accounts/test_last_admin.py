@@ -1,4 +1,4 @@
-"""A client's last active Admin cannot be removed, also not by two requests at the same time."""
+"""A client's last active Admin can't be removed, not even by two concurrent requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def admin(app: App) -> str:
 
 @pytest.fixture
 async def only(app: App, admin: str) -> AsyncIterator[str]:
-    """The address of the one Admin that globex has; whatever a test did, it has one again afterward."""
+    """The path of globex's only Admin; restores that Admin after each test."""
     path = f"{CLIENT}/users/{app.ids['admin@globex.example']}"
     yield path
     await app.post(f"{path}/restore", token=admin)

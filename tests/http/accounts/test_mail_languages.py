@@ -1,4 +1,4 @@
-"""Each email is in its reader's language: the user's own, else the client's default, else English."""
+"""Each email uses the user's language, or else the client's default, or else English."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def nothing_came(app: App, mail_server: MailServer, another_day: None) -> 
 
 
 async def client_of(app: App, language: str, name: str = "") -> Team:
-    """A client with this default."""
+    """A client with this default language."""
     client = await new_client(app, language=language)
     if name:
         path = f"/api/admin/clients/{client}"
@@ -39,7 +39,7 @@ async def chooses(app: App, token: str, language: str | None) -> None:
 
 
 def said(received: Received) -> tuple[str, str]:
-    """Language and subject of an email that every mail server takes."""
+    """Language and subject of an email in a form that every mail server accepts."""
     assert received.raw.isascii()
     assert {part.get_content_charset() for part in received.message.iter_parts()} == {"utf-8"}
     return str(received.message["Content-Language"]), str(received.message["Subject"])
@@ -142,7 +142,7 @@ async def test_a_new_default_applies_to_the_next_email(app: App, mail_server: Ma
 @rule("OUTGOING")
 @matrix("name", ["日本\r\nBcc: eve@evil.example", "Acme\nSubject: x", "A\u2028B", "100 % %(x)s {link}"])
 async def test_a_name_of_a_client_adds_no_header(app: App, mail_server: MailServer, name: str) -> None:
-    """Names with line breaks are rejected; whatever else is in one is text."""
+    """Names with line breaks are rejected; everything else in a name is plain text."""
     team = await client_of(app, "ja")
     path = f"/api/admin/clients/{team.client}"
     reply = await app.send("PATCH", path, {"name": name}, token=await app.admin_token())

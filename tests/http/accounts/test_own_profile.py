@@ -1,4 +1,4 @@
-"""``PATCH /api/client/auth/me``: one's own names, title and language, and nothing else."""
+"""``PATCH /api/client/auth/me`` changes only the user's own names, title, and language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rank: only an Admin manages Admins or makes one, no one manages themselves, and the last active Admin stays."""
+"""Only an Admin can manage or create Admins, nobody can manage themselves, and the last active Admin stays."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ GRANTS = "Only an Admin can grant or remove the Admin role"
 
 @pytest.fixture(scope="module")
 async def shared(app: App) -> Team:
-    """One client with its users, which the tests that use it do not change."""
+    """A client with users that the tests don't change."""
     team = await new_team(app)
     for role in ROLES:
         await team.member(role)
@@ -63,7 +63,7 @@ async def test_a_user_admin_cannot_change_an_admins_account(shared: Team, name: 
 
 @rule("RANK")
 async def test_a_user_admin_cannot_change_an_admins_account_over_rest(team: Team) -> None:
-    """At each address below that of a user: reads at most which providers know the Admin, and changes nothing."""
+    """Covers each path below a user's: at most, reads show the Admin's providers, and nothing changes."""
     boss, bodies = await team.member("Admin"), {"/badges": {"kind": "standard"}, "/reset": {"reason": "Lost phone"}}
     described = (await team.app.get("/openapi.json")).json["paths"]
     found = {}
@@ -203,7 +203,7 @@ async def test_the_last_active_admin_stays(team: Team) -> None:
 @matrix("count", [2, 3])
 @matrix("act", ["deactivate", "demote"])
 async def test_one_of_two_admins_who_remove_each_other_stays(team: Team, act: str, count: int) -> None:
-    """With three, the second is no Admin any more when the turn comes, though the third would be left."""
+    """With three Admins, the second request still fails, because its sender is no longer an Admin."""
     client_admins = [await member(team.app, team.client, "Admin") for _ in range(count)]
 
     async def remove(who: Member, whom: Member) -> Any:
@@ -229,9 +229,9 @@ async def test_a_user_admins_link_does_not_open_an_admins_account(team: Team) ->
         check_refusal(reply, 401, "INVALID_TOKEN")
     for token in (resetting, invitation):
         check_refusal(await app.post("/api/client/auth/link", {"token": token}), 401, "INVALID_TOKEN")
-    check_refusal(await reset(app, good), 401, "INVALID_TOKEN")  # an Admin's closes as well
+    check_refusal(await reset(app, good), 401, "INVALID_TOKEN")  # an Admin's link becomes invalid too
     assert (await reset(app, await started_reset(team, colleague, "Admin"))).status == 200
-    await set_roles(app, team.client, rising, "Viewer")  # nor do they open it again once its user is no Admin anymore
+    await set_roles(app, team.client, rising, "Viewer")  # and stays invalid when its user is no longer an Admin
     for reply in (await reset(app, resetting), await accept(app, invitation)):
         check_refusal(reply, 401, "INVALID_TOKEN")
 
@@ -247,7 +247,7 @@ async def test_no_link_survives_a_promotion(team: Team) -> None:
     for token in (invitation, other):
         check_refusal(await accept(app, token), 401, "INVALID_TOKEN")
     anew = (await app.post(path, token=await app.admin_token())).data["token"]
-    assert (await accept(app, anew)).status == 200  # a link that is made afterward works
+    assert (await accept(app, anew)).status == 200  # a link created afterward works
 
 
 async def test_a_link_to_an_admins_account_works_while_its_creator_is_an_admin(team: Team) -> None:

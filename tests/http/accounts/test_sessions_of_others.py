@@ -1,4 +1,4 @@
-"""``/api/client/users/{id}/sessions``: users with rank see and end the sessions of other users."""
+"""``/api/client/users/{id}/sessions`` lets users of sufficient rank see and end the sessions of others."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_only_an_admin_can_end_an_admins_sessions(app: App) -> None:
 
 
 async def test_a_session_cannot_be_ended_under_another_users_id(app: App) -> None:
-    """A User Admin tries to end an Admin's session by naming it in the path of a user of lower rank."""
+    """A User Admin tries to end an Admin's session through the path of a user of lower rank."""
     own = await own_client(app)
     viewer = await member(app, own.identifier)
     [session] = await _listed(app, own.client_admin, own.client_admin)

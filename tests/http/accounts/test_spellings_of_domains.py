@@ -1,4 +1,4 @@
-"""A domain in letters and the same in the ASCII of the DNS (``xn--``) are one: of a mailbox there is one account."""
+"""A Unicode domain and its ASCII form (``xn--``) are the same, so that each mailbox has only one account."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(params=["in letters first", "in ASCII first"])
 def spellings(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """Two of one new address."""
+    """Two spellings of one new address."""
     number = next(_numbers)
     found = f"Ada{number}@Öm.example", f"ada{number}@xn--m-0ga.example"
     return found if request.param == "in letters first" else found[::-1]
 
 
 async def stored_before(app: App, user_id: int, email: str) -> None:
-    """The row as it was written when each spelling was its own address."""
+    """Store the row as it was written when each spelling was a separate address."""
     assert await change_rows(app, "users", {"id": user_id}, email=email, email_key=email.lower()) == 1
 
 
@@ -77,7 +77,7 @@ async def test_two_older_accounts_of_one_mailbox_stay_separate(app: App, spellin
         ids[email], _ = await new_user(app, client, f"{number}@x.example", password=password)
         await stored_before(app, ids[email], email)
     base, token = f"/api/admin/clients/{client}/users", await app.admin_token()
-    for email in (*ids, *ids):  # each after the other has signed in last
+    for email in (*ids, *ids):  # each one signs in last once
         for named in (client, None):
             assert (await app.sign_in(email, passwords[email], named)).data["user"]["id"] == ids[email]
         assert (await app.send("PATCH", f"{base}/{ids[email]}", {"title": "Dr."}, token=token)).status == 200

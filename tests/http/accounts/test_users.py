@@ -1,4 +1,4 @@
-"""Users are invited, added, changed, deactivated and restored by those who manage them."""
+"""Users are invited, added, changed, deactivated, and restored by their managers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def shared(app: App) -> Team:
 
 
 def millis(text: str) -> int:
-    """Only differences count: milliseconds within the month of the tests' clock."""
+    """Milliseconds within the month of the tests' clock, for comparing differences only."""
     day, clock = text.removesuffix("Z").split("T")
     hours, minutes, seconds = clock.split(":")
     return (int(day[-2:]) * 24 + int(hours)) * HOUR_MS + int(minutes) * 60_000 + round(float(seconds) * 1000)
@@ -215,7 +215,7 @@ async def test_every_action_is_in_the_audit_trail_with_before_and_after_and_no_s
 
 
 async def test_names_contain_no_invisible_characters(app: App, shared: Team) -> None:
-    """Nor can it read in another order than it is written. Each way to name a thing ends in one check of texts."""
+    """Nor characters that change the reading order. Every operation that sets a name uses the same check."""
     token, hidden = await app.admin_token(), "Ada\u202e\u200b"
     client = f"/api/admin/clients/{shared.client}"
     provider = {"name": "p", "displayName": hidden, "oidc": {"issuer": "https://a.example", "clientId": "c"}}

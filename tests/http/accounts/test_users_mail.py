@@ -1,4 +1,4 @@
-"""One-time links by email: where mail is set up, only the user sees the link."""
+"""One-time links by email: if mail is set up, only the user sees the link."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_an_invitation_goes_only_to_the_user(team: Team, mail_server: Mail
     assert received.message["To"] == body()["email"]
     assert received.message["Subject"] == f"{team.client}: your account is ready"
     assert "72 hours" in received.text
-    assert "evil" not in received.text  # the user who invites cannot change the text of our emails
+    assert "evil" not in received.text  # the inviting user can't change the text of our emails
     assert check_success(await accept(team.app, received.token))["user"]["id"] == handed["user"]["id"]
     assert mails(team.app, "ok") == before + 1
 
@@ -92,7 +92,7 @@ async def test_mail_goes_to_the_domain_in_the_ascii_of_the_dns(team: Team, mail_
 
 @rule("RESET-UNSEEN")
 async def test_a_rejecting_mail_server_reveals_no_link(app: App, team: Team, mail_server: MailServer) -> None:
-    """A caller who waits for a failure, or causes one, still does not see the link."""
+    """A caller who waits for a failure, or causes one, still doesn't see the link."""
     mail_server.refuses, before = "550 no such mailbox", mails(app, "refused")
     with random_texts(app) as texts:
         handed = await team.send("User Admin", INVITE, input=body())
@@ -128,7 +128,7 @@ async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_o
     change = 'mutation($id: Int!) { updateUser(id: $id, input: {email: "new@engines.example"}) { id } }'
     await team.ask("Admin", change, id=user_id)
     await team.ask("Admin", RESET, id=user_id)
-    await mail_server.mail_to(body()["email"], CHOOSE)  # no one confirmed the new one
+    await mail_server.mail_to(body()["email"], CHOOSE)  # nobody confirmed the new address
     asked = await mail_server.mail_to("new@engines.example")
     check_success(await team.app.post("/api/client/auth/email/confirm", {"token": asked.token}))
     assert (await accept(team.app, invitation)).code == "INVALID_TOKEN"
@@ -139,8 +139,8 @@ async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_o
 
 
 async def test_a_hanging_mail_server_delays_nobody(database_url: str, app: App) -> None:
-    """All emails of one request share the time limit of one."""
-    listener = socket.create_server(("127.0.0.1", 0))  # never greets
+    """All emails of one request share a single time limit."""
+    listener = socket.create_server(("127.0.0.1", 0))  # never sends a greeting
     address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
     team = await new_team(app)
     admin = await team.member("Admin")

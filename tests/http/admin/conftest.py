@@ -1,4 +1,4 @@
-"""Fixtures: system admins who are signed in."""
+"""Fixtures: signed-in system admins."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ async def root(app: App, another_day: None) -> SystemAdmin:
 
 @pytest.fixture
 async def me(root: SystemAdmin) -> SystemAdmin:
-    """A system admin whom no other test knows."""
+    """A system admin that no other test uses."""
     return await another(root)

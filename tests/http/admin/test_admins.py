@@ -1,4 +1,4 @@
-"""System admins manage each other; the last active one stays, also when two requests meet."""
+"""System admins manage each other, and the last active one stays, even with two concurrent requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEW = "granite-otter-47-lantern"
 
 @pytest.fixture
 async def root(app: App) -> AsyncIterator[SystemAdmin]:
-    """Root as the only admin: those that a test made are disabled afterward."""
+    """Root as the only admin; disables those that a test created."""
     app.clock.advance(3600)
     root = await signed_in_admin(app)
     yield root
@@ -59,7 +59,7 @@ async def test_a_disabled_admin_is_signed_out_and_signs_in_again_when_enabled(ro
     check_refusal(await root.post(f"{ADMINS}/{other.id}/disable"), 409, "CONFLICT")
     assert check_success(await root.post(f"{ADMINS}/{other.id}/enable"))["disabledAt"] is None
     check_refusal(await root.post(f"{ADMINS}/{other.id}/enable"), 409, "CONFLICT")
-    check_refusal(await other.get(ADMINS), 401, "INVALID_TOKEN")  # the sessions of before are over
+    check_refusal(await other.get(ADMINS), 401, "INVALID_TOKEN")  # the earlier sessions have ended
     check_success(await (await other.again()).get(ADMINS))
 
 

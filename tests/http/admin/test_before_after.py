@@ -1,4 +1,4 @@
-"""Changes by a system admin are recorded in the audit trail with values before and after, without secrets."""
+"""The audit trail records changes by a system admin with the values before and after, without secrets."""
 
 from __future__ import annotations
 

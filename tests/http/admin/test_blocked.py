@@ -1,4 +1,4 @@
-"""System admins see how many callers are blocked by the throttle, and unblock them."""
+"""System admins see how many callers are rate-limited, and unblock them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def held(root: SystemAdmin, query: str = "") -> list[dict[str, Any]]:
 async def test_blocked_callers_are_listed_as_counters(root: SystemAdmin) -> None:
     assert await held(root) == []
     await root.app.sign_in("viewer@acme.example", "wrong", "acme")
-    assert await held(root) == []  # counted, not held back
+    assert await held(root) == []  # counted, but not blocked
     await hold_back(root.app)
     [counter] = await held(root)
     assert set(counter) == {"id", "failures", "allowedAt", "updatedAt"}
@@ -70,7 +70,7 @@ async def test_an_account_is_unblocked_where_it_signed_in_before(root: SystemAdm
 
 
 async def test_an_account_tried_without_a_client_is_unblocked(root: SystemAdmin) -> None:
-    """No client has the address alone, so the attempts count for none."""
+    """No single client has the address, so the attempts count for none."""
     email = "nobody@nowhere.example"
     for _ in range(7):
         await root.app.sign_in(email, "wrong")

@@ -1,4 +1,4 @@
-"""Clients in the admin plane: created, found, changed, suspended and restored; lists are paged."""
+"""Clients in the admin API are created, found, changed, suspended, and restored, and lists are paged."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_omitted_fields_do_not_change(app: App, admin: str) -> None:
     }
     changed = check_success(await app.send("PATCH", f"{BASE}/{made['id']}", {"settings": settings}, token=admin))
     assert changed["name"] == "After"
-    assert changed["settings"]["refreshStrict"] is True  # no request takes a rule away that it does not name
+    assert changed["settings"]["refreshStrict"] is True  # a request doesn't turn off settings that it omits
     assert changed["settings"]["allowedOrigins"] == settings["allowedOrigins"]
     more = {"settings": {"password": {"history": 3}, "returnAddresses": ["com.acme.app:/in"]}}
     changed = check_success(await app.send("PATCH", f"{BASE}/{made['id']}", more, token=admin))

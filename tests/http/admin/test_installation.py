@@ -1,4 +1,4 @@
-"""The status of the installation, and the networks from which the admin plane can be reached."""
+"""The status of the installation, and the networks that can reach the admin API."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_omitted_settings_do_not_change(app: App) -> None:
 
 @pytest.fixture
 async def fenced(database_url: str) -> AsyncIterator[App]:
-    """The admin plane for one network; every peer is taken for the proxy."""
+    """The admin API limited to one network; every peer is treated as the proxy."""
     more = {"MANIFEST_ADMIN_ADDRESSES": "203.0.113.0/28, 2001:db8::/32", "MANIFEST_TRUSTED_PROXIES": "192.0.2.1"}
     async with running(database_url, **more) as app:
         app.clock.advance(86_400)
@@ -96,7 +96,7 @@ async def test_other_addresses_get_not_found_with_any_credential(fenced: App) ->
         check_refusal(reply, 404, "NOT_FOUND")
         same_but_request_id(reply, unknown)
     check_success(await fenced.get(STATUS, token=token, headers=inside))
-    check_success(await fenced.sign_in("viewer@acme.example", headers=outside))  # users come from everywhere
+    check_success(await fenced.sign_in("viewer@acme.example", headers=outside))  # users can connect from anywhere
 
 
 async def test_no_header_names_an_address_to_a_server_that_trusts_no_proxy(database_url: str) -> None:

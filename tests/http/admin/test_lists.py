@@ -1,4 +1,4 @@
-"""Paged lists of the admin plane: a page starts where the last one ended, even if that row is gone.
+"""Paged lists of the admin API: a page starts where the last one ended, even if that row was deleted.
 
 Unknown parameters are rejected.
 """
@@ -23,7 +23,7 @@ _numbers = itertools.count(1)
 
 
 async def three(root: SystemAdmin) -> str:
-    """Clients whose names begin alike; the beginning."""
+    """Create clients with names that share a prefix; returns the prefix."""
     begin = f"edge{next(_numbers)}-"
     for letter in "abc":
         body = {"identifier": f"{begin}{letter}", "name": f"{begin}{letter}"}
@@ -100,7 +100,7 @@ async def test_the_trail_is_sorted_by_the_parameter_of_all_lists(root: SystemAdm
 
 
 def every_list() -> list[str]:
-    """The addresses whose answer has `items`."""
+    """The paths of responses with `items`."""
     document = openapi_document()
     schemas = document["components"]["schemas"]
 
@@ -115,7 +115,7 @@ def every_list() -> list[str]:
 
 @pytest.fixture(scope="module")
 async def filled_client(app: App) -> tuple[BadgeClient, int]:
-    """A client with two or three of most things, and a user of it."""
+    """A client with two or three of most objects, and one of its users."""
     app.clock.advance(2 * 86_400)
     made = await badge_client(app)
     user = await member(app, made.client)

@@ -1,4 +1,4 @@
-"""A correct password without the code is answered ``MFA_REQUIRED``, and a challenge continues the sign-in."""
+"""A correct password without the code returns ``MFA_REQUIRED``, and a challenge continues the sign-in."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_an_invalid_challenge_or_another_admins_is_rejected(me: SystemAdmi
     phone, other = await enrolled(me), await another(await signed_in_admin(me.app))
     theirs = await enrolled(other)
     challenge = (await due(other))["challenge"]
-    check_refusal(await go_on(me, challenge, phone.code()), 401, "MFA_REQUIRED")  # it is the other's still
+    check_refusal(await go_on(me, challenge, phone.code()), 401, "MFA_REQUIRED")  # it's the other admin's challenge
     token = (await signed_in_admin(me.app)).token
     for forged in ("x", "AQ" * 40, challenge[:-4] + "AAAA", challenge + "AA", token, "é"):
         check_refusal(await go_on(other, forged, theirs.code()), 401, "INVALID_TOKEN")
@@ -103,7 +103,7 @@ async def test_a_disabled_admin_gets_an_error_only_after_the_password(me: System
 
 
 async def test_enrollment_is_counted_and_recorded_like_a_password(me: SystemAdmin) -> None:
-    """A copied token neither guesses the first code nor reads recovery codes."""
+    """A stolen token can't be used to guess the first code or to read recovery codes."""
     made = check_success(await me.post(FACTOR, PROOF), 201)
     phone = Phone(me.app, made["secret"])
     check_refusal(await me.post(f"{FACTOR}/confirm", {"otp": phone.code()}), 400, "VALIDATION_ERROR")

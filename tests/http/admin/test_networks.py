@@ -1,4 +1,4 @@
-"""A system admin limits the admin plane to some networks, and cannot lock themselves out."""
+"""A system admin limits the admin API to some networks, and can't lock themselves out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def _settle(app: App, networks: Any, address: str = HOME) -> Reply:
 
 
 async def _status(app: App, address: str) -> int:
-    """401: the route exists for this caller."""
+    """The status of a request; 401 means that the route exists for this caller."""
     return (await app.get(SETTINGS, headers={"X-Forwarded-For": address})).status
 
 
@@ -67,7 +67,7 @@ async def test_nobody_can_lock_themselves_out_or_extend_the_environments_network
 
 
 async def _becomes(app: App, expected: dict[str, int]) -> None:
-    """A node hears of a change that another process made, within a moment."""
+    """Wait until a node notices a change by another process, within a moment."""
 
     async def found() -> dict[str, int]:
         return {address: await _status(app, address) for address in expected}
@@ -87,7 +87,7 @@ async def test_the_setting_is_cached(fenced: App, monkeypatch: pytest.MonkeyPatc
     check_success(await _settle(fenced, HOME))
     await _status(fenced, NEAR)
     asked = look_ups(monkeypatch, fenced)
-    for _ in range(200):  # a node that could not listen for a moment asks, and remembers again
+    for _ in range(200):  # a node that missed notifications for a moment reads again, and caches again
         asked.clear()
         assert [await _status(fenced, a) for a in (HOME, NEAR) * 3] == [401, 404] * 3
         if not asked:

@@ -1,4 +1,4 @@
-"""A system admin's second factor, by TOTP (RFC 6238) and recovery codes."""
+"""A system admin's second factor, with TOTP (RFC 6238) and recovery codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_it_is_enrolled_with_a_first_code_and_then_required(me: SystemAdmi
     uri = urlsplit(made["uri"])
     assert (uri.scheme, uri.netloc) == ("otpauth", "totp")
     assert parse_qs(uri.query)["secret"] == [made["secret"]]
-    assert await in_again(me, None) == 200  # not before it is confirmed
+    assert await in_again(me, None) == 200  # not required until it's confirmed
     phone = Phone(me.app, made["secret"])
     check_refusal(await me.post(f"{FACTOR}/confirm", {**PROOF, "otp": phone.wrong()}), 400, "VALIDATION_ERROR")
     codes = check_success(await me.post(f"{FACTOR}/confirm", {**PROOF, "otp": phone.code()}))["recoveryCodes"]
@@ -74,7 +74,7 @@ async def test_one_of_several_concurrent_uses_of_a_code_succeeds(me: SystemAdmin
     for otp in (phone.code(), phone.recovery_codes[0]):
         statuses = await asyncio.gather(*(in_again(me, otp) for _ in range(4)))
         assert sorted(statuses) == [200, 401, 401, 401]
-        me.app.clock.advance(86_401)  # the throttle forgets after more than a day, and not after a day
+        me.app.clock.advance(86_401)  # rate limits reset after more than a day, not after exactly a day
 
 
 @matrix(("steps", "status"), [(-2, 401), (-1, 200), (1, 200), (2, 401)])

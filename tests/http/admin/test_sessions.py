@@ -1,4 +1,4 @@
-"""System admins see and end a client's sessions; lists of clients and users are sorted."""
+"""System admins see and end a client's sessions, and lists of clients and users are sorted."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_the_list_is_paged_sorted_and_filtered(root: SystemAdmin) -> None:
     assert len(await listed(root, f"{ACME}/sessions?state=all&first=100")) > 5
     app.clock.advance(31 * 86_400)
     root.token = (await root.again()).token
-    assert await listed(root, f"{ACME}/sessions") == []  # their time is over
+    assert await listed(root, f"{ACME}/sessions") == []  # they have expired
 
 
 async def test_clients_are_sorted_and_filtered(root: SystemAdmin) -> None:

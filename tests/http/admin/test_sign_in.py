@@ -1,4 +1,4 @@
-"""A system admin signs in, stays signed in and signs out."""
+"""A system admin signs in, stays signed in, and signs out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_sign_in_returns_token_refresh_token_and_admin(app: App) -> None:
     assert data["admin"]["username"] == "root"
     assert type(data["admin"]["id"]) is int
     assert data["expiresIn"] == 15 * 60
-    assert "set-cookie" not in reply.headers  # the admin plane has no cookie, so nothing can be forged across sites
+    assert "set-cookie" not in reply.headers  # the admin API has no cookie, so cross-site requests can't be forged
     me = check_success(await app.get(f"{BASE}/me", token=data["token"]))
     assert me == {"admin": data["admin"]}
 

@@ -1,4 +1,4 @@
-"""System admins see signing keys without their secrets, rotate and retire them."""
+"""System admins see signing keys without their secrets, rotate them, and retire them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_with_at_once_everything_it_signed_is_void(root: SystemAdmin, reti
     data = check_success(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}))
     assert data["state"] == "expired"
     check_refusal(await root.app.me(signed_in.data["token"]), 401, "INVALID_TOKEN")
-    check_success(await root.app.me(cookie=signed_in.cookie("session")))  # no key signs cookies
+    check_success(await root.app.me(cookie=signed_in.cookie("session")))  # cookies aren't signed with keys
     fresh = check_success(await root.app.refresh(signed_in.data["refreshToken"]))
     check_success(await root.app.me(fresh["token"]))
     check_refusal(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}), 409, "CONFLICT")
@@ -99,7 +99,7 @@ async def test_one_of_several_concurrent_retirements_succeeds(root: SystemAdmin)
     old = await signing(root, "refresh")
     replies = await asyncio.gather(*(root.post(f"{KEYS}/{old}/retire", {}) for _ in range(3)))
     assert sorted(reply.status for reply in replies) == [200, 409, 409]
-    await signing(root, "refresh")  # one key signs
+    await signing(root, "refresh")  # one key is left for signing
 
 
 async def test_the_list_is_paged_and_sorted(root: SystemAdmin) -> None:

@@ -1,4 +1,4 @@
-"""The system admins' sign-in under attack: the admin still signs in from a known address."""
+"""While the system admins' sign-in is under attack, the admin can still sign in from a known address."""
 
 from __future__ import annotations
 

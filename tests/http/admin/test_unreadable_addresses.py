@@ -1,4 +1,4 @@
-"""The caller's address, in every spelling; an address that cannot be read is in no network."""
+"""The caller's address in every spelling; an unreadable address isn't in any network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's users in the admin plane: created, found, changed, given roles, deactivated and restored."""
+"""A client's users in the admin API are created, found, changed, given roles, deactivated, and restored."""
 
 from __future__ import annotations
 

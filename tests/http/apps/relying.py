@@ -1,4 +1,4 @@
-"""An app that signs users in through a client's issuer, as a library of OpenID Connect does, and its back channel."""
+"""An app that signs users in through a client's issuer, as an OpenID Connect library does, and its back channel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 @dataclass
 class Relying:
-    """``secret``: empty for a public app."""
+    """``secret`` is empty for a public app."""
 
     app: App
     client: str
@@ -47,7 +47,7 @@ class Relying:
         return self.app.public_url.rstrip("/") + self.path
 
     def request(self, **changes: str | None) -> dict[str, str]:
-        """The parameters of a right request, with changes; None leaves one out."""
+        """The parameters of a valid request, with changes; None omits one."""
         right: dict[str, str | None] = {
             "client_id": self.id, "redirect_uri": self.callback, "response_type": "code", "scope": "openid",
             "state": "a state", "nonce": "a nonce", "code_challenge": CHALLENGE, "code_challenge_method": "S256",
@@ -56,22 +56,22 @@ class Relying:
         return {name: value for name, value in {**right, **changes}.items() if value is not None}
 
     async def authorize(self, visitor: Visitor, **changes: str | None) -> Page:
-        """The first answer."""
+        """Start a sign-in; returns the first response."""
         return await visitor.get(f"{self.path}/authorize?{urlencode(self.request(**changes))}")
 
     async def sign_in(self, visitor: Visitor, email: str, **changes: str | None) -> Page:
-        """As a person signs in: the page to which the app is told."""
+        """Sign in as a person does; returns the page with the response to the app."""
         page = await visitor.follow(await self.authorize(visitor, **changes))
         return await self.enter(visitor, page, email)
 
     async def enter(self, visitor: Visitor, page: Page, email: str) -> Page:
-        """The password, on the page that asks for it; the way back takes a browser a moment."""
+        """Enter the password on the sign-in page; the return takes a browser a moment."""
         typed = await visitor.submit(page, "/sign-in/password", email=email, password=PASSWORD)
         self.app.clock.ms += 1
         return await visitor.follow(typed)
 
     async def redeem(self, told: dict[str, str], **changes: str | None) -> Reply:
-        """Tokens for the code of an answer."""
+        """Exchange a response's code for tokens."""
         right: dict[str, str | None] = {
             "grant_type": "authorization_code", "code": told.get("code", ""), "redirect_uri": self.callback,
             "code_verifier": VERIFIER, **changes,
@@ -79,7 +79,7 @@ class Relying:
         return await self.post("token", **right)
 
     async def post(self, endpoint: str, **fields: str | None) -> Reply:
-        """A form, with the app's own authentication."""
+        """Post a form with the app's own authentication."""
         sent = {name: value for name, value in fields.items() if value is not None}
         headers = basic(self.id, self.secret) if self.secret else None
         return await form(
@@ -87,7 +87,7 @@ class Relying:
         )
 
     async def tokens(self, visitor: Visitor, email: str = "", **changes: str | None) -> Any:
-        """Tokens of a sign-in; without an address, of who is signed in."""
+        """Get tokens from a sign-in; without an address, for the user who is already signed in."""
         page = await (self.sign_in(visitor, email, **changes) if email else self.authorize(visitor, **changes))
         reply = await self.redeem(told(page))
         assert reply.status == 200, reply.text
@@ -100,13 +100,13 @@ class Relying:
         return await self.app.get(f"{self.path}/userinfo", token=token)
 
     async def claims(self, token: str) -> Any:
-        """The claims of an ID token or logout token, whose signature is right."""
+        """The claims of an ID token or logout token, after checking its signature."""
         keys = KeySet.import_key_set((await self.app.get(f"{self.path}/jwks")).json)
         return jwt.decode(token, keys, algorithms=["RS256", "ES256"]).claims
 
 
 async def relying(app: App, client: str, kind: str = "web", callback: str = CALLBACK, **members: Any) -> Relying:
-    """A new app of a client, with a secret where it can have one and no keys of its own."""
+    """A new app of a client, with a secret if it can have one, and without keys."""
     body = {"name": f"App {kind}", "kind": kind, "redirectUris": [callback], **members}
     base = f"/api/admin/clients/{client}/apps"
     made = check_success(await app.post(base, body, token=await app.admin_token()), 201)
@@ -118,7 +118,7 @@ async def relying(app: App, client: str, kind: str = "web", callback: str = CALL
 
 
 def told(page: Page) -> dict[str, str]:
-    """The values that an answer tells the app, by a redirect or by a page that goes on on its own or posts itself."""
+    """The response parameters for the app, from a redirect, or from a page that redirects or posts automatically."""
     if page.status == 302:
         address = page.location
     elif fields := [form.fields for form in page.forms() if form.action.startswith("http")]:
@@ -130,14 +130,14 @@ def told(page: Page) -> dict[str, str]:
 
 
 def parts(token: str) -> tuple[Any, Any]:
-    """Header and claims of a token, not verified."""
+    """Header and claims of a token, unverified."""
     head, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])
     return head, claims
 
 
 @dataclass
 class BackChannel:
-    """``heard``: logout tokens in order; ``answers``: statuses to come, then 200."""
+    """``heard`` contains the logout tokens in order; ``answers`` are the next statuses, then 200."""
 
     uri: str
     heard: list[str] = field(default_factory=list)
@@ -146,7 +146,7 @@ class BackChannel:
 
 @contextlib.contextmanager
 def back_channel() -> Iterator[BackChannel]:
-    """An app's address for logout tokens, on its own socket."""
+    """An app's endpoint for logout tokens, on a separate socket."""
     found = BackChannel("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -159,7 +159,7 @@ def back_channel() -> Iterator[BackChannel]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing is written."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     found.uri = f"http://127.0.0.1:{server.server_port}/back"

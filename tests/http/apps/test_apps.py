@@ -1,4 +1,4 @@
-"""Apps: added, changed and removed; what their settings can be; their secrets."""
+"""Apps are added, changed, and removed; covers their settings and their secrets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_they_are_added_changed_and_removed(app: App) -> None:
     changed = check_success(await app.send("PATCH", at, asked, token=clerk))
     assert changed == made | asked | {"scopes": ["openid", "email", "jobs:read"]}
     assert check_success(await app.get(at, token=clerk)) == changed
-    app.clock.advance(1)  # by which they are listed
+    app.clock.advance(1)  # lists are sorted by time
     device = await make(app, clerk, {"name": "Inspection", "kind": "device"})
     assert (device["scopes"], device["redirectUris"]) == ([], [])
     items = check_success(await app.get(APPS, token=clerk))["items"]

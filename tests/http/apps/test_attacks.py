@@ -1,4 +1,4 @@
-"""Attacks at a client's issuer (RFC 9700, sections 2 and 4; OpenID Connect Core, section 16)."""
+"""Attacks on a client's issuer (RFC 9700, sections 2 and 4; OpenID Connect Core, section 16)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OFFLINE = "openid offline_access"
 
 @pytest.fixture(autouse=True)
 def _forgotten(app: App) -> None:
-    """The throttle has forgotten what was wrong before."""
+    """Reset the rate limits of earlier failures."""
     app.clock.advance(2 * 3600)
 
 
@@ -57,7 +57,7 @@ async def keyed(app: App, client: str) -> Relying:
 
 
 class Where(NamedTuple):
-    """Redirect addresses of an app, and one that is shown in place of them."""
+    """Redirect URIs of an app, and a similar one that an attacker sends."""
 
     listed: str
     shown: str
@@ -122,7 +122,7 @@ async def test_a_native_apps_loopback_address_has_any_port(app: App, client: str
     visitor = Visitor(app, cookies={"session": (await member(app, client)).cookie})
     app.clock.advance(1)
     page = await native.authorize(visitor, redirect_uri="http://127.0.0.1:49152/cb")
-    assert page.location.startswith(f"{native.path}/consent?s=")  # any program of the machine can listen there
+    assert page.location.startswith(f"{native.path}/consent?s=")  # any program on the machine can listen there
     silent = await native.authorize(visitor, redirect_uri="http://127.0.0.1:49152/cb", prompt="none")
     assert told(silent)["error"] == "interaction_required"
     for wrong in (
@@ -152,14 +152,14 @@ async def test_a_native_app_gets_nothing_without_confirmation(app: App, client: 
 
 @rule("APP-REQUESTS")
 async def test_no_form_is_posted_to_a_private_scheme(app: App, client: str) -> None:
-    """Browsers reject it, and the user would be stuck."""
+    """Browsers reject such posts, and the user would be stuck."""
     native = await relying(app, client, "native", callback="com.example.tool:/cb")
     for changes in ({}, {"prompt": "none"}, {"response_type": "token"}):
         page = await native.authorize(Visitor(app), response_mode="form_post", **changes)
         assert page.location.startswith("com.example.tool:/cb?error=invalid_request&"), changes
 
 
-#: Requests whose answer goes to the app: what is changed, and the error.
+#: Requests with an error response to the app: the changed parameters, and the error.
 REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "no PKCE": ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
     "PKCE plain": ({"code_challenge_method": "plain", "code_challenge": VERIFIER}, "invalid_request"),
@@ -230,7 +230,7 @@ async def test_token_and_logout_requests_reject_repeated_parameters(scene: Scene
 
 
 class Scene(NamedTuple):
-    """Two clients with apps, and a user of the first one with all that apps get."""
+    """Two clients with apps, and a user of the first one with everything that apps receive."""
 
     app: App
     web: Relying
@@ -312,7 +312,7 @@ def _api(token: str) -> Callable[[Scene], Awaitable[Any]]:
     return send
 
 
-#: By what is tried: the request, and its status.
+#: By attempt: the request, and its status.
 ATTACKS: dict[str, tuple[Callable[[Scene], Awaitable[Any]], int]] = {
     "code injection: without its verifier": (_posted("web", "token", **{**_CODE, "code_verifier": ""}), 400),
     "code injection: another verifier": (_posted("web", "token", **{**_CODE, "code_verifier": "w" * 43}), 400),
@@ -364,7 +364,7 @@ async def test_the_users_exchange_rejects_an_apps_code(scene: Scene) -> None:
 
 @rule("APP-TOKENS")
 async def test_a_token_works_only_for_its_audience(scene: Scene) -> None:
-    """Each with our own signature, for the case that another kind of token is ever signed with the same key."""
+    """Each token has our valid signature, in case another kind of token is ever signed with the same key."""
     s, app, web = scene, scene.app, scene.web
     own, theirs = claims_of(s.got["access_token"]), claims_of(s.person.token)
     assert own["aud"] == web.issuer != theirs["aud"]
@@ -374,7 +374,7 @@ async def test_a_token_works_only_for_its_audience(scene: Scene) -> None:
         assert (await web.userinfo(signed(app, Purpose.ACCESS, own | {"aud": audience}))).status == 401, audience
     for audience in (web.issuer, web.id, ""):
         assert (await app.me(signed(app, Purpose.ACCESS, theirs | {"aud": audience}))).status == 401, audience
-    for left_out in ({"scope", "client_id"}, {"client_id"}, {"scope"}):  # as a user's own
+    for left_out in ({"scope", "client_id"}, {"client_id"}, {"scope"}):  # like a user's own token
         of_user = {name: own[name] for name in own.keys() - left_out} | {"aud": theirs["aud"]}
         for reply in (await app.me(signed(app, Purpose.ACCESS, of_user)),
                       await web.userinfo(signed(app, Purpose.ACCESS, of_user))):  # fmt: skip
@@ -402,7 +402,7 @@ async def test_an_app_can_introspect_only_its_own_tokens(scene: Scene) -> None:
     found = await service.introspect(able)
     assert (found["client_id"], found["scope"], found["aud"]) == (web.id, "templates:read", web.issuer)
     assert "roles" not in found
-    assert await service.introspect(s.got["access_token"]) == {"active": False}  # it opens userinfo alone
+    assert await service.introspect(s.got["access_token"]) == {"active": False}  # it's valid only for userinfo
 
 
 async def test_revocation_ends_only_the_apps_own_session(scene: Scene) -> None:
@@ -416,7 +416,7 @@ async def test_revocation_ends_only_the_apps_own_session(scene: Scene) -> None:
     assert (await web.post("revoke", token=s.got["refresh_token"])).status == 200
     assert (await web.userinfo(s.got["access_token"])).status == 401
     assert (await web.refresh(s.got["refresh_token"])).json["error"] == "invalid_grant"
-    assert "code" in told(await web.authorize(s.visitor, prompt="none"))  # the browser's session goes on
+    assert "code" in told(await web.authorize(s.visitor, prompt="none"))  # the browser's session continues
 
 
 @rule("APP-CODES")
@@ -424,7 +424,7 @@ async def test_a_second_use_of_a_code_ends_its_session(scene: Scene) -> None:
     s, app, web = scene, scene.app, scene.web
     first = (await web.redeem(s.code)).json
     app.clock.advance(61)
-    for who in (s.other, s.foreign):  # who might have read it in a log
+    for who in (s.other, s.foreign):  # anyone who might have read it in a log
         assert (await who.redeem(s.code)).json["error"] == "invalid_grant"
     assert (await web.userinfo(first["access_token"])).status == 200
     assert (await web.redeem(s.code)).json["error"] == "invalid_grant"
@@ -442,10 +442,10 @@ async def test_a_second_use_of_a_code_ends_its_session(scene: Scene) -> None:
 
 
 async def test_a_code_grants_only_what_its_session_has(scene: Scene) -> None:
-    """Proof and its time are the parent's."""
+    """Its authentication methods and time are those of the parent session."""
     s, app, web = scene, scene.app, scene.web
     claims = await web.claims(s.got["id_token"])
-    app.clock.advance(700)  # no proof is recent anymore
+    app.clock.advance(700)  # no re-authentication is recent enough
     got = await web.tokens(s.visitor, scope="openid templates:read")
     later = await web.claims(got["id_token"])
     assert (later["auth_time"], later["amr"], later["acr"]) == (claims["auth_time"], ["pwd"], "pwd")

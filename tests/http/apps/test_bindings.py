@@ -1,4 +1,4 @@
-"""Bindings of requests, codes, and tokens to the client, the browser, the user, and the app."""
+"""Requests, codes, and tokens are bound to the client, the browser, the user, and the app."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def client(app: App) -> str:
     return await new_client(app)
 
 
-# Whatever ends the access of an app ends both of its tokens.
+# Everything that ends an app's access invalidates both of its tokens.
 
 
 async def _by_admin(app: App, method: str, path: str, body: object = None) -> None:
@@ -88,7 +88,7 @@ async def test_both_tokens_of_an_app_end(
     assert refused.json["error"] == ("invalid_client" if ends is _removal_of_the_app else "invalid_grant")
 
 
-# Nothing of one client, app, browser or user counts for another.
+# Nothing that belongs to one client, app, browser, or user works for another.
 
 
 @rule("APP-REQUESTS")
@@ -126,7 +126,7 @@ async def test_a_hint_works_only_for_its_user_and_app(app: App, client: str) -> 
     person, visitor = await member(app, client), Visitor(app)
     got = await web.tokens(visitor, person.email)
     hint = got["id_token"]
-    app.clock.advance(3600)  # the hint is over, and the session is not
+    app.clock.advance(3600)  # the hint has expired, but not the session
     assert "code" in told(await web.authorize(visitor, prompt="none", id_token_hint=hint))
     theirs = Visitor(app, cookies={"session": (await member(app, client)).cookie})
     assert told(await web.authorize(theirs, prompt="none", id_token_hint=hint))["error"] == "login_required"
@@ -142,7 +142,7 @@ async def test_concurrent_redemptions_of_a_code_end_its_session(app: App, client
     web, person, visitor = await relying(app, client), await member(app, client), Visitor(app)
     code = told(await web.sign_in(visitor, person.email))
     replies = await asyncio.gather(*(web.redeem(code) for _ in range(4)))
-    answered = [reply for reply in replies if reply.status != 503]  # a busy machine has no time for all
+    answered = [reply for reply in replies if reply.status != 503]  # a busy machine can't process all of them in time
     good = [reply for reply in answered if reply.status == 200]
     assert len(good) == 1
     assert {reply.json["error"] for reply in answered if reply.status != 200} <= {"invalid_grant"}
@@ -157,7 +157,7 @@ async def test_a_trusted_browser_is_no_second_factor(app: App) -> None:
     web = await relying(app, person.client, secondFactor=True)
     visitor = Visitor(app, cookies={"trust": await person.trusted()})
     plain = await relying(app, person.client)
-    assert "code" in told(await plain.sign_in(visitor, person.email))  # this browser is asked for the password alone
+    assert "code" in told(await plain.sign_in(visitor, person.email))  # this browser only asks for the password
     assert told(await web.authorize(visitor, prompt="none"))["error"] == "interaction_required"
     page = await web.sign_in(visitor, person.email)
     assert [form for form in page.forms() if "otp" in form.fields], page.title
@@ -173,7 +173,7 @@ async def test_secrets_of_apps_cannot_be_guessed(app: App, client: str) -> None:
     app.clock.advance(3600)
 
 
-# What is told on the way, and to whom.
+# Parameters of the response, and their recipients.
 
 
 @rule("APP-CODES")
@@ -239,6 +239,6 @@ async def test_omitted_parameters_are_omitted_from_responses(app: App, client: s
     assert nobody.status == 401
     assert "error=" not in nobody.headers["www-authenticate"]
     page = await visitor.follow(await web.authorize(visitor, prompt="consent"))
-    assert page.form(f"{web.path}/consent", act="approve")  # asked, though the app needs no consent
+    assert page.form(f"{web.path}/consent", act="approve")  # asked, although the app doesn't require consent
     await _by_admin(app, "POST", f"/api/admin/clients/{client}/suspend")
     assert (await app.get(f"{web.path}/.well-known/openid-configuration")).status == 404

@@ -1,4 +1,4 @@
-"""An app's request counts in the browser that made it; what a user chooses and agrees to on the way."""
+"""An app's request is valid only in the browser that started it; covers the user's choices and consent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def web(app: App) -> Relying:
 
 
 async def press(web: Relying, visitor: Visitor, page: Page) -> Page:
-    """The button of the consent page."""
+    """Click the button on the consent page."""
     return await visitor.submit(page, f"{web.path}/consent", {"act": "approve"})
 
 
@@ -64,7 +64,7 @@ async def test_a_user_chooses_the_account(app: App, web: Relying) -> None:
     async def user(page: Page) -> str:
         return str((await web.claims((await web.redeem(told(page))).json["id_token"]))["sub"])
 
-    assert await user(await web.sign_in(visitor, person.email, **choose)) == str(person.id)  # nobody was signed in
+    assert await user(await web.sign_in(visitor, person.email, **choose)) == str(person.id)  # no user was signed in
     page = await visitor.follow(await web.authorize(visitor, **choose))
     assert person.email in page.text
     assert await user(await press(web, visitor, page)) == str(person.id)
@@ -89,9 +89,9 @@ async def test_an_admin_agrees_for_users_that_the_clients_own_app_stays_signed_i
         page = await visitor.follow(await web.authorize(visitor, scope=more["scope"]))
         assert "Stay signed in while" in page.text
         await press(web, visitor, page)
-        answer = told(await web.authorize(visitor, **more))  # it is remembered
+        answer = told(await web.authorize(visitor, **more))  # the consent is remembered
     got = (await web.redeem(answer)).json
-    page = await visitor.get("/account/apps")  # where the user sees and ends it
+    page = await visitor.get("/account/apps")  # where the user sees and revokes it
     assert "Stay signed in while" in page.text
     await visitor.post("/account/apps", page.form("/account/apps").fields)
     assert (await web.refresh(got["refresh_token"])).json["error"] == "invalid_grant"

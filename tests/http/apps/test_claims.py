@@ -1,4 +1,4 @@
-"""Claims about a user: when the profile changed last, and whether the address was verified."""
+"""Claims about the last profile change, and about whether the address was verified."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_apps_get_the_time_of_the_last_profile_change(
 
 
 async def _by_nothing(app: App, client: str, who: Member) -> None:
-    """Nothing happens."""
+    """Do nothing."""
 
 
 async def _by_mail(app: App, client: str, who: Member) -> None:

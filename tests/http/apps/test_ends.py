@@ -1,4 +1,4 @@
-"""Ends of the sessions that apps hold, by a change of the user or of the app."""
+"""Changes to the user or the app that end the app's sessions."""
 
 from __future__ import annotations
 

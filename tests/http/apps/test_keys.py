@@ -1,4 +1,4 @@
-"""Keys of ID tokens: of their own, rotated and retired by the commands of all keys."""
+"""ID tokens have their own keys, which are rotated and retired by the commands for all keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apps that ask for two factors, and users who come through a provider."""
+"""Apps that require two factors, and users who sign in through a provider."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def client(app: App) -> str:
 
 
 async def answers(visitor: Visitor, page: Page, person: Person) -> Page:
-    """The code of the authenticator app, on the page that asks for it."""
+    """Enter the authenticator app's code on the page that asks for it."""
     assert page.reply.status == 200, page.reply.text
     [form] = [one for one in page.forms() if "otp" in one.fields]
     return await visitor.follow(await visitor.post(form.action, form.fields | {"otp": person.code()}))
@@ -44,7 +44,7 @@ async def test_two_factors_are_required_regardless_of_the_requests_claims(app: A
     claims = await plain.claims((await plain.redeem(told(page))).json["id_token"])
     assert (claims["acr"], claims["amr"]) == ("mfa", ["pwd", "otp", "mfa"])
     assert "code" in told(await web.authorize(visitor, prompt="none", **asks))
-    other = await member(app, client)  # who has no factor
+    other = await member(app, client)  # a user without a second factor
     visitor = Visitor(app)
     await plain.sign_in(visitor, other.email)
     assert told(await web.authorize(visitor, prompt="none", **asks))["error"] == "interaction_required"
@@ -67,7 +67,7 @@ async def test_a_provider_sign_in_continues_to_the_app(app: App, client: str, op
     assert reply.status == 200, reply.text
     claims = await web.claims(reply.json["id_token"])
     assert (claims["acr"], claims["auth_time"]) == ("pwd", app.clock.ms // 1000)
-    app.clock.advance(60)  # an app that comes later is told the same time
+    app.clock.advance(60)  # a later app gets the same authentication time
     again = Page(await browser.send("GET", f"{web.path}/authorize?{urlencode(web.request())}"))
     later = await web.claims((await web.redeem(told(again))).json["id_token"])
     assert later["auth_time"] == claims["auth_time"]
@@ -87,5 +87,5 @@ async def test_an_app_that_now_requires_two_factors_rejects_an_older_code(app: A
 async def test_one_factor_sessions_cannot_refresh_after_that(app: App, client: str) -> None:
     web: Relying = await relying(app, client, scopes=["openid", "offline_access"])
     got = await web.tokens(Visitor(app), (await member(app, client)).email, scope="openid offline_access")
-    assert await change_rows(app, "device_apps", {"id": web.id}, second_factor=1) == 1  # and its session is still there
+    assert await change_rows(app, "device_apps", {"id": web.id}, second_factor=1) == 1  # its session still exists
     assert (await web.refresh(got["refresh_token"])).json["error"] == "invalid_grant"

@@ -41,7 +41,7 @@ async def test_discovery_is_complete_and_exists_for_clients_with_apps(app: App, 
     found = (await app.get(f"/o/{client}/.well-known/openid-configuration")).json
     assert found == (await app.get(f"/.well-known/oauth-authorization-server/o/{client}")).json
     assert found["issuer"] == web.issuer
-    header = {"bearer_methods_supported": ["header"]}  # RFC 9728: the server itself names nobody's issuer
+    header = {"bearer_methods_supported": ["header"]}  # RFC 9728: the server itself doesn't name any issuer
     of_client = {"resource": web.issuer, "authorization_servers": [web.issuer], **header}
     assert (await app.get(resource)).json == of_client
     of_server = (await app.get("/.well-known/oauth-protected-resource")).json
@@ -87,7 +87,7 @@ async def test_a_sign_in_from_the_start_to_user_info(app: App, client: str, algo
     assert info.keys() == {"sub", "client", "updated_at", "email", "email_verified", "roles"}
     events = [one.event for one in await trail(app, client)]
     assert events[-1] == "app_authorized"
-    again = await web.tokens(visitor)  # who is signed in is asked nothing
+    again = await web.tokens(visitor)  # a signed-in user isn't asked for anything
     other = await web.claims(again["id_token"])
     assert (other["auth_time"], other.get("email")) == (claims["auth_time"], None)
     assert other["sid"] != claims["sid"]
@@ -139,7 +139,7 @@ async def test_an_access_token_opens_what_was_granted_and_no_more(app: App, clie
     assert (await app.graphql(templates, plain)).refusal == "FORBIDDEN"
     assert (await app.graphql(templates, able)).refusal == ""
     assert (await app.graphql(me, able)).refusal == "FORBIDDEN"
-    assert (await app.graphql("{ usersPage(first: 1) { total } }", able)).refusal == "FORBIDDEN"  # not asked for
+    assert (await app.graphql("{ usersPage(first: 1) { total } }", able)).refusal == "FORBIDDEN"  # not requested
     assert (await app.post("/api/client/auth/sign-out", token=able)).status == 403
     assert (await web.userinfo(able)).status == 200
 
@@ -181,7 +181,7 @@ async def test_it_ends_with_the_browsers_session(
     assert (await web.userinfo(token)).status == 200
     await leaves(web, visitor, person.email)
     assert (await web.userinfo(token)).status == 401
-    assert (await web.userinfo(kept["access_token"])).status == 200  # the user let it stay
+    assert (await web.userinfo(kept["access_token"])).status == 200  # the user allowed it to stay
     renewed = await web.refresh(kept["refresh_token"])
     assert renewed.status == 200, renewed.text
     first, second = [await web.claims(one["id_token"]) for one in (kept, renewed.json)]
@@ -208,7 +208,7 @@ async def _refreshed_by_two(app: App, token: str, given: Any) -> None:
 async def test_sessions_from_a_suspect_session_end_with_it(
     app: App, client: str, ends: Callable[[App, str, Any], Awaitable[None]]
 ) -> None:
-    """A thief of that session can have the refresh token, too."""
+    """A thief of that session can have the refresh token too."""
     web = await relying(app, client, scopes=SCOPES)
     person = await member(app, client)
     reply = await app.sign_in(person.email, client=client)
@@ -294,10 +294,10 @@ async def test_consent_is_asked_once_and_again_for_more(app: App, client: str) -
     assert (told(no)["error"], no.heading) == ("access_denied", "You're not signed in to the app")
     page = await visitor.follow(await partner.authorize(visitor))
     yes, again = [await visitor.post(action, page.form(action, act="approve").fields) for _ in range(2)]
-    assert yes.location == again.location  # pressed twice
+    assert yes.location == again.location  # clicked twice
     once, reloaded = [await visitor.get(yes.location) for _ in range(2)]
     assert (await partner.redeem(told(once))).status == 200
-    assert "Identify you" in reloaded.text  # its code is used, so it begins again
+    assert "Identify you" in reloaded.text  # the code was used, so it starts again
     silent = await partner.authorize(visitor, prompt="none")
     assert (await partner.redeem(told(silent))).status == 200
     page = await visitor.follow(await partner.authorize(visitor, scope=ALL))
@@ -355,7 +355,7 @@ async def _as_another_person(visitor: Visitor) -> None:
 async def test_nobody_can_use_apps_as_the_previous_person(
     app: App, client: str, ends: Callable[[Visitor], Awaitable[None]]
 ) -> None:
-    """Of two clients, on a browser that several people use."""
+    """Users of two clients share a browser."""
     here, there = await relying(app, client), await relying(app, await new_client(app))
     visitor = Visitor(app, cookies={"session": (await member(app, await new_client(app))).cookie})
     people = [await member(app, web.client) for web in (here, there)]
@@ -386,7 +386,7 @@ async def test_the_browser_keeps_all_sessions_that_it_uses(app: App, client: str
         assert kept(await visitor.submit(page, "/sign-in/password", email=email, password=PASSWORD)) == {"app"}
     app.clock.advance(1800)
     page = await short.authorize(visitor, prompt="none")
-    assert ("code" in told(page), "app" in kept(page)) == (True, True)  # the other client's session needs it so long
+    assert ("code" in told(page), "app" in kept(page)) == (True, True)  # the other client's session needs it
     app.clock.advance(6 * 86_400)
     page = await web.authorize(visitor, prompt="none")
     assert ("code" in told(page), kept(page)) == (True, {"session", "app"})
@@ -394,7 +394,7 @@ async def test_the_browser_keeps_all_sessions_that_it_uses(app: App, client: str
 
 async def test_the_browsers_session_precedes_one_for_apps(app: App, client: str) -> None:
     web, person = await relying(app, client), await member(app, client)
-    planted = {"app": (await member(app, client)).cookie}  # by another host of the site
+    planted = {"app": (await member(app, client)).cookie}  # set by another host of the site
     got = await web.tokens(Visitor(app, cookies={"session": person.cookie, **planted}))
     assert (await web.claims(got["id_token"]))["sub"] == str(person.id)
 
@@ -421,7 +421,7 @@ async def test_a_newer_sign_in_is_required_and_verified(app: App, client: str, a
     page = await visitor.follow(first)
     back = f"{web.path}/authorize?s="
     assert "Sign in" in page.title
-    assert (await visitor.get(f"{back}{'A' * 80}")).status == 404  # nothing that is not ours goes on
+    assert (await visitor.get(f"{back}{'A' * 80}")).status == 404  # foreign values aren't passed on
     app.clock.advance(5)
     entered = await web.enter(visitor, page, person.email)
     claims = await web.claims((await web.redeem(told(entered))).json["id_token"])

@@ -1,4 +1,4 @@
-"""Sign-out at an app's request, and the apps that hear of the end of a session."""
+"""Sign-out by an app, and notices to apps when a session ends."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ async def test_an_id_token_of_this_browser_signs_out_without_a_question(app: App
     web = await relying(app, client, postLogoutRedirectUris=[AFTER])
     person, visitor = await member(app, client), Visitor(app)
     got = await web.tokens(visitor, person.email)
-    app.clock.advance(3600)  # the ID token is over, and its session is not
+    app.clock.advance(3600)  # the ID token has expired, but not its session
     out = f"{web.path}/logout?id_token_hint={got['id_token']}&post_logout_redirect_uri={AFTER}&state=x%20y"
     page = await visitor.get(out)
     assert (page.status, page.location) == (302, f"{AFTER}?state=x%20y")
     assert "session" not in visitor.cookies
     assert (await web.userinfo(got["access_token"])).status == 401
     assert told(await web.authorize(visitor, prompt="none"))["error"] == "login_required"
-    assert (await visitor.get(out)).location == f"{AFTER}?state=x%20y"  # there is nothing left to end
+    assert (await visitor.get(out)).location == f"{AFTER}?state=x%20y"  # there is no session left to end
 
 
 @rule("APP-SIGN-OUT")
@@ -127,7 +127,7 @@ async def test_an_app_is_notified_of_every_session_end(
     assert parts(heard)[0]["typ"] == "logout+jwt"
     told_of = parts(got["id_token"])[1]
     claims = parts(heard)[1]
-    if ends is not _app_goes:  # then the issuer is gone with its last notice
+    if ends is not _app_goes:  # otherwise, the issuer disappears with its last notice
         await web.claims(heard)
     assert {name: claims[name] for name in ("iss", "aud", "sub", "sid")} == {
         name: told_of[name] for name in ("iss", "aud", "sub", "sid")
@@ -136,7 +136,7 @@ async def test_an_app_is_notified_of_every_session_end(
     assert claims.keys() == {"iss", "aud", "sub", "sid", "iat", "exp", "jti", "events"}
     await send_logout_notices(app)
     assert len(channel.heard) == 1
-    page = await visitor.get(f"{web.path}/logout?id_token_hint={heard}")  # no ID token
+    page = await visitor.get(f"{web.path}/logout?id_token_hint={heard}")  # not an ID token
     assert page.status in (200, 303)
 
 

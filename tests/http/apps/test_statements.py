@@ -1,4 +1,4 @@
-"""A sign-in by app asks the store few times."""
+"""A sign-in through an app needs few SQL statements."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.still
 
 
 async def test_a_code_and_its_tokens_take_few_statements(app: App) -> None:
-    """For a code: its session and provider, the user, the code. For tokens: the app, the code, the user, that it is
-    used, that the browser's session has children, that session, the grant (stored once a minute), and on PostgreSQL
-    all writes immediately."""
+    """A code needs the session with its provider, the user, and the code. Tokens need the app, the code, the user,
+    marking the code as used, noting that the browser's session has children, that session, the grant (stored once a
+    minute), and on PostgreSQL all writes immediately."""
     client = await new_client(app)
     web = await relying(app, client, scopes=["openid", "profile"])
     visitor = Visitor(app, cookies={"session": (await member(app, client)).cookie})

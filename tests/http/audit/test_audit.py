@@ -1,4 +1,4 @@
-"""The audit trail is read with ``audit:read`` in the client, and by system admins across clients."""
+"""Users with ``audit:read`` read their client's audit trail, and system admins read all clients' trails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIST = """query($first: Int, $after: String, $filter: AuditFilter, $order: Audit
 
 @pytest.fixture(scope="module")
 async def team(app: App) -> Team:
-    """A client in which something happened, a second between each."""
+    """A client with some events, one second apart."""
     made = await new_team(app)
     for role in ("Admin", "User Admin", "Viewer"):
         app.clock.advance(1)
@@ -37,7 +37,7 @@ async def team(app: App) -> Team:
 
 
 async def read(app: App, path: str, token: str, **query: Any) -> list[dict[str, Any]]:
-    """All events, page by page."""
+    """Read all events, page by page."""
     found: list[dict[str, Any]] = []
     after = ""
     while True:

@@ -1,4 +1,4 @@
-"""``/api/client/audit/export``: the filtered audit trail as a file without spreadsheet formulas."""
+"""``/api/client/audit/export`` returns the filtered audit trail as a file without spreadsheet formulas."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COLUMNS = [
 
 @pytest.fixture(scope="module")
 async def own(app: App) -> OwnClient:
-    """A client in which something happened, a second between each."""
+    """A client with some events, one second apart."""
     made = await own_client(app)
     for number in range(5):
         app.clock.advance(1)
@@ -68,7 +68,7 @@ async def test_it_contains_the_events_of_the_list_in_order(own: OwnClient, query
     unlisted = ("chain", "previousHash")
     if query.startswith(("event", "sort")):
         assert [{k: v for k, v in line.items() if k not in unlisted} for line in lines] == expected
-    else:  # the export is an event itself
+    else:  # the export itself is recorded
         numbers = [line["sequence"] for line in lines]
         assert len(numbers) == len(expected) + 1
         assert numbers == sorted(numbers, reverse="oldest" not in query)
@@ -78,7 +78,7 @@ async def test_it_contains_the_events_of_the_list_in_order(own: OwnClient, query
     kept = [row for row in rows if row[2] != "audit_exported"]
     assert [[str(line[name]) for name in COLUMNS[:9] if name != "detail"] for line in shown] == [
         [cell.removeprefix("'") for cell in row[:7] + row[8:9]]
-        for row in kept  # a request id can begin with a hyphen
+        for row in kept  # a request ID can start with a hyphen
     ]
     assert [line["detail"] for line in shown] == [json.loads(row[7]) for row in kept]
 

@@ -1,4 +1,4 @@
-"""A client's audit trail shows every rejected sign-in whose client is known, and users read what they can do."""
+"""A client's audit trail shows every rejected sign-in with a known client, and users learn what they can do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def refusals(app: App, client: str) -> list[dict[str, Any]]:
-    """The client's trail of rejected sign-ins."""
+    """The rejected sign-ins in the client's trail."""
     events = await trail(app, client)
     return [event.members for event in events if event.event in ("sign_in_failed", "sign_in_refused")]
 
@@ -46,7 +46,7 @@ async def test_an_openid_answer_in_another_browser_is_shown_and_names_the_addres
         assert BASE in sentence
         [told] = await refusals(app, company.client)
         assert told["why"] == "state: of another browser"
-        assert (await browser.send("GET", back)).status == 302  # it used nothing up
+        assert (await browser.send("GET", back)).status == 302  # it didn't use up anything
 
 
 async def test_an_answer_that_belongs_to_no_sign_in_says_to_start_again(app: App) -> None:

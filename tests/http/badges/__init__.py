@@ -1,1 +1,1 @@
-"""Enrolled devices, badges and PINs."""
+"""Enrolled devices, badges, and PINs."""

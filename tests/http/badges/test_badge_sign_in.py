@@ -1,4 +1,4 @@
-"""Sign-in with badge and PIN: what it gives, what it never gives, and how it ends."""
+"""Sign-in with badge and PIN: what it grants and never grants, and how it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_the_response_of_a_badge_sign_in(app: App) -> None:
         assert found["session"]["amr"] == ["badge", "pin"]
         assert found["session"]["authenticatedAt"] is None
     await set_roles(app, factory.client, ada.id, "Admin", "Operator")
-    assert (await app.me(data["token"])).status == 401  # as every session of a new Admin
+    assert (await app.me(data["token"])).status == 401  # like every session of a new Admin
     badge, pin = (
         (await factory.badge(ada.id, "temporary"))["badge"],
         await factory.temporary(ada.id),
@@ -83,7 +83,7 @@ async def test_without_use_it_ends_under_all_keys(app: App) -> None:
     ada, kiosk = await factory.person(), await factory.device()
     reply = await kiosk.sign_in(ada.badge)
     data, cookie = reply.data, reply.cookie("session")
-    for key in ("token", "cookie", "refresh"):  # each use is noted
+    for key in ("token", "cookie", "refresh"):  # each use is recorded
         app.clock.advance(4 * 60 + 50)
         if key == "token":
             assert (await app.me(data["token"])).status == 200

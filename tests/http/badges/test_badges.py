@@ -1,4 +1,4 @@
-"""Badges are issued and ended by those who manage users, within their rank."""
+"""Users who manage others can issue and revoke badges, within their rank."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_a_user_has_one_live_badge_of_each_kind(app: App) -> None:
     check_success(await kiosk.sign_in(second["badge"]))
     token = check_success(await kiosk.sign_in(temporary["badge"]))["token"]
     await factory.do("DELETE", f"/users/{ada.id}/badges/{second['id']}")
-    assert (await app.me(token)).code == "INVALID_TOKEN"  # whichever badge opened it
+    assert (await app.me(token)).code == "INVALID_TOKEN"  # even if another badge started the session
     check_refusal(await kiosk.sign_in(second["badge"]), 401, "INVALID_CREDENTIALS")
     check_refusal(await factory.send("DELETE", f"/users/{ada.id}/badges/{second['id']}"), 404, "NOT_FOUND")
     check_success(await kiosk.sign_in(temporary["badge"]))
@@ -70,7 +70,7 @@ async def test_a_temporary_pin_requires_reauthentication(app: App) -> None:
 
 
 async def test_a_badge_that_was_planted_does_not_open_an_admins_account(app: App) -> None:
-    """A person who issues a badge and gives a temporary PIN can know both."""
+    """Someone who issues a badge and a temporary PIN can know both."""
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
     check_success(await kiosk.sign_in(ada.badge))
@@ -80,12 +80,12 @@ async def test_a_badge_that_was_planted_does_not_open_an_admins_account(app: App
     [gained] = [event for event in await trail(app, factory.client) if event.event == "admin_gained"]
     assert gained.members["void"]["badges"] == 1
     again = (await factory.badge(ada.id))["badge"]
-    check_refusal(await kiosk.sign_in(again), 401, "INVALID_CREDENTIALS")  # the PIN is gone too
+    check_refusal(await kiosk.sign_in(again), 401, "INVALID_CREDENTIALS")  # the PIN no longer exists either
 
 
 @rule("BADGE-OWNER")
 async def test_an_issuer_of_badge_and_pin_gets_no_lasting_access(app: App) -> None:
-    """A manager with a device at hand issues both kinds, gives the PIN, and replaces it."""
+    """A manager who has a device issues the badge and the PIN, signs in, and replaces the PIN."""
     factory = await badge_client(app)
     ada, kiosk = await member(app, factory.client, "Operator"), await factory.device()
     badge, pin = (await factory.badge(ada.id))["badge"], await factory.temporary(ada.id)
@@ -108,7 +108,7 @@ async def test_an_issuer_of_badge_and_pin_gets_no_lasting_access(app: App) -> No
 @matrix("gave", ["badge", "pin"])
 @matrix("lost", ["account", "role", "rank"])
 async def test_temporary_badges_and_pins_end_with_the_issuers_permission(app: App, gave: str, lost: str) -> None:
-    """Also a PIN that replaced the given one at the device: anyone who gave it might have done that."""
+    """This includes a PIN that replaced the temporary one at the device, because its issuer might have replaced it."""
     factory = await badge_client(app)
     kiosk, boss = await factory.device(), await member(app, factory.client, "Admin" if lost == "rank" else "User Admin")
     ada = await member(app, factory.client, "Operator", *(("Admin",) if lost == "rank" else ()))

@@ -1,4 +1,4 @@
-"""Guessing a PIN with a copied badge: pauses, the end of the PIN after ten in a row, and a limit for each device."""
+"""Guessing a PIN with a copied badge: waits, an invalid PIN after ten failures in a row, and a limit per device."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MINUTE, HOUR = 60, 3600
 
 @rule("BADGE-GUESSES")
 async def test_only_ten_of_1000_guesses_are_checked(app: App) -> None:
-    """With every pause waited for, and with none: as many of each kind."""
+    """Whether or not the attacker waits out every pause."""
     factory = await badge_client(app)
     ada = await factory.person()
-    devices = [await factory.device(f"Kiosk {number}") for number in range(20)]  # each has its own limit
+    devices = [await factory.device(f"Kiosk {number}") for number in range(20)]  # each has a separate limit
     codes: dict[str, int] = {}
     with hashes_counted() as hashes:
         for guess in range(1000):
@@ -41,7 +41,7 @@ async def test_only_ten_of_1000_guesses_are_checked(app: App) -> None:
 async def test_the_waiting_times_of_a_badge(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk, unknown = await factory.person(), await factory.device(), "MB1:x:" + "A" * 26
-    for badge in (ada.badge, unknown):  # alike, so that it says nothing of the badge
+    for badge in (ada.badge, unknown):  # the same response, so that it reveals nothing about the badge
         for _ in range(3):
             check_refusal(await kiosk.sign_in(badge, WRONG), 401, "INVALID_CREDENTIALS")
         for minutes in (1, 5, 15, 15):
@@ -61,7 +61,7 @@ async def test_the_limit_of_a_device(app: App) -> None:
     app.clock.advance(HOUR - app.clock.ms // 1000 % HOUR)
     ada, kiosk, other = await factory.person(), await factory.device(), await factory.device("Kiosk 5")
     for number in range(30):
-        check_success(await kiosk.sign_in(ada.badge))  # what is right does not count
+        check_success(await kiosk.sign_in(ada.badge))  # correct entries don't count
         badge = f"MB1:x:{number:026}".replace("0", "A").replace("1", "B")
         check_refusal(await kiosk.sign_in(badge), 401, "INVALID_CREDENTIALS")
     check_refusal(await kiosk.sign_in(ada.badge), 429, "RATE_LIMITED")

@@ -1,4 +1,4 @@
-"""PINs: which are rejected, temporary ones, and what the store has of them."""
+"""Rejected PINs, temporary PINs, and their stored form."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_equal_pins_have_different_hashes_and_need_the_secret_key(app: App
 
     stored = [pin for (pin,) in await rows(app, "badge_pins", "hash")]
     assert len(set(stored)) == len(stored) > 1
-    for one in stored:  # without the key the right PIN does not fit
+    for one in stored:  # without the key, the correct PIN doesn't match
         assert not await fits(app, one, PIN)
 
 
@@ -96,7 +96,7 @@ async def test_the_tenth_incorrect_pin_in_a_row_blocks_the_pin_and_not_the_accou
     ada, kiosk = await factory.person(), await factory.device()
     for _ in range(9):
         check_refusal(await kiosk.sign_in(ada.badge, WRONG), 401, "INVALID_CREDENTIALS")
-    assert (await kiosk.sign_in(ada.badge)).status == 200  # the count begins again
+    assert (await kiosk.sign_in(ada.badge)).status == 200  # the count starts again
     replies = await asyncio.gather(*(kiosk.sign_in(ada.badge, WRONG) for _ in range(12)))
     assert {reply.code for reply in replies} == {"INVALID_CREDENTIALS"}
     check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_CREDENTIALS")

@@ -1,4 +1,4 @@
-"""Devices of a client: enrolled with a code that works once, listed, removed."""
+"""A client's devices are enrolled with a single-use code, listed, and removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two nodes of one installation: an end is felt on the other one, and so is a use."""
+"""Two nodes of one installation: when a session ends or is used on one, the other notices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def other(app: App, database_url: str) -> AsyncIterator[App]:
 
 
 async def scene(app: App, other: App, **rules: int) -> tuple[BadgeClient, Badged, Enrolled, str]:
-    """Someone who is signed in by badge, and whom both nodes remember."""
+    """A user who is signed in by badge, cached by both nodes."""
     factory = await badge_client(app, **rules)
     ada, kiosk = await factory.person(), await factory.device()
     token = (await kiosk.sign_in(ada.badge)).data["token"]
@@ -33,7 +33,7 @@ async def scene(app: App, other: App, **rules: int) -> tuple[BadgeClient, Badged
 
 
 async def felt(node: App, token: str) -> None:
-    """The token is rejected within a second."""
+    """Wait until the token is rejected, at most a second."""
     until = asyncio.get_running_loop().time() + FELT_S
     while (await node.me(token)).status == 200:
         assert asyncio.get_running_loop().time() < until
@@ -61,7 +61,7 @@ async def test_a_use_on_one_node_counts_on_the_other(app: App, other: App) -> No
         app.clock.advance(4 * 60)
         assert (await app.me(token)).status == 200
     app.clock.advance(4 * 60)
-    assert (await other.me(token)).status == 200  # which saw no use for 16 minutes
+    assert (await other.me(token)).status == 200  # this node saw no use for 16 minutes
     app.clock.advance(5 * 60)
     for node in (other, app):
         assert (await node.me(token)).status == 401

@@ -1,4 +1,4 @@
-"""A client's color is served as a stylesheet of custom properties; and its display name."""
+"""A client's color is served as a stylesheet of custom properties, together with its display name."""
 
 from __future__ import annotations
 

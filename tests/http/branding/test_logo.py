@@ -1,4 +1,4 @@
-"""A client's logo: a PNG reduced to its needed parts, served under an address that holds its hash."""
+"""A client's logo is a PNG reduced to its necessary chunks, served at an address that contains its hash."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _joined(*parts: bytes) -> bytes:
 
 
 def _hostile() -> dict[str, bytes]:
-    """Pictures that are none, too large ones, and others that hold something else."""
+    """Files that aren't pictures, pictures that are too large, and pictures with other content."""
     good = GOOD.encoded()
     head, end = chunk(b"IHDR", GOOD.header), chunk(b"IEND")
     data = chunk(b"IDAT", dict(GOOD.parts())[b"IDAT"])

@@ -1,4 +1,4 @@
-"""Fixtures: name servers that answer for claimed domains, and an Admin who proves a Microsoft directory."""
+"""Fixtures: name servers for claimed domains, and an Admin who verifies a Microsoft directory."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from tests.support.name_servers import NameServer
 
 @pytest.fixture(scope="module")
 def zone() -> Iterator[NameServer]:
-    """A name server that knows what a test publishes."""
+    """A name server that serves the records a test publishes."""
     with NameServer() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def no_own_checks() -> Iterator[None]:
-    """The server looks at no record on its own; the tests say when it does."""
+    """Keep the server from checking records on its own, so that tests decide when it does."""
     with domain_checks_stand_still():
         yield
 
 
 @pytest.fixture
 def asked(app: App, zone: NameServer) -> Iterator[None]:
-    """The name server that is asked for records is :func:`zone`."""
+    """The application queries :func:`zone` for records."""
     with asking(app, zone.address):
         yield
 
 
 @pytest.fixture
 async def prover(setup: MicrosoftSetup) -> Prover:
-    """An Admin whose account at Microsoft has the role of a Global Administrator."""
+    """An Admin who is a Global Administrator at Microsoft."""
     setup.microsoft.id_claims = {"wids": [GLOBAL]}
     return await prover_of(setup)

@@ -1,4 +1,4 @@
-"""To which client a Microsoft token belongs that names none: to a client whose claim on the directory counts."""
+"""A Microsoft token without a client name belongs to a client with a verified claim on the directory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def naming(client: str) -> dict[str, str]:
 
 
 async def squatter(setup: MicrosoftSetup, **members: Any) -> Provider:
-    """A client that claims contoso with the apps of others, gives every caller every role, and proves nothing."""
+    """A client that claims contoso with other clients' apps, gives every caller every role, and verifies nothing."""
     entra = {"applications": [POWER_APP, OTHER_APP], **members.pop("entra", {})}
     return await setup.entra_of_ours(entra=entra, counts=False, defaultRoles=["Viewer"], **members)
 
@@ -39,7 +39,7 @@ def said(reply: Reply) -> tuple[int, str, str]:
 
 
 async def verdicts(setup: MicrosoftSetup, client: str) -> list[tuple[int, str, str]]:
-    """The results for tokens of every kind, new ones each time, with and without the client's name."""
+    """The results for new tokens of every kind, with and without the client's name."""
     found = []
     mint = setup.microsoft.mint
     for name in ({}, naming(client), naming("globex")):
@@ -56,7 +56,7 @@ async def verdicts(setup: MicrosoftSetup, client: str) -> list[tuple[int, str, s
 @rule("MICROSOFT-DIRECTORY")
 @pytest.mark.timeout(240)
 async def test_twenty_squatters_change_no_verdict(setup: MicrosoftSetup) -> None:
-    """Not before they are many, nor after, nor while some of them are suspended or turned off."""
+    """Neither before nor after there are many of them, nor while some are suspended or turned off."""
     owner = await setup.entra_of_ours()
     before = await verdicts(setup, owner.client)
     assert {status for status, _, _ in before} == {200, 401, 403}
@@ -91,7 +91,7 @@ async def test_only_the_named_client_is_checked_regardless_of_claims(setup: Micr
 @rule("MICROSOFT-DIRECTORY")
 @KINDS
 async def test_a_token_needs_no_client_while_a_claim_is_verified(setup: MicrosoftSetup, kind: str) -> None:
-    """With the next request, though verdicts are remembered."""
+    """The change applies to the next request, although results are cached."""
     provider = await squatter(setup)
     directory, token = setup.microsoft.named("contoso").id, setup.microsoft.mint(kind)
     for _ in range(2):
@@ -100,7 +100,7 @@ async def test_a_token_needs_no_client_while_a_claim_is_verified(setup: Microsof
         assert (await setup.me(token))["client"]["identifier"] == provider.client
         await setup.me(token, headers=naming(provider.client))
         await directory_released(setup.app, provider.client, directory)
-        # What is remembered of the same person by another verdict does not let this one in.
+        # The same person's cached result from another token doesn't allow access.
         await setup.me(token, headers=naming(provider.client))
     await setup.refused(token)
     await setup.me(token, headers=naming(provider.client))
@@ -137,7 +137,7 @@ async def test_the_directory_passes_to_another_client_and_its_people_with_the_ne
 @rule("MICROSOFT-AUDIENCE")
 @KINDS
 async def test_a_token_is_verified_before_its_client_is_chosen(setup: MicrosoftSetup, kind: str) -> None:
-    """A forged token does not show whether several clients, a suspended one or none were meant."""
+    """A forged token doesn't reveal whether it would match several clients, a suspended one, or none."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours()
     forged = setup.microsoft.mint(kind, key_of="fabrikam")
     ambiguous = await setup.refused(setup.microsoft.mint(kind))
@@ -166,7 +166,7 @@ async def test_a_claim_ends_during_a_call_to_graph(setup: MicrosoftSetup) -> Non
 
 
 async def test_linking_needs_no_verified_claim(setup: MicrosoftSetup) -> None:
-    """A caller who sends a token while signed in is of the session's client."""
+    """A caller who sends a token while signed in belongs to the session's client."""
     from tests.support.people import member
 
     provider = await squatter(setup)
@@ -176,7 +176,7 @@ async def test_linking_needs_no_verified_claim(setup: MicrosoftSetup) -> None:
 
 
 async def test_a_verified_directory_next_to_another_clients(setup: MicrosoftSetup) -> None:
-    """A claim on one directory does not count for another."""
+    """A claim on one directory isn't valid for another."""
     provider = await setup.entra()
     client = await new_client(setup.app)
     fabrikam = setup.microsoft.named("fabrikam").id

@@ -1,4 +1,4 @@
-"""Microsoft directories that a client claims: routes, one owner, grants, audit events."""
+"""Microsoft directories that a client claims, with their routes, single owner, grants, and audit events."""
 
 from __future__ import annotations
 
@@ -156,10 +156,10 @@ async def test_a_directory_has_one_owner_who_is_never_revealed(app: App) -> None
 
 async def test_it_is_granted_to_others_and_revoked(app: App) -> None:
     one, other, which = await client_of(app), await client_of(app), directory()
-    check_refusal(await other.grant(which), 409, "CONFLICT")  # no one holds it yet
+    check_refusal(await other.grant(which), 409, "CONFLICT")  # nobody holds it yet
     await one.own("POST", "", {"directory": which, "cloud": "china"})
     check_success(await one.vouch(which))
-    check_refusal(await one.grant(which), 409, "CONFLICT")  # it is the client's own
+    check_refusal(await one.grant(which), 409, "CONFLICT")  # the client itself holds it
     made = check_success(await other.grant(which))
     assert (made["state"], made["proof"], made["reason"], made["cloud"]) == ("proved", "granted", REASON, "china")
     check_success(await other.grant(which))
@@ -174,7 +174,7 @@ async def test_it_is_granted_to_others_and_revoked(app: App) -> None:
 
 
 async def test_a_grant_does_not_change_the_owner(app: App) -> None:
-    """The owner can go; the one it was granted to keeps it, and a third one can prove it."""
+    """The owner can release it; the client that it was granted to keeps it, and a third one can verify it."""
     one, other, third, which = await client_of(app), await client_of(app), await client_of(app), directory()
     check_success(await one.vouch(which))
     check_success(await other.grant(which))

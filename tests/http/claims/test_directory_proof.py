@@ -1,4 +1,4 @@
-"""A client proves a Microsoft directory: one of its administrators signs in there and a signed role shows it."""
+"""A client verifies a Microsoft directory when one of its administrators signs in and a signed claim shows the role."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_each_of_three_roles_proves_it(prover: Prover, wid: str) -> None:
     prover.setup.microsoft.id_claims = {"wids": [READER, wid.upper()]}
     ended = await prover.prove(returnTo=RETURN_TO)
     assert (ended.status, ended.headers["location"]) == (302, RETURN_TO)
-    assert prover.browser.cookies == {}  # no one is signed in by it
+    assert prover.browser.cookies == {}  # it doesn't sign anyone in
     claim = await prover.claim()
     oid = prover.setup.microsoft.named("contoso").people["alice"].oid
     assert (claim["state"], claim["proof"], claim["provedBy"]) == ("proved", "sign-in", oid)
@@ -122,7 +122,7 @@ async def test_without_an_application_it_says_what_is_missing(setup: MicrosoftSe
 
 
 async def other_directory(prover: Prover) -> Prover:
-    """The client claims fabrikam too, of which it has no provider."""
+    """Make the client claim fabrikam too, without a provider for it."""
     which = prover.setup.microsoft.named("fabrikam").id
     await prover.app.post("/api/client/directories", {"directory": which}, token=prover.admin.token)
 
@@ -149,7 +149,7 @@ async def test_a_provider_that_is_turned_off_lends_no_application(prover: Prover
 
 @pytest.fixture
 async def hosted(database_url: str) -> AsyncIterator[MicrosoftSetup]:
-    """An installation whose operator has its own application."""
+    """An installation with its operator's own application."""
     app = {"MANIFEST_MICROSOFT_APP_ID": OPERATORS, "MANIFEST_MICROSOFT_APP_SECRET": "operators-secret"}
     async with setup_on(database_url, **app) as setup:
         setup.microsoft.login.registrations[OPERATORS] = Registration("operators-secret", [CALLBACK])

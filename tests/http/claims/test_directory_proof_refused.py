@@ -90,7 +90,7 @@ async def test_an_access_token_that_is_not_ours_or_not_theirs_says_nothing(prove
 
 @rule("MICROSOFT-DIRECTORY")
 async def test_consent_alone_verifies_nothing(prover: Prover) -> None:
-    """Microsoft's page for consent redirects with text that anyone can write."""
+    """Microsoft's consent page redirects with parameters that anyone can write."""
     for query in (
         f"admin_consent=True&tenant={prover.directory}",
         f"admin_consent=True&tenant={prover.directory}&state=x",
@@ -106,13 +106,13 @@ async def test_consent_alone_verifies_nothing(prover: Prover) -> None:
 
 @rule("MICROSOFT-DIRECTORY")
 async def test_an_administrator_who_was_sent_the_address_verifies_nothing(prover: Prover) -> None:
-    """Their browser has no cookie of ours."""
+    """Their browser doesn't have our cookie."""
     check_no_one_got_in(await prover.prove(browser=Browser(prover.app)))
     assert (await prover.claim())["state"] == "pending"
 
 
 async def test_a_cookie_of_another_browser_verifies_nothing(prover: Prover) -> None:
-    """A cookie of the same name, which everyone knows who saw the address."""
+    """Anyone who saw the URL knows the name of the cookie."""
     started = check_success(await prover.begin())
     outsider = Browser(prover.app)
     [name] = [name for name in prover.browser.cookies if name.startswith("directory-")]
@@ -120,7 +120,7 @@ async def test_a_cookie_of_another_browser_verifies_nothing(prover: Prover) -> N
     address = prover.setup.microsoft.visit(started["location"])
     check_no_one_got_in(await outsider.send("GET", address))
     assert (await prover.claim())["state"] == "pending"
-    assert (await prover.browser.send("GET", address)).status == 302  # and nothing was used up
+    assert (await prover.browser.send("GET", address)).status == 302  # nothing was used up
 
 
 async def test_a_response_works_once(prover: Prover) -> None:
@@ -146,7 +146,7 @@ async def test_declining_verifies_nothing(prover: Prover) -> None:
 
 
 async def test_the_answer_of_another_flow_verifies_nothing(prover: Prover) -> None:
-    """A code that was given for another redirect address is not redeemed, and a sign-in is no proof."""
+    """A code issued for another redirect URI isn't redeemed, and a sign-in doesn't verify a directory."""
     started = check_success(await prover.begin())
     ours = await prover.asked()
     elsewhere = started["location"].replace("directory%2Fcallback", "ms-dynamics%2Fcallback")

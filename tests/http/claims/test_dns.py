@@ -1,4 +1,4 @@
-"""A claim on an email domain is verified by a DNS record on real name servers, and by nothing similar."""
+"""Only the exact DNS record on real name servers verifies a claim on an email domain."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def resolver(zone: NameServer) -> Iterator[Resolver]:
 
 @pytest.fixture
 def asked(app: App, resolver: Resolver) -> Iterator[None]:
-    """The validating resolver is the server that is asked."""
+    """The application queries the validating resolver."""
     with asking(app, resolver.address):
         yield
 
 
 async def looks(claim: Claimed) -> tuple[str, str]:
-    """State after a look, and why it proved nothing."""
+    """The state after a check, and the reason why it didn't verify the claim."""
     found = await claim.check()
     assert (found["state"] == "proved") == (found["proof"] == "dns") == ("message" not in found)
     return found["state"], found.get("message", "")
@@ -119,7 +119,7 @@ async def test_the_value_of_another_client_verifies_nothing(app: App, zone: Name
 @pytest.mark.usefixtures("asked")
 @matrix("alias", ["{name}. IN CNAME holder.{domain}.", "*.{domain}. IN CNAME holder.other.example.", "DNAME"])
 async def test_an_alias_verifies_nothing_though_its_target_is_right(app: App, zone: NameServer, alias: str) -> None:
-    """Others can control the target of a forgotten alias."""
+    """Someone else can control the target of a forgotten alias."""
     claim = await claimed(app)
     value = await claim.value()
     lines = [txt(f"holder.{claim.domain}", value), txt("holder.other.example", value)]
@@ -141,7 +141,7 @@ async def test_a_bogus_signature_verifies_nothing_and_a_good_one_does(app: App, 
     zone.publish_signed(txt(claim.name, changed), forged=(changed, value))
     state, why = await looks(claim)
     assert (state, why) == ("pending", "A name server failed or didn't respond in time")
-    with asking(app, zone.address):  # one that does not validate would have believed it
+    with asking(app, zone.address):  # a resolver without validation would have accepted it
         assert (await looks(claim))[0] == "proved"
     other = await claimed(app, domain=SIGNED)
     assert (await claim.send("DELETE")).status == 200
@@ -165,7 +165,7 @@ async def test_a_dead_server_verifies_nothing_and_delays_no_one(app: App, kind: 
     port = free_port()
     server = await asyncio.start_server(serve, "127.0.0.1", port) if kind != "refuses" else None
     try:
-        # The second one knows the record: one that does not answer is enough to doubt it.
+        # The second server has the record, but one that doesn't respond is enough for doubt.
         with asking(app, f"127.0.0.1:{port}", zone.address):
             app.clock.advance(11)
             checking = asyncio.create_task(claim.send("POST", "/check"))
@@ -215,8 +215,8 @@ async def test_two_servers_that_disagree_verify_nothing(app: App, zone: NameServ
 
 @contextlib.contextmanager
 def calls_seen() -> Iterator[list[int]]:
-    """The ports that this process calls or sends to in the meantime, by whatever library; 53 for a look-up by the
-    system."""
+    """Collect the ports that this process connects or sends to inside the block, with any library; 53 means a look-up
+    by the system."""
     ports: list[int] = []
     is_on = True
 
@@ -228,14 +228,14 @@ def calls_seen() -> Iterator[list[int]]:
 
     sys.addaudithook(hook)
     with socket.create_server(("127.0.0.1", 0)) as there, socket.create_connection(there.getsockname()):
-        assert ports == [53, there.getsockname()[1]]  # it sees what is called
+        assert ports == [53, there.getsockname()[1]]  # it detects calls
         ports.clear()
     yield ports
     is_on = False
 
 
 async def test_if_only_approval_is_allowed_no_query_is_sent(app: App, zone: NameServer) -> None:
-    """Counted at a real listener, by TCP and by UDP, that the settings name; and no other place is called, either."""
+    """A real listener in the settings counts queries by TCP and UDP, and no other host is called either."""
     seen: list[str] = []
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -254,7 +254,7 @@ async def test_if_only_approval_is_allowed_no_query_is_sent(app: App, zone: Name
         with asking(app, f"127.0.0.1:{port}"):
             proved = await claimed(app)
             assert (await proved.check())["state"] == "pending"
-            assert seen == ["tcp"]  # the listener is the one that is asked
+            assert seen == ["tcp"]  # the listener is the server that is queried
             with asking(app, zone.address):
                 zone.publish(txt(proved.name, await proved.value()))
                 assert (await proved.check())["state"] == "proved"
@@ -266,7 +266,7 @@ async def test_if_only_approval_is_allowed_no_query_is_sent(app: App, zone: Name
                     assert (reply.status, reply.code) == (409, "CONFLICT")
                 app.clock.advance(30 * 86400)
                 assert await check_domains(app) == 0
-                assert await proved.state() == "proved"  # nothing looked, so nothing failed
+                assert await proved.state() == "proved"  # nothing was checked, so nothing failed
                 assert (await pending.send("POST", "/vouch", {"reason": "known to us for years"})).status == 200
                 assert await pending.state() == "proved"
             assert not {53, port} & set(called)

@@ -1,4 +1,4 @@
-"""Effects of a claimed email domain: what a proved one allows, and what an unproved one does not."""
+"""Effects of an email domain while it's unverified, and after it's verified."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_twenty_squatters_change_no_answer_of_discover(app: App) -> None:
 
 
 async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_counts(app: App) -> None:
-    """An address that no one vouched for opens no account later, and the provider's domains limit whom it can
+    """An unverified address gives access to no account later, and the provider's domains limit the people that it can
     identify."""
     async with oidc_provider(app, domains=["pending.example"], vouch=False, createUsers=True) as company:
         await company.sign_in("ada", "ada@pending.example")
@@ -78,4 +78,4 @@ async def test_an_address_links_only_while_the_domain_counts_for_this_client(app
         check_success(await company.send("PATCH", "", {"domains": []}))
         _, second = await new_user(app, company.client)
         _, reply = await company.attempt("bob", second)
-        check_no_one_got_in(reply)  # it counts, and this provider does not speak for it
+        check_no_one_got_in(reply)  # the domain is verified, but this provider doesn't have it

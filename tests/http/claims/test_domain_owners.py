@@ -1,4 +1,4 @@
-"""A domain has one owner at a time: who contests it waits."""
+"""A domain has one owner at a time, and another client that claims it must wait."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_the_second_client_waits_and_gets_the_domain_when_it_lapses(app: A
     assert (shown["state"], shown["contested"], "message" in shown) == ("proved", True, False)
     assert first.client not in str(found)
     assert second.client not in str(shown)
-    for _ in range(20):  # nothing moves while the owner's record is seen
+    for _ in range(20):  # nothing changes while the owner's record exists
         await days_later(app, 1.1)
         assert (await first.state(), await second.state()) == ("proved", "pending")
     zone.publish(both[1])
@@ -41,7 +41,7 @@ async def test_the_second_client_waits_and_gets_the_domain_when_it_lapses(app: A
     assert (await second.shown())["contested"] is False
     assert await second.events() == ["domain_claimed", "domain_contested", "domain_moved"]
     assert (await first.events())[-2:] == ["domain_failing", "domain_lapsed"]
-    # Now it is the other way round.
+    # Now the roles are reversed.
     zone.publish(*both)
     found = await first.check()
     assert (found["state"], found["contested"], found["message"]) == ("lapsed", True, HELD)
@@ -55,7 +55,7 @@ async def test_the_second_client_gets_the_domain_when_it_is_released(app: App, z
     await second.check()
     assert (await first.send("DELETE")).status == 200
     assert (await first.send("GET")).status == 404
-    assert await second.state() == "pending"  # not before its record is seen again
+    assert await second.state() == "pending"  # not before its record is found again
     assert await days_later(app, 0.1) >= 1
     assert await second.state() == "proved"
 
@@ -84,12 +84,12 @@ async def test_another_record_for_an_hour_has_no_effect(app: App, zone: NameServ
     for _ in range(16):
         await days_later(app, 1)
     assert (await first.state(), await second.state()) == ("proved", "pending")
-    # The one whose record is gone contests the domain no more.
+    # A client without a record no longer contests the domain.
     assert [(await claim.shown())["contested"] for claim in (first, second)] == [False, False]
 
 
 async def test_nobody_can_sign_in_with_another_clients_domain(app: App, zone: NameServer) -> None:
-    """The squatter lists the domain and even vouches for the address: its own client's accounts stay closed to it."""
+    """A squatter can list the domain and even trust the address, but its own client's accounts stay inaccessible."""
     first = await proved(app, zone)
     async with oidc_provider(app, domains=[first.domain], vouch=False) as squatter:
         _, email = await new_user(app, squatter.client, f"boss@{first.domain}")

@@ -1,4 +1,4 @@
-"""A verified domain stays proved for as long as its DNS record stays."""
+"""A domain stays verified as long as its DNS record exists."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_the_record_is_checked_once_a_day(app: App, zone: NameServer) -> N
 async def test_only_one_of_two_processes_checks(app: App, zone: NameServer) -> None:
     zone.publish()
     for _ in range(2):
-        await days_later(app, 40)  # what other tests left lapses
+        await days_later(app, 40)  # domains of other tests lapse
     claim = await proved(app, zone)
     app.clock.advance(1.2 * DAY)
     looks = await asyncio.gather(*(check_domains(app) for _ in range(5)))
@@ -62,7 +62,7 @@ async def test_a_missing_record_is_reported_and_lapses_after_two_weeks(app: App,
 
 
 async def test_it_lapses_at_the_announced_time(app: App, zone: NameServer) -> None:
-    """Notices and the lapse wait for no daily look."""
+    """Notices and the lapse don't wait for a daily check."""
     claim = await proved(app, zone)
     zone.publish()
     await days_later(app, 1.1)
@@ -92,7 +92,7 @@ async def test_a_restored_record_resets_the_claim(app: App, zone: NameServer) ->
     zone.publish()
     for days in (1.1, 13):
         await days_later(app, days)
-        assert await claim.state() == "failing"  # the two weeks begin again
+        assert await claim.state() == "failing"  # the two weeks start again
 
 
 @rule("EMAIL-LINKS")
@@ -108,7 +108,7 @@ async def test_after_a_lapse_linked_users_can_sign_in_and_new_ones_cannot(app: A
         zone.publish()
         await days_later(app, 1.1)
         assert await claim.state() == "failing"
-        assert await offered(app, address) == client  # it counts all the while
+        assert await offered(app, address) == client  # it's valid the whole time
         await days_later(app, 15)
         assert await claim.state() == "lapsed"
         assert await offered(app, address) is None

@@ -1,4 +1,4 @@
-"""Email domains that a client claims: permissions, refusals, what is shown, and what other clients learn."""
+"""Email domains that a client claims: permissions, errors, displayed data, and what other clients can find out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(autouse=True)
 def nowhere(app: App) -> Iterator[None]:
-    """No name server answers."""
+    """No name server responds."""
     with asking(app, f"127.0.0.1:{free_port()}"):
         yield
 
@@ -160,7 +160,7 @@ async def test_a_client_claims_a_hundred_domains_and_no_more(app: App, team: Tea
     assert (await app.get("/api/client/providers", token=token)).data["items"] == []
     assert (await app.send("DELETE", f"{OWN}/d7.{team.client}.example", token=token)).status == 200
     assert (await app.post("/api/client/providers", new, token=token)).status == 201
-    # The list: pages, search and state.
+    # The list with its pages, search, and state filter.
     seen, after = [], ""
     while after is not None:
         page = (await app.get(f"{OWN}?first=30&after={after}", token=token)).data
@@ -183,12 +183,12 @@ async def test_naming_a_domain_in_a_provider_claims_it_and_verifies_nothing(app:
     value = await Claimed(app, team.client, one).value()
     path = f"/api/admin/clients/{team.client}/providers/okta"
     change = await app.send("PATCH", path, {"domains": [one, two]}, token=await app.admin_token())
-    assert change.status == 200  # a system admin's save vouches for nothing, either
+    assert change.status == 200  # a save by a system admin doesn't approve anything either
     for domain in (one, two):
         assert await Claimed(app, team.client, domain).state() == "pending"
     assert await Claimed(app, team.client, one).value() == value
     check_success(await app.send("PATCH", path, {"domains": []}, token=await app.admin_token()))
-    assert await Claimed(app, team.client, two).state() == "pending"  # a claim is the client's own
+    assert await Claimed(app, team.client, two).state() == "pending"  # a claim belongs to one client
     vouched = await app.send("PATCH", path, {"domains": [one], "vouch": True}, token=await app.admin_token())
     assert vouched.status == 200
     shown = await Claimed(app, team.client, one).shown()

@@ -1,4 +1,4 @@
-"""Forged DNS answers, and a client that asks for too many look-ups at the same time."""
+"""Forged DNS responses, and a client that requests too many look-ups at the same time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answer = Callable[[dns.message.Message], dns.message.Message]
 
 @contextlib.asynccontextmanager
 async def server(answer: Answer | None) -> AsyncIterator[str]:
-    """A server that answers as told; without an answer it keeps silent. Its address."""
+    """Run a server that responds as told, or never; returns its address."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         (size,) = struct.unpack("!H", await reader.readexactly(2))
@@ -47,7 +47,7 @@ async def server(answer: Answer | None) -> AsyncIterator[str]:
 
 
 def right(question: dns.message.Message, value: str) -> dns.message.Message:
-    """The answer that proves the claim."""
+    """The response that verifies the claim."""
     assert question.edns == 0
     assert question.ednsflags & dns.flags.DO
     assert question.flags & dns.flags.RD
@@ -108,7 +108,7 @@ async def test_an_answer_that_does_not_fit_the_question_verifies_nothing(
 
 
 async def test_one_client_keeps_a_few_looks_under_way_and_no_more(app: App) -> None:
-    """Without this, dead name servers would occupy all slots and delay the other clients."""
+    """Otherwise, unresponsive name servers would occupy all slots and delay the other clients."""
     client = await new_client(app)
     claims = [await claimed(app, client, f"d{number}.{client}.example") for number in range(7)]
     async with server(None) as address:

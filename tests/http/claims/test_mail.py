@@ -1,4 +1,4 @@
-"""Emails to Admins and the operator about a missing DNS record and a domain that two clients claim."""
+"""Emails to Admins and the operator about a missing DNS record, and about a domain that two clients claim."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def app(database_url: str, mail_server: MailServer, zone: NameServer) -> A
 
 
 async def admins_of(app: App, client: str) -> list[str]:
-    """Two Admins of a client, beside one who is there no more and a User Admin."""
+    """Two Admins of a client that also has a deactivated Admin and a User Admin."""
     found = [(await new_user(app, client, roles=["Admin"]))[1] for _ in range(2)]
     gone, _ = await new_user(app, client, roles=["Admin"])
     await act_on(app, f"{client}/users/{gone}/deactivate")
@@ -38,7 +38,7 @@ async def admins_of(app: App, client: str) -> list[str]:
 
 
 async def came(app: App, mail_server: MailServer, number: int) -> dict[str, tuple[str, str]]:
-    """Subject and text of the emails that came since the last time, by recipient."""
+    """Subject and text of the emails since the last call, by recipient."""
     await until_idle(app)
     found = {one.recipients[0]: (str(one.message["Subject"]), one.text) for one in mail_server.mails}
     assert len(found) == len(mail_server.mails) == number
@@ -83,7 +83,7 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
 async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim(
     app: App, mail_server: MailServer, zone: NameServer
 ) -> None:
-    """Each client in its language, the operator in English."""
+    """Each client gets the email in its language, the operator in English."""
     first, owners = await proved(app, zone)
     other = await new_client(app, language="de")
     contesters = await admins_of(app, other)
@@ -101,7 +101,7 @@ async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim
         assert (first.client in text, second.client in text) == (admin in owners, admin in contesters)
     assert first.client in mails[OPERATOR][1]
     assert f"the client {second.client} " in mails[OPERATOR][1]
-    await second.check()  # told once
+    await second.check()  # they are notified once
     for _ in range(3):
         app.clock.advance(DAY)
         await check_domains(app)

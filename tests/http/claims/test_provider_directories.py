@@ -1,4 +1,4 @@
-"""Saving a Microsoft provider claims its directory; and what happens when its owner is deleted."""
+"""Saving a Microsoft provider claims its directory; also covers the deletion of the directory's owner."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 
 def settings_of(kind: str, which: str) -> dict[str, Any]:
-    """The settings of a provider that speaks for a directory."""
+    """The settings of a provider for a directory."""
     application = "0a0a0a0a-1111-4111-8111-0000000000aa"
     found: dict[str, dict[str, Any]] = {
         "entra": {"directory": which, "applications": [application]},
@@ -35,7 +35,7 @@ async def test_a_provider_claims_its_directory_by_being_saved(app: App, kind: st
     settings: dict[str, Any] = {kind: settings_of(kind, first)}
     made = await add_provider(app, client.name, **settings)
     assert [item["directory"] for item in check_success(await client.own("GET"))["items"]] == [first]
-    await add_provider(app, client.name, **settings)  # a second time is none
+    await add_provider(app, client.name, **settings)  # saving it again adds no claim
     path = f"/api/client/providers/{made['name']}"
     changed = await app.send("PATCH", path, {kind: settings_of(kind, second)}, token=client.token)
     check_success(changed)

@@ -1,4 +1,4 @@
-"""A provider's name without a client: the only client that has it, or the client to whom it is pinned."""
+"""Without a client, a provider's name means the only client that has it, or the client that it's pinned to."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_the_bare_start_of_dynamics_goes_where_its_name_is_pinned(setup: M
     check_refusal(await app.get(bare), 404, "NOT_FOUND")
     await other.act("switch-on")
     second = await setup.dynamics(other.client, counts=False)
-    error = check_refusal(await app.get(bare), 400, "VALIDATION_ERROR")  # of two the provider must be named
+    error = check_refusal(await app.get(bare), 400, "VALIDATION_ERROR")  # with two providers, one must be named
     assert error["details"][0]["field"] == "provider"
     await second.act("delete")
     assert (await app.get(bare)).status == 302
@@ -119,7 +119,7 @@ async def test_the_bare_start_of_dynamics_goes_where_its_name_is_pinned(setup: M
 
 @pytest.fixture
 async def alone(setup: MicrosoftSetup, tmp_path: Any) -> AsyncIterator[App]:
-    """An installation that has one client."""
+    """An installation with a single client."""
     settings = setup.microsoft.settings
     async with running(f"sqlite:///{tmp_path}/alone.db", **settings) as app:
         setup.microsoft.clock = app.clock

@@ -1,4 +1,4 @@
-"""Changes of a client's settings that come at the same time are all kept."""
+"""Concurrent changes of a client's settings are all kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's own session lengths: shorter than the installation's, never longer."""
+"""A client's session lengths can be shorter than the installation's, but never longer."""
 
 from __future__ import annotations
 

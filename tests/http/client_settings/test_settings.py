@@ -1,4 +1,4 @@
-"""``/api/client/settings``: a client's Admin and User Admin change its settings, by the rules of the admin plane."""
+"""``/api/client/settings`` lets a client's Admin and User Admin change its settings, with the admin API's rules."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ALL: dict[str, Any] = {
     },
     "badge": {"enabled": True, "pinLength": 8, "hours": 9, "idleMinutes": 5},
 }  # fmt: skip
-#: The same, with every switch as strict as it can be.
+#: The same settings, with the strictest possible values.
 STRICT = ALL | {
     "pairing": {**ALL["pairing"], "code": False, "sameNetwork": True},
     "badge": {**ALL["badge"], "enabled": False},
@@ -198,7 +198,7 @@ LOWERED: list[dict[str, Any]] = [
     {"badge": {"hours": 10}},
     {"badge": {"idleMinutes": 6}},
 ]
-#: What a User Admin settles: rules that become stricter, and all that protects no Admin.
+#: Changes that a User Admin can make: stricter policies, and everything that doesn't protect Admins.
 OWN: list[dict[str, Any]] = [
     {"password": {"minLength": 21, "characterClasses": 4, "history": 24, "maxAgeDays": 30}},
     {"sessions": {"idleSeconds": 300, "maxSeconds": 300, "refreshSeconds": 300}},
@@ -221,7 +221,7 @@ OWN: list[dict[str, Any]] = [
     },
     {"badge": {"enabled": False, "pinLength": 9, "hours": 8, "idleMinutes": 4}},
 ]  # fmt: skip
-#: Members that a User Admin changes as they like. What they list counts for no Admin.
+#: Members that a User Admin can change freely. Their entries don't apply to Admins.
 FREE = {
     "contact", "language", "branding.name", "branding.accent", "allowedOrigins", "returnAddresses",
     "secondFactor.graceDays",

@@ -1,4 +1,4 @@
-"""Addresses that a User Admin lists count for Admins only once an Admin has saved them."""
+"""Addresses that a User Admin lists apply to Admins only after an Admin has saved them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NONE: dict[str, list[str]] = {"allowedOrigins": [], "returnAddresses": []}
 
 
 async def acts_from(app: App, page: str, who: Member) -> Reply:
-    """A page of that origin changes something with its visitor's cookie."""
+    """Whether a page of that origin can change something with its visitor's cookie."""
     headers = {"Origin": page, "Sec-Fetch-Site": "cross-site"}
     return await app.post("/api/client/graphql", {"query": "{ me { id } }"}, cookie=who.cookie, headers=headers)
 
@@ -45,11 +45,11 @@ async def test_it_works_after_an_admin_saves_the_list(app: App) -> None:
     assert (await acts_from(app, PAGE, own.client_admin)).status == 403
     assert (await own.changed(own.client_admin, allowedOrigins=[PAGE]))["unconfirmed"] == NONE
     assert (await acts_from(app, PAGE, own.client_admin)).status == 200
-    await own.changed(own.clerk, allowedOrigins=[ELSEWHERE, PAGE])  # in another order, with one more
+    await own.changed(own.clerk, allowedOrigins=[ELSEWHERE, PAGE])  # in a different order, with an additional entry
     assert (await acts_from(app, PAGE, own.client_admin)).status == 200
     assert (await acts_from(app, ELSEWHERE, own.client_admin)).status == 403
     await own.changed(own.clerk, allowedOrigins=[ELSEWHERE])
-    await own.changed(own.clerk, allowedOrigins=[ELSEWHERE, PAGE])  # taken off and listed again
+    await own.changed(own.clerk, allowedOrigins=[ELSEWHERE, PAGE])  # removed and listed again
     assert (await acts_from(app, PAGE, own.client_admin)).status == 403
 
 

@@ -1,4 +1,4 @@
-"""Requests with the session cookie that change state are accepted only from our own site and from listed ones."""
+"""Requests that change state with the session cookie are accepted only from our own site and from listed origins."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def browser(site: str | None, origin: str | None) -> dict[str, str]:
 
 
 async def change(app: App, cookie: str, headers: dict[str, str]) -> Reply:
-    """Something that changes state."""
+    """Send a request that changes state."""
     return await app.post(SIGN_OUT_ALL, cookie=cookie, headers=headers)
 
 
-#: Whether it passes, by what ``Sec-Fetch-Site`` says, from: no named origin, our own origins, listed ones.
+#: Whether the request passes, by ``Sec-Fetch-Site``, without an origin, from our own origin, and from a listed one.
 VERDICTS: dict[str | None, tuple[bool, bool, bool]] = {
     None: (True, True, True),
     "same-origin": (True, True, True),
     "none": (True, True, True),
-    "same-site": (False, True, True),  # which origin of the site it is, the other header must say
-    "cross-site": (False, False, True),  # what is on another site is not ours, whatever its origin claims
+    "same-site": (False, True, True),  # the other header must name the origin within the site
+    "cross-site": (False, False, True),  # a cross-site request isn't ours, whatever its origin says
     "": (False, False, False),
     "nonsense": (False, False, False),
     "Same-Origin": (False, False, False),
@@ -129,7 +129,7 @@ async def test_reading_is_not_guarded_and_not_shared(app: App) -> None:
         headers = browser("cross-site", "https://evil.example")
         reply = await app.send(method, "/api/client/auth/me", cookie=keys.cookie, headers=headers)
         assert reply.status == 200
-        assert "access-control-allow-origin" not in reply.headers  # the page that asked must not read the answer
+        assert "access-control-allow-origin" not in reply.headers  # the requesting page must not read the response
         assert reply.headers["cross-origin-resource-policy"] == "same-origin"
 
 
@@ -175,7 +175,7 @@ async def test_the_servers_own_origin_is_recognized_in_any_spelling(database_url
 
 @matrix("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 async def test_a_form_of_another_site_signs_no_one_in(app: App, kind: str) -> None:
-    """A body that a page can send without a preflight is never read as JSON."""
+    """A body that a page can send without a preflight is never parsed as JSON."""
     content = b'{"email":"author@acme.example","password":"kestrel-harbor-21-violet"}'
     reply = await app.send("POST", "/api/client/auth/sign-in", content=content, headers={"Content-Type": kind})
     assert (reply.status, reply.code) == (415, "UNSUPPORTED_MEDIA_TYPE")

@@ -1,4 +1,4 @@
-"""The session cookie: attributes, lifetime, and that a value sent by the browser is never adopted."""
+"""The session cookie's attributes and lifetime; the server never adopts a value that the browser sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 def lines(reply: Reply, name: str = "session") -> list[tuple[str, set[str]]]:
-    """Value and attributes of each ``Set-Cookie`` of the name."""
+    """Value and attributes of each ``Set-Cookie`` header with this name."""
     found = []
     for line in reply.headers.get_list("set-cookie"):
         pair, *attributes = line.split("; ")
@@ -80,8 +80,8 @@ async def test_seven_days_without_use_end_it(app: App) -> None:
     app.clock.advance(WEEK)
     reply = await app.me(cookie=keys.cookie)
     assert (reply.status, reply.code) == (401, "TOKEN_EXPIRED")
-    assert (await app.me(cookie=keys.cookie)).code == "TOKEN_EXPIRED"  # asking again wakes nothing up
-    assert (await app.refresh(keys.refresh_token)).status == 200  # the other keys have times of their own
+    assert (await app.me(cookie=keys.cookie)).code == "TOKEN_EXPIRED"  # another request doesn't revive it
+    assert (await app.refresh(keys.refresh_token)).status == 200  # the other tokens have separate lifetimes
 
 
 @rule("SESSION-END")
@@ -95,9 +95,9 @@ async def test_each_use_starts_the_seven_days_again_until_the_session_ends(app: 
 
 
 async def test_the_response_renews_the_cookie(app: App) -> None:
-    """Without this a browser throws the cookie away seven days after the sign-in, however much it was used."""
+    """Otherwise, a browser would delete the cookie seven days after the sign-in, no matter how often it was used."""
     keys = await keys_of(app)
-    assert lines(await app.me(cookie=keys.cookie)) == []  # not with every answer
+    assert lines(await app.me(cookie=keys.cookie)) == []  # not with every response
     app.clock.advance(6 * DAY)
     [(value, attributes)] = lines(await app.me(cookie=keys.cookie))
     assert value == keys.cookie

@@ -1,4 +1,4 @@
-"""Fixtures: an installation behind https whose clients acme and globex list one origin each."""
+"""Fixtures: an HTTPS installation with clients acme and globex, which list one origin each."""
 
 from __future__ import annotations
 

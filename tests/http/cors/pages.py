@@ -1,4 +1,4 @@
-"""Requests of pages of four origins, and what a browser reads out of the response (Fetch standard, section 3.3)."""
+"""Requests from pages of four origins, and what a browser lets them read (Fetch standard, section 3.3)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ EXPOSED = "X-Request-ID, Retry-After, WWW-Authenticate, X-License-Warning"
 
 
 def page(origin: str, **headers: str) -> dict[str, str]:
-    """Headers of a request by a page of that origin; ``client``: X-Client-ID."""
+    """Headers of a request by a page of that origin; ``client`` becomes X-Client-ID."""
     client = headers.pop("client", "")
     return {"Origin": origin, **headers, **({"X-Client-ID": client} if client else {})}
 
 
 async def asked(app: App, path: str, method: str, origin: str, **headers: str) -> Reply:
-    """A preflight."""
+    """Send a preflight."""
     wanted = {
         "Origin": origin,
         "Access-Control-Request-Method": method,
@@ -33,7 +33,7 @@ def cors_headers(reply: Reply) -> dict[str, str]:
 
 
 def is_readable(reply: Reply, origin: str) -> bool:
-    """Whether a page of that origin can read the answer; checks that it is all or nothing."""
+    """Whether a page of that origin can read the response; checks that it can read all or nothing."""
     found = cors_headers(reply)
     assert "Origin" in reply.headers["vary"]
     if not found:

@@ -1,4 +1,4 @@
-"""Pages that can read a response: those of origins that its own client lists, for every response."""
+"""Every response can be read only by pages of origins that its client lists."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def readers(app: App, method: str, path: str, body: object = None, **options: object) -> tuple[Reply, list[str]]:
-    """The last answer, and the origins whose pages read the answer to that request."""
+    """The last response, and the origins with pages that can read the response to that request."""
     headers = options.pop("headers", {})
     assert isinstance(headers, dict)
     found = []
@@ -76,7 +76,7 @@ async def test_an_expired_token_still_identifies_its_client(app: App) -> None:
     reply, found = await readers(app, "GET", ME, token=keys.token)
     assert (reply.code, found) == ("TOKEN_EXPIRED", [LISTED])
     assert (await readers(app, "POST", GRAPHQL, {"query": "{ me { id } }"}, token=theirs.token))[1] == [THEIRS]
-    app.clock.advance(40 * 86_400)  # the session is over
+    app.clock.advance(40 * 86_400)  # the session has expired
     assert (await readers(app, "GET", ME, token=keys.token))[1] == [LISTED]
 
 

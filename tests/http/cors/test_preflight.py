@@ -1,4 +1,4 @@
-"""A preflight is answered for origins that a client lists, on the routes of users alone."""
+"""Preflights succeed only for listed origins, and only on the routes of users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
 def is_shared(path: str) -> bool:
-    """Whether a client's own list counts there; at the issuers, those of its apps do."""
+    """Whether a client's own list applies there; at the issuers, its apps' lists apply."""
     return (path.startswith(("/api/client/", "/.well-known/")) and "/o/" not in path) or path == "/openapi.json"
 
 
@@ -126,7 +126,7 @@ async def test_a_client_can_list_origins_from_its_first_moment(app: App) -> None
 
 @rule("CORS-LISTED")
 async def test_another_process_follows(app: App) -> None:
-    """It announces nothing to this one on SQLite, and an announcement of PostgreSQL takes its time."""
+    """On SQLite, the change isn't announced to this process, and on PostgreSQL, an announcement takes time."""
     origin = "https://elsewhere.example"
     client = await new_client(app)
     async with running(app.database, MANIFEST_PUBLIC_URL=app.public_url) as other:

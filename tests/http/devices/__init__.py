@@ -1,1 +1,1 @@
-"""Devices that people let in, over HTTP."""
+"""Devices that users approve, over HTTP."""

@@ -1,4 +1,4 @@
-"""By code (RFC 8628): the device shows a code, a person types it, looks, and lets the device in."""
+"""By code (RFC 8628): the device shows a code, and a person enters it, checks the device, and approves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions of devices end after their hours, by hand, and with the app, on every node."""
+"""Sessions of devices end at their time limit, manually, and with the app, on every node."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_it_cannot_change_the_account_or_sign_out_others(
 @rule("DEVICE-END")
 @matrix("acts", [["switch-off"], ["switch-off", "switch-on"], ["delete"]])
 async def test_it_ends_with_what_its_users_provider_opened(app: App, op: Op, acts: list[str]) -> None:
-    """Also if the device has not come yet."""
+    """Even if the device hasn't polled yet."""
     client = await new_client(app, pairing={"code": True, "sameNetwork": False})
     await add_oidc(app, op, client, name="idp", defaultRoles=["Operator"])
     op.claims, browser = {"sub": "ada", "auth_time": app.clock.now_ms() // 1000}, Browser(app)

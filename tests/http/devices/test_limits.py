@@ -1,4 +1,4 @@
-"""Limits: new requests by address, open ones by app, wrong user codes by user and client, wrong pairing codes."""
+"""Limits for new requests by address, pending ones by app, wrong user codes by user and client, and pairing codes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ async def test_thirty_requests_in_ten_minutes_from_one_address(app: App) -> None
 
 @rule("DEVICE-GUESSES")
 async def test_strangers_who_fill_all_places_keep_no_one_out(app: App) -> None:
-    """The first of the network from which most wait gives way, and no device of another one."""
+    """The oldest request from the network with the most pending requests is dropped, but no request from another
+    network.
+    network."""
     ada = await wearer(app, code=True)
     early, late = ada.headset("198.51.100.98"), ada.headset("198.51.100.99")
     waits = await early.ask()
@@ -69,7 +71,7 @@ async def test_ten_wrong_pairing_codes_from_one_address(app: App) -> None:
 
 @rule("DEVICE-GUESSES")
 async def test_five_wrong_user_codes_of_a_user(app: App) -> None:
-    """Whatever the session: one user cannot use up what the client has."""
+    """In any session, since one user must not exhaust the client's limit."""
     ada = await wearer(app, code=True)
     asked = await ada.headset().ask()
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""A person shows a code, a headset scans it and shows two digits, which the person enters: it is signed in."""
+"""A person shows a code to a headset, enters the two digits that it then shows, and so signs it in."""
 
 from __future__ import annotations
 

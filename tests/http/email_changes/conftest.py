@@ -1,4 +1,4 @@
-"""Fixtures: an application that sends emails immediately, and a client whose mailbox is empty."""
+"""Fixtures: an application that sends emails immediately, and a client with an empty mailbox."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.team import Team, new_team
 
 @pytest.fixture(scope="module")
 async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
-    """Emails are sent with the change that they report, and none is retried on its own."""
+    """An application that sends emails together with the change, and doesn't retry on its own."""
     with nothing_by_itself():
         async with running(database_url, **mail_server.settings) as application:
             yield application
@@ -23,7 +23,7 @@ async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
 
 @pytest.fixture
 async def team(app: App, mail_server: MailServer, another_day: None) -> Team:
-    """A client for one test, once all earlier emails are sent."""
+    """A client for one test, after all earlier emails have been sent."""
     await until_idle(app)
     mail_server.mails.clear()
     mail_server.refuses = ""

@@ -1,4 +1,4 @@
-"""Changing another user's email address: by rank, and where no mail is set up."""
+"""Managers change another user's email address, depending on rank, and also without mail set up."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_mistyped_address_that_was_put_right_gives_its_mailbox_no_passwo
     link = (await mails_by_recipient(team.app, mail_server))[right].token
     assert check_success(await undo(team.app, back)) == {"email": wrong, "resets": False, "removed": NOTHING_REMOVED}
     assert await mails_by_recipient(team.app, mail_server) == {}
-    check_refusal(await reset(team.app, link), 401, "INVALID_TOKEN")  # it went to the address that was taken back
+    check_refusal(await reset(team.app, link), 401, "INVALID_TOKEN")  # it was sent to the address that was reverted
 
 
 async def test_a_user_admin_never_changes_an_admins_address(team: Team, mail_server: MailServer) -> None:
@@ -94,7 +94,7 @@ async def test_a_user_admin_never_changes_an_admins_address(team: Team, mail_ser
 async def test_an_admins_new_address_counts_while_the_one_who_asked_is_an_admin(
     team: Team, mail_server: MailServer, loses: str | None
 ) -> None:
-    """Checked when the link is looked at and when it is used."""
+    """Checked when the link is opened and when it's used."""
     (maker, other), new = (await team.member("Admin"), await member(team.app, team.client, "Admin")), "x@acme.example"
     await team.ask("Admin", UPDATE, id=other.id, input={"email": new})
     link = (await mails_by_recipient(team.app, mail_server))[new].token
@@ -113,7 +113,7 @@ async def test_an_admins_new_address_counts_while_the_one_who_asked_is_an_admin(
 async def test_an_address_that_a_user_admin_gave_is_an_admins_to_confirm_before_the_role(
     team: Team, mail_server: MailServer
 ) -> None:
-    """Either address can be a mailbox of the User Admin's: the one before, too."""
+    """Either address can be a mailbox of the User Admin, even the old one."""
     user_id, planted, _ = await person(team)
     client_admin = f"boss@{team.client}.example"
     await team.ask("User Admin", UPDATE, id=user_id, input={"email": client_admin})

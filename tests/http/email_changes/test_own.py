@@ -1,4 +1,4 @@
-"""Changing one's own email address: the new mailbox confirms it, the old one is informed and can undo it."""
+"""A user changes their own email address: the new mailbox confirms it, and the old one is notified and can undo it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(team: Team, mail_se
     looked = check_success(await team.app.post(LOOK, {"token": mails[new].token}))
     assert (looked["purpose"], looked["email"]) == ("email", new)
     assert check_success(await confirm(team.app, mails[new].token)) == {"email": new}
-    assert (await team.app.me(token)).data["user"]["email"] == new  # no one is signed out
+    assert (await team.app.me(token)).data["user"]["email"] == new  # nobody is signed out
     assert (await team.ask("Admin", PENDING, id=user_id)) == {"email": new, "pendingEmail": None}
     assert (await team.app.sign_in(new, client=team.client)).status == 200
     check_refusal(await team.app.sign_in(old, client=team.client), 401, "INVALID_CREDENTIALS")
@@ -57,7 +57,7 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(team: Team, mail_se
     assert await is_proved(team, user_id) == (
         True,
         False,
-    )  # the password was chosen before, by the one who had the account then
+    )  # the account's earlier owner chose the password
     [started] = await events(team, "email_change_started")
     assert (started.actor, started.subject) == (f"user:{user_id}", f"user:{user_id}")
     [event] = await events(team, "email_changed")
@@ -93,7 +93,7 @@ async def test_the_old_mailbox_undoes_it(team: Team, mail_server: MailServer) ->
 
 @rule("RESET-UNSEEN")
 async def test_a_password_reset_keeps_the_undo_link_valid(team: Team, mail_server: MailServer) -> None:
-    """Change the address, then "forgot password": the attack that the undo link is made for."""
+    """Someone changes the address and then resets the password, which is the attack that the undo link is for."""
     _, old, token = await person(team)
     new = f"thief@{team.client}.example"
     back = await changed(team, mail_server, token, new)
@@ -135,7 +135,7 @@ async def test_a_taken_address_gets_the_same_response_as_a_free_one(team: Team, 
         with counted_statements() as seen:
             replies.append(await ask_own(team.app, who, new))
             await until_idle(team.app)
-        # Counters might already be there; what is deleted are emails that were taken in the meantime.
+        # Counters might already exist; emails that were delivered in the meantime are deleted.
         writes = [sql for sql in seen if sql.startswith(("INSERT", "UPDATE")) or "FROM users" in sql]
         work.append([sql for sql in writes if "throttles" not in sql])
     free, refused = replies

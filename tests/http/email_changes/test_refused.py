@@ -1,4 +1,4 @@
-"""Changes of an email address that are rejected, that stop a waiting change, or that race."""
+"""Changes of an email address that are rejected, cancel a pending change, or race with another one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_the_current_password_is_asked_for_and_throttled(team: Team, mail_
     check_refusal(await ask_own(team.app, token, new, "wrong-lantern-9-moss"), 429, "RATE_LIMITED")
     body = {"currentPassword": PASSWORD, "newPassword": NEW}
     guess = await team.app.post("/api/client/auth/password", body, token=token)
-    check_refusal(guess, 429, "RATE_LIMITED")  # the other route allows no further guesses
+    check_refusal(guess, 429, "RATE_LIMITED")  # the other route allows no additional guesses
     assert await mails_by_recipient(team.app, mail_server) == {}
 
 

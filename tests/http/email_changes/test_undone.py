@@ -1,4 +1,4 @@
-"""To undo a change of address removes what was planted in the account shortly before it was asked for, or later."""
+"""Undoing a change of address removes what was planted in the account shortly before the request, or later."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EVERYTHING = {"app": True, "passkeys": 1, "recoveryCodes": True, "identities": 1
 
 @pytest.fixture(scope="module")
 async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
-    """At an address that has passkeys."""
+    """An application at an address that supports passkeys."""
     with nothing_by_itself():
         async with running(
             database_url, **mail_server.settings, **PUBLIC, MANIFEST_OUTGOING_PRIVATE="127.0.0.1/32"
@@ -42,7 +42,7 @@ async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
 
 @dataclass
 class Planted:
-    """An account into which someone with the password brought each kind of way to sign in."""
+    """An account to which someone with the password added each kind of sign-in method."""
 
     company: OidcProvider
     ada: Holder
@@ -54,7 +54,7 @@ class Planted:
         return self.ada.person
 
     async def opened(self) -> set[str]:
-        """The credentials that open the account now."""
+        """The credentials that currently give access to the account."""
         _, at_provider = await self.company.attempt("planter", "planter@mail.example", groups=["ops"])
         tries = {
             "passkey": (await self.ada.sign_in()).status == 200,
@@ -65,7 +65,7 @@ class Planted:
 
 
 async def plant(team: Team, company: OidcProvider) -> Planted:
-    """App, codes, passkey, identity with a role of its groups, badge and PIN, in one session."""
+    """Add an app, codes, a passkey, an identity with a role from its groups, a badge, and a PIN in one session."""
     app, factory = team.app, BadgeClient(team.app, team.client, await team.member("Admin"))
     await settle(app, team.client, badge={"enabled": True})
     who = await person(app, team.client, "Operator")
@@ -82,7 +82,7 @@ async def plant(team: Team, company: OidcProvider) -> Planted:
 
 
 async def taken(team: Team, mail_server: MailServer, token: str) -> str:
-    """Gives the account another address; the token that undoes it."""
+    """Change the account's address; returns the token that undoes it."""
     await until_idle(team.app)
     mail_server.mails.clear()
     return await changed(team, mail_server, token, f"thief@{team.client}.example")
@@ -110,7 +110,7 @@ async def test_recent_credentials_are_removed_and_older_ones_stay(
         received = (await mails_by_recipient(team.app, mail_server))[who.email]
         assert ("1 passkey was removed." in received.text) is is_new
         if is_new:
-            check_success(await reset(team.app, received.token))  # no factor of another is asked for
+            check_success(await reset(team.app, received.token))  # doesn't ask for the attacker's factor
         else:
             error = check_refusal(await reset(team.app, received.token), 401, "MFA_REQUIRED")
             check_success(await who.go_on(error["challenge"], otp=who.code()))
@@ -120,7 +120,7 @@ async def test_recent_credentials_are_removed_and_older_ones_stay(
 
 @rule("ACT-OF-OPEN-SESSION")
 async def test_a_pending_request_adds_nothing_after_the_undo(team: Team, mail_server: MailServer) -> None:
-    """Its head came while the session was open; its body comes when the owner has the account back."""
+    """Its head arrives while the session is open, and its body after the owner has recovered the account."""
     ada = await person(team.app, team.client)
     thief = Holder(ada, Authenticator(ORIGIN), await ada.token())
     credential = thief.browser.create(await thief.creation_options())
@@ -131,7 +131,7 @@ async def test_a_pending_request_adds_nothing_after_the_undo(team: Team, mail_se
     check_refusal(late, 401, "INVALID_TOKEN")
     check_refusal(await thief.sign_in(), 401, "INVALID_CREDENTIALS")
     link = (await mails_by_recipient(team.app, mail_server))[ada.email].token
-    check_success(await reset(team.app, link))  # no factor of another is asked for
+    check_success(await reset(team.app, link))  # doesn't ask for the attacker's factor
 
 
 @rule("EMAIL-UNDO")
@@ -151,4 +151,4 @@ async def test_codes_and_a_secret_that_waits_go_though_the_app_is_older(team: Te
     challenge = check_refusal(await ada.sign_in(password=NEW), 401, "MFA_REQUIRED")["challenge"]
     token = check_success(await ada.go_on(challenge, otp=ada.code()))["token"]
     confirmed = await team.app.post(f"{OWN}/totp/confirm", {"otp": "000000"}, token=token)
-    check_refusal(confirmed, 409, "CONFLICT")  # no secret waits
+    check_refusal(confirmed, 409, "CONFLICT")  # no secret is pending

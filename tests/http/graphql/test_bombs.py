@@ -1,4 +1,4 @@
-"""GraphQL requests that ask for too much are rejected before they cost anything."""
+"""GraphQL requests that ask for too much are rejected before they use resources."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.matrix import matrix, some_of
 
 pytestmark = pytest.mark.one_store
 
-#: A refusal costs less than to parse twice the longest document that can be sent, and nothing is done with it.
+#: Rejecting a document costs less than parsing the longest allowed document twice, and executes nothing.
 MOST, LONGEST = 2.0, "{ " + "id " * 1998 + "}"
 PATH = "/api/client/graphql"
 
 
 def repeat(count: int, text: str) -> str:
-    """``text`` this many times; ``#`` in it is the number."""
+    """Repeat ``text`` this many times, replacing ``#`` by the number."""
     return " ".join(text.replace("#", str(number)) for number in range(count))
 
 
@@ -30,7 +30,7 @@ def nested(count: int, opening: str, inside: str, closing: str) -> str:
 
 
 def chain(count: int, spreads: int) -> str:
-    """Fragments of which each spreads the next one ``spreads`` times."""
+    """Fragments that each spread the next one ``spreads`` times."""
     made = [f"fragment F{number} on Job {{ {f'...F{number + 1} ' * spreads}}}" for number in range(count)]
     return " ".join([*made, f"fragment F{count} on Job {{ id name }}"])
 
@@ -133,12 +133,12 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 async def token(app: App) -> str:
-    """An access token of a user who can do everything."""
+    """An access token of a user with all permissions."""
     return str((await app.sign_in("admin@acme.example")).data["token"])
 
 
 async def asked(app: App, token: str, body: bytes) -> tuple[int, Any]:
-    """Status and answer: the application alone, without a client, which would cost more than what is measured."""
+    """The status and body from the application itself, since a client would cost more than the measured operation."""
     lines = {"host": "127.0.0.1:8080", "content-type": "application/json", "content-length": str(len(body)),
              "authorization": f"Bearer {token}", "accept": "application/graphql-response+json"}  # fmt: skip
     scope = {
@@ -189,7 +189,7 @@ def steps(count: int) -> dict[str, Any]:
 
 
 async def test_large_useful_documents_are_accepted(app: App, token: str) -> None:
-    """All steps of two versions, and instructions of many commas."""
+    """All steps of two versions, and instructions with many commas."""
     pair = (
         "mutation($a: AddTemplateInput!, $b: AddTemplateInput!) "
         "{ a: addTemplate(input: $a) { id } b: addTemplate(input: $b) { id } }"

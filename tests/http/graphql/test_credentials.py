@@ -1,4 +1,4 @@
-"""GraphQL with a missing or bad credential: an error body; the cookie and cross-site rules hold."""
+"""GraphQL with a missing or invalid credential returns an error body, and cookie and cross-site rules apply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATH = "/api/client/graphql"
 
 
 def refused(reply: Reply, status: int, code: str) -> None:
-    """A GraphQL error body, without ``data``, with code and the request id of the header."""
+    """Check a GraphQL error body without ``data``, with the code and the request ID of the header."""
     assert reply.status == status, reply.text
     [error] = reply.json["errors"]
     assert set(reply.json) == {"errors"}

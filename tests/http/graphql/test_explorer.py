@@ -1,4 +1,4 @@
-"""The GraphQL explorer is served where introspection is allowed, loads nothing from elsewhere, and holds no data."""
+"""The GraphQL explorer is available where introspection is allowed, loads no external files, and contains no data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GraphQL lists are paged: a walk through the pages meets every row once, in every order and with every condition."""
+"""GraphQL lists are paged: walking the pages returns every row once, in every order and with every condition."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ async def listed(app: App) -> ListedClient:
 
 @pytest.fixture(scope="module")
 async def busy(app: App) -> ListedClient:
-    """A list that others change in the meantime."""
+    """A list that others change during the test."""
     return await new_listed_client(app)
 
 
 def test_every_list_order_and_condition_is_walked_through() -> None:
-    # The audit trail is one chain in one order: its pages are walked through in tests/http/audit.
+    # The audit trail has a single order; tests/http/audit walks its pages.
     pages = {name for name in operations() if name.endswith("Page")} - {"auditEventsPage"}
     assert {f"{name}Page" for name in KINDS} == pages
     for name, kind in KINDS.items():
@@ -46,7 +46,7 @@ WALKS = [(name, order) for name in KINDS for order in orders(name)]
 @matrix(("name", "order"), WALKS)
 async def test_paging_returns_every_row_once_and_in_order(listed: ListedClient, name: str, order: str) -> None:
     everything = await listed.everything(name)
-    size = 4 if len(everything) % 4 else 5  # the last page is not full
+    size = 4 if len(everything) % 4 else 5  # so that the last page isn't full
     pages = await listed.walk(name, size, sort=order)
     seen = [item for page in pages for item in page]
     assert [len(page) for page in pages[:-1]] == [size] * (len(everything) // size)
@@ -79,8 +79,8 @@ async def test_each_filter_returns_the_matching_rows(listed: ListedClient, name:
 
 @matrix(("name", "order"), WALKS)
 async def test_while_others_add_and_change(busy: ListedClient, name: str, order: str) -> None:
-    """After each page a row is added, one that was met and one that was not get other names: what no one touched is met
-    once; what moved can be met where it was and where it is."""
+    """After each page, a row is added, and one seen row and one unseen row are renamed. Untouched rows appear once;
+    renamed ones can appear in their old and their new place."""
     before = {item["id"] for item in await busy.everything(name)}
     seen: list[int] = []
     touched = {busy.base[0].user_id}
@@ -100,7 +100,7 @@ async def test_while_others_add_and_change(busy: ListedClient, name: str, order:
 
 
 async def meddle(busy: ListedClient, name: str, text: str, free: set[int], seen: set[int]) -> set[int]:
-    """Adds a row, and renames two of those that are free, one that was seen and one that was not; which they are."""
+    """Add a row, and rename two of the free ones, one seen and one unseen; returns both."""
     kind, clock = KINDS[name], busy.team.app.clock
     clock.advance(1)
     base = (busy.base[0]._replace(at=clock.now_ms()), *busy.base[1:])
@@ -135,7 +135,7 @@ async def test_a_cursor_belongs_to_its_list_and_order(listed: ListedClient, name
 
 
 async def refused(listed: ListedClient, name: str, field: str, **given: Any) -> None:
-    """The twin and the plain list name what is wrong."""
+    """Both the paged and the plain list name the invalid argument."""
     for operation, inner in ((f"{name}Page", "items { id } nextCursor total"), (name, "id")):
         told = await listed.team.refused("Viewer", document(operation, inner), **given)
         assert (told.code, told.fields, told.path) == ("BAD_USER_INPUT", [field], [operation]), given
@@ -146,7 +146,7 @@ def encoded(value: Any) -> str:
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
-#: For lists that are sorted by name and by number.
+#: For lists sorted by name and by number.
 GARBAGE: list[Any] = [
     "x", "=", "-1", "1.5", "１２", " 1", "9" * 30, "9" * 5000, "A" * 4097, "\x00", "😀", "W10", "e30",
     encoded(None), encoded([]), encoded({}), encoded("ID"), encoded(b"["), encoded(b"\xff"), encoded(b"[" * 3000),

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: what is no valid request, and which status it gets."""
+"""Invalid GraphQL requests over HTTP, and the statuses that they get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL statements of GraphQL lists: as many for a long list as for a list of one, whatever fields are selected."""
+"""GraphQL lists need as many SQL statements for many rows as for one, whatever fields are selected."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.support.team import Team, new_team
 from tests.work.large_clients import busy_people
 
 COUNT = 100
-#: Lists, and how many levels of everything below them are asked for in one document.
+#: Lists, and the number of nested levels that one document selects.
 LISTS = {"users": 3, "usersPage": 4, "templates": 3, "templatesPage": 4, "jobs": 3, "jobsPage": 4}
-#: Of fields that load from two places.
+#: Lists of fields that load from two places.
 LOADS = {"Job.steps": 2}
 pytestmark = [pytest.mark.still, pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module")
 async def team(app: App) -> Team:
-    """A hundred people who have made templates and jobs."""
+    """A hundred people who have created templates and jobs."""
     team = await new_team(app)
     await team.member("Admin")
     await busy_people(team, COUNT)
@@ -33,7 +33,7 @@ async def team(app: App) -> Team:
 
 
 def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
-    """The maximum number of statements for a document: one for each field that waits for the database, at any place."""
+    """The maximum number of statements for a document: one for each place with a field that waits for the database."""
     found = 0
     for node in selections.selections if selections else ():
         assert isinstance(node, FieldNode)
@@ -49,8 +49,8 @@ def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
 async def test_a_list_of_a_hundred_with_everything_below(
     team: Team, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All at the same time, so that the cost is ignored. Keys for one place can come in two turns of the
-    loop, as some of their parents were loaded before for another place: those take a statement each."""
+    """All at the same time, ignoring the cost limit. Keys for one place can arrive in two turns of the loop, if some of
+    their parents were already loaded for another place; each turn then takes a statement."""
     graphql_without_limits(monkeypatch)
     kind = get_named_type(operations()[name][1].type)
     assert isinstance(kind, GraphQLObjectType)
@@ -71,7 +71,7 @@ async def test_a_list_of_a_hundred_with_everything_below(
                 break
         assert min(counts) <= most, (size, most, counts)
     if "history" in text:
-        assert len({str(row["history"]) for row in rows}) == COUNT  # each has its own
+        assert len({str(row["history"]) for row in rows}) == COUNT  # each row has its own history
 
 
 PARTS: dict[str, list[Any]] = {

@@ -1,4 +1,4 @@
-"""On-premise mode asks for a license; a key is checked offline; a bad one changes nothing."""
+"""On-premise mode requires a license; keys are verified offline, and an invalid one changes nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def state(app: App) -> dict[str, Any]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database for each test, since an installed license stays."""
+    """A separate database for each test, since an installed license stays."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'licence.db'}"
     server: Databases = request.getfixturevalue("postgres")
@@ -59,7 +59,7 @@ async def test_without_a_license_every_client_route_is_closed_and_the_rest_is_op
             if route.who == "open" and (path.startswith("/oauth2/") or "/o/nowhere" in path):
                 assert (await app.send(route.method, path)).status == 403, path
             elif route.who == "open" and route.method == "GET":
-                expected = 404 if path.startswith("/assets/brand/") else 200  # no client of that name
+                expected = 404 if path.startswith("/assets/brand/") else 200  # no client has this name
                 expected = 302 if path == "/docs" else expected
                 assert (await app.get(path)).status == expected, path
             continue
@@ -133,7 +133,7 @@ async def test_a_bad_key_is_invalid_and_changes_nothing(premises: App, installed
         error = check_refusal(await install(app, text), 400, "LICENSE_INVALID")
         messages.add(json.dumps({**error, "requestId": ""}))
         assert await state(app) == before, name
-    assert len(messages) == 1  # one answer for all of them
+    assert len(messages) == 1  # one response for all of them
     assert (await app.sign_in()).status == (200 if installed else 403)
 
 

@@ -1,4 +1,4 @@
-"""A GraphQL mutation leaves a log line that names it; a query leaves none."""
+"""A GraphQL mutation is logged with its name; a query isn't logged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMED = 'mutation Rename { editTemplate: createTemplate(input: {title: "secret t
 
 
 async def lines_of(app: App, query: str, **members: Any) -> list[dict[str, Any]]:
-    """The log's lines about requests in the meantime."""
+    """The log lines about requests inside the block."""
     token = await token_of(app, "author@acme.example")
     log = mock.Mock()
     with logging_to(app, log):

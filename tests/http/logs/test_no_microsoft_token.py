@@ -1,4 +1,4 @@
-"""Microsoft sign-ins: neither the log nor the store holds a token, a code or a secret."""
+"""Microsoft sign-ins leave no token, code, or secret in the log or the database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFRESH = "0.refresh-token-of-microsoft-not-to-be-logged"
 
 
 def a_day_with_dynamics(server: Server, microsoft: Standin, secrets: dict[str, str]) -> None:
-    """Signed in by cookie and by code, replayed, rejected by Microsoft, by Dataverse and by us."""
+    """Sign in by cookie and by code, replay, and be rejected by Microsoft, by Dataverse, and by us."""
     microsoft.asked.clear()
     start = urlencode({"client": "acme", "provider": "crm", "returnTo": BACK, "response": "cookie"})
     for turn in ("in", "in", "no member", "throttled", "no code", "declined"):
@@ -47,14 +47,14 @@ def a_day_with_dynamics(server: Server, microsoft: Standin, secrets: dict[str, s
         cookie = "; ".join(f"{name}={value}" for name, value in cookies(headers).items())
         status, _, ended = send(server, "GET", target, Cookie=cookie)
         assert status == {"in": 302, "throttled": 502}.get(turn, 401), turn
-        assert send(server, "GET", target, Cookie=cookie)[0] == 401  # used up
+        assert send(server, "GET", target, Cookie=cookie)[0] == 401  # already used
         secrets |= {f"{name} cookie {number}": value for name, value in cookies(ended).items() if value}
     redeemed = [asked.form for asked in microsoft.asked if asked.endpoint == "token"]
     secrets |= {f"verifier {number}": form["code_verifier"] for number, form in enumerate(redeemed)}
 
 
 def a_day_with_power_apps(server: Server, microsoft: Standin, secrets: dict[str, str]) -> None:
-    """Let in by REST and GraphQL, signed out, and rejected."""
+    """Get access by REST and GraphQL, sign out, and be rejected."""
     microsoft.token, microsoft.answers = {}, {}
     for kind in ("graph", "api", "api-v1"):
         token = secrets[f"{kind} token"] = microsoft.mint(kind)
@@ -96,7 +96,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def parts(told: Told) -> list[tuple[str, str]]:
-    """Every secret, and of a token its payload and its signature; headers are the same in all of them."""
+    """Every secret, and the payload and signature of every token; all tokens share the same headers."""
     found = []
     for name, secret in told.secrets.items():
         found.append((name, secret))

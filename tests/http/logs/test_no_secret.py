@@ -1,4 +1,4 @@
-"""Logs and store hold no secret; every log line is one JSON object that no caller can forge."""
+"""Logs and database contain no secrets, and every log line is a JSON object that callers can't forge."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORGED = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.forged-token-not-to-be-logged.AAA
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer like any other."""
+    """A handler that returns redirects like any other response."""
 
     def redirect_request(self, *given: Any) -> None:
         return None
@@ -41,7 +41,7 @@ _OPENER = urllib.request.build_opener(_Stay)
 
 @dataclass
 class Told:
-    """The values that a server was given and returned, and the place where it wrote."""
+    """The values sent to and returned by a server, and its output files."""
 
     log: Path
     data: Path
@@ -64,11 +64,11 @@ def send(server: Server, method: str, path: str, body: Any = None, **headers: st
 
 def cookies(headers: Message) -> dict[str, str]:
     pairs = (line.partition(";")[0].partition("=") for line in headers.get_all("Set-Cookie") or [])
-    return {name: value for name, _, value in pairs if value}  # an empty one takes a cookie away
+    return {name: value for name, _, value in pairs if value}  # an empty value deletes a cookie
 
 
 def a_day_in_the_life(server: Server, secrets: dict[str, str]) -> None:
-    """Every act that shows a secret, right and wrong."""
+    """Perform every act that involves a secret, with correct and wrong values."""
     sign_in, refresh = "/api/client/auth/sign-in", "/api/client/auth/refresh"
     author = {"email": "author@acme.example", "password": DEMO_PASSWORD}
     _, answer, headers = send(server, "POST", sign_in, author)
@@ -112,7 +112,7 @@ def a_day_in_the_life(server: Server, secrets: dict[str, str]) -> None:
 
 
 def with_links(server: Server, admin: str, secrets: dict[str, str]) -> None:
-    """One-time links, right and wrong."""
+    """Use one-time links, with correct and wrong values."""
     auth, users = "/api/client/auth", "/api/admin/clients/acme/users"
     _, answer, _ = send(
         server, "POST", users, {"email": "linked@acme.example", "roles": ["Viewer"]}, Authorization=admin
@@ -141,7 +141,7 @@ def with_links(server: Server, admin: str, secrets: dict[str, str]) -> None:
 
 
 def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
-    """Every act that shows a secret of single sign-on, right and wrong."""
+    """Perform every single sign-on act that involves a secret, with correct and wrong values."""
     auth, base, admin = "/api/client/auth", "/api/admin/clients/acme/providers", f"Bearer {secrets['admin token']}"
     back = "https://app.acme.example/in"
     rules = {"createUsers": True, "defaultRoles": ["Viewer"], "returnAddresses": [back]}
@@ -167,7 +167,7 @@ def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
             cookie = "; ".join(f"{name}={value}" for name, value in cookies(headers).items())
             status, _, ended = send(server, "GET", target, Cookie=cookie)
             assert status == 302
-            assert send(server, "GET", target, Cookie=cookie)[0] == 401  # used up
+            assert send(server, "GET", target, Cookie=cookie)[0] == 401  # already used
             secrets |= {f"{name} cookie {number}": value for name, value in cookies(ended).items() if value}
         code = secrets["one-time code"] = parse_qs(urlsplit(ended["Location"]).query)["code"][0]
         assert send(server, "POST", f"{auth}/exchange", {"code": f"{code}x"})[0] == 401
@@ -249,7 +249,7 @@ def test_no_one_forges_a_line(told: Told) -> None:
 
 
 async def stored(told: Told) -> dict[str, bytes]:
-    """All that the store holds: the files of SQLite, the rows of PostgreSQL."""
+    """Everything in the database: SQLite's files, or PostgreSQL's rows."""
     if not told.database:
         return {path.name: path.read_bytes() for path in told.data.glob("manifest-auth.db*")}
     connection = await asyncpg.connect(told.database)

@@ -1,4 +1,4 @@
-"""A request's W3C trace context is in its log lines, and goes on only to the hosts that the operator lists."""
+"""A request's W3C trace context is logged, and forwarded only to hosts that the operator lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GOOD = f"00-{TRACE}-{PARENT}-01"
 
 
 async def traced(app: App, *sent: str) -> dict[str, Any]:
-    """The line of a request with these headers."""
+    """The log line of a request with these headers."""
     with logged(app) as lines:
         await app.get("/healthz", headers=[("traceparent", text) for text in sent])
         [line] = [json.loads(line) for line in lines.getvalue().splitlines()]

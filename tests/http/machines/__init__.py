@@ -1,1 +1,1 @@
-"""Machines that call the API: service accounts, API keys, client secrets."""
+"""Machine access to the API with service accounts, API keys, and client secrets."""

@@ -1,4 +1,4 @@
-"""API keys as credentials: what they open, and what they never open."""
+"""The access that API keys give as credentials, and the access that they never give."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.team import new_team
 
 pytestmark = pytest.mark.one_store
 
-#: Written down here and not read from the code.
+#: Listed here on purpose, and not read from the code.
 CLOSED = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
 DAY = 86_400
 
@@ -111,7 +111,7 @@ async def test_machines_cannot_create_managers(app: App) -> None:
         'mutation { addUser(input: {email: "a@b.example", roles: ["User Admin"]}) { id } }',
         f'mutation {{ setUserRoles(userId: {viewer.id}, roles: ["User Admin"]) {{ id }} }}',
         f"mutation {{ resetUserPassword(userId: {(await member(app, client, 'User Admin')).id}) {{ user {{ id }} }} }}",
-        # nobody sends email here, so the link would be the machine's
+        # without mail, the machine would get the link itself
         'mutation { inviteUser(input: {email: "a@b.example", roles: ["Viewer"]}) { user { id } } }',
     ):
         errors = (await ask(app, it.key.text, document)).json["errors"]

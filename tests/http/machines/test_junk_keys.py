@@ -1,4 +1,4 @@
-"""Junk in place of an API key: rejected without the store where it can be, counted by address where not."""
+"""Invalid API keys are rejected without the database if possible, and otherwise counted by address."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FREE = 30
 async def test_a_wrong_checksum_asks_no_store_ever(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     junk = [wrong(unknown_key()), "mfst_key_", "mfst_key_" + "A" * 49, "mfst_", unknown_key() + "0"]
     junk += [unknown_key("sec"), unknown_key().replace("mfst_", "mfst-").replace("mfst-", "mfst_X")]
-    await app.me(junk[0])  # keys and settings are read
+    await app.me(junk[0])  # loads keys and settings
     seen = look_ups(monkeypatch, app)
     with counted_statements() as counted:
         for number in range(500):
@@ -42,7 +42,7 @@ async def test_well_formed_unknown_ones_count_by_address(app: App, monkeypatch: 
     seen = look_ups(monkeypatch, app)
     with counted_statements() as counted:
         for _ in range(20):
-            app.clock.advance(0.049)  # almost a second in all
+            app.clock.advance(0.049)  # almost a second in total
             check_refusal(await app.get(ME, token=unknown_key(), headers=here), 429, "RATE_LIMITED")
     assert (seen, counted) == ([], [])
     check_refusal(await app.get(ME, token=unknown_key(), headers=there), 401, "INVALID_TOKEN")

@@ -1,4 +1,4 @@
-"""Before a key ends the Admins are told, 14 and 3 days ahead, once; its end stands in the trail."""
+"""Admins are notified once 14 days and once 3 days before a key expires; the audit trail records the expiration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = 86_400
 
 
 async def _told(app: App, mail_server: MailServer) -> list[str]:
-    """Recipients of emails in this round, and their subjects."""
+    """Recipients and subjects of this round's emails."""
     mail_server.mails.clear()
     await watch_secrets(app)
     for _ in range(200):
@@ -40,7 +40,7 @@ async def test_admins_are_told_twice_and_no_one_else(app: App, mail_server: Mail
     assert await _told(app, mail_server) == []
     app.clock.advance(7 * DAY - 1)
     assert await _told(app, mail_server) == []
-    app.clock.advance(1)  # three days before the short one ends
+    app.clock.advance(1)  # three days before the short-lived key expires
     day = short.expires_at[:10]
     assert await _told(app, mail_server) == [f"{to} {client}: a key of {it.name} expires on {day}" for to in admins]
     assert await _told(app, mail_server) == []

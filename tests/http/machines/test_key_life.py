@@ -1,4 +1,4 @@
-"""The life of an API key: made, rotated, used, ended, on every node."""
+"""The life of an API key: created, rotated, used, and ended, on every node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.statements import counted_statements, look_ups
 
 pytestmark = pytest.mark.still
 
-#: Written down here and not read from the code.
+#: Listed here on purpose, and not read from the code.
 CLOSED = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
 DAY = 86_400
 
@@ -67,7 +67,7 @@ async def test_rotation_gives_a_new_one_and_ends_the_old_one_later(app: App) -> 
     check_success(
         await app.post(f"{it.base}/keys/{day.id}/rotate", {"overlapHours": 168}, token=await app.admin_token()), 201
     )
-    app.clock.advance(3600)  # no overlap makes the old one live longer than it would
+    app.clock.advance(3600)  # an overlap never extends the old key's lifetime
     check_refusal(await app.me(day.text), 401, "TOKEN_EXPIRED")
 
 

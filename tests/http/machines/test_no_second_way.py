@@ -1,4 +1,4 @@
-"""A machine that can manage users makes itself no other way in, though no one is asked for re-authentication there."""
+"""A machine that manages users can't create another way to sign in, although it never needs to re-authenticate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def it(app: App) -> Machine:
 
 @rule("MACHINE-RANK")
 async def test_no_machine_moves_a_users_mailbox(app: App, it: Machine) -> None:
-    """Reader of the new address, who resets the password."""
+    """The reader of the new mailbox could reset the password."""
     user = await member(app, it.client, "User Admin")
     change = f'mutation {{ updateUser(id: {user.id}, input: {{email: "{THIEF}"}}) {{ pendingEmail }} }}'
     [error] = (await ask(app, it.key.text, change)).json["errors"]

@@ -1,4 +1,4 @@
-"""Service accounts: made, listed, changed, disabled, enabled, deleted, by those who can and with what they can give."""
+"""Service accounts are created, listed, changed, disabled, enabled, and deleted by users with the necessary roles."""
 
 from __future__ import annotations
 

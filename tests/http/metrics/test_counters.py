@@ -1,4 +1,4 @@
-"""Metrics of replays, throttling, the hash queue and the store."""
+"""Metrics of replays, rate limits, the hash queue, and the database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.one_store
 
 def value(app: App, name: str, **labels: str) -> float:
     found = app.sample(name, **labels)
-    assert found is not None, (name, labels)  # it is there from the start
+    assert found is not None, (name, labels)  # it exists from the start
     return found
 
 
@@ -34,7 +34,7 @@ async def test_replaced_refresh_tokens_are_counted_as_replays(app: App) -> None:
     await app.refresh(second)
     app.clock.advance(11)
     assert (await app.refresh(first)).code == "INVALID_TOKEN"
-    assert (await app.refresh(second)).code == "INVALID_TOKEN"  # the session is over: that is no replay
+    assert (await app.refresh(second)).code == "INVALID_TOKEN"  # the session has ended, so this isn't a replay
     assert replays(app, "refresh_token") == before[0] + 1
     assert value(app, "manifest_refreshes_total", result="reused") == before[1] + 1
 
@@ -73,7 +73,7 @@ async def test_a_link_that_was_used_is_counted_wherever_it_is_shown(app: App) ->
     assert [(await accept(app, token)).status for _ in range(2)] == [200, 401]
     assert (await app.post("/api/client/auth/link", {"token": token})).status == 401
     assert replays(app, "one_time_link") == before + 2
-    assert sign_ins(app, "link", "failed") == failed + 1  # to look is no attempt
+    assert sign_ins(app, "link", "failed") == failed + 1  # opening a link isn't an attempt
 
 
 async def test_throttles_are_counted_by_entry_point_and_counter(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_throttles_are_counted_by_entry_point_and_counter(tmp_path: Path) 
         for _ in range(ORIGIN.free + 1):
             await app.post("/api/client/auth/password/forgot", {"email": "one@acme.example", "client": "acme"})
         assert value(app, "manifest_throttled_total", door="forgot", limit="origin") == 1
-        assert sign_ins(app, "password", "throttled") == 3  # that is no sign-in
+        assert sign_ins(app, "password", "throttled") == 3  # this isn't a sign-in
 
 
 async def test_a_full_hash_queue_is_counted(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

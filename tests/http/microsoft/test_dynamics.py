@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: the sign-in of a browser and of an app, and what is asked of Microsoft."""
+"""Sign-in with Microsoft Dynamics in a browser and in an app, and the requests that it sends to Microsoft."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_no_token_of_anybodys_travels_in_an_address(setup: MicrosoftSetup)
 
 
 async def test_which_provider_is_meant(setup: MicrosoftSetup) -> None:
-    """By its name in the client; without a name the only one of its kind; and never one of another kind."""
+    """By name within the client, or else the only provider of its kind, but never one of another kind."""
     provider = await setup.dynamics(name="crm")
     await setup.entra(provider.client)
     app, browser = setup.app, Browser(setup.app)

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: what Dataverse says about the user, rejects, or fails to answer."""
+"""Microsoft Dynamics sign-ins when Dataverse describes the user, rejects the token, or fails to respond."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ async def test_someone_who_was_taken_out_of_the_environment_cannot_sign_in_again
     assert check_no_one_got_in((await provider.sign_in("alice"))[1]) == NO_MEMBER
 
 
-#: What Dataverse answers: the sentence, and the reason in the trail. A token that it does not take, or an address where
-#: it is not, is no one's membership: the provider is set up wrongly.
+#: Dataverse's responses, with the message and the reason in the trail. If it rejects the token, or isn't at the
+#: address, the provider is misconfigured, and nobody counts as a member.
 REFUSALS: dict[str, tuple[Answer, str, str]] = {
     "401": (error_bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
     "403 as text": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),
@@ -79,7 +79,7 @@ async def test_what_dataverse_rejects(setup: MicrosoftSetup, case: str) -> None:
     assert setup.microsoft.count("dataverse") == 1
 
 
-#: What is no refusal: Dataverse cannot say. The last one: what we tell of when to come again.
+#: Responses that aren't rejections, because Dataverse can't tell. The last column is the retry time that we return.
 FAULTS: dict[str, tuple[Answer, str | None]] = {
     "429": (
         error_bodies.dataverse("0x80072322", "Number of requests exceeded the limit", 429, **{"Retry-After": "7"}),
@@ -126,7 +126,7 @@ async def test_a_slow_environment_is_given_up_and_delays_no_one(setup: Microsoft
     with setup.microsoft.gates.shut("dataverse"):
         reply = await given_up(setup.app, ask, lambda: setup.microsoft.count("dataverse") > 0)
     check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
-    assert setup.microsoft.count("dataverse") == 2  # of two requests
+    assert setup.microsoft.count("dataverse") == 2  # in two requests
     assert await users_of(setup.app, provider.client) == {}
 
 

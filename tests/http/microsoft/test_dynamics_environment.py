@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: the environment's user is a second subject of the same person; guests, roles."""
+"""In Microsoft Dynamics, the environment's user is a second subject of the same person; covers guests and roles."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_an_environment_that_was_made_again_changes_no_one(setup: Microsof
     assert (await signed_in(provider))["id"] == alice["id"]
     assert (await kept(setup, provider.client))[in_dataverse(2, fresh)] == alice["id"]
     setup.microsoft.who_am_i.clear()
-    assert (await signed_in(provider, "bob"))["id"] != alice["id"]  # the same id, in another environment
+    assert (await signed_in(provider, "bob"))["id"] != alice["id"]  # the same ID, in another environment
 
 
 async def test_one_identity_is_listed_and_both_subjects_are_unlinked(setup: MicrosoftSetup) -> None:
@@ -95,7 +95,7 @@ async def test_one_identity_is_listed_and_both_subjects_are_unlinked(setup: Micr
 async def test_a_guest_of_the_directory_who_is_a_user_of_the_environment_can_sign_in(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     assert (await signed_in(provider, "gina"))["email"] == "gina@partner.example"
-    _, reply = await provider.sign_in("pat")  # a guest, too, and no user of the environment
+    _, reply = await provider.sign_in("pat")  # also a guest, but not a user of the environment
     check_no_one_got_in(reply)
 
 

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: refusals of Microsoft's login service, and the sentence that the person reads."""
+"""Errors of Microsoft's login service in Dynamics sign-ins, and the messages that the person sees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.single_sign_on import Browser, check_no_one_got_in, failures,
 pytestmark = pytest.mark.one_store
 
 UNAVAILABLE = "The identity provider can't be reached, try again later"
-#: What comes back with the browser: error, the number in its description, a part of the sentence.
+#: Errors that the browser returns with: error, the number in its description, and part of the message.
 REDIRECTS = {
     "consent refused": ("access_denied", "AADSTS65004", "You canceled the sign-in"),
     "not assigned to the application": ("access_denied", "AADSTS50105", "You canceled the sign-in"),
@@ -63,7 +63,7 @@ async def test_nothing_else_of_the_description_is_kept(setup: MicrosoftSetup, de
     assert await last_reason(setup.app, provider.client) == "redirect: access_denied"
 
 
-#: What the token endpoint answers: AADSTS number → a part of the sentence.
+#: Errors of the token endpoint: AADSTS number → part of the message.
 REFUSALS = {
     54005: "expired or was already completed",
     70008: "expired or was already completed",
@@ -115,7 +115,7 @@ BROKEN: dict[str, Answer] = {
 @matrix("endpoint", ["discovery", "keys", "token"])
 @matrix("case", BROKEN)
 async def test_a_login_service_with_a_fault_is_unavailable(setup: MicrosoftSetup, endpoint: str, case: str) -> None:
-    setup.app.clock.advance(2 * 86_400)  # nothing that was kept is as old as that
+    setup.app.clock.advance(2 * 86_400)  # nothing cached is that old
     provider = await setup.dynamics()
     browser = Browser(setup.app)
     if endpoint == "discovery":

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: each check of the ID token rejects on its own, and then Dataverse is not asked."""
+"""In Microsoft Dynamics sign-ins, each check of the ID token rejects on its own, without a request to Dataverse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-
 
 
 async def refused(setup: MicrosoftSetup, provider: Provider, user: str = "alice") -> str:
-    """A rejected sign-in; returns the reason in the audit trail. No user is made."""
+    """A rejected sign-in, which creates no user; returns the reason in the audit trail."""
     browser, reply = await provider.sign_in(user)
     check_no_one_got_in(reply)
     assert (await browser.me()).status == 401
@@ -31,7 +31,7 @@ async def refused(setup: MicrosoftSetup, provider: Provider, user: str = "alice"
 
 
 async def begun(setup: MicrosoftSetup, provider: Provider) -> tuple[Browser, str, str]:
-    """A browser that comes back from Microsoft, the address that it was sent to, and the nonce of its sign-in."""
+    """A browser that returns from Microsoft, its return address, and the nonce of its sign-in."""
     browser = Browser(setup.app)
     start = await provider.start(browser)
     nonce = start.partition("nonce=")[2].partition("&")[0]
@@ -91,7 +91,7 @@ async def test_a_minute_of_skew_is_let_pass(setup: MicrosoftSetup) -> None:
 
 @rule("MICROSOFT-DIRECTORY")
 async def test_a_key_of_another_directory_signs_no_one_in(setup: MicrosoftSetup) -> None:
-    """Microsoft's documents hold keys of several directories; each key says whose tokens it signs."""
+    """Microsoft's documents contain keys of several directories; each key names the directory that it signs for."""
     provider = await setup.dynamics()
     setup.microsoft.id_key = "fabrikam"
     assert "key is not among" in await refused(setup, provider)
@@ -141,7 +141,7 @@ async def test_an_invalid_id_token(setup: MicrosoftSetup, token: Any) -> None:
 
 
 async def test_a_token_of_another_directorys_person_is_of_no_one_here(setup: MicrosoftSetup) -> None:
-    """Mallory wrote Alice's address into their own directory: neither the address nor the name counts (nOAuth)."""
+    """Mallory stored Alice's address in another directory, but neither address nor name identifies anyone (nOAuth)."""
     provider = await setup.dynamics(domains=["contoso.example"], dynamics={"trustEmail": True})
     browser, address, nonce = await begun(setup, provider)
     mallory = setup.microsoft.mint(

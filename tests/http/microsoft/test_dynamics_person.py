@@ -1,6 +1,6 @@
-"""Microsoft Dynamics: a person is identified by directory and object id, never by an email address.
+"""Microsoft Dynamics identifies a person by directory and object ID, never by an email address.
 
-The environment's user is stored beside it. The same person by Dynamics and by Power Apps is one user.
+The environment's user is stored as well. The same person in Dynamics and in Power Apps is one user.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NO_ACCOUNT = "There's no account for this user here"
 
 
 def in_dataverse(number: int, organization: str = ORGANIZATION_ID) -> str:
-    """The person's user in the environment, as it is stored."""
+    """The person's user in the environment, as stored."""
     return f"dataverse:{organization}:5a5a5a5a-0000-4000-8000-00000000000{number}"
 
 
@@ -37,7 +37,7 @@ async def kept(setup: MicrosoftSetup, client: str) -> dict[str, int]:
 
 
 async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> dict[str, Any]:
-    """The user that a successful sign-in belongs to."""
+    """The user of a successful sign-in."""
     browser, reply = await provider.sign_in(user, **query)
     assert reply.status == 302, reply.text
     found: dict[str, Any] = (await session_of(browser))["user"]
@@ -54,7 +54,7 @@ async def test_someone_new_gets_an_account_and_is_the_same_user_again(setup: Mic
         f"{CONTOSO}:{BOB}": other["id"],
         in_dataverse(2): other["id"],
     }
-    # Bob has no mailbox, and so no claim `email`: the name that he signs in with is an address too.
+    # Bob has no mailbox, and so no claim `email`, but his sign-in name is an address too.
     assert (other["email"], other["firstName"], other["lastName"]) == ("bob@contoso.example", "Bob", "Builder")
 
 
@@ -73,7 +73,7 @@ async def test_an_address_alone_links_no_one(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     user_id, _ = await new_user(setup.app, provider.client, "alice@contoso.example")
     setup.microsoft.id_claims["email"] = "alice@contoso.example"
-    for claims in ({}, {"email_verified": True}, {"xms_edov": True}):  # the domain is no one's here
+    for claims in ({}, {"email_verified": True}, {"xms_edov": True}):  # nobody here has verified the domain
         setup.microsoft.id_claims |= claims
         assert check_no_one_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
     await provider.change(domains=["contoso.example"])
@@ -85,7 +85,7 @@ async def test_an_address_alone_links_no_one(setup: MicrosoftSetup) -> None:
 
 
 async def test_a_verified_domain_says_nothing_of_the_name_that_a_person_signs_in_with(setup: MicrosoftSetup) -> None:
-    """``xms_edov`` is about the claim ``email``, and that one is not there."""
+    """``xms_edov`` applies to the claim ``email``, which is missing."""
     provider = await setup.dynamics(domains=["contoso.example"])
     await new_user(setup.app, provider.client, "alice@contoso.example")
     setup.microsoft.id_claims["xms_edov"] = True
@@ -144,7 +144,7 @@ async def test_by_dynamics_and_by_a_power_app_it_is_one_user_whichever_comes_fir
         found = await user_of(setup.app, provider.client, user["id"])
         assert set(found["roles"]) == {"Viewer", "Operator"}
         assert (await setup.me(token, headers=header))["roles"] == found["roles"]
-        for one in setup.providers:  # the next turn has its own client
+        for one in setup.providers:  # the next round uses another client
             await one.act("delete")
         setup.providers.clear()
 

@@ -1,6 +1,6 @@
-"""Microsoft Dynamics: a sign-in in progress is used once, within ten minutes, by the browser that started it.
+"""A Microsoft Dynamics sign-in works once, within ten minutes, and only in the browser that started it.
 
-It ends at a listed address; what was turned off in the meantime stays off.
+It ends at a listed address, and whatever was turned off in the meantime stays off.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ pytestmark = pytest.mark.one_store
 
 
 async def begun(setup: MicrosoftSetup, provider: Provider, **query: str) -> tuple[Browser, str]:
-    """A browser that comes back from Microsoft, and the address that it was sent to."""
+    """A browser that returns from Microsoft, and its return address."""
     browser = Browser(setup.app)
     return browser, setup.microsoft.visit(await provider.start(browser, **query))
 
 
 async def still_fine(setup: MicrosoftSetup, browser: Browser, address: str) -> None:
-    """A sign-in that an attacker interfered with can still be completed."""
+    """Check that a sign-in can still be completed after an attacker interfered with it."""
     assert setup.microsoft.count("token") == 0
     assert (await browser.send("GET", address)).status == 302
     assert (await browser.me()).status == 200
@@ -120,7 +120,7 @@ async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(setup: 
 
 @rule("OIDC-MIX-UP")
 async def test_a_sign_in_ends_at_its_own_callback_alone(setup: MicrosoftSetup) -> None:
-    """Mix-up (RFC 9700, section 4.4): what began with one kind of provider is not answered by another."""
+    """Mix-up (RFC 9700, section 4.4): a sign-in with one kind of provider rejects a response from another kind."""
     provider = await setup.dynamics()
     browser, address = await begun(setup, provider)
     for path in ("oidc/callback", f"oidc/callback/{provider.client}/{provider.made['name']}"):

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: Microsoft's tokens are stored only if a client asks for it, and then encrypted."""
+"""Microsoft's tokens are stored only if a client requests it, and are always encrypted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEPT = {"keepTokens": True}
 
 
 class Row(NamedTuple):
-    """The stored values of a user, as they rest."""
+    """A user's stored values."""
 
     provider_id: int
     user_id: int
@@ -46,7 +46,7 @@ async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> tu
 
 
 def given_by(setup: MicrosoftSetup, **tokens: str) -> list[str]:
-    """The token endpoint's next response: the whole, and parts by which a test can find it."""
+    """The token endpoint's next response, and parts that identify its tokens in the database."""
     access = setup.microsoft.mint("dataverse", user=setup.microsoft.user, lifetime=4000)
     setup.microsoft.token |= {
         "access_token": access,
@@ -67,7 +67,7 @@ async def test_nothing_of_microsofts_rests_where_no_one_asked_for_it(setup: Micr
         text.partition(f"{name}=")[2].partition("&")[0] for text, name in ((back, "code"), (address, "nonce"))
     )
     state = address.partition("state=")[2].partition("&")[0]
-    under_way = await rest.all_that_rests(setup.app)  # while the browser is away
+    under_way = await rest.all_that_rests(setup.app)  # while the browser is at Microsoft
     assert (await browser.send("GET", back)).status == 302
     [redeemed] = [asked for asked in setup.microsoft.asked if asked.endpoint == "token"]
     secrets += [code, nonce, state, redeemed.form["code_verifier"], OUR_SECRET]
@@ -154,12 +154,12 @@ async def test_they_go_with_what_they_were_kept_for(setup: MicrosoftSetup, what:
         await provider.change(dynamics={"organization": "https://contoso-new.crm4.dynamics.com"})
     left = {row.user_id for row in await rows(setup)}
     assert user_id not in left
-    gone_with_it = 1 if what in ("the provider", "keepTokens", "the environment") else 0  # Bob's, of the same provider
+    gone_with_it = 1 if what in ("the provider", "keepTokens", "the environment") else 0  # Bob's, from that provider
     assert len(left) == 2 - gone_with_it
 
 
 async def _linked(setup: MicrosoftSetup, provider: Provider) -> Browser:
-    """Alice, whose account was not made by her identity: she can unlink it."""
+    """Alice, who can unlink her identity because it didn't create her account."""
     browser = Browser(setup.app, {"session": (await member(setup.app, provider.client)).cookie})
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": provider.name})
     assert (await browser.send("GET", setup.microsoft.visit(begun.data["location"], "alice"))).status == 302

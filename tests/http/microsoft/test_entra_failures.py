@@ -1,4 +1,4 @@
-"""Entra ID tokens that are not genuine cost few calls to Microsoft, counted by address and directory."""
+"""Invalid Entra ID tokens cause few calls to Microsoft, limited by address and directory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_store
 
 
 def junk(setup: MicrosoftSetup, number: int, kind: str = "graph") -> str:
-    """A new token that looks genuine and is not."""
+    """A new token that looks genuine but isn't."""
     return setup.microsoft.mint(kind, key_of="fabrikam", claims={"uti": f"junk-{number}"})
 
 
@@ -49,14 +49,14 @@ async def test_three_hundred_at_the_same_time_cost_few_calls_to_graph(setup: Mic
 
 @pytest.mark.usefixtures("setup")  # no other client has the directory
 async def test_an_address_that_came_once_is_not_kept_in_memory(database_url: str) -> None:
-    """More addresses than the server remembers."""
+    """There are more addresses than the server remembers."""
     async with setup_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as setup:
         await setup.entra()
         for number in range(20):
             headers = {"X-Forwarded-For": f"198.51.100.{number}"}
             assert (await setup.app.me(junk(setup, number), headers=headers)).status == 401
         await setup.clear()
-        gc.collect()  # a refusal and what it was raised in hold one another
+        gc.collect()  # an exception and its frame refer to each other
         assert addresses_remembered(setup.app) < 5
 
 
@@ -82,7 +82,7 @@ async def test_tokens_that_fit_no_one_are_counted_too(setup: MicrosoftSetup, cla
 
 
 async def test_who_was_let_in_before_is_not_held_up(setup: MicrosoftSetup) -> None:
-    """Cached results of a token don't use the rate limit."""
+    """Cached results of a token don't count toward the rate limit."""
     await setup.entra()
     known = setup.microsoft.mint("graph")
     await setup.me(known)
@@ -93,11 +93,11 @@ async def test_who_was_let_in_before_is_not_held_up(setup: MicrosoftSetup) -> No
 
 
 async def test_people_who_are_many_are_not_held_up(setup: MicrosoftSetup) -> None:
-    """Tokens that are good are no failures, however many come from one address."""
+    """Valid tokens aren't failures, no matter how many come from one address."""
     await setup.entra()
     tokens = [setup.microsoft.mint("graph", claims={"uti": str(number)}) for number in range(80)]
     replies = []
-    for some in range(0, len(tokens), 16):  # few immediately: a request waits for Graph for some seconds only
+    for some in range(0, len(tokens), 16):  # a few at a time, because a request waits only some seconds for Graph
         replies += await asyncio.gather(*[setup.app.me(token) for token in tokens[some : some + 16]])
     assert outcomes(replies) == {"OK": 80}
 
@@ -149,8 +149,8 @@ async def test_what_is_remembered_of_rejected_tokens_is_bounded(
 @rule("WAYS-IN", "MICROSOFT-AUDIENCE")
 @pytest.mark.usefixtures("setup")
 async def test_one_clients_slow_calls_to_graph_hold_no_other_client_up(database_url: str) -> None:
-    """Two clients, two directories, one Graph: it hangs for the tokens of one of them, from many addresses. Who waits
-    for those gets no answer in time."""
+    """Two clients with two directories share Graph, which hangs for the tokens of one of them, from many addresses.
+    Requests that wait for those tokens time out."""
     async with setup_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as setup:
         await setup.entra()
         fabrikam = setup.microsoft.named("fabrikam").id
@@ -161,7 +161,7 @@ async def test_one_clients_slow_calls_to_graph_hold_no_other_client_up(database_
                 asyncio.create_task(setup.app.me(token, headers={"X-Forwarded-For": f"198.51.100.{number % 50}"}))
                 for number, token in enumerate(tokens)
             ]
-            while setup.microsoft.count("graph") < 6:  # all that a client can have at one host
+            while setup.microsoft.count("graph") < 6:  # the maximum per client and host
                 await asyncio.sleep(0.01)
             there = {"X-Forwarded-For": "203.0.113.9"}
             theirs = await setup.app.me(setup.microsoft.mint("graph", "fabrikam"), headers=there)

@@ -1,4 +1,4 @@
-"""Power Apps: an Entra ID access token as a bearer, by REST and GraphQL: who is accepted."""
+"""Power Apps sends an Entra ID access token as a bearer token, by REST and GraphQL; covers accepted callers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_token_for_graph_lets_its_person_in(setup: MicrosoftSetup) -> No
 
 
 async def test_how_one_is_signed_in(setup: MicrosoftSetup) -> None:
-    """No session of ours: no cookie, no refresh token, nothing in the list of sessions."""
+    """The caller has no session of ours, so no cookie, no refresh token, and no entry in the list of sessions."""
     await setup.entra()
     token = setup.microsoft.mint("graph")
     me = await setup.me(token)
@@ -55,7 +55,7 @@ async def test_graph_has_several_names(setup: MicrosoftSetup, audience: str) -> 
 
 
 async def test_a_v2_token_for_graph(setup: MicrosoftSetup) -> None:
-    """Graph's tokens are v1.0 today; the version is the token's to tell."""
+    """Graph's tokens are currently v1.0, but the token itself states its version."""
     await setup.entra()
     directory = setup.microsoft.named("contoso").id
     claims = {"ver": "2.0", "iss": f"https://login.microsoftonline.com/{directory}/v2.0", "azp": POWER_APP,
@@ -71,7 +71,7 @@ async def test_a_v2_token_for_graph(setup: MicrosoftSetup) -> None:
         ("api-v1", {"aud": OURS}),
         ("api-v1", {"aud": OUR_URI}),
         ("api-v1", {"appid": None, "azp": POWER_APP}),
-        ("api-v1", {"azp": POWER_APP}),  # both, and they agree
+        ("api-v1", {"azp": POWER_APP}),  # both claims, which agree
         ("api", {"azp": POWER_APP.upper()}),
         ("api", {"scp": "other access_as_user more"}),
         ("api", {"idtyp": "user"}),
@@ -94,7 +94,7 @@ async def test_a_token_for_our_own_application_is_verified_by_its_directorys_key
 
 @matrix("kind", ["api", "api-v1"])
 async def test_a_key_that_signs_for_every_directory(setup: MicrosoftSetup, kind: str) -> None:
-    """As most of Microsoft's do: its issuer is the template with ``{tenantid}`` in it."""
+    """Most of Microsoft's keys do: their issuer is a template with ``{tenantid}``."""
     await setup.entra_of_ours()
     await setup.me(setup.microsoft.mint(kind, key_of="shared"))
 
@@ -135,7 +135,7 @@ async def test_the_scheme_in_any_case_and_every_client_route(setup: MicrosoftSet
 
 
 async def test_the_header_alone_is_judged(setup: MicrosoftSetup) -> None:
-    """A cookie that comes along changes nothing: neither for a good token nor for a bad one."""
+    """A cookie doesn't affect the result, whether the token is valid or not."""
     await setup.entra()
     cookie = (await setup.app.sign_in()).cookie("session")
     me = await setup.me(setup.microsoft.mint("graph"), cookie=cookie)

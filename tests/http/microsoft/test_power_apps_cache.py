@@ -1,6 +1,6 @@
-"""Power Apps: a verified token is remembered until it expires, for five minutes at most.
+"""Power Apps tokens are cached after verification until they expire, for at most five minutes.
 
-Never longer than the answers that it depends on.
+A result is never cached longer than the responses it depends on.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def test_a_second_request_makes_no_call(setup: MicrosoftSetup) -> None:
 @rule("MICROSOFT-VERDICT")
 @matrix("kind", ["graph", "api"])
 async def test_two_hundred_first_requests_at_the_same_time_make_one(setup: MicrosoftSetup, kind: str) -> None:
-    setup.app.clock.advance(3601)  # nothing is remembered of the directory's keys either
+    setup.app.clock.advance(3601)  # the directory's keys are no longer cached either
     await setup.entra_of_ours(entra=ASK_GRAPH)
     token = setup.microsoft.mint(kind)
     setup.microsoft.delay = {"graph": 0.2, "keys": 0.1}
@@ -80,7 +80,7 @@ async def test_never_longer_than_five_minutes(setup: MicrosoftSetup, kind: str) 
     setup.app.clock.advance(299.999)
     await setup.me(token)
     assert setup.microsoft.count("graph") == 1
-    setup.microsoft.profile = {"accountEnabled": False}  # at once after Graph was asked
+    setup.microsoft.profile = {"accountEnabled": False}  # right after the request to Graph
     setup.app.clock.advance(0.001)
     await setup.refused(token, 403, "ACCOUNT_DISABLED")
     setup.microsoft.profile = {}
@@ -111,7 +111,7 @@ async def _suspend(setup: MicrosoftSetup, provider: Provider, user_id: int) -> N
     await act_on(setup.app, f"{provider.client}/suspend")
 
 
-#: name → what is done, and what the remembered token is from the next request on.
+#: By name: an action, and the status of the cached token from the next request on.
 CHANGES: dict[str, tuple[Change, int, str]] = {
     "the user is deactivated": (_deactivate, 403, "ACCOUNT_DISABLED"),
     "the client is suspended": (_suspend, 403, "ACCOUNT_DISABLED"),
@@ -192,7 +192,7 @@ async def test_someone_else_of_the_client_is_not_touched(setup: MicrosoftSetup) 
     ],
 )
 async def test_a_change_while_graph_is_being_asked(setup: MicrosoftSetup, what: str, status: int, code: str) -> None:
-    """The answer belongs to earlier settings: it lets no one in, and is not cached."""
+    """The response belongs to earlier settings, so it doesn't allow access and isn't cached."""
     provider = await setup.entra()
     user_id = (await setup.me(setup.microsoft.mint("graph")))["user"]["id"]
     token = setup.microsoft.mint("graph")
@@ -228,7 +228,7 @@ async def test_that_a_person_was_rejected_is_not_remembered(setup: MicrosoftSetu
     token = setup.microsoft.mint(kind)
     await setup.refused(token, code="SSO_FAILED")
     await provider.change(createUsers=True)
-    if kind == "api":  # genuine by its signature; that Graph rejects what it was exchanged for can be mended
+    if kind == "api":  # the signature is genuine, and the rejected exchange can be fixed
         setup.microsoft.answers["graph"] = error_bodies.graph("InvalidAuthenticationToken", "no", 0)
         await setup.refused(token, code="SSO_FAILED")
         del setup.microsoft.answers["graph"]
@@ -236,7 +236,7 @@ async def test_that_a_person_was_rejected_is_not_remembered(setup: MicrosoftSetu
 
 
 async def test_that_a_token_is_not_genuine_is_remembered_for_a_minute(setup: MicrosoftSetup) -> None:
-    """No setting of a client makes it genuine, so Microsoft is asked once."""
+    """No client setting can make the token genuine, so Microsoft is asked only once."""
     await setup.entra()
     token = setup.microsoft.mint("graph")
     setup.microsoft.answers["graph"] = error_bodies.graph("InvalidAuthenticationToken", "no", 0)

@@ -1,4 +1,4 @@
-"""Power Apps: to which client a caller belongs, and isolation between clients."""
+"""The client that a Power Apps caller belongs to, and the isolation between clients."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ async def test_the_client_that_is_named_must_be_the_tokens(setup: MicrosoftSetup
         assert (await setup.me(token, headers=naming(named)))["client"]["identifier"] == provider.client
     for other in ("acme", "1", "no-such-client", "0", f"0{number}", provider.client.upper(), "", "%", "x" * 300):
         await setup.refused(token, 403, "FORBIDDEN", headers=naming(other))
-    # For a token that no one has seen yet it is the same.
+    # The same applies to a token that hasn't been used yet.
     for other in ("acme", "no-such-client"):
         await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(other))
 
 
 @KINDS
 async def test_a_caller_who_names_another_client_leaves_no_trace(setup: MicrosoftSetup, kind: str) -> None:
-    """Rejected at both clients: no user is made, and no sign-in is recorded."""
+    """Both clients reject it, without creating a user or recording a sign-in."""
     provider = await setup.entra_of_ours()
     for named in ("acme", "no-such-client"):
         await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(named))
@@ -52,7 +52,7 @@ async def test_a_caller_who_names_another_client_leaves_no_trace(setup: Microsof
 async def test_a_client_that_is_named_learns_nothing_from_a_token_that_is_no_good(
     setup: MicrosoftSetup, kind: str
 ) -> None:
-    """Whether a token is genuine is found out before anything is said of clients."""
+    """The token is verified before the response reveals anything about clients."""
     provider = await setup.entra_of_ours()
     forged = setup.microsoft.mint(kind, key_of="fabrikam")
     for named in (provider.client, "acme", "no-such-client"):
@@ -71,12 +71,12 @@ async def test_a_second_header_is_rejected(setup: MicrosoftSetup) -> None:
 
 @KINDS
 async def test_two_clients_that_accept_the_same_token(setup: MicrosoftSetup, kind: str) -> None:
-    """One directory can have two clients here: then the request says which one is meant."""
+    """Two clients can have the same directory, and then the request must name the client."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours(defaultRoles=["Viewer"])
     token = setup.microsoft.mint(kind)
-    await setup.refused(token)  # no one can tell
+    await setup.refused(token)  # the client is ambiguous
     seen: dict[str, Any] = {}
-    for _ in range(2):  # from memory, too
+    for _ in range(2):  # also from the cache
         for provider, roles in ((first, ["Operator"]), (second, ["Viewer"])):
             me = await setup.me(token, headers=naming(provider.client))
             assert (me["client"]["identifier"], me["roles"]) == (provider.client, roles)
@@ -84,12 +84,12 @@ async def test_two_clients_that_accept_the_same_token(setup: MicrosoftSetup, kin
     assert seen[first.client]["user"]["id"] != seen[second.client]["user"]["id"]
     assert seen[first.client]["session"]["id"] != seen[second.client]["session"]["id"]
     await setup.refused(token, 403, "FORBIDDEN", headers=naming("acme"))
-    await setup.refused(token)  # what is remembered of the two lets no one in who names none
+    await setup.refused(token)  # cached results of both don't help a caller who names no client
 
 
 @KINDS
 async def test_a_token_that_ends_soon_is_of_two_clients_as_well(setup: MicrosoftSetup, kind: str) -> None:
-    """Both verdicts end with the token, at the same moment: nothing but the client tells them apart."""
+    """Both cached results expire with the token, at the same moment, so only the client distinguishes them."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours()
     token = setup.microsoft.mint(kind, lifetime=60)
     for _ in range(2):
@@ -109,7 +109,7 @@ async def test_of_two_clients_the_one_whose_list_has_the_app(setup: MicrosoftSet
 
 
 async def test_two_providers_of_one_client_that_accept_the_same_token(setup: MicrosoftSetup) -> None:
-    """They can give other roles, so neither is taken."""
+    """They can grant different roles, so neither is chosen."""
     first = await setup.entra()
     second = await setup.entra(first.client)
     token = setup.microsoft.mint("graph")
@@ -120,7 +120,7 @@ async def test_two_providers_of_one_client_that_accept_the_same_token(setup: Mic
 
 
 async def test_many_clients_that_bind_the_same_directory_lock_no_one_out(setup: MicrosoftSetup) -> None:
-    """Any client can write any directory's id into its settings; the client that is named is still found."""
+    """Any client can put any directory's ID into its settings, but a named client is still found."""
     for _ in range(21):
         await setup.entra()
     provider = await setup.entra()
@@ -130,7 +130,7 @@ async def test_many_clients_that_bind_the_same_directory_lock_no_one_out(setup: 
 
 @KINDS
 async def test_a_client_that_is_suspended_keeps_no_one_elses_callers_out(setup: MicrosoftSetup, kind: str) -> None:
-    """Without this, a client that claimed another's directory would still do harm after it was suspended."""
+    """Otherwise, a client that claimed another's directory would still cause harm after its suspension."""
     provider, stopped = await setup.entra_of_ours(), await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind))
     await act_on(setup.app, f"{stopped.client}/suspend")
@@ -144,7 +144,7 @@ async def test_a_client_that_is_suspended_keeps_no_one_elses_callers_out(setup: 
 async def test_a_provider_whose_cloud_is_gone_keeps_no_one_elses_callers_out(
     setup: MicrosoftSetup, database_url: str
 ) -> None:
-    """An operator took a cloud away; the client that had chosen it is rejected, and no other one."""
+    """If an operator removes a cloud, only the client that uses it is rejected."""
     microsofts = {"MANIFEST_MICROSOFT_CLOUD": "global", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": ""}
     async with setup_on(database_url, **microsofts) as before:
         stranded = await before.entra(entra={"cloud": "global"})
@@ -208,7 +208,7 @@ async def test_a_provider_that_is_turned_off(setup: MicrosoftSetup, kind: str) -
 
 
 async def test_a_provider_of_another_kind_for_the_same_directory(setup: MicrosoftSetup) -> None:
-    """That people can sign in with Dynamics lets no token in."""
+    """A Dynamics provider doesn't make tokens valid."""
     provider = await setup.dynamics()
     for kind in ("graph", "api", "dataverse"):
         await setup.refused(setup.microsoft.mint(kind))
@@ -228,7 +228,7 @@ async def test_a_clients_own_admin_sets_it_up(setup: MicrosoftSetup) -> None:
     assert check_success(made, 201)["kind"] == "entra"
     token = setup.microsoft.mint("graph")
     assert (await setup.me(token, headers=naming(client)))["client"]["identifier"] == client
-    await setup.refused(token)  # until the claim on the directory counts, the client must be named
+    await setup.refused(token)  # the client must be named until the claim on the directory is verified
     await directory_counts(setup.app, client, setup.microsoft.named("contoso").id)
     assert (await setup.me(token))["client"]["identifier"] == client
     removed = await setup.app.send("DELETE", "/api/client/providers/power-apps", token=admin.token)

@@ -1,4 +1,4 @@
-"""``/power-apps.json``: the document that Power Apps imports as a custom connector, OpenAPI 2.0."""
+"""``/power-apps.json`` is the OpenAPI 2.0 document that Power Apps imports as a custom connector."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.support.routes import ROUTES, connector_of_everything, filled
 
 pytestmark = pytest.mark.one_store
 
-#: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps rejects (the second).
+#: Keywords that OpenAPI 2.0 lacks (the first row), or that the Power Apps importer rejects (the second).
 UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", "requestBody", "content", "examples",
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip
-#: Of a signed-in person's routes, those that need a password or a browser, change how one signs in, take
-#: files, or manage a client.
+#: Excluded routes of signed-in users: they need a password or a browser, change sign-in methods, accept files, or
+#: manage a client.
 NOT_FOR_APPS = re.compile(
     r"/password\Z|/email\Z|/(?:identities|second-factors|passkeys|reauthenticate|devices|badge-pin)\b"
     r"|\A/api/client/(?:apps|audit|branding|directories|domains|files|providers|service-accounts|settings|users)\b"
@@ -29,7 +29,7 @@ NOT_FOR_APPS = re.compile(
 async def definition(app: App) -> dict[str, Any]:
     reply = await app.get("/power-apps.json")
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json; charset=utf-8")
-    assert len(reply.text) < 1024 * 1024  # Power Apps takes no larger file
+    assert len(reply.text) < 1024 * 1024  # Power Apps rejects larger files
     found: dict[str, Any] = reply.json
     return found
 
@@ -48,7 +48,7 @@ def faults(document: dict[str, Any]) -> list[str]:
 
 
 def keywords(value: Any, *, named: bool = False) -> set[str]:
-    """All keywords of the definition, without the names of members, definitions and paths."""
+    """All keywords of the definition, but no names of members, definitions, and paths."""
     if isinstance(value, list):
         return {word for item in value for word in keywords(item)}
     if not isinstance(value, dict):
@@ -70,7 +70,7 @@ async def test_it_is_valid_and_holds_nothing_that_the_importer_does_not_know(app
 
 
 def test_so_it_would_be_with_any_body_and_answer_that_a_route_of_ours_has() -> None:
-    """The routes of tomorrow: each of today's as if an app called it."""
+    """Prepares for future routes by treating each current route as if an app called it."""
     document: dict[str, Any] = connector_of_everything()
     assert len(document["definitions"]) > 50
     assert faults(document) == []
@@ -109,7 +109,7 @@ async def test_an_app_can_sign_in_by_every_one_of_them_with_its_token(setup: Mic
 
 
 async def test_names_and_texts_are_as_power_apps_wants_them(app: App) -> None:
-    """Microsoft's guidance for the texts of connectors: lengths, no mention of its products or of the word API."""
+    """Microsoft's guidelines for connector texts limit lengths, and forbid product names and the word API."""
     document = await definition(app)
     found = operations(document)
     names = [operation["operationId"] for operation in found.values()]

@@ -1,4 +1,4 @@
-"""Power Apps: a signed-in user links the person of an Entra ID token to their own account, by showing both."""
+"""A signed-in user links the person in an Entra ID token to their account by presenting both credentials."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ KINDS = matrix("kind", ["graph", "api", "api-v1"])
 
 
 async def link(setup: MicrosoftSetup, provider: Provider, who: Member, token: str, **shown: Any) -> Reply:
-    """``shown``: the credential, when not the user's own token."""
+    """Link the token; ``shown`` replaces the user's own token as the credential."""
     return await setup.app.post(LINK, {"provider": provider.name, "token": token}, **(shown or {"token": who.token}))
 
 
 async def both(setup: MicrosoftSetup, **members: Any) -> tuple[Provider, Member]:
-    """A client, its provider for tokens, which makes no accounts, and a user with a password and another address."""
+    """A client, its token provider that creates no accounts, and a user with a password and a different address."""
     client = await new_client(setup.app)
     owner = await member(setup.app, client, "Author", email=f"al@{client}.example")
     return await setup.entra_of_ours(client, **{"createUsers": False, **members}), owner
@@ -50,7 +50,7 @@ async def test_the_caller_is_the_user_after_that(setup: MicrosoftSetup, kind: st
 
 
 async def test_by_the_cookie_on_a_page_of_ours_and_on_no_other(setup: MicrosoftSetup) -> None:
-    """Without this, any page could link the visitor's account to an attacker's token."""
+    """Otherwise, any page could link the visitor's account to an attacker's token."""
     provider, owner = await both(setup)
     token = setup.microsoft.mint("graph")
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
@@ -140,7 +140,7 @@ async def test_microsoft_in_trouble(setup: MicrosoftSetup) -> None:
 
 @rule("MICROSOFT-LINK")
 async def test_only_a_session_consents(setup: MicrosoftSetup) -> None:
-    """A caller who sends only a token of Microsoft has proved no account here that could be linked."""
+    """A caller with only a Microsoft token hasn't proved ownership of an account that could be linked."""
     provider, _ = await both(setup, createUsers=True)
     bob = setup.microsoft.mint("graph", user="bob")
     await setup.me(bob)

@@ -1,4 +1,4 @@
-"""Power Apps: a request with a remembered Entra ID token executes at most a quarter more than one with our token."""
+"""A request with a cached Entra ID token executes at most a quarter more instructions than one with our token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ QUERY = ("POST", GRAPHQL, json.dumps({"query": "{ me { id email roles { name } }
 
 
 async def one(app: App, token: str, request: tuple[str, str, bytes]) -> None:
-    """A request as the web server hands it over: a client in this process would execute more than it."""
+    """Send a request as the web server passes it on, because an in-process client would execute more than the
+    application."""
     method, path, body = request
     lines = [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {token}".encode())]
     if body:

@@ -1,4 +1,4 @@
-"""Power Apps: forged and altered tokens, and texts that are no tokens."""
+"""Power Apps: forged and altered tokens, and texts that aren't tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KINDS = matrix("kind", ["graph", "api", "api-v1"])
 @KINDS
 @matrix("algorithm", ["none", "None", "NONE", "HS256", "", "RS255"])
 async def test_another_algorithm(setup: MicrosoftSetup, kind: str, algorithm: str) -> None:
-    """``HS256`` takes the directory's public key, which everybody has, for a secret."""
+    """With ``HS256``, the directory's public key, which everybody has, would be used as a secret."""
     await setup.entra_of_ours()
     for kid in (tokens.kid(setup.microsoft.named("contoso").id), None):
         token = setup.microsoft.mint(kind, header={"alg": algorithm, "kid": kid})
@@ -45,7 +45,7 @@ async def test_an_algorithm_that_is_not_what_signed(setup: MicrosoftSetup, kind:
 
 @KINDS
 async def test_a_key_of_the_forgers_own(setup: MicrosoftSetup, kind: str) -> None:
-    """Key values in the header are never used."""
+    """Keys in the header are never used."""
     await setup.entra_of_ours()
     key = ECKey.generate_key("P-256")
     public = key.as_dict(private=False)
@@ -59,7 +59,7 @@ async def test_a_key_of_the_forgers_own(setup: MicrosoftSetup, kind: str) -> Non
 @rule("MICROSOFT-DIRECTORY")
 @KINDS
 async def test_another_directorys_key(setup: MicrosoftSetup, kind: str) -> None:
-    """The document of keys holds it too; its issuer says whose tokens it signs."""
+    """The key document contains it too, but its issuer names the directory that it signs for."""
     await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind, key_of="fabrikam"))
     await setup.refused(setup.microsoft.mint(kind, key_of="consumers"))
@@ -85,19 +85,19 @@ async def test_a_claim_changed_under_the_old_signature(setup: MicrosoftSetup, ki
 
 @rule("MICROSOFT-AUDIENCE")
 async def test_a_token_for_us_that_claims_to_be_for_graph_and_the_reverse(setup: MicrosoftSetup) -> None:
-    """Each kind is verified by its own code, and not accepted by the other's."""
+    """Each kind has its own verification, and the other's rejects it."""
     await setup.entra_of_ours(entra={"appIdUri": OUR_URI})
     graph, api = setup.microsoft.mint("graph"), setup.microsoft.mint("api-v1")
     await setup.refused(tokens.tampered(graph, aud=OUR_URI))
     await setup.refused(tokens.tampered(api, aud="https://graph.microsoft.com"))
-    # The header's nonce makes the signature fail for everybody but Graph, whatever the audience.
+    # Because of the header's nonce, the signature is valid only for Graph, whatever the audience.
     await setup.refused(setup.microsoft.mint("graph", claims={"aud": OUR_URI}))
 
 
 @rule("MICROSOFT-AUDIENCE")
 @KINDS
 async def test_one_token_has_one_text(setup: MicrosoftSetup, kind: str) -> None:
-    """Graph reads leniently, so we must reject a second spelling: it would be cached apart."""
+    """Graph parses leniently, so we must reject alternative spellings, which would be cached separately."""
     await setup.entra_of_ours()
     token = setup.microsoft.mint(kind)
     header, payload, signature = token.split(".")
@@ -145,7 +145,7 @@ async def test_a_payload_or_header_that_is_no_json_object(setup: MicrosoftSetup,
 
 @KINDS
 async def test_a_claim_given_twice(setup: MicrosoftSetup, kind: str) -> None:
-    """Two readers could read two people in it: the directory signs what it is given here, and Graph accepts it."""
+    """Two parsers could read different people; the test directory signs it, and Graph accepts it."""
     await setup.entra_of_ours()
     header, payload = tokens.parts(setup.microsoft.mint(kind))
     directory = setup.microsoft.named("contoso")
@@ -167,7 +167,7 @@ async def test_a_token_that_is_longer_than_any(setup: MicrosoftSetup) -> None:
 async def test_a_header_that_asks_for_something_else(setup: MicrosoftSetup, header: dict[str, Any]) -> None:
     await setup.entra_of_ours()
     token = setup.microsoft.mint("api", header=header)
-    if "zip" in header:  # unknown members that ask for nothing are passed over (RFC 7515, section 4)
+    if "zip" in header:  # unknown members without effect are ignored (RFC 7515, section 4)
         await setup.me(token)
     else:
         await setup.refused(token)
@@ -178,14 +178,14 @@ async def test_keys_are_the_configured_clouds_and_fetched_again_for_an_unknown_o
     provider = await setup.entra_of_ours()
     directory = setup.microsoft.named("contoso").id
     shared = tokens.published(tokens.SHARED, f"{tokens.ISSUER}/{{tenantid}}/v2.0")
-    setup.app.clock.advance(3600)  # whatever is remembered of them is no longer fresh
+    setup.app.clock.advance(3600)  # all cached results have expired
     setup.microsoft.answers["keys"] = Answer.json({"keys": [shared]})
     await setup.me(setup.microsoft.mint("api", key_of="shared"))
     own = setup.microsoft.mint("api")
     await setup.refused(own)
     assert setup.microsoft.count("keys") == 2
     del setup.microsoft.answers["keys"]
-    await setup.refused(own)  # once a minute at most: anybody can show keys that no one knows
+    await setup.refused(own)  # at most once a minute, because anybody can send unknown keys
     assert setup.microsoft.count("keys") == 2
     setup.app.clock.advance(61)
     assert (await setup.me(own))["client"]["identifier"] == provider.client

@@ -1,6 +1,6 @@
-"""Power Apps: while Microsoft is slow, busy, down or answers nonsense, no one is accepted, and no one waits for long.
+"""While Microsoft is slow, busy, down, or sends garbage, no Power Apps caller is accepted or waits for long.
 
-No other caller waits, and nothing is remembered.
+No other caller waits, and nothing is cached.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GOOD = {"id": "aaaaaaaa-0000-4000-8000-000000000001", "givenName": "Alice", "mai
 
 
 async def unavailable(setup: MicrosoftSetup, token: str, **options: Any) -> Reply:
-    """The answer by REST, which is GraphQL's as well; both are asked for at the same time, so that both wait once."""
+    """The response by REST, which must equal GraphQL's. Both requests run concurrently, so that they wait only once."""
     rest, graphql = await asyncio.gather(
         setup.app.me(token, **options), setup.app.post(GRAPHQL, ME, token=token, **options)
     )
@@ -105,13 +105,13 @@ async def test_an_odd_value_of_a_claim_about_a_person_is_no_value(setup: Microso
     await setup.entra()
     setup.microsoft.profile = {"mail": value, "givenName": value, "surname": [value], "userType": value}
     me = await setup.me(setup.microsoft.mint("graph"))
-    assert me["user"]["email"] == "alice@contoso.example"  # the token's
+    assert me["user"]["email"] == "alice@contoso.example"  # the token's address
 
 
 @rule("MICROSOFT-DOWN")
 @matrix("answer", [Answer(503), Answer(404), Answer.json({"keys": 1}), Answer(200, {}, b"no"), Answer()])
 async def test_keys_that_cannot_be_read(setup: MicrosoftSetup, answer: Answer) -> None:
-    setup.app.clock.advance(3601)  # those that are remembered are no longer fresh
+    setup.app.clock.advance(3601)  # cached results have expired
     await setup.entra_of_ours()
     token = setup.microsoft.mint("api")
     setup.microsoft.answers["keys"] = answer
@@ -142,7 +142,7 @@ async def test_a_failure_is_not_a_verdict(setup: MicrosoftSetup) -> None:
         await setup.me(token)
         setup.app.clock.advance(301)
         setup.microsoft.asked.clear()
-    # Nor does one that was accepted stay in beyond his five minutes because no one can be asked.
+    # Nor does an accepted caller keep access beyond his five minutes when nobody can be asked.
     setup.microsoft.answers["graph"] = error_bodies.unavailable()
     await unavailable(setup, token)
 
@@ -164,12 +164,12 @@ async def test_no_one_listens(database_url: str) -> None:
             for kind in ("graph", "api", "api-v1"):
                 await unavailable(setup, setup.microsoft.mint(kind), headers={"X-Client-ID": provider.client})
         finally:
-            await setup.clear()  # the module's other tests are on the same store
+            await setup.clear()  # the module's other tests use the same database
 
 
 @rule("MICROSOFT-DOWN")
 async def test_a_hanging_graph_delays_no_one(setup: MicrosoftSetup) -> None:
-    """Graph and the directory's keys are silent, and far more is asked for than are asked for at a time."""
+    """Graph and the key endpoint hang, with far more requests than can run at the same time."""
     app, microsoft = setup.app, setup.microsoft
     app.clock.advance(3601)
     await setup.entra_of_ours(entra=ASK_GRAPH)
@@ -196,7 +196,7 @@ async def test_a_hanging_graph_delays_no_one(setup: MicrosoftSetup) -> None:
 
 @rule("MICROSOFT-DOWN")
 async def test_all_calls_of_one_judgment_share_its_time(setup: MicrosoftSetup) -> None:
-    """However slowly each of them, or a byte of one now and then, comes."""
+    """However slowly each response arrives, even one byte at a time."""
     setup.app.clock.advance(3601)
     await setup.entra_of_ours(entra=ASK_GRAPH)
     setup.microsoft.delay = dict.fromkeys(("keys", "token", "graph"), 0.3)

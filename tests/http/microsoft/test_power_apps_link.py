@@ -1,6 +1,6 @@
-"""Power Apps: a caller and a user with a password become one user once the link between them is verified.
+"""A Power Apps caller and a user with a password become one user only after the link between them is verified.
 
-An equal email address alone never links them.
+An equal email address never links them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KINDS = matrix("kind", ["graph", "api", "api-v1"])
 
 
 async def alice_of(setup: MicrosoftSetup, *roles: str) -> tuple[str, Member]:
-    """A client, and Alice in it, with a password."""
+    """A client, and its user Alice, with a password."""
     client = await new_client(setup.app)
     return client, await member(setup.app, client, *(roles or ("Author",)), email=ALICE)
 
@@ -43,7 +43,7 @@ async def test_an_address_alone_links_no_one(setup: MicrosoftSetup, kind: str) -
     says = {"email": ALICE, "email_verified": True, "verified_primary_email": [ALICE], "emails": [ALICE]}
     await setup.refused(setup.microsoft.mint(kind, claims=says), code="SSO_FAILED")
     assert "does not vouch" in await last_reason(setup.app, client)
-    # Owning the domain is not enough without vouching, and vouching is not enough without owning.
+    # Neither owning the domain nor approval is enough alone.
     await provider.change(domains=["contoso.example"])
     await setup.refused(setup.microsoft.mint(kind, claims=says), code="SSO_FAILED")
     await provider.change(domains=[], entra={"trustEmail": True})
@@ -60,7 +60,7 @@ async def test_a_directory_that_is_trusted_for_its_domain(setup: MicrosoftSetup,
     await setup.entra_of_ours(client, **trusting())
     me = await setup.me(setup.microsoft.mint(kind))
     assert me["user"]["id"] == alice.id
-    assert me["roles"] == ["Author", "Operator"]  # by hand, and the provider's
+    assert me["roles"] == ["Author", "Operator"]  # assigned manually, and from the provider
     assert (await setup.app.me(alice.token)).status == 401  # the earlier owner of the account is signed out
     own = (await setup.app.me(await by_link(setup, client, alice.id))).data
     assert (own["user"], own["roles"]) == (me["user"], me["roles"])
@@ -93,14 +93,14 @@ async def test_it_says_so_of_the_claim_email_and_of_no_other(setup: MicrosoftSet
     for claims in ({}, {"email": "mallory@evil.example"}, {"email": [ALICE]}):
         told = {**claims, "xms_edov": True, "preferred_username": ALICE, "upn": ALICE, "unique_name": ALICE}
         await setup.refused(setup.microsoft.mint("api-v1", user="bob", claims=told), code="SSO_FAILED")
-    # Graph's address comes first, and nothing is verified of it.
+    # Graph's address comes first, but it isn't verified.
     setup.microsoft.profile = {"mail": ALICE}
     told = {"email": "bob@contoso.example", "xms_edov": True}
     await setup.refused(setup.microsoft.mint("graph", user="bob", claims=told), code="SSO_FAILED")
 
 
 async def test_consent_at_the_same_directory_counts_for_the_callers_tokens(setup: MicrosoftSetup) -> None:
-    """The user, signed in by password, links Dynamics; the same person's Power App is then the same user."""
+    """A user signed in by password links Dynamics; the same person in a Power App is then the same user."""
     client, alice = await alice_of(setup, "Author")
     dynamics = await setup.dynamics(client, defaultRoles=[])
     await setup.entra_of_ours(client)
@@ -130,7 +130,7 @@ async def test_an_invitation_that_was_accepted_there_counts_as_well(setup: Micro
 
 
 async def test_what_a_user_admins_provider_says_of_an_admin_does_not_count_elsewhere(setup: MicrosoftSetup) -> None:
-    """The link was there before a User Admin changed the provider; it opens no more here than it does there."""
+    """The link existed before a User Admin changed the provider; it gives no more access here than there."""
     client, alice = await alice_of(setup)
     user_admin, admin = await member(setup.app, client, "User Admin"), await member(setup.app, client, "Admin")
     dynamics = await setup.dynamics(client)
@@ -164,7 +164,7 @@ async def test_a_caller_who_came_first_is_who_signs_in_with_dynamics_later(setup
 
 
 async def test_no_one_of_another_directory_is_found_by_the_same_number(setup: MicrosoftSetup) -> None:
-    """``oid`` is an id within a directory: another directory can use it for another person."""
+    """``oid`` is unique only within a directory, so another directory can use it for another person."""
     client = await new_client(setup.app)
     await setup.entra(client)
     fabrikam = setup.microsoft.named("fabrikam")
@@ -200,7 +200,7 @@ async def test_an_account_whose_user_is_deactivated_is_not_linked_around(setup: 
 
 
 async def by_link(setup: MicrosoftSetup, client: str, user_id: int) -> str:
-    """An access token of a user who chose a password with a one-time link."""
+    """An access token of a user who chose a password through a one-time link."""
     path = f"/api/admin/clients/{client}/users/{user_id}/password-reset"
     link = (await setup.app.post(path, token=await setup.app.admin_token())).data["link"]
     return str((await reset(setup.app, link.partition("#")[2])).data["token"])
@@ -214,13 +214,13 @@ async def unlink_by_admin(setup: MicrosoftSetup, provider: Provider, user_id: in
 
 
 async def test_a_link_that_is_cut_ends_with_the_next_request(setup: MicrosoftSetup) -> None:
-    """By an administrator, and by the user. Both also end cached access."""
+    """An administrator or the user unlinks it; both also end cached access."""
     client, alice = await alice_of(setup)
     provider = await setup.entra_of_ours(client, **trusting())
     token = setup.microsoft.mint("api")
     await setup.me(token)
     await provider.change(domains=[])
-    await setup.me(token)  # linked is linked
+    await setup.me(token)  # linked permanently
     await unlink_by_admin(setup, provider, alice.id)
     await setup.refused(token, code="SSO_FAILED")
     await provider.change(domains=["contoso.example"], defaultRoles=[])

@@ -1,4 +1,4 @@
-"""Power Apps: whom a genuine token names, and who of them is accepted."""
+"""The person that a genuine Power Apps token identifies, and whether that person is accepted."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_a_person_is_tid_and_oid_whatever_else_changes(setup: MicrosoftSet
 
 @rule("MICROSOFT-PERSON")
 async def test_two_people_with_one_address_are_not_one(setup: MicrosoftSetup) -> None:
-    """Another person of the directory gets the address: it opens nothing of the first person's."""
+    """Another person in the directory gets the address, but no access to the first person's account."""
     provider = await setup.entra()
     await setup.me(setup.microsoft.mint("graph"))
     setup.microsoft.profile = {"mail": "alice@contoso.example"}
@@ -72,7 +72,7 @@ async def test_two_people_with_one_address_are_not_one(setup: MicrosoftSetup) ->
 
 @matrix("kind", ["graph", "api"])
 async def test_someone_without_a_mailbox(setup: MicrosoftSetup, kind: str) -> None:
-    """Graph's ``mail`` is null; an address for people to read is in the token."""
+    """Graph's ``mail`` is null, but the token contains a display address."""
     await setup.entra_of_ours()
     me = await setup.me(setup.microsoft.mint(kind, user="bob"))
     assert me["user"]["email"] == "bob@contoso.example"
@@ -94,7 +94,7 @@ async def test_graph_names_someone_else_than_the_token(setup: MicrosoftSetup) ->
         await setup.refused(setup.microsoft.mint(kind))
     setup.microsoft.profile = {"id": "48d31887-5fad-4d73-a9f5-3c356e68a038"}
     await setup.refused(setup.microsoft.mint("graph"))
-    setup.microsoft.profile = {"id": "48d318875fad4d73"}  # what personal accounts have for an id
+    setup.microsoft.profile = {"id": "48d318875fad4d73"}  # the ID format of personal accounts
     await setup.refused(setup.microsoft.mint("graph"))
     assert await users_of(setup.app, provider.client) == {}
     setup.microsoft.profile = {"id": setup.microsoft.named("contoso").people["alice"].oid.upper()}
@@ -111,7 +111,7 @@ async def test_an_account_that_graph_knows_to_be_disabled(setup: MicrosoftSetup,
     assert sign_ins(setup.app, "entra", "refused") == refused + 2
     last = (await trail(setup.app, provider.client))[-1]
     assert (last.event, last.members["why"]) == ("sign_in_refused", "Graph says that the account is disabled")
-    setup.microsoft.profile = {"accountEnabled": None}  # it was not told
+    setup.microsoft.profile = {"accountEnabled": None}  # it wasn't returned
     await setup.me(setup.microsoft.mint(kind))
 
 
@@ -125,7 +125,7 @@ async def test_an_account_that_is_gone_from_the_directory(setup: MicrosoftSetup)
 
 @rule("MICROSOFT-USERS-ONLY")
 @KINDS
-@matrix("guest", ["gina", "pat"])  # of another organization, and with a personal account
+@matrix("guest", ["gina", "pat"])  # from another organization, and with a personal account
 async def test_guests_can_sign_in_where_the_client_wants_them(setup: MicrosoftSetup, kind: str, guest: str) -> None:
     provider = await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind, user=guest))
@@ -144,7 +144,7 @@ async def test_guests_can_sign_in_where_the_client_wants_them(setup: MicrosoftSe
     [
         {"acct": 1}, {"acct": "1"}, {"acct": 2}, {"acct": True}, {"acct": [0]}, {"idp": "mail"}, {"idp": "google.com"},
         {"idp": "https://sts.windows.net/f0f0f0f0-9999-4999-8999-999999999999/"}, {"idp": ["live.com"]}, {"idp": 7},
-        # A partner chooses the name of its own service.
+        # A partner chooses the name of its service.
         {"idp": "https://idp.partner.example/c0c0c0c0-1111-4111-8111-111111111111/"},
     ],
 )  # fmt: skip
@@ -156,7 +156,7 @@ async def test_how_a_token_says_that_it_is_a_guests(setup: MicrosoftSetup, kind:
 @rule("MICROSOFT-USERS-ONLY")
 @matrix("kind", ["graph", "api"])
 async def test_a_guest_of_whom_only_graph_says_so(setup: MicrosoftSetup, kind: str) -> None:
-    """Both claims are optional: a guest's token need not have them."""
+    """Both claims are optional, so a guest's token can lack them."""
     provider = await setup.entra_of_ours(entra=ON_BEHALF)
     silent = {"acct": None, "idp": None}
     await setup.refused(setup.microsoft.mint(kind, user="gina", claims=silent))
@@ -170,7 +170,7 @@ async def test_a_user_who_is_deactivated(setup: MicrosoftSetup) -> None:
     await act_on(setup.app, f"{provider.client}/users/{user_id}/deactivate")
     for kind in ("graph", "api"):
         await setup.refused(setup.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
-        await setup.refused(setup.microsoft.mint(kind, app=OTHER_APP))  # where nothing is told of the account
+        await setup.refused(setup.microsoft.mint(kind, app=OTHER_APP))  # where nothing is known about the account
     refused = [event for event in await trail(setup.app, provider.client) if event.event == "sign_in_refused"]
     assert {(event.subject, event.members["why"]) for event in refused} == {(f"user:{user_id}", "disabled")}
     await act_on(setup.app, f"{provider.client}/users/{user_id}/restore")
@@ -178,7 +178,7 @@ async def test_a_user_who_is_deactivated(setup: MicrosoftSetup) -> None:
 
 
 async def test_a_seat_of_the_installation_is_not_taken_by_an_address(setup: MicrosoftSetup) -> None:
-    """An account made here belongs to no person of the directory, even if the address is equal."""
+    """An account created here belongs to nobody in the directory, even if the address is the same."""
     provider = await setup.entra_of_ours()
     await new_user(setup.app, provider.client, "alice@contoso.example")
     for kind in ("graph", "api"):
@@ -186,7 +186,7 @@ async def test_a_seat_of_the_installation_is_not_taken_by_an_address(setup: Micr
 
 
 class TestOnBehalf:
-    """Graph is asked with a token in exchange for the caller's. What goes wrong there is not the caller's fault."""
+    """Tests of requests to Graph with a token exchanged for the caller's; failures there aren't the caller's fault."""
 
     @pytest.fixture
     async def provider(self, setup: MicrosoftSetup) -> Provider:
@@ -196,7 +196,7 @@ class TestOnBehalf:
         await provider.change(entra={"clientSecret": "of-yesterday"})
         await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
         assert "invalid_client" in await last_reason(setup.app, provider.client)
-        await setup.me(setup.microsoft.mint("graph"))  # needs none
+        await setup.me(setup.microsoft.mint("graph"))  # needs no exchange
 
     async def test_no_one_consented(self, setup: MicrosoftSetup, provider: Provider) -> None:
         for registered in setup.microsoft.login.registrations.values():

@@ -1,7 +1,7 @@
-"""Power Apps: genuine tokens whose claims name no person or no accepted application.
+"""Genuine Power Apps tokens with claims that identify no person or no accepted application.
 
-All of them are signed as they should be, and Graph would accept those that are for it. So each is rejected by one check
-of ours, and a provider that was told nothing of them lets no one in.
+All of them have valid signatures, and Graph would accept those intended for it. So each is rejected by one of our
+checks, and a provider without settings for them accepts nobody.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_TEXT: list[Any] = [None, "", 7, True, [], {}, ["x"], {"x": 1}]
 NO_TIME: list[Any] = ["1800000000", True, [], {}, -1, 2**53]
 WRONG_KINDS: list[Any] = ["app", "device", "", 7, ["user"]]
 
-#: claims → what a token for our own application and one for Graph must not say; None: left out.
+#: Claims that a token for our application or for Graph must not contain; None omits the claim.
 WRONG: dict[str, list[dict[str, Any]]] = {
     "directory": [{"tid": wrong} for wrong in [*NO_TEXT, FABRIKAM, CONSUMERS, "common", f"{CONTOSO} ", [CONTOSO]]],
     "application": [
@@ -66,7 +66,7 @@ async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: st
     for claims in WRONG[what]:
         await setup.refused(setup.microsoft.mint(kind, claims=claims))
         await setup.forgive()
-    assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)  # it told enough on its own
+    assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)  # the token was sufficient
     assert await users_of(setup.app, provider.client) == {}
     await setup.me(usual)
 
@@ -96,7 +96,7 @@ async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: st
 )
 @matrix("kind", ["graph", "api"])
 async def test_an_issuer_that_does_not_fit_the_directory(setup: MicrosoftSetup, kind: str, issuer: str) -> None:
-    """The key's owner can sign for every directory: what binds the token to one is that ``tid`` and ``iss`` agree."""
+    """The key's owner can sign for every directory; only matching ``tid`` and ``iss`` bind the token to one."""
     await setup.entra_of_ours()
     for claims in ({"iss": issuer}, {"iss": issuer, "ver": "1.0"}, {"iss": issuer, "ver": "2.0"}):
         await setup.refused(setup.microsoft.mint(kind, claims=claims, key_of="shared"))
@@ -118,7 +118,7 @@ async def test_issuer_and_version_must_fit_each_other(setup: MicrosoftSetup) -> 
 
 @rule("MICROSOFT-AUDIENCE")
 async def test_another_apps_token_for_graph_which_graph_accepts(setup: MicrosoftSetup) -> None:
-    """The confused deputy: any app that Alice signed in to holds such a token, and can ask Graph who she is."""
+    """This is the confused deputy attack: any app that Alice signed in to has such a token, and Graph accepts it."""
     await setup.entra_of_ours()
     stolen = setup.microsoft.mint("graph", app=OTHER_APP)
     await setup.refused(stolen)
@@ -130,13 +130,13 @@ async def test_another_apps_token_for_graph_which_graph_accepts(setup: Microsoft
 @rule("MICROSOFT-PERSON")
 @matrix("kind", ["graph", "api", "api-v1"])
 async def test_another_directorys_person_with_someone_elses_address(setup: MicrosoftSetup, kind: str) -> None:
-    """nOAuth: Mallory rules a directory of her own and wrote Alice's address into her account there."""
+    """nOAuth: Mallory controls another directory, and stored Alice's address in her own account there."""
     provider = await setup.entra_of_ours(domains=["contoso.example"], entra={"trustEmail": True})
     alice = await setup.me(setup.microsoft.mint(kind))
     for claims in ({}, {"email": "alice@contoso.example", "upn": "alice@contoso.example", "xms_edov": True}):
         foreign = setup.microsoft.mint(kind, "fabrikam", "mallory", claims=claims)
         await setup.refused(foreign)
-        # Nor with the right directory's id beside their own issuer, nor with Alice's number.
+        # The right directory's ID next to another issuer, or Alice's ID, doesn't help either.
         await setup.refused(setup.microsoft.mint(kind, "fabrikam", "mallory", claims={**claims, "tid": CONTOSO}))
         oid = setup.microsoft.named("contoso").people["alice"].oid
         await setup.refused(setup.microsoft.mint(kind, "fabrikam", "mallory", claims={**claims, "oid": oid}))
@@ -152,7 +152,7 @@ async def test_tokens_for_something_else(setup: MicrosoftSetup, kind: str) -> No
 
 
 async def test_an_id_token_with_what_access_tokens_have(setup: MicrosoftSetup) -> None:
-    """It is for our application and signed by the directory; the app that it was given to is ours, not one listed."""
+    """It's for our application and signed by the directory, but it was issued to our app, not to a listed one."""
     await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint("id", claims={"azp": OURS, "scp": "access_as_user"}))
 
@@ -172,12 +172,12 @@ async def test_a_scope_that_the_client_asks_for(setup: MicrosoftSetup) -> None:
     for scope in ("other", "access_as_users", "Access_As_User", "access_as_user,jobs"):
         await setup.refused(setup.microsoft.mint("api", claims={"scp": scope}))
     await setup.me(setup.microsoft.mint("api", claims={"scp": "jobs"}))
-    await setup.me(setup.microsoft.mint("graph"))  # whose scopes are Graph's own
+    await setup.me(setup.microsoft.mint("graph"))  # with Graph's own scopes
     assert [event.event for event in await trail(setup.app, provider.client)].count("sign_in_failed") == 0
 
 
 async def test_a_kind_of_token_that_the_client_did_not_ask_for(setup: MicrosoftSetup) -> None:
-    await setup.entra()  # no application of its own
+    await setup.entra()  # without its own application
     await setup.refused(setup.microsoft.mint("api"))
     await setup.refused(setup.microsoft.mint("api-v1"))
     await setup.clear()
@@ -201,8 +201,8 @@ async def test_a_directory_that_is_bound_to_no_client(setup: MicrosoftSetup) -> 
 
 @rule("MICROSOFT-DIRECTORY")
 async def test_personal_accounts(setup: MicrosoftSetup) -> None:
-    """All personal accounts share one directory, so it is no organization: no provider is saved for it, and an older
-    one lets no one in."""
+    """All personal accounts share one directory, so it isn't an organization. No provider for it can be saved, and
+    existing ones accept nobody."""
     provider = await setup.entra_of_ours(entra={"guests": True})
     change = {"entra": {"directory": CONSUMERS, "clientSecret": "another"}}
     check_refusal(await provider.send("PATCH", "", change), 400, "VALIDATION_ERROR")
@@ -210,7 +210,7 @@ async def test_personal_accounts(setup: MicrosoftSetup) -> None:
     [(stored,)] = await rows(setup.app, "providers", "settings", **where)
     settings = json.loads(stored)
     settings["entra"]["directory"] = CONSUMERS
-    # What the server did not reject once.
+    # Values that the server once failed to reject.
     new = {"settings": json.dumps(settings), "issuer": CONSUMERS}
     assert await change_rows(setup.app, "providers", where, **new) == 1
     named = {"X-Client-ID": provider.client}

@@ -1,4 +1,4 @@
-"""Power Apps: roles of a caller, given by hand or by the groups in the token."""
+"""Roles of a Power Apps caller, assigned manually or by the groups in the token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.one_store
 KINDS = matrix("kind", ["graph", "api", "api-v1"])
 OPS, WRITERS = "11111111-aaaa-4aaa-8aaa-111111111111", "22222222-aaaa-4aaa-8aaa-222222222222"
 TABLE = [roles_line(OPS, "Operator"), roles_line(WRITERS, "Author", "Publisher")]
-#: What Entra sends in place of the groups when there are more than it lists.
+#: Entra's replacement for groups when there are too many to list.
 OVERAGE: list[dict[str, Any]] = [
     {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph.windows.net/x"}}},
     {"_claim_names": {"groups": "src1"}},
@@ -42,7 +42,7 @@ async def test_groups_are_roles_as_long_as_the_token_tells_them(setup: Microsoft
 
 
 async def test_they_count_immediately_for_the_tokens_that_came_before(setup: MicrosoftSetup) -> None:
-    """One user has one set of roles, whichever token shows who it is."""
+    """A user has a single set of roles, whichever token identifies them."""
     await setup.entra_of_ours(groupRoles=TABLE, defaultRoles=["Viewer"])
     before = setup.microsoft.mint("api")
     assert (await setup.me(before))["roles"] == ["Viewer"]
@@ -61,7 +61,7 @@ async def test_a_claim_that_makes_no_sense_gives_nothing(setup: MicrosoftSetup, 
 
 
 async def test_another_claim_holds_them(setup: MicrosoftSetup) -> None:
-    """App roles, for instance; they do not make a person's token one of an app alone."""
+    """App roles, for instance, which don't turn a person's token into an app-only token."""
     await setup.entra_of_ours(entra={"groupClaim": "roles"}, groupRoles=TABLE, defaultRoles=["Viewer"])
     me = await setup.me(setup.microsoft.mint("api", claims={"roles": [OPS], "groups": [WRITERS]}))
     assert me["roles"] == ["Operator", "Viewer"]
@@ -72,8 +72,8 @@ async def test_another_claim_holds_them(setup: MicrosoftSetup) -> None:
 async def test_more_groups_than_the_token_lists_take_no_roles_away(
     setup: MicrosoftSetup, kind: str, overage: dict[str, Any]
 ) -> None:
-    """Unknown groups change no roles: none that might be gone are kept, and none that are still due are removed. The
-    caller is rejected, with a sentence that says why."""
+    """If groups are unknown, no roles change, neither removing valid ones nor keeping outdated ones. The caller is
+    rejected with a message that says why."""
     provider = await setup.entra_of_ours(groupRoles=TABLE, defaultRoles=["Viewer"])
     known = setup.microsoft.mint(kind, claims={"groups": [OPS]})
     me = await setup.me(known)
@@ -81,7 +81,7 @@ async def test_more_groups_than_the_token_lists_take_no_roles_away(
     assert "too many groups" in reply.json["error"]["message"]
     assert "too many" in await last_reason(setup.app, provider.client)
     assert (await setup.me(known))["roles"] == me["roles"] == ["Operator", "Viewer"]
-    # A new user is not made with fewer roles than are due either.
+    # Nor is a new user created with fewer roles than intended.
     await setup.refused(setup.microsoft.mint(kind, user="bob", claims=overage), code="SSO_FAILED")
     assert list(await users_of(setup.app, provider.client)) == ["alice@contoso.example"]
 
@@ -158,7 +158,7 @@ async def test_a_user_admins_provider_makes_no_admin_and_touches_none(setup: Mic
 async def test_who_becomes_an_admin_is_out_at_such_a_provider_with_a_token_that_was_let_in_before(
     setup: MicrosoftSetup,
 ) -> None:
-    """The verdict on a token is remembered for minutes; whether its bearer can come in this way is not."""
+    """The token's result is cached for minutes, but not whether its bearer can sign in this way."""
     client = await new_client(setup.app)
     user_admin, admin = await member(setup.app, client, "User Admin"), await member(setup.app, client, "Admin")
     provider = await setup.entra_of_ours(client)
@@ -169,7 +169,7 @@ async def test_who_becomes_an_admin_is_out_at_such_a_provider_with_a_token_that_
         number = (await setup.me(token))["user"]["id"]
         await set_roles(setup.app, client, number, "Admin")
         await setup.refused(token, code="SSO_FAILED")
-        # The link was not verified, so it is gone: neither another role nor an Admin's save brings it back.
+        # The link was unverified, so it's gone; neither another role nor an Admin's save restores it.
         await set_roles(setup.app, client, number, "Operator")
         await setup.refused(token, code="SSO_FAILED")
     check_success(await setup.app.send("PATCH", path, {}, token=admin.token))

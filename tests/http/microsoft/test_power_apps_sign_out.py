@@ -1,4 +1,4 @@
-"""Power Apps: sign-out with an Entra ID token rejects that token after that."""
+"""Signing out with an Entra ID token makes that token invalid."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_the_token_is_shut_out(setup: MicrosoftSetup, kind: str) -> None:
     await setup.refused(token, headers={"X-Client-ID": provider.client})
     check_refusal(await sign_out(setup, token), 401, "INVALID_TOKEN")
     assert len(setup.microsoft.asked) == calls
-    assert (await setup.me(other))["user"] == me["user"]  # that one alone
+    assert (await setup.me(other))["user"] == me["user"]  # only that token
     [event] = [event for event in await trail(setup.app, provider.client) if event.event == "signed_out"]
     assert event.actor == event.subject == f"user:{me['user']['id']}"
     assert me["session"]["id"].startswith(event.members["session"])
@@ -49,7 +49,7 @@ async def test_the_token_is_shut_out(setup: MicrosoftSetup, kind: str) -> None:
 @rule("SIGN-OUT")
 @KINDS
 async def test_for_as_long_as_it_would_have_been_good(setup: MicrosoftSetup, kind: str) -> None:
-    """Long after what was remembered of it is gone, and whatever sweeps the store."""
+    """Long after its cached result is gone, and despite the sweep of the database."""
     await setup.entra_of_ours()
     token = setup.microsoft.mint(kind, lifetime=10 * 86_400)
     await setup.me(token)
@@ -59,15 +59,15 @@ async def test_for_as_long_as_it_would_have_been_good(setup: MicrosoftSetup, kin
         setup.app.clock.advance(seconds)
         await sweep_expired(setup.app)
         await setup.refused(token)
-    assert len(setup.microsoft.asked) == calls  # no one needs to be asked about it
+    assert len(setup.microsoft.asked) == calls  # no request to Microsoft is needed
     setup.app.clock.advance(2 * 86_400)
     await sweep_expired(setup.app)
-    await setup.refused(token, code="TOKEN_EXPIRED")  # no row for it is needed anymore
+    await setup.refused(token, code="TOKEN_EXPIRED")  # its row is no longer needed
 
 
 @KINDS
 async def test_a_token_that_this_process_never_saw(setup: MicrosoftSetup, kind: str) -> None:
-    """The first thing that is done with it is to sign it out."""
+    """The token's first use is the sign-out."""
     await setup.entra_of_ours()
     token = setup.microsoft.mint(kind)
     check_success(await sign_out(setup, token))
@@ -77,7 +77,7 @@ async def test_a_token_that_this_process_never_saw(setup: MicrosoftSetup, kind: 
 @rule("REVOKE-BY-SESSION")
 @matrix("when", ["before", "after"])
 async def test_under_every_text_of_it(setup: MicrosoftSetup, when: str) -> None:
-    """Graph compares what the header says and not how it is written, so one token has several texts."""
+    """Graph compares the header's content and not its encoding, so a token has several spellings."""
     await setup.entra()
     token = setup.microsoft.mint("graph")
     other = tokens.with_header_respaced(token)
@@ -117,7 +117,7 @@ async def test_many_who_sign_out_at_the_same_time(setup: MicrosoftSetup) -> None
 
 @KINDS
 async def test_a_token_of_two_clients_is_signed_out_of_each(setup: MicrosoftSetup, kind: str) -> None:
-    """A sign-out at one client says nothing about another's users."""
+    """A sign-out at one client doesn't affect another's users."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours()
     token = setup.microsoft.mint(kind)
     for provider in (first, second):
@@ -135,14 +135,14 @@ async def test_everywhere_ends_the_users_sessions_as_well(setup: MicrosoftSetup)
     alice = await member(setup.app, provider.client, email="alice@contoso.example")
     keys = await keys_of(setup.app, alice.email, client=provider.client)
     token = setup.microsoft.mint("api")
-    linked = {"provider": provider.name, "token": token}  # by consent, which ends nothing
+    linked = {"provider": provider.name, "token": token}  # linking by consent ends nothing
     check_success(await setup.app.post("/api/client/auth/identities/token", linked, token=alice.token))
     assert (await setup.me(token))["user"]["id"] == alice.id
     assert check_success(await sign_out(setup, token, everywhere=True))["ended"] == 2
     await setup.refused(token)
     assert await opened_by(setup.app, keys) == []
     assert (await setup.app.me(alice.token)).status == 401
-    # A session that ends leaves the tokens of others' making alone.
+    # Ending a session doesn't affect tokens from another issuer.
     other = setup.microsoft.mint("api")
     await setup.me(other)
     again = (await setup.app.sign_in(alice.email, PASSWORD, provider.client)).data["token"]

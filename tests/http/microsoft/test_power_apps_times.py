@@ -1,4 +1,4 @@
-"""Power Apps: tokens before their time and after it."""
+"""Power Apps tokens before they become valid and after they expire."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_expired(setup: MicrosoftSetup, kind: str) -> None:
     for lifetime in (0, -1, -86_400):
         reply = await setup.refused(setup.microsoft.mint(kind, lifetime=lifetime), code="TOKEN_EXPIRED")
         assert 'error="invalid_token"' in reply.headers["www-authenticate"]
-    assert setup.microsoft.count("graph") == 0  # Graph could only say that it is no good
+    assert setup.microsoft.count("graph") == 0  # Graph could only reject it
 
 
 @KINDS

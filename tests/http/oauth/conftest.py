@@ -1,4 +1,4 @@
-"""Service accounts of two clients, which one module's tests share."""
+"""Service accounts of two clients, shared by a module's tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.oauth_callers import Machine, machine
 
 @pytest.fixture(autouse=True)
 def _forgotten(app: App) -> None:
-    """The throttle has forgotten what was wrong before."""
+    """Reset the rate limits of earlier failures."""
     app.clock.advance(2 * 3600)
 
 
@@ -23,11 +23,11 @@ async def client(app: App) -> str:
 
 @pytest.fixture
 async def ours(app: App, client: str) -> Machine:
-    """A Viewer of that client, which can introspect."""
+    """A Viewer of that client, which can introspect tokens."""
     return await machine(app, client, mayIntrospect=True)
 
 
 @pytest.fixture
 async def theirs(app: App) -> Machine:
-    """The same of another client."""
+    """The same for another client."""
     return await machine(app, await new_client(app), mayIntrospect=True)

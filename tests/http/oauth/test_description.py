@@ -1,4 +1,4 @@
-"""``/.well-known/oauth-authorization-server`` says what there is, and is readable from everywhere."""
+"""``/.well-known/oauth-authorization-server`` describes the server's features, and any origin can read it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def test_it_names_the_endpoints_and_what_they_take(app: App) -> None:
     there = {f"{app.public_url}{route.path}" for route in ROUTES}
     for name in ("token", "revocation", "introspection"):
         assert found[f"{name}_endpoint"] in there
-        public = [] if name == "introspection" else ["none"]  # apps of devices
+        public = [] if name == "introspection" else ["none"]  # device apps
         assert found[f"{name}_endpoint_auth_methods_supported"] == methods + public
         assert found[f"{name}_endpoint_auth_signing_alg_values_supported"] == ["ES256", "PS256", "RS256"]
     for name in ("device_authorization_endpoint", "pairing_endpoint"):

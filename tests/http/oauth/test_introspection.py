@@ -1,4 +1,4 @@
-"""``POST /oauth2/introspect``: what is good in the caller's own client is told, all else is exactly not active."""
+"""``POST /oauth2/introspect`` describes valid tokens of the caller's client, and reports all others as not active."""
 
 from __future__ import annotations
 

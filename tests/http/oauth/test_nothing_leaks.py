@@ -1,4 +1,4 @@
-"""No secret, assertion or token is in the store, the log or the audit trail; each secret is in one answer, once."""
+"""Secrets, assertions, and tokens never appear in database, log, or audit trail, and secrets are returned only once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_what_is_secret_is_in_one_answer_alone(app: App, client: str) -> N
 
 
 async def a_day_of_a_machine(app: App, client: str) -> tuple[list[Reply], list[str]]:
-    """Every kind of request, right and wrong: the answers that make no secret, and all that was secret."""
+    """Send every kind of request, valid and invalid; returns the responses without secrets, and all secrets."""
     answers, admin = [], await app.admin_token()
     account = await new_account(app, client, mayIntrospect=True)
     base = f"{of_client(client)}/{account['id']}"

@@ -1,4 +1,4 @@
-"""``POST /oauth2/revoke``: the caller's own tokens end, and a key or secret ends for anyone who shows it."""
+"""``POST /oauth2/revoke`` revokes the caller's own tokens, and a key or secret for anyone who presents it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``POST /oauth2/token``: a service account gets a token by secret or by assertion; each refusal has its error."""
+"""``POST /oauth2/token`` gives a service account a token for a secret or an assertion; each rejection has its error."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ async def test_every_wrong_secret_is_answered_alike(app: App, ours: Machine, the
 
 
 async def test_who_shows_the_accounts_own_credential_learns_which_rule_rejects(app: App, ours: Machine) -> None:
-    """And of the same account, who shows a wrong one learns nothing."""
+    """With a wrong credential of the same account, the caller learns nothing."""
     made, client = await ours.send("POST", "/secrets", {"expiresInDays": 90}), f"/api/admin/clients/{ours.client}"
     revoked, at = str(made["secret"]), f"{client}/service-accounts/{ours.id}/secrets/{made['id']}"
     check_success(await app.send("DELETE", at, token=await app.admin_token()))
@@ -272,7 +272,7 @@ async def test_after_thirty_wrong_ones_the_next_waits_and_a_known_one_does_not(a
 @rule("OAUTH-CLIENT-AUTHENTICATION")
 async def test_an_invalid_secret_by_its_checksum_costs_the_store_nothing(app: App, ours: Machine) -> None:
     junk = ours.secret[:-1] + ("0" if ours.secret[-1] != "0" else "1")
-    for _ in range(60):  # so it is not counted either
+    for _ in range(60):  # it isn't counted either
         check_error(await form(app, TOKEN, GRANT, basic(ours.client_id, junk)), 401, "invalid_client")
 
 

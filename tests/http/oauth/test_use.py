@@ -1,4 +1,4 @@
-"""A service account's token as the credential of a request: what it opens, and when it stops."""
+"""A service account's token as a request's credential: the access it gives, and when it becomes invalid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JOBS, TEMPLATES, USERS = "{ jobs { id } }", "{ templates { id } }", "{ users { i
 
 
 async def opens(app: App, query: str, token: str) -> str:
-    """``ok``, or the code of the refusal."""
+    """``ok``, or the error code."""
     reply = await app.graphql(query, token)
     errors = reply.json.get("errors")
     return str(errors[0]["extensions"]["code"]) if errors else "ok"
@@ -135,7 +135,7 @@ async def test_it_opens_no_route_of_system_admins(app: App, ours: Machine, route
 
 @rule("SERVICE-TOKEN-PURPOSE")
 async def test_neither_verifier_takes_the_others_token(app: App, ours: Machine) -> None:
-    """Signed by the right keys: a user's claims in a service account's token, and the reverse."""
+    """The right keys sign a user's claims in a service account's token, and the reverse."""
     user, service = (await keys_of(app)).token, await ours.token()
     for header in (None, '{"typ":"at+jwt","alg":"ES256"}'):
         assert await opens(app, JOBS, minted(app, header_and_claims(service)[1], header=header)) == "INVALID_TOKEN"
@@ -168,7 +168,7 @@ async def test_a_second_read_asks_the_store_for_nothing_of_its_caller(
     beats_are_in_time(monkeypatch)
     token, user = await ours.token(), (await keys_of(app)).token
     for bearer in (token, user):
-        for _ in range(2):  # the first use of an account is recorded
+        for _ in range(2):  # the account's first use is recorded
             await app.graphql("{ roles { name } }", bearer)
         before = [app.sample("manifest_cache_total", cache=name, result="miss") for name in CACHES]
         with counted_statements() as seen, hashes_counted() as hashed:

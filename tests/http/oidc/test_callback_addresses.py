@@ -1,4 +1,4 @@
-"""Each OpenID provider has a callback address of its own; the shared one needs `iss` (RFC 9207; RFC 9700, 4.4)."""
+"""Each OpenID provider has its own callback address; the shared one requires `iss` (RFC 9207; RFC 9700, 4.4)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 @pytest.fixture
 def evil(app: App) -> Iterator[Op]:
-    """A provider whose owner wants the other one's codes."""
+    """A provider whose owner wants the other provider's codes."""
     with provider(app.clock) as standing_in:
         yield standing_in
 
@@ -63,8 +63,8 @@ async def begins_at(app: App, client: str, made: dict[str, Any]) -> tuple[Browse
 async def test_in_no_mix_up_does_the_attackers_provider_get_the_code(
     app: App, op: Op, evil: Op, honest_sends_iss: bool, evil_announces_it: bool, ways_round: bool, marked: bool
 ) -> None:
-    """The victim begins at the attacker's provider, which sends the browser on to the honest one with the state, nonce
-    and challenge of its own: the honest code comes back in a sign-in that began at the attacker's."""
+    """The victim starts at the attacker's provider, which redirects the browser to the honest one with its own state,
+    nonce, and challenge. The honest code returns in a sign-in that started at the attacker's."""
     op.without_iss, evil.without_iss = not honest_sends_iss, not evil_announces_it
     clients = [await new_client(app), await new_client(app)]
     ours, theirs = reversed(clients) if ways_round else clients
@@ -174,19 +174,19 @@ async def test_an_iss_that_was_not_announced_is_compared_all_the_same(app: App, 
 async def test_a_provider_that_changes_its_description_in_the_meantime_gains_nothing(
     app: App, op: Op, announced_later: bool
 ) -> None:
-    """The rule is the one that the sign-in began with, also for what the token endpoint is told."""
+    """The rule from the start of the sign-in still applies, even to the token request."""
     op.without_iss = announced_later
     client = await new_client(app)
     made = await add_oidc(app, op, client, MARKED)
     await begun(app, op, client)
-    app.clock.advance(3500)  # what is published is kept for an hour
+    app.clock.advance(3500)  # published documents are cached for an hour
     browser, address = await begun(app, op, client)
     assert op.count("discovery") == 1
     op.without_iss = not op.without_iss
     app.clock.advance(200)
     began_at = callback(client, made["name"]) if announced_later else SHARED_CALLBACK
     assert address.startswith(f"{began_at}?")
-    # what comes back is what the provider sent before it changed
+    # the response that the provider sent before it changed
     if not announced_later:
         check_no_one_got_in(await browser.send("GET", with_query(address, iss=None)))
     await gets_in(browser, address)
@@ -245,8 +245,8 @@ async def test_a_user_admin_keeps_and_takes_a_mark_but_moves_none_to_another_iss
 async def test_a_provider_that_an_upgrade_left_signs_people_in(
     app: App, op: Op, member: dict[str, bool], sends_iss: bool
 ) -> None:
-    """At the shared address where it is marked and announces `iss`, else once its own is registered. A member that is
-    gone is read over."""
+    """At the shared address if it's marked and announces `iss`, or else once its own address is registered. A removed
+    member is ignored."""
     op.without_iss = not sends_iss
     client = await new_client(app)
     made = await add_oidc(app, op, client)

@@ -1,4 +1,4 @@
-"""OpenID Connect: hundreds of sign-ins in a row leave no rows and no memory."""
+"""Hundreds of consecutive OpenID Connect sign-ins leave behind no rows and no memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def op(app: App) -> Iterator[Op]:
 
 
 async def sign_in_by_every_way(app: App, op: Op, client: str, rounds: int) -> None:
-    """Six sign-ins a round: of one the answer comes twice, one is rejected, one fails and one is never finished."""
+    """Six sign-ins a round: one response arrives twice, one is rejected, one fails, and one is never completed."""
     for number in range(rounds):
         sub = f"person-{number % PEOPLE}"
         op.user = {"sub": sub, "email": f"{sub}@op.example", "email_verified": True}
@@ -55,7 +55,7 @@ async def test_once_their_time_is_over_the_sweeper_leaves_none_of_their_rows(app
     await add_oidc(app, op, client)
     people = await counted(app, lasting=True)
     await sign_in_by_every_way(app, op, client, 25)
-    left = {"sign_in_flows": 150, "sign_in_codes": 25, "seen_assertions": 0}  # until their time is over, used or not
+    left = {"sign_in_flows": 150, "sign_in_codes": 25, "seen_assertions": 0}  # until they expire, used or not
     assert await counted(app) == left
     assert await counted(app, lasting=True) == {name: count + PEOPLE for name, count in people.items()}
     await sweep_expired(app)

@@ -1,4 +1,4 @@
-"""OpenID Connect: a provider that rejects, fails, is slow or is down, and the sentence that the person reads."""
+"""OpenID Connect with a provider that rejects, fails, is slow, or is down, and the messages that the person sees."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_an_error_of_the_provider_is_a_sentence_that_a_person_understands(
 
 @rule("PROVIDER-WORDS")
 async def test_the_providers_own_text_is_shown_to_no_one(app: App, op: Op, client: str) -> None:
-    """Anybody can write them: the address can come from a page that wants to look like ours."""
+    """Anybody can write these texts, since the link can come from a page that imitates ours."""
     for error in ("<script>alert(1)</script>", "Call 555-0100 now", "a\r\nSet-Cookie: session=x", "x" * 500):
         browser, address = await begun(app, op, client)
         shown = with_query(address, code=None, error=error, error_description=error, error_uri="https://evil.example")
@@ -142,12 +142,12 @@ FAULTS = {
     "a list": Answer(200, {}, b"[]"),
     "a member twice": Answer(200, {}, b'{"a": 1, "a": 2}'),
 }
-#: What userinfo answers otherwise is a refusal: the code was redeemed, and the token's claims are all that there is.
+#: Any other userinfo response rejects the sign-in: the code was redeemed, and there are only the token's claims.
 OF_ALL = ("500", "503", "redirect", "nothing", "no HTTP", "no end")
 
 
 def _long(*given: str) -> list[Any]:
-    """Parameters of tests that wait for a time limit: that of the token endpoint is enough where time is short."""
+    """Parameters of tests that wait for a timeout; outside the long run, only the token endpoint is tested."""
     return [pytest.param(one, marks=pytest.mark.endurance) for one in given]
 
 
@@ -218,7 +218,7 @@ async def test_a_slow_provider_is_given_up_and_delays_no_one_else(app: App, op: 
     check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
     assert op.count(endpoint) == (
         1 if endpoint in ("discovery", "keys") else 2
-    )  # both wait for one answer, or ask once
+    )  # both wait for one response, or send one request
 
 
 async def test_slowness_at_each_step_adds_up_to_no_more(app: App, op: Op, client: str) -> None:
@@ -260,7 +260,7 @@ async def test_another_clients_provider_is_not_slower_for_it(app: App, op: Op, c
         await add_oidc(app, quick, other)
         with op.gates.shut("token"):
             asking = [asyncio.create_task(browser.send("GET", address)) for browser, address in waiting]
-            while op.count("token") < 6:  # a provider is asked six times immediately: the others end soon
+            while op.count("token") < 6:  # a provider gets six requests at a time; the others fail soon
                 await asyncio.sleep(0.01)
             browser, address = await begun(app, quick, other)
             assert (await browser.send("GET", address)).status == 302

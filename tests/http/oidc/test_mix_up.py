@@ -1,4 +1,4 @@
-"""OpenID Connect: one client's code does not work in another's sign-in, and an ID token names its audience."""
+"""In OpenID Connect, one client's code doesn't work in another's sign-in, and an ID token names its audience."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 @pytest.fixture
 def evil(app: App) -> Iterator[Op]:
-    """A provider whose owner is after the other one's codes."""
+    """A provider whose owner wants the other provider's codes."""
     with provider(app.clock) as standing_in:
         yield standing_in
 
 
 async def test_the_same_provider_at_two_clients_is_not_mixed_up(app: App, op: Op) -> None:
-    """The code that it gave for one of our clients is worth nothing in a sign-in at the other."""
+    """A code that it issued for one of our clients doesn't work in a sign-in at the other."""
     one, other = await new_client(app), await new_client(app)
     for client in (one, other):
         await add_oidc(app, op, client)
@@ -32,7 +32,7 @@ async def test_the_same_provider_at_two_clients_is_not_mixed_up(app: App, op: Op
     browser, mine = await begun(app, op, other)
     code = theirs.partition("code=")[2].partition("&")[0]
     check_no_one_got_in(await browser.send("GET", with_query(mine, code=code)))
-    assert op.count("token") == 1  # the provider knows that it was given for another address, and by PKCE
+    assert op.count("token") == 1  # the provider issued it for another address, and checks PKCE
     assert (await browser.me()).status == 401
     assert await failures(app, one) == []
     assert len(await failures(app, other)) == 1

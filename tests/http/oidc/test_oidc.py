@@ -1,4 +1,4 @@
-"""OpenID Connect: a person of the provider becomes a user of the client."""
+"""Through OpenID Connect, a person at the provider becomes a user of the client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenID Connect: the session that starts, what it replaces, what ends it, and what is recorded."""
+"""OpenID Connect sessions: the session that starts, the one it replaces, how it ends, and what is recorded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def signed_in(app: App, op: Op, client: str) -> Browser:
 
 
 async def tokens(app: App, op: Op, client: str) -> dict[str, Any]:
-    """The keys that an app gets for its one-time code."""
+    """The tokens that an app gets for its one-time code."""
     browser, address = await begun(app, op, client, response="code")
     ended = await browser.send("GET", address)
     data: dict[str, Any] = (await app.post(EXCHANGE, {"code": query_of(ended)["code"]})).data

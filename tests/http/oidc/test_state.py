@@ -1,6 +1,6 @@
-"""OpenID Connect: a sign-in in progress is used once, within ten minutes, by the browser that started it.
+"""An OpenID Connect sign-in works once, within ten minutes, and only in the browser that started it.
 
-Everything that comes back otherwise is rejected before the provider is asked for anything, and leaves no session.
+Any other response is rejected without a request to the provider, and opens no session.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ pytestmark = [pytest.mark.one_store, pytest.mark.usefixtures("another_day")]
 
 @pytest.fixture
 async def client(app: App, op: Op) -> str:
-    """A client with one provider, whose people can all can sign in."""
+    """A client with one provider; everyone at the provider can sign in."""
     identifier = await new_client(app)
     await add_oidc(app, op, identifier)
     return identifier
 
 
 async def still_fine(browser: Browser, address: str) -> None:
-    """A sign-in that an attacker interfered with can still be completed."""
+    """Check that a sign-in can still be completed after an attacker interfered with it."""
     ended = await browser.send("GET", address)
     assert (ended.status, ended.headers["location"]) == (302, RETURN_TO), ended.text
     assert (await browser.me()).status == 200
@@ -90,7 +90,7 @@ async def test_a_state_is_used_once_by_its_own_browser_too(app: App, op: Op, cli
     asked = len(op.asked)
     browser.cookies |= kept
     check_no_one_got_in(await browser.send("GET", address))
-    again = op.code(address.partition("?")[0], "A" * 43, None)  # neither does a fresh code help
+    again = op.code(address.partition("?")[0], "A" * 43, None)  # a new code doesn't help either
     check_no_one_got_in(await browser.send("GET", with_query(address, code=again)))
     assert len(op.asked) == asked
 
@@ -133,7 +133,7 @@ async def test_the_cookie_lives_as_long_and_is_gone_afterward(app: App, op: Op, 
 async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
     app: App, op: Op, client: str, brings: str
 ) -> None:
-    """Login CSRF: an attacker begins the sign-in and sends a victim the address that completes it (RFC 9700, 4.7)."""
+    """Login CSRF: an attacker starts a sign-in, and sends the victim the URL that completes it (RFC 9700, 4.7)."""
     mine, address = await begun(app, op, client)
     [(name, value)] = flow_cookies(mine).items()
     victim, _ = await begun(app, op, client)
@@ -175,7 +175,7 @@ async def test_two_tabs_of_one_browser_do_not_disturb_each_other(app: App, op: O
 async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(
     app: App, op: Op, client: str, of_pkce: bool
 ) -> None:
-    """Code injection (RFC 9700, section 4.5). A provider that overlooks PKCE still puts the nonce into the token."""
+    """Code injection (RFC 9700, section 4.5). Even a provider that ignores PKCE puts the nonce into the token."""
     _, theirs = await begun(app, op, client)
     stolen = parse_qs(urlsplit(theirs).query)["code"][0]
     thief, address = await begun(app, op, client)

@@ -1,4 +1,4 @@
-"""Other audiences of an ID token are a setting of the provider, for OpenID providers and Dynamics."""
+"""An ID token's additional audiences are a provider setting, for OpenID providers and Dynamics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenID Connect: providers with unusual but valid behavior work."""
+"""OpenID Connect providers with unusual but valid behavior work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def signed_in(app: App, op: Op, oidc: dict[str, Any] | None = None, **members: Any) -> dict[str, Any]:
-    """The user of the provider's person at a separate client."""
+    """The user that the provider's person becomes, at a separate client."""
     client = await new_client(app)
     await add_oidc(app, op, client, oidc, **members)
     return await again(app, op, client)

@@ -1,4 +1,4 @@
-"""Texts that would make an element or a script where they are not escaped, and addresses that lead away."""
+"""Texts that would create an element or a script if unescaped, and URLs that lead to other sites."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _INSIDE = [
     "<input name=form value=x>", "javascript:alert(1)", "<ſcript>", "＜script＞",
 ]  # fmt: skip
 STRINGS = [before + inside for before, inside in itertools.product(_OPEN, _INSIDE)]
-#: Not one of them is on the list of a client, or a page of ours that a sign-in can end at.
+#: URLs that aren't on a client's list, and aren't pages where a sign-in can end.
 EVIL = [
     "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\\/evil.example",
     "https:evil.example", "https:/evil.example", "https:///evil.example", "http://evil.example",
@@ -54,27 +54,28 @@ EVIL = [
     "https://app.acme.example.evil.example/in", "https://app.acme.example@evil.example/in", "com.acme.app:/other",
     "com.acme.app://in", "/account" + "/a" * 3500,
 ]  # fmt: skip
-#: Where the application of a test believes to be.
+#: The configured address of a test's application.
 ORIGIN = "http://127.0.0.1:8080"
 _ELEMENTS = {"base", "iframe", "style", "object", "embed", "math", "b", "i", "frame", "xss"}
 _ADDRESSES = ("href", "src", "action", "formaction")
 
 
 def faults(page: Page) -> list[str]:
-    """The parts of a page that don't come from a template: elements, handlers, scripts, addresses elsewhere."""
+    """The parts of a page that don't come from a template: elements, handlers, scripts, and external addresses."""
     return list(_faults(page.reply.text))
 
 
 @lru_cache(256)
 def _faults(text: str) -> tuple[str, ...]:
-    """Of a page that was judged before, to the letter, what was found then."""
+    """Faults of a page's text; an identical text isn't parsed again."""
     judge: Any = _Judge()
     found: Any = etree.fromstring(text, etree.HTMLParser(target=judge))
     return tuple(found)
 
 
 class _Judge:
-    """Events of :class:`lxml.etree.HTMLParser` while it reads a page, which takes a quarter of a walk."""
+    """Events of :class:`lxml.etree.HTMLParser` while it parses a page, which takes a quarter of the time of walking a
+    tree."""
 
     def __init__(self) -> None:
         self._found: list[str] = []
@@ -109,6 +110,6 @@ def _is_asset(address: str) -> bool:
 
 @lru_cache(1024)
 def is_here(address: str, base: str) -> bool:
-    """Whether a browser stays at this server when it goes there."""
+    """Whether a browser that opens the address stays at this server."""
     whole = urlsplit(urljoin(base, address))
     return "\\" not in address and (whole.scheme, whole.netloc) == urlsplit(base)[:2]

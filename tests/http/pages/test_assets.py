@@ -1,4 +1,4 @@
-"""Stylesheets, scripts and icons of the pages: their names hold a hash, so that browsers cache them forever."""
+"""Stylesheets, scripts, and icons of the pages have names with a hash, so that browsers can cache them forever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's colors and logo on every page that knows whose it is."""
+"""A client's colors and logo are on every page with a known client."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def looks(app: App) -> None:
 
 
 async def check(visitor: Visitor, page: Page, *, logo: bool = True) -> None:
-    """The page has the client's name and colors, and its logo, all of which there are."""
+    """Check that the page has the client's name, colors, and logo, and that their files exist."""
     assert page.title.endswith("· Acme & Söhne")
     assert page.tree.xpath("//header//img[@class='logo']/@alt") == (["Acme & Söhne"] if logo else [])
     shown = page.tree.xpath("//link[@rel='stylesheet']/@href | //header//img[@class='logo']/@src")

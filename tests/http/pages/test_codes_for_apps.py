@@ -1,4 +1,4 @@
-"""An app sends a person to ``/sign-in`` and gets a one-time code at its own address, and no session begins here."""
+"""An app sends a person to ``/sign-in`` and receives a one-time code at its own address; no session opens here."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_an_app_exchanges_the_code_for_a_session_of_its_own(app: App) -> N
     me = (await app.me(data["token"])).data
     assert me["session"]["method"] == "password"
     check_refusal(await app.post(EXCHANGE, body), 401, "SSO_FAILED")
-    assert (await app.me(data["token"])).status == 401  # shown twice: one of the two stole it
+    assert (await app.me(data["token"])).status == 401  # used twice, so one of the two stole it
 
 
 async def test_a_reload_shows_the_same_code(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Acts that affect many people or cannot be undone: a page says what they affect, before they happen."""
+"""Before actions that affect many people or can't be undone, a page describes their effects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ USER, CLIENT, PROVIDER = "/console/users/{id}", "/installation/clients/{client}"
 
 
 class Case(NamedTuple):
-    """``says``: of the page, with ``{name}`` of the user, in this order; ``typed``: the answer, empty for a press."""
+    """``says`` are the page's texts in order, with ``{name}`` for the user; ``typed`` is the input, empty for a
+    click."""
 
     path: str
     fields: dict[str, str]
@@ -79,7 +80,7 @@ CASES = {
 
 
 class World(NamedTuple):
-    """``visitor``: an Admin of a client, who has two sessions, and a system admin; ``names``: of the client and of a
+    """``visitor`` is a client's Admin with two sessions, and a system admin. ``names`` are those of the client and of a
     user with two sessions."""
 
     app: App
@@ -91,7 +92,7 @@ class World(NamedTuple):
         return [one["event"] for one in found.data["items"]]
 
     async def ask(self, case: Case) -> Page:
-        """The answer to the form of a page."""
+        """Submit the form on a page."""
         path = case.path.format(**self.names)
         return await self.visitor.post(path, case.fields | {"form": await right_token(self.visitor, path)})
 
@@ -104,7 +105,7 @@ async def world(app: App) -> World:
     for _ in range(2):
         assert (await app.sign_in(email, PASSWORD, client=client)).status == 200
         cookie = (await app.sign_in(admin, PASSWORD, client=client)).cookie("session")
-    visitor = await Visitor(app, {"session": cookie}, language="nl").system_admin()  # which no page speaks
+    visitor = await Visitor(app, {"session": cookie}, language="nl").system_admin()  # not a language of the pages
     return World(app, visitor, {"client": client, "id": str(number), "name": email})
 
 
@@ -191,7 +192,7 @@ async def test_a_provider_that_is_turned_off_and_an_account_there_that_is_unlink
             if path == off:
                 assert "1 person can't sign in with it until you turn it on again." in asked.text
                 assert (await visitor.submit(asked, off)).location == "/console/providers"
-                assert "1 open session" not in (await visitor.post(path, form.fields)).text  # it is off already
+                assert "1 open session" not in (await visitor.post(path, form.fields)).text  # it's already turned off
 
 
 ON, RULES = f"{PROVIDER}/switch-on", f"{PROVIDER}/rules"
@@ -199,7 +200,7 @@ EVERYONE = {"everyone.Admin": "on", "createUsers": "on"}
 
 
 async def test_a_provider_that_makes_everyone_an_admin_is_named_first(app: App) -> None:
-    """Also when the role is added to a provider that is on."""
+    """Also if the role is added to an active provider."""
     one = await world(app)
     visitor = one.visitor
     rules = await visitor.get(f"{PROVIDER}?step=rules")
@@ -212,9 +213,9 @@ async def test_a_provider_that_makes_everyone_an_admin_is_named_first(app: App) 
     assert "No domain is selected, so this includes everyone who has an account there." in asked.text
     refused = await visitor.submit(asked, ON, None, confirmed="yes")
     assert (refused.status, refused.problems) == (400, ["Enter okta exactly as shown"])
-    assert "To confirm" not in refused.tree.xpath("string(//*[@role='alert'])")  # the problem names the field
+    assert "To confirm" not in refused.tree.xpath("string(//*[@role='alert'])")  # the error message names the field
     assert (await visitor.submit(refused, ON, None, confirmed="okta")).status == 303
-    assert (await visitor.submit(await visitor.get(f"{PROVIDER}?step=rules"), RULES, None)).status == 303  # no news
+    assert (await visitor.submit(await visitor.get(f"{PROVIDER}?step=rules"), RULES, None)).status == 303  # no change
     page = await visitor.get(f"{PROVIDER}?step=rules")
     without = {name: text for name, text in page.form(RULES).fields.items() if name != "everyone.Admin"}
     assert (await visitor.post(RULES, without)).status == 303

@@ -1,4 +1,4 @@
-"""Both consoles speak their reader's language: on a page in Japanese no English sentence stands, unless it says so."""
+"""Both consoles use the reader's language: a Japanese page contains no English sentences, except where marked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONSOLES = [
     for route in PAGES
     if route.method == "GET" and route.template and route.path.startswith(("/console", "/installation"))
 ]
-#: What is called so in every language: products, and what stands on their pages.
+#: Names that are the same in every language: products, and texts on their pages.
 NAMES = (
     "Groups assigned to the application",
     "Groups claim filter",
@@ -33,16 +33,16 @@ NAMES = (
     "Full group path: off",
     "openid profile email roles",
 )
-#: Elements whose text is no sentence, or says that it is English, and attributes that people read or hear.
+#: Elements without sentences or marked as English, and attributes that people read or hear.
 _NOT = "ancestor-or-self::*[self::script or self::style or self::code or self::pre or self::textarea or @lang='en']"
 _TEXTS = f"//title/text() | //body//text()[not(parent::*[{_NOT}])]"
 _ATTRIBUTES = f"//*[not({_NOT})]/@*[name()='aria-label' or name()='alt' or name()='placeholder' or name()='title']"
-#: Three words of a sentence in a row, of which no name consists.
+#: Three consecutive words of a sentence, longer than any name.
 _SENTENCE = re.compile(r"[A-Za-z]['’A-Za-z]*,?( [a-z]['’a-z]+){2,}")
 
 
 def english(page: Page) -> Iterator[str]:
-    """The texts of a page that are English sentences."""
+    """The English sentences on a page."""
     for text in page.tree.xpath(f"{_TEXTS} | {_ATTRIBUTES}"):
         said = " ".join(str(text).split())
         for name in NAMES:
@@ -52,7 +52,7 @@ def english(page: Page) -> Iterator[str]:
 
 
 async def shown(wizard: Wizard, values: dict[str, Any], op: Op) -> dict[str, Page]:
-    """Pages of both consoles, by what they are."""
+    """Pages of both consoles, by name."""
     visitor = wizard.visitor
     pages = {route.path: await visitor.get(filled(route.path, **values)) for route in CONSOLES}
     pages["every event"] = await visitor.get("/console/audit?from=1970-01-01")

@@ -1,4 +1,4 @@
-"""Pages that do not exist or fail: a browser gets a page, a program gets the envelope."""
+"""If a page doesn't exist or fails, a browser gets a page and a program gets the envelope."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_a_store_that_is_gone_is_a_page_with_the_time_to_wait(app: App, mo
     assert page.reply.headers["retry-after"] == "1"
     assert page.problems == ["The server is busy. Your changes weren't saved. Try again in a moment."]
     assert "(in 1 second)" in page.text
-    app.clock.advance(3600)  # the session's use is due to be noted
+    app.clock.advance(3600)  # the session's use is due to be recorded
     page = await visitor.get("/account")
     check(page, 503, "The server is busy")
 
@@ -92,7 +92,7 @@ async def test_pages_are_in_the_readers_language_when_they_fail_too(app: App) ->
 
 CHALLENGE = "A" * 43
 APP_ADDRESS = quote("com.acme.app:/in", safe="")
-#: A wrong address of a start, the parameter that is wrong, and what is said about it.
+#: An invalid start URL, the invalid parameter, and its message.
 WRONG = [
     ("returnTo=https://call-0900-5555.example/", "returnTo", "Not one of the listed redirect URIs"),
     (f"response=code&codeChallenge={CHALLENGE}", "returnTo", "Required with response=code"),
@@ -115,7 +115,7 @@ WRONG = [
 
 @pytest.fixture
 async def provider_started(app: App, op: Op) -> str:
-    """A start at a provider of ``acme``, which lists an app's address for both starts."""
+    """Start at a provider of ``acme``, which lists an app's address for both kinds of start."""
     await settle(app, "acme", returnAddresses=["com.acme.app:/in"])
     made = await add_oidc(app, op, returnAddresses=[])
     return f"/api/client/auth/oidc?client=acme&provider={made['name']}"
@@ -130,7 +130,7 @@ def reasons(lines: bytes) -> list[str]:
 async def test_a_wrong_parameter_of_a_sign_in_is_named(
     app: App, provider_started: str, query: str, parameter: str, what: str
 ) -> None:
-    """On the page, in the response to a program and in the log; the caller's own text is on none of them."""
+    """The page, the response to a program, and the log name it, but don't repeat the caller's text."""
     for path in ("/sign-in?client=acme", provider_started):
         with logged(app) as lines:
             page = await Visitor(app).get(f"{path}&{query}")

@@ -1,4 +1,4 @@
-"""State of a sign-in in progress: the browser keeps it, and nobody can read or change it."""
+"""The browser keeps the state of a sign-in in progress, which nobody can read or change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No other site and no eavesdropper can post a form of ours: every page that takes a POST, each variant."""
+"""Neither another site nor an eavesdropper can post our forms; covers every page that accepts POST, in each variant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LANGUAGE = "/language"
 
 
 class Tokens(NamedTuple):
-    """Of the page that is posted to in this session; of another page, another session and another browser."""
+    """Tokens of the page that is posted to, of another page, of another session, and of another browser."""
 
     right: str
     of_another_page: str
@@ -31,8 +31,8 @@ class Tokens(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """``headers``: in place of those of our own page; ``token``: makes another one of the right one; ``query``: of the
-    address. ``status``: 0 where the same person has the form before them again, or the page that shows it."""
+    """``headers`` replace those of our own page, ``token`` changes the correct one, and ``query`` is added to the
+    address. ``status`` 0 means that the same person sees the form again, or the page that contains it."""
 
     headers: dict[str, str]
     token: Callable[[Tokens], str] | None = None
@@ -84,12 +84,12 @@ FORMS = {
     "compressed": Variant({"Content_Encoding": "gzip"}, status=415),
 }
 VARIANTS = FOREIGN | FORMS
-#: Pages if a file can be chosen read a form of several parts.
+#: Pages with a file field, which parse multipart forms.
 _UPLOADS = ("/console/branding", "/installation/licence")
 
 
 async def signed_in_everywhere(app: App) -> Visitor:
-    """As a user, who is an Admin, and as a system admin."""
+    """Sign in as a user, who is an Admin, and as a system admin."""
     return await (await Visitor(app).signed_in("admin@acme.example")).system_admin()
 
 
@@ -106,7 +106,7 @@ async def tokens_for(app: App, visitor: Visitor, path: str) -> Tokens:
 
 
 def writes(seen: list[str]) -> list[str]:
-    """Statements that change something; that it was rejected stands in the trail."""
+    """Statements that change something other than the record of the rejection."""
     starts = ("INSERT INTO", "UPDATE", "DELETE FROM")
     return [
         one for one in seen if one.lstrip().upper().startswith(starts) and not re.match(r"\s*\w+( INTO)? audit_", one)
@@ -131,12 +131,12 @@ async def test_a_forged_post_changes_nothing(app: App, route: Route) -> None:
         address = path + (variant.query(tokens) if variant.query else "")
         with counted_statements() as seen:
             page = await visitor.post(address, fields | {"form": token}, **variant.headers)
-        again = (303, 400, 404) if path.startswith("/o/") else (303, 401, 409)  # where an app's request is read first
+        again = (303, 400, 404) if path.startswith("/o/") else (303, 401, 409)  # an app's request is parsed first
         assert page.status in ((variant.status,) if variant.status else again), (name, page.reply.text)
         assert writes(seen) == [], name
         assert visitor.cookies == before, name
     assert (await app.me(cookie=visitor.cookies["session"])).status == 200
-    page = await visitor.post(path, fields | {"form": tokens.right})  # which is what all of them are measured by
+    page = await visitor.post(path, fields | {"form": tokens.right})  # the baseline for all of them
     assert "Your changes weren't saved" not in page.reply.text, page.reply.text
 
 
@@ -161,11 +161,11 @@ async def test_a_token_is_good_for_its_page_its_browser_and_its_session_alone(ap
     visitor, other = await Visitor(app).signed_in(), await Visitor(app).signed_in("viewer@acme.example")
     page = await visitor.get("/sign-out")
     token = page.form("/sign-out").fields["form"]
-    await signs_out(app, visitor, page.form(LANGUAGE).fields["form"], 403)  # of another page
+    await signs_out(app, visitor, page.form(LANGUAGE).fields["form"], 403)  # another page's token
     other.cookies["form"] = visitor.cookies["form"]
-    await signs_out(app, other, token, 403)  # of another person
+    await signs_out(app, other, token, 403)  # another person's
     visitor.cookies["form"] = (await Visitor(app).get("/sign-out")).reply.cookie("form")
-    await signs_out(app, visitor, token, 409)  # of another browser
+    await signs_out(app, visitor, token, 409)  # another browser's
 
 
 async def test_a_token_looks_different_each_time_and_stays_good(app: App) -> None:

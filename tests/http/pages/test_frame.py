@@ -1,4 +1,4 @@
-"""Frame of every page, for every caller: headers, the one host, cookies, and no sign-in with a bearer token."""
+"""Properties of every page for every caller: headers, a single host, cookies, and no sign-in with a bearer token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.one_store
 
-FILES = ("/assets/", "/docs/")  # the same for everyone, at any host
+FILES = ("/assets/", "/docs/")  # the same for everyone, on any host
 GET = [route for route in PAGES if route.method == "GET" and not route.path.startswith(FILES)]
 NO_PAGES = ("/favicon.ico", "/robots.txt", "/.well-known/change-password", "/.well-known/passkey-endpoints")
 SHOWN = [route for route in GET if route.path not in NO_PAGES]
@@ -138,7 +138,7 @@ async def test_the_start_and_well_known_addresses(app: App) -> None:
     assert (await (await Visitor(app).signed_in()).get("/")).location == "/account"
     page = await visitor.get("/.well-known/change-password")
     assert (page.status, page.location) == (302, "/account/password")
-    # Browsers make no passkeys at an IP address.
+    # Browsers don't create passkeys at an IP address.
     assert (await visitor.get("/.well-known/passkey-endpoints")).status == 404
     assert (await visitor.get("/.well-known/nothing")).status == 404
     robots = await visitor.get("/robots.txt")

@@ -1,7 +1,7 @@
-"""On no page route does a text make an element, an attribute or a script, or lead to another server.
+"""On no page route does a text create an element, an attribute, or a script, or lead to another server.
 
-It comes in the query, in the form, or in what is stored and shown there. The routes are those of the table: one that is
-added later is tried too.
+The text is in the query, in the form, or in the stored data shown there. The routes come from the route table, so that
+new ones are included.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ SHOWN = [route for route in PAGES if route.template]
 QUERIES = [(route.path, member) for route in SHOWN if route.method == "GET" for member in (*route.members, "x")]
 POSTS = [route for route in PAGES if route.method == "POST"]
 _MACHINES = "/service-accounts/"
-_APP = "https://a.example/"  # of an app that its client lists: the account page leads to it
+_APP = "https://a.example/"  # the URL of an app that its client lists, which the account page links to
 _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
-#: Some of the texts, and all of them where there is time: see :func:`tried`.
+#: Some of the texts, or all of them if there is time; see :func:`tried`.
 TEXTS = [
     pytest.param((*STRINGS[::120], *EVIL[::20]), id="some"),
     pytest.param((*STRINGS, *EVIL), id="all", marks=pytest.mark.endurance),
@@ -38,13 +38,13 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def signed_in(app: App, email: str = "admin@acme.example") -> Visitor:
-    """As an Admin and as a system admin."""
+    """Sign in as an Admin and as a system admin."""
     return await (await Visitor(app).signed_in(email)).system_admin()
 
 
 def tried(database_url: str, texts: tuple[str, ...], place: str) -> tuple[str, ...]:
-    """All of them before a release, and otherwise a twentieth: each text is tried in a twentieth of all places. A page
-    does not depend on the store, so on PostgreSQL the same twentieth is tried in each place."""
+    """All texts before a release, and otherwise a twentieth of them, different for each place. Pages don't depend on
+    the database, so on PostgreSQL the same twentieth is used everywhere."""
     if len(texts) <= 50:
         return texts
     if database_url.startswith("postgresql"):
@@ -94,7 +94,7 @@ async def test_in_the_query(app: App, database_url: str, path: str, member: str,
 @matrix("route", POSTS)
 @pytest.mark.timeout(3600)
 async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple[str, ...]) -> None:
-    """In all of its fields at the same time, as someone who has the right form."""
+    """In all fields at the same time, submitted with a valid form."""
     number = (await new_account(app, "acme"))["id"] if _MACHINES in route.path else (await new_user(app))[0]
     path = filled(route.path, client="acme", id=number)
     visitor = Visitor(app)
@@ -102,7 +102,7 @@ async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple
         if not {"session", "admin"} <= visitor.cookies.keys():
             visitor = await signed_in(app)
             token = await right_tokens(visitor, path)
-        for left_out in ({}, {"s": ""}):  # what is sealed there, and wrong, makes the flow begin again
+        for left_out in ({}, {"s": ""}):  # an invalid sealed value restarts the flow
             page = await visitor.post(path, dict.fromkeys(route.members, text) | left_out | {"form": token()})
             assert "Your changes weren't saved" not in page.reply.text, page.reply.text
             check(page, text)
@@ -111,7 +111,7 @@ async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple
 
 
 async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
-    """A client in which all that people and programs name has this text as its name; its Admin, who looks."""
+    """A client in which every name that people and programs choose is this text, and its Admin as visitor."""
     client, agent = await new_client(app), text.encode("ascii", "replace").decode()
     token = await app.admin_token()
     made: dict[str, Any] = {
@@ -135,7 +135,7 @@ async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
 
 
 async def _looked_at(app: App, text: str) -> int:
-    """The number of pages shown."""
+    """Check the pages; returns their number."""
     visitor, values = await world(app, text)
     shown = 0
     for route in SHOWN:
@@ -149,7 +149,7 @@ async def _looked_at(app: App, text: str) -> int:
 
 
 async def test_there_is_something_to_see(app: App) -> None:
-    """All routes but those that need a step before show the world that is looked at."""
+    """All routes except those that need a previous step show this data."""
     assert await _looked_at(app, "harmless") >= sum(route.method == "GET" for route in SHOWN) - 12
 
 

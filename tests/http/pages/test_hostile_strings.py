@@ -1,4 +1,4 @@
-"""Texts of others are only text on a page: no string makes an element, an attribute, or a script, anywhere."""
+"""Foreign texts are only text on a page: no string creates an element, an attribute, or a script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
 
 
 def structure(page: Page) -> list[tuple[str, tuple[str, ...]]]:
-    """All elements of a page, with the names of their attributes."""
+    """All elements of a page, with their attribute names."""
     return [(str(each.tag), tuple(sorted(each.attrib))) for each in page.tree.iter() if isinstance(each.tag, str)]
 
 
@@ -36,7 +36,7 @@ def test_there_are_three_hundred() -> None:
 
 
 async def _shown(visitor: Visitor, text: str) -> dict[str, Page]:
-    """Pages that repeat what was typed, or stood in the address."""
+    """Pages that repeat the entered text, or text from the URL."""
     return {
         "hint": await visitor.get(f"/sign-in?client=acme&loginHint={quote(text)}"),
         "email": await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=f"{text}@"),
@@ -76,7 +76,7 @@ async def test_what_programs_say_of_themselves(app: App) -> None:
 
 
 async def named(app: App, text: str) -> tuple[dict[str, Page], str]:
-    """Pages that show names of a client, a provider and a user."""
+    """Pages that show names of a client, a provider, and a user."""
     client = await new_client(app)
     body: dict[str, Any] = {"name": text}
     if (await app.send("PATCH", f"/api/admin/clients/{client}", body, token=await app.admin_token())).status != 200:

@@ -1,4 +1,4 @@
-"""The language of a page, and how a reader chooses another one."""
+"""The language of a page, and how a reader selects another one."""
 
 from __future__ import annotations
 

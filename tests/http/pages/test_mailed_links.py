@@ -1,4 +1,4 @@
-"""Pages that emails lead to, by the code that they print; and the page that has one sent."""
+"""Pages that emails link to, opened with the printed code, and the page that requests such an email."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sign-in through a provider that fails is a page where a browser asks: whose provider, and the other ways in."""
+"""When a provider sign-in fails, browsers get a page with the provider's name and other sign-in methods."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_what_the_provider_says_is_not_shown(app: App, op: Op, client: str
     assert "buy" not in page.reply.text
 
 
-#: Error code → what the page says of it in some language.
+#: Error code → the page's message in some language.
 SAID = [
     ("access_denied", "en", "You canceled the sign-in, or your organization's sign-in page rejected it."),
     (
@@ -153,7 +153,7 @@ async def test_a_link_of_a_page_that_is_too_old_begins_again(app: App, client: s
     app.clock.advance(3600)
     page = await visitor.get(address)
     assert (page.status, page.location) == (302, "/sign-in?s=old")
-    page = await Visitor(app).get(address)  # another browser's
+    page = await Visitor(app).get(address)  # from another browser
     assert page.location == "/sign-in?s=old"
 
 

@@ -1,4 +1,4 @@
-"""The sentence after a change: shown once, by the page where the change was made, and by no link."""
+"""The message after a change is shown once, only on the page where the change was made, and never by a link."""
 
 from __future__ import annotations
 

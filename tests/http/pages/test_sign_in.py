@@ -1,4 +1,4 @@
-"""Signing in on pages: with a client or with the email address first, and where it ends."""
+"""Sign-in on pages starts with the client or the email address, and ends at the right address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OIDC = {"issuer": "https://globex.okta.example", "clientId": "c", "clientSecret"
 
 
 async def typed(visitor: Visitor, start: str = START, email: str = AUTHOR, password: str = PASSWORD) -> Page:
-    """The answer to the form of the client's page."""
+    """The response to the form on the client's page."""
     page = await visitor.get(start)
     return await visitor.submit(page, "/sign-in/password", email=email, password=password)
 
@@ -217,6 +217,6 @@ async def test_the_device_is_known_on_pages_and_below_the_api(app: App) -> None:
     assert visitor.cookies["device"] == marker
     reply = await app.sign_in(headers={"Cookie": f"device={marker}"})
     assert not [line for line in reply.headers.get_list("set-cookie") if line.startswith("device=")]
-    visitor.cookies["device"] = "A" * 22  # planted by someone else
+    visitor.cookies["device"] = "A" * 22  # set by someone else
     await typed(visitor, f"{START}&prompt=login")
     assert visitor.cookies["device"] not in ("A" * 22, marker)

@@ -1,4 +1,4 @@
-"""Cost of a page for a browser: bytes as a proxy would compress them, and requests, for every page route."""
+"""The cost of each page for a browser: requests, and bytes as compressed by a proxy."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ASSET = re.compile(r"/assets/[a-z-]+\.[0-9a-f]{16}\.(css|js|svg)")
 
 
 async def visitor_for(app: App, language: str) -> Visitor:
-    """An Admin with something to see, and a system admin, in one browser."""
+    """An Admin with data to show, and a system admin, in one browser."""
     visitor = await (await Visitor(app).signed_in("admin@acme.example")).system_admin()
     visitor.cookies["lang"] = language
     return visitor
 
 
 def loaded_by(page: Page) -> set[str]:
-    """The addresses of stylesheets, modules and icon; a client's logo is not counted."""
+    """The URLs of stylesheets, modules, and icon, without a client's logo."""
     return {found[0] for found in _ASSET.finditer(page.reply.text)}
 
 
@@ -44,7 +44,7 @@ async def check(app: App, page: Page, most: int) -> None:
     loaded = loaded_by(page)
     assert loaded
     assert 1 + len(loaded) + len(page.tree.xpath("//img")) <= 7
-    for address in loaded:  # so that the next page is one request
+    for address in loaded:  # so that the next page is a single request
         assert "immutable" in (await app.client.get(address)).headers["cache-control"]
 
 

@@ -1,4 +1,4 @@
-"""Every form of a page is carried out once, is never lost, and is answered with a redirect, also to a secret."""
+"""Every form of a page takes effect once, is never lost, and leads to a redirect, even if a secret is shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.timeout(600)]
 POST = [route for route in PAGES if route.method == "POST"]
-#: Pages for everyone. What anyone can post leaves no row behind; each has steps that work once. Of apps: see there.
+#: Pages for everyone. Anonymous posts leave no rows, and each has steps that work once. Other tests cover apps.
 OPEN = (
     "/language",
     "/o/",
@@ -37,11 +37,11 @@ OPEN = (
     "/installation/sign-",
     "/installation/setup",
 )
-#: Forms that change nothing but the session's proof: a repeat is judged again.
+#: Forms that change only the session's authentication; a repeated one is checked again.
 JUDGED_ANEW = ("/reauthenticate", "/installation/reauthenticate", "/console/providers/{name}/test")
 PERSONAL = [route for route in POST if not route.path.startswith(OPEN) and route.path not in JUDGED_ANEW]
 NEW = "a longer password than before"
-#: What people type, by the page that it is posted to. Other pages reject a form with nothing in it.
+#: Field values, by the page that they are posted to. Other pages reject an empty form.
 TYPED = {
     "/account/profile": {"firstName": "Ada"},
     "/account/language": {"language": "de"},
@@ -75,13 +75,13 @@ TYPED = {
     "/installation/account": {"act": "add"},
     "/installation/keys": {"act": "rotate", "purpose": "service"},
 }
-#: Those of which all other fields go along, with the page that shows them.
+#: Forms that submit all other fields of the page that shows them, by that page.
 WHOLE: dict[str, Callable[[str], str]] = {
     "/console/providers/{name}/theirs": lambda path: f"{path.removesuffix('/theirs')}?step=theirs",
     "/console/rules": lambda path: f"{path}?page=apps",
     "/installation/clients/{client}/rules": lambda path: f"{path}?page=apps",
 }
-#: Those that show a secret.
+#: Forms that lead to a secret.
 SECRETS = (
     "/account/devices/pair", "/console/users/{id}", "/console/invite", "/console/users/{id}/badge",
     "/console/devices", "/console/apps/{app}", "/console/service-accounts/{id}", "/installation/clients/{client}",
@@ -90,7 +90,7 @@ SECRETS = (
 
 
 class World(NamedTuple):
-    """``visitor``: an Admin of a client, and a system admin; ``email``: of the Admin."""
+    """``visitor`` is a client's Admin and a system admin; ``email`` is the Admin's address."""
 
     app: App
     client: str
@@ -102,7 +102,7 @@ class World(NamedTuple):
         return filled(route.path, **self.names)
 
     async def sent(self, route: Route) -> dict[str, str]:
-        """A form, with its own token."""
+        """A form with its own token."""
         path, typed = self.path(route), dict(TYPED.get(route.path, {}))
         if route.path in WHOLE:
             page = await self.visitor.get(WHOLE[route.path](path))
@@ -114,8 +114,8 @@ class World(NamedTuple):
         return typed | {"form": await right_token(self.visitor, path)}
 
     async def events(self) -> Counter[str]:
-        """The number of each event except sign-ins, and what the server does on its own, among the last hundred of all
-        clients and of the installation."""
+        """Count each kind of event among the last hundred of all clients and of the installation, except sign-ins and
+        the server's background work."""
         found = await self.app.get("/api/admin/audit?first=100", token=await self.app.admin_token())
         items = [one for one in found.data["items"] if one["actor"] != "system"]
         return Counter(one["event"] for one in items if "signed" not in one["event"])
@@ -144,7 +144,7 @@ async def world_of(app: App, route: Route) -> World:
 
 
 def copy_of(visitor: Visitor, app: App | None = None) -> Visitor:
-    """The same browser with the cookies that it had, as one that did not see the first answer."""
+    """The same browser with its earlier cookies, as if it hadn't received the first response."""
     return Visitor(app or visitor.app, dict(visitor.cookies))
 
 
@@ -153,7 +153,7 @@ def answer(page: Page) -> tuple[int, str | None]:
 
 
 async def check_once(app: App, other: App, route: Route) -> int:
-    """Two posts of one form at the same time, and a third one. Returns the status."""
+    """Post one form twice at the same time, and a third time afterward; returns the status."""
     one = await world_of(app, route)
     path, fields = one.path(route), await one.sent(route)
     before, browser = await one.events(), dict(one.visitor.cookies)
@@ -166,7 +166,7 @@ async def check_once(app: App, other: App, route: Route) -> int:
     assert all(many == 1 for name, many in made.items() if name != "user_invited"), made
     assert made["user_invited"] <= fields.get("people", "").count("@") + 1
     again = await Visitor(app, dict(browser)).post(path, fields)
-    if again.location.startswith(("/sign-in?", "/installation/sign-in?")):  # the act ended this session
+    if again.location.startswith(("/sign-in?", "/installation/sign-in?")):  # the action ended this session
         return 303
     assert answer(again) == answer(pages[0])
     assert await one.events() - before <= made
@@ -175,7 +175,7 @@ async def check_once(app: App, other: App, route: Route) -> int:
 
 @matrix("route", PERSONAL)
 async def test_sent_twice_it_is_carried_out_once(app: App, database_url: str, route: Route) -> None:
-    """At one node, and at two of them."""
+    """On a single node, and on two."""
     async with running(database_url) as other:
         other.clock.ms = app.clock.ms
         assert (await check_once(app, other, route)) < 500
@@ -212,7 +212,7 @@ async def test_a_secret_is_shown_for_ten_minutes_in_this_session_or_until_it_is_
     again = await Visitor(
         app, {"session": (await app.sign_in(one.email, PASSWORD, client=one.client)).cookie("session")}
     ).system_admin()
-    assert secret_on(await again.get(address)) == secret_on(await again.get(plain))  # another session of theirs
+    assert secret_on(await again.get(address)) == secret_on(await again.get(plain))  # another session of the person
     app.clock.advance(599)
     assert secret_on(await one.visitor.get(address)) == secret_on(first)
     dismissing = [form for form in first.forms() if "dismiss" in form.fields]
@@ -225,7 +225,7 @@ async def test_a_secret_is_shown_for_ten_minutes_in_this_session_or_until_it_is_
 
 
 def waiting_in(page: Page) -> str:
-    """The address to which a sign-in leads, to continue with the form."""
+    """The URL that a sign-in leads to in order to continue with the form."""
     assert page.location.partition("?")[0] in ("/sign-in", "/installation/sign-in"), page.location
     [back] = parse_qs(urlsplit(page.location).query)["returnTo"]
     assert "/continue?form=" in back
@@ -233,7 +233,7 @@ def waiting_in(page: Page) -> str:
 
 
 async def signed_out(one: World) -> None:
-    """Both sessions end, as by an administrator."""
+    """End both sessions, as an administrator would."""
     await one.app.post("/api/client/auth/sign-out", cookie=one.visitor.cookies["session"])
     page = await copy_of(one.visitor).get("/installation/account")
     await copy_of(one.visitor).submit(page, "/installation/sign-out")
@@ -283,7 +283,7 @@ async def test_it_waits_for_its_person_after_the_session_has_ended(app: App, rou
 
 @matrix("route", [route for route in PERSONAL if route.path in TYPED])
 async def test_it_is_carried_out_after_a_recent_proof(app: App, route: Route) -> None:
-    """A page where proof is required; by the same person in the same session."""
+    """On a page that requires re-authentication, by the same person in the same session."""
     one = await world_of(app, route)
     await settle(app, one.client, stepUp="management")
     app.clock.advance(601)
@@ -351,7 +351,7 @@ MAKE = "/console/service-accounts/new"
 async def test_where_its_answer_is_not_stored_no_page_says_that_nothing_was_done(
     app: App, monkeypatch: pytest.MonkeyPatch, *, is_ended: bool
 ) -> None:
-    """The act is stored, and then the store fails for a while, or the request is ended."""
+    """The action is stored, and then the database fails for a while, or the request is canceled."""
     one, name = await world(app), secrets.token_hex(5)
     fields = {"name": name, "roleViewer": "on", "form": await right_token(one.visitor, MAKE)}
     form_waits(monkeypatch, tries=(0.0,), wait=0.1)
@@ -373,7 +373,7 @@ async def test_its_answer_is_stored_though_the_store_fails_once(app: App, monkey
 
 
 async def test_changed_and_sent_again_it_is_shown_and_not_dropped(app: App) -> None:
-    """As after Back to the page as it was left."""
+    """As after Back to the unchanged page."""
     visitor = await Visitor(app).signed_in()
     fields = (await visitor.get("/account/profile")).form("/account/profile").fields
     assert (await visitor.post("/account/profile", fields | {"firstName": "Ada"})).status == 303
@@ -413,7 +413,7 @@ async def test_only_the_fields_of_the_form_wait(app: App) -> None:
 
 
 async def waiting_for_proof(app: App, path: str, **typed: str) -> tuple[World, Page, str]:
-    """The page that requires re-authentication, and the address to which the proof leads."""
+    """The page that requires re-authentication, and the address that it leads to."""
     one = await world(app)
     await settle(app, one.client, stepUp="management")
     app.clock.advance(601)
@@ -424,7 +424,7 @@ async def waiting_for_proof(app: App, path: str, **typed: str) -> tuple[World, P
 
 
 async def test_a_secret_in_it_is_entered_again_after_a_recent_proof(app: App) -> None:
-    """Else the page would say that it was saved, and the one of before would still be in use."""
+    """Otherwise, the page would confirm the change, although the old secret would still be in use."""
     path = "/console/providers/{name}/theirs"
     one, _, there = await waiting_for_proof(app, path, **{"oidc.clientSecret": "new-secret-of-theirs"})
     page = await one.visitor.get(there, Sec_Fetch_Site="same-origin")
@@ -487,8 +487,8 @@ async def test_a_secret_is_shown_by_its_own_page_alone(app: App) -> None:
 
 
 async def test_two_forms_of_one_page_that_differ_both_wait(app: App) -> None:
-    """As after Back from the sign-in, where something was changed before it was sent again; also after a first one that
-    was carried out."""
+    """As after Back from the sign-in page, with something changed before the form is submitted again; also after the
+    first one took effect."""
     for kept in ("nothing", "the first"):
         visitor = await Visitor(app).signed_in()
         fields = (await visitor.get("/account/profile")).form("/account/profile").fields
@@ -537,7 +537,7 @@ async def test_a_proof_and_a_preview_leave_nothing_behind(app: App, route: Route
     for _ in range(2):
         assert (await one.visitor.post(one.path(route), fields)).status in (200, 303)
     wrong = await one.visitor.post(one.path(route), fields | {"currentPassword": "x", "proofPassword": "x"})
-    assert wrong.status != 409  # a changed repeat is another one
+    assert wrong.status != 409  # a changed repeat is a different form
     assert len(await rows(app, "submitted_forms")) == before
 
 

@@ -1,4 +1,4 @@
-"""A caller who posts a form without a session signs in first, and comes back to the page that has the form."""
+"""A caller who posts a form without a session must sign in first, and then returns to the page with the form."""
 
 from __future__ import annotations
 

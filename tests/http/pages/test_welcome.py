@@ -1,4 +1,4 @@
-"""``/welcome`` by the code that is typed: a password, a provider, an address confirmed or put back."""
+"""``/welcome`` with an entered code: choose a password, use a provider, or confirm or revert an address."""
 
 from __future__ import annotations
 

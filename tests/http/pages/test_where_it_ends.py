@@ -1,4 +1,4 @@
-"""Ends of a sign-in on pages: only an address that the client listed, or a page of the server."""
+"""A sign-in on pages ends only at an address that the client lists, or at a page of the server."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_a_listed_address_is_reached_from_a_page_of_ours(listing: App, add
 
 @rule("RETURN-ADDRESS")
 async def test_without_one_it_ends_at_the_account_and_a_code_has_no_end(listing: App) -> None:
-    """A listed address expects what its application asks for, such as a code."""
+    """An app at a listed address expects what it requests, such as a code."""
     _, page = await signed_in(listing, "")
     assert (page.status, page.location) == (303, "/account")
     page = await Visitor(listing).get(f"/sign-in?client=acme&response=code&codeChallenge={'A' * 43}")

@@ -1,4 +1,4 @@
-"""Support contact on pages for people who can't sign in, wherever the client is known."""
+"""Pages show the support contact to people who can't sign in, whenever the client is known."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ async def test_who_is_rejected_after_the_provider_proved_them_sees_address_and_c
     admin = await Visitor(app).signed_in("admin@acme.example")
     trail = (await admin.get("/console/audit")).text
     assert "zoe@elsewhere.example" in trail
-    # A failure before the provider names anyone shows no address.
+    # A failure before the provider identifies anyone shows no address.
     browser, back = await begun(app, op, "acme", provider="asked")
     op.token_error = "invalid_grant"
     reply = await browser.send("GET", back, headers={"Accept": "text/html"})
     assert "desk@acme.example" in reply.text
     assert "zoe@" not in reply.text
-    # An account that its first sign-in creates is added by the provider, not by "an anonymous caller".
+    # The provider, not "an anonymous caller", adds an account created by its first sign-in.
     op.token_error = None
     path = "/api/admin/clients/acme/providers/asked"
     body = {"createUsers": True, "defaultRoles": ["Viewer"]}

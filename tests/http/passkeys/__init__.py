@@ -1,1 +1,1 @@
-"""Passkeys of users, over HTTP: made, used, managed, and rejected where anything is wrong."""
+"""Users' passkeys over HTTP: created, used, managed, and rejected if anything is wrong."""

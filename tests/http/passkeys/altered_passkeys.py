@@ -1,4 +1,4 @@
-"""Answers with a passkey that are wrong in one place: made so by browser or authenticator, or altered on the way."""
+"""Passkey responses with a single defect, caused by the browser or authenticator, or altered in transit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _no_signature(credential: dict[str, Any]) -> None:
     credential["response"]["signature"] = ""
 
 
-#: What is altered → by whom: the browser or authenticator, which signs it, or on the way.
+#: Defect → its cause: the browser or authenticator, which signs it, or a change in transit.
 SIGNED: dict[str, Altered] = {
     "type of the client data": Altered(client_data={"type": "webauthn.create"}),
     "no type in the client data": Altered(client_data={"type": None}),

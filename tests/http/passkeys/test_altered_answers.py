@@ -1,6 +1,6 @@
-"""An answer that is wrong in one place is rejected and changes nothing: thirty places, with a passkey alone.
+"""A passkey response with a defect in any of thirty places is rejected and changes nothing, in passkey-only sign-ins.
 
-Each answer is right but for the one place, and is signed again where the place is signed.
+Each response is correct except for one place, and is signed again if that place is signed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def test_the_same_answer_unaltered_is_accepted(ada: Holder) -> None:
 
 
 async def _refused(ada: Holder, credential: dict[str, Any]) -> None:
-    """Rejected without a session or cookie, and the passkey goes on as before."""
+    """Check that it's rejected without a session or cookie, and that the passkey still works."""
     before = await _opened(ada)
     reply = await ada.send(credential)
     check_refusal(reply, 401, "INVALID_CREDENTIALS")
@@ -57,7 +57,7 @@ async def _refused(ada: Holder, credential: dict[str, Any]) -> None:
     assert await _opened(ada) == before
     counter = ada.browser.made[0].counter
     assert counter is not None
-    check_success(await ada.sign_in(Altered(counter=counter)))  # the rejected answer's: it was not stored
+    check_success(await ada.sign_in(Altered(counter=counter)))  # the rejected response's counter, which wasn't stored
 
 
 async def _opened(ada: Holder) -> list[str]:

@@ -1,4 +1,4 @@
-"""The owner of a passkey is told by email when one is added or removed, and when one seems to be copied."""
+"""An email tells a passkey's owner when one is added or removed, or seems to have been copied."""
 
 from __future__ import annotations
 

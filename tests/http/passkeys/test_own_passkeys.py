@@ -1,4 +1,4 @@
-"""One's own passkeys: added in the session that asked, named, removed, and never more than an account can have."""
+"""A user's own passkeys are added in the requesting session, named, and removed, up to the account's limit."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_a_passkey_is_renamed_and_removed_by_its_owner_alone(app: App) -> 
     check_success(await app.send("DELETE", path, token=ada.token))
     check_refusal(await app.send("DELETE", path, token=ada.token), 404, "NOT_FOUND")
     check_refusal(await ada.sign_in(), 401, "INVALID_CREDENTIALS")
-    check_success(await ada.person.sign_in())  # no factor is left, so none is asked for
+    check_success(await ada.person.sign_in())  # no factor is left, so none is required
     events = [event.event for event in await trail(app, ada.person.client) if event.subject == f"user:{ada.person.id}"]
     assert [name for name in events if name.startswith("passkey_")] == [
         "passkey_added", "passkey_renamed", "passkey_removed",
@@ -124,7 +124,7 @@ async def test_an_answer_counts_in_the_session_that_asked_alone_and_once(app: Ap
     check_refusal(await eve.send_new(made), 400, "VALIDATION_ERROR")
     made_id = check_success(await ada.send_new(made), 201)["passkey"]["id"]
     check_success(await app.send("DELETE", f"{PASSKEYS}/{made_id}", token=ada.token))
-    for _ in range(2):  # 401 would say that the session is over
+    for _ in range(2):  # 401 would mean that the session has ended
         error = check_refusal(await ada.send_new(made), 400, "VALIDATION_ERROR")
         assert [detail["field"] for detail in error["details"]] == ["credential"]
     signing_in = ada.browser.create({**(await ada.creation_options()), "challenge": (await ada.options())["challenge"]})

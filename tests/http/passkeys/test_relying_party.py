@@ -1,4 +1,4 @@
-"""Passkeys belong to one RP ID: the public host, or a parent domain of it; another host voids them."""
+"""Passkeys belong to one RP ID, the public host or its parent domain, and become unusable on another host."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_at_an_ip_address_there_are_none_and_it_is_said(plain: App) -> Non
 
 
 async def test_the_first_passkey_fixes_the_domain(app: App, database_url: str) -> None:
-    """A parent domain that is named later changes nothing; new passkeys and old ones go on as they were."""
+    """Setting a parent domain later changes nothing; new and old passkeys keep working."""
     ada = await with_passkey(app)
     parent = {**PUBLIC, "MANIFEST_PASSKEY_RP_ID": "example.com"}
     async for node in _at(database_url, app, **parent):

@@ -1,4 +1,4 @@
-"""A passkey as the second step: named to the browser, judged with its own challenge, or enrolled where one is due."""
+"""A passkey as the second step: offered to the browser, checked with its own challenge, or enrolled if required."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_an_answer_counts_for_its_own_user_and_challenge_alone(app: App, a
     wrong: list[dict[str, Any]] = [
         eve.browser.get(for_him),
         eve.browser.get({**for_her, "allowCredentials": []}),
-        ada.browser.get(await ada.options()),  # of a sign-in with the passkey alone
+        ada.browser.get(await ada.options()),  # from a passkey-only sign-in
         ada.browser.get({**for_him, "allowCredentials": []}),
     ]
     for answer in wrong:

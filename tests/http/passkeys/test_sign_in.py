@@ -1,4 +1,4 @@
-"""A passkey alone signs in: no email and no password, and it counts as two factors."""
+"""A passkey is enough to sign in without email and password, and counts as two factors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_passkey_alone_signs_in_as_two_factors(app: App, algorithm: int)
 
 
 async def test_passkeys_that_are_right_count_as_no_attempt(app: App) -> None:
-    """Otherwise, everyone at an address would wait after fifty sign-ins."""
+    """Otherwise, everyone at an address would be blocked after fifty sign-ins."""
     ada = await with_passkey(app)
     assert {(await ada.sign_in()).status for _ in range(60)} == {200}
 
@@ -71,7 +71,7 @@ async def test_a_challenge_is_good_for_ten_minutes(app: App) -> None:
 
 @rule("PASSKEY-CHALLENGE")
 async def test_a_challenge_is_good_for_the_browser_that_asked_alone(app: App) -> None:
-    """Else a page elsewhere could sign a person in to the attacker's account."""
+    """Otherwise, another site could sign a person in to the attacker's account."""
     ada, eve = await with_passkey(app), await with_passkey(app)
     answer = eve.browser.get(await eve.options())
     await ada.options()
@@ -117,7 +117,7 @@ async def test_where_the_client_does_not_want_it_a_passkey_alone_does_not_sign_i
 
 
 async def test_where_no_one_signs_in_with_a_password_a_passkey_does_so_only_if_the_client_says_so(app: App) -> None:
-    """Else a leaver comes in past the company's provider."""
+    """Otherwise, former employees could bypass the company's provider."""
     ada = await with_passkey(app)
     await settle(app, ada.person.client, passwordSignIn=False)
     check_refusal(await ada.sign_in(), 401, "INVALID_CREDENTIALS")
@@ -155,7 +155,7 @@ async def test_of_answers_with_one_counter_one_is_in(app: App) -> None:
 
 
 async def test_a_synced_passkey_stays_synced(app: App) -> None:
-    """The backup eligibility never changes; the backup state can (section 6.1.3)."""
+    """The backup eligibility never changes, but the backup state can (section 6.1.3)."""
     single, synced = await with_passkey(app, flags=UP | UV), await with_passkey(app, flags=UP | UV | BE)
     check_success(await single.sign_in())
     check_refusal(await single.sign_in(Altered(flags=UP | UV | BE)), 401, "INVALID_CREDENTIALS")

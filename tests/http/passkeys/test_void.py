@@ -1,4 +1,4 @@
-"""No way in asks for passkeys that work no more, since the host moved or browsers use none there."""
+"""No sign-in method requests unusable passkeys, after the host has moved or at an address where browsers have none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def there(request: pytest.FixtureRequest, database_url: str, app: App) -> 
 
 
 async def moved_holder(app: App, there: App) -> Holder:
-    """Someone with one passkey and ten codes, at the other address."""
+    """A user with one passkey and ten codes, at the other address."""
     ada = await with_passkey(app)
     app.clock.advance(1)
     ada.person.app, ada.browser.origin, ada.cookie = there, MOVED, ""
@@ -99,7 +99,7 @@ async def test_without_codes_another_factor_is_enrolled_whatever_the_policy(
 
 @rule("SECOND-FACTOR-GATE")
 async def test_back_at_the_old_address_the_passkey_works_and_no_enrollment_goes_on(app: App, there: App) -> None:
-    """An enrollment that was begun in the meantime is no way past it."""
+    """An enrollment that was started in the meantime can't bypass it."""
     ada = await moved_holder(app, there)
     await change_rows(app, "recovery_codes", {"user_id": ada.person.id}, used_at=1)
     challenge = (await ada.person.challenge())["challenge"]
@@ -140,7 +140,7 @@ async def test_one_that_works_is_named_beside_a_void_one(app: App, database_url:
 
 
 async def _one_of_two_stays(app: App, ada: Holder, token: str) -> None:
-    """A required factor that works can't be removed; a void one can."""
+    """A required factor can't be removed if it works, but an unusable one can."""
     node: Any = ada.app
     await settle(app, ada.person.client, secondFactor={"policy": "required"})
     void, works = (one["id"] for one in (await node.get(OWN, token=token)).data["passkeys"])

@@ -1,6 +1,6 @@
-"""Every sign-in attempt costs one hash, so its time does not show whether the account exists.
+"""Every sign-in attempt costs one hash, so its duration doesn't reveal whether the account exists.
 
-Where a client has imported hashes, unknown accounts cost the same as its own.
+If a client has imported hashes, unknown accounts cost the same as its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def client(app: App) -> str:
 
 @contextlib.contextmanager
 def work_seen() -> Iterator[list[str]]:
-    """Kind and cost of each hash that is computed in the meantime."""
+    """Collect kind and cost of each hash computed inside the block."""
     seen: list[str] = []
     with imported_hashes_tried() as theirs, hashes_counted() as ours:
         yield seen
@@ -44,7 +44,7 @@ def kind_of(stored: str) -> str:
 
 
 async def work_of(app: App, email: str, client: str | None, number: int = 0) -> str:
-    """The work of one wrong guess."""
+    """The work for one wrong guess."""
     with work_seen() as seen:
         reply = await guess(app, email, f"198.51.{number // 200}.{number % 200}", client=client or "")
     assert reply.code == "INVALID_CREDENTIALS"
@@ -63,7 +63,7 @@ async def test_who_does_not_exist_costs_what_all_others_cost(app: App, client: s
 
 
 async def test_where_all_hashes_are_ours_a_decoy_is_too(app: App, client: str) -> None:
-    assert await work_of(app, "nobody@x.example", client) == OURS  # there is no account at all
+    assert await work_of(app, "nobody@x.example", client) == OURS  # the client has no accounts
     await new_user(app, client, password=PASSWORD)
     assert await work_of(app, "nobody@x.example", client) == OURS
 
@@ -88,14 +88,14 @@ async def test_a_decoy_becomes_ours_when_the_accounts_do(app: App, client: str) 
 
 
 async def test_an_account_without_a_password_costs_the_same(app: App, client: str) -> None:
-    """It can sign in through a provider alone."""
+    """The account can sign in only through a provider."""
     _, email = await new_user(app, client)
     await new_user(app, client, passwordHash=bcrypt_hash(PASSWORD))
     for _ in range(3):
         await new_user(app, client)
     found = {await work_of(app, email, client)}
     found |= {await work_of(app, f"nobody-{n}@x.example", client, n) for n in range(20)}
-    assert found == {kind_of(bcrypt_hash(PASSWORD))}  # whichever account it begins at
+    assert found == {kind_of(bcrypt_hash(PASSWORD))}  # regardless of the account it starts at
 
 
 async def test_a_client_without_passwords_costs_the_same(app: App, client: str) -> None:

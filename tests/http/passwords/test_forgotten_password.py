@@ -1,4 +1,4 @@
-"""A forgotten password: the answer is always the same; a link is emailed to the account's own address only."""
+"""Requesting a password reset always returns the same response, and emails a link only to the account's address."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ async def test_an_admin_resets_their_own_password_by_mail(app: App, mail_server:
     user_id, email = await new_user(app, client, password=PASSWORD)
     await forgot(app, email, client)
     received = await mail_server.next_mail()
-    await set_roles(app, client, user_id, "Admin")  # which closes it, and sends another one
+    await set_roles(app, client, user_id, "Admin")  # this closes the link, and sends another one
     check_refusal(await reset(app, received.token), 401, "INVALID_TOKEN")
     check_success(await reset(app, (await mail_server.next_mail()).token))
     await forgot(app, email, client)

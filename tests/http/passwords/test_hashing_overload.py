@@ -1,4 +1,4 @@
-"""Password hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
+"""Password hashing under load uses a queue of limited size, and returns `OVERLOADED` beyond it; reads continue."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_beyond_the_queue_sign_ins_are_overloaded_and_reads_go_on(app: App
 
 
 async def test_an_attempt_that_was_never_tried_is_no_failure(app: App, database_url: str) -> None:
-    """A caller who comes back while the queue is full is not counted as guessing."""
+    """A caller who retries while the queue is full isn't counted as guessing."""
     admin = {"username": "root", "password": PASSWORD}
     async with running(database_url) as node:
         with hashing_is_overloaded():
@@ -82,7 +82,7 @@ async def test_at_the_admins_sign_in_too(app: App) -> None:
 
 
 async def first(count: int, attempts: set[asyncio.Task[Reply]]) -> list[Reply]:
-    """The answers of those that are answered before the others."""
+    """The responses that arrive before the others."""
     while sum(attempt.done() for attempt in attempts) < count:
         await asyncio.wait([attempt for attempt in attempts if not attempt.done()], return_when="FIRST_COMPLETED")
     return [attempt.result() for attempt in attempts if attempt.done()]

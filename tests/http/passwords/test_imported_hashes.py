@@ -1,4 +1,4 @@
-"""Password hashes of other settings and other systems: accepted once, then replaced by ours."""
+"""Password hashes with other settings or from other systems are accepted once, and then replaced by ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing a password with a one-time link, by the client's rules; it signs the user in."""
+"""A one-time link lets a user choose a password that meets the client's policy, and signs them in."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_the_clients_rules_count_and_a_password_they_reject_leaves_the_lin
 
 @pytest.fixture(scope="module")
 async def shared(app: App) -> Team:
-    """One client for many small cases."""
+    """A client for many small cases."""
     return await new_team(app)
 
 
@@ -178,7 +178,7 @@ async def test_a_new_one_closes_earlier_ones_of_its_purpose_alone(team: Team) ->
     check_refusal(await accept(team.app, invitation), 401, "INVALID_TOKEN")
     check_success(await team.app.post(LOOK, {"token": second}))
     check_success(await accept(team.app, renewed))
-    check_refusal(await reset(team.app, second), 401, "INVALID_TOKEN")  # a password was chosen: all others are closed
+    check_refusal(await reset(team.app, second), 401, "INVALID_TOKEN")  # a chosen password closes all other links
 
 
 @rule("ONE-TIME-LINK")
@@ -255,7 +255,7 @@ async def test_where_passwords_are_not_used_no_link_for_one_is_made(team: Team) 
 
 
 async def test_a_caller_who_tries_one_password_after_the_other_has_to_wait(team: Team) -> None:
-    """Each costs hashes. The account's own counters know nothing of it."""
+    """Each one costs hashes. The account's own counters don't change."""
     await settle(team.app, team.client, password={"history": 1})
     user_id, email = await user_with(team)
     token = await started_reset(team, user_id)

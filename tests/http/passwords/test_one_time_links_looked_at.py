@@ -1,4 +1,4 @@
-"""The page that one-time links open, and the request with which it asks what the link is for."""
+"""The page that one-time links open, and its request for the link's purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every one-time link that does not work gets the same answer; no link is stored or recorded in clear."""
+"""Every invalid one-time link gets the same response, and links are never stored or recorded in plain text."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ BAD: list[Callable[[Team], Awaitable[str]]] = [
 
 @pytest.fixture
 async def team(app: App) -> Team:
-    app.clock.advance(3 * 86_400)  # the throttle forgets
+    app.clock.advance(3 * 86_400)  # rate limits reset
     return await new_team(app)
 
 

@@ -1,4 +1,4 @@
-"""The rules for new passwords, over the routes of system admins and users."""
+"""The rules for new passwords, in the routes of system admins and users."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ async def test_earlier_passwords_do_not_come_back_while_history_remembers_them(a
     for former in (GOOD, first):
         assert refused_field(await change(app, token, second, former)) == "newPassword"
     assert (await change(app, token, second, third)).status == 200
-    assert (await change(app, token, third, GOOD)).status == 200  # the fourth back is forgotten
+    assert (await change(app, token, third, GOOD)).status == 200  # the fourth from last isn't remembered
 
 
 async def test_without_the_history_rule_a_earlier_password_can_come_back(app: App, client: str) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures: callers who can edit a client's providers, each with their own client, and a provider to talk to."""
+"""Fixtures: callers who can edit a client's providers, each with a separate client, and a stand-in provider."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.oidc_op import Op, provider
 
 @pytest.fixture(params=WHO)
 async def caller(app: App, request: pytest.FixtureRequest) -> Editor:
-    """Each of those who can, in turn."""
+    """Each kind of caller who can edit providers, in turn."""
     return await editor(app, request.param, await new_client(app))
 
 
@@ -26,6 +26,6 @@ async def admin(app: App) -> Editor:
 
 @pytest.fixture
 def op(app: App) -> Iterator[Op]:
-    """ES256, since its keys are made in no time."""
+    """An OpenID provider with ES256, because its keys are created quickly."""
     with provider(app.clock, alg="ES256") as standing_in:
         yield standing_in

@@ -18,7 +18,7 @@ _numbers = itertools.count(1)
 
 
 def saml_settings(**members: Any) -> dict[str, Any]:
-    """Settings that are right, of a provider that no other test has."""
+    """Valid settings of a provider that no other test uses."""
     idp = Idp(issuer=f"http://www.okta.com/exkdata{next(_numbers)}")
     return {
         "entityId": idp.issuer,
@@ -30,7 +30,7 @@ def saml_settings(**members: Any) -> dict[str, Any]:
 
 @dataclass
 class Editor:
-    """A caller who edits the providers of a client, by the routes of their kind."""
+    """A caller who edits a client's providers through the appropriate routes."""
 
     app: App
     client: str
@@ -52,7 +52,7 @@ class Editor:
 
 
 async def editor(app: App, who: str, client: str) -> Editor:
-    """One of :data:`WHO`; the client's own people are made for it."""
+    """One of :data:`WHO`; the client's own users are created for it."""
     if who == "system admin":
         return Editor(app, client, f"/api/admin/clients/{client}/providers", await app.admin_token())
     return Editor(app, client, "/api/client/providers", (await member(app, client, who)).token)

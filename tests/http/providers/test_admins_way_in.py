@@ -1,4 +1,4 @@
-"""A client keeps a way in for its Admins: neither a User Admin nor an Admin closes the last one."""
+"""A client's Admins can always sign in: neither a User Admin nor an Admin can close their last way to do so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.single_sign_on import Browser
 
 BOSS, SETTINGS = "the-boss", "/api/client/settings"
 WRONG_SECRET = {"oidc": {"clientSecret": "a-wrong-one"}}
-#: Acts on a provider after which it can let no Admin in. A User Admin does them elsewhere.
+#: Actions after which a provider can't sign in Admins. A User Admin performs them elsewhere.
 ACTS: list[tuple[str, str, Any]] = [
     ("PATCH", "", {"createUsers": False}),
     ("PATCH", "", {"groupRoles": [roles_line("all", "Viewer")]}),
@@ -38,7 +38,7 @@ async def company(app: App) -> AsyncIterator[OidcProvider]:
 
 
 async def boss_of(company: OidcProvider) -> Member:
-    """An Admin who comes through the provider alone: who is linked by the address loses the password."""
+    """An Admin who uses only the provider, because linking by address removed the password."""
     boss = await member(company.app, company.client, "Admin")
     browser = await company.sign_in(BOSS, boss.email)
     return boss._replace(cookie=browser.cookies["session"])
@@ -50,7 +50,7 @@ async def by_cookie(company: OidcProvider, of: Member, method: str, path: str, b
 
 
 async def links(boss: Member, second: OidcProvider) -> None:
-    """The Admin can come through another provider as well."""
+    """Link the Admin to another provider as well."""
     browser = Browser(second.app, {"session": boss.cookie})
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": second.name})
     second.knows(BOSS)
@@ -91,7 +91,7 @@ async def test_where_an_admin_has_another_way_a_user_admin_can(app: App, company
 async def test_a_secret_that_might_be_wrong_leaves_no_other_provider_to_rely_on(
     app: App, company: OidcProvider
 ) -> None:
-    """A provider with a wrong secret still counts as one that reaches Admins: the other one could be closed."""
+    """A provider with a wrong secret would still count as usable by Admins, and the other one could be closed."""
     clerk, boss = await member(app, company.client, "User Admin"), await boss_of(company)
     await settle(app, company.client, passwordSignIn=False)
     async with oidc_provider(app, company.client) as second:
@@ -139,7 +139,7 @@ async def test_passwords_are_not_turned_off_before_a_provider_reaches_admins(app
     await settle(app, company.client, passwordSignIn=True)
     check_success(await company.send("POST", "/switch-off", token=admin.token))
     check_refusal(await app.send("PATCH", SETTINGS, off, token=admin.token), 409, "CONFLICT")
-    await settle(app, company.client, **off)  # a system admin accepts them again
+    await settle(app, company.client, **off)  # a system admin allows them again
 
 
 @pytest.mark.one_store

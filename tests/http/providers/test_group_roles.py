@@ -1,4 +1,4 @@
-"""Groups of the provider give roles here, in the same sign-in, for as long as the person is in them."""
+"""A provider's groups grant roles from the same sign-in on, for as long as the person is a member."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_of_two_providers_each_removes_what_it_gave(app: App) -> None:
         steps: list[tuple[Any, list[str], list[str]]] = [
             (one, ["ops"], ["Operator", "Viewer"]),
             (other, ["ops", "checkers"], ["Approver", "Operator", "Viewer"]),
-            (one, [], ["Approver", "Operator", "Viewer"]),  # the other one gives Operator as well
+            (one, [], ["Approver", "Operator", "Viewer"]),  # the other provider grants Operator as well
             (other, ["checkers"], ["Approver", "Viewer"]),
             (one, ["checkers"], ["Approver", "Viewer"]),
             (other, [], ["Approver", "Viewer"]),
@@ -133,7 +133,7 @@ async def test_a_user_with_no_role_left_is_rejected_and_has_none(app: App) -> No
         assert check_no_one_got_in(reply) == "Your account at the identity provider doesn't grant you any roles here"
         assert (await last_reason(app, company.client)).startswith("no group gives a role; groups: ")
         assert (await user_of(app, company.client, user))["roles"] == []
-        # The session of before opens nothing that asks for a permission.
+        # The earlier session gives no access that requires a permission.
         assert (await session_of(browser))["permissions"] == []
         assert (await session_of(await company.sign_in("ada", groups=["ops"])))["roles"] == ["Operator"]
 

@@ -1,4 +1,4 @@
-"""Groups give and take the role Admin, but a client's last active Admin keeps it."""
+"""Groups grant and remove the role Admin, but a client's last active Admin keeps it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ADMINS = [roles_line("bosses", "Admin")]
 
 
 async def client_admin(company: OidcProvider, name: str) -> int:
-    """A user who is Admin by the group."""
+    """A user who is Admin through the group."""
     browser = await company.sign_in(name, f"{name}@mail.example", groups=["bosses"])
     return int((await session_of(browser))["user"]["id"])
 
@@ -51,7 +51,7 @@ async def test_the_last_active_admin_stays_one(app: App) -> None:
         asleep, _ = await new_user(app, company.client, roles=["Admin"])
         await act_on(app, f"{company.client}/users/{asleep}/deactivate")
         assert (await session_of(await company.sign_in("ada", groups=[])))["roles"] == ["Admin", "Viewer"]
-        # It was not forgotten that a group gave it: with another Admin there it goes.
+        # The server remembers that a group granted it, and removes it once there is another Admin.
         await client_admin(company, "bob")
         assert (await session_of(await company.sign_in("ada", groups=[])))["roles"] == ["Viewer"]
         assert (await user_of(app, company.client, ada))["roles"] == ["Viewer"]
@@ -74,7 +74,7 @@ async def test_other_roles_of_the_last_admin_go_all_the_same(app: App) -> None:
 
 async def test_of_two_admins_who_lose_the_group_at_the_same_time_one_stays(app: App) -> None:
     client = await new_client(app)
-    await domain_counts(app, client)  # else groups give Admin to no existing user
+    await domain_counts(app, client)  # otherwise, groups don't grant Admin to existing users
     okta = await saml_provider(app, client, groupRoles=ADMINS, domains=[f"{client}.example"])
     people = [f"{name}@{client}.example" for name in ("ada", "bob")]
     for _ in range(5):

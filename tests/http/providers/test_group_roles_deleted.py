@@ -1,4 +1,4 @@
-"""Deleting a provider takes the roles that its groups gave; what an Admin turned off, only an Admin turns on."""
+"""Deleting a provider removes its groups' roles, and only an Admin can turn on what an Admin turned off."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINES = [roles_line("ops", "Operator"), roles_line("writers", "Author"), roles_l
 
 
 async def roles_of(company: OidcProvider) -> dict[str, list[str]]:
-    """Roles of the client's users, by the first part of their addresses."""
+    """Roles of the client's users, by the local part of their addresses."""
     found = await users_of(company.app, company.client)
     return {email.partition("@")[0]: user["roles"] for email, user in found.items()}
 

@@ -1,6 +1,6 @@
-"""A provider that a User Admin edited opens no Admin's account and makes no one Admin.
+"""A provider that a User Admin edited gives no access to an Admin's account, and creates no Admins.
 
-Who edits a provider decides whom it identifies.
+The editor of a provider controls the people whom it identifies.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ADMINS = [roles_line("bosses", "Admin")]
 
 
 async def own_provider(app: App, client: str, token: str, op: Any, **members: Any) -> OidcProvider:
-    """A provider that a user of the client makes, for domains that are verified to be the client's."""
+    """A provider that a user of the client creates, for domains that the client has verified."""
     settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
     body = {"name": "mine", "createUsers": True, "defaultRoles": ["Viewer"], "oidc": settings,
             "returnAddresses": ["https://app.acme.example/in"], **members}  # fmt: skip
@@ -85,7 +85,7 @@ async def test_it_makes_no_admin_of_an_existing_user(app: App) -> None:
         browser = await mine.sign_in("clerk", clerk.email)
         assert "Admin" in await mine.refused("clerk", clerk.email, groups=["bosses"])
         assert "Admin" not in (await app.me(cookie=browser.cookies["session"])).data["roles"]
-        assert (await app.me(clerk.token)).status == 401  # by the first link by an address
+        assert (await app.me(clerk.token)).status == 401  # ended by the first link through an address
         assert (await user_of(app, client, clerk.id))["roles"] == ["User Admin", "Viewer"]
 
 
@@ -113,7 +113,7 @@ async def test_a_user_admin_who_maps_an_existing_provider_to_admin_does_not_beco
 
 
 async def test_a_provider_that_a_user_admin_changed_opens_its_admins_no_more(app: App) -> None:
-    """The issuer is pointed to one's own provider, which says of itself the Admin's own subject."""
+    """The issuer is changed to another provider, which claims the Admin's subject."""
     async with oidc_provider(app, vouches=True) as company:
         client_admin = await member(app, company.client, "Admin")
         clerk = await member(app, company.client, "User Admin")

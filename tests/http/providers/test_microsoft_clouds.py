@@ -1,4 +1,4 @@
-"""Login, Graph and Dataverse addresses of a provider belong to one Microsoft cloud and cannot be mixed."""
+"""A provider's login, Graph, and Dataverse addresses belong to one Microsoft cloud, and can't be mixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.matrix import matrix
 
 pytestmark = pytest.mark.one_store
 
-#: Of Microsoft's clouds: environments as they are named there.
+#: Environment URLs in each Microsoft cloud.
 ENVIRONMENTS = {
     "global": ["https://contoso.crm.dynamics.com", "https://contoso.crm4.dynamics.com", "https://c.crm11.dynamics.com",
                "https://contoso.crm9.dynamics.com", "https://contoso.api.crm.dynamics.com",
@@ -89,7 +89,7 @@ async def test_a_change_cannot_mix_clouds_either(caller: Editor) -> None:
 
 @pytest.fixture
 async def governed(database_url: str, app: App) -> AsyncIterator[App]:
-    """The same installation, whose providers are of a national cloud unless they say otherwise."""
+    """The same installation, with providers in a national cloud by default."""
     async with running(database_url, MANIFEST_MICROSOFT_CLOUD="us-gov") as node:
         yield node
 

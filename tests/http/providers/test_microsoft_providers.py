@@ -1,4 +1,4 @@
-"""Settings of the two Microsoft provider kinds: ids, secrets, combinations that are rejected."""
+"""Settings of the two Microsoft provider kinds: IDs, secrets, and rejected combinations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_both_kinds_are_made_looked_at_and_changed(caller: Editor) -> None
         "appIdUri": "", "scopes": [], "askGraph": False, "guests": False, "groupClaim": "groups", "trustEmail": False,
     }  # fmt: skip
     assert (apps["kind"], apps["hasClientSecret"], apps["serviceProvider"]) == ("entra", False, {})
-    assert "startUrl" not in apps  # no one signs in there: a token is brought
+    assert "startUrl" not in apps  # nobody signs in there, because apps send a token
     changed = check_success(await caller.send("PATCH", "/crm", {"dynamics": {"keepTokens": True}}))
     assert changed["dynamics"] == {**crm["dynamics"], "keepTokens": True}
     changed = check_success(await caller.send("PATCH", "/apps", {"entra": {"applications": [APP, CLIENT_ID]}}))
@@ -84,7 +84,7 @@ async def test_an_invalid_guid_is_rejected_wherever_one_belongs(admin: Editor, g
 
 @matrix("change", [{"directory": OTHER}, {"cloud": "us-dod", "organization": "https://contoso.crm.appsplatform.us"}])
 async def test_a_secret_is_not_shown_to_another_directory_or_cloud(caller: Editor, change: dict[str, Any]) -> None:
-    """A user who can change a provider, but not read its secret, could point it to their own server."""
+    """A user who can change a provider but not read its secret could redirect it to their own server."""
     made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     error = check_refusal(await caller.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
     assert error["details"] == [

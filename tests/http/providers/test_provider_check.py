@@ -1,6 +1,6 @@
-"""The provider's ``test`` route calls the provider and says in a sentence what is wrong.
+"""The provider's ``test`` route calls the provider, and says in a sentence what is wrong.
 
-It does so for system admins and clients alike.
+It works for system admins and clients.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ADMINS = [who for who in WHO if who != "User Admin"]
 
 
 async def findings_of(caller: Editor) -> tuple[bool | None, dict[str, list[str]]]:
-    """Whether it works, None if that cannot be told, and the sentences by their level."""
+    """Whether the provider works (None if unknown), and the messages by level."""
     data = check_success(await caller.send("POST", "/idp/test"))
     assert set(data) == {"works", "findings"}
     by_level: dict[str, list[str]] = {"ok": [], "note": [], "unknown": [], "bad": []}
@@ -125,7 +125,7 @@ async def saml(caller: Editor, idp: Idp, address: str, **settings: Any) -> None:
 
 
 def aged(app: App, since: int, until: int) -> Idp:
-    """A provider whose certificate counts between these days from now."""
+    """A provider with a certificate that is valid between these days from now."""
     now = app.clock.now_ms()
     return Idp(not_before_ms=now + since * DAY_MS, not_after_ms=now + until * DAY_MS)
 
@@ -190,7 +190,7 @@ SIGN_ON = {
 async def test_what_the_sign_on_address_answers_is_said(
     app: App, admin: Editor, op: Op, answer: Answer, level: str, sentence: str
 ) -> None:
-    """A note and no more: users' browsers must be able to reach it, not this server."""
+    """It's only a note, because users' browsers must be able to reach the address, not this server."""
     await saml(admin, aged(app, -1, 400), f"{op.base}/sso")
     op.answers["unknown"] = answer
     works, said = await findings_of(admin)

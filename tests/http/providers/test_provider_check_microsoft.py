@@ -1,4 +1,4 @@
-"""The ``test`` route for the two Microsoft kinds says in a sentence what is wrong, and needs no token."""
+"""The ``test`` route for the two Microsoft kinds says in a sentence what is wrong, and doesn't need a token."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET_SO_FAR = "Microsoft reports no problem with the application and its secre
 
 
 async def said(provider: Provider) -> dict[str, list[str]]:
-    """The sentences by their level; none of them shows a secret."""
+    """The messages by level; none contains a secret."""
     reply = await provider.send("POST", "/test")
     data = check_success(reply)
     found: dict[str, list[str]] = {"ok": [], "note": [], "unknown": [], "bad": []}
@@ -37,7 +37,7 @@ async def said(provider: Provider) -> dict[str, list[str]]:
 
 
 async def bad(provider: Provider) -> str:
-    """The one thing that is wrong."""
+    """The only error message."""
     [text] = (await said(provider))["bad"]
     return text
 

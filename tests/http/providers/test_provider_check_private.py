@@ -1,4 +1,4 @@
-"""A User Admin does not explore private networks with a provider: nothing there is called for a test."""
+"""A User Admin can't explore private networks with a provider, because tests don't connect to them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def user_admin(app: App) -> Editor:
 
 @contextmanager
 def silent_port() -> Iterator[int]:
-    """A port that takes connections, where no answer ever comes."""
+    """A port that accepts connections but never responds."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         yield silent.getsockname()[1]
 
@@ -42,7 +42,7 @@ def at(port: int) -> dict[str, Any]:
 
 
 async def said_of(caller: Editor, **members: Any) -> tuple[bool | None, list[str]]:
-    """Whether it works, and all that is said of a provider but its own address and who changed it."""
+    """Whether the provider works, and all messages except those about its own address and who changed it."""
     made = check_success(await caller.create(**members), 201)
     data = check_success(await caller.send("POST", f"/{made['name']}/test"))
     texts = [finding["text"] for finding in data["findings"]]
@@ -77,7 +77,7 @@ async def test_what_is_there_is_never_called(user_admin: Editor, op: Op) -> None
 
 @rule("OIDC-DISCOVERY")
 async def test_so_is_what_does_not_answer_and_a_name_that_is_unknown(user_admin: Editor) -> None:
-    """Else the names of a private network could be tried one by one."""
+    """Otherwise, names in a private network could be guessed one by one."""
     for host in (f"127.0.0.1:{free_port()}", "no-such-host.invalid"):
         scheme = "http" if host.startswith("127") else "https"
         oidc = {"issuer": f"{scheme}://{host}", "clientId": "x"}
@@ -87,7 +87,7 @@ async def test_so_is_what_does_not_answer_and_a_name_that_is_unknown(user_admin:
 
 @rule("OIDC-DISCOVERY")
 async def test_a_sign_in_there_tells_the_trail_no_more(app: App, user_admin: Editor, op: Op) -> None:
-    """User Admins read the trail. An Admin who saves the provider is told there what is wrong."""
+    """User Admins can read the trail. An Admin who saves the provider gets the details there."""
     admin = await editor(app, "Admin", user_admin.client)
     made = await user_admin.make(oidc={"issuer": op.issuer, "clientId": "x"})
 

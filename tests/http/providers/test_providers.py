@@ -1,4 +1,4 @@
-"""A client's providers are edited by system admins, by its Admin and by its User Admin."""
+"""System admins, and the client's Admin and User Admin, can edit the client's providers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ REQUESTS = [
 
 async def test_no_other_role_can_look_at_them_or_change_them(app: App, admin: Editor) -> None:
     made = await admin.make(name="okta")
-    someone = (await member(app, admin.client, *OTHERS)).token  # all of them together give no more
+    someone = (await member(app, admin.client, *OTHERS)).token  # all of them together grant no more
     for method, path in REQUESTS:
         body: dict[str, Any] = {"name": "mine", "oidc": OIDC} if (method, path) == ("POST", "") else {}
         reply = await app.send(method, f"/api/client/providers{path}", body, token=someone)
@@ -88,7 +88,7 @@ async def test_another_clients_provider_looks_nonexistent(app: App, admin: Edito
         check_refusal(foreign, 404, "NOT_FOUND")
         same_but_request_id(foreign, await outsider.send(method, path.replace("okta", "nope"), body))
     assert await outsider.names() == []
-    await outsider.make(name="okta")  # each client has its own names
+    await outsider.make(name="okta")  # each client has separate names
     assert check_success(await admin.send("GET"))["items"] == [made]
     reply = await app.get("/api/client/providers", token=outsider.token, headers={"X-Client-ID": admin.client})
     check_refusal(reply, 403, "FORBIDDEN")
@@ -127,7 +127,7 @@ async def test_a_secret_stays_until_it_is_changed_or_removed(app: App, caller: E
 
 
 async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, caller: Editor) -> None:
-    """A user who can change a provider, but not read its secret, could point it to their own server and receive the
+    """A user who can change a provider but not read its secret could redirect it to their own server, and receive the
     secret."""
     before = await caller.make(name="okta")
     move = {"issuer": "https://evil.example"}
@@ -155,7 +155,7 @@ async def test_secrets_are_encrypted_for_their_own_row_alone(app: App, admin: Ed
     assert of_one.client_secret == SECRET
     assert of_adfs is not None
     assert "PRIVATE KEY" in of_adfs.keys[0]
-    assert one.secrets != two.secrets  # the same secret, yet no one sees that
+    assert one.secrets != two.secrets  # the secrets are the same, but nobody can see that
     for moved in (two._replace(secrets=one.secrets), one._replace(tenant_id=one.tenant_id + 1)):
         assert opened(app, moved) is None
 
@@ -166,7 +166,7 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
     settings = saml_settings()
     check_success(await admin.create("adfs", saml=settings), 201)
     check_refusal(await admin.create("again", saml=settings), 409, "CONFLICT")
-    await admin.make(name="okta-too")  # one issuer can be there with several clients of its own
+    await admin.make(name="okta-too")  # several clients can use one issuer
     replies = await asyncio.gather(*(admin.create("race", oidc=OIDC) for _ in range(5)))
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
     assert sorted(await admin.names()) == ["adfs", "okta", "okta-too", "race"]
@@ -176,7 +176,7 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
 
 
 async def test_the_operation_that_the_command_line_calls_lets_them_wait_too(admin: Editor) -> None:
-    """``provider add`` runs in its own process: no lock of the server's own can hold it."""
+    """``provider add`` runs in a separate process, so a lock within the server can't hold it."""
     await admin.create("adfs", saml=saml_settings())
     await admin.make(name="okta")
     adfs, okta = [await stored(admin.app, admin.client, name) for name in ("adfs", "okta")]

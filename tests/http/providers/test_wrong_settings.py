@@ -1,4 +1,4 @@
-"""Wrong settings of a provider are named, and nothing is made or changed."""
+"""Invalid provider settings are named, and nothing is created or changed."""
 
 from __future__ import annotations
 

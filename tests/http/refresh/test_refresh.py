@@ -1,4 +1,4 @@
-"""Refresh tokens: a new one counts when it is first used, step by step; and who must not refresh anymore."""
+"""A new refresh token takes effect when it's first used; covers the order of tokens, and callers who can't refresh."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_using_the_new_access_token_commits_nothing(app: App) -> None:
 
 
 async def test_the_example_client_stays_signed_in_for_thirty_days(app: App) -> None:
-    """It keeps its first refresh token and throws every other away."""
+    """The app keeps its first refresh token, and discards all others."""
     signed_in = (await app.sign_in()).data
     first, access = signed_in["refreshToken"], signed_in["token"]
     for _ in range(29):
@@ -96,7 +96,7 @@ async def test_a_sibling_is_answered_again_for_ten_seconds(app: App) -> None:
     app.clock.advance(10)
     again = await app.refresh(two)
     assert again.status == 200
-    # What it was given belongs to the same line: both tabs go on.
+    # Its replacement belongs to the same chain, so both tabs continue.
     await child_of(app, again.json["refreshToken"])
     await child_of(app, await child_of(app, one))
 
@@ -119,7 +119,7 @@ async def test_mercy_does_not_reach_further_back(app: App, who: str) -> None:
     first, aunt = keys.refresh_token, await child_of(app, keys.refresh_token)
     second = await child_of(app, first)
     third = await child_of(app, second)
-    await child_of(app, third)  # commits `second` and then `third`, all in one moment
+    await child_of(app, third)  # commits `second` and then `third`, all at the same moment
     assert (await app.refresh(first if who == "grandparent" else aunt)).code == "INVALID_TOKEN"
     assert await opened_by(app, keys) == []
 
@@ -140,7 +140,7 @@ async def test_in_a_strict_client_the_shown_token_dies_as_its_child_is_given(app
     first = await first_of(app, email=email, client=client)
     second = await child_of(app, first)
     app.clock.advance(10)
-    again = await app.refresh(first)  # the lost reply
+    again = await app.refresh(first)  # the response was lost
     assert again.status == 200
     assert (await app.refresh(second)).status == 200
     keys = await keys_of(app, email, client=client)
@@ -174,7 +174,7 @@ async def test_a_client_that_turns_strict_logs_no_one_out(app: App) -> None:
 
 
 async def test_a_client_that_turned_strict_is_so_with_the_next_token(app: App) -> None:
-    """Also if the one before was given while it was not."""
+    """Even if the previous token was issued before that."""
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)
     uncommitted = await child_of(app, await first_of(app, email=email, client=client))
@@ -191,7 +191,7 @@ async def test_a_deactivated_user_cannot_refresh(app: App) -> None:
     await act_on(app, f"acme/users/{user_id}/deactivate")
     assert (await app.refresh(keys.refresh_token)).code == "INVALID_TOKEN"
     await act_on(app, f"acme/users/{user_id}/restore")
-    assert await opened_by(app, keys) == []  # what was ended stays ended
+    assert await opened_by(app, keys) == []  # ended sessions stay ended
     assert (await app.sign_in(email)).status == 200
 
 
@@ -219,7 +219,7 @@ async def test_a_disagreeing_client_changes_nothing(app: App) -> None:
     one, two = await child_of(app, first), await child_of(app, first)
     assert (await app.refresh(one, headers={"X-Client-ID": "globex"})).code == "FORBIDDEN"
     app.clock.advance(60)
-    assert (await app.refresh(two)).status == 200  # `one` was not committed
+    assert (await app.refresh(two)).status == 200  # `one` wasn't committed
 
 
 async def test_a_refresh_needs_no_other_credential_and_heeds_none(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Refresh tokens: parallel use is no theft, reuse is detected, and the end of a session ends its tokens."""
+"""Parallel use of a refresh token isn't theft, reuse is detected, and the end of a session ends its tokens."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_of_fifty_children_shown_at_the_same_time_exactly_one_commits(app:
     names = [opened(app, child).own for child in children]
     assert current in names
     assert previous == first.own
-    # Every answer continues the one line: it is the winner again, or the winner's child.
+    # Every response continues the same chain, with the winner or its child.
     for reply in replies:
         answer = opened(app, reply.data["refreshToken"])
         assert current in (answer.own, answer.parent)
@@ -62,7 +62,7 @@ async def test_parallel_refreshes_on_two_nodes_commit_one_child(app: App, databa
 
 
 async def found_out(app: App, keys: Keys, *tokens: str) -> None:
-    """The whole session is dead, under all keys that were ever given, and it is written down."""
+    """Check that the whole session has ended, for every token ever issued, and that this is recorded."""
     assert await opened_by(app, keys) == []
     for token in tokens:
         assert (await app.refresh(token)).code == "INVALID_TOKEN"
@@ -134,7 +134,7 @@ async def test_a_token_that_waited_beyond_its_time_is_expired_and_no_theft(app: 
 
 @pytest.fixture
 async def short(app: App, database_url: str) -> AsyncIterator[App]:
-    """A node whose sessions end after three days, whatever happens."""
+    """A node with sessions that end after three days in any case."""
     ttl = {"MANIFEST_SESSION_MAX_TTL": str(3 * DAY), "MANIFEST_REFRESH_TOKEN_TTL": str(2 * DAY)}
     async with running(database_url, **ttl) as node:
         node.clock.ms = app.clock.ms
@@ -149,7 +149,7 @@ async def test_rotation_does_not_move_the_absolute_end(short: App) -> None:
         short.clock.advance(DAY / 2)
         pair = (await short.refresh(token)).data
         token = pair["refreshToken"]
-    assert pair["expiresIn"] == DAY // 2  # no key outlives the session
+    assert pair["expiresIn"] == DAY // 2  # no token outlives the session
     short.clock.advance(DAY / 2)
     assert (await short.refresh(token)).status == 401
     assert (await short.me(pair["token"])).status == 401

@@ -1,4 +1,4 @@
-"""Random values that fit a schema of the description, so that it can be held to what the server takes."""
+"""Random values that fit a schema of the API description, to compare it with the values that the server accepts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 Schema = dict[str, Any]
 _MOST_ITEMS, _MOST_LETTERS = 3, 40
-#: Characters of any kind but lone surrogates, which no JSON in UTF-8 has.
+#: Any characters except lone surrogates, which JSON in UTF-8 can't contain.
 _ANY = st.characters(codec="utf-8")
-#: Patterns that exclude some characters and say nothing else.
+#: Patterns that only exclude some characters.
 _EXCLUDING = re.compile(r"\^\[\^[^\]]*\]\*")
 
 
 def fitting(schema: Schema, components: Schema) -> st.SearchStrategy[Any]:
-    """Values that the schema allows. ``components``: the schemas that it can refer to, by name."""
+    """Values that the schema allows. ``components`` are the schemas that it can refer to, by name."""
     if "$ref" in schema:
         return fitting(components[schema["$ref"].rpartition("/")[2]], components)
     if "enum" in schema or "const" in schema:
@@ -50,7 +50,7 @@ def _objects(schema: Schema, components: Schema) -> st.SearchStrategy[Any]:
 def _texts(schema: Schema) -> st.SearchStrategy[str]:
     least, pattern = schema.get("minLength", 0), schema.get("pattern", "")
     most = max(least, min(schema.get("maxLength", _MOST_LETTERS), _MOST_LETTERS))
-    whole = re.compile(pattern.removesuffix("$") + r"\Z" if pattern else "")  # `$` alone can be before a line's end
+    whole = re.compile(pattern.removesuffix("$") + r"\Z" if pattern else "")  # `$` also matches before a final newline
     if not pattern or _EXCLUDING.match(pattern):
         return st.text(_ANY, min_size=least, max_size=most).filter(whole.search)
     longest = schema.get("maxLength", 1000)
@@ -58,7 +58,7 @@ def _texts(schema: Schema) -> st.SearchStrategy[str]:
 
 
 def fits(schema: Schema, value: Any) -> bool:
-    """Whether a value meets what the description says of objects and numbers beside their members and bounds."""
+    """Whether a value satisfies the description's rules about objects and numbers, besides members and bounds."""
     if "not" in schema and _fits_all(schema["not"], value):
         return False
     dependent = schema.get("dependentRequired", {})
@@ -66,8 +66,7 @@ def fits(schema: Schema, value: Any) -> bool:
 
 
 def _fits_all(schema: Schema, value: Any) -> bool:
-    """Whether the value has all of this: the keywords that stand below ``not``. ``properties`` name members there, and
-    say nothing of them."""
+    """Whether the value satisfies everything below ``not``. There, ``properties`` only name members."""
     known = {"required", "properties", "anyOf", "not", "maxProperties", "exclusiveMinimum", "exclusiveMaximum"}
     assert schema.keys() <= known, schema
     assert not any(schema.get("properties", {}).values()), schema

@@ -1,4 +1,4 @@
-"""Requests whose body comes in parts: the first has come, and the rest waits until a test lets it go on."""
+"""Requests that send their body in parts: the first part arrives, and the rest waits for a test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.application import App
 
 
 class SlowBody:
-    """One on its way."""
+    """A request in progress."""
 
     def __init__(
         self, app: App, path: str, lines: list[tuple[str, str]], first: bytes, rest: bytes, method: str = "POST"
@@ -34,18 +34,18 @@ class SlowBody:
         self._status = message.get("status", self._status)
 
     async def begun(self) -> int:
-        """Once the rest is asked for: 0; of one that is rejected before, the status."""
+        """Wait until the rest is requested, and return 0; if the request is rejected before that, return the status."""
         waits = asyncio.create_task(self._has_begun.wait())
         await asyncio.wait([waits, self._running], return_when=asyncio.FIRST_COMPLETED)
         waits.cancel()
         return self._status
 
     async def goes_on(self) -> int:
-        """The status of its answer."""
+        """Send the rest; returns the status of the response."""
         return await self._ends(self._rest)
 
     async def breaks_off(self) -> int:
-        """The same, without the rest."""
+        """Hang up without sending the rest; returns the status."""
         return await self._ends({"type": "http.disconnect"})
 
     async def _ends(self, message: dict[str, Any]) -> int:
@@ -58,7 +58,7 @@ class SlowBody:
 async def on_its_way(
     app: App, path: str, lines: list[tuple[str, str]], first: bytes, rest: bytes
 ) -> AsyncIterator[SlowBody]:
-    """One of which the first part has come; broken off at the end unless it is answered."""
+    """A request with an already received first part; it's aborted at the end unless it gets a response."""
     slow = SlowBody(app, path, lines, first, rest)
     assert await slow.begun() == 0
     yield slow

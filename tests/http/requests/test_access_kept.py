@@ -1,6 +1,6 @@
-"""Access to a route stays as it was released: who can call it, the permission, the recent proof, and the record.
+"""Access to a released route never changes: its callers, permission, re-authentication, and audit record.
 
-A new route needs no line in ``access_kept.txt``. A line is changed or removed only with a decision to do so.
+A new route doesn't need a line in ``access_kept.txt``. Lines change only by a deliberate decision.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ KEPT = Path(__file__).with_name("access_kept.txt").read_text("utf-8").splitlines
 
 
 def current() -> list[str]:
-    """One line for each route, and for each operation of GraphQL."""
+    """A line for each route, and for each GraphQL operation."""
     routes = [
         f"{route} {route.who} {route.permission.value if route.permission else '-'} {route.proof or '-'} "
         f"{'recorded' if route.is_recorded else '-'}"

@@ -1,4 +1,4 @@
-"""A body, or an input of GraphQL, in which every member is wrong: the refusal names every member."""
+"""If every member of a body or GraphQL input is invalid, the error names every member."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.routes import ROUTES, Route, filled
 __all__ = ["tokens"]
 BELL = "a\u0007"
 CLIENT = "/api/admin/clients/acme"
-WITH_BODY = [route for route in ROUTES if route.members and not route.is_form]  # members of a form are texts
+WITH_BODY = [route for route in ROUTES if route.members and not route.is_form]  # form fields are texts
 GUID = "x" * 36
 
 
@@ -28,7 +28,7 @@ async def test_members_of_a_wrong_type_are_all_named(app: App, tokens: dict[str,
 
 
 class Case(NamedTuple):
-    """A body of the right types whose values are all wrong; ``named``: what is rejected."""
+    """A body with correct types and invalid values; ``named`` are the rejected members."""
 
     method: str
     path: str
@@ -105,7 +105,7 @@ async def test_values_that_are_wrong_are_all_named(app: App, tokens: dict[str, s
 _PERSON = {"email": "x@@y", "firstName": BELL, "lastName": BELL, "title": "t" * 101, "description": BELL}
 _STEPS = [{"title": " ", "instructions": BELL}, {"title": "Look"}, {"title": BELL}]
 _WRONG_STEPS = ["steps[0].title", "steps[0].instructions", "steps[2].title"]
-#: By mutation: the type of its input, arguments beside it, the input, what is rejected.
+#: By mutation: its input type, other arguments, the input, and the rejected members.
 MUTATIONS: dict[str, tuple[str, str, Any, list[str]]] = {
     "addUser": ("AddUserInput", "", {**_PERSON, "roles": []}, [*_PERSON, "roles"]),
     "inviteUser": ("InviteUserInput", "", {**_PERSON, "roles": ["Boss"]}, [*_PERSON, "roles"]),

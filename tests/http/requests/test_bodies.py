@@ -1,4 +1,4 @@
-"""Every malformed request body is ``VALIDATION_ERROR``, never a server error."""
+"""Every malformed request body causes ``VALIDATION_ERROR``, never a server error."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_a_number_that_is_too_large_is_called_so(app: App, number: str) ->
 
 @pytest.fixture(scope="module")
 async def keys(app: App) -> dict[str, str]:
-    """A user's and an admin's access token."""
+    """Access tokens of a user and a system admin."""
     return {"client": (await app.sign_in()).data["token"], "admin": await app.admin_token()}
 
 
@@ -180,7 +180,7 @@ async def test_escaped_characters_and_pairs_of_surrogates_are_allowed(app: App) 
 
 
 async def settled(app: App, written: str) -> Reply:
-    """The response to settings with a number as it is written."""
+    """The response to settings that contain a number exactly as written."""
     own = await own_client(app)
     content = f'{{"password": {{"minLength": {written}}}}}'.encode()
     headers = {"Content-Type": "application/json"}

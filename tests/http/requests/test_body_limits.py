@@ -1,4 +1,4 @@
-"""Request bodies over the limit are rejected before they are parsed, and only JSON in UTF-8 is read."""
+"""Request bodies over the limit are rejected before they are parsed, and only JSON in UTF-8 is accepted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def new_client(identifier: str) -> dict[str, str]:
 
 
 async def streamed(app: App, path: str, pieces: list[bytes], token: str | None = None) -> tuple[Reply, int]:
-    """Sends a body without a declared length; gives the answer and how many pieces were asked for."""
+    """Send a body without a declared length; returns the response and the number of pieces that were requested."""
     taken = 0
 
     async def body() -> AsyncIterator[bytes]:
@@ -78,7 +78,7 @@ async def test_every_auth_route_but_that_of_saml_has_the_small_limit() -> None:
             assert route.limit == 512 * KIB
         elif "/auth/" in route.path and route.method != "GET":
             assert route.limit == 64 * KIB, route.path
-        assert route.limit <= 1024 * KIB or route.streams  # part by part, up to its own limit
+        assert route.limit <= 1024 * KIB or route.streams  # in parts, up to its own limit
 
 
 @rule("SAML-SIZE")
@@ -109,7 +109,7 @@ async def test_a_chunked_body_is_cut_at_the_limit(app: App) -> None:
     pieces = [b"x" * 16 * KIB] * 1000
     reply, taken = await streamed(app, SIGN_IN, pieces)
     check_refusal(reply, 413, "PAYLOAD_TOO_LARGE")
-    assert taken == 5  # the fifth piece is the one over 64 KiB
+    assert taken == 5  # the fifth piece exceeds 64 KiB
     reply, taken = await streamed(app, "/api/admin/clients", pieces, await app.admin_token())
     check_refusal(reply, 413, "PAYLOAD_TOO_LARGE")
     assert taken == 65
@@ -203,7 +203,7 @@ async def test_a_body_that_ends_early_is_rejected(app: App) -> None:
 async def test_bodies_that_do_not_end_take_no_more_memory_than_one_share(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of all callers together; what comes in one part goes on."""
+    """The limit applies to all callers together; bodies that arrive in one part aren't affected."""
     narrow_arriving(monkeypatch, 100 * KIB)
     lines, part = [("Content-Type", "application/json")], padded(BODY, 60 * KIB)
     async with on_its_way(app, SIGN_IN, lines, part, b" ") as first:

@@ -1,4 +1,4 @@
-"""The description of a body says what the server takes, as far as JSON Schema can say it."""
+"""The description of a body matches what the server accepts, as far as JSON Schema can express it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ JSON = "application/json"
 
 
 def body_of(route: Route) -> dict[str, Any] | None:
-    """The schema of the route's JSON, where it has one in the usual envelope."""
+    """The schema of the route's JSON body, if its errors use the standard envelope."""
     content = DOCUMENT["paths"][route.path][route.method.lower()].get("requestBody", {}).get("content", {})
     schema: dict[str, Any] | None = content.get(JSON, {}).get("schema")
     return schema if schema is not None and "$ref" in schema else None
 
 
 WITH_BODY = [route for route in ROUTES if body_of(route) is not None]
-#: What a schema says: members, types, lengths, numbers, patterns, choices. The rest, as the strength of a password, a
-#: certificate or an address that someone else has, is for the server to know.
+#: Properties that a schema can express: members, types, lengths, numbers, patterns, and choices. Only the server knows
+#: the rest, such as a password's strength, a certificate's validity, or whether an address is taken.
 SAID = re.compile(
     "Unknown member|Must be (text|a whole number|true or false|a list|an object|one of)|Must match|"
     "Must be [0-9.]+ or (more|less)|Control characters|Text can't contain a NUL|Must be a GUID in|Must be #rrggbb|"
@@ -52,7 +52,7 @@ async def test_what_the_description_allows_is_not_rejected_for_what_it_could_say
     assert schema is not None
     token = None
     if route.who == "client":
-        token = (await member(app, await new_client(app), "Admin")).token  # its own client, whose rules it changes
+        token = (await member(app, await new_client(app), "Admin")).token  # a separate client; its settings change
     elif route.who == "admin":
         token = await app.admin_token(fresh=True)
     address = filled(route.path, user=app.ids["viewer@acme.example"], **HERE)

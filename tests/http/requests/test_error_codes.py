@@ -1,4 +1,4 @@
-"""Every error code of the API, produced over HTTP by its documented cause."""
+"""Every error code of the API is caused over HTTP as documented."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_store
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
-#: Produced with settings of their own (tests/http/licence, test_overload.py), or on pages (tests/sign_in/test_console).
+#: Codes that need separate settings (tests/http/licence, test_overload.py), or pages (tests/sign_in/test_console).
 ELSEWHERE = {
     "REAUTHENTICATION_REQUIRED": 403,
     "LICENSE_REQUIRED": 403,

@@ -1,4 +1,4 @@
-"""The only accepted form, the SAML response, is read as strictly as JSON."""
+"""The only accepted form, the SAML response, is parsed as strictly as JSON."""
 
 from __future__ import annotations
 

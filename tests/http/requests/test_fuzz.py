@@ -1,4 +1,4 @@
-"""Random JSON to every route: the answer is the envelope and never a 500."""
+"""Random JSON sent to every route returns the envelope, and never a 500."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLES = few_and_many(4, repeated(40, 12))
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
 GRAPHQL, OAUTH = "/api/client/graphql", "/oauth2/"
 FOR_BROWSERS = ("/o/{client}/authorize", "/o/{client}/logout")
-#: Members of inner objects, and of the routes that read their bodies on their own.
+#: Members of nested objects, and of routes that parse their own bodies.
 OTHERS = ("query", "variables", "operationName", "settings", "minLength")
 
 texts = st.one_of(
@@ -47,7 +47,7 @@ def address(path: str, known: bool) -> str:
 
 
 def bodies(route: Route) -> st.SearchStrategy[bytes]:
-    """Objects that mostly have the members of the route, values of every kind; and bytes that are no JSON."""
+    """Objects that mostly have the route's members, values of every kind, and bytes that aren't JSON."""
     objects = st.dictionaries(st.sampled_from([*route.members, *OTHERS]) | texts, values, max_size=6)
     dumped = st.one_of(objects, values).map(lambda value: json.dumps(value).encode())
     mangled = st.tuples(dumped, st.integers(0, 200), st.binary(max_size=3)).map(

@@ -1,4 +1,4 @@
-"""Response and request headers: request ids, security headers, no-store, WWW-Authenticate, repeated headers."""
+"""Request and response headers: request IDs, security headers, no-store, WWW-Authenticate, and repeated headers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_made_request_ids_differ(app: App) -> None:
 async def test_every_answer_carries_the_security_headers(app: App, path: str) -> None:
     reply = await app.get(path)
     check_headers(reply)
-    assert "strict-transport-security" not in reply.headers  # the public address is plain http
+    assert "strict-transport-security" not in reply.headers  # the public address uses plain HTTP
     assert "access-control-allow-origin" not in reply.headers
 
 

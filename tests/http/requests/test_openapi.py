@@ -1,4 +1,4 @@
-"""``/openapi.json`` and ``/docs/api`` describe what is served, and nothing else."""
+"""``/openapi.json`` and ``/docs/api`` describe exactly what is served."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def references(value: Any) -> list[str]:
 
 
 def faults(document: dict[str, Any], schema: dict[str, Any], value: Any, at: str = "$") -> list[str]:
-    """The places where a value differs from its schema; an undescribed member is a fault too."""
+    """The places where a value doesn't match its schema, including undescribed members."""
     if "$ref" in schema:
         return faults(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], value, at)
     if "anyOf" in schema:
@@ -142,7 +142,7 @@ async def test_real_answers_have_the_shape_that_is_described(app: App) -> None:
     check("get", graphql, await app.get(f"{graphql}?query=mutation{{x}}", token=token), 405)
     check("get", graphql, await app.get(graphql), 401)
     check("post", "/api/client/files", await app.send("POST", "/api/client/files", token=token), 403)
-    for path in ("/api/client/files", "/api/admin/clients"):  # a parameter that is missing, or no number
+    for path in ("/api/client/files", "/api/admin/clients"):  # a missing parameter, and one that isn't a number
         assert "400" in document["paths"][path]["post" if "files" in path else "get"]["responses"]
     body = {"username": "root", "password": PASSWORD}
     check("post", "/api/admin/auth/sign-in", await app.post("/api/admin/auth/sign-in", body))

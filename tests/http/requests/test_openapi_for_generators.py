@@ -1,4 +1,4 @@
-"""Facts that client generators read in ``/openapi.json`` match the server: bodies, names, headers, credentials."""
+"""Facts that client generators read from ``/openapi.json`` match the server: bodies, names, headers, credentials."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DOCUMENT = openapi_document()
 WITH_BODY = [route for route in ROUTES if route.members]
 STRANGE = "no-such-member"
 ME = "/api/client/auth/me"
-#: Where no machine calls.
+#: Routes that machines don't call.
 CLOSED = re.compile(r"/api/client/(auth/|service-accounts|providers|domains|directories|apps|devices)")
 
 
 def forwards(route: Route) -> bool:
-    """Whether a backend can pass on its caller's address there."""
+    """Whether a backend can forward its caller's address there."""
     return (route.method, route.who) == ("POST", "open") and route.path.startswith("/api/client/auth/")
 
 
@@ -43,7 +43,7 @@ def body_of(route: Route) -> dict[str, Any]:
 
 
 def objects(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each object of a body with members, by its path in a refusal: ``settings.password.``, ``groupRoles[0].``."""
+    """Each object with members in a body, by its path in errors: ``settings.password.``, ``groupRoles[0].``."""
     schema = resolved(schema)
     if "properties" in schema:
         yield path, schema
@@ -56,7 +56,7 @@ def objects(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[
 
 
 def with_strange_member(path: str) -> dict[str, Any]:
-    """A body whose object at that path has a member that does not exist."""
+    """A body with an unknown member in the object at that path."""
     value: Any = {STRANGE: 1}
     for part in reversed(path.split(".")[:-1]):
         value = {part.removesuffix("[0]"): [value] if part.endswith("[0]") else value}
@@ -102,7 +102,7 @@ async def test_each_client_route_takes_the_header_that_names_a_client(app: App, 
         expected = ["Manifest-Forwarded-For", *expected] if forwards(route) else expected
         assert [one["name"] for one in headers] == expected, route.path
         assert not any(one["required"] for one in headers)
-        if forwards(route):  # a credential would be required by generated clients, of everyone who signs in
+        if forwards(route):  # generated clients would require a credential for every sign-in
             assert "`serviceKey` or `serviceToken`" in headers[0]["description"]
     for route in [one for one in ROUTES if one.who == "client"]:
         reply = await app.send(

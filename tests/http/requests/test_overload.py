@@ -1,4 +1,4 @@
-"""When the hashing queue is full, sign-ins are 503 with Retry-After, and reads go on."""
+"""When the hashing queue is full, sign-ins return 503 with Retry-After, and reads continue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.faults import hash_queue_is_full
 from tests.support.rules import rule
 
-SLOW = {  # some 50 ms a hash, one at a time, one waiting
+SLOW = {  # about 50 ms a hash, one running and one waiting
     "MANIFEST_ARGON2_MEMORY": "32768",
     "MANIFEST_ARGON2_PASSES": "2",
     "MANIFEST_HASH_WORKERS": "1",
@@ -55,13 +55,13 @@ async def test_once_the_storm_is_over_everybody_can_sign_in(slow: App) -> None:
 
 @contextlib.asynccontextmanager
 async def storm(app: App) -> AsyncIterator[None]:
-    """Keeps the queue full: six callers who try again and again, each with addresses of their own."""
+    """Keep the queue full with six callers who retry constantly, each from separate addresses."""
     stop = False
 
     async def caller(number: int) -> None:
         while not stop:
             await app.sign_in(f"nobody-{number}@acme.example")
-            await asyncio.sleep(0.001)  # a refusal needs no waiting, so it would let no one else run
+            await asyncio.sleep(0.001)  # rejected without waiting, it would block other tasks
 
     callers = [asyncio.create_task(caller(number)) for number in range(6)]
     await asyncio.sleep(0.05)
@@ -73,7 +73,7 @@ async def storm(app: App) -> AsyncIterator[None]:
 
 
 async def until_overloaded(attempt: Callable[[int], Awaitable[Reply]]) -> Reply:
-    """The first answer that is ``OVERLOADED``, of at most 40 tries; each try must fail or succeed cleanly."""
+    """The first ``OVERLOADED`` response in at most 40 attempts; each attempt must either fail or succeed cleanly."""
     for number in range(40):
         reply = await attempt(number)
         await asyncio.sleep(0)

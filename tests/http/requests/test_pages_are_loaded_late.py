@@ -1,4 +1,4 @@
-"""The routes of pages are loaded with the first request for a page, once for concurrent ones and never for the API."""
+"""Page routes are loaded by the first request for a page, only once for concurrent ones, and never for the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unusual paths and query strings: what access control sees is what is served."""
+"""Unusual paths and query strings: access control and routing see the same path."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ODD_PATHS = [
 
 
 async def raw(app: App, method: str, path: str, query: bytes, token: str) -> tuple[int, bytes]:
-    """Status and body for a target that no client library tidied up, decoded once as the HTTP server does."""
+    """Status and body for a target that no client library normalizes, decoded once, as the HTTP server does."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

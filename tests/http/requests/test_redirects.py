@@ -17,7 +17,7 @@ BASE = "/api/client/auth"
 
 
 def check_redirect(reply: Reply, status: int) -> str:
-    """The success envelope with nothing in it, not to be stored; gives the address."""
+    """Check an empty success envelope with no-store; returns the address."""
     assert check_success(reply, status) == {}
     assert reply.headers["cache-control"] == "no-store"
     assert len(reply.headers.get_list("location")) == 1
@@ -47,7 +47,7 @@ async def test_every_redirect_of_a_saml_sign_in_is_in_the_envelope(app: App) -> 
         entity_id("acme"), ACS, name_id="ada@saml.example", in_response_to=request.get("ID"), now_ms=app.clock.now_ms()
     )
     ended = await browser.post_form(ACS, SAMLResponse=response, RelayState=relay_state)
-    # 303 and not 307: the browser must not post the assertion once more (RFC 9700, section 4.12).
+    # 303 and not 307, because the browser must not post the assertion again (RFC 9700, section 4.12).
     assert check_redirect(ended, 303) == RETURN_TO
 
 

@@ -1,4 +1,4 @@
-"""Every route declares who can call it, and users' and system admins' credentials do not open each other's routes."""
+"""Every route declares its callers, and credentials of users and system admins don't work on each other's routes."""
 
 from __future__ import annotations
 

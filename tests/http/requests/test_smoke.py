@@ -1,4 +1,4 @@
-"""The application answers a first request."""
+"""The application responds to a first request."""
 
 from tests.support.application import App
 

@@ -1,4 +1,4 @@
-"""A rejected body is told everything that is wrong with it, unknown members too, in plain words."""
+"""The error for an invalid body lists every problem in plain language, including unknown members."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_store
 
 UNKNOWN = "Unknown member"
 CLIENTS = "/api/admin/clients"
-#: Calls of the published page: programs in the field send what they like.
+#: Routes of the published page, where existing programs send arbitrary members.
 OPEN_ENDED = {
     "/api/client/auth/sign-in",
     "/api/client/auth/refresh",

@@ -10,5 +10,5 @@ from tests.support.single_sign_on import SamlProvider, saml_provider
 
 @pytest.fixture(scope="module")
 async def okta(app: App) -> SamlProvider:
-    """The provider of ``acme``, shared by the tests of a module."""
+    """The provider of ``acme``, shared by a module's tests."""
     return await saml_provider(app)

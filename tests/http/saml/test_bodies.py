@@ -1,4 +1,4 @@
-"""SAML: how a response can be sent, as JSON or as a form, and malformed requests."""
+"""SAML responses are sent as JSON or as a form; also covers malformed requests."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ async def test_a_credential_beside_it_changes_nothing(okta: SamlProvider) -> Non
 
 
 async def test_the_form_is_a_foreign_sites_and_the_json_call_can_be_too(okta: SamlProvider) -> None:
-    """Opening the result needs the assertion; no cookie is a credential here, so nobody can act in another's name."""
+    """Opening a session requires the assertion. No cookie is a credential here, so nobody can act for another user."""
     foreign = {"Origin": "https://idp.example", "Sec-Fetch-Site": "cross-site"}
     assert (await okta.call(okta.response(), headers=foreign)).status == 200
     assert (

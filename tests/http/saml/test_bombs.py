@@ -1,4 +1,4 @@
-"""SAML: hostile responses cost the server little, and honest ones do not wait for them."""
+"""Hostile SAML responses cost the server little, and valid ones don't wait for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.one_store
 
 STATUS = b"<saml2p:Status>"
 XSLT = "http://www.w3.org/TR/1999/REC-xslt-19991116"
-#: Doubles a text 30 times over, in a processor that runs it.
+#: Doubles a text 30 times, in a processor that executes it.
 STYLESHEET = (
     '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:template match="/">'
     '<xsl:variable name="v0">ha</xsl:variable>'
@@ -77,13 +77,13 @@ BOMBS: dict[str, Callable[[SamlProvider], str]] = {
 
 
 async def sign_ins(okta: SamlProvider, make: Callable[[SamlProvider], str], *, under: float) -> float:
-    """The cost of the whole request, in valid sign-ins."""
+    """The cost of the whole request, as a multiple of valid sign-ins."""
     return await times_as_dear(lambda: okta.call(make(okta)), lambda: okta.call(okta.response()), under=under)
 
 
 @matrix("name", some_of(BOMBS, *list(BOMBS)[::4]))
 async def test_a_bomb_costs_no_more_than_a_few_honest_sign_ins(okta: SamlProvider, name: str) -> None:
-    """An honest sign-in costs about 3 ms on an ordinary machine, so this stays far below 50 ms."""
+    """A valid sign-in takes about 3 ms on an ordinary machine, so this stays far below 50 ms."""
     make = BOMBS[name]
     check_no_one_got_in(await okta.call(make(okta)))
     check_no_one_got_in(await okta.post(Browser(okta.app), make(okta)))
@@ -91,7 +91,7 @@ async def test_a_bomb_costs_no_more_than_a_few_honest_sign_ins(okta: SamlProvide
 
 
 async def test_a_sealed_response_is_tried_by_the_keys_of_one_client(app: App) -> None:
-    """It names its client: others that have the same provider do not try theirs."""
+    """The response names its client, so other clients with the same provider don't try their keys."""
     idp = Idp(issuer="https://shared.example/saml")
     sharing = [await saml_provider(app, await new_client(app), idp) for _ in range(6)]
     other_provider = await saml_provider(app, await new_client(app))

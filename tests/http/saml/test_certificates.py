@@ -1,4 +1,4 @@
-"""SAML: a provider's certificates are pinned, can be replaced without a gap, and expire by policy."""
+"""SAML provider certificates are pinned, can be replaced without downtime, and expire depending on policy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ISSUER = "http://www.okta.com/exkroll"
 
 
 async def by(okta: SamlProvider, idp: Idp) -> Reply:
-    """A response signed with that key."""
+    """A response signed with this provider's key."""
     return await okta.call(idp.response(okta.audience, okta.acs, now_ms=okta.app.clock.now_ms()))
 
 
@@ -90,7 +90,7 @@ async def test_metadata_switches_no_check_off_and_is_of_no_other_provider(app: A
 async def test_metadata_can_ask_for_signed_requests(app: App) -> None:
     idp = Idp(ISSUER)
     okta = await saml_provider(app, await new_client(app), idp)
-    for wants in (False, True, False):  # and takes it back no more
+    for wants in (False, True, False):  # and doesn't revert it
         before = okta.made["saml"]["signRequests"]
         await change(okta, metadata=idp.metadata("https://idp.example/sso", wants_signed=wants).decode())
         assert okta.made["saml"]["signRequests"] is (before or wants)
@@ -131,7 +131,7 @@ async def test_a_good_certificate_counts_beside_an_expired_one(app: App) -> None
 
 
 async def test_the_same_key_in_a_new_certificate_goes_on(app: App) -> None:
-    """Only the key is pinned; the certificate that comes with the signature is not used."""
+    """Only the key is pinned; the certificate in the signature isn't used."""
     old, new = Idp(ISSUER), Idp(ISSUER)
     assert old.certificate_der != new.certificate_der
     okta = await saml_provider(app, await new_client(app), old)
@@ -142,7 +142,7 @@ async def test_the_same_key_in_a_new_certificate_goes_on(app: App) -> None:
 async def test_a_certificate_that_comes_along_verifies_nothing(app: App) -> None:
     idp, thief = Idp(ISSUER, number=0), Idp(ISSUER, number=1)
     okta = await saml_provider(app, await new_client(app), idp)
-    thief.certificate_der = idp.certificate_der  # signs with its own key and shows ours
+    thief.certificate_der = idp.certificate_der  # signs with its own key and presents ours
     check_no_one_got_in(await by(okta, thief))
     for key_info in ("none", "certificate"):
         signing = Signing(key_info=key_info)

@@ -1,4 +1,4 @@
-"""The cookies of a SAML sign-in, on https and on plain http."""
+"""The cookies of a SAML sign-in, over HTTPS and over plain HTTP."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ async def plain(app: App) -> SamlProvider:
 
 @pytest.fixture(scope="module")
 async def secure(database_url: str, app: App) -> AsyncIterator[SamlProvider]:
-    """The same installation behind an https address."""
+    """The same installation at an HTTPS address."""
     async with running(database_url, MANIFEST_PUBLIC_URL="https://auth.example.com") as node:
         yield await saml_provider(node, await new_client(node))
 
 
 def lines(reply: Reply, name: str) -> list[tuple[str, set[str]]]:
-    """Value and attributes of each ``Set-Cookie`` whose name begins so."""
+    """Value and attributes of each ``Set-Cookie`` header with this name prefix."""
     found = []
     for line in reply.headers.get_list("set-cookie"):
         pair, *attributes = line.split("; ")
@@ -79,7 +79,7 @@ async def test_the_session_cookie_is_like_that_of_any_sign_in(plain: SamlProvide
 
 
 async def test_the_browser_is_sent_on_with_303(plain: SamlProvider) -> None:
-    """With 307 it would post the assertion once more, to the return address (RFC 9700, section 4.12)."""
+    """With 307, it would post the assertion to the return address again (RFC 9700, section 4.12)."""
     assert (await plain.sign_in(Browser(plain.app))).status == 303
     assert (await plain.post(Browser(plain.app), plain.response())).status == 303
 

@@ -1,4 +1,4 @@
-"""SAML: assertions encrypted for the certificate in our metadata, also while our key is replaced."""
+"""SAML assertions are encrypted for the certificate in our metadata, even while our key is being replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.one_store
 
 
 async def published(okta: SamlProvider) -> list[bytes]:
-    """The certificates to encrypt for in the metadata that the provider is given, newest first."""
+    """The encryption certificates in the metadata for the provider, newest first."""
     address = f"/api/client/auth/okta-saml/metadata?client={okta.client}&provider={okta.name}"
     root = etree.fromstring((await okta.app.get(address)).text.encode())
     found = root.findall(f".//{{*}}KeyDescriptor[@use='encryption']//{{{DS}}}X509Certificate")
@@ -82,7 +82,7 @@ async def test_what_is_encrypted_is_not_yet_trusted(app: App, okta: SamlProvider
 
 @rule("SAML-CLIENT")
 async def test_one_that_no_one_asked_for_must_name_its_client(app: App, okta: SamlProvider) -> None:
-    """No client's keys are tried for what another one's provider might have sent."""
+    """A client's keys aren't tried on what might be another client's response."""
     namesake = await saml_provider(app, await new_client(app), Idp(okta.idp.issuer))
     for acs in (okta.acs, f"{okta.acs}?client=", f"{okta.acs}?client=no-such-client", "https://evil.example/acs"):
         response = okta.response(encrypt_for=okta.certificate, acs=acs)
@@ -112,13 +112,13 @@ async def test_an_answer_to_our_request_comes_to_the_address_that_it_named(okta:
 
 
 async def test_of_a_changed_cipher_text_nothing_is_told(okta: SamlProvider) -> None:
-    """An oracle would tell wrong padding from wrong XML (Jager and Somorovsky, 2011)."""
+    """An oracle would distinguish invalid padding from invalid XML (Jager and Somorovsky, 2011)."""
     whole = base64.b64decode(okta.response(encrypt_for=okta.certificate, encryption=Encryption(cipher="aes256-cbc")))
     start = whole.rindex(b"CipherValue>", 0, whole.rindex(b"CipherValue>")) + len(b"CipherValue>")
     end = whole.index(b"<", start)
     cipher = base64.b64decode(whole[start:end])
     reference = await okta.call(okta.response(sign="none"))
-    # A last block that is all padding can come out as a right one, with the same assertion: it isn't changed.
+    # A last block of only padding can still decrypt to a valid one with the same assertion, so it isn't changed.
     for position in (0, 15, 16, 40, len(cipher) - 33, len(cipher) - 17):
         changed = bytearray(cipher)
         changed[position] ^= 0x55

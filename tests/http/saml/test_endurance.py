@@ -1,4 +1,4 @@
-"""SAML: hundreds of sign-ins in a row leave no rows and no memory."""
+"""Hundreds of consecutive SAML sign-ins leave behind no rows and no memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.endurance
 
 
 async def sign_in_by_every_way(okta: SamlProvider, rounds: int) -> None:
-    """Five sign-ins a round, one of which no one finishes and one of which is rejected."""
+    """Five sign-ins a round, one of which is never completed and one of which is rejected."""
     app = okta.app
     for number in range(rounds):
         name = f"person-{number % 20}@acme.example"
@@ -37,7 +37,7 @@ async def test_once_their_time_is_over_the_sweeper_leaves_none_of_their_rows(app
     await sign_in_by_every_way(okta, 25)
     assert await counted(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}
     await sweep_expired(app)
-    assert await counted(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}  # not before
+    assert await counted(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}  # not earlier
     response = okta.response()
     app.clock.advance(1.5 * HOUR + 1)  # codes are kept for an hour after they expire
     await sweep_expired(app)
@@ -56,13 +56,13 @@ async def test_what_is_still_under_way_is_not_swept_away(app: App) -> None:
     assert (await okta.post(browser, okta.response(in_response_to=request_id), state)).status == 303
     app.clock.advance(1000 * HOUR)
     await sweep_expired(app)
-    check_no_one_got_in(await okta.call(used))  # it lives until 2100, and so long is it remembered
+    check_no_one_got_in(await okta.call(used))  # it's valid until 2100, and remembered until then
 
 
 @pytest.mark.one_store
 @pytest.mark.timeout(300)
 async def test_memory_does_not_grow_with_the_number_of_sign_ins(app: App) -> None:
-    """One response has about 8 KiB, its tree five times as much: a leak of either would be a few MiB here."""
+    """A response has about 8 KiB, and its tree five times as much, so a leak of either would take a few MiB here."""
     okta = await saml_provider(app, await new_client(app))
     await sign_in_by_every_way(okta, 15)
     await check_memory(lambda: sign_in_by_every_way(okta, 30), lambda: sign_in_by_every_way(okta, 30))

@@ -1,4 +1,4 @@
-"""SAML: a response counts once, for the sign-in that asked for it, in the browser that started it."""
+"""A SAML response works once, for the sign-in that requested it, in the browser that started it."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ async def a_browser_with_its_cookie_twice(okta: SamlProvider, browser: Browser) 
 
 
 async def named_in_the_unsigned_envelope_alone(okta: SamlProvider, browser: Browser) -> Reply:
-    """Another person's unsolicited assertion, put into an answer to the attacker's own request."""
+    """Another person's unsolicited assertion, in a response to the attacker's own request."""
     request_id, state = await okta.start(browser)
     stolen = okta.response(after=lambda tree: tree.set("InResponseTo", request_id))
     return await okta.post(browser, stolen, state)
 
 
 async def named_in_the_assertion_alone(okta: SamlProvider, browser: Browser) -> Reply:
-    """An answer made to look like one that no one asked for, for a browser that did not ask."""
+    """A response that looks unsolicited, for a browser that didn't request it."""
     request_id, _ = await okta.start(Browser(okta.app))
     captured = okta.response(in_response_to=request_id, after=lambda tree: tree.attrib.pop("InResponseTo"))
     return await okta.post(browser, captured)
@@ -239,5 +239,5 @@ async def test_the_state_is_worth_nothing_at_the_other_kinds_callback(okta: Saml
     check_no_one_got_in(await browser.send("GET", f"/api/client/auth/oidc/callback?{query}"))
     own = f"/api/client/auth/oidc/callback/{okta.client}/{okta.name}"
     check_no_one_got_in(await browser.send("GET", f"{own}?{query}"))
-    # Right state, right browser, wrong callback: nothing is used up by it.
+    # Correct state, correct browser, but wrong callback: it doesn't use up anything.
     assert (await okta.post(browser, okta.response(in_response_to=request_id), state)).status == 303

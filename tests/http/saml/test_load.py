@@ -1,4 +1,4 @@
-"""SAML responses from anonymous callers are read off the event loop, limited in number, and counted by address."""
+"""SAML responses of anonymous callers are parsed off the event loop, with a limited number, and counted by address."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """In which thread each response was read or verified."""
+    """The threads in which responses are parsed or verified."""
     return threads_of_reading(monkeypatch)
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> Reply:
-    """A response that names a known issuer and is signed by no one."""
+    """Send an unsigned response that names a known issuer."""
     return await okta.call(okta.response(sign="none"), headers=at(address))
 
 
@@ -77,12 +77,12 @@ async def test_junk_from_an_address_waits_and_is_not_read(
     check_refusal(refused, 429, "RATE_LIMITED")
     assert refused.headers["retry-after"] == "1"
     other = await saml_provider(app, await new_client(app))
-    check_refusal(await junk(other), 429, "RATE_LIMITED")  # the time is the server's, whatever client is named
+    check_refusal(await junk(other), 429, "RATE_LIMITED")  # the limit is per server, whatever client is named
     assert len(read) == before
     check_refusal(await junk(okta, THERE), 401, "SSO_FAILED")
     for _ in range(8):
         app.clock.advance(6)
-        assert (await junk(okta)).status == 401  # one for each pause, of 5 s at most
+        assert (await junk(okta)).status == 401  # one for each wait, of at most 5 s
 
 
 async def test_an_invalid_xml_and_what_names_no_provider_is_counted_too(okta: SamlProvider, few: None) -> None:
@@ -109,7 +109,7 @@ async def test_a_company_with_many_networks_has_one_budget(okta: SamlProvider, f
 
 
 class Visitor(Browser):
-    """A browser behind the address that the junk comes from."""
+    """A browser at the address that sends invalid responses."""
 
     async def send(self, method: str, address: str, **options: Any) -> Reply:
         headers = {**options.pop("headers", {}), **at(HERE)}
@@ -123,7 +123,7 @@ async def test_who_began_at_the_server_can_sign_in_while_junk_comes_from_the_sam
         await junk(okta)
     assert (await junk(okta)).status == 429
     assert (await okta.sign_in(Visitor(app))).status == 303
-    assert (await junk(okta)).status == 429  # what was right was not taken back from the others' count
+    assert (await junk(okta)).status == 429  # a valid one doesn't reset the count of the others
 
 
 async def test_a_sign_in_that_was_begun_is_no_way_round(app: App, okta: SamlProvider, few: None) -> None:
@@ -135,12 +135,12 @@ async def test_a_sign_in_that_was_begun_is_no_way_round(app: App, okta: SamlProv
         await okta.post(browser, okta.response(sign="none", in_response_to=request_id), relay_state) for _ in range(5)
     ]
     assert [reply.status for reply in replies] == [401] * 3 + [429] * 2
-    outsider = Visitor(app)  # who knows the state, and has not the cookie
+    outsider = Visitor(app)  # knows the state, but doesn't have the cookie
     assert (await okta.post(outsider, okta.response(in_response_to=request_id), relay_state)).status == 429
 
 
 async def test_who_knows_the_state_alone_uses_up_none_of_the_tries(app: App, okta: SamlProvider, few: None) -> None:
-    """It stands in an address, where others can read it; the cookie is the browser's."""
+    """The state is in a URL that others can read, but only the browser has the cookie."""
     for _ in range(6):
         await junk(okta)
     browser, outsider = Visitor(app), Visitor(app)

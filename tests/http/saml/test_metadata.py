@@ -1,4 +1,4 @@
-"""SAML: our metadata, as a provider's administrator or importer reads it."""
+"""Our SAML metadata, as read by a provider's administrator or importer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATH = "/api/client/auth/okta-saml/metadata"
 
 
 async def read(app: App, client: str, query: str = "", **options: Any) -> etree._Element:
-    """The document, after what any reader asks of it."""
+    """The document, after checks that apply to all readers."""
     reply = await app.get(f"{PATH}?client={client}{query}", **options)
     assert reply.status == 200, reply.text
     assert reply.headers["content-type"] == "application/samlmetadata+xml; charset=utf-8"

@@ -1,8 +1,8 @@
-"""SAML: responses exactly as Okta writes them, judged at the time when they were sent.
+"""SAML responses exactly as Okta writes them, verified at the time when they were sent.
 
-The details were read off responses that Okta sent: prefixes, order of attributes, ``id`` and digits, both signatures
-with ``xs`` to be kept, KeyInfo in lines of 76, NameFormat and ``xsi:type`` of attributes, empty values, SessionIndex,
-the encrypted key beside the data.
+The details come from responses that Okta sent: prefixes, order of attributes, ``id`` and digits, both signatures with
+``xs`` preserved, KeyInfo in lines of 76, NameFormat and ``xsi:type`` of attributes, empty values, SessionIndex, and the
+encrypted key next to the data.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PHOEBE = {
 
 
 def okta_idp(number: int = 0) -> Idp:
-    """A provider with a certificate for ten years, as Okta's, that is over by now."""
+    """A provider with a ten-year certificate like Okta's, which has expired by now."""
     return Idp(
         issuer="http://www.okta.com/exk5zt0r12Edi4rD20h7",
         number=number,
@@ -50,7 +50,7 @@ def okta_idp(number: int = 0) -> Idp:
 
 
 def as_okta(tree: etree._Element) -> None:
-    """The members that the fake leaves out."""
+    """Add the members that the stand-in omits."""
     for issuer in tree.iter(f"{{{ASSERTION}}}Issuer"):
         issuer.set("Format", ENTITY)
     for attribute in tree.iter(f"{{{ASSERTION}}}Attribute"):
@@ -64,7 +64,7 @@ def signing(idp: Idp) -> Signing:
 
 
 def captured(okta: SamlProvider, **members: Any) -> str:
-    """A response of that day, as by default: both signed, an address as unspecified NameID."""
+    """A response from that day in the default form: both signed, with an address as unspecified NameID."""
     usual = {
         "now_ms": CAPTURED_MS,
         "sign": "both",
@@ -102,7 +102,7 @@ async def test_it_is_read_at_its_time_and_at_no_other(app: App, okta: SamlProvid
     response = captured(okta, sign=sign, **encrypted)
     if not sealed:
         assert b'PrefixList="xs"' in base64.b64decode(response)
-    for moved in (-400_000, 400_000):  # the window is five minutes to either side, and a minute for clocks
+    for moved in (-400_000, 400_000):  # the window is five minutes on each side, plus a minute for clock skew
         app.clock.ms += moved
         check_no_one_got_in(await okta.call(response))
         app.clock.ms -= moved

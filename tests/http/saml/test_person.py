@@ -1,4 +1,4 @@
-"""SAML: which attributes describe a person, under the names that real providers use, and which user that is."""
+"""The SAML attributes that describe a person, under the names that real providers use, and the matching user."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ADA = ("ada@acme.example", "Ada", "Lovelace")
 
 
 async def provider(app: App, **members: Any) -> SamlProvider:
-    """A provider of its own client."""
+    """A provider of a separate client."""
     return await saml_provider(app, await new_client(app), groupRoles=GROUPS, **members)
 
 
 async def person(okta: SamlProvider, name_id: str = "00u1", **members: Any) -> tuple[str, str, str]:
-    """Email, first and last name of whom the response opens."""
+    """Email, first name, and last name of the user that the response signs in."""
     user = (await okta.call(okta.response(name_id, **members))).data["user"]
     return user["email"], user["firstName"], user["lastName"]
 
@@ -145,7 +145,7 @@ async def test_the_name_id_is_the_person_character_by_character(app: App) -> Non
     assert len(set(ids)) == len(names)
     again = [await user_of(name, "moved@acme.example") for name in names]
     assert again == ids
-    assert await user_of("  00uA\n", "p0@acme.example") == ids[0]  # white space around it is the writer's
+    assert await user_of("  00uA\n", "p0@acme.example") == ids[0]  # surrounding whitespace is just formatting
 
 
 async def test_a_person_who_takes_over_an_address_does_not_take_over_the_account(app: App) -> None:
@@ -170,7 +170,7 @@ async def test_an_attribute_can_stand_for_the_person_in_place_of_the_name_id(app
 
 
 async def test_a_subject_without_a_name_is_whom_the_attribute_names_or_no_one(app: App) -> None:
-    """As ADFS sends it, unless it is told to send a NameID."""
+    """ADFS sends such responses unless it's configured to send a NameID."""
 
     def drop(tree: etree._Element) -> None:
         [name_id] = tree.iter("{urn:oasis:names:tc:SAML:2.0:assertion}NameID")
@@ -198,7 +198,7 @@ async def test_a_name_id_for_once_names_no_one(app: App) -> None:
 
 @matrix("length", [513, 1025, 15_000])
 async def test_a_subject_without_end_is_rejected_and_no_bug(app: App, length: int) -> None:
-    """An index of PostgreSQL holds no text of this size."""
+    """A PostgreSQL index can't store a text of this size."""
     okta = await provider(app, saml={"attributes": {"subject": "id"}})
     subject = long_text(length)
     check_no_one_got_in(await okta.call(okta.response("x", attributes={"id": subject, "email": "ada@acme.example"})))
@@ -214,7 +214,7 @@ async def test_a_long_subject_is_a_subject(app: App) -> None:
 
 
 def long_text(count: int) -> str:
-    """Text of four bytes a character that does not compress well."""
+    """Text with four bytes per character that doesn't compress well."""
     return "".join(chr(0x10000 + (n * 7919) % 60_000) for n in range(count))
 
 
@@ -238,7 +238,7 @@ async def test_an_account_of_the_owned_domain_is_found_and_no_other(app: App) ->
     await new_user(app, okta.client, "outsider@other.example")
     linked = await okta.call(okta.response("00u1", attributes={"email": email.upper()}))
     assert linked.data["user"]["id"] == user_id
-    assert (await okta.call(okta.response("00u1"))).data["user"]["id"] == user_id  # from now on without any address
+    assert (await okta.call(okta.response("00u1"))).data["user"]["id"] == user_id  # without an address from now on
     for foreign in (
         "outsider@other.example",
         "new@other.example",

@@ -1,4 +1,4 @@
-"""SAML: deactivated users, suspended clients and disabled providers; what is recorded and counted."""
+"""SAML for deactivated users, suspended clients, and disabled providers: what is recorded and counted."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ async def test_turned_on_again_it_signs_people_in_and_old_sessions_stay_ended(ap
 
 
 async def test_a_deleted_providers_people_do_not_come_back_through_its_successor(app: App) -> None:
-    """Identities are deleted with the provider: the next one with that entity id can belong to another company."""
+    """Identities are deleted with the provider, because the next one with its entity ID can belong to another
+    company."""
     client = await new_client(app)
     idp = Idp(issuer="http://www.okta.com/exkagain")
     okta = await saml_provider(app, client, idp)

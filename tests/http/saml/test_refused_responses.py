@@ -1,4 +1,4 @@
-"""SAML: every wrong response gets the same answer; the reason is in the log."""
+"""Every invalid SAML response gets the same error, and only the log contains the reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ THIEF = "mallory@acme.example"
 
 @pytest.fixture(scope="module")
 async def okta(app: App) -> SamlProvider:
-    """It owns the domain of the victim, so a forged assertion that is accepted opens the victim's account."""
+    """A provider that owns the victim's domain, so that an accepted forgery opens the victim's account."""
     client = await new_client(app)
     await new_user(app, client, "victim@acme.example", roles=["Admin"])
     return await saml_provider(app, client, domains=["acme.example"])
@@ -40,7 +40,7 @@ def at(okta: SamlProvider, seconds: float) -> str:
 
 
 def edited(okta: SamlProvider, edit: Callable[[etree._Element], object], **members: Any) -> str:
-    """A genuine response about another person, changed after it was signed."""
+    """A valid response about another person, changed after it was signed."""
     return okta.response(THIEF, after=edit, **members)
 
 
@@ -59,7 +59,7 @@ def by_the_public_key_as_a_password(okta: SamlProvider) -> str:
     return okta.response(signing=Signing(method="hmac-sha256", hmac_key=public))
 
 
-#: What is wrong, how it is made, and a part of the reason that an administrator reads.
+#: Defects, how to create them, and part of the reason that an administrator reads.
 WRONG: dict[str, tuple[Make, str]] = {
     "for another service": (lambda p: p.response(audience="https://other.example/saml"), "issuer and audience"),
     "for another service that begins like us": (lambda p: p.response(audience=p.audience + "-2"), "audience"),
@@ -118,7 +118,7 @@ def other_issuer(tree: etree._Element) -> None:
 
 
 def forged(tree: etree._Element, identifier: str = "_forged") -> etree._Element:
-    """The assertion once more, unsigned and about the victim."""
+    """A second assertion, unsigned and about the victim."""
     copy: etree._Element = etree.fromstring(etree.tostring(the(tree, "Assertion")))
     unsigned(copy)
     copy.set("ID", identifier)
@@ -162,7 +162,7 @@ def in_the_signature(tree: etree._Element) -> None:
 
 
 def a_response_around_it(tree: etree._Element) -> None:
-    """For a signed Response: the genuine one is put into the signature of a forged one that keeps it."""
+    """For a signed Response: the valid one is put into the signature of a forged one that contains it."""
     genuine = etree.fromstring(etree.tostring(tree))
     signature = tree.find(f"{{{DS}}}Signature")
     assert signature is not None
@@ -189,7 +189,7 @@ WRONG |= {
 
 
 class Log:
-    """Keeps the reasons of refusals."""
+    """Collects the reasons of rejections."""
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
@@ -243,6 +243,6 @@ async def test_the_skew_of_a_minute_is_granted(okta: SamlProvider) -> None:
 
 
 async def test_the_thief_is_signed_in_as_the_thief(okta: SamlProvider) -> None:
-    """The unforged response is valid, so the forging causes the errors above."""
+    """The original response is valid, so the forgery causes the errors above."""
     for sign in ("assertion", "response", "both"):
         assert (await okta.call(okta.response(THIEF, sign=sign))).data["user"]["email"] == THIEF

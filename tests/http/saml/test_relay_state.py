@@ -1,6 +1,6 @@
-"""SAML: where a sign-in that started at the provider ends.
+"""RelayState determines where a sign-in that started at the provider ends.
 
-No spelling of the address leads elsewhere.
+No spelling of the address leads to another site.
 """
 
 from __future__ import annotations

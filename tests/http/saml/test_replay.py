@@ -1,4 +1,4 @@
-"""SAML: an assertion works once, by whichever route, encoding or node."""
+"""A SAML assertion works once, no matter which route, encoding, or node receives it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MINUTES = 60
 
 @pytest.fixture(scope="module")
 async def second_node(database_url: str, app: App) -> AsyncIterator[App]:
-    """Another process's application on the same store."""
+    """Another process's application on the same database."""
     async with running(database_url) as node:
         node.goes_by_the_clock_of(app)
         yield node
@@ -135,7 +135,8 @@ async def test_another_node_knows_what_this_one_used(okta: SamlProvider, second_
 
 @rule("SAML-CONDITIONS")
 async def test_it_is_remembered_until_it_is_rejected_as_expired(okta: SamlProvider) -> None:
-    """The last moment at which it would still be valid, the skew of a minute granted, and the first at which not."""
+    """Tests the last moment at which it's still valid, including a minute of clock skew, and the first at which it
+    isn't."""
     response = okta.response()
     assert (await okta.call(response)).status == 200
     okta.app.clock.advance(6 * MINUTES - 0.001)

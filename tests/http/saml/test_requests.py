@@ -1,4 +1,4 @@
-"""SAML: our authentication requests, by redirect and by post, and their signatures."""
+"""Our SAML authentication requests, by redirect and by post, and their signatures."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def start(okta: SamlProvider, **query: str) -> Reply:
 
 
 async def our_keys(okta: SamlProvider, use: str) -> list[rsa.RSAPublicKey]:
-    """The keys in our metadata toward the provider."""
+    """The keys in our metadata for the provider."""
     text = (await okta.app.get(f"/api/client/auth/okta-saml/metadata?client={okta.client}&provider={okta.name}")).text
     found = etree.fromstring(text.encode()).findall(f".//{{*}}KeyDescriptor[@use='{use}']//{{{DS}}}X509Certificate")
     keys = [x509.load_der_x509_certificate(base64.b64decode(one.text or "")).public_key() for one in found]
@@ -116,7 +116,7 @@ async def test_requests_are_not_signed_unless_the_provider_wants_it(app: App) ->
 
 
 def verify_query(location: str, key: rsa.RSAPublicKey) -> None:
-    """SAML bindings 3.4.4.1: the octets of the query, as they stand there."""
+    """Verify the exact octets of the query (SAML bindings 3.4.4.1)."""
     query = urlsplit(location).query
     signed, _, signature = query.partition("&Signature=")
     assert [pair.partition("=")[0] for pair in signed.split("&")] == ["SAMLRequest", "RelayState", "SigAlg"]
@@ -191,9 +191,10 @@ async def test_a_signed_post_verifies_with_the_certificate_in_our_metadata(app: 
 
 
 def verify_enveloped(document: bytes, key: rsa.RSAPublicKey) -> None:
-    """XML Signature by hand: the digest of the request without its signature, and the signature over that."""
+    """Verify an XML Signature manually: the digest of the request without its signature, and the signature over the
+    digest."""
     request = etree.fromstring(document)
-    assert [child.tag.rpartition("}")[2] for child in request][:2] == ["Issuer", "Signature"]  # as the schema wants it
+    assert [child.tag.rpartition("}")[2] for child in request][:2] == ["Issuer", "Signature"]  # the schema's order
     signature = request.find(f"{{{DS}}}Signature")
     assert signature is not None
     [reference] = signature.findall(f".//{{{DS}}}Reference")
@@ -231,7 +232,7 @@ async def test_which_provider_is_meant(app: App) -> None:
     check_refusal(await asked(), 400, "VALIDATION_ERROR")
     check_refusal(await asked(client=client), 404, "NOT_FOUND")
     one = await saml_provider(app, client)
-    check_refusal(await asked(provider=one.name), 404, "NOT_FOUND")  # no client named, and the name is not pinned
+    check_refusal(await asked(provider=one.name), 404, "NOT_FOUND")  # no client is named, and the name isn't pinned
     await pin(app, one.name, client)
     for found in (await asked(client=client), await asked(provider=one.name), await asked({"X-Client-ID": client})):
         assert request_of(found)[0].findtext(f"{{{ASSERTION}}}Issuer") == one.audience

@@ -1,4 +1,4 @@
-"""SAML: sign-in by JSON, by form post, and started at the provider."""
+"""SAML sign-in by JSON, by form post, and started at the provider."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.single_sign_on import (
 
 pytestmark = pytest.mark.one_store
 
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # from RFC 7636, appendix B
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
@@ -143,7 +143,7 @@ async def test_an_app_gets_a_one_time_code_and_no_cookie(app: App) -> None:
 
 
 async def test_a_signed_in_user_links_the_provider_though_the_post_brings_no_session(app: App) -> None:
-    """The provider's post comes from another site, so that the browser keeps the session's cookie (``Lax``) back."""
+    """The provider's post comes from another site, so the browser doesn't send the session cookie (``Lax``)."""
     okta = await saml_provider(app, createUsers=False, defaultRoles=[])
     user_id, email = await new_user(app, password="granite-otter-47-lantern")
     token = (await app.sign_in(email, "granite-otter-47-lantern", client="acme")).data["token"]

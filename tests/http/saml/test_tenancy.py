@@ -1,4 +1,4 @@
-"""SAML: a response opens the client that it is for; two clients and two providers are never mixed up."""
+"""A SAML response signs in only to its client, and two clients or providers are never confused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_store
 
 
 class Shared(NamedTuple):
-    """One identity provider, same entity id and certificate, at two clients."""
+    """One identity provider at two clients, with the same entity ID and certificate."""
 
     one: SamlProvider
     two: SamlProvider
@@ -70,7 +70,7 @@ async def test_encrypted_for_one_and_meant_for_the_other_it_opens_neither(shared
 
 
 async def moved(okta: SamlProvider, response: str, client: str) -> list[Reply]:
-    """The response, brought to another client in every way in which one is named."""
+    """Send the response to another client in every way that names one."""
     form = Browser(okta.app)
     content = {"SAMLResponse": response}
     return [
@@ -146,7 +146,7 @@ async def test_two_providers_of_one_client_do_not_speak_for_each_other(app: App)
     first = await saml_provider(app, client, Idp("http://www.okta.com/exkfirst", number=0))
     second = await saml_provider(app, client, Idp("http://www.okta.com/exksecond", number=1))
     one, two = await first.call(first.response("same")), await second.call(second.response("same"))
-    check_no_one_got_in(one)  # no address: no one can be made of it
+    check_no_one_got_in(one)  # without an address, no account can be created
     check_no_one_got_in(two)
     mail = {"attributes": {"email": "first@acme.example"}}, {"attributes": {"email": "second@acme.example"}}
     users = [
@@ -160,7 +160,7 @@ async def test_two_providers_of_one_client_do_not_speak_for_each_other(app: App)
 
 
 def renamed(issuer: str) -> Callable[[etree._Element], object]:
-    """Only the unsigned Response says that it is of another provider."""
+    """Only the unsigned Response names another provider."""
     return lambda tree: setattr(tree[0], "text", issuer)
 
 
@@ -193,7 +193,7 @@ async def test_the_host_names_the_client(secure: App) -> None:
 
 @rule("OIDC-REDIRECT-URI")
 async def test_our_name_follows_the_public_address_alone(secure: App, app: App) -> None:
-    """A response for the same client of another installation, and one for an address that only a Host header says."""
+    """Tries a response for the same client of another installation, and one for an address from a Host header."""
     okta = await saml_provider(secure, await new_client(secure))
     elsewhere = okta.audience.replace("https://auth.example.com", "http://127.0.0.1:8080")
     check_no_one_got_in(await okta.call(okta.response(audience=elsewhere)))

@@ -1,1 +1,1 @@
-"""Second factors of users, over HTTP."""
+"""Users' second factors, over HTTP."""

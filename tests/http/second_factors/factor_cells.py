@@ -1,6 +1,6 @@
-"""The cells of second factors: every policy, role, factor and way in, with the answer that is right.
+"""The cells of second factors: every policy, role, factor, and sign-in method, with the expected result.
 
-What is expected is written down here on its own, and not taken from the code.
+The expected results are listed here on their own, and not taken from the code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ POLICIES: dict[str, Any] = {
     "roles": {"policy": "roles", "roles": ["Admin", "Operator"], "graceDays": 7},
 }
 ROLES = ("Admin", "Operator", "Viewer")
-#: Bits of ``users.factors``: an authenticator app is 1, a passkey is 2. A trusted browser has an app beside it.
+#: Bits of ``users.factors``: an authenticator app is 1, a passkey is 2. A trusted browser implies an app.
 ENROLLED = {"none": 0, "totp": 1, "passkey": 2, "both": 3, "trusted": 1}
 FIELDS: dict[int, list[str]] = {0: [], 1: ["otp"], 2: ["passkey"], 3: ["otp", "passkey"]}
 
@@ -27,13 +27,13 @@ class Cell(NamedTuple):
 
     @property
     def expected(self) -> str:
-        """``in``, ``in, due`` where an enrollment waits for the days of grace, ``refused``, or the members that can
+        """``in``, ``in, due`` if an enrollment is in its grace period, ``refused``, or the members that can
         continue."""
-        if self.way in ("provider", "exchange"):  # the company's provider answers for it
+        if self.way in ("provider", "exchange"):  # the company's provider is responsible for it
             return "in"
         if self.enrolled == "trusted" and self.way == "password":
             return "in"
-        if self.way == "passkey":  # two factors on its own; without one no one is known
+        if self.way == "passkey":  # it counts as two factors, and without one the user is unknown
             return "in" if ENROLLED[self.enrolled] & 2 else "refused"
         if mask := ENROLLED[self.enrolled]:
             return " ".join(FIELDS[mask])
@@ -43,5 +43,5 @@ class Cell(NamedTuple):
 
 
 def cells_of(policy: str, way: str) -> list[Cell]:
-    """All cells of a policy and a way in."""
+    """All cells of a policy and a sign-in method."""
     return [Cell(policy, role, enrolled, way) for role in ROLES for enrolled in ENROLLED]

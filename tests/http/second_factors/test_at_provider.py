@@ -1,4 +1,4 @@
-"""Responsibility for the second factor of a sign-in at an OpenID provider: the provider, its claims, or the client."""
+"""Responsibility for the second factor of an OpenID sign-in lies with the provider, its claims, or the client."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Company:
         return browser, await browser.sign_in_oidc(self.op, "company", self.client, **query)
 
     async def amr(self) -> list[str]:
-        """The authentication of a session that a sign-in opens immediately."""
+        """The authentication methods of a session that a sign-in opens immediately."""
         browser, ended = await self.sign_in()
         assert (ended.status, ended.headers["location"]) == (302, RETURN_TO)
         return list((await browser.me()).data["session"]["amr"])
 
     async def is_asked(self) -> bool:
-        """Whether the client's own factor is due, and nothing was opened."""
+        """Whether the client's own factor is required, and no session was opened."""
         browser, ended = await self.sign_in()
         if ended.status == 302:
             return False
@@ -65,7 +65,7 @@ async def company_of(app: App, op: Op, **rules: Any) -> Company:
 
 
 async def enrolled(company: Company) -> Phone:
-    """The provider's person has an authenticator app, and the rule is as before."""
+    """Enroll an authenticator app for the provider's person, without changing the policy."""
     rule = (await company.change()).data["secondFactor"]
     check_success(await company.change(secondFactor="trust"))
     browser, _ = await company.sign_in()
@@ -140,7 +140,7 @@ async def test_ask_looks_at_no_claim(app: App, op: Op) -> None:
 
 @rule("SECOND-FACTOR-AT-PROVIDERS")
 async def test_only_the_id_token_says_how_someone_authenticated(app: App, op: Op) -> None:
-    """Userinfo is asked for the address, and says more than it can."""
+    """Userinfo is requested for the address, but its claims about authentication are ignored."""
     company = await company_of(app, op, **CLAIMS)
     op.only_in_userinfo = {"email", "email_verified"}
     op.claims = {"auth_time": None}
@@ -188,7 +188,7 @@ async def test_an_app_gets_its_code_after_the_factor(app: App, op: Op) -> None:
 
 @rule("APP-CODES")
 async def test_a_sign_in_with_a_factor_is_the_new_one_that_an_app_asked_for(app: App, op: Op) -> None:
-    """A provider's form post brings no form cookie, and the app's request is bound to that."""
+    """A provider's form post doesn't send the form cookie, which the app's request is bound to."""
     company = await company_of(app, op, secondFactor="ask")
     phone = await enrolled(company)
     web, visitor = await relying(app, company.client), Visitor(app)
@@ -233,7 +233,7 @@ async def test_a_trusted_browser_is_spared_the_question_and_gives_an_app_no_more
     query = f"client={company.client}&response=code&codeChallenge={'c' * 43}&returnTo=com.acme.app:/in"
     await settle(app, company.client, returnAddresses=["com.acme.app:/in"], **REQUIRED)
     page = await visitor.get(f"/sign-in?{query}")
-    page = await visitor.submit(page, "/sign-in/done")  # "Continue as …", without the trust
+    page = await visitor.submit(page, "/sign-in/done")  # "Continue as …", without trusting the browser
     page = await visitor.follow(page)
     anew = Browser(app, dict(visitor.cookies))
     [start] = [href for text, href in page.links().items() if "company" in text]
@@ -314,7 +314,7 @@ async def test_a_wrong_rule_is_rejected(app: App, op: Op, members: dict[str, Any
 
 
 async def test_tokens_that_open_no_session_take_no_rule(setup: MicrosoftSetup) -> None:
-    """Power Apps are not asked: who shows a token of Entra ID has no session."""
+    """The rule doesn't apply to Power Apps, because an Entra ID token's caller has no session."""
     provider = await setup.entra()
     refused = check_refusal(await provider.send("PATCH", "", {"secondFactor": "ask"}), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in refused["details"]] == ["secondFactor"]

@@ -1,4 +1,4 @@
-"""A sign-in that needs a second factor: the challenge, the enrollment that is due, and the answer."""
+"""A sign-in that requires a second factor: the challenge, the required enrollment, and the response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ONE_OF_TWO = ("otp", "recoveryCode")
 
 @pytest.fixture
 async def ada(app: App) -> Person:
-    """Has an authenticator app."""
+    """A user with an authenticator app."""
     return await enrolled(app)
 
 
@@ -37,7 +37,7 @@ async def test_an_app_is_enrolled_at_the_sign_in_that_requires_it_and_asked_for_
     ada = await person(app, **REQUIRED)
     due = await ada.challenge()
     assert [detail["field"] for detail in due["details"]] == ["enrol"]
-    # Browsers make no passkeys at an IP address.
+    # Browsers don't create passkeys at an IP address.
     assert (due["methods"], due["expiresIn"], len(due["challenge"])) == (["totp"], 1800, 43)
     data = await ada.enrol_at_sign_in()
     assert len(data["recoveryCodes"]) == 10
@@ -111,7 +111,8 @@ async def test_a_recovery_code_goes_on_once(ada: Person) -> None:
 
 @rule("SECOND-FACTOR-CODES")
 async def test_a_used_code_stays_used_whatever_is_used_after_it(ada: Person) -> None:
-    """Shown within its time, at a sign-in and for a new proof: a code of the app, and one of paper."""
+    """The code is used within its lifetime, at a sign-in and for re-authentication, both from the app and from
+    paper."""
     assert ada.phone is not None
     code, (paper, another, *_) = ada.code(), ada.recovery_codes
     for answer in ({"otp": code}, {"recoveryCode": paper}, {"otp": ada.phone.code(1)}, {"recoveryCode": another}):
@@ -266,7 +267,7 @@ async def test_a_password_that_is_hashed_again_leaves_the_challenges_open(app: A
     await change_rows(app, "users", {"id": ada.id}, password_hash=argon2(PASSWORD))
     check_refusal(
         await ada.go_on(older, otp=ada.code()), 401, "INVALID_TOKEN"
-    )  # another password, as far as it is seen
+    )  # looks the same as a different password
     challenge = (await ada.challenge())["challenge"]
     [(fresh,)] = await rows(app, "users", "password_hash", id=ada.id)
     assert fresh.partition("p=")[0] == ours.partition("p=")[0]

@@ -1,7 +1,7 @@
-"""Every policy, role, factor and way in: whether a session opens, is asked for a factor, or for an enrollment.
+"""Every policy, role, factor, and sign-in method: whether a session opens, or a factor or an enrollment is required.
 
-A way in is tried with a new user, who has the factors by rows of the store. Sign-in with a passkey alone is in
-`test_cells_of_passkeys.py`.
+Each sign-in method uses a new user with factors that are inserted as rows. `test_cells_of_passkeys.py` covers sign-in
+with only a passkey.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.second_factors import Person, person
 from tests.support.single_sign_on import Browser, query_of
 from tests.support.user_management import reset
 
-#: Where browsers use passkeys.
+#: An address where browsers support passkeys.
 PUBLIC_URL = "http://localhost:8080"
 pytestmark = [
     pytest.mark.settings(MANIFEST_PUBLIC_URL=PUBLIC_URL),
@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 
 
 def found(reply: Reply) -> str:
-    """The same of an answer; a refusal gave nothing that opens anything."""
+    """The result of a response; checks that an error grants nothing."""
     if reply.status == 200:
         assert reply.data["token"]
         assert reply.cookie("session")
@@ -46,7 +46,7 @@ def found(reply: Reply) -> str:
 
 
 async def has(app: App, client: str, user_id: int, enrolled: str) -> str:
-    """The user has these factors; the cookies of the user's browser."""
+    """Give the user these factors; returns the cookies of the user's browser."""
     await change_rows(app, "users", {"id": user_id}, factors=ENROLLED[enrolled])
     if ENROLLED[enrolled] & 2:
         await add_row(
@@ -76,7 +76,7 @@ async def by_link(cell: Cell, idp: OidcProvider) -> Reply:
 
 
 async def _at_the_provider(cell: Cell, idp: OidcProvider) -> tuple[Browser, str]:
-    """A browser that came from the provider once, as a user of the role."""
+    """A browser that signed in through the provider once, as a user with the role."""
     sub = f"sub-{next(_numbers)}"
     browser = await idp.sign_in(sub, f"{sub}@{idp.client}.example")
     user_id = (await browser.me()).data["user"]["id"]

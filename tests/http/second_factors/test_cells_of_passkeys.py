@@ -1,4 +1,4 @@
-"""Every policy, role and factor, where a passkey alone is the way in."""
+"""Every policy, role, and factor, for sign-ins with only a passkey."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def answer(app: App, client: str, cell: Cell) -> str:
     if ENROLLED[cell.enrolled] & 2:
         await holder.add()
     else:
-        holder.browser.create(await holder.creation_options())  # which the server does not know
+        holder.browser.create(await holder.creation_options())  # unknown to the server
     await change_rows(app, "users", {"id": holder.person.id}, factors=ENROLLED[cell.enrolled])
     await settle(app, client, secondFactor=POLICIES[cell.policy])
     reply = await holder.sign_in()

@@ -1,4 +1,4 @@
-"""A browser that comes back from a provider enrolls a second factor where the provider does not answer for it."""
+"""A browser that returns from a provider enrolls a second factor, unless the provider is responsible for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEB = "https://app.acme.example/in?x=1"
 
 
 async def set_up(visitor: Visitor, page: Page) -> tuple[Phone, Page]:
-    """An authenticator app, on the pages of the step; where that leads."""
+    """Enroll an authenticator app on the pages of the step; returns the next page."""
     page = await visitor.follow(await visitor.submit(page, ENROL))
     phone = Phone(visitor.app, page.tree.get_element_by_id("secret").text_content().replace(" ", ""))
     page = await visitor.submit(page, ENROL, otp=phone.code())
@@ -32,7 +32,7 @@ async def set_up(visitor: Visitor, page: Page) -> tuple[Phone, Page]:
 
 
 async def went_on(browser: Browser, address: str) -> tuple[Visitor, Page]:
-    """The pages to which the answer of a callback leads."""
+    """The pages that a callback's response leads to."""
     assert address.startswith(("/sign-in/enrol?s=", "/sign-in/second-factor?s="))
     assert "session" not in browser.cookies
     visitor = Visitor(browser.app, dict(browser.cookies))
@@ -89,7 +89,7 @@ async def test_what_took_too_long_begins_again_at_the_client(app: App, op: Op, c
 
 
 AUTH = "/api/client/auth"
-#: What ends sessions, and with them a sign-in that waits. ``{of}``: the client; ``{id}``: of the user.
+#: Actions that end sessions, and with them a pending sign-in. ``{of}`` is the client, ``{id}`` the user.
 ENDS: dict[str, list[tuple[str, str]]] = {
     "own unlink": [("DELETE", f"{AUTH}/identities/{{identity}}")],
     "unlinked by a manager": [("DELETE", "{of}/users/{id}/identities/{identity}")],
@@ -105,7 +105,7 @@ ENDS: dict[str, list[tuple[str, str]]] = {
 @rule("PENDING-SIGN-INS")
 @matrix("end", ENDS)
 async def test_what_ends_sessions_ends_a_sign_in_that_waits_for_a_factor(app: App, op: Op, end: str) -> None:
-    """Someone else linked a person of the provider to the account, and waits before the page that enrolls a factor."""
+    """An attacker linked a provider's person to the account, and waits at the page that enrolls a factor."""
     ada = await person(app)
     await add_oidc(app, op, ada.client, name="idp", returnAddresses=[WEB], secondFactor="ask")
     keys = Keys.of(await ada.sign_in())

@@ -1,4 +1,4 @@
-"""Emails about one's own second factors: each change is told immediately, with where it came from and no secret."""
+"""Emails about a user's own second factors report each change immediately, with its origin and without secrets."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_an_identity_is_told_to_the_user_who_must_not_expect_it(app: App, 
 @rule("PROVIDER-RANK")
 @matrix("by", ["User Admin", "Admin"])
 async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign_in(app: App, by: str) -> None:
-    """An admin who points it to another provider, and back, signs in as its people: each of them is notified."""
+    """An admin can redirect it to another provider and back, and sign in as its people, so each of them is notified."""
     told = "changed_provider_used"
     async with oidc_provider(app, vouches=True) as company:
         ada, manager = await member(app, company.client), await member(app, company.client, by)
@@ -109,7 +109,7 @@ async def test_a_provider_that_someone_else_vouches_for_is_told_at_the_next_sign
 
 @rule("BADGE-OWNER")
 async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: MailServer) -> None:
-    """By email immediately, no matter who did it, and on the account page after the next sign-in."""
+    """By email immediately, no matter who made the change, and on the account page after the next sign-in."""
     factory = await badge_client(app)
     ada, kiosk = await person(app, factory.client, "Operator"), await factory.device()
     mine = await ada.token()
@@ -154,7 +154,7 @@ async def test_wrong_codes_behind_the_right_password_are_told_wherever_they_are_
         app.clock.advance(60)
         body = {"otp": ada.wrong()}
         check_refusal(await app.post(f"{AUTH}/reauthenticate", body, token=token), 401, "INVALID_CREDENTIALS")
-        assert made == []  # a code alone says nothing of the password
+        assert made == []  # a code alone doesn't show that the password is known
         app.clock.advance(60)
         again = {"password": PASSWORD, "otp": ada.wrong()}
         check_refusal(await app.post(f"{AUTH}/reauthenticate", again, token=token), 401, "INVALID_CREDENTIALS")

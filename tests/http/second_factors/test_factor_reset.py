@@ -1,4 +1,4 @@
-"""A manager takes a user's second factors away: over each interface, by rank, with everything that ends."""
+"""A manager removes a user's second factors through each interface, depending on rank, and ends all related access."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def team(app: App, another_day: None) -> Team:
 
 
 async def _with_an_app(team: Team, *roles: str) -> tuple[Person, str]:
-    """A user with an authenticator app and one session; its token."""
+    """A user with an authenticator app and one session; returns the session's token."""
     ada = await person(team.app, team.client, *roles)
     token = await ada.token()
     await ada.enrol(token)
@@ -89,7 +89,7 @@ async def test_everything_that_a_factor_gave_is_gone(team: Team, by: str, tmp_pa
     app, (act, actor) = team.app, ACTS[by]
     ada, token = await _with_an_app(team)
     codes = check_success(await app.post(f"{OWN}/recovery-codes", token=token), 201)["recoveryCodes"]
-    await app.post(f"{OWN}/totp", token=token)  # another app, that waits for its first code
+    await app.post(f"{OWN}/totp", token=token)  # another app, which waits for its first code
     trusted = await ada.trusted()
     open_ones = [
         token,

@@ -1,4 +1,4 @@
-"""Guessing codes behind a right password: throttled for each account and origin, recorded, told to the owner."""
+"""Guessing codes after a correct password is rate-limited by account and origin, recorded, and reported by email."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def ada(app: App, mail_server: MailServer) -> Person:
 
 
 async def guess(who: Person, times: int, pause: int = 0) -> None:
-    """This many wrong codes, each behind a sign-in of its own; ``pause``: seconds before each."""
+    """Send this many wrong codes, each in a separate sign-in, ``pause`` seconds apart."""
     for _ in range(times):
         who.app.clock.advance(pause)
         challenge = (await who.challenge())["challenge"]
@@ -46,7 +46,7 @@ async def test_after_the_free_tries_an_origin_has_to_wait_whatever_the_challenge
     assert int(reply.headers["retry-after"]) == 1
     [event] = await ada.events("throttled")
     assert event["method"] == "second_factor"
-    check_success(await ada.go_on(other, otp=ada.code()))  # the wait was no try of the challenge
+    check_success(await ada.go_on(other, otp=ada.code()))  # the wait didn't count as an attempt at the challenge
 
 
 async def test_an_account_under_attack_is_open_to_a_device_that_signed_in_before(ada: Person) -> None:
@@ -69,7 +69,7 @@ async def test_the_fifth_wrong_code_in_a_day_sends_one_email(ada: Person, mail_s
         await guess(ada, 4, pause=2000)
         assert len(queued) == 1
         await guess(ada, 6, pause=2000)
-    assert queued == [(ada.email, "second_factor_failed")] * 2  # the fifth and the tenth, not the fifteenth
+    assert queued == [(ada.email, "second_factor_failed")] * 2  # the fifth and the tenth, but not the fifteenth
 
 
 async def test_the_answer_that_ends_a_challenge_is_told_too(ada: Person, mail_server: MailServer) -> None:
@@ -103,7 +103,7 @@ async def test_wrong_codes_behind_a_link_say_nothing_of_the_password(ada: Person
 
 
 async def started(who: Person, mail_server: MailServer) -> str:
-    """Token of a reset link that was mailed."""
+    """The token of an emailed reset link."""
     path = f"/api/admin/clients/{who.client}/users/{who.id}/password-reset"
     check_success(await who.app.post(path, {}, token=await who.app.admin_token()), 201)
     return (await mail_server.mail_to(who.email)).token

@@ -1,4 +1,4 @@
-"""A one-time link changes nothing before the second factor is right: a mailbox is no way around it."""
+"""A one-time link changes nothing before the second factor is verified, so mailbox access can't bypass it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_reset_waits_for_the_factor_and_changes_nothing_before(app: App,
 
 @rule("RECENT-PROOF")
 async def test_a_session_of_a_link_that_enrolls_a_factor_has_proved_no_two(app: App) -> None:
-    """Else a mailbox would be enough for all that asks for a proof: an app of the thief's own would complete it."""
+    """Otherwise, mailbox access would be enough to re-authenticate, because a thief could enroll their own app."""
     ada = await person(app)
     token = check_success(await reset(app, await ada.reset_link()))["token"]
     await ada.enrol(token)
@@ -71,7 +71,7 @@ async def test_the_link_stays_open_while_the_answer_is_wrong(app: App, ada: Pers
 
 async def test_a_link_that_was_closed_in_the_meantime_sets_no_password(app: App, ada: Person) -> None:
     error = await waiting(ada, await ada.reset_link())
-    await ada.reset_link()  # a newer one closes it
+    await ada.reset_link()  # a newer link closes it
     check_refusal(await ada.go_on(error["challenge"], otp=ada.code()), 401, "INVALID_TOKEN")
     check_success(await ada.sign_in(otp=ada.code()))
 
@@ -91,7 +91,7 @@ async def test_where_passwords_were_turned_off_in_the_meantime_none_is_set(app: 
     code = ada.code()
     check_refusal(await ada.go_on(error["challenge"], otp=code), 409, "CONFLICT")
     await settle(app, ada.client, passwordSignIn=True)
-    check_success(await ada.sign_in(otp=code))  # the old password, and a code that was not used up
+    check_success(await ada.sign_in(otp=code))  # the old password, and a code that wasn't used up
 
 
 async def test_two_answers_for_one_link_set_one_password(app: App, ada: Person) -> None:

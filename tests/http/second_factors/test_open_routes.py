@@ -1,7 +1,7 @@
-"""No route that anyone can call opens a session past a second factor that is due, whatever of the rest it is given.
+"""No public route opens a session without a required second factor, whatever other valid input it gets.
 
-The routes come from the application, so a new one is tried too: with every choice of its members, each with a value
-that is right, except the factor.
+The routes come from the application, so new ones are included, with every selection of members. Each has a correct
+value, except the factor.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORMS = [
     for route in PAGES
     if route.method == "POST" and not route.path.startswith(("/account", "/console", "/installation"))
 ]
-#: Members that a test can name, and what is right for them; ``otp`` and the like are wrong. The rest are texts.
+#: Members with known correct values; ``otp`` and the like get wrong ones. All others are texts.
 KNOWN = {
     "email", "password", "newPassword", "token", "challenge", "otp", "recoveryCode", "passkey", "newPasskey", "trust",
     "method", "client", "username", "name", "provider", "credential", "code", "codeVerifier", "refreshToken",
@@ -41,7 +41,7 @@ KNOWN = {
 
 
 async def right(who: Person, link: str, *, fresh: bool) -> dict[str, Any]:
-    """The knowledge of an attacker who has the password and the mailbox, and not the factor."""
+    """The knowledge of an attacker who has the password and the mailbox, but not the factor."""
     challenge = (await who.challenge())["challenge"] if fresh else ""
     return {
         "email": who.email, "password": PASSWORD, "newPassword": NEW, "token": link, "challenge": challenge,
@@ -60,7 +60,7 @@ async def right(who: Person, link: str, *, fresh: bool) -> dict[str, Any]:
 
 
 def choices(members: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Every choice of members; of many members those of up to three, and all."""
+    """Every selection of members; if there are many, those of up to three, and all of them."""
     most = len(members) if len(members) <= 7 else 3
     for count in range(most + 1):
         yield from itertools.combinations(members, count)
@@ -68,7 +68,7 @@ def choices(members: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 async def state(who: Person) -> list[Any]:
-    """The values that must not change: sessions, codes, trust, factors, password."""
+    """The values that must not change: sessions, codes, trusted browsers, factors, and password."""
     return [
         await rows(who.app, "sessions", "id", user_id=who.id),
         await rows(who.app, "sign_in_codes", "key", user_id=who.id),
@@ -125,7 +125,7 @@ async def test_no_open_route_gets_past_the_factor(app: App, ada: Person, route: 
 
 
 async def posted(who: Person, route: Route, link: str, password: str) -> tuple[Visitor, Reply]:
-    """The form as a browser posts it that found it on one of the pages for everyone, with what someone knows."""
+    """The form as posted by a browser that found it on a public page, filled in with the attacker's knowledge."""
     visitor = Visitor(who.app)
     fields: dict[str, str] = {}
     for start in ("/sign-in", f"/sign-in?client={who.client}", f"/forgot?client={who.client}", "/welcome"):
@@ -165,7 +165,7 @@ async def test_where_no_factor_is_due_the_same_members_lead_in(app: App, path: s
 
 
 async def goes_on(ada: Person, link: str) -> None:
-    """All that was known was right: with the factor, the link leads in."""
+    """Check that all values were correct: with the factor, the link works."""
     if ada.phone is None:
         await ada.enrol_at_sign_in()
     error = check_refusal(await reset(ada.app, link), 401, "MFA_REQUIRED")

@@ -1,4 +1,4 @@
-"""One's own second factors: what there is, the authenticator app, recovery codes, and the policy that keeps one."""
+"""A user's own second factors: the list, the authenticator app, recovery codes, and policies that require one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_without_a_factor_there_is_nothing_but_the_policy(app: App) -> Non
         "passkeys": [],
         "recoveryCodesLeft": 0,
         "trusted": [],
-        # Browsers make no passkeys at an IP address.
+        # Browsers don't create passkeys at an IP address.
         "policy": {"required": False, "dueAt": None, "methods": ["totp"]},
     }
 
@@ -66,7 +66,7 @@ async def test_an_app_counts_from_its_first_right_code_on(app: App) -> None:
     check_refusal(again, 409, "CONFLICT")
     challenge = (await ada.challenge())["challenge"]
     used = await ada.go_on(challenge, otp=phone.code())
-    check_refusal(used, 401, "MFA_REQUIRED")  # the code that confirmed it was used by that
+    check_refusal(used, 401, "MFA_REQUIRED")  # the code was already used to confirm the app
     app.clock.advance(30)
     check_success(await ada.go_on(challenge, otp=phone.code()))
     assert (await _look(ada, token))["totp"]["lastUsedAt"] is not None
@@ -139,7 +139,7 @@ async def test_a_factor_that_the_policy_requires_is_not_removed(app: App) -> Non
 
 @matrix("rules", [{"policy": "off"}, {"policy": "optional", "methods": ["passkey"]}])
 async def test_what_the_client_does_not_allow_is_not_enrolled(secure: App, rules: dict[str, Any]) -> None:
-    """At an address where passkeys work: elsewhere an app is always allowed."""
+    """At an address where passkeys work, because elsewhere an app is always allowed."""
     ada = await person(secure)
     token = await ada.token()
     begun = check_success(await secure.post(f"{OWN}/totp", token=token), 201)
@@ -225,7 +225,7 @@ async def test_another_persons_session_changes_nothing_of_the_callers_own(app: A
 
 @rule("SECOND-FACTOR-CHANGES")
 async def test_a_new_app_is_seen_and_confirmed_by_the_session_that_began_it_alone(app: App) -> None:
-    """Else someone who got into the account puts a secret there that they know, and its owner scans it."""
+    """Otherwise, an intruder could put a known secret there, and the owner would scan it."""
     ada = await person(app)
     thief, keys = await ada.token(), Keys.of(await ada.sign_in())
     secret = check_success(await app.post(f"{OWN}/totp", token=thief), 201)["secret"]

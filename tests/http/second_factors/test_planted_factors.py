@@ -1,4 +1,4 @@
-"""Factors that another person might have planted in an account go where all else goes that might have been planted."""
+"""Factors that someone else might have planted are removed together with everything else that might be planted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def _enrol(browser: Browser, app: App) -> None:
 
 
 async def _left(browser: Browser) -> tuple[bool, int]:
-    """Whether there is an authenticator app, and how many recovery codes."""
+    """Whether an authenticator app exists, and the number of recovery codes."""
     shown = (await browser.send("GET", OWN)).data
     return shown["totp"] is not None, shown["recoveryCodesLeft"]
 
@@ -52,7 +52,7 @@ async def test_who_becomes_an_admin_starts_without_factors(
         await _enrol(browser, app)
         assert await _left(browser) == (True, 10)
         await PATHS[path](planted, tmp_path)
-        if path == "command_line" and database_url.startswith("postgresql"):  # another process, of which this one hears
+        if path == "command_line" and database_url.startswith("postgresql"):  # another process; this one hears later
             await soon(partial(_status, browser), 401)
         assert (await browser.me()).status == 401
         groups = ["bosses"] if path == "groups" else []

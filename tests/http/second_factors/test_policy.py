@@ -1,4 +1,4 @@
-"""A client's policy: of whom a second factor is required, when, and what follows from a change of it."""
+"""A client's policy: the users who need a second factor, the start of the requirement, and the effects of a change."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ async def test_a_method_that_is_not_allowed_cannot_be_enrolled(secure: App, app:
 
 
 async def test_where_no_allowed_factor_can_be_made_an_app_can(app: App) -> None:
-    """Browsers make no passkeys at an IP address: a policy that allows nothing else would lock everybody out."""
+    """Browsers don't create passkeys at an IP address, so a policy that allows only passkeys would lock everybody
+    out."""
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 0, "methods": ["passkey"]})
     assert (await ada.challenge())["methods"] == ["totp"]
     assert len((await ada.enrol_at_sign_in())["recoveryCodes"]) == 10
@@ -131,7 +132,7 @@ async def test_the_minimum_length_of_passwords_follows_unless_it_was_chosen(app:
 
 @rule("PASSWORD-LENGTH")
 async def test_a_shorter_length_counts_from_the_first_factor_on(app: App) -> None:
-    """Until then, days of grace included, the password signs in alone."""
+    """Until then, including the grace period, the password is enough to sign in."""
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 30})
     assert await length_of(app, ada.client) == 8
     token = check_success(await ada.sign_in())["token"]
@@ -157,7 +158,7 @@ async def test_an_unreadable_secret_locks_out_no_one_who_has_a_recovery_code(app
 
 @rule("SECOND-FACTOR-GATE")
 async def test_a_new_factor_does_not_make_the_password_new(app: App) -> None:
-    """An enrollment can take its time, and begin again and again: what it proves is as old as the password."""
+    """An enrollment can take long and restart repeatedly, so its session counts as no newer than the password entry."""
     ada = await person(app, **REQUIRED)
     typed_at, challenge = app.clock.now_ms(), (await ada.challenge())["challenge"]
     for _ in range(2):
@@ -172,7 +173,7 @@ async def test_a_new_factor_does_not_make_the_password_new(app: App) -> None:
 
 @rule("PENDING-SIGN-INS")
 async def test_an_enrollment_begins_again_for_an_hour_and_no_longer(app: App) -> None:
-    """Else who has proved one factor once could wait for as long as they like."""
+    """Otherwise, a user who has verified one factor could wait as long as they like."""
     ada = await person(app, **REQUIRED)
     challenge = (await ada.challenge())["challenge"]
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The moment of a proof is the one that the provider says, also where the client asks for its own factor after it."""
+"""The authentication time is the provider's, even if the client then requires its own factor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trusted browser spares the question for a second factor for a while, behind the right password alone."""
+"""A trusted browser skips the second factor for a while, but only after a correct password."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def trust_of(reply: Reply) -> str:
 
 
 async def trusted(who: Person, before: str = "") -> str:
-    """The cookie of a browser that the user trusts after this."""
+    """The cookie of a browser that the user trusts from then on."""
     reply = await who.sign_in(cookies=before, otp=who.code(), trust=True)
     check_success(reply)
     return trust_of(reply)
@@ -152,7 +152,7 @@ async def test_fewer_days_count_for_a_browser_that_is_trusted_already(app: App, 
     check_refusal(await ada.sign_in(cookies=cookie), 401, "MFA_REQUIRED")
     await settle(app, ada.client, secondFactor={"trustedDays": 3})
     await settle(app, ada.client, secondFactor={"trustedDays": 30})
-    check_refusal(await ada.sign_in(cookies=cookie), 401, "MFA_REQUIRED")  # what has ended does not come back
+    check_refusal(await ada.sign_in(cookies=cookie), 401, "MFA_REQUIRED")  # an expired trust doesn't return
 
 
 async def test_trust_spares_no_question_after_a_link(ada: Person) -> None:
@@ -177,7 +177,7 @@ async def test_behind_https_other_hosts_cannot_set_the_cookie(secure: App, app: 
 
 
 async def test_where_no_browser_can_be_trusted_a_row_that_is_left_spares_nothing(app: App, ada: Person) -> None:
-    """As of a sign-in that ran while the client changed its rules."""
+    """Such a row can come from a sign-in that ran while the client's policy changed."""
     cookie = await trusted(ada)
     await settle(app, ada.client, secondFactor={"trustedDays": 0})
     assert await rows(app, "trusted_browsers", user_id=ada.id) == []

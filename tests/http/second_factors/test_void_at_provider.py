@@ -1,4 +1,4 @@
-"""Someone who comes from a provider that leaves the question to the client, and whose only passkey works no more."""
+"""A user of a provider that leaves the factor to the client, with a single passkey that no longer works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions that come from a session: an app's, by the press of "Continue as …" in a browser."""
+"""Sessions derived from another session, such as an app's after "Continue as …" in a browser."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from tests.support.second_factors import Person, person
 from tests.support.visitor import Page, Visitor
 
 AUTH, APP_ADDRESS = "/api/client/auth", "com.acme.app:/in"
-#: Of RFC 7636, appendix B.
+#: From RFC 7636, appendix B.
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 LISTED: dict[str, Any] = {"returnAddresses": [APP_ADDRESS]}
-Child = dict[str, Any]  # the answer of an exchange
+Child = dict[str, Any]  # the response to an exchange
 
 
 async def signed_in(app: App, **settings: Any) -> tuple[Person, Keys, Visitor]:
-    """A new person, and the browser in which they are signed in."""
+    """A new person, and the browser that they are signed in to."""
     ada = await person(app, **LISTED, **settings)
     keys = Keys.of(await ada.sign_in())
     return ada, keys, Visitor(app, {"session": keys.cookie})
 
 
 async def asked(visitor: Visitor, client: str) -> Page:
-    """The page to which an app sends the browser."""
+    """The page that an app sends the browser to."""
     query = f"response=code&returnTo={quote(APP_ADDRESS, safe='')}&codeChallenge={CHALLENGE}"
     return await visitor.get(f"/sign-in?client={client}&{query}")
 
 
 async def pressed(visitor: Visitor, client: str) -> Page:
-    """The target of a press of "Continue as …"; also one that the page doesn't offer, to an app."""
+    """The target after clicking "Continue as …", even if the page doesn't offer it, for an app."""
     page = await asked(visitor, client)
     of_app = next(form.fields["s"] for form in page.forms() if "s" in form.fields)
     page = await visitor.get(f"/sign-in?client={client}")
@@ -52,13 +52,13 @@ async def exchange(app: App, code: str, **options: Any) -> Reply:
 
 
 async def child_of(visitor: Visitor, client: str) -> Child:
-    """The session that an app gets of the browser's."""
+    """The session that an app gets from the browser's session."""
     child: Child = check_success(await exchange(visitor.app, await code_for(visitor, client)))
     return child
 
 
 async def is_open(app: App, child: Child) -> bool:
-    """Whether the session of an app still is, under both of its keys."""
+    """Whether an app's session is still open, for both of its tokens."""
     opens = (await app.me(child["token"])).status, (await app.refresh(child["refreshToken"])).status
     assert opens in ((200, 200), (401, 401))
     return opens == (200, 200)

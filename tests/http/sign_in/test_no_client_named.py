@@ -1,6 +1,6 @@
 """A password sign-in that names no client goes to one of the account's clients.
 
-The device's client, else verified addresses, else the oldest account.
+The order is: the device's client, then verified addresses, then the oldest account.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from tests.support.attempt_limits import DAY, PROXY, guess
 from tests.support.domain_claims import domain_counts
 from tests.support.rows import change_rows
 
-#: The person's own password, and the one that a hostile client chose for the account that it made.
+#: The person's own password, and the one that a hostile client chose for its account.
 OWN, THEIRS = "own-lantern-orchid-88", "theirs-granite-tundra-42"
 pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.one_store]
 
 
 class Person:
-    """One who has an account at an honest client, and another that a hostile client makes afterward."""
+    """A person with an account at an honest client, and another one that a hostile client creates later."""
 
     def __init__(self, app: App, honest: str, hostile: str) -> None:
         self.app, self.honest, self.hostile = app, honest, hostile
@@ -31,7 +31,7 @@ class Person:
         self.ids[client], _ = await new_user(self.app, client, self.email, password=password)
 
     async def prove(self, client: str) -> None:
-        """The address is verified there."""
+        """Verify the person's address at a client."""
         now = self.app.clock.now_ms()
         assert await change_rows(self.app, "users", {"id": self.ids[client]}, email_proved_at=now) == 1
 
@@ -40,7 +40,7 @@ class Person:
         return await guess(self.app, self.email, "203.0.113.5", password, device, client)
 
     async def goes_to(self, client: str, device: str = "") -> bool:
-        """Whether a sign-in that names no client goes there: the one password opens it, the other does not."""
+        """Whether a sign-in without a client goes there, because only that account's password works."""
         passwords = {self.honest: OWN, self.hostile: THEIRS}
         found = {name: await self.enter(password, device=device) for name, password in passwords.items()}
         assert sorted(reply.status for reply in found.values()) == [200, 401]
@@ -69,12 +69,12 @@ async def test_nor_does_it_where_the_person_never_signed_in(person: Person) -> N
 
 
 async def test_an_address_of_a_domain_that_counts_is_proved(app: App) -> None:
-    """The squatter came first, and the company's domain counts for the company."""
+    """The squatter came first, but the company's domain is verified for the company."""
     app.clock.advance(2 * DAY)
     person = Person(app, await new_client(app), await new_client(app))
     await person.make(person.hostile, THEIRS)
     await person.make(person.honest, OWN)
-    assert await person.goes_to(person.hostile)  # while nothing is verified the oldest has it
+    assert await person.goes_to(person.hostile)  # while nothing is verified, the oldest account is used
     await domain_counts(app, person.honest)
     assert await person.goes_to(person.honest)
 
@@ -126,7 +126,7 @@ async def test_a_made_up_device_says_nothing(person: Person) -> None:
 
 
 async def test_a_forgotten_password_goes_the_same_way(app: App, person: Person) -> None:
-    """No mail is set up here: what tells is whose account the throttle names."""
+    """Mail isn't set up here, so the test checks whose account is rate-limited."""
     assert (await person.enter(THEIRS, person.hostile)).status == 200
     for _ in range(6):
         headers = {"X-Forwarded-For": "203.0.113.9"}

@@ -1,4 +1,4 @@
-"""An email address is verified by following a link sent to it; a password chosen with that link proves it too."""
+"""Following an emailed link verifies an email address; a password chosen through that link is verified too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def team(app: App, mail_server: MailServer) -> Team:
 
 
 async def mailed_invitation(team: Team, mail_server: MailServer) -> tuple[int, str]:
-    """A user who was invited by email, and the token in it."""
+    """A user who was invited by email, and the invitation's token."""
     email = f"new@{team.client}.example"
     user_id = (await team.ask("User Admin", INVITE, input={"email": email, "roles": ["Viewer"]}))["user"]["id"]
     return user_id, (await mail_server.mail_to(email)).token
@@ -68,7 +68,7 @@ async def test_a_provider_that_was_come_to_by_an_emailed_invitation_proves_no_pa
 async def test_a_password_that_was_changed_with_the_current_one_is_not_proved(
     team: Team, mail_server: MailServer
 ) -> None:
-    """Not even in the very millisecond in which the address was."""
+    """Not even in the same millisecond as the address."""
     user_id, token = await mailed_invitation(team, mail_server)
     reply = check_success(await accept(team.app, token))
     body = {"currentPassword": NEW, "newPassword": "quartz-meadow-58-signal"}
@@ -79,7 +79,7 @@ async def test_a_password_that_was_changed_with_the_current_one_is_not_proved(
 async def test_another_address_is_proved_by_its_own_mailbox_and_the_password_is_not(
     team: Team, mail_server: MailServer
 ) -> None:
-    """Not even in the very millisecond in which the password was chosen."""
+    """Not even in the same millisecond in which the password was chosen."""
     user_id, token = await mailed_invitation(team, mail_server)
     check_success(await accept(team.app, token))
     new = f"other@{team.client}.example"

@@ -1,4 +1,4 @@
-"""A session that comes from a session, by the press of "Continue as …", inherits from it and ends with it."""
+"""A session derived from another one through "Continue as …" inherits from it and ends with it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NEW = "another-harbor-22-violet"
 
 
 async def begins_anew(page: Page, visitor: Visitor) -> Page:
-    """The whole sign-in, of which nothing is done."""
+    """Complete a whole sign-in again, with no step skipped."""
     assert page.location.startswith("/sign-in?s="), page.location
     assert "step" not in visitor.cookies
     page = await visitor.follow(page)
@@ -56,12 +56,12 @@ async def test_an_old_cookie_enrolls_nothing_where_a_factor_is_required_by_now(a
     await settle(app, ada.client, **REQUIRED, **LISTED)
     page = await begins_anew(await pressed(thief, ada.client), thief)
     page = await thief.submit(page, "/sign-in/password", email=ada.email, password=PASSWORD)
-    assert page.location.startswith("/sign-in/enrol?s=")  # for who has the password, and is asked for it
+    assert page.location.startswith("/sign-in/enrol?s=")  # for a user who has the password, and is asked for it
 
 
 @rule("SESSION-FROM-SESSION")
 async def test_a_code_of_the_factor_makes_no_old_proof_new(app: App) -> None:
-    """The password of days ago and a code of now are no two factors of now, as they are none where a proof is asked."""
+    """A password entered days ago and a code entered now aren't two current factors, just as for re-authentication."""
     ada, keys, visitor = await signed_in(app, secondFactor={"policy": "optional", "trustedDays": 30})
     await ada.enrol(keys.token)
     trust = await ada.trusted()
@@ -247,7 +247,7 @@ async def test_its_own_end_leaves_the_session_that_it_came_from(app: App) -> Non
 @matrix("of", ["the browser", "the app"])
 @matrix("act", ["sign-out-others", "password"])
 async def test_who_ends_all_others_ends_what_came_from_them(app: App, act: str, of: str) -> None:
-    """Also what acts itself, where it came from one of them."""
+    """This includes the acting session, if it was derived from one of the others."""
     ada, keys, visitor = await signed_in(app)
     child = await child_of(visitor, ada.client)
     token = keys.token if of == "the browser" else child["token"]
@@ -259,7 +259,7 @@ async def test_who_ends_all_others_ends_what_came_from_them(app: App, act: str, 
 
 @rule("SESSION-FROM-SESSION")
 async def test_the_exchange_touches_no_cookie(app: App) -> None:
-    """The app's server, which sends none, and the app in the browser, which sends the one of the session."""
+    """Whether the app's server exchanges it without cookies, or the app in the browser with the session's cookie."""
     ada, keys, visitor = await signed_in(app)
     for options in ({}, {"cookie": keys.cookie}):
         reply = await exchange(app, await code_for(visitor, ada.client), **options)

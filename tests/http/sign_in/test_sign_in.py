@@ -1,4 +1,4 @@
-"""Password sign-in: the answer, and one answer for every failure."""
+"""Password sign-in: the response to success, and a single response to every failure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def make(app: App, attempt: Attempt) -> Reply:
 
 
 def seen(reply: Reply) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """All that a caller can tell two answers apart by, but the request id."""
+    """Everything that distinguishes two responses for a caller, except the request ID."""
     body = {**reply.json, "error": {k: v for k, v in reply.json["error"].items() if k != "requestId"}}
     return reply.status, body, {k: v for k, v in reply.headers.items() if k != "x-request-id"}
 

@@ -1,4 +1,4 @@
-"""Changes while a password is being hashed: the sign-in sees them before it opens the session."""
+"""A sign-in notices changes that happen while a password is being hashed, before it opens the session."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_password_is_changed_once_of_two_changes_at_a_time(app: App) -> 
 
 
 async def test_the_same_password_hashed_again_in_the_meantime_still_lets_in(app: App) -> None:
-    """Two devices sign in at the same time, and both find the hash outdated."""
+    """Two devices sign in at the same time, and both find that the hash is outdated."""
     for _ in range(3):
         _, email = await new_user(app, passwordHash=bcrypt_hash(PASSWORD))
         with meanwhile(app, lambda whose=email: app.sign_in(whose)):  # type: ignore[misc]
@@ -72,7 +72,7 @@ async def test_the_admins_sign_in_does_the_same(app: App, database_url: str) -> 
 
 
 async def test_an_old_hash_does_not_come_back_over_a_new_password(app: App) -> None:
-    """The sign-in that replaces an outdated hash and a change of password cross."""
+    """A sign-in that replaces an outdated hash runs at the same time as a password change."""
     _, email = await new_user(app, passwordHash=bcrypt_hash(PASSWORD))
     with old_hashes_stay():
         token = (await keys_of(app, email)).token
@@ -86,4 +86,4 @@ async def test_an_old_hash_does_not_come_back_over_a_new_password(app: App) -> N
         late = await keys_of(app, email)
     assert (await app.sign_in(email)).code == "INVALID_CREDENTIALS"
     assert (await app.sign_in(email, NEW)).status == 200
-    assert await opened_by(app, late) == []  # it was another session than the one that changed the password
+    assert await opened_by(app, late) == []  # a different session changed the password

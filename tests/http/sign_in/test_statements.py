@@ -1,4 +1,4 @@
-"""A sign-in asks the store few times, and as often for a missing account as for a real one."""
+"""A sign-in runs few SQL statements, and as many for a missing account as for an existing one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.settings(**PRO
 
 
 async def test_a_sign_in_takes_few_round_trips(app: App) -> None:
-    """The account, its origin with a decoy, a look at the counters, the count; to end it the account again, the
+    """The account, its origin with a decoy, a read of the counters, and the count; then the account again, the
     counters, the end of the audit trail, and all writes."""
     for _ in range(2):
         with sent_to_postgres() as sent:
             assert (await app.sign_in()).status == 200
-    assert len(sent) in (0, 8), sent  # 0: on SQLite, which has none
+    assert len(sent) in (0, 8), sent  # 0 on SQLite, which has no round trips
 
 
 @matrix("device", ["", "a-device-that-no-one-knows"])

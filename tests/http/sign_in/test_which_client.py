@@ -1,4 +1,4 @@
-"""To which client a sign-in goes: the header, else the host, else where the email address is known."""
+"""The client of a sign-in comes from the header, the host, or the clients where the email address is known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.matrix import matrix
 
 BOTH = "both@shared.example"
-#: The same person has another password at each client, so that an answer also says whose hash was asked.
+#: The person's password differs at each client, so that a response also shows which account's hash was checked.
 AT = {"acme": "acme-lantern-orchid-88", "globex": "globex-granite-tundra-42"}
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
@@ -39,7 +39,7 @@ async def test_the_header_names_the_client_by_identifier_or_number(app: App, cli
 
 @matrix("host", ["globex.auth.example.com", "GLOBEX.auth.example.com:443", "globex.Auth.Example.com"])
 async def test_the_subdomain_of_the_public_address_names_the_client(app: App, host: str) -> None:
-    await enter(app, "acme", "acme")  # the older account is another
+    await enter(app, "acme", "acme")  # the older account is a different one
     assert (await enter(app, "globex", host=host)).data["user"]["clientId"] == "globex"
     assert (await enter(app, "acme", host=host)).code == "INVALID_CREDENTIALS"
 
@@ -51,7 +51,7 @@ async def test_the_header_goes_before_the_host(app: App) -> None:
 
 @matrix("host", ["auth.example.com", "globex.example.org", "globexauth.example.com", "localhost:8080"])
 async def test_without_a_name_it_is_the_oldest_account_of_the_address(app: App, host: str) -> None:
-    """More of it in test_sign_in_without_client."""
+    """See also test_no_client_named.py."""
     for client in ("acme", "globex", "acme"):
         app.clock.advance(1)
         await enter(app, client, client)

@@ -37,7 +37,7 @@ async def other_node(app: App, database_url: str) -> AsyncIterator[App]:
 
 
 def cleared(reply: Reply) -> bool:
-    """Whether the answer takes the cookie away, by the name, path and flags that it was set with."""
+    """Whether the response deletes the cookie, with the name, path, and flags that it was set with."""
     return reply.headers.get_list("set-cookie") == ["session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"]
 
 
@@ -76,8 +76,8 @@ async def test_a_second_sign_out_is_invalid(app: App, email: str) -> None:
 
 @rule("COMMIT-KEPT")
 async def test_every_sign_out_that_succeeds_is_recorded(app: App, email: str) -> None:
-    """One that finds the session over succeeds by what it read, which can be on no standby, unless it writes as
-    well."""
+    """A sign-out that finds the session already ended depends on data that might not be on a standby yet, unless it
+    writes too."""
     before = [event.event for event in await trail(app, "acme")].count("signed_out")
     keys = await keys_of(app, email)
     assert (await app.me(keys.token)).status == 200

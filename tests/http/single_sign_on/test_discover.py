@@ -1,4 +1,4 @@
-"""``discover`` names the sign-in methods of an address's domain, and does not show whether an account exists."""
+"""``discover`` lists the sign-in methods for an address's domain, and doesn't reveal whether an account exists."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_domain_that_was_typed_in_letters_is_the_one_that_the_provider_l
 
 
 async def test_the_answer_is_the_same_whether_the_account_exists_or_not(app: App) -> None:
-    """Body, status, header lines, and what was looked at; also for an account that is shut."""
+    """Compares body, status, headers, and the queries that ran, including for a deactivated account."""
     client = await new_client(app)
     await add_provider(app, client, domains=[f"{client}.example"], oidc=OIDC)
     user_id, known = await new_user(app, client)
@@ -87,13 +87,13 @@ async def test_the_answer_is_the_same_whether_the_account_exists_or_not(app: App
         assert seen == [seen[0]] * len(seen)
         assert seen[0][1]
         assert not any("users" in text for text in seen[0][1])
-    assert not re.search(rf"(?<![0-9a-z-]){user_id}(?![0-9])", replies[0].text)  # not as a part of a made-up name
+    assert not re.search(rf"(?<![0-9a-z-]){user_id}(?![0-9])", replies[0].text)  # not even as part of a made-up name
     assert not any(line.startswith(("session=", "device=")) for line in replies[0].headers.get_list("set-cookie"))
 
 
 @matrix("email", ["ada@nobody.example", "author@acme.example", "ada@example", "author", "@@@", "a@b@"])
 async def test_a_domain_that_no_one_owns_has_a_password(app: App, email: str) -> None:
-    """Whatever accounts there are, and whatever it is that was typed in."""
+    """Regardless of existing accounts, and of the text that was entered."""
     assert await ways(app, email) == {"clientId": None, "password": True, "providers": []}
 
 
@@ -127,7 +127,7 @@ async def test_of_two_clients_that_list_a_domain_the_owner_alone_is_offered(app:
     found = await ways(app, f"ada@{one}.example")
     assert found["clientId"] == one
     assert [way["clientId"] for way in found["providers"]] == [one]
-    # Where the other is named, the domain says nothing: all of its ways in.
+    # If another client is named, the domain has no effect, and all of that client's methods are listed.
     assert names(await ways(app, f"ada@{one}.example", two)) == ["shared", "zeta"]
 
 

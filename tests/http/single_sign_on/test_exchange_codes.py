@@ -1,4 +1,4 @@
-"""One-time exchange codes: an app gets one at its return address and exchanges it once, within a minute."""
+"""An app gets a one-time exchange code at its return address, and exchanges it once, within a minute."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.single_sign_on import (
 
 EXCHANGE = "/api/client/auth/exchange"
 APP = "com.acme.app:/signed-in"
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # from RFC 7636, appendix B
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 OVER = "The code is no longer valid"
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -42,7 +42,7 @@ async def client(app: App, op: Op) -> str:
 
 
 async def code_of(app: App, op: Op, client: str, browser: Browser | None = None, **query: str) -> str:
-    """A one-time code, as the app gets it."""
+    """A one-time code, as received by the app."""
     browser, address = await begun(app, op, client, browser, response="code", **query)
     ended = await browser.send("GET", address)
     assert ended.status == 302, ended.text
@@ -128,7 +128,7 @@ async def test_twenty_who_show_one_code_at_the_same_time_get_one_session_at_most
     replies = await asyncio.gather(*(exchange(app, code) for _ in range(20)))
     assert [reply.status for reply in replies].count(200) == 1
     [won] = [reply for reply in replies if reply.status == 200]
-    assert await opened_by(app, Keys.of(won)) == []  # the others showed it a second time
+    assert await opened_by(app, Keys.of(won)) == []  # the others presented it a second time
     events = [event.event for event in await trail(app, client)]
     assert events.count("signed_in") == 1
 
@@ -181,7 +181,7 @@ async def test_the_verifier_of_the_app_opens_its_code(app: App, op: Op, client: 
 async def test_without_the_verifier_a_code_is_worth_nothing_and_used_up(
     app: App, op: Op, client: str, verifier: str | None
 ) -> None:
-    """Another app that answers to the same scheme caught it on its way (RFC 8252, section 8.1)."""
+    """Another app registered for the same scheme intercepted it (RFC 8252, section 8.1)."""
     code = await code_of(app, op, client, codeChallenge=CHALLENGE, returnTo=APP)
     assert of_code(await exchange(app, code, verifier)) == OVER
     [failed] = await failures(app, client)
@@ -193,7 +193,7 @@ async def test_without_the_verifier_a_code_is_worth_nothing_and_used_up(
 async def test_a_verifier_for_a_code_that_was_asked_for_without_a_challenge_is_rejected(
     app: App, op: Op, client: str
 ) -> None:
-    """PKCE downgrade (RFC 9700, section 2.1.1): an attacker began that sign-in, and passes its code to the victim's
+    """PKCE downgrade (RFC 9700, section 2.1.1): an attacker started that sign-in, and sends its code to the victim's
     app."""
     code = await code_of(app, op, client)
     assert of_code(await exchange(app, code, VERIFIER)) == OVER
@@ -236,7 +236,7 @@ async def test_what_was_shut_since_the_code_was_given_stays_shut(app: App, op: O
     of_code(await exchange(app, code), "ACCOUNT_DISABLED", 403)
     assert (await trail(app, client))[-1].event == "sign_in_refused"
     await act_on(app, f"{path}/restore")
-    assert of_code(await exchange(app, code)) == OVER  # it was used
+    assert of_code(await exchange(app, code)) == OVER  # it was already used
 
 
 @matrix("act", ["switch-off", "delete"])

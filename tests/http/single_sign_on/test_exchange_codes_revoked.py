@@ -1,4 +1,4 @@
-"""One-time exchange codes that are not used yet are revoked by everything that ends a user's sessions."""
+"""Everything that ends a user's sessions revokes unused one-time exchange codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OVER = "The code is no longer valid"
 
 
 async def code_of(company: OidcProvider, sub: str) -> str:
-    """A one-time code, as an app gets it."""
+    """A one-time code, as received by an app."""
     _, reply = await company.attempt(sub, f"{sub}@mail.example", query={"response": "code"})
     return query_of(reply)["code"]
 
@@ -44,7 +44,7 @@ async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, wh
 
 @matrix("shut", ["the user", "the client", "the provider"])
 async def test_a_code_from_before_a_deactivation_is_void_after_the_restore(app: App, shut: str) -> None:
-    """Though no one showed it in between, and it would live for some seconds more."""
+    """Even if nobody used it in between, and it would be valid for some more seconds."""
     async with oidc_provider(app) as company:
         user = check_success(await exchange(app, await code_of(company, "ada")))["user"]["id"]
         code, others = await code_of(company, "ada"), await code_of(company, "eve")

@@ -1,6 +1,6 @@
-"""Linking an identity to an account by its address drops the credentials that others had of that account.
+"""Linking an identity to an account by its address removes other people's credentials from the account.
 
-An account that a provider knows by one subject is never linked to another subject by its address.
+If a provider already knows an account by one subject, its address doesn't link another subject.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ async def company_of(app: App, **members: Any) -> AsyncIterator[tuple[Team, Oidc
 
 
 async def account(team: Team, company: OidcProvider) -> PlantedAccount:
-    """An account that a User Admin made for another person, with a password that the User Admin knows."""
+    """An account that a User Admin created for another person, with a password that the User Admin knows."""
     user_id, email = await new_user(team.app, team.client, password=PASSWORD)
     return PlantedAccount(team, company, user_id, email)
 
@@ -62,7 +62,7 @@ async def test_links_changes_of_the_address_and_devices_end_with_it(app: App) ->
         invitation, by_admin = await planted.link("User Admin", RENEW), await planted.link("Admin", RESET)
         await planted.change_begins()
         await links_by_domain(planted)
-        assert await planted.left() == (0, 2)  # the device and the address of this very sign-in
+        assert await planted.left() == (0, 2)  # the device and address of this sign-in
         assert (await accept(app, invitation)).status == 401
         assert (await reset(app, by_admin)).status == 401
 
@@ -100,12 +100,12 @@ async def test_what_was_dropped_is_in_the_audit_trail(app: App) -> None:
         assert event.members["provider"] == company.made["id"]
         void = event.members["void"]
         assert (void["sessions"], void["links"], void["password"], void["identities"]) == (1, 1, True, 0)
-        await links_by_domain(planted)  # which is no link anymore
+        await links_by_domain(planted)  # which no longer links
         assert len(await events(team, "credentials_dropped")) == 1
 
 
 async def chosen_by_mail(planted: PlantedAccount) -> None:
-    """The user follows a link in an email to the present address, and chooses a password."""
+    """Choose a password as the user, through a link emailed to the current address."""
     token = await planted.link("Admin", RESET)
     assert await change_rows(planted.app, "invitations", {"user_id": planted.user_id}, emailed=1)
     assert (await reset(planted.app, token, CHOSEN)).status == 200
@@ -124,7 +124,7 @@ async def test_a_password_stays_that_was_chosen_by_a_link_in_an_email_to_the_add
 
 
 async def test_one_that_was_chosen_by_a_link_that_others_saw_does_not_stay(app: App) -> None:
-    """Though the address was verified by an email before, and another password with it."""
+    """Even if an email verified the address before, together with another password."""
     async with company_of(app) as (team, company):
         planted = await account(team, company)
         await chosen_by_mail(planted)

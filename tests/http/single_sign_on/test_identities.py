@@ -1,4 +1,4 @@
-"""Linked identities are listed and unlinked by their user, or by those who manage users."""
+"""Linked identities can be listed and unlinked by their user, or by those who manage users."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ async def test_the_last_way_in_stays(app: App) -> None:
         browser = await other.sign_in_invited(user_id, "ada", email)
         await one.send("POST", "/switch-off")
         _, second = await own(browser)
-        check_refusal(await unlink(browser, second["id"]), 409, "CONFLICT")  # the first lets no one in
+        check_refusal(await unlink(browser, second["id"]), 409, "CONFLICT")  # the first one can't be used to sign in
         await one.send("POST", "/switch-on")
         assert check_success(await unlink(browser, row["id"])) == {}
         check_refusal(await unlink(browser, second["id"]), 409, "CONFLICT")
 
 
 async def test_who_came_in_by_it_is_out_when_its_user_removes_it(app: App) -> None:
-    """A user who sees a foreign identity in the list removes it, and the sessions that it opened."""
+    """A user who sees an unknown identity in the list removes it, and thereby the sessions that it opened."""
     async with oidc_provider(app) as company:
         ada, other = await member(app, company.client), await member(app, company.client)
         mine = Browser(app, {"session": ada.cookie})
@@ -117,7 +117,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_removes_it(app: App) -> No
         for browser in (eve, again):
             check_refusal(await browser.me(), 401, "INVALID_TOKEN")
         check_refusal(await app.post("/api/client/auth/exchange", {"code": code}), 401, "SSO_FAILED")
-        # No one else, and no session that began otherwise.
+        # Nobody else, and no session that started differently.
         for token in (ada.token, other.token):
             assert (await app.me(token)).status == 200
         assert (await outsider.me()).status == 200
@@ -169,7 +169,7 @@ async def test_who_can_unlink_whose(app: App) -> None:
                 [row] = await own(await company.sign_in(f"sub-{whose.id}", whose.email))
                 path = base(company, whose.id, inside=True)
                 may = who == "Admin" or (who == "User Admin" and whose is clerk)
-                # A user who manages users sees all identities; an Admin's are unlinked by an Admin only.
+                # A user who manages users sees all identities, but only an Admin can unlink an Admin's.
                 assert (await app.get(path, token=token)).status == (403 if who == "Viewer" else 200)
                 assert (await app.send("DELETE", f"{path}/{row['id']}", token=token)).status == (200 if may else 403)
 
@@ -201,7 +201,7 @@ async def test_the_identity_must_be_that_users(app: App) -> None:
 
 
 async def test_roles_of_groups_go_with_the_identity(app: App) -> None:
-    """Without this, unlinking and linking again would keep the roles forever, without the group."""
+    """Otherwise, unlinking and linking again would keep the roles forever, even after the person left the group."""
     async with (
         oidc_provider(app, vouches=True, groupRoles=OPS) as company,
         oidc_provider(app, company.client, vouches=True, defaultRoles=[]) as way_in,

@@ -1,4 +1,4 @@
-"""An open invitation lets its holder claim the account with an identity, once."""
+"""With an open invitation, its holder can claim the account through an identity, once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_an_invitation_opens_the_account_whatever_the_address(app: App) ->
         user_id, _ = await new_user(app, company.client, roles=["Author"])
         invited = check_success(await company.invite(user_id), 201)
         assert set(invited) == {"token", "link", "sent", "expiresAt"}
-        assert invited["sent"] is False  # where no mail is set up
+        assert invited["sent"] is False  # since mail isn't set up
         assert invited["link"].partition("#")[2] == invited["token"]
         assert len(invited["token"]) >= 32
         me = await session_of(await company.sign_in("ada", "ada@gmail.example", query={"invitation": invited["token"]}))
@@ -133,7 +133,7 @@ async def test_a_known_person_stays_the_same_user(app: App) -> None:
         token = await token_for(company, user_id)
         again = await session_of(await company.sign_in("ada", query={"invitation": token}))
         assert again["user"]["id"] == known["user"]["id"]
-        # A person who cannot use it did not use it up.
+        # An ineligible person didn't use it up.
         assert (await session_of(await company.sign_in("bob", query={"invitation": token})))["user"]["id"] == user_id
 
 
@@ -210,7 +210,7 @@ async def test_a_provider_that_is_gone_uses_none_up(app: App, act: str) -> None:
 
 
 async def test_an_unasked_saml_response_uses_none_up(app: App) -> None:
-    """An invitation belongs to the sign-in that it began; a response beside it is another."""
+    """An invitation belongs to the sign-in that it started; an unsolicited response is a different one."""
     idp = Idp(issuer="http://www.okta.com/exkinvited")
     okta = await saml_provider(app, idp=idp, createUsers=False)
     user_id, _ = await new_user(app)

@@ -1,6 +1,6 @@
-"""A first sign-in is linked to an existing account when the provider owns the address's domain.
+"""A first sign-in is linked to an existing account if the provider owns the address's domain.
 
-The provider must also vouch for the address.
+The provider must also be trusted for the address.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def test_a_verified_address_of_an_own_domain_opens_the_account(app: App, v
         assert set(me["roles"]) == {"Author", "Viewer"}
         [linked] = await identities(app, company.client, user_id)
         assert (linked["how"], linked["subject"], linked["email"]) == ("domain", "ada", email.upper())
-        # From now on, the subject counts, whatever the address says.
+        # From now on, the subject identifies the user, whatever the address says.
         assert (await session_of(await company.sign_in("ada", verified=False)))["user"]["id"] == user_id
 
 
@@ -114,7 +114,7 @@ async def test_the_domain_is_owned_in_one_client_alone(app: App) -> None:
 
 @rule("EMAIL-LINKS")
 async def test_a_second_subject_is_not_the_same_account_though_the_address_is_vouched_for(app: App) -> None:
-    """The provider says that it is the same mailbox, and not that it is the same person."""
+    """The provider confirms that it's the same mailbox, not that it's the same person."""
     async with oidc_provider(app, vouches=True) as company:
         user_id, email = await new_user(app, company.client)
         assert (await session_of(await company.sign_in("before", email)))["user"]["id"] == user_id
@@ -145,7 +145,7 @@ async def test_what_was_linked_is_in_the_audit_trail(app: App) -> None:
 
 
 async def test_the_refusal_is_one_sentence_whether_the_account_exists_or_not(app: App) -> None:
-    """Without this, a provider that vouches for nothing could show whether an account exists."""
+    """Otherwise, an untrusted provider could reveal whether an account exists."""
     async with oidc_provider(app, createUsers=False) as company:
         _, email = await new_user(app, company.client)
         _, taken = await company.attempt("ada", email)

@@ -1,4 +1,4 @@
-"""A signed-in user links another identity to their own account, and no one does it for them."""
+"""Only a signed-in user can link another identity to their own account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def begin(browser: Browser, company: OidcProvider, **options: Any) -> Repl
 
 
 async def linked(browser: Browser, company: OidcProvider, sub: str, email: str = "", **claims: Any) -> Reply:
-    """The whole way; what our callback answered."""
+    """Link an identity through the whole flow; returns the response of our callback."""
     begun = await begin(browser, company)
     company.knows(sub, email, **claims)
     return await browser.send("GET", company.op.visit(begun.data["location"]))
@@ -50,7 +50,7 @@ async def test_the_own_account_gets_another_key(app: App) -> None:
         browser = browser_of(app, owner)
         reply = await linked(browser, company, "ada", "ada@private.example", verified=False)
         assert (reply.status, reply.headers["location"]) == (302, "/account")
-        # One was signed in already: no other session begins, the cookie of the way there is gone.
+        # The user was already signed in, so no other session starts, and the flow's cookie is gone.
         assert browser.cookies["session"] == owner.cookie
         assert flow_cookies(browser) == {}
         assert len((await app.get("/api/client/auth/sessions", token=owner.token)).data["items"]) == 1
@@ -100,7 +100,7 @@ async def test_one_without_the_redirect_binding_says_so(app: App) -> None:
 
 @matrix("origin", ["https://evil.example", "null", "https://idp.example"])
 async def test_no_other_site_begins_it_with_the_cookie(app: App, origin: str) -> None:
-    """Without this, an attacker could link their own identity to the visitor's account."""
+    """Otherwise, an attacker could link their own identity to the visitor's account."""
     async with oidc_provider(app) as company:
         browser = browser_of(app, await member(app, company.client))
         for headers in ({"Origin": origin}, {"Sec-Fetch-Site": "cross-site"}):
@@ -113,7 +113,7 @@ async def test_no_one_links_without_being_signed_in(app: App) -> None:
     async with oidc_provider(app) as company:
         check_refusal(await begin(Browser(app), company), 401, "UNAUTHENTICATED")
         check_refusal(await begin(Browser(app), company, token=await app.admin_token()), 401, "INVALID_TOKEN")
-        # And an address to follow does not do it: it takes the POST.
+        # A link isn't enough either, because it requires a POST.
         browser = browser_of(app, await member(app, company.client))
         await company.sign_in("eve", "eve@mail.example", browser=browser)
         assert (await session_of(browser))["user"]["email"] == "eve@mail.example"
@@ -142,7 +142,7 @@ async def test_a_session_that_ended_on_the_way_links_nothing(app: App, how: str)
     async with oidc_provider(app) as company:
         owner = await member(app, company.client)
         browser = browser_of(app, owner)
-        if how == "expired":  # just before the session's own end, 30 days after it began
+        if how == "expired":  # just before the session ends, 30 days after its start
             app.clock.advance(5 * 86_400)
             for _ in range(5):
                 await browser.me()
@@ -188,7 +188,7 @@ async def test_the_link_is_there_within_ten_minutes_of_the_proof(app: App, prove
 
 
 async def test_another_browser_does_not_end_it(app: App) -> None:
-    """The victim is sent to the address at the provider, or back from it: neither gives away or takes an account."""
+    """The victim is sent to the provider's URL or to the return URL; neither one gives access to an account."""
     async with oidc_provider(app) as company:
         mallory, victim = [browser_of(app, await member(app, company.client)) for _ in range(2)]
         begun = await begin(mallory, company)
@@ -201,7 +201,7 @@ async def test_another_browser_does_not_end_it(app: App) -> None:
 
 
 async def test_a_browser_in_which_someone_else_signed_in_in_the_meantime_links_to_the_one_who_asked(app: App) -> None:
-    """The consent is the session's that began, and only while that lives."""
+    """The consent belongs to the session that started the flow, and ends with it."""
     async with oidc_provider(app) as company:
         first, second = [await member(app, company.client) for _ in range(2)]
         browser = browser_of(app, first)

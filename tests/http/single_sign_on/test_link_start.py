@@ -1,4 +1,4 @@
-"""An invited person starts at a provider by a POST: no address of ours holds the invitation's token."""
+"""An invited person starts at a provider with a POST, so that our URLs never contain the invitation's token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def invitation(app: App, client: str) -> tuple[int, str]:
 
 
 async def begin(browser: Browser, token: str, provider: str, **options: object) -> str:
-    """The URL to which the browser is sent."""
+    """The URL that the browser is redirected to."""
     reply = await browser.send("POST", START, body={"token": token, "provider": provider}, **options)
     location = str(check_success(reply)["location"])
     assert token not in location
@@ -83,7 +83,7 @@ async def test_an_invited_person_can_sign_in_through_a_saml_provider(app: App, b
 
 
 def posted(page: str) -> tuple[str, str]:
-    """Id of the request and RelayState in a page that posts."""
+    """The request ID and RelayState in a page that posts a form."""
     fields = {name: html.unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', page)}
     request = base64.b64decode(fields["SAMLRequest"]).decode()
     [request_id] = re.findall(r'\bID="([^"]+)"', request)
@@ -102,7 +102,7 @@ async def test_who_is_rejected(app: App) -> None:
             return reply.code
 
         assert await attempt("made-up", company.name) == "INVALID_TOKEN"
-        assert await attempt(link.partition("#")[2], company.name) == "INVALID_TOKEN"  # a reset is no way in
+        assert await attempt(link.partition("#")[2], company.name) == "INVALID_TOKEN"  # a reset link doesn't work here
         assert await attempt(token, other.name) == "NOT_FOUND"
         assert await attempt(token, company.name, **{"X-Client-ID": other.client}) == "FORBIDDEN"
         await act_on_provider(app, company.client, company.name, "switch-off")
@@ -121,14 +121,14 @@ async def test_the_password_is_still_a_way_in_after_a_start(app: App) -> None:
 
 @pytest.fixture
 async def public(database_url: str) -> AsyncIterator[App]:
-    """With subdomains for clients."""
+    """An installation with subdomains for clients."""
     async with running(database_url, MANIFEST_PUBLIC_URL="https://auth.example.com") as app:
         yield app
 
 
 @rule("ONE-TIME-LINK")
 async def test_no_redirect_of_ours_passes_an_invitation_on(public: App) -> None:
-    """A browser on a client's own subdomain is sent to the public address: not with the token."""
+    """A browser on a client's subdomain is redirected to the public address, but without the token."""
     client = await new_client(public)
     company = await saml_provider(public, client, createUsers=False)
     _, token = await invitation(public, client)

@@ -1,4 +1,4 @@
-"""A new person gets an account at the first sign-in, where the provider can create users."""
+"""A new person gets an account at the first sign-in, if the provider can create users."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_provider_with_domains_makes_accounts_for_these_alone(app: App) 
 
 
 async def test_a_character_that_only_looks_like_the_domains_is_another_domain(app: App) -> None:
-    """The Kelvin sign is a k to a careless comparison."""
+    """A careless comparison treats the Kelvin sign as a k."""
     async with oidc_provider(app, domains=["kestrel.example"]) as company:
         await company.refused("ada", "ada@\u212aestrel.example")
         assert await users_of(app, company.client) == {}
@@ -90,7 +90,7 @@ async def test_without_a_valid_address_no_account_is_made(app: App, email: Any) 
         browser, reply = await company.attempt("ada")
         assert check_no_one_got_in(reply) == NO_ADDRESS
         assert await users_of(app, company.client) == {}
-        # A known person needs none.
+        # A known person doesn't need one.
         company.op.claims = {}
         await company.sign_in("ada", "ada@mail.example")
         company.op.claims = {"email": email}
@@ -172,7 +172,7 @@ async def test_someone_new_at_two_providers_at_the_same_time_is_one_user_and_see
                 company.knows(f"new-{number}", f"new-{number}@{one.client}.example")
                 ways.append(await begun(app, company.op, one.client, provider=company.name))
             replies = await asyncio.gather(*[browser.send("GET", address) for browser, address in ways])
-            statuses = [reply.status for reply in replies]  # of the other provider it can be another person
+            statuses = [reply.status for reply in replies]  # at the other provider, it can be a different person
             assert {statuses[::2][0], statuses[1::2][0]} == {302, 401}, [reply.text for reply in replies]
             assert statuses == statuses[:2] * 4
             seen = [me.data["user"]["id"] for browser, _ in ways if (me := await browser.me()).status == 200]

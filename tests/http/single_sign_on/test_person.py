@@ -17,7 +17,7 @@ pytestmark = pytest.mark.one_store
 
 @rule("IDENTITY-KEY")
 async def test_another_subject_with_the_same_address_is_someone_else(app: App) -> None:
-    """A person who gets a former colleague's address at the provider does not get the old account here."""
+    """A person who gets a former colleague's address at the provider doesn't get the old account here."""
     async with oidc_provider(app) as company:
         first = await session_of(await company.sign_in("first", "shared@mail.example"))
         assert "address" in await company.refused("second", "shared@mail.example")
@@ -32,7 +32,7 @@ async def test_a_person_whose_address_changed_is_the_same_person(app: App) -> No
         after = await session_of(await company.sign_in("ada", "ada@married.example"))
         without_address = await session_of(await company.sign_in("ada"))
         assert before["user"]["id"] == after["user"]["id"] == without_address["user"]["id"]
-        # The account's address is the client's own; what the provider says is shown beside the identity.
+        # The account's address belongs to the client; the provider's address is shown with the identity.
         assert after["user"]["email"] == "ada@before.example"
         assert len(await users_of(app, company.client)) == 1
 
@@ -58,7 +58,7 @@ async def test_subjects_are_compared_character_by_character(app: App, sub: str) 
 
 @rule("IDENTITY-KEY")
 async def test_claims_that_people_can_edit_name_no_one(app: App) -> None:
-    """nOAuth: the owner of an account at a provider can write any address and name there."""
+    """nOAuth: an account holder at a provider can set any address and name there."""
     async with oidc_provider(app) as company:
         victim, email = await new_user(app, company.client)
         claims = {"preferred_username": email, "upn": email, "unique_name": email, "oid": str(victim), "id": victim}
@@ -87,7 +87,7 @@ async def test_one_subject_at_two_providers_is_two_people(app: App) -> None:
         okta = await saml_provider(app, one.client)
         third = (await okta.call(okta.response("1001", attributes={"email": ["eve@okta.example"]}))).data
         assert third["user"]["id"] not in (first["user"]["id"], second["user"]["id"])
-        # And with one another's address none of them is the other.
+        # Nor does either match the other's address.
         assert "address" in await one.refused("1002", "bob@other.example")
         assert "address" in await other.refused("1002", "ada@one.example")
         assert (await okta.call(okta.response("1002", attributes={"email": ["ada@one.example"]}))).code == "SSO_FAILED"
@@ -95,7 +95,7 @@ async def test_one_subject_at_two_providers_is_two_people(app: App) -> None:
 
 @rule("VERIFIERS-APART")
 async def test_the_issuer_of_the_provider_counts_and_not_that_of_a_token(app: App) -> None:
-    """Two providers of one client: what one of them says of the other's people is nothing."""
+    """With two providers of one client, what one says about the other's people has no effect."""
     async with oidc_provider(app) as honest, oidc_provider(app, honest.client) as evil:
         await honest.sign_in("ada", "ada@mail.example")
         evil.op.claims = {"iss": honest.op.issuer}
@@ -123,7 +123,7 @@ async def test_one_provider_in_two_clients_does_not_mix_them_up(app: App) -> Non
 
 
 async def test_signing_in_elsewhere_in_one_browser_leaves_one_session(app: App) -> None:
-    """A browser has one session; the one that it had in another client is over, and nothing of it is adopted."""
+    """A browser has one session; its session in another client ends, and nothing from it is reused."""
     async with oidc_provider(app) as here, oidc_provider(app) as there:
         browser = await here.sign_in("ada", "ada@mail.example")
         old = browser.cookies["session"]

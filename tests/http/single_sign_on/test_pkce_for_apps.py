@@ -1,4 +1,4 @@
-"""A sign-in that ends at an app's own URL scheme, which any app can register, needs the app's PKCE challenge."""
+"""A sign-in that ends at an app's custom URL scheme, which any app can register, requires a PKCE challenge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc, begun, qu
 pytestmark = pytest.mark.one_store
 
 APP, WEB = "com.acme.app:/signed-in", RETURN_TO
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # from RFC 7636, appendix B
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
@@ -41,7 +41,7 @@ async def test_an_openid_sign_in_without_one_does_not_begin(app: App) -> None:
         browser, back = await begun(app, op, client, returnTo=APP, response="code", codeChallenge=CHALLENGE)
         code = query_of(await browser.send("GET", back))["code"]
         refused = await app.post("/api/client/auth/exchange", {"code": code})
-        check_refusal(refused, 401, "SSO_FAILED")  # an app that caught it has no verifier
+        check_refusal(refused, 401, "SSO_FAILED")  # an app that intercepts it has no verifier
 
 
 async def test_nor_does_one_by_saml(app: App) -> None:

@@ -1,4 +1,4 @@
-"""An address that passes to another person passes no account on, though its provider is deleted and made again."""
+"""An address that passes to another person gives no access to the account, even if its provider is recreated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPS = [roles_line("ops", "Operator")]
 
 
 async def known(company: OidcProvider) -> tuple[int, str]:
-    """Number and address of a user whom the provider knows as ``ada``, and who got a role by hand."""
+    """ID and address of a user whom the provider knows as ``ada``, and who has a manually assigned role."""
     user_id, email = await new_user(company.app, company.client)
     await company.sign_in("ada", email)
     await set_roles(company.app, company.client, user_id, "Author")
@@ -28,7 +28,7 @@ async def known(company: OidcProvider) -> tuple[int, str]:
 
 
 async def made_again(company: OidcProvider, **oidc: Any) -> OidcProvider:
-    """Deleted, and made with the same issuer under another name."""
+    """Delete the provider, and create it with the same issuer under another name."""
     await act_on_provider(company.app, company.client, company.name, "delete")
     domains = [f"{company.client}.example"]
     made = await add_oidc(company.app, company.op, company.client, oidc, domains=domains, groupRoles=OPS)
@@ -121,7 +121,7 @@ async def test_so_does_a_saml_provider_that_is_made_again(app: App) -> None:
 
 @pytest.mark.one_store
 async def test_a_microsoft_directory_names_people_to_each_application_differently(app: App) -> None:
-    """So the subjects of another application say nothing, and who is there again is linked by the address."""
+    """So another application's subjects are unrelated, and returning people are linked by address."""
     async with oidc_provider(app, vouches=True) as company:
         company.op.issuer = f"{company.op.issuer}/{directory()}/v2.0"
         company = await made_again(company)

@@ -1,6 +1,6 @@
 """Single sign-on rejects deactivated users, suspended clients, and providers that were turned off or changed.
 
-A deleted provider too, and also a sign-in in progress.
+It also rejects deleted providers, even while a sign-in is in progress.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ async def test_all_three_keys_of_such_a_session_are_dead(app: App) -> None:
 
 
 async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> Reply:
-    """A sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
+    """A sign-in during which ``work`` runs while our server waits for the provider's token endpoint."""
     company.knows("ada", "ada@mail.example")
     browser, address = await begun(company.app, company.op, company.client)
     with company.op.gates.shut("token"):
@@ -140,7 +140,7 @@ CHANGES: list[dict[str, Any]] = [
 
 @matrix("members", CHANGES)
 async def test_one_that_changes_while_someone_is_there_signs_no_one_in(app: App, members: dict[str, Any]) -> None:
-    """A sign-in that began under older settings is rejected."""
+    """A sign-in that started under older settings is rejected."""
     async with oidc_provider(app) as company:
         check_no_one_got_in(await during(company, lambda: company.change(**members)))
         assert await last_reason(app, company.client) == MEANWHILE
@@ -160,7 +160,7 @@ async def test_what_changes_before_someone_is_back_counts_already(app: App) -> N
 
 @matrix("public", [False, True], ids=["", "public"])
 async def test_a_code_of_the_earlier_issuer_is_not_taken_to_another(app: App, public: bool) -> None:
-    """Code and verifier together are a sign-in: the one whom a User Admin put in its place would have both."""
+    """Code and verifier are enough to sign in, and a replacement provider that a User Admin set up would get both."""
     async with oidc_provider(app) as company:
         with provider(app.clock, alg="ES256", without_iss=True) as evil:
             company.op.without_iss = True

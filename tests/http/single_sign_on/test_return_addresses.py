@@ -1,4 +1,4 @@
-"""Return addresses: a sign-in ends at a listed address, compared character by character, and nowhere else."""
+"""A sign-in ends only at a listed return address, compared character by character."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ APP = "com.acme.app:/signed-in"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 SECOND = "https://app.acme.example/in?tab=2"
 
-#: Percent signs are sent as they stand: a spelling with %2f reaches us as one with a slash, one with %252f as one with
-#: %2f, and neither is the listed address unless it is its very text.
+#: Percent signs are sent unchanged: %2f arrives as a slash and %252f as %2f, and neither matches the listed address
+#: unless the text is identical.
 HOSTILE = [
     "//evil.example",
     "//evil.example/in",
@@ -108,7 +108,7 @@ async def client(app: App, op: Op) -> str:
 
 
 async def start(app: App, client: str, address: str, more: str = "", path: str = "oidc") -> Reply:
-    """The address goes into the query as it is, but for what would end it there."""
+    """Start a sign-in; the address goes into the query unchanged, except for characters that would end it there."""
     text = quote(address, safe="%:/?@!$'()*,;=\\ ").replace("\\", "%5C").replace(" ", "%20")
     return await app.get(f"/api/client/auth/{path}?client={client}{more}&returnTo={text}")
 
@@ -175,7 +175,7 @@ async def test_an_address_that_is_taken_off_the_list_does_no_more(app: App, op: 
 
 
 async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off_the_list(app: App, op: Op) -> None:
-    """Removing an address from the list, say because its host was lost, takes effect immediately."""
+    """Removing an address from the list, for example because its host was lost, takes effect immediately."""
     client = await new_client(app, returnAddresses=["https://lost.example/in"])
     await add_oidc(app, op, client, returnAddresses=[])
     for query in ({}, {"response": "code"}):
@@ -190,7 +190,7 @@ async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off
 @rule("RETURN-ADDRESS")
 @matrix("listed", [[RETURN_TO, APP], [APP], []], ids=["two", "an app's", "none"])
 async def test_no_listed_address_is_a_default(app: App, op: Op, listed: list[str]) -> None:
-    """An application expects its code there, or the parameters of its own."""
+    """An application expects a code there, or its own parameters."""
     client = await new_client(app)
     await add_oidc(app, op, client, returnAddresses=listed)
     browser, back = await begun(app, op, client, None, returnTo="")

@@ -1,4 +1,4 @@
-"""An account made under another person's address does not get that person as its user."""
+"""An account created under another person's address isn't linked to that person."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ADDRESS = "victim@{client}.example"
 
 
 async def squat(company: OidcProvider) -> Browser:
-    """An attacker makes an account under an address that the provider does not vouch for."""
+    """Create an account under an address that the provider isn't trusted for, as an attacker would."""
     return await company.sign_in("squatter", ADDRESS.format(client=company.client), verified=False)
 
 
 async def link(browser: Browser, company: OidcProvider, sub: str) -> None:
-    """The signed-in user links another identity."""
+    """Link another identity as the signed-in user."""
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": company.name})
     company.knows(sub)
     assert (await browser.send("GET", company.op.visit(begun.data["location"]))).status == 302
@@ -54,7 +54,7 @@ async def test_an_account_that_was_made_with_a_vouched_address_is_no_ones_trap(a
 
 
 async def test_a_squatter_does_not_wash_the_account_by_another_identity(app: App) -> None:
-    """Links a second identity and would unlink the one that tells how the account was made."""
+    """The squatter links a second identity, and tries to unlink the one that shows how the account was created."""
     async with oidc_provider(app) as public, oidc_provider(app, public.client, vouches=True) as company:
         browser = await squat(public)
         await link(browser, company, "squatter-too")

@@ -1,4 +1,4 @@
-"""The start of a sign-in: the redirect to the provider, and the cookie that ties it to the browser."""
+"""The start of a sign-in: the redirect to the provider, and the cookie that binds it to the browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 @pytest.fixture(scope="module")
 async def secure(database_url: str, app: App) -> AsyncIterator[App]:
-    """The same installation behind an https address. It can call the stand-in, which is on this machine."""
+    """The same installation at an HTTPS address, which can call the stand-in on this machine."""
     async with running(database_url, MANIFEST_PUBLIC_URL=HTTPS, MANIFEST_OUTGOING_PRIVATE="on") as node:
         yield node
 
@@ -34,7 +34,7 @@ async def client(app: App, op: Op) -> str:
 
 
 def secrets_of(reply: Reply) -> list[str]:
-    """The values of the cookies that an answer sets."""
+    """The values of the cookies that a response sets."""
     return [line.partition(";")[0].partition("=")[2] for line in reply.headers.get_list("set-cookie")]
 
 
@@ -89,7 +89,7 @@ async def test_a_login_hint_is_handed_on_as_it_is(app: App, op: Op, client: str)
 
 
 async def test_a_query_that_the_providers_address_has_already_is_kept(app: App, op: Op, client: str) -> None:
-    """RFC 6749, section 3.1; as the policies of Azure AD B2C have it."""
+    """RFC 6749, section 3.1; Azure AD B2C policies have such a query."""
     op.announced["authorization_endpoint"] = f"{op.base}/authorize?p=b2c_1_sign_in"
     browser, address = await begun(app, op, client)
     started = await Browser(app).start("oidc", client=client)

@@ -1,4 +1,4 @@
-"""For which client and provider a sign-in starts: ``client=``, the header, the host, the only one."""
+"""The client and provider of a sign-in come from ``client=``, the header, the host, or the only match."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture
 async def clients(app: App, op: Op) -> tuple[str, str]:
-    """Two clients that have the same provider under the same name; it knows us by different names."""
+    """Two clients with the same provider under the same name; it knows them under different names."""
     one, other = await new_client(app), await new_client(app)
     await add_oidc(app, op, one, {"clientId": "for-one"}, name="shared")
     await add_oidc(app, op, other, {"clientId": "for-other"}, name="shared")
@@ -38,7 +38,7 @@ async def start(app: App, query: str = "", **headers: str) -> Reply:
 
 
 def chosen(reply: Reply) -> str:
-    """As whom the provider is asked: tells the two clients apart."""
+    """The client that the provider is asked to sign in to."""
     assert reply.status == 302, reply.text
     return query_of(reply)["client_id"]
 
@@ -60,7 +60,7 @@ async def test_a_clients_number_names_it_too(app: App, clients: tuple[str, str])
 async def test_a_browser_on_the_clients_own_host_first_goes_to_the_public_address(
     app: App, op: Op, clients: tuple[str, str]
 ) -> None:
-    """The provider answers there, so the cookie that binds the sign-in must be set there."""
+    """The provider returns there, so the cookie that binds the sign-in must be set there."""
     browser = Browser(app)
     host = {"Host": f"{clients[1].upper()}.auth.example.com"}
     first = await browser.send("GET", f"{START}?provider=shared&loginHint=a%26b", headers=host)
@@ -114,7 +114,7 @@ async def test_the_header_goes_before_the_host(app: App, clients: tuple[str, str
 
 
 async def test_without_a_client_a_name_means_no_ones_unless_it_is_pinned(app: App, op: Op) -> None:
-    """Not even the only provider of that name: another client could take the name, and the start, away."""
+    """Not even the only provider with that name, because another client could take the name, and so the start."""
     client = await new_client(app)
     made = await add_oidc(app, op, client, {"clientId": "the-pinned-one"})
     check_refusal(await start(app, f"provider={made['name']}"), 404, "NOT_FOUND")
@@ -156,7 +156,7 @@ async def test_without_a_providers_name_the_only_one_is_meant(app: App, op: Op) 
     client = await new_client(app)
     check_refusal(await start(app, f"client={client}"), 404, "NOT_FOUND")
     first = await add_oidc(app, op, client, {"clientId": "first"})
-    await add_saml(app, Idp(issuer="http://www.okta.com/exkother"), client)  # of another kind, so not meant
+    await add_saml(app, Idp(issuer="http://www.okta.com/exkother"), client)  # of another kind, so it isn't meant
     assert chosen(await start(app, f"client={client}")) == "first"
     await add_oidc(app, op, client, {"clientId": "second"})
     reply = await start(app, f"client={client}")
@@ -169,7 +169,7 @@ async def test_without_a_providers_name_the_only_one_is_meant(app: App, op: Op) 
 
 
 async def test_two_providers_of_a_client_do_not_get_each_others_people(app: App, op: Op) -> None:
-    """The same subject at two providers is two people, and neither gets the other's account by its address."""
+    """The same subject at two providers is two people, and an address doesn't give either one the other's account."""
     client = await new_client(app)
     with provider(app.clock) as second:
         names = [(await add_oidc(app, each, client))["name"] for each in (op, second)]

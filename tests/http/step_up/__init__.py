@@ -1,1 +1,1 @@
-"""Acts that require re-authentication of who acts, over HTTP."""
+"""Actions that require re-authentication, over HTTP."""

@@ -1,4 +1,4 @@
-"""Acts that require re-authentication of who acts, each as a request, and kinds of sessions that try them."""
+"""Actions that require re-authentication, each as a request, and the kinds of sessions that try them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.rows import change_rows, rows
 
 DIRECTORY = "11111111-2222-4333-8444-555555555555"
 _USER = "/api/client/users/{user}"
-#: By route: of whom an act asks for a proof, and a body with which it does, where not each one is asked.
+#: By route: the users who must re-authenticate, and a body that requires it, if not every body does.
 _CASES: dict[str, tuple[str, Any]] = {
     f"DELETE {_USER}/identities/{{identity}}": ("<me>", None),
     f"DELETE {_USER}/sessions": ("<me>", None),
@@ -24,13 +24,13 @@ _CASES: dict[str, tuple[str, Any]] = {
     f"POST {_USER}/invitation": ("<manager>", None),
     "PATCH /api/client/settings": ("", {"password": {"history": 5}}),
 }
-#: Of a user's things, what asks only the user: nobody else gains by it.
+#: Actions on a user's objects that only that user must re-authenticate for, because nobody else would benefit.
 OF_ONESELF = {route for route, (who, _) in _CASES.items() if who == "<me>"}
 
 
 class Act(NamedTuple):
-    """``path`` and ``body`` can name a value of :class:`Client` in angle brackets. ``name``: its route or operation;
-    ``level``: as the ``proof`` of a route."""
+    """``path`` and ``body`` can refer to a value of :class:`Client` in angle brackets. ``name`` is the route or
+    operation; ``level`` is like the ``proof`` of a route."""
 
     name: str
     level: str
@@ -67,8 +67,8 @@ ACTS = (
 
 
 class Kind(NamedTuple):
-    """A session and its account. ``ago``: seconds since its proof, None if it has no time; ``opens``: whether it can
-    act."""
+    """A session and its account. ``ago`` is the number of seconds since its authentication, None if it has no time;
+    ``opens`` tells whether it can act."""
 
     name: str
     amr: str
@@ -102,7 +102,7 @@ KINDS = (
 
 @dataclass
 class Client:
-    """A client with an Admin who acts, and the users with whom."""
+    """A client with an Admin who acts, and the affected users."""
 
     app: App
     name: str
@@ -111,7 +111,7 @@ class Client:
     stored: str
 
     async def session(self, kind: Kind) -> str:
-        """The token of a new session of that kind; the account is as the kind has it after that."""
+        """The token of a new session of that kind; changes the account to match."""
         user = {"id": self.numbers["me"]}
         await change_rows(self.app, "users", user, factors=0, password_hash=self.stored)
         token = str(check_success(await self.app.sign_in(self.email, client=self.name))["token"])
@@ -123,7 +123,7 @@ class Client:
         return token
 
     async def do(self, act: Act, token: str, *, meanwhile: Callable[[], Awaitable[Any]] | None = None) -> Reply:
-        """``meanwhile``: happens between the head of the request and its body."""
+        """Perform an action; ``meanwhile`` runs between the head of the request and its body."""
 
         def filled(text: str) -> str:
             for name, number in self.numbers.items():
@@ -134,12 +134,12 @@ class Client:
         if body is not None:
             body = {name: filled(value) if isinstance(value, str) else value for name, value in body.items()}
         if meanwhile is not None and body is None:
-            body = {}  # not looked at, and waited for all the same
+            body = {}  # ignored, but still awaited
         return await self.app.send(act.method, filled(act.path), body, token=token, meanwhile=meanwhile)
 
 
 async def client(app: App, step_up: str) -> Client:
-    """A client with that rule, an Admin, and others."""
+    """A client with this setting, an Admin, and other users."""
     name = await new_client(app, stepUp=step_up)
     me, email = await new_user(app, name, roles=["Admin"], password=PASSWORD)
     viewer, _ = await new_user(app, name, roles=["Viewer"])
@@ -154,7 +154,7 @@ async def client(app: App, step_up: str) -> Client:
 
 
 def code_of(reply: Reply) -> str:
-    """The code of a refusal, over REST or GraphQL; empty if it succeeded."""
+    """The error code, over REST or GraphQL; empty if the request succeeded."""
     if reply.json is None:
         return ""
     if "errors" in reply.json:

@@ -1,4 +1,4 @@
-"""Without a password the identity provider re-authenticates who someone is: the same person, and just now."""
+"""Users without a password re-authenticate at their identity provider, as the same person and just now."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHERS = {"sub": "subject-2", "email": "bob@acme.example", "email_verified": Tru
 
 
 class Company:
-    """A client whose people sign in at a provider, and one of them in a browser."""
+    """A client with users who sign in at a provider, and one of them in a browser."""
 
     def __init__(self, app: App, op: Op, client: str, provider: str, browser: Browser) -> None:
         self.app, self.op, self.client, self.provider, self.browser = app, op, client, provider, browser
@@ -36,7 +36,7 @@ class Company:
         return await self.browser.send("POST", AT_PROVIDER, body={"returnTo": HOME, **body})
 
     async def again(self) -> Reply:
-        """The whole way to the provider and back; the callback's answer."""
+        """Go to the provider and back; returns the callback's response."""
         address = check_success(await self.begin())["location"]
         return await self.browser.send("GET", self.op.visit(address))
 
@@ -58,7 +58,7 @@ async def test_a_sign_in_counts_from_the_time_that_the_provider_says(company: Co
     check_refusal(await company.act(), 404, "NOT_FOUND")
     company.app.clock.advance(594)
     check_refusal(await company.act(), 404, "NOT_FOUND")
-    company.app.clock.advance(1)  # the person was there five seconds before the sign-in
+    company.app.clock.advance(1)  # the person authenticated five seconds before the sign-in
     refused = check_refusal(await company.act(), 403, "REAUTHENTICATION_REQUIRED")
     assert [detail["field"] for detail in refused["details"]] == ["provider"]
 
@@ -77,7 +77,7 @@ async def test_the_provider_is_asked_to_authenticate_again_and_that_opens_the_ac
     address = check_success(await company.begin())["location"]
     asked = parse_qs(urlsplit(address).query)
     assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
-    company.op.claims["auth_time"] = company.seconds_ago(0.25)  # a float is legal
+    company.op.claims["auth_time"] = company.seconds_ago(0.25)  # floats are allowed
     back = await company.browser.send("GET", company.op.visit(address))
     assert (back.status, back.headers["location"]) == (302, HOME)
     session = (await company.browser.me()).data["session"]
@@ -89,7 +89,7 @@ async def test_the_provider_is_asked_to_authenticate_again_and_that_opens_the_ac
 
 
 @rule("RECENT-PROOF")
-@matrix(("ago", "counts"), [(300, 300), (0, 600), (-30, 600)])  # a clock that is ahead adds no time
+@matrix(("ago", "counts"), [(300, 300), (0, 600), (-30, 600)])  # a fast clock doesn't add time
 async def test_a_proof_counts_from_the_time_that_the_provider_says(company: Company, ago: int, counts: int) -> None:
     company.app.clock.advance(3600)
     company.op.claims["auth_time"] = company.seconds_ago(ago)
@@ -131,7 +131,7 @@ async def test_a_provider_that_sends_no_time_counts_where_its_rule_says_so(compa
     check_success(await company.app.send("PATCH", path, {"stepUpWithoutTime": True}, token=token))
     assert (await company.again()).status == 302
     check_refusal(await company.act(), 404, "NOT_FOUND")
-    company.op.claims["auth_time"] = company.seconds_ago(3600)  # but an old one that is sent does not
+    company.op.claims["auth_time"] = company.seconds_ago(3600)  # but an old one that is sent isn't accepted
     company.app.clock.advance(3600)
     check_refusal(await company.again(), 401, "SSO_FAILED")
 

@@ -1,4 +1,4 @@
-"""Every sensitive act by every kind of session: none acts past the proof that its account needs."""
+"""Every sensitive action, with every kind of session: none succeeds without the required re-authentication."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ pytestmark = pytest.mark.one_store
 
 ASKED = "REAUTHENTICATION_REQUIRED"
 AUTH = "/api/client/auth"
-#: Changes that ask for no recent proof.
+#: Changes that require no re-authentication.
 FREE = [route for route in ROUTES if route.who == "client" and route.method != "GET" and not route.proof]
-#: Acts that can come late: they end sessions, or change nothing here.
+#: Actions that can complete late, because they end sessions or change nothing here.
 HARMLESS = {
     f"POST {AUTH}/sign-out-others", f"DELETE {AUTH}/sessions/{{id}}", "DELETE /api/client/users/{user}/sessions",
     "endUserSessions", f"DELETE {AUTH}/second-factors/trusted", f"POST {AUTH}/passkeys/options",
 }  # fmt: skip
-#: Kinds that can enroll the first factor of an account, and nothing else.
+#: Kinds of sessions that can only enroll an account's first factor.
 FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}
-#: Of those who manage users, the mutations that ask for none.
+#: Mutations on users that require no re-authentication.
 FREE_MUTATIONS = {"deactivateUser"}
 
 
@@ -40,13 +40,13 @@ def _of(query: str) -> Act:
 
 
 def may(kind: Kind, act: Act) -> bool:
-    """Whether a session of that kind can do it, where the client guards everything."""
+    """Whether a session of that kind can perform the action, if the client protects everything."""
     is_first = act.level == "first" and not kind.has_factor
     return kind.opens or (act.level == "factor" and not kind.has_factor) or (is_first and kind.name in FIRST)
 
 
 def cannot_ever(kind: Kind, act: Act) -> bool:
-    """Whether the account has not what the act changes: it is rejected in another way."""
+    """Whether the account lacks the object of the action, which is then rejected differently."""
     return act.name == f"POST {AUTH}/email" and not kind.has_password
 
 
@@ -81,12 +81,12 @@ async def test_an_app_does_none_of_them_however_fresh_the_proof_of_who_signed_in
     acme, wrong = await client(app, step_up), []
     scopes = ["openid", "users:manage", "settings:manage"]
     web = await relying(app, acme.name, scopes=scopes)
-    link = _of("mutation { renewInvitation(userId: <viewer>) { link } }")  # shown, where no mail is set up
+    link = _of("mutation { renewInvitation(userId: <viewer>) { link } }")  # returned, because mail isn't set up
     for act in (*ACTS, link):
         token = (await web.tokens(Visitor(app), acme.email, scope=" ".join(scopes)))["access_token"]
         if (code := code_of(await acme.do(act, token))) != "FORBIDDEN":
             wrong.append((act.name, code))
-    ends = [("DELETE /api/client/users/{user}/sessions", ""), ("endUserSessions", "")]  # of the Admin's own
+    ends = [("DELETE /api/client/users/{user}/sessions", ""), ("endUserSessions", "")]  # the Admin's own sessions
     one = ("DELETE /api/client/users/{user}/sessions/{session}", "NOT_FOUND")
     assert sorted(wrong) == (sorted([*ends, one]) if step_up == "factors" else [])
     named = _of('mutation { updateUser(id: <viewer>, input: {title: "Dr"}) { id } }')
@@ -95,7 +95,7 @@ async def test_an_app_does_none_of_them_however_fresh_the_proof_of_who_signed_in
 
 @rule("ACT-OF-OPEN-SESSION")
 async def test_none_follows_the_end_of_its_session(app: App) -> None:
-    """The head of the request comes while the session is open, and the body later."""
+    """The head of the request arrives while the session is open, and the body later."""
     acme, done, wrong = await client(app, "management"), set(), []
     for act in ACTS:
         token = await acme.session(KINDS[0])

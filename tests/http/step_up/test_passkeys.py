@@ -1,4 +1,4 @@
-"""A passkey alone re-authenticates who someone is: of the same user, in the same session, once."""
+"""A passkey is enough to re-authenticate the same user in the same session, once."""
 
 from __future__ import annotations
 

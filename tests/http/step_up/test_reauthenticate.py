@@ -1,4 +1,4 @@
-"""A user re-authenticates: password, code, recovery code; the session stays, and only a full proof counts."""
+"""A user re-authenticates by password, code, or recovery code; the session stays, and all factors are required."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MINUTE = 60
 
 
 async def act(app: App, token: str) -> Reply:
-    """An act that every client guards: unlinking an identity, here one that does not exist."""
+    """An action that every client protects: unlinking an identity, here one that doesn't exist."""
     return await app.send("DELETE", "/api/client/auth/identities/1", token=token)
 
 
 def check_asked(reply: Reply) -> list[str]:
-    """The proofs that the error names."""
+    """The methods that the error names."""
     error = check_refusal(reply, 403, "REAUTHENTICATION_REQUIRED")
     assert reply.headers["www-authenticate"] == 'Bearer error="insufficient_user_authentication", max_age="600"'
     return [detail["field"] for detail in error["details"]]
@@ -38,7 +38,7 @@ async def signed_in(ada: Person) -> tuple[str, str]:
 
 
 async def with_a_factor(app: App) -> tuple[Person, str, list[str]]:
-    """A user with an authenticator app whose proof is ten minutes old; token and recovery codes."""
+    """A user with an authenticator app who authenticated ten minutes ago; returns token and recovery codes."""
     ada = await person(app, **REQUIRED)
     data = await ada.enrol_at_sign_in()
     app.clock.advance(10 * MINUTE)
@@ -134,7 +134,7 @@ async def test_a_trusted_browser_verifies_nothing_until_its_code(app: App) -> No
     done = check_success(await app.post(AGAIN, {"otp": ada.phone.code()}, token=token))
     assert done["amr"] == ["pwd", "otp", "mfa"]
     check_refusal(await act(app, token), 404, "NOT_FOUND")
-    app.clock.advance(8 * MINUTE)  # the password is ten minutes old now, the code eight
+    app.clock.advance(8 * MINUTE)  # the password is now ten minutes old, the code eight
     check_asked(await act(app, token))
 
 

@@ -1,4 +1,4 @@
-"""Decisions over the installation or a client need password and code of the last ten minutes, by token too."""
+"""Decisions about the installation or a client need the admin's password and code from the last ten minutes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ AGAIN, ASKED = f"{AUTH}/reauthenticate", "REAUTHENTICATION_REQUIRED"
 MINUTE = 60
 CLIENT = "/api/admin/clients/{client}"
 USERS, ADMIN_USERS = f"{CLIENT}/users", f"{CLIENT}/users/{{user}}"
-#: Acts for which the system admin gives re-authentication, and all other changes.
+#: Actions that require a system admin to re-authenticate, and all other changes.
 ACTS = [
     route
     for route in ROUTES
     if route.who == "admin" and route.proof and str(route).replace(CLIENT, "/api/client") not in OF_ONESELF
 ]
 FREE = [route for route in ROUTES if route.who == "admin" and route.method != "GET" and route not in ACTS]
-#: Bodies of acts of which not each asks for a proof, or that name what is there.
+#: Bodies of actions that don't always require re-authentication, or that refer to existing objects.
 _BODIES: dict[str, Any] = {
     "POST /api/admin/admins": {"username": "new-<client>"},
     "PATCH /api/admin/settings": {"adminAddresses": ""},
@@ -58,7 +58,7 @@ async def values_of(me: SystemAdmin) -> dict[str, str]:
 
 
 async def do(me: SystemAdmin, route: Route, values: dict[str, str], *, ends: bool = False) -> str:
-    """``ends``: the session does, after the head of the request and before its body."""
+    """Perform an action; ``ends`` ends the session between the head of the request and its body."""
     body = _BODIES.get(str(route), body_of(route))
     if isinstance(body, dict):
         client = values["client"]

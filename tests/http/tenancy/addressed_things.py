@@ -1,4 +1,4 @@
-"""Things of one client that addresses of REST name, each really there."""
+"""Existing objects of one client, for all parameters of REST addresses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.team import Team
 
 _numbers = itertools.count(1)
 _SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
-#: What `{id}` names, by what stands before it in the address.
+#: Meanings of `{id}`, by the path before it.
 _KINDS = {
     "identities": "identity",
     "passkeys": "passkey",
@@ -31,7 +31,7 @@ _KINDS = {
 
 
 def named_by(route: Route, things: dict[str, Any]) -> dict[str, Any]:
-    """The things by member of this route's address, whose `{id}` and `{secret}` each name one of several kinds."""
+    """The objects for this route's parameters; `{id}` and `{secret}` each have several possible kinds."""
     of_id = re.search(r"([a-z]+)/{id}", route.path)
     secret = things[
         "app_secret" if "/apps/" in route.path else "client_secret" if "/secrets/" in route.path else "secret"
@@ -40,9 +40,9 @@ def named_by(route: Route, things: dict[str, Any]) -> dict[str, Any]:
 
 
 async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
-    """By member of an address: a file, a user, and an identity, a session, a passkey and a trusted browser of that
-    user; a provider, a claim, a directory and an app with a secret of the client; a service account, a key and a client
-    secret of it; a pairing that the Admin began."""
+    """Objects by parameter: a file, a user, and the user's identity, session, passkey, and trusted browser; the
+    client's provider, claim, directory, and app with a secret; a service account with a key and a client secret; and a
+    pairing that the Admin started."""
     admin, operator = await team.member("Admin"), have.operator
     made = await add_provider(team.app, team.client, oidc=_SETTINGS)
     identity = await link(team, made["id"], f"s{made['id']}", operator)
@@ -71,7 +71,7 @@ async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
 
 
 async def _of_badges(team: Team, user_id: int) -> dict[str, str]:
-    """A badge of the user, a device of the client, and a code for another one."""
+    """A badge of the user, a device of the client, and a code for another device."""
     await settle(team.app, team.client, badge={"enabled": True})
     of_client = BadgeClient(team.app, team.client, await team.member("Admin"))
     device, code = await of_client.device(), await of_client.code()
@@ -79,7 +79,7 @@ async def _of_badges(team: Team, user_id: int) -> dict[str, str]:
 
 
 async def _pairing(app: App, who: Member) -> str:
-    """The id of a new pairing that the session of ``who`` began: a row alone, whose code no one has."""
+    """The ID of a new pairing started by the session of ``who``; only a row, with an unknown code."""
     session = (await app.me(who.token)).data["session"]["id"]
     [(tenant,)] = await rows(app, "users", "tenant_id", id=who.id)
     pairing, now = f"pairing-{next(_numbers):014d}", app.clock.now_ms()
@@ -91,8 +91,8 @@ async def _pairing(app: App, who: Member) -> str:
 
 
 async def _factors(app: App, user_id: int) -> tuple[str, str]:
-    """Ids of a new passkey and a new trusted browser of the user, in place of former ones, so that lists show them:
-    rows alone, which no sign-in asks for."""
+    """Replace the user's passkey and trusted browser with new ones, so that lists show them; returns their IDs. They
+    are only rows, which no sign-in uses."""
     number, now = next(_numbers), app.clock.now_ms()
     passkey, trusted = f"passkey-{number:08d}", f"trusted-{number:08d}"
     for table in ("passkeys", "trusted_browsers"):

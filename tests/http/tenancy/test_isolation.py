@@ -1,4 +1,4 @@
-"""Tenant isolation: another client's objects are answered like objects that never existed, for every id sent."""
+"""Tenant isolation: for every ID sent, another client's objects look like objects that never existed."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
 
 NEVER = 2**31 - 1
-#: Another system's numbers.
+#: IDs of another system.
 _OF_OTHERS = ("assetId",)
-#: Routes whose address names a thing of a client: of their own client for users, of any for system admins.
+#: Routes with a client's object in the address: users use their own client, system admins any client.
 ADDRESSES = [route for route in ROUTES if route.who == "client" and "{" in route.path]
 ADMIN_ADDRESSES = [
     route
     for route in ROUTES
     if route.who == "admin" and re.search(r"{client}.*{", route.path)
-    if not route.path.endswith("/vouch")  # claims a name for the client too, also one that others have
+    if not route.path.endswith("/vouch")  # also claims a name for the client, which others can have too
 ]
 
 
 def _leaves(where: str, kind: Any) -> Iterator[tuple[str, str]]:
-    """Members of an argument with the names of their types, inputs followed."""
+    """Members of an argument with their type names, including nested inputs."""
     named = get_named_type(kind)
     if isinstance(named, GraphQLInputObjectType):
         for name, member in named.fields.items():
@@ -45,7 +45,7 @@ def _leaves(where: str, kind: Any) -> Iterator[tuple[str, str]]:
 
 
 _NAMES_A_THING = re.compile("^id$|Ids?$")
-#: Things by the type that an operation answers, or the name of an argument without its `Id`.
+#: Objects by the type that an operation returns, or by the argument name without `Id`.
 _KINDS = {
     "User": "user",
     "Template": "template",
@@ -60,7 +60,7 @@ _KINDS = {
 
 
 def _things() -> dict[str, str]:
-    """Every argument, and every member of an input, that names a thing, and which thing."""
+    """Every argument and input member that refers to an object, with the object's kind."""
     found = {}
     for name, (_, field) in operations().items():
         answered = get_named_type(field.type).name
@@ -74,7 +74,7 @@ def _things() -> dict[str, str]:
 
 _NAMED = _things()
 PLACES = {place: thing for place, thing in _NAMED.items() if ".filter." not in place}
-#: Conditions find nothing instead.
+#: Conditions just find nothing.
 FILTERS = {place: "operator" if thing == "user" else thing for place, thing in _NAMED.items() if place not in PLACES}
 pytestmark = pytest.mark.still
 
@@ -118,7 +118,7 @@ def test_below_the_root_no_argument_names_a_thing() -> None:
 
 
 def with_id(place: str, own: Things, number: int) -> tuple[str, dict[str, Any]]:
-    """The operation, and arguments that are good but for the number at one place."""
+    """The operation with valid arguments, except for the ID in one place."""
     name, *way, last = place.split(".")
     given = copy.deepcopy(ARGUMENTS[name](own))
     inside = given
@@ -139,7 +139,7 @@ def without_request_id(reply: Reply) -> Any:
 async def test_what_is_anothers_looks_nonexistent(
     ours: Team, theirs: Team, own: Things, foreign: Things, place: str
 ) -> None:
-    """For a user with every permission in their own client: the very same answer, and as many statements."""
+    """A user with every permission in their own client gets the same response, with as many statements."""
     numbers = [NEVER, getattr(foreign, PLACES[place])]
     if PLACES[place] == "user":  # an Admin, and a user with sessions
         numbers += [(await theirs.member("Admin")).id, foreign.operator]
@@ -177,7 +177,7 @@ async def test_conditions_on_what_is_anothers_find_nothing(
         assert found not in (nothing, [])
 
 
-#: By list, the orders in which it can be walked through.
+#: By list, its sort orders.
 ORDERS = {
     name: list(SCHEMA.get_type(kind).values)  # type: ignore[union-attr]
     for name, kind in (("usersPage", "UserSort"), ("templatesPage", "TemplateSort"), ("jobsPage", "JobSort"))
@@ -201,7 +201,7 @@ async def test_a_cursor_of_another_client_shows_ones_own(
 
 
 async def test_no_one_finds_another_clients_text(ours: Team, theirs: Team, own: Things, foreign: Things) -> None:
-    """The same names are on both sides; what is found is on one's own."""
+    """Both sides use the same names, but each finds only their own."""
     for name in ORDERS:
         reply = await ours.send("Admin", document(name, "total items { id }"), filter={"search": theirs.client})
         assert reply.json["data"][name] == {"total": 0, "items": []}
@@ -214,7 +214,7 @@ async def test_no_one_finds_another_clients_text(ours: Team, theirs: Team, own: 
 
 
 def never(route: Route) -> dict[str, Any]:
-    """By member of an address: what names nothing."""
+    """By parameter, values that refer to nothing."""
     return {
         **dict.fromkeys(("file", "user", "identity", "account"), NEVER),
         **dict.fromkeys(("badge", "device", "enrolment", "secret"), "A" * 16),
@@ -238,11 +238,11 @@ async def test_anothers_address_looks_nonexistent(
     for token in tokens:
         for named in (there, never(route), {**there, "user": own.user}):
             if named.get("user") == own.user and "{" not in route.path.partition("{user}")[2]:
-                continue  # one's own user
+                continue  # the user's own ID
             reply = await send(ours.app, route, token, **named)
             assert check_refusal(reply, 404, "NOT_FOUND")["message"] == "Not found"
     assert await everything(ours.app) == before
-    if route.method == "GET":  # and for them it is there
+    if route.method == "GET":  # it exists for its own client
         admin = await theirs.member("Admin")
         assert (await send(ours.app, route, admin.token, **there)).status == 200
 

@@ -1,4 +1,4 @@
-"""Pages that name a thing: another client's are answered like things that never existed."""
+"""Pages with an object in their address: another client's objects look like objects that never existed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.support.team import Team, new_team
 from tests.support.visitor import Page, Visitor
 
 _SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
-#: All but those that name a client itself, for readers who can see every client.
+#: All pages except those that name a client, which are for readers who can see every client.
 NAMING = [
     (page.method, page.path)
     for page in PAGES
     if "{" in page.path and not page.path.startswith(("/assets/", "/docs/", "/installation/", "/o/"))
 ]
-#: What the forms of a user's page do, and what of it asks for nothing else.
+#: Actions of the forms on a user's page, and those that need no other fields.
 _USER, _MACHINE, _APP = "/console/users/{id}", "/console/service-accounts/{id}", "/console/apps/{app}"
 ACTS = {
     _USER: (
@@ -35,7 +35,7 @@ ACTS = {
     _APP: ("change", "remove", "secret", "revoke"),
 }  # fmt: skip
 MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable", _APP: "secret", f"{_USER}/badge": "pin"}
-#: Enough for the forms of a user and of a service account.
+#: Fields for the forms of a user and of a service account.
 _TYPED = {"roleViewer": "on", "name": "taken-over", "kind": "key"}
 pytestmark = pytest.mark.still
 
@@ -52,7 +52,7 @@ NEVER = Named(2**31 - 1, "never", "app_never")
 
 
 async def named(team: Team, pattern: str) -> Named:
-    """New things of the client, one of which the pattern names."""
+    """New objects of the client, one of which the pattern refers to."""
     if pattern == _MACHINE:
         return Named((await new_account(team.app, team.client))["id"], "machine", "")
     user, _ = await new_user(team.app, team.client)
@@ -62,7 +62,7 @@ async def named(team: Team, pattern: str) -> Named:
 
 
 async def opened(team: Team, method: str, pattern: str, thing: Named, act: str = "") -> Reply:
-    """The answer to the client's Admin; a form comes with a good token, so that the address alone can be rejected."""
+    """The response to the client's Admin; forms have a valid token, so that only the address can be rejected."""
     path, admin = filled(pattern, **thing._asdict()), await team.member("Admin")
     visitor = Visitor(team.app, {"session": admin.cookie})
     if method == "GET":
@@ -77,7 +77,7 @@ def test_there_are_such_pages() -> None:
 
 
 async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: str = "") -> None:
-    """Another client's objects get the same response as ones that never existed, and nothing changes."""
+    """Check that another client's objects get the same response as nonexistent ones, and that nothing changes."""
     await ours.member("Admin")
     before = await everything(ours.app)
     replies = [await opened(ours, method, pattern, thing, act) for thing in (NEVER, foreign)]
@@ -92,7 +92,7 @@ async def test_anothers_page_looks_nonexistent(app: App, page: tuple[str, str]) 
     ours, theirs = [await new_team(app) for _ in range(2)]
     own, foreign = [await named(team, page[1]) for team in (ours, theirs)]
     await refused(ours, *page, foreign)
-    for team, thing in ((ours, own), (theirs, foreign)):  # for their own Admins they are there
+    for team, thing in ((ours, own), (theirs, foreign)):  # they exist for their own Admins
         reply = await opened(team, *page, thing)
         assert reply.status in (200, 302, 303, 400, 409), reply.text
 

@@ -1,4 +1,4 @@
-"""The tenant comes from the credential; X-Client-ID can only agree; a suspended client is rejected."""
+"""The credential determines the tenant, X-Client-ID can only match it, and a suspended client is rejected."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_client_id_that_disagrees_is_forbidden(app: App) -> None:
         reply = await app.graphql("{ users { id } }", token, headers=headers)
         assert (reply.status, reply.json["errors"][0]["extensions"]["code"]) == (403, "FORBIDDEN")
         assert "data" not in reply.json
-    check_success(await app.me(token))  # none of them ended anything
+    check_success(await app.me(token))  # nothing ended the session
 
 
 @rule("CLIENT-HEADER-NARROWS")
@@ -101,7 +101,7 @@ async def test_another_users_session_looks_nonexistent(app: App) -> None:
 
 @pytest.fixture
 async def doomed(app: App) -> AsyncIterator[str]:
-    """A client that is suspended by the test and let in again after it."""
+    """A client that the test suspends, and that is restored afterward."""
     yield "/api/admin/clients/globex"
     await app.post("/api/admin/clients/globex/restore", token=await app.admin_token())
 
@@ -122,7 +122,7 @@ async def test_a_suspended_clients_users_are_rejected_immediately_by_every_key(a
         check_refusal(await app.sign_in("author@globex.example", client=client), 403, "ACCOUNT_DISABLED")
         check_refusal(await app.sign_in("author@globex.example", "wrong", client=client), 401, "INVALID_CREDENTIALS")
         check_refusal(await app.sign_in("nobody@globex.example", client=client), 401, "INVALID_CREDENTIALS")
-    check_success(await app.me(other))  # no one else is touched
+    check_success(await app.me(other))  # nobody else is affected
 
 
 async def test_a_rejected_sign_in_sets_no_cookie_and_opens_nothing(app: App, doomed: str) -> None:

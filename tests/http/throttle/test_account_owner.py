@@ -1,4 +1,4 @@
-"""Throttling: the owner of an account under attack can sign in, and every entry point is counted."""
+"""The owner of an account under attack can still sign in, and every entry point is rate-limited."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_the_device_marker_is_a_cookie_no_script_can_read_and_is_kept(app:
 
 @rule("THROTTLE-PAUSES")
 async def test_no_attack_locks_an_account_for_good(app: App, email: str) -> None:
-    """The owner on a new device looks like an anonymous caller: after the longest pause the right password works
+    """The owner on a new device looks like an anonymous caller, but after the longest wait, the correct password works
     again."""
     longest = 0
     for i in range(HARD_CEILING + 20):

@@ -1,4 +1,4 @@
-"""Limits on what anonymous callers leave in the store, by address and client; honest callers are not locked out."""
+"""Limits by address and client on the data that anonymous callers can create; legitimate callers aren't locked out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HERE, THERE = "203.0.113.7", "203.0.113.8"
 
 @pytest.fixture(autouse=True)
 def few(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small budgets, and a span of time of one's own."""
+    """Small budgets, in a separate period."""
     app.clock.advance(2 * 86_400)
     few_events(monkeypatch, 3, in_client=5)
     few_beginnings(monkeypatch, 3)
@@ -34,12 +34,12 @@ async def okta(app: App) -> SamlProvider:
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> None:
-    """A response that names a known issuer and is signed by no one."""
+    """Send an unsigned response that names a known issuer."""
     check_refusal(await okta.call(okta.response(sign="none"), headers=at(address)), 401, "SSO_FAILED")
 
 
 async def events(app: App, client: str, *kinds: str) -> list[tuple[str, Any]]:
-    """Kind and number of what was left out."""
+    """The kind and number of events that were left out."""
     return [(e.event, e.members.get("events")) for e in await trail(app, client) if e.event in kinds]
 
 
@@ -59,7 +59,7 @@ async def test_junk_from_one_address_leaves_a_few_events_and_then_their_number(a
         await junk(okta)
     told = await events(app, okta.client, "sign_in_failed", "events_left_out")
     assert told == [("sign_in_failed", None)] * 3 + [("events_left_out", number) for number in (1, 2, 4, 8)]
-    assert sign_ins(app, "saml", "failed") == before + 12  # metrics count all
+    assert sign_ins(app, "saml", "failed") == before + 12  # metrics count all of them
     await junk(okta, THERE)
     other = await saml_provider(app, await new_client(app))
     await junk(other)
@@ -79,8 +79,8 @@ async def test_many_addresses_have_a_budget_together_which_one_alone_does_not_us
         await junk(okta, f"198.51.100.{number}")
     told = await events(app, okta.client, "sign_in_failed", "events_left_out")
     assert told.count(("sign_in_failed", None)) == 5
-    assert told[-3:] == [("sign_in_failed", None), ("events_left_out", 1), ("events_left_out", 2)]  # the client's own
-    assert (await okta.call(okta.response(), headers=at(HERE))).status == 200  # no one is kept out by it
+    assert told[-3:] == [("sign_in_failed", None), ("events_left_out", 1), ("events_left_out", 2)]  # the client's trail
+    assert (await okta.call(okta.response(), headers=at(HERE))).status == 200  # it blocks nobody
     assert (await trail(app, okta.client))[-1].event == "signed_in"
 
 
@@ -93,14 +93,14 @@ async def test_replays_are_within_a_budget(app: App, okta: SamlProvider) -> None
 
 
 async def test_a_caller_who_goes_on_in_a_pause_leaves_no_more(app: App, okta: SamlProvider) -> None:
-    """The password's throttle rejects each attempt; each would else be written down."""
+    """The password's rate limit rejects each attempt, which would otherwise be recorded."""
     _, email = await new_user(app, okta.client, password=PASSWORD)
     replies = [await app.sign_in(email, "wrong", client=okta.client, headers=at(HERE)) for _ in range(30)]
     assert [reply.status for reply in replies][-1] == 429
     assert len(await events(app, okta.client, "throttled")) == 3
     left_out = [e.members for e in await trail(app, okta.client) if e.event == "events_left_out"]
     assert [e["events"] for e in left_out if e["class"] == "waiting"] == [1, 2, 4, 8, 16]
-    assert [e["events"] for e in left_out if e["class"] == "account"] == [1, 2]  # the failures before the pause
+    assert [e["events"] for e in left_out if e["class"] == "account"] == [1, 2]  # the failures before the wait
 
 
 @rule("THROTTLE-COUNTS")
@@ -116,7 +116,7 @@ async def test_sign_ins_that_are_begun_and_not_finished_wait(app: App, okta: Sam
     assert (await start(other)).status == 302
     for _ in range(8):
         app.clock.advance(6)
-        assert (await start(okta)).status == 302  # one for each pause, of 5 s at most
+        assert (await start(okta)).status == 302  # one for each wait, of at most 5 s
     app.clock.advance(600)
     assert [(await start(okta)).status for _ in range(3)] == [302, 302, 302]
 
@@ -135,12 +135,12 @@ async def test_a_device_that_signed_in_before_begins_while_anonymous_callers_wai
     for _ in range(3):
         await start(okta)
     assert (await start(okta)).status == 429
-    # Nor without end: it has its own budget.
+    # It isn't unlimited either, because it has a separate budget.
     assert [(await start(okta, browser=browser)).status for _ in range(4)] == [302, 302, 302, 429]
     elsewhere = await saml_provider(app, await new_client(app))
     for _ in range(3):
         await start(elsewhere)
-    assert (await start(elsewhere, browser=browser)).status == 429  # no one of that client signed in from it
+    assert (await start(elsewhere, browser=browser)).status == 429  # no one in that client signed in from there
     assert (await start(okta, browser=Browser(app, {"device": "made-up"}))).status == 429
 
 

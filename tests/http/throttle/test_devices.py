@@ -1,4 +1,4 @@
-"""The device cookie: a marker counts for the user to whom the server gave it, and for no one else."""
+"""The device cookie's marker is only valid for the user who received it from the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STRANGE = "198.51.100.77"
 
 
 async def after(app: App, email: str, device: str, client: str = "acme") -> str | None:
-    """The marker that a sign-in with this one is given; None: it is kept."""
+    """The marker that a sign-in with this one returns; None if it's kept."""
     reply = await guess(app, email, "203.0.113.5", PASSWORD, device, client)
     assert reply.status == 200, reply.text
     try:
@@ -29,7 +29,7 @@ async def after(app: App, email: str, device: str, client: str = "acme") -> str 
 @rule("THROTTLE-OWNER")
 @matrix("marker", [MADE_UP, "x", MADE_UP + "0" * 64, MADE_UP + ".", "A" * 200])
 async def test_a_made_up_marker_is_replaced_and_worth_nothing_afterward(app: App, marker: str) -> None:
-    """An attacker puts a known value into a victim's browser and waits until the victim signs in."""
+    """An attacker puts a known value into a victim's browser, and waits for the victim to sign in."""
     _, email = await new_user(app, password=PASSWORD)
     given = await after(app, email, marker)
     assert given is not None
@@ -58,7 +58,7 @@ async def test_an_altered_marker_is_replaced(app: App) -> None:
 
 @rule("THROTTLE-OWNER")
 async def test_a_marker_of_the_attackers_own_account_is_worth_nothing(app: App) -> None:
-    """Planted into the browser of a victim, who then signs in."""
+    """The marker is planted in the browser of a victim, who then signs in."""
     (_, own), (_, victim) = await new_user(app, password=PASSWORD), await new_user(app, password=PASSWORD)
     planted = await after(app, own, "")
     assert planted is not None

@@ -1,4 +1,4 @@
-"""Budgets for audit events by anonymous callers: a full budget of one class hides no event of another."""
+"""Audit events by anonymous callers have budgets, and a full budget of one class doesn't hide events of another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = "203.0.113.7"
 
 @pytest.fixture(autouse=True)
 def few(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small budgets, and a span of time of one's own."""
+    """Small budgets, in a separate period."""
     app.clock.advance(2 * DAY)
     few_events(monkeypatch, FROM_ADDRESS, IN_CLIENT)
 
@@ -36,14 +36,14 @@ async def count(app: App, client: str, *names: str) -> int:
 
 
 async def unknown_names(app: App, client: str, attempts: int, start: int = 0) -> None:
-    """Attempts at accounts that do not exist, ten from each address."""
+    """Attempts at nonexistent accounts, ten from each address."""
     for number in range(start, start + attempts):
         address = f"198.51.{number // 2000}.{number // 10 % 200}"
         assert (await guess(app, f"nobody-{number}@x.example", address, client=client)).status == 401
 
 
 async def fill(app: App, client: str) -> None:
-    """All events that anonymous callers can cause in a client, and more."""
+    """Cause all events that anonymous callers can cause in a client, beyond the budget."""
     await unknown_names(app, client, IN_CLIENT + 10)
     assert await count(app, client, "sign_in_failed") == IN_CLIENT
 
@@ -125,7 +125,7 @@ async def test_junk_hides_no_replay(app: App, client: str) -> None:
     response = okta.response()
     assert (await okta.call(response)).status == 200
     await fill(app, client)
-    for _ in range(5):  # of what names a known issuer and is signed by no one
+    for _ in range(5):  # unsigned responses that name a known issuer
         check_refusal(await okta.call(okta.response(sign="none")), 401, "SSO_FAILED")
     check_refusal(await okta.call(response), 401, "SSO_FAILED")
     assert await count(app, client, "assertion_replayed") == 1

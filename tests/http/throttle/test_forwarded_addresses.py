@@ -1,4 +1,4 @@
-"""A backend with the right to do so passes on the address of its user, by which attempts are then counted."""
+"""A backend with permission can forward its user's address, which rate limits then use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATHS = ("sign-in", "refresh", "exchange", "password/forgot", "sign-in/continue"
 
 @pytest.fixture
 async def backend(app: App) -> Machine:
-    """A server of Acme that signs users in."""
+    """An Acme server that signs users in."""
     return await machine(app, "acme", mayForwardAddress=True)
 
 
@@ -61,7 +61,7 @@ async def test_a_refusal_says_who_passed_the_address_on(app: App, backend: Machi
 
 @rule("FORWARDED-ADDRESS")
 async def test_users_of_one_backend_share_no_limit_and_each_has_its_own(app: App, backend: Machine) -> None:
-    for number in range(ADDRESS.free + 10):  # more than one address has
+    for number in range(ADDRESS.free + 10):  # more attempts than one address is allowed
         wrong = await passed(app, backend.key.text, f"203.0.113.{number + 1}", f"n{number}@acme.example")
         check_refusal(wrong, 401, "INVALID_CREDENTIALS")
     for number in range(ADDRESS.free):
@@ -69,12 +69,12 @@ async def test_users_of_one_backend_share_no_limit_and_each_has_its_own(app: App
     check_refusal(await passed(app, backend.key.text, "203.0.113.250", "x@acme.example"), 429, "RATE_LIMITED")
     elsewhere = {"email": "y@acme.example", "password": WRONG}
     own = await app.post("/api/client/auth/sign-in", elsewhere, headers=at("203.0.113.250"))
-    check_refusal(own, 401, "INVALID_CREDENTIALS")  # a key blocks no address
+    check_refusal(own, 401, "INVALID_CREDENTIALS")  # a key doesn't block an address
 
 
 @rule("FORWARDED-ADDRESS", "THROTTLE-OWNER")
 async def test_a_stolen_key_guesses_no_more_at_one_account(app: App, backend: Machine, email: str) -> None:
-    """Not even from where the owner signed in before, with an address that is only claimed."""
+    """Not even by claiming an address that the owner signed in from."""
     check_success(await app.sign_in(email, PASSWORD, "acme", headers=at(THEIRS)))
     told = [(await passed(app, backend.key.text, THEIRS, email)).code for _ in range(ORIGIN.free + 1)]
     assert told == ["INVALID_CREDENTIALS"] * ORIGIN.free + ["RATE_LIMITED"]

@@ -1,4 +1,4 @@
-"""Throttling by IPv6 network: /64, /56 and /48.
+"""Rate limits by IPv6 network: /64, /56, and /48.
 
 A caller with a /48 has one budget, not 65,536.
 """
@@ -20,19 +20,19 @@ from tests.support.smaller_limits import few_beginnings, few_events
 
 pytestmark = pytest.mark.one_store
 
-#: Free attempts from a /64, a /56 and a /48.
+#: Free attempts from a /64, a /56, and a /48.
 FREE = (50, 75, 100)
 
 
 def subnets(count: int, site: int = 1, step: int = 1) -> list[str]:
-    """One address in each of this many /64s of a /48, which is that site's; ``step``: how far apart the /64s are."""
+    """One address in each of this many /64s of the site's /48; ``step`` is the distance between the /64s."""
     return [f"2001:db8:{site:x}:{n * step:x}::{n + 1:x}" for n in range(count)]
 
 
 async def hashed(app: App, sources: list[str]) -> int:
     """The number of allowed guesses, each at a separate account."""
     with hashes_counted() as hashes:
-        for begin in range(0, len(sources), 25):  # as many as wait for a hash without one being rejected
+        for begin in range(0, len(sources), 25):  # as many as can wait for a hash without a rejection
             part = enumerate(sources[begin : begin + 25], begin)
             await asyncio.gather(*(guess(app, f"nobody-{i}@acme.example", a) for i, a in part))
     return len(hashes)
@@ -40,7 +40,7 @@ async def hashed(app: App, sources: list[str]) -> int:
 
 @rule("THROTTLE-COUNTS")
 async def test_150_networks_of_one_company_are_not_150_budgets(app: App) -> None:
-    assert await hashed(app, subnets(150, step=256)) == FREE[2]  # a /56 each
+    assert await hashed(app, subnets(150, step=256)) == FREE[2]  # each in a separate /56
 
 
 @rule("THROTTLE-COUNTS")
@@ -54,7 +54,7 @@ async def test_one_network_has_the_budget_of_an_ipv4_address(app: App) -> None:
 
 
 async def test_a_network_that_waits_leaves_those_beside_it_their_own(app: App) -> None:
-    """Blocked attempts are counted nowhere: neither in the /56 nor in the /48."""
+    """Blocked attempts aren't counted in the /56 or in the /48."""
     await hashed(app, ["2001:db8:3:100::1"] * 200)
     assert await hashed(app, ["2001:db8:3:101::1"] * 200) == FREE[1] - FREE[0]
     assert await hashed(app, ["2001:db8:3:200::1"] * 200) == FREE[2] - FREE[1]
@@ -119,7 +119,7 @@ async def test_the_other_ways_in_count_networks_too(app: App, ask: object, site:
 
 @pytest.fixture
 async def okta(app: App, monkeypatch: pytest.MonkeyPatch) -> SamlProvider:
-    """At a client where anonymous callers have small budgets: 4, 6 and 8 of an address's networks."""
+    """A provider at a client with small budgets for anonymous callers: 4, 6, and 8 for an address's networks."""
     few_events(monkeypatch, 4)
     few_beginnings(monkeypatch, 4)
     return await saml_provider(app, await new_client(app))

@@ -1,6 +1,6 @@
-"""Throttling of sign-ins counts attempts before they are tried.
+"""Rate limits of sign-ins count attempts before they are checked.
 
-Answers do not show accounts, and no owner is locked out.
+Responses don't reveal accounts, and no owner is locked out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The throttle's limits in numbers: free attempts, lengths of pauses, when a count is forgotten."""
+"""Rate limits in numbers: free attempts, waiting times, and the time until a count resets."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ async def test_fifty_attempts_from_an_address_at_many_accounts_are_free(app: App
 
 
 async def test_an_own_sign_in_gives_an_address_nothing_back_of_what_it_tried_elsewhere(app: App, email: str) -> None:
-    """Without this, one account of the attacker's own would allow endless guesses at all others."""
+    """Otherwise, an attacker's own account would allow unlimited guesses at all others."""
     for number in range(49):
         await guess(app, f"other-{number}@acme.example", "198.51.100.5")
     assert (await guess(app, email, "198.51.100.5", PASSWORD)).status == 200
-    app.clock.advance(2)  # the pause behind the fiftieth, which was their own one
+    app.clock.advance(2)  # the wait after the fiftieth attempt, which was their own
     assert [(await guess(app, f"more-{n}@acme.example", "198.51.100.5")).status for n in range(2)] == [401, 429]
 
 

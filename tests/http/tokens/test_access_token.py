@@ -1,4 +1,4 @@
-"""The access token: its claims, how it is sent, and that nothing else passes for one."""
+"""The access token: its claims, how it's sent, and look-alikes that are rejected."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ BAD: dict[str, list[Any]] = {
     "iat": [True, 1.7e9, "1700000000", -1],
     "id": [True, 3.0, "3", -3, [3]],
 }
-#: Claims that make a properly signed token worthless. ``None``: the claim is left out.
+#: Claims that make a correctly signed token invalid. ``None`` omits the claim.
 CLAIMS: dict[str, dict[str, Any]] = {
     **{f"without {name}": {name: None} for name in ("iss", "aud", "sub", "id", "client", "sid", "jti", "iat", "exp")},
     **{f"{name} is {bad!r}": {name: bad} for name, bads in BAD.items() for bad in bads},

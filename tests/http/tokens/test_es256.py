@@ -1,4 +1,4 @@
-"""ES256: public keys, no confusion of algorithms, and a switch that signs no one out."""
+"""ES256: public keys, no algorithm confusion, and a switch that signs nobody out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def before(app: App) -> Keys:
 
 @pytest.fixture(scope="module")
 async def modern(app: App, before: Keys, database_url: str) -> AsyncIterator[App]:
-    """Another node on the same database and clock, after a switch to ES256."""
+    """Another node with the same database and clock, after a switch to ES256."""
     async with running(database_url) as application:
         application.goes_by_the_clock_of(app)
         await rotate(application, "ES256")
@@ -70,7 +70,7 @@ async def test_published_keys_verify_tokens_from_outside(app: App, modern: App) 
         "use": "sig",
         "alg": "ES256",
     }
-    assert set(key) == {"kty", "crv", "x", "y", "use", "alg", "kid"}  # and never `d`
+    assert set(key) == {"kty", "crv", "x", "y", "use", "alg", "kid"}  # but never `d`
     decoded = jwt.decode(token, KeySet.import_key_set({"keys": published["keys"]}), algorithms=["ES256"])
     assert decoded.claims["client"] == "acme"
     with pytest.raises(JoseError):

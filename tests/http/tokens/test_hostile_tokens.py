@@ -1,4 +1,4 @@
-"""Forged access tokens: no other header, spelling or kind of token is accepted."""
+"""Forged access tokens with another header, spelling, or kind of token are rejected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Forge = Callable[[App, dict[str, Any], str], str]
 pytestmark = [
     pytest.mark.usefixtures("another_day"),
     pytest.mark.one_store,
-    pytest.mark.settings(MANIFEST_TOKEN_ALGORITHM="HS256"),  # ``test_es256.py`` has the attacks on key pairs
+    pytest.mark.settings(MANIFEST_TOKEN_ALGORITHM="HS256"),  # ``test_es256.py`` covers attacks on key pairs
 ]
 
 
@@ -63,7 +63,7 @@ HEADERS = keys_in_headers()
 
 async def test_with_hs256_the_header_is_these_bytes(app: App) -> None:
     token = (await keys_of(app)).token
-    assert token.startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")  # as the published example prints it
+    assert token.startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")  # like the published example
 
 
 @rule("TOKEN-ALGORITHM", "TOKEN-KEYS", "TOKEN-FORM", "TOKEN-NO-SECRET")
@@ -86,7 +86,7 @@ async def test_no_spelling_of_none_passes(app: App, alg: str, signature: str) ->
 
 
 def spellings() -> dict[str, Forge]:
-    """Other texts that a careless decoder would take for the same token."""
+    """Other texts that a careless decoder would accept as the same token."""
 
     def part(number: int, change: Callable[[str], str]) -> Forge:
         def forge(_app: App, _claims: dict[str, Any], token: str) -> str:
@@ -97,7 +97,7 @@ def spellings() -> dict[str, Forge]:
         return forge
 
     def spare(text: str) -> str:
-        """The last character's unused bits, set."""
+        """Set the last character's unused bits."""
         alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
         return text[:-1] + alphabet[alphabet.index(text[-1]) | 1]
 

@@ -1,4 +1,4 @@
-"""Values in the store open nothing; and other ends of a session."""
+"""Stored values can't be used as credentials; also covers other ends of a session."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_nothing_that_rests_in_the_store_opens_anything(app: App) -> None:
     for name, value in resting:
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
         assert not any(secret in text for secret in secrets), name
-    # The test does look where the secrets would be: the cookie's hash is there.
+    # The test looks in the right place, because the cookie's hash is there.
     hashed = hashlib.sha256(keys.cookie.encode()).hexdigest()
     assert ("sessions.cookie_hash", hashed) in resting
     for name, value in resting:
@@ -54,7 +54,7 @@ async def test_names_of_sessions_and_tokens_have_at_least_96_random_bits(app: Ap
     assert {len(j) for j in jtis} == {16}
     assert {len(k.cookie) for k in many} == {43}  # 256 bits
     for position in range(22):
-        assert len({s[position] for s in sids}) > 1  # no part of it stands still
+        assert len({s[position] for s in sids}) > 1  # no part of it is constant
 
 
 async def test_deactivation_ends_all_sessions_of_a_user_immediately(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Signing keys: rotation signs no one out, and an old key is removed when its last token has expired."""
+"""Rotating signing keys signs nobody out, and an old key is removed after its last token has expired."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_with_hs256_only_the_key_of_service_accounts_is_published(app: App
     published = await jwks(app)
     assert published["access_token_signing_alg"] == "HS256"
     [key] = published["keys"]
-    assert set(key) == {"kty", "crv", "x", "y", "use", "alg", "kid"}  # and never `d`
+    assert set(key) == {"kty", "crv", "x", "y", "use", "alg", "kid"}  # but never `d`
     assert (key["alg"], key["use"]) == ("ES256", "sig")
 
 
@@ -68,7 +68,7 @@ async def test_after_rotation_only_the_new_keys_sign(app: App) -> None:
     before = signing_keys(app)
     old = await keys_of(app)
     await rotate(app)
-    assert (await app.me(old.token)).status == 200  # and thereby the node has looked at the keys again
+    assert (await app.me(old.token)).status == 200  # this makes the node load the keys again
     after = signing_keys(app)
     assert not set(before.values()) & set(after.values())
     claims = json.dumps(claims_of((await keys_of(app)).token))
@@ -76,7 +76,7 @@ async def test_after_rotation_only_the_new_keys_sign(app: App) -> None:
     head, payload, signature = fresh.split(".")
     assert hs256(after[Purpose.ACCESS], HEADER, unb64(payload)).split(".")[2] == signature
     assert head == b64(HEADER)
-    assert (await app.me(hs256(before[Purpose.ACCESS], HEADER, claims))).status == 200  # still in its time
+    assert (await app.me(hs256(before[Purpose.ACCESS], HEADER, claims))).status == 200  # still valid
 
 
 async def test_an_old_key_is_rejected_after_the_life_of_what_it_signed(app: App) -> None:
@@ -89,7 +89,7 @@ async def test_an_old_key_is_rejected_after_the_life_of_what_it_signed(app: App)
     assert (await app.me(hs256(old[Purpose.ACCESS], HEADER, json.dumps(claims)))).code == "INVALID_TOKEN"
     assert (await app.me(keys.token)).status == 401
     assert (await app.get("/api/admin/auth/me", token=admin["token"])).status == 401
-    again = await app.refresh(keys.refresh_token)  # its key lives as long as refresh tokens do
+    again = await app.refresh(keys.refresh_token)  # its key lives as long as refresh tokens
     assert again.status == 200
     assert (await app.me(again.data["token"])).status == 200
 

@@ -16,7 +16,7 @@ from tests.support.matrix import matrix
 from tests.support.rules import rule
 
 SKEW = 60
-#: A change of the claim, in seconds from now or as it is, and whether the token is then good.
+#: A change of the claim, relative in seconds or absolute, and whether the token is then valid.
 NOT_BEFORE: list[tuple[Any, bool]] = [
     (0, True), (-86_400, True), (SKEW, True), (SKEW + 1, False), (86_400, False), (10**12, False),
 ]  # fmt: skip
@@ -32,7 +32,7 @@ async def app(database_url: str, request: pytest.FixtureRequest) -> AsyncIterato
 
 
 async def shown(app: App, purpose: Purpose, **changes: Any) -> Reply:
-    """The answer to a token of one who is signed in, with these claims besides its own."""
+    """The response to a signed-in user's token with these additional claims."""
     if purpose is Purpose.ACCESS:
         claims = claims_of((await keys_of(app)).token)
         return await app.me(signed(app, purpose, {**claims, **changes}))

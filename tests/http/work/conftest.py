@@ -10,5 +10,5 @@ from tests.support.team import Team, new_team
 
 @pytest.fixture(scope="module")
 async def team(app: App) -> Team:
-    """A client and its people; the tests of a module share it and do not mind what others leave."""
+    """A client and its users, shared by a module's tests, which don't depend on each other's data."""
     return await new_team(app)

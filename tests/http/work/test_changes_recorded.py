@@ -1,4 +1,4 @@
-"""Every change that succeeds is in the audit trail, unless its route says that it is not."""
+"""Every successful change is in the audit trail, unless its route is exempt."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from tests.support.team import Team, new_team
 pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 CHANGING = [route for route in ROUTES if route.who in ("client", "admin") and route.method != "GET"]
-#: Of users; and of system admins, what users do not do in the same way.
+#: Routes of users, and routes of system admins without an equivalent for users.
 WALKED = [
     route
     for route in CHANGING
     if (route.method, route.path.replace("/api/admin/clients/{client}/", "/api/client/"))
     not in {(one.method, one.path) for one in CHANGING if one is not route}
 ]
-#: This many of them succeed with a body that is made from the description.
+#: The number of routes that succeed with a body generated from the description.
 LEAST = 55
 
 
 async def recorded(app: App) -> list[str]:
-    """The event of each entry of every trail."""
+    """The event name of each entry in every trail."""
     return [event for (event,) in await rows(app, "audit_events", "event")]
 
 
 async def new_things(app: App, root: SystemAdmin) -> tuple[Team, dict[str, Any]]:
-    """A client, and what addresses name, which no act has changed."""
+    """A client and objects for all addresses, which no action has changed."""
     team = await new_team(app)
     found = await addressed_things(team, await things(team))
     return team, found | {"client": team.client, "admin": (await another(root)).id}
@@ -53,7 +53,7 @@ async def test_a_change_leaves_an_event(app: App) -> None:
         before = Counter(await recorded(app))
         reply = await send(app, route, actor.token, **named_by(route, named))
         left = Counter(await recorded(app)) - before
-        assert reply.status != 500, str(route)  # as of an act that requires re-authentication and did not ask
+        assert reply.status != 500, str(route)  # as for a missing re-authentication check
         if reply.status >= 300 or not reply.json.get("success") or reply.data == {"ended": 0}:
             continue
         done += 1

@@ -1,4 +1,4 @@
-"""Files recorded in jobs: uploaded unchanged, kept whole, visible to their client only."""
+"""Files recorded in jobs are stored unchanged, kept complete, and visible only to their client."""
 
 from __future__ import annotations
 

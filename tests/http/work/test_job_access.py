@@ -1,4 +1,4 @@
-"""Another client's jobs, templates, users and files are not found; each role can do its part of a job only."""
+"""Another client's jobs, templates, users, and files aren't found, and each role can do only its part of a job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.team import Team, new_team
 pytestmark = pytest.mark.one_store
 
 NEVER = 2**31 - 1
-#: Every operation on one job: its document, what it needs, in which state it would be done, and its other variables.
+#: Every operation on a job: its document, its permission, the state in which it succeeds, and its other variables.
 ACTS: dict[str, tuple[str, Permission, str, dict[str, Any]]] = {
     "job": (j.READ, Permission.JOBS_READ, "ASSIGNED", {}),
     "updateJob": (j.UPDATE, Permission.JOBS_EXECUTE, "ASSIGNED", {"input": {"name": "Stolen"}}),
@@ -42,13 +42,13 @@ async def theirs(app: App) -> Team:
 
 
 async def target(team: Team, act: str) -> dict[str, Any]:
-    """A job on which the act would be done."""
+    """A job on which the action would succeed."""
     _, _, status, _ = ACTS[act]
     return await job_at(team, status, done=3 if act == "completeJob" else 0)
 
 
 async def variables_of(team: Team, act: str) -> dict[str, Any]:
-    """The variables beside the job's id; a user is one of this team."""
+    """The variables besides the job's ID; users belong to this team."""
     user = {"user": (await team.member("Operator")).id} if "assign" in act.lower() else {}
     return {**ACTS[act][3], **user}
 
@@ -72,7 +72,7 @@ async def test_another_clients_job_looks_nonexistent(ours: Team, theirs: Team, a
 @matrix("role", list(Role))
 @matrix("act", ACTS)
 async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:
-    """Forbidden calls fail before any look-up: for your own job, another client's, and one that never existed."""
+    """Forbidden calls fail before any look-up: for the caller's own job, another client's, and a nonexistent one."""
     document, permission, _, _ = ACTS[act]
     job, variables = await target(ours, act), await variables_of(ours, act)
     if role in HOLDERS[permission]:
@@ -98,7 +98,7 @@ async def test_who_makes_jobs(ours: Team, role: Role) -> None:
 
 
 async def test_what_an_input_names_must_be_the_clients_own(ours: Team, theirs: Team) -> None:
-    """Template, users and file of another client are rejected like ones that never were, and bring nothing about."""
+    """Another client's template, users, and file are rejected like nonexistent ones, without any effect."""
     template_id, own = await a_template(ours), (await ours.member("Operator")).id
     outsider, their_template = (await theirs.member("Operator")).id, await a_template(theirs)
     their_file = await a_file(theirs)

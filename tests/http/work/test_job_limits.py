@@ -1,4 +1,4 @@
-"""Length limits of the texts of a job, to the character."""
+"""Length limits for the texts of a job, exact to the character."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an asset of spaces": ({"assetId": "  "}, "assetId"),
     "an asset of two lines": ({"assetId": "a\nb"}, "assetId"),
 }
-#: What the schema itself rejects.
+#: Values that the schema itself rejects.
 UNTYPED: list[dict[str, Any]] = [
     {"priority": "URGENT"},
     {"priority": 1},

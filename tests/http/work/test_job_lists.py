@@ -1,4 +1,4 @@
-"""Lists of jobs are filtered, sorted and paged, at a constant number of statements."""
+"""Lists of jobs are filtered, sorted, and paged, with a constant number of statements."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.still
 
 @pytest.fixture(scope="module")
 async def sorted_team(app: App) -> Team:
-    """A client with jobs whose names, priorities, times and ids are in different orders, some of them equal."""
+    """A client with jobs that differ in the order of names, priorities, times, and IDs, with some equal values."""
     team = await new_team(app)
     template_id = await a_template(team)
     for name, priority in (
@@ -136,8 +136,8 @@ async def test_a_number_as_an_asset_is_its_digits(app: App) -> None:
 
 
 PEOPLE = "createdBy { email } assignedUsers { email roles { name } }"
-#: Documents that together ask for every nested field of a list of jobs, each within the cost of a document; and how
-#: many statements each can run: the list itself, and one for each field that reads something more.
+#: Documents that together select every nested field of a list of jobs, each within the cost limit, and the maximum
+#: number of statements: one for the list, and one for each field that loads more.
 NESTED = {
     "people": (f"id {PEOPLE}", 4),
     "versions": ("template { name createdBy { id } } version { number template { name } } newerVersion { number }", 5),

@@ -19,7 +19,7 @@ from tests.work.large_clients import many_records
 pytestmark = pytest.mark.one_store
 
 NONE = dict.fromkeys(("text", "value", "unit", "choice", "boolean", "file"))
-#: What is given, and what comes back beside nulls.
+#: The input, and the output besides nulls.
 GOOD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a text": ({"text": "Dicht.\nKein Leck."}, {"kind": "TEXT", "text": "Dicht.\nKein Leck."}),
     "the longest text": ({"text": "😀" * 10_000}, {"kind": "TEXT", "text": "😀" * 10_000}),

@@ -23,12 +23,12 @@ NOW = "2027-01-15T08:00:00.000Z"
 
 
 def detail(event: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Changes: before and after, by name."""
+    """Changes by name, before and after."""
     return {name: (change["before"], change["after"]) for name, change in json.loads(event["detail"]).items()}
 
 
 async def worker(team: Team) -> Member:
-    """One more who can execute jobs."""
+    """Another user who can execute jobs."""
     return await member(team.app, team.client, "Operator")
 
 
@@ -276,7 +276,7 @@ async def test_a_job_keeps_its_version_and_says_when_there_is_a_newer_one(team: 
 
 
 async def test_two_concurrent_actions_over_http(team: Team) -> None:
-    """One wins, the other is told so by the code that clients look for."""
+    """One succeeds, and the other gets the error code that clients check for."""
     await team.member("Admin")
     for document, variables in ((j.START, {}), (j.STEP_DONE, {"step": 1}), (j.CANCEL, {})):
         job = await job_at(team, "ASSIGNED" if document == j.START else "IN_PROGRESS")
@@ -288,7 +288,7 @@ async def test_two_concurrent_actions_over_http(team: Team) -> None:
 
 
 async def test_a_template_without_jobs_and_a_draft_change_nothing_for_jobs(team: Team) -> None:
-    """A new version's draft belongs to no one's job."""
+    """A new version's draft doesn't belong to any job."""
     template = await add_template(team)
     assert (await team.refused("Operator", j.ADD, input={"templateId": template["id"]})).code == "CONFLICT"
     await bring(team, template["latestVersion"]["id"], "PUBLISHED")

@@ -13,7 +13,7 @@ from tests.support.team import Team
 
 pytestmark = pytest.mark.one_store
 
-#: What can be tried on a job that exists: the document and its other variables.
+#: Operations on an existing job: the document and its other variables.
 TRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "update": (j.UPDATE, {"input": {"name": "Other"}}),
     "assign": (j.ASSIGN, {}),
@@ -24,7 +24,7 @@ TRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "complete": (j.COMPLETE, {}),
     "cancel": (j.CANCEL, {}),
 }
-#: What each state rejects, and what it says.
+#: The operations that each state rejects, with the message.
 REFUSED = {
     "UNASSIGNED": {
         "unassign": "The job is not assigned to anyone",

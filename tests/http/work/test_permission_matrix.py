@@ -1,6 +1,6 @@
-"""The permission matrix: seven users, one for each role, and every operation.
+"""The permission matrix: every operation, tried by seven users with one role each.
 
-Exactly the permitted cells are open; the rest is FORBIDDEN before anything is looked up.
+Only the permitted cells are allowed; the rest is FORBIDDEN before any look-up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.support.team import Team, new_team
 pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 ROLES = ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer")
-#: Written down here and not read from the code, which it checks.
+#: Listed here, and not read from the code, which this checks.
 TABLE = """
 | users:read        | x | x | x | x | x | x | x |
 | users:manage      | x | x |   |   |   |   |   |
@@ -54,15 +54,15 @@ NEEDED_BY = {
     name: permission.value if (permission := field.extensions["permission"]) else ANYONE
     for name, (_, field) in operations().items()
 }
-#: Fields below the root that not everybody sees who sees their type.
+#: Nested fields that are hidden from some users who can see the object.
 NEEDED_BELOW = dict.fromkeys(("User.lastSignInAt", "User.link", "User.pendingEmail"), "users:manage")
 
 OF_CLIENTS = [route for route in ROUTES if route.who == "client"]
-#: Routes that need a permission. All others are about oneself, or GraphQL, whose operations are above.
+#: Routes that need a permission. The others concern the caller, or are GraphQL, with the operations above.
 WITH_PERMISSION = [route for route in OF_CLIENTS if route.permission]
-#: For which the permission is not enough.
+#: Routes for which the permission isn't enough.
 FOR_ADMINS = {"POST /api/client/users/{user}/identities/{identity}/confirm"}
-#: Where more than a description says decides over a body that is derived from it.
+#: Routes with more rules for the body than the description contains.
 BY_DESCRIPTION = ("CONFLICT", "NOT_FOUND", "VALIDATION_ERROR")
 NEVER = 2**31 - 1
 
@@ -85,14 +85,14 @@ async def foreign(app: App) -> Things:
 
 
 def codes(reply: Reply, *path: str) -> list[str]:
-    """Codes of the errors of one field."""
+    """The error codes of one field."""
     errors = reply.json.get("errors", [])
     assert all(error["path"] == list(path) for error in errors), reply.text
     return [error["extensions"]["code"] for error in errors]
 
 
 def test_the_schema_says_for_each_operation_what_it_needs() -> None:
-    """The directive, and the description that integrators read."""
+    """Checks the directive, and the description for integrators."""
     assert set(NEEDED_BY) == set(ARGUMENTS)
     for name, (_, field) in operations().items():
         permission = NEEDED_BY[name]
@@ -104,7 +104,7 @@ def test_the_schema_says_for_each_operation_what_it_needs() -> None:
 
 
 def test_no_change_is_for_all_who_can_read() -> None:
-    """A call that needs no permission names nothing, so it is only about the caller."""
+    """A call that needs no permission refers to nothing, so it concerns only the caller."""
     needs = [(name, NEEDED_BY[name]) for name, (word, _) in operations().items() if word == "mutation"]
     needs += [(str(route), needed(route)) for route in WITH_PERMISSION if route.method != "GET"]
     assert [name for name, permission in needs if HOLDERS[permission] == set(ROLES)] == []
@@ -134,7 +134,7 @@ async def test_a_cell(team: Team, own: Things, foreign: Things, operation: str, 
     if role in HOLDERS[NEEDED_BY[operation]]:
         reply = await team.send(role, document(operation), **ARGUMENTS[operation](own))
         found = codes(reply, operation)
-        assert found in ([], ["CONFLICT"]), reply.text  # what was done already cannot be done again
+        assert found in ([], ["CONFLICT"]), reply.text  # a completed action can't be repeated
         assert found or reply.json["data"][operation] is not None
         return
     never = Things(*[NEVER] * 6)
@@ -150,7 +150,7 @@ async def test_a_cell(team: Team, own: Things, foreign: Things, operation: str, 
 @matrix("role", ROLES)
 @matrix("field", [field.partition(".")[2] for field in NEEDED_BELOW])
 async def test_a_cell_below_the_root(team: Team, own: Things, role: str, field: str) -> None:
-    """Everybody sees the user; that one field stays closed, through every way that leads to a user."""
+    """Everybody sees the user, but this field stays hidden, through every path that leads to a user."""
     is_open = role in HOLDERS["users:manage"]
     for operation, inner, path in (
         ("user", f"id {field}", ["user"]),
@@ -208,7 +208,8 @@ async def test_permissions_of_several_roles_add_up(team: Team, own: Things) -> N
 
 
 async def test_no_spelling_gets_around_it(team: Team, own: Things) -> None:
-    """Aliases, fragments, directives and company: each field is judged on its own, and the others stay whole."""
+    """Covers aliases, fragments, directives, and the like: each field is checked on its own, without affecting
+    others."""
     before = await everything(team.app)
     for query in (
         f"mutation {{ me: startJob(id: {own.job}) {{ id }} }}",

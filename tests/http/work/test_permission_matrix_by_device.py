@@ -1,4 +1,4 @@
-"""The permission matrix for a device: what its capped roles open and no more, also once its user is an Admin."""
+"""The permission matrix for a device: its capped roles don't grow, even if its user becomes an Admin."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ async def own(team: Team) -> Things:
 
 @pytest.fixture(scope="module")
 async def token(app: App, team: Team) -> str:
-    """Of a headset whose user was an Operator and a Viewer, and is everything now."""
+    """The token of a headset, for a user who was an Operator and a Viewer at first, and now has every role."""
     ada = await wearer(app, "Operator", "Viewer", client=team.client)
     _, tokens = await ada.paired()
-    assert await change_rows(app, "users", {"id": ada.who.id}, roles=127) == 1  # to become Admin ends sessions else
+    assert await change_rows(app, "users", {"id": ada.who.id}, roles=127) == 1  # becoming an Admin would end sessions
     assert check_success(await app.me(tokens["access_token"]))["roles"] == ["Operator", "Viewer"]
     return str(tokens["access_token"])
 

@@ -1,4 +1,4 @@
-"""The permission matrix for machines: six service accounts, one for each role that machines have, with an API key."""
+"""The permission matrix for machines: six service accounts with one role each, and an API key."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ from tests.support.rules import rule
 from tests.support.team import Team, new_team
 
 pytestmark = pytest.mark.one_store
-#: No machine is an Admin.
+#: Machines can't be Admins.
 MACHINE_ROLES = ROLES[1:]
-#: What no machine does, whatever its roles: it would make itself another way in.
+#: Operations that no machine can perform with any role, because they would give it another way to sign in.
 CLOSED_TO_MACHINES = re.compile(
     r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks|apps|devices)"
 )
 OPEN_TO_MACHINES = {"GET /api/client/auth/me"}
-#: The same of operations, and of routes beyond those. No email server is set up here, so an invitation's link would be
-#: the machine's.
+#: The same for GraphQL, and for other routes. Mail isn't set up here, so the machine would get an invitation's link.
 NO_MACHINE_DOES = {"resetUserPassword", "resetUserFactors", "inviteUser", "renewInvitation"}
 NO_MACHINE_CALLS = {
     "POST /api/client/users/{user}/factors/reset",
@@ -57,7 +56,7 @@ async def own(team: Team) -> Things:
 
 @pytest.fixture(scope="module")
 async def machines(team: Team) -> dict[str, Machine]:
-    """A service account of each role that machines have, with a key."""
+    """A service account with a key, for each role that machines can have."""
     return {role: await machine(team.app, team.client, role) for role in MACHINE_ROLES}
 
 

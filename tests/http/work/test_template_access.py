@@ -1,4 +1,4 @@
-"""Another client's templates are not found; each role can do its part of a template only."""
+"""Another client's templates aren't found, and each role can do only its part of a template."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.templates import add_template, moves, read, template_at
 pytestmark = pytest.mark.one_store
 
 STEPS = [{"title": "Stolen"}]
-#: Every operation on one thing: its document, what it needs, whether its id is a template's, and the other variables.
+#: Every operation: its document, its permission, whether its ID is a template's, and the other variables.
 ACTS: dict[str, tuple[str, Permission, bool, dict[str, Any]]] = {
     "template": (t.READ, Permission.TEMPLATES_READ, True, {}),
     "templateVersion": (t.READ_VERSION, Permission.TEMPLATES_READ, False, {}),
@@ -33,7 +33,7 @@ ACTS: dict[str, tuple[str, Permission, bool, dict[str, Any]]] = {
     "archiveTemplate": (t.ARCHIVE, Permission.TEMPLATES_PUBLISH, True, {}),
     "restoreTemplate": (t.RESTORE, Permission.TEMPLATES_PUBLISH, True, {}),
 }  # fmt: skip
-#: In which state the act would be done, were it one's own.
+#: The state in which the action would succeed on the caller's own template.
 STATES = {
     "approveTemplateVersion": "SUBMITTED",
     "rejectTemplateVersion": "SUBMITTED",
@@ -53,7 +53,7 @@ async def theirs(app: App) -> Team:
 
 
 async def target(team: Team, act: str) -> tuple[dict[str, Any], int]:
-    """A template on which the act would be done, and the id to name."""
+    """A template on which the action would succeed, and the ID to use."""
     template = await template_at(team, STATES.get(act, "DRAFT"))
     if act == "restoreTemplate":
         template = await team.ask("Publisher", t.ARCHIVE, id=template["id"])
@@ -80,7 +80,8 @@ async def test_another_clients_thing_looks_nonexistent(ours: Team, theirs: Team,
 @matrix("role", list(Role))
 @matrix("act", ACTS)
 async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:
-    """Forbidden calls fail before any look-up: for your own template, another client's, and one that never existed."""
+    """Forbidden calls fail before any look-up: for the caller's own template, another client's, and a nonexistent
+    one."""
     document, permission, _, variables = ACTS[act]
     template, own = await target(ours, act)
     if role in HOLDERS[permission]:

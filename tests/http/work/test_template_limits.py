@@ -1,4 +1,4 @@
-"""Length limits of the texts of a template, to the character."""
+"""Length limits for the texts of a template, exact to the character."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def filled(steps: Any) -> list[dict[str, Any]]:
-    """Steps as they come back."""
+    """Steps as they are returned."""
     return [
         {
             "number": number,
@@ -101,7 +101,7 @@ COMMENTED = {
     "archive": ("DRAFT", "Publisher", t.ARCHIVE),
     "restore": ("DRAFT", "Publisher", t.RESTORE),
 }
-#: Which are good for whom: a rejection needs a comment, the others do not.
+#: Valid comments by action: a rejection needs one, the others don't.
 COMMENTS = {"x" * 2000: True, "a\nb\tc": True, "x" * 2001: False, "\x7f": False, "a\x07": False, "": None, " \n ": None}
 
 
@@ -142,7 +142,7 @@ async def test_a_search_outside_the_limits_is_rejected(team: Team, search: str, 
 
 
 async def test_a_nul_that_a_document_spells_out_is_rejected(team: Team) -> None:
-    """In the body's JSON no one gets one through; GraphQL has its own escape."""
+    """The body's JSON can't contain one, but GraphQL has its own escape."""
     before = await count(team)
     for given, field in (
         ('name: "\\u0000"', "name"),

@@ -1,4 +1,4 @@
-"""Lists of templates are filtered, sorted and paged, at a constant number of statements."""
+"""Lists of templates are filtered, sorted, and paged, with a constant number of statements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.still
 
 @pytest.fixture(scope="module")
 async def sorted_team(app: App) -> Team:
-    """A client with templates whose names, times and ids are in different orders, some of them equal."""
+    """A client with templates that differ in the order of names, times, and IDs, with some equal values."""
     team = await new_team(app)
     for name in ("beta", "Alpha", "gamma", "ALPHA", "Äther", "delta", "beta"):
         app.clock.advance(1 if name != "Äther" else 0)
@@ -64,7 +64,7 @@ async def test_a_walk_through_the_pages_sees_everything_once_and_in_order(
         assert len(page["items"]) == size
     key = key_of(sort)
     assert len(seen) == 7
-    if sort.startswith("NAME"):  # the databases put letters outside ASCII at places of their own
+    if sort.startswith("NAME"):  # databases sort letters outside ASCII differently
         seen = [item for item in seen if item["name"].isascii()]
     assert seen == sorted(seen, key=key, reverse=sort.endswith("_DESC"))
 
@@ -76,7 +76,7 @@ async def test_a_page_goes_on_where_it_was_even_when_its_last_row_has_moved(sort
     rest = await sorted_team.ask("Viewer", PAGE, first=100, sort="NAME", after=first["nextCursor"])
     await sorted_team.ask("Author", t.UPDATE, id=last["id"], input={"name": last["name"]})
     seen = [item["id"] for item in [*first["items"], *rest["items"]]]
-    assert len(seen) == 8  # the one that moved on is met again, nothing is missed
+    assert len(seen) == 8  # the moved one appears again, and nothing is missed
     assert len(set(seen)) == 7
 
 
@@ -137,7 +137,7 @@ NESTED = """query($first: Int) { templates(first: $first) {
     latestVersion { id status steps { title } createdBy { email } template { name createdBy { id } } }
     versions(first: 2) { number createdBy { id } }
     history(first: 3) { move by { email } } } }"""
-LOADS = 12  # the list itself, and the fields of the document that read something more
+LOADS = 12  # the list itself, and the document's fields that load more
 
 
 async def test_a_list_of_a_hundred_costs_as_many_statements_as_a_list_of_one(app: App) -> None:
@@ -150,8 +150,8 @@ async def test_a_list_of_a_hundred_costs_as_many_statements_as_a_list_of_one(app
             found = await team.ask("Viewer", NESTED, first=size)
         assert len(found) == size
         counts[size] = len(statements)
-    # What is asked for while the same loader is reading is read after it, so how many there are depends on who is
-    # faster; but each field reads once at most, for all templates together.
+    # Keys that arrive while a loader is reading are read afterward, so the number depends on timing. But each field
+    # reads at most once, for all templates together.
     assert max(counts.values()) <= LOADS, counts
     assert found[-1]["publishedVersion"] == {"number": 1, "steps": [{"title": "one"}, {"title": "two"}]}
     assert [v["number"] for v in found[-1]["versions"]] == [1, 2]
@@ -177,7 +177,7 @@ async def test_versions_and_history_go_on_from_a_number(app: App) -> None:
     [template] = await team.ask("Viewer", PLAIN)
     document = """query($id: Int!, $first: Int, $after: Int) { template(id: $id) {
         versions(first: $first, after: $after) { number } history(first: $first, after: $after) { number } } }"""
-    log = 1 + 3 * 4 + 2  # created; three times submitted, approved, published and the next one; two were retired
+    log = 1 + 3 * 4 + 2  # created; three times submitted, approved, published, and the next one; two were retired
     for first, after in ((1, 0), (2, 0), (2, 1), (100, 3), (100, 4), (5, 2**31 - 1), (None, None), (100, 0)):
         found = await team.ask("Viewer", document, id=template["id"], first=first, after=after)
         for name, count in (("versions", 4), ("history", log)):

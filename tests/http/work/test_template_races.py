@@ -1,4 +1,4 @@
-"""Two users who change one template at the same time, over HTTP: one succeeds, the other gets CONFLICT."""
+"""If two users change one template at the same time over HTTP, one succeeds and the other gets CONFLICT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.matrix import matrix
 from tests.support.team import Team, refusal
 from tests.support.templates import moves, read, template_at
 
-#: What is done, by whom, in which state, on the template or its version, and what the log says of it.
+#: The action, its user, the required state, whether it's for the template or its version, and its log entry.
 ACTS: dict[str, tuple[str, str, str, dict[str, Any], str]] = {
     "edit": ("Author", t.EDIT, "DRAFT", {"input": {"revision": 1, "steps": [{"title": "New"}]}}, "EDITED"),
     "submit": ("Author", t.SUBMIT, "DRAFT", {}, "SUBMITTED"),
@@ -25,7 +25,7 @@ ON_TEMPLATES = {"next", "archive", "restore"}
 
 
 async def at_once(team: Team, *calls: tuple[str, str, dict[str, Any]]) -> list[bool]:
-    """The winner of them; all others got CONFLICT."""
+    """Run the calls concurrently; returns the winner, and checks that all others got CONFLICT."""
     for role, _, _ in calls:
         await team.member(role)
     replies = await asyncio.gather(*(team.send(role, document, **variables) for role, document, variables in calls))
@@ -54,7 +54,7 @@ MEETINGS = [("SUBMITTED", "approve", "reject"), ("APPROVED", "publish", "reject"
 
 @matrix(("status", "one", "two"), MEETINGS)
 async def test_two_different_acts_leave_what_the_log_says(team: Team, status: str, one: str, two: str) -> None:
-    """They can come one after the other after all; nothing is half done, and who lost left no trace."""
+    """They can still run one after the other; nothing is half done, and the loser leaves no trace."""
     for acts in ((one, two), (two, one), (one, two, one, two)):
         template = await template_at(team, status)
         version_id = template["latestVersion"]["id"]

@@ -93,7 +93,7 @@ async def test_the_way_from_draft_to_published_and_on_to_the_next_version(app: A
     assert len({e["at"] for e in log}) == 9
 
 
-#: What leads out of each state, and where to. All the rest is a conflict.
+#: Transitions out of each state, and their targets. All others are conflicts.
 LEADS = {
     ("DRAFT", "edit"): "DRAFT",
     ("DRAFT", "submit"): "SUBMITTED",
@@ -119,7 +119,7 @@ STATUS_NAMES = {
 
 
 async def version_at(team: Team, status: str) -> dict[str, Any]:
-    """A version in a state; its template has a newer one when it is retired."""
+    """A version in a state; a retired one's template has a newer version."""
     template = await template_at(team, "PUBLISHED" if status == "RETIRED" else status)
     version: dict[str, Any] = template["latestVersion"]
     if status == "RETIRED":
@@ -186,7 +186,7 @@ async def test_an_edit_replaces_all_steps_of_the_revision_that_it_was_made_from(
 
 @matrix("act", ["submit", "approve", "reject", "publish"])
 async def test_a_move_that_names_its_revision_is_rejected_after_an_edit(team: Team, act: str) -> None:
-    """An approval is for the text that was read: if it was edited in the meantime, the approval does not count."""
+    """An approval applies to the text that was read. If it was edited in the meantime, the approval isn't valid."""
     status = next(status for status, name in LEADS if name == act)
     draft = (await add_template(team))["latestVersion"]
     await team.ask("Author", t.EDIT, id=draft["id"], input={"revision": 1, "steps": [{"title": "New"}]})
@@ -240,7 +240,7 @@ async def test_name_and_description_change_alone_or_together(team: Team) -> None
 
 
 async def test_moves_of_one_document_go_one_after_the_other(team: Team) -> None:
-    """Nothing that was read for the first mutation is shown for the second."""
+    """Nothing that was read for the first mutation is reused for the second."""
     template = await template_at(team, "DRAFT")
     document = """mutation($id: Int!, $version: Int!) {
         name: updateTemplate(id: $id, input: {name: "Other"}) { name latestVersion { status } }

@@ -1,6 +1,6 @@
-"""The permission matrix with service accounts' tokens: each cell is as for an API key of the same account, no more.
+"""The permission matrix with service accounts' tokens, where each cell is as for an API key of the same account.
 
-A token with a narrower scope opens the cells of that scope alone; another client's things are not there.
+A token with a narrower scope allows only that scope's cells, and another client's objects aren't found.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.support.team import Team, new_team
 #: A service account can't be an Admin.
 MACHINES = tuple(role for role in ROLES if role != "Admin")
 NOTHING = Things(*[NEVER] * 6)
-#: What no machine can call, whatever its roles.
+#: Operations that no machine can call with any role.
 CLOSED = ("/api/client/auth/", "/api/client/service-accounts", "/api/client/providers", "/api/client/domains",
           "/api/client/directories", "/api/client/apps", "/api/client/devices")  # fmt: skip
 pytestmark = [pytest.mark.one_store, pytest.mark.still]
@@ -54,7 +54,7 @@ async def foreign(theirs: Team) -> Things:
 
 @pytest.fixture(scope="module")
 async def credentials(team: Team) -> dict[str, tuple[str, str]]:
-    """Token and API key of an account of each role."""
+    """Token and API key of an account with each role."""
     found = {}
     for role in MACHINES:
         who = await machine(team.app, team.client, role.lower().replace(" ", "-"), roles=(role,))

@@ -1,4 +1,4 @@
-"""The upload quota of a client: exact for concurrent uploads, with what is on its way, and freed by deletions."""
+"""A client's upload quota is exact for concurrent uploads, includes uploads in progress, and is freed by deletions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATH = "/api/client/files"
 
 @pytest.fixture
 async def narrow(app: App, monkeypatch: pytest.MonkeyPatch) -> App:
-    """A quota of five files a client, and none stored: no test records its files anywhere."""
+    """A quota of five files a client, with none stored, because no test records its files."""
     app.clock.advance(86_400 + 1)
     await sweep_files(app)
     narrow_quota(monkeypatch, app, 5 * SIZE)
@@ -46,7 +46,7 @@ async def operators(app: App, count: int) -> list[str]:
 def on_its_way(
     app: App, token: str, size: int, *, declared: bool = True
 ) -> contextlib.AbstractAsyncContextManager[SlowBody]:
-    """An upload of ``size`` bytes, more than ``SIZE``, of which this many have come."""
+    """An upload of ``size`` bytes, more than ``SIZE``, of which this many have arrived."""
     lines = [("Authorization", f"Bearer {token}"), ("Content-Type", "application/pdf")]
     lines.append(("Content-Length", str(size)) if declared else ("Transfer-Encoding", "chunked"))
     return slow_bodies.on_its_way(app, f"{PATH}?name=a.pdf", lines, PDF, bytes(size - SIZE))
@@ -71,13 +71,13 @@ async def test_sixteen_at_the_same_moment_get_exactly_what_fits(narrow: App) -> 
     replies = await asyncio.gather(*(upload(narrow, token) for token in users * 4))
     assert sorted(reply.status for reply in replies) == [201] * 5 + [413] * 11
     assert await stored_files(narrow) == Sum(5, 5 * SIZE)
-    assert len(files_on_disk(narrow)) == 5  # what was rejected left no bytes
+    assert len(files_on_disk(narrow)) == 5  # rejected uploads left no bytes
 
 
 @rule("UPLOADS")
 @pytest.mark.parametrize("declared", [True, False])
 async def test_what_is_on_its_way_counts(narrow: App, declared: bool) -> None:
-    """So much as was declared, and otherwise all that it can take."""
+    """The declared size counts, or without one, the maximum size."""
     token = await token_of(narrow)
     async with on_its_way(narrow, token, 4 * SIZE, declared=declared) as first:
         check_refusal(await upload(narrow, token, PDF + b"x"), 413, "PAYLOAD_TOO_LARGE")
@@ -115,7 +115,7 @@ async def test_a_user_uploads_four_at_the_same_time_and_a_client_sixteen(app: Ap
 
 @rule("UPLOADS")
 async def test_what_a_killed_process_was_at_ends_with_its_time(narrow: App) -> None:
-    """A frozen process that continues after all leaves nothing."""
+    """A frozen process that resumes later leaves nothing behind."""
     token = await token_of(narrow)
     async with on_its_way(narrow, token, 5 * SIZE) as dead:
         check_refusal(await upload(narrow, token), 413, "PAYLOAD_TOO_LARGE")
@@ -176,7 +176,7 @@ async def test_a_body_that_does_not_fit_is_rejected_before_it_is_read(narrow: Ap
         f"{PATH}?name=a.pdf", content=parts(), headers={**headers, "Content-Length": str(51 * SIZE)}
     )
     assert (answer.status_code, sent) == (413, 0)
-    answer = await narrow.client.post(f"{PATH}?name=a.pdf", content=parts(), headers=headers)  # says no length
+    answer = await narrow.client.post(f"{PATH}?name=a.pdf", content=parts(), headers=headers)  # declares no length
     assert answer.status_code == 413
     assert sent < 5 * SIZE
     assert len(files_on_disk(narrow)) == 4

@@ -1,4 +1,4 @@
-"""The whole workflow from template to finished job, by seven users of one client, each with their own token."""
+"""The whole workflow from template to finished job, by seven users of one client, each with a separate token."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 @pytest.fixture
 async def team(app: App) -> Team:
-    """All seven are signed in before anything happens."""
+    """A team with all seven users signed in before anything happens."""
     made = await new_team(app)
     tokens = {(await made.member(role)).token for role in ROLES}
     assert len(tokens) == 7
@@ -42,7 +42,7 @@ async def forbidden(team: Team, roles: list[str], document: str, **variables: An
 
 
 async def publish_first_version(team: Team) -> dict[str, Any]:
-    """From the author's first line to the published version; a rejection on the way."""
+    """Work from the author's first line to the published version, with a rejection on the way."""
     given = {"name": "Pump check", "steps": FIRST[:1]}
     await forbidden(team, ["User Admin", "Approver", "Publisher", "Operator", "Viewer"], t.ADD, input=given)
     template = await team.ask("Author", t.ADD, input=given)
@@ -62,7 +62,7 @@ async def publish_first_version(team: Team) -> dict[str, Any]:
 
 
 async def begin_job(team: Team, template_id: int) -> dict[str, Any]:
-    """A job for the operator, who is rejected what is out of order or lacks its evidence."""
+    """Start a job for the operator; steps out of order or without evidence are rejected."""
     operator = (await team.member("Operator")).id
     given = {
         "name": "Pump 7", "templateId": template_id, "assetId": "P-7", "priority": "HIGH", "assignedUserIds": [operator]
@@ -80,7 +80,7 @@ async def begin_job(team: Team, template_id: int) -> dict[str, Any]:
 
 
 async def finish_job(team: Team, job: dict[str, Any]) -> dict[str, Any]:
-    """Evidence of two kinds, the last step, and the end."""
+    """Record two kinds of evidence, complete the last step, and finish the job."""
     await team.ask("Operator", j.RECORDS, id=job["id"], step=2, input=j.PRESSURE)
     token, kind = (await team.member("Operator")).token, {"Content-Type": "image/png"}
     sent = await team.app.send("POST", "/api/client/files?name=gauge.png", token=token, content=PNG, headers=kind)
@@ -112,7 +112,7 @@ async def test_the_complete_workflow(team: Team) -> None:
     done = await finish_job(team, job)
     await publish_second_version(team, template["id"])
 
-    old = await j.read(team, job["id"])  # as the viewer sees it
+    old = await j.read(team, job["id"])  # as seen by the viewer
     assert (old["version"]["number"], old["version"]["status"], old["newerVersion"]["number"]) == (1, "RETIRED", 2)
     assert old == {**done, "version": old["version"], "newerVersion": old["newerVersion"]}
     assert [step["title"] for step in old["steps"]] == ["Close the valve", "Read the gauge"]

@@ -1,1 +1,1 @@
-"""Libraries and products that others wrote sign users in through a client's issuer, unmodified."""
+"""Unmodified third-party libraries and products sign users in through a client's issuer."""

@@ -1,4 +1,4 @@
-"""An app of a client at its own server process, and a browser that signs in to it."""
+"""A client's app on a separate server process, and a browser that signs in to it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ AUTHOR = "author@acme.example"
 
 
 class Reached(Protocol):
-    """A server, or what stands before its nodes."""
+    """A server, or the proxy in front of its nodes."""
 
     @property
     def base(self) -> str: ...
 
 
 class RegisteredApp(NamedTuple):
-    """``secret``: empty for a public app."""
+    """``secret`` is empty for a public app."""
 
     server: Reached
     id: str
@@ -32,7 +32,7 @@ class RegisteredApp(NamedTuple):
         return f"{self.server.base}/o/acme"
 
     def in_program(self, text: str, **changes: str) -> str:
-        """A program or a file of settings as printed, with this app's values in place of those of the docs."""
+        """A program or settings file as printed in the docs, with this app's values inserted."""
         names = {"https://auth.example.com/o/acme": self.issuer, "app_…": self.id, "mfst_sec_…": self.secret, **changes}
         for before, after in names.items():
             text = text.replace(before, after)
@@ -40,7 +40,7 @@ class RegisteredApp(NamedTuple):
 
 
 def administer(server: Reached, path: str, body: Any = None, method: str = "POST") -> Any:
-    """Changes something of Acme as a system admin; the data of the answer."""
+    """Change Acme as a system admin; returns the response's data."""
     with httpx2.Client(base_url=f"{server.base}/api/admin", timeout=60) as http:
         signed_in = http.post("/auth/sign-in", json={"username": "admin", "password": DEMO_PASSWORD}).json()
         http.headers["Authorization"] = f"Bearer {signed_in['data']['token']}"
@@ -50,20 +50,20 @@ def administer(server: Reached, path: str, body: Any = None, method: str = "POST
 
 
 def register(server: Reached, kind: str, callback: str, **members: Any) -> RegisteredApp:
-    """A new app of Acme, with a secret where it can have one."""
+    """A new app of Acme, with a secret if it can have one."""
     app = administer(server, "/apps", {"name": "Reports", "kind": kind, "redirectUris": [callback], **members})["id"]
     secret = administer(server, f"/apps/{app}/secrets")["secret"] if kind == "web" else ""
     return RegisteredApp(server, app, secret)
 
 
 def sign_in(browser: Browser, start: str, *until: str) -> Shown | Step:
-    """Begins at an address of the app, and enters the password where it is asked for; the page at the end, or the first
-    step that ``until`` names."""
+    """Start at an address of the app, and enter the password when asked; returns the last page, or the first step that
+    ``until`` names."""
     return onward(browser, browser.walk(Step("GET", start), *until), *until)
 
 
 def onward(browser: Browser, found: Shown | Step, *until: str) -> Shown | Step:
-    """Goes on through the pages of the server, as a person does."""
+    """Continue through the server's pages, as a person does."""
     for _ in range(8):
         if isinstance(found, Step):
             return found
@@ -85,7 +85,7 @@ def onward(browser: Browser, found: Shown | Step, *until: str) -> Shown | Step:
 
 
 def sign_out_here(browser: Browser, base: str) -> None:
-    """Ends the browser's session on the server's own page, as a user does who never goes back to the app."""
+    """End the browser's session on the server's page, as a user does who never returns to the app."""
     page = browser.walk(Step("GET", f"{base}/sign-out"))
     assert isinstance(page, Shown)
     [form] = [form for form in page.page.forms if form.action.endswith("/sign-out")]
@@ -93,5 +93,5 @@ def sign_out_here(browser: Browser, base: str) -> None:
 
 
 def is_asked(page: Shown | Step) -> bool:
-    """Whether the server asks who it is."""
+    """Whether the server asks the user to sign in."""
     return isinstance(page, Shown) and any(form.of("email") or form.of("password") for form in page.page.forms)

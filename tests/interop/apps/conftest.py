@@ -1,4 +1,4 @@
-"""Fixture: the server behind its public address, as one node on SQLite, and as two nodes on PostgreSQL."""
+"""Fixture: the server behind its public address, as one node with SQLite, and as two nodes with PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public address of a server: a proxy before its nodes, which take turns, that notes what apps call."""
+"""The public address of a server, which is a proxy that alternates between its nodes and records the apps' calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_A_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "content-le
 
 
 class Entrance:
-    """``calls``: the last part of each path that was asked for, with the grant at the token endpoint, in order."""
+    """``calls`` are the last segments of all requested paths in order; at the token endpoint, with the grant."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -33,13 +33,13 @@ class Entrance:
             do_POST = do_PATCH = do_OPTIONS = do_GET  # noqa: N815 - named by the library
 
             def log_message(self, *_: object) -> None:
-                """Nothing is written."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.base = f"http://127.0.0.1:{self.server.server_port}"
 
     def pass_on(self, asked: BaseHTTPRequestHandler) -> None:
-        """One request, to the node whose turn it is."""
+        """Forward one request to the next node."""
         body = asked.rfile.read(int(asked.headers.get("Content-Length", 0)))
         grant = parse_qs(body.decode("latin-1")).get("grant_type", [])
         self.calls.append(" ".join([asked.path.partition("?")[0].rpartition("/")[2], *grant]))
@@ -62,7 +62,7 @@ class Entrance:
 
 @contextlib.contextmanager
 def entrance(folder: Path, database_url: str, nodes: int) -> Iterator[Entrance]:
-    """Nodes on one store, and the way in to them."""
+    """Nodes on one database, and the proxy in front of them."""
     opened = Entrance()
     threading.Thread(target=opened.server.serve_forever, daemon=True).start()
     settings: dict[str, Any] = {"MANIFEST_PUBLIC_URL": opened.base, "MANIFEST_RATE_LIMITS": "off"}

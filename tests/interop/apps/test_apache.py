@@ -1,4 +1,4 @@
-"""Debian's Apache with mod_auth_openidc, unmodified, and with the settings of the page as printed."""
+"""Debian's unmodified Apache with mod_auth_openidc, with the settings from the docs page."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_it_signs_in_renews_and_signs_out(tmp_path: Path, server: Entrance) -> N
             return shown.headers
 
         first = signed_in()["x-access"]
-        # Apache would store a session again that ends while it renews a token.
+        # Apache would store a session again if it ends while a token is being renewed.
         administer(server, f"/apps/{app.id}", {"accessTokenSeconds": 900}, "PATCH")
         assert seconds_until(lambda: browser.take(Step("GET", f"{home}/")).headers["x-access"] != first) < 5
         sign_out_here(browser, server.base)

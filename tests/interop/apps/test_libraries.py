@@ -1,7 +1,7 @@
-"""Libraries of apps, unmodified: they sign users in at a client's issuer, refresh, ask who it is, and sign out.
+"""Unmodified libraries of apps: they sign users in at a client's issuer, refresh, load user data, and sign out.
 
-The programs are those of the page *Connect applications*, as printed. They run against one node on SQLite, and against
-two nodes on PostgreSQL that take turns: what one began, the other ends.
+The programs are printed on the page *Connect applications*. They run against one node with SQLite, and against two
+alternating nodes with PostgreSQL, so that one completes what the other started.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ pytestmark = pytest.mark.needs("node", "npm")
 PAGE = "apps-frameworks.md"
 OAUTH4WEBAPI = {"type": "module", "dependencies": {"oauth4webapi": "3.8.8"}}
 EXPRESS = {"express": "5.1.0", "express-session": "1.19.0", "jose": "6.1.0", "openid-client": "6.9.0"}
-CALLBACK = "http://127.0.0.1:9/callback"  # where nothing listens: the browser stops before it
+CALLBACK = "http://127.0.0.1:9/callback"  # no server listens there, so the browser stops before it
 FULL = "openid profile email roles offline_access"
 
 
 def printed(language: str, word: str) -> str:
-    """The program of the page that has the word."""
+    """The program on the page that contains the word."""
     [found] = [block for page, block in docs_pages.blocks(language) if page == PAGE and word in block]
     return found
 
 
 @contextlib.contextmanager
 def oauth4webapi(app: RegisteredApp, browser: Browser, scope: str, **given: Any) -> Iterator[dict[str, Any]]:
-    """The tokens and claims that the library got after a sign-in. With ``waits``, it still runs: in the end,
-    ``status`` is that of the first call of userinfo that failed."""
+    """The tokens and claims that the library got from a sign-in. With ``waits``, it keeps running, and ``status`` is
+    that of the first failed userinfo call."""
     folder = install.npm("oauth4webapi", OAUTH4WEBAPI)
     shutil.copy(Path(__file__).parent / "app.mjs", folder)
     shown = {"issuer": app.issuer, "clientId": app.id, "secret": app.secret, "callback": CALLBACK, "scope": scope}
@@ -125,7 +125,7 @@ def _signed_in_as(browser: Browser, address: str) -> str:
 
 
 def check_program(server: Entrance, home: str, browser: Browser) -> None:
-    """Of a program of the page: it signs in, renews, asks who it is, hears of a sign-out here, and signs out here."""
+    """Check that a program signs in, refreshes, loads user data, notices a sign-out here, and signs out here."""
     assert _signed_in_as(browser, f"{home}/login") == AUTHOR
     server.calls.clear()
     profile = browser.take(Step("GET", f"{home}/profile"))
@@ -140,7 +140,7 @@ def check_program(server: Entrance, home: str, browser: Browser) -> None:
     left = onward(browser, browser.walk(leaves, f"{home}/"), f"{home}/")
     assert isinstance(left, Step), left.text
     assert left.url.partition("?")[0] == f"{home}/"
-    assert is_asked(browser.walk(Step("GET", f"{home}/login")))  # signed out here too
+    assert is_asked(browser.walk(Step("GET", f"{home}/login")))  # also signed out here
 
 
 @pytest.mark.endurance
@@ -211,7 +211,7 @@ def test_django_with_the_settings_as_printed(server: Entrance, tmp_path: Path) -
         assert _signed_in_as(browser, f"{home}/oidc/authenticate/") == AUTHOR
         browser.trail.clear()
         server.calls.clear()
-        seconds_until(lambda: user() == AUTHOR and "userinfo" in server.calls)  # without a question
+        seconds_until(lambda: user() == AUTHOR and "userinfo" in server.calls)  # without interaction
         assert server.calls[:2] == ["authorize", "token authorization_code"]
         assert not [step for step in browser.trail if "/sign-in" in step]
         sign_out_here(browser, server.base)
@@ -238,7 +238,7 @@ app.listen(process.env.PORT);
 
 @pytest.mark.endurance
 def test_the_settings_for_next_js_in_auth_js(server: Entrance, tmp_path: Path) -> None:
-    """Next.js itself takes minutes to install: the same library runs on Express."""
+    """Next.js itself takes minutes to install, but the same library runs on Express."""
     printed_settings = printed("ts", "NextAuth").replace('import NextAuth from "next-auth";', "")
     port = free_port()
     home = f"http://localhost:{port}"
@@ -286,8 +286,8 @@ def test_a_desktop_program_on_a_free_port_as_printed(server: Entrance, tmp_path:
 def _at_home(
     server: Entrance, program: str, language: str, folder: Path, packages: dict[str, str]
 ) -> Iterator[tuple[str, Browser]]:
-    """A program with its own app, whose access tokens are due for renewal at their birth. The browser knows it as
-    localhost: cookies don't tell ports apart."""
+    """A program with its own app and with access tokens that need renewal immediately. The browser uses the name
+    localhost, because cookies don't distinguish ports."""
     port = free_port()
     home = f"http://localhost:{port}"
     app = register(

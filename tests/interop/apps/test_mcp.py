@@ -1,4 +1,4 @@
-"""The SDK of the Model Context Protocol: its client signs in to the server of the docs, by an app made by hand."""
+"""The Model Context Protocol SDK: its client signs in to the server from the docs, with a manually created app."""
 
 from __future__ import annotations
 

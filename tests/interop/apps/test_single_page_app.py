@@ -1,4 +1,4 @@
-"""A page with oidc-client-ts, unmodified, in Chromium: signs in, renews, asks who it is, and signs out, here too."""
+"""A page with the unmodified oidc-client-ts, in Chromium, signs in, refreshes, loads user data, and signs out."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_it_signs_in_renews_and_signs_out(tmp_path: Path, server: Entrance, home
             return found
 
         def enter() -> None:
-            browser.until("document.activeElement?.id === 'email'")  # the page is done with the focus
+            browser.until("document.activeElement?.id === 'email'")  # the page has finished setting the focus
             browser.type("#email", AUTHOR)
             browser.type("#password", DEMO_PASSWORD)
             browser.press("main form .primary")
@@ -88,7 +88,7 @@ def test_it_signs_in_renews_and_signs_out(tmp_path: Path, server: Entrance, home
         browser.until(f"location.href === '{home}/'")
         browser.until("typeof users === 'object'")
         browser.value("users.signinRedirect() && 1")
-        browser.until("document.querySelector('#email') !== null")  # asked again
+        browser.until("document.querySelector('#email') !== null")  # asked to sign in again
         browser.open(f"{home}/")
         browser.until("typeof users === 'object'")
         briefly = json.dumps({**settings, "scope": "openid email"})
@@ -104,4 +104,4 @@ def test_it_signs_in_renews_and_signs_out(tmp_path: Path, server: Entrance, home
         browser.shows("You're signed out")
         browser.open(f"{home}/")
         browser.until("typeof users === 'object'")
-        assert seconds_until(lambda: bool(browser.value(asks) == 401)) < 5  # no page can hear of it
+        assert seconds_until(lambda: bool(browser.value(asks) == 401)) < 5  # pages can't be notified

@@ -1,1 +1,1 @@
-"""A stand-in for Microsoft, which cannot run here: login, Graph and Dataverse on one socket of the loopback address."""
+"""A stand-in for Microsoft, which can't run here: login, Graph, and Dataverse on one loopback socket."""

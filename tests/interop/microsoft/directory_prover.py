@@ -1,4 +1,4 @@
-"""A client's Admin who proves a Microsoft directory: shared by the tests of that proof."""
+"""A client's Admin who verifies a Microsoft directory, for the tests of that verification."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROLES = {
 
 @dataclass
 class Prover:
-    """A client's Admin in a browser, whose client has a provider of the directory contoso."""
+    """A client's Admin in a browser, and the client's provider for the directory contoso."""
 
     setup: MicrosoftSetup
     client: str
@@ -50,13 +50,13 @@ class Prover:
         return await self.browser.send("POST", path, body=body, token=self.admin.token)
 
     async def asked(self) -> dict[str, str]:
-        """The request to Microsoft when a verification begins."""
+        """The request to Microsoft at the start of a verification."""
         reply = await self.begin()
         reply.headers["location"] = check_success(reply)["location"]
         return query_of(reply)
 
     async def prove(self, user: str = "alice", browser: Browser | None = None, **body: str) -> Reply:
-        """The whole way; what our callback answers."""
+        """Verify through the whole flow; returns the response of our callback."""
         started = check_success(await self.begin(**body))
         return await (browser or self.browser).send("GET", self.setup.microsoft.visit(started["location"], user))
 
@@ -65,13 +65,13 @@ class Prover:
         return dict(found.data)
 
     async def refused(self, sentence: str = "", *, status: int = 401, code: str = "SSO_FAILED") -> None:
-        """Proves nothing, and says what to do."""
+        """Check that nothing is verified, and that the page says what to do."""
         message = check_no_one_got_in(await self.prove(), status, code)
         assert sentence in message
         assert (await self.claim())["state"] == "pending"
 
     async def last(self) -> dict[str, Any]:
-        """The trail's last event of it."""
+        """The last audit event about it."""
         event = (await trail(self.app, self.client))[-1]
         return {"event": event.event, "actor": event.actor, "subject": event.subject, **event.members}
 

@@ -1,4 +1,4 @@
-"""Error bodies of Microsoft's services: three services, three forms."""
+"""Error bodies of Microsoft's services, in three different formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.oidc_socket import Answer
 
 GRAPH_RESOURCE = "00000003-0000-0000-c000-000000000000"
 LOGIN = "https://login.microsoftonline.com"
-#: AADSTS number → what the token endpoint calls it, status, and its own text (shortened).
+#: AADSTS number → the token endpoint's error code, status, and message (shortened).
 AADSTS: dict[int, tuple[str, int, str]] = {
     50013: ("invalid_grant", 400, "Assertion failed signature validation."),
     50027: ("invalid_grant", 400, "JWT token is invalid or malformed."),
@@ -32,13 +32,13 @@ AADSTS: dict[int, tuple[str, int, str]] = {
 
 
 def guid() -> str:
-    """A random one, as requests and traces have them."""
+    """A random GUID, as used for requests and traces."""
     digits = secrets.token_hex(16)
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def aadsts(number: int, now_ms: int) -> Answer:
-    """A refusal of the login service."""
+    """An error of the login service."""
     error, status, text = AADSTS[number]
     stamp, trace, correlation = f"{_utc(now_ms):%Y-%m-%d %H:%M:%SZ}", guid(), guid()
     body: dict[str, Any] = {
@@ -57,7 +57,7 @@ def aadsts(number: int, now_ms: int) -> Answer:
 
 
 def sign_in_page(number: int) -> Answer:
-    """The response to a browser that the login service can't send back anywhere."""
+    """The response to a browser that the login service can't redirect anywhere."""
     page = (
         f"<html><body>Sorry, but we're having trouble signing you in. AADSTS{number}: {AADSTS[number][2]}</body></html>"
     )
@@ -65,7 +65,7 @@ def sign_in_page(number: int) -> Answer:
 
 
 def graph(code: str, message: str, now_ms: int, status: int = 401, **headers: str) -> Answer:
-    """A refusal of Microsoft Graph."""
+    """An error of Microsoft Graph."""
     request, client = guid(), guid()
     inner = {"date": f"{_utc(now_ms):%Y-%m-%dT%H:%M:%S}", "request-id": request, "client-request-id": client}
     body = {"error": {"code": code, "message": message, "innerError": inner}}
@@ -88,13 +88,13 @@ def unavailable(now_ms: int = 0, **headers: str) -> Answer:
 
 
 def unauthorized_at_dataverse(directory: str, organization: str) -> Answer:
-    """Dataverse writes no body: the challenge says where tokens for it come from."""
+    """Dataverse's response without a body; the challenge says where its tokens are issued."""
     challenge = f"Bearer authorization_uri={LOGIN}/{directory}/oauth2/authorize, resource_id={organization}/"
     return Answer(401, {"WWW-Authenticate": challenge})
 
 
 def dataverse(code: str, message: str, status: int = 403, **headers: str) -> Answer:
-    """Dataverse's other refusals."""
+    """Other errors of Dataverse."""
     return _json({"error": {"code": code, "message": message}}, status, {"OData-Version": "4.0", **headers})
 
 

@@ -1,6 +1,6 @@
 """Stand-in for Microsoft's login service, for every directory and ``common``.
 
-It has discovery, keys, authorize and token endpoint.
+It has discovery, key, authorize, and token endpoints.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ON_BEHALF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 @dataclass
 class Code:
-    """The meaning of a code."""
+    """The data behind an authorization code."""
 
     directory: str
     user: str
@@ -52,14 +52,14 @@ class Registration:
 
 
 def endpoint_of(path: str) -> str:
-    """``discovery``, ``keys``, ``authorize``, ``token``; empty for everything else."""
+    """``discovery``, ``keys``, ``authorize``, or ``token``; empty for everything else."""
     found = _PATH.match(path)
     rest = found["rest"] if found else ""
     return "discovery" if rest.endswith("configuration") else rest.rpartition("/")[2]
 
 
 class Login:
-    """Answers for the stand-in that it belongs to, whose attributes it reads again for each request."""
+    """Responds for its stand-in, and reads the stand-in's attributes again for each request."""
 
     def __init__(self, owner: Standin) -> None:
         self._owner = owner
@@ -68,7 +68,7 @@ class Login:
         self.registrations: dict[str, Registration] = {OURS: Registration(OUR_SECRET)}
 
     def answer(self, asked: Asked) -> Answer:
-        """Discovery, keys, authorize or token."""
+        """Respond to a discovery, keys, authorize, or token request."""
         found = _PATH.match(asked.path)
         assert found is not None
         name = found["name"]
@@ -88,7 +88,8 @@ class Login:
         return self._owner.clock.now_ms()
 
     def _discovery(self, name: str, directory: Directory | None, *, v2: bool) -> Answer:
-        """As recorded: no PKCE is announced, no ``iss`` in redirects; the template stands where no directory is."""
+        """Discovery as recorded: without PKCE, without ``iss`` in redirects, and with the template if no directory is
+        named."""
         owner, where = self._owner, "{tenantid}" if directory is None else directory.id
         base, version = f"{owner.base}/{name}", "/v2.0" if v2 else ""
         document = {
@@ -119,14 +120,14 @@ class Login:
         return Answer.json({**document, **owner.announced})
 
     def keys(self, directory: Directory | None) -> list[dict[str, Any]]:
-        """Keys of several directories in one document, as it comes: each says whose tokens it signs."""
+        """Keys of several directories in one document, in any order; each key names the directory that it signs for."""
         template = f"{ISSUER}/{{tenantid}}/v2.0"
         shared = tokens.published(SHARED, template)
         own = [tokens.published(one.id, f"{ISSUER}/{one.id}/v2.0") for one in self._owner.directories]
         return [shared, *sorted(own, key=lambda one: directory is not None and directory.id in one["issuer"])]
 
     def authorize(self, directory: Directory | None, query: dict[str, str]) -> Answer:
-        """Signs :attr:`Standin.user` in without a page. No ``iss`` in the redirect; ``session_state`` instead."""
+        """Sign :attr:`Standin.user` in without a page. The redirect contains ``session_state`` instead of ``iss``."""
         app = query.get("client_id", "")
         registered = self.registrations.get(app)
         if registered is None:
@@ -204,7 +205,7 @@ class Login:
     def _on_behalf(
         self, directory: Directory | None, app: str, registered: Registration, form: dict[str, str]
     ) -> Answer:
-        """A token for an app of ours becomes one for Graph, of the same person."""
+        """Exchange a token for an app of ours for one for Graph, for the same person."""
         assertion = form.get("assertion", "")
         try:
             _, claims = tokens.parts(assertion)

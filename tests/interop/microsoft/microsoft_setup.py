@@ -1,4 +1,4 @@
-"""The application with a stand-in for Microsoft beside it, and the steps that tests share."""
+"""The application with a stand-in for Microsoft, and the steps that tests share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ME = {"query": "{ me { id email roles { name } client { identifier } } users { i
 
 @dataclass
 class Provider:
-    """A provider of a client, Entra or Dynamics."""
+    """A client's provider, for Entra or Dynamics."""
 
     setup: MicrosoftSetup
     client: str
@@ -42,30 +42,30 @@ class Provider:
         return self.setup.app
 
     async def send(self, method: str, path: str = "", body: Any = None) -> Reply:
-        """A system admin's request about it: ``""`` itself, ``/switch-off``, …"""
+        """Send a system admin's request about the provider: ``""`` for itself, ``/switch-off``, …"""
         address = f"/api/admin/clients/{self.client}/providers/{self.name}{path}"
         return await self.app.send(method, address, body, token=await self.app.admin_token())
 
     async def change(self, **members: Any) -> dict[str, Any]:
-        """Changes it, and vouches for its domains; what it is afterward."""
+        """Change the provider, and approve its domains; returns its new state."""
         found: dict[str, Any] = (await self.send("PATCH", "", members)).data
         for domain in members.get("domains", ()):
             await vouch_for(self.app, self.client, domain)
         return found
 
     async def act(self, what: str) -> None:
-        """``switch-off``, ``switch-on``, ``delete``."""
+        """Send ``switch-off``, ``switch-on``, or ``delete``."""
         reply = await (self.send("DELETE") if what == "delete" else self.send("POST", f"/{what}"))
         assert reply.status == 200, reply.text
 
     async def start(self, browser: Browser, **query: str) -> str:
-        """The browser begins a sign-in; where it is sent."""
+        """Start a sign-in in the browser; returns the URL that it's redirected to."""
         started = await browser.start("ms-dynamics", provider=self.name, client=self.client, **query)
         assert started.status == 302, started.text
         return str(started.headers["location"])
 
     async def sign_in(self, user: str = "alice", browser: Browser | None = None, **query: str) -> tuple[Browser, Reply]:
-        """The whole way, and what our callback answered."""
+        """Sign in through the whole flow; returns the browser and the response of our callback."""
         browser = browser or Browser(self.app)
         back = self.setup.microsoft.visit(await self.start(browser, **query), user)
         return browser, await browser.send("GET", back)
@@ -73,7 +73,7 @@ class Provider:
 
 @dataclass
 class MicrosoftSetup:
-    """The application and the stand-in that it takes for Microsoft."""
+    """The application, and the stand-in that it uses as Microsoft."""
 
     app: App
     microsoft: Standin
@@ -81,7 +81,7 @@ class MicrosoftSetup:
     open: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)  # until the next :meth:`clear`
 
     async def clear(self) -> None:
-        """Resets Microsoft; no client claims a directory anymore."""
+        """Reset Microsoft, and release all clients' directories."""
         await self.open.aclose()
         self.microsoft.reset()
         for provider in self.providers:
@@ -92,25 +92,25 @@ class MicrosoftSetup:
         await self.forgive()
 
     async def forgive(self) -> None:
-        """Resets the throttle: a test can make many failures."""
+        """Reset the rate limits, since a test can cause many failures."""
         await self.app.services.store.write(lambda unit: unit.change(_NO_THROTTLES))
 
     async def entra(
         self, client: str = "", entra: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
     ) -> Provider:
-        """A provider for tokens of contoso: everybody can can sign in, as Operator, unless ``members`` say otherwise.
-        ``counts``: whether the client's claim on the directory does."""
+        """A provider for tokens of contoso. Everybody can sign in, as Operator, unless ``members`` say otherwise.
+        ``counts`` tells whether the client's claim on the directory is verified."""
         settings = {"directory": self.microsoft.named("contoso").id, "applications": [POWER_APP], **(entra or {})}
         return await self._provider(client, {"entra": settings, "defaultRoles": ["Operator"], **members}, counts=counts)
 
     async def entra_of_ours(self, client: str = "", entra: dict[str, Any] | None = None, **members: Any) -> Provider:
-        """Like :meth:`entra`, for tokens that are for our own application too."""
+        """Like :meth:`entra`, but also for tokens issued for our own application."""
         return await self.entra(client, {"clientId": OURS, "clientSecret": OUR_SECRET, **(entra or {})}, **members)
 
     async def dynamics(
         self, client: str = "", dynamics: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
     ) -> Provider:
-        """A provider for people of contoso's environment: everybody can can sign in, as Viewer."""
+        """A provider for people of contoso's environment. Everybody can sign in, as Viewer."""
         settings = {
             "directory": self.microsoft.named("contoso").id,
             "clientId": OURS,
@@ -129,7 +129,7 @@ class MicrosoftSetup:
         return self.providers[-1]
 
     async def me(self, token: str, **options: Any) -> dict[str, Any]:
-        """The token's user, accepted by REST and by GraphQL as the same one."""
+        """The token's user, which must be the same by REST and by GraphQL."""
         rest = await self.app.me(token, **options)
         assert rest.status == 200, rest.text
         found: dict[str, Any] = rest.data
@@ -143,7 +143,7 @@ class MicrosoftSetup:
         return found
 
     async def refused(self, token: str, status: int = 401, code: str = "INVALID_TOKEN", **options: Any) -> Reply:
-        """A token that lets no one in, by REST or by GraphQL; the REST answer."""
+        """Check that REST and GraphQL reject a token; returns the REST response."""
         rest = await self.app.me(token, **options)
         check_refusal(rest, status, code)
         graphql = await self.app.post(GRAPHQL, ME, token=token, **options)
@@ -157,7 +157,7 @@ class MicrosoftSetup:
 
 @contextlib.asynccontextmanager
 async def setup_on(database_url: str, **settings: str) -> AsyncIterator[MicrosoftSetup]:
-    """The two, on a database of any kind."""
+    """The application and Microsoft, on a database of any kind."""
     with standin() as microsoft:
         async with running(database_url, **{**microsoft.settings, **settings}) as app:
             microsoft.clock = app.clock

@@ -1,4 +1,4 @@
-"""Test data: Microsoft directories with their people, and the apps that ask for tokens."""
+"""Test data: Microsoft directories with their people, and the apps that request tokens."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"  # where personal accounts are
+CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"  # the directory of personal accounts
 GRAPH = "00000003-0000-0000-c000-000000000000"
 
-#: Our own application: people sign in to it, and tokens can be for it.
+#: Our own application: people sign in to it, and tokens can be issued for it.
 OURS = "0a0a0a0a-1111-4111-8111-0000000000aa"
 OUR_URI = "api://manifest.contoso.example"
 OUR_SECRET = "w8Q~our/secret+of öurs"
-#: The customer's Power App, and another vendor's app that many people signed in to.
+#: The customer's Power App, and another vendor's app that many people use.
 POWER_APP = "0b0b0b0b-2222-4222-8222-0000000000bb"
 OTHER_APP = "0c0c0c0c-3333-4333-8333-0000000000cc"
 
@@ -24,7 +24,7 @@ BUSINESS_UNIT_ID = "38e0dbe4-131b-4111-ba7e-78e7d1620f5e"
 
 
 class Person(NamedTuple):
-    """A person as one directory knows them. ``home``: ``idp`` of a guest; ``systemuser``: their id in Dataverse."""
+    """A person as known to one directory. ``home`` is a guest's ``idp``; ``systemuser`` is the ID in Dataverse."""
 
     oid: str
     upn: str
@@ -48,7 +48,7 @@ class Directory:
     people: dict[str, Person] = field(default_factory=dict)
 
     def subject(self, user: str, app: str) -> str:
-        """``sub``: pairwise, another for each app."""
+        """``sub``, which is pairwise and differs for each app."""
         digest = hashlib.sha256(f"{self.id}/{app}/{user}".encode()).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
@@ -61,12 +61,12 @@ def contoso() -> Directory:
             "aaaaaaaa-0000-4000-8000-000000000001", "alice@contoso.example", "Alice", "Liddell",
             "alice@contoso.example", "5a5a5a5a-0000-4000-8000-000000000001",
         ),
-        # Without a mailbox: Graph's `mail` is null.
+        # Without a mailbox, Graph's `mail` is null.
         "bob": Person(
             "aaaaaaaa-0000-4000-8000-000000000002", "bob@contoso.example", "Bob", "Builder",
             None, "5a5a5a5a-0000-4000-8000-000000000002",
         ),
-        # In the directory, and no user of the Dataverse environment.
+        # In the directory, but not a user of the Dataverse environment.
         "carol": Person(
             "aaaaaaaa-0000-4000-8000-000000000003", "carol@contoso.example", "Carol", "Danvers",
             "carol@contoso.example",
@@ -85,7 +85,7 @@ def contoso() -> Directory:
 
 
 def fabrikam() -> Directory:
-    """A foreign directory. Mallory owns it and wrote Alice's address into her own ``mail`` attribute (nOAuth)."""
+    """A foreign directory. Mallory owns it, and put Alice's address into her own ``mail`` attribute (nOAuth)."""
     found = Directory("fafafafa-2222-4222-8222-222222222222", "fabrikam.example")
     found.people = {
         "mallory": Person(
@@ -101,7 +101,7 @@ def fabrikam() -> Directory:
 
 
 def consumers() -> Directory:
-    """Personal accounts: one directory for all of them."""
+    """Personal accounts, which share a single directory."""
     found = Directory(CONSUMERS, "outlook.example")
     found.people = {
         "pat": Person(

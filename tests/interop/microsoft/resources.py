@@ -1,4 +1,4 @@
-"""Stand-in for Graph ``/me`` and Dataverse ``WhoAmI``: each verifies the tokens that are for it."""
+"""Stand-in for Graph ``/me`` and Dataverse ``WhoAmI``, which verify their tokens."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _profile(person: Person) -> dict[str, Any]:
 
 
 def _selected(profile: dict[str, Any], wanted: str) -> dict[str, Any]:
-    """``$select`` narrows, and is the only way to members that are not among the usual ones."""
+    """``$select`` limits the members, and is the only way to get unusual ones."""
     if not wanted:
         usual = {name: profile[name] for name in profile if name not in ("accountEnabled", "userType")}
         return {"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users/$entity", **usual}
@@ -73,7 +73,7 @@ def _selected(profile: dict[str, Any], wanted: str) -> dict[str, Any]:
 
 
 def dataverse(owner: Standin, asked: Asked) -> Answer:
-    """``GET /api/data/v9.2/WhoAmI``, which is also called as a function."""
+    """``GET /api/data/v9.2/WhoAmI``, which can also be called as a function."""
     token = asked.headers.get("authorization", "").removeprefix("Bearer ")
     found = _read(token)
     directory = owner.find(str(found.get("tid"))) if found else None

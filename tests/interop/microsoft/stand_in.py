@@ -1,9 +1,9 @@
-"""The stand-in for Microsoft: one socket that serves login, Graph and Dataverse.
+"""The stand-in for Microsoft: one socket that serves login, Graph, and Dataverse.
 
-Its answers are as correct or as broken as a test wants.
+Its responses are as correct or as broken as a test needs.
 
-It runs in threads of its own, so that any test can use it: one whose event loop waits, or one that drives servers in
-other processes. Everything about it is a plain attribute, read again for each request::
+It runs in its own threads, so that any test can use it, even one with a waiting event loop or with servers in other
+processes. Its settings are plain attributes, read again for each request::
 
     with standin(clock) as microsoft:
         token = microsoft.mint("graph", "contoso", "alice", claims={"appid": OTHER_APP})
@@ -11,7 +11,7 @@ other processes. Everything about it is a plain attribute, read again for each r
         microsoft.delay["dataverse"] = 3
         assert microsoft.count("graph") == 0
 
-What it does not do: consent and Conditional Access pages, client assertions, refresh tokens, ``form_post``.
+It doesn't support consent and Conditional Access pages, client assertions, refresh tokens, or ``form_post``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.support.oidc_socket import Answer, Asked, Gates, Socket, with_changes
 
 
 class Standin:
-    """See the attributes; all can be changed at any time."""
+    """The stand-in. All attributes can be changed at any time."""
 
     def __init__(self, base: str, clock: Clock) -> None:
         self.base, self.clock = base, clock
@@ -44,47 +44,47 @@ class Standin:
     def reset(self) -> None:
         """Reset everything that tests change."""
         self.asked.clear()
-        self.user = "alice"  # who sits in front of the browser
+        self.user = "alice"  # the person in front of the browser
         self.refuses: str | None = None  # the authorize endpoint redirects with this error
-        self.redirect: dict[str, Any] = {}  # replaces parameters of the redirect; None: left out
-        self.id_claims: dict[str, Any] = {}  # replaces claims of the ID token; None: left out
-        self.id_key: str | None = None  # whose key signs ID tokens, when not the directory's
-        self.token: dict[str, Any] = {}  # replaces members of the token endpoint's answer
-        self.profile: dict[str, Any] = {}  # replaces members of Graph's answer about a person
-        self.who_am_i: dict[str, Any] = {}  # replaces members of Dataverse's answer about a person
+        self.redirect: dict[str, Any] = {}  # replaces parameters of the redirect; None omits one
+        self.id_claims: dict[str, Any] = {}  # replaces claims of the ID token; None omits one
+        self.id_key: str | None = None  # the owner of the key for ID tokens, if not the directory
+        self.token: dict[str, Any] = {}  # replaces members of the token endpoint's response
+        self.profile: dict[str, Any] = {}  # replaces members of Graph's response about a person
+        self.who_am_i: dict[str, Any] = {}  # replaces members of Dataverse's response about a person
         self.announced: dict[str, Any] = {}  # replaces members of discovery documents
-        self.answers: dict[str, Answer] = {}  # by endpoint: this very answer
+        self.answers: dict[str, Answer] = {}  # by endpoint: an exact response
         self.delay: dict[str, float] = {}  # by endpoint: seconds
-        self.gates = Gates()  # by endpoint, or by the id of the directory whose tokens Graph is shown
+        self.gates = Gates()  # by endpoint, or by the directory ID of tokens sent to Graph
         for registered in self.login.registrations.values():
             registered.consented = True
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings for a server that uses it: issuers are Microsoft's, addresses are on loopback."""
+        """The settings of a server that uses it: issuers are Microsoft's, but addresses are on loopback."""
         cloud = f"login={self.base} graph={self.base} dataverse={self.base} issuer={ISSUER} sts={STS}"
         return {"MANIFEST_MICROSOFT_CLOUD": "custom", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": cloud}
 
     def count(self, endpoint: str) -> int:
-        """The number of requests to an endpoint: ``discovery``, ``keys``, ``authorize``, ``token``, ``graph``,
+        """The number of requests to an endpoint: ``discovery``, ``keys``, ``authorize``, ``token``, ``graph``, or
         ``dataverse``."""
         return sum(asked.endpoint == endpoint for asked in self.asked)
 
     def find(self, name: str) -> Directory | None:
-        """A directory by id, by domain, or by the first part of the domain."""
+        """A directory by ID, by domain, or by the first part of its domain."""
         names = {"consumers": self.directories[-1]}
         for one in self.directories:
             names |= {one.id: one, one.domain: one, one.domain.partition(".")[0]: one}
         return names.get(name)
 
     def named(self, name: str) -> Directory:
-        """Like :meth:`find`, one that is there."""
+        """Like :meth:`find`, for a directory that exists."""
         found = self.find(name)
         assert found is not None, name
         return found
 
     def home_of(self, address: str) -> Directory:
-        """The directory that ``common`` and ``organizations`` choose for an address: the one of its domain."""
+        """The directory that ``common`` and ``organizations`` choose for an address, based on its domain."""
         found = self.find(address.rpartition("@")[2]) if address else None
         return found or next(one for one in self.directories if self.user in one.people)
 
@@ -102,8 +102,7 @@ class Standin:
     ) -> str:
         """A token: ``graph``, ``dataverse``, ``api`` and ``api-v1`` (for our own application), or ``id``.
 
-        ``claims`` and ``header`` replace members, None takes one away; ``key_of``: another directory's, or
-        ``shared``.
+        ``claims`` and ``header`` replace members, and None removes one. ``key_of`` is another directory, or ``shared``.
         """
         home = self.named(directory)
         name = home.id if key_of is None else SHARED if key_of == SHARED else self.named(key_of).id
@@ -113,7 +112,7 @@ class Standin:
         return tokens.signed(told, with_changes(usual, claims or {}), name)
 
     def is_genuine(self, token: str) -> bool:
-        """Whether the directory that it names signed it, or the key that all can use did."""
+        """Whether the token is signed by its directory's key, or by the shared key."""
         try:
             issued_by = self.find(str(tokens.parts(token)[1].get("tid")))
             return issued_by is not None and tokens.is_genuine(token, (issued_by.id, SHARED))
@@ -121,14 +120,14 @@ class Standin:
             return False
 
     def visit(self, address: str, user: str = "") -> str:
-        """The URL to which the authorize endpoint redirects a browser that comes with this address."""
+        """The URL to which the authorize endpoint redirects a browser that opens this address."""
         self.user = user or self.user
         url = urlsplit(address)
         answer = self._routed(Asked("GET", url.path, dict(parse_qsl(url.query)), {}, {}, "authorize"))
         return answer.headers["Location"]
 
     def answer(self, asked: Asked) -> Answer:
-        """Called by the socket, in its own thread, for each request."""
+        """Respond to a request; called by the socket, in its own thread."""
         asked.endpoint = endpoint_of(asked.path)
         if asked.path.startswith("/v1.0/"):
             asked.endpoint = "graph"
@@ -157,14 +156,14 @@ class Standin:
 
 
 def _directory_of(asked: Asked) -> str:
-    """The owner of the token that Graph got."""
+    """The directory of the token sent to Graph."""
     token = asked.headers.get("authorization", "").removeprefix("Bearer ")
     return str(tokens.parts(token)[1].get("tid"))
 
 
 @contextlib.contextmanager
 def standin(clock: Clock | None = None) -> Iterator[Standin]:
-    """On a free port, with a clock (the real one unless given); gone when the block ends."""
+    """Run a stand-in on a free port until the block ends. It uses the real clock unless one is given."""
     with Socket() as socket:
         microsoft = Standin(socket.base, clock or Clock())
         socket.answer = microsoft.answer

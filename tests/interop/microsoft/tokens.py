@@ -1,4 +1,4 @@
-"""Microsoft tokens for tests: the directories' keys, tokens of every kind, and whether one is genuine."""
+"""Microsoft tokens for tests: the directories' keys, tokens of every kind, and a check whether one is genuine."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from tests.interop.microsoft.people import GRAPH, ORGANIZATION, OURS, Directory
 from tests.support.forged_tokens import unb64
 
 ISSUER, STS = "https://login.microsoftonline.com", "https://sts.windows.net"
-SHARED = "shared"  # the key with which every directory can sign, as most of Microsoft's are
+SHARED = "shared"  # a key that signs for every directory, as most of Microsoft's keys do
 _RS256 = JWSRegistry.algorithms["RS256"]
 
 
 @lru_cache
 def key(name: str) -> RSAKey:
-    """The key pair of that name: a directory's id, or :data:`SHARED`. The same for the whole run."""
+    """The key pair of that name, a directory's ID or :data:`SHARED`; the same for the whole run."""
     return RSAKey.generate_key(2048, {"use": "sig"})
 
 
 def kid(name: str) -> str:
-    """Its id, made of the key itself as Microsoft's are (27 characters)."""
+    """Its ID, derived from the key as Microsoft does (27 characters)."""
     return b64(hashlib.sha256(str(key(name).as_dict(private=False)["n"]).encode()).digest())[:27]
 
 
 def published(name: str, issuer: str) -> dict[str, Any]:
-    """The public half as a keys document has it."""
+    """The public key in the format of a keys document."""
     public = key(name).as_dict(private=False)
     return {"kty": "RSA", "use": "sig", "kid": kid(name), "x5t": kid(name), "n": public["n"], "e": public["e"],
             "cloud_instance_name": "microsoftonline.com", "issuer": issuer}  # fmt: skip
@@ -44,7 +44,7 @@ def b64(raw: bytes) -> str:
 
 
 def coded(part: Any) -> str:
-    """A part of a token."""
+    """Encode a part of a token."""
     return b64(json.dumps(part, separators=(",", ":")).encode())
 
 
@@ -55,7 +55,7 @@ def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def claims_of(kind: str, directory: Directory, user: str, app: str, now: int, lifetime: int) -> dict[str, Any]:
-    """The claims of a kind of token: ``graph``, ``dataverse``, ``api-v1``, ``api`` (v2.0) or ``id``."""
+    """The claims of a kind of token: ``graph``, ``dataverse``, ``api-v1``, ``api`` (v2.0), or ``id``."""
     person = directory.people[user]
     every = {
         "iat": now, "nbf": now, "exp": now + lifetime, "aio": b64(secrets.token_bytes(30)), "oid": person.oid,
@@ -80,7 +80,7 @@ def claims_of(kind: str, directory: Directory, user: str, app: str, now: int, li
                   "unique_name": person.upn}  # fmt: skip
         if kind == "graph":
             claims |= {"acct": 1 if person.home else 0, "app_displayname": "an app", "tenant_region_scope": "EU"}
-    if person.home:  # said of guests alone
+    if person.home:  # only for guests
         claims["idp"] = person.home
     if kind == "id" and person.home and person.mail:
         claims["email"] = person.mail
@@ -88,7 +88,7 @@ def claims_of(kind: str, directory: Directory, user: str, app: str, now: int, li
 
 
 def header_of(kind: str, name: str) -> dict[str, Any]:
-    """``nonce`` is Graph's: it makes plain verification fail. ``x5t`` is of v1.0."""
+    """The header. Graph's ``nonce`` makes ordinary verification fail; ``x5t`` belongs to v1.0."""
     header: dict[str, Any] = {"typ": "JWT"}
     if kind == "graph":
         header["nonce"] = b64(secrets.token_bytes(24))
@@ -99,7 +99,7 @@ def header_of(kind: str, name: str) -> dict[str, Any]:
 
 
 def signed(header: dict[str, Any], payload: dict[str, Any] | str, name: str) -> str:
-    """The token. ``alg`` of the header decides: ``HS256`` takes the public key for a secret, ``none`` signs nothing."""
+    """A token signed according to ``alg``: ``HS256`` uses the public key as a secret, and ``none`` doesn't sign."""
     body = payload if isinstance(payload, str) else coded(payload)
     text = f"{coded(_as_signed(header))}.{body}".encode()
     if str(header.get("alg")).lower() == "none":
@@ -112,7 +112,7 @@ def signed(header: dict[str, Any], payload: dict[str, Any] | str, name: str) -> 
 
 
 def is_genuine(token: str, names: tuple[str, ...]) -> bool:
-    """Whether one of the keys signed it: what only its audience knows how to find out, for a token with a nonce."""
+    """Whether one of the keys signed it; for a token with a nonce, only its audience can tell."""
     header, body, signature = token.split(".")
     told = json.loads(unb64(header))
     text = f"{coded(_as_signed(told))}.{body}".encode()
@@ -121,25 +121,25 @@ def is_genuine(token: str, names: tuple[str, ...]) -> bool:
 
 
 def _as_signed(header: dict[str, Any]) -> dict[str, Any]:
-    """The header over which a token for Graph is signed has the nonce's SHA-256 in the nonce's place."""
+    """The header that is signed for Graph, with the SHA-256 of the nonce instead of the nonce."""
     if "nonce" not in header:
         return header
     return {**header, "nonce": b64(hashlib.sha256(str(header["nonce"]).encode()).digest())}
 
 
 def tampered(token: str, **claims: Any) -> str:
-    """The token with other claims and the old signature."""
+    """The token with other claims, and with the old signature."""
     header, payload, signature = token.split(".")
     return f"{header}.{coded({**json.loads(unb64(payload)), **claims})}.{signature}"
 
 
 def with_spare_bits(token: str) -> str:
-    """Another text of the very same signature: the last character has bits that belong to nothing."""
+    """A different spelling of the same signature, using the unused bits of the last character."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
 
 
 def with_header_respaced(token: str) -> str:
-    """Another text of the very same header."""
+    """A different spelling of the same header."""
     header, payload, signature = token.split(".")
     return f"{b64(json.dumps(json.loads(unb64(header)), separators=(', ', ': ')).encode())}.{payload}.{signature}"

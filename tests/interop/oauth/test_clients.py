@@ -1,6 +1,6 @@
-"""OAuth clients that others wrote, unmodified: they discover, get tokens in both ways, introspect and revoke.
+"""Unmodified third-party OAuth clients use discovery, get tokens in both ways, introspect, and revoke.
 
-The server is its own process; the accounts are made and disabled at another node.
+The server is a separate process, and the accounts are created and disabled at another node.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ async def new(node: App, name: str, **given: Any) -> Machine:
 
 
 def asked(server: Server, path: str, token: str) -> int:
-    """The status that the server answers to a caller with a token."""
+    """The status of the server's response to a caller with a token."""
     request = urllib.request.Request(f"{server.base}{path}", headers={"Authorization": f"Bearer {token}"})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -113,7 +113,7 @@ async def test_oauth4webapi_as_the_app_of_a_headset(server: Server, node: App) -
 
 
 def as_printed(server: Server, who: Machine) -> dict[str, Any]:
-    """The result of the page's Authlib example, after it ran with this server, account, and ``private.pem``."""
+    """The result of the page's Authlib example, run with this server, account, and ``private.pem``."""
     [printed] = [block for page, block in docs_pages.blocks("python") if "PrivateKeyJWT" in block]
     left: dict[str, Any] = {}
     exec(printed.replace("https://auth.example.com", server.base).replace("svc_42", who.client_id), left)

@@ -1,4 +1,4 @@
-"""The programs of the page *Protect your API*, as printed: they let in whom they say, and notice a sign-out or not."""
+"""The programs on the page *Protect your API* accept the callers that it says, and notice a sign-out if it says so."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PROGRAMS = {
 
 
 class Api(NamedTuple):
-    """A program of the page that runs."""
+    """A running program from the page."""
 
     address: str
 
@@ -54,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Itera
 
 @pytest.fixture(scope="module")
 async def account(server: Server, database_url: str) -> AsyncIterator[Machine]:
-    """The account with which the APIs introspect."""
+    """The account that the APIs use for introspection."""
     async with running(database_url, MANIFEST_PUBLIC_URL=server.base) as app:
         app.clock.ms, app.root = int(time.time() * 1000), "admin"
         yield await machine(app, "acme", "api", mayIntrospect=True)
@@ -82,7 +82,7 @@ async def test_each_program_lets_in_whom_the_page_says(
         assert api.status(theirs["token"]) == 401  # signed by the same keys
         assert api.status(narrow) == (403 if introspects else 401)
         assert node.post(f"{AUTH}/sign-out", token=user["token"]).status_code == 200
-        if "python" in program and introspects:  # which keeps a response for ten seconds
+        if "python" in program and introspects:  # it caches a response for ten seconds
             assert api.status(user["token"]) == 200
         else:
             assert api.status(user["token"]) == (401 if introspects else 200)

@@ -1,5 +1,5 @@
-"""The providers: how each is installed, started, told about our server, and how its pages are answered.
+"""The providers: how each is installed, started, and configured for our server, and how tests use its pages.
 
-Nothing here is a stand-in: every provider is someone else's published package. A launcher can add what an operator of
-that provider would type in (clients, people, their groups), never what the provider says on the wire.
+Nothing here is a stand-in: every provider is a published third-party package. A launcher can add data that an operator
+would enter (clients, people, and their groups), but never changes what the provider sends.
 """

@@ -14,7 +14,7 @@ _PEM = serialization.Encoding.PEM
 
 
 def make(folder: Path, name: str) -> tuple[Path, Path]:
-    """A new RSA key and its certificate of one year: files ``NAME.key`` (PKCS#1) and ``NAME.crt`` (PEM)."""
+    """Create an RSA key and a certificate for one year: files ``NAME.key`` (PKCS#1) and ``NAME.crt`` (PEM)."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -36,5 +36,5 @@ def make(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def body(certificate: str) -> str:
-    """A PEM certificate without its first and last line and without line breaks, as XML documents hold it."""
+    """A PEM certificate without its first and last line and without line breaks, as in XML documents."""
     return "".join(line for line in certificate.splitlines() if "-----" not in line)

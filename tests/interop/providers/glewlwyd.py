@@ -1,7 +1,7 @@
-"""Debian ``glewlwyd``: a single sign-on server in C.
+"""Debian ``glewlwyd``, a single sign-on server in C.
 
-Its issuer has a path, ``sub`` is a random text, ID tokens are RS512 with ``c_hash`` and hold email address, name and
-groups. Its sign-in page is a program that calls a JSON interface; the calls are made here as the page makes them.
+Its issuer has a path, ``sub`` is a random text, and ID tokens are RS512 with ``c_hash``, and contain email address,
+name, and groups. Its sign-in page is a script that calls a JSON API; the tests make the same calls.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.interop.providers.people import BARRED, PEOPLE, Person
 from tests.interop.providers.provider import RealOidcProvider
 
 CLIENT = "manifest"
-#: It does not decode the form encoding in HTTP Basic (RFC 6749, section 2.3.1), and rejects what then differs by 403
-#: ``unauthorized_client``; in the body the secret arrives as it is.
+#: It doesn't decode the form encoding in HTTP Basic (RFC 6749, section 2.3.1), and rejects secrets that differ with 403
+#: ``unauthorized_client``. In the body, the secret arrives unchanged.
 SECRET = "a secret: 100% of signs & that+glewlwyd/knows="
 _SCOPES = ("openid", "profile", "email")
 _PLUGIN = {"module": "oidc", "name": "oidc", "display_name": "oidc", "order_rank": 0}
-#: Needed by its packages for other databases, or to look at.
+#: Dependencies of its packages that are only for other databases or for display.
 _UNNEEDED = r"dbconfig-|default-mysql-client|mariadb-client|fonts-|libconfig-inifiles|libpcre2-posix"
 _CONFIGURATION = """\
 port = {port}
@@ -120,15 +120,15 @@ class Glewlwyd(RealOidcProvider):
         browser.jar.store(f"{self.base}/api/", answer.headers.get_list("set-cookie"))
 
     def _call(self, method: str, path: str, body: Any) -> None:
-        # It forgets after ten minutes that the administrator gave the password.
+        # After ten minutes, it forgets that the administrator entered the password.
         signed_in = self._admin.post("/api/auth/", json={"username": "admin", "password": "password"})
         assert signed_in.status_code == 200, signed_in.text
         answer = self._admin.request(method, f"/api{path}", json=body)
         assert answer.status_code == 200, f"{self.name}: {method} {path}: {answer.status_code} {answer.text}"
 
     def _fill(self) -> None:
-        """Set up what an administrator sets up once: a field for groups, scopes, the OpenID plugin, the client,
-        people."""
+        """Configure what an administrator configures once: a field for groups, scopes, the OpenID plugin, the client,
+        and people."""
         parameters = {
             "use-glewlwyd-connection": True,
             "data-format": {"groups": {"multiple": True, "read": True, "write": True}},

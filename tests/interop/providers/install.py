@@ -1,7 +1,7 @@
-"""Installs the providers by package name into ``.work/peers``, each once; a second run finds them there.
+"""Installs each provider once, by package name, into ``.work/peers``, where later runs find it.
 
-Nothing is installed into the system: npm packages into a folder, PyPI packages into their own environment,
-Debian packages unpacked, without root. What cannot be installed fails: see :class:`ProviderMissing`.
+Nothing is installed into the system: npm packages go into a folder, PyPI packages into separate environments, and
+Debian packages are unpacked, all without root. Failures raise :class:`ProviderMissing`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _SECONDS = 240
 
 
 class ProviderMissing(Exception):
-    """A provider is not there and could not be installed: the tests of it fail."""
+    """A provider is missing and couldn't be installed, so its tests fail."""
 
 
 def npm(name: str, pins: dict[str, Any]) -> Path:
-    """A folder whose ``node_modules`` hold what ``pins`` (a package.json) asks for."""
+    """A folder with ``node_modules`` that contain the packages in ``pins`` (a package.json)."""
     npm_program = program("npm", "install Node.js 18 or newer with npm (Debian, Ubuntu: apt-get install npm)")
 
     def fill(folder: Path) -> None:
@@ -42,7 +42,7 @@ def npm(name: str, pins: dict[str, Any]) -> Path:
 
 
 def environment(name: str, requirements: Path) -> Path:
-    """The Python of its own environment, made by the Python that runs the tests, with pinned requirements."""
+    """The Python of a separate environment with pinned requirements, created by the Python that runs the tests."""
 
     def fill(folder: Path) -> None:
         _run(name, [sys.executable, "-m", "venv", "--clear", str(folder / "venv")], folder)
@@ -53,9 +53,9 @@ def environment(name: str, requirements: Path) -> Path:
 
 
 def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
-    """A folder with the unpacked files of Debian packages and of everything they need that the machine lacks.
+    """A folder with the unpacked files of Debian packages and of all their dependencies that the machine lacks.
 
-    ``without``: names of needed packages that match are left out (what only serves another configuration).
+    ``without`` matches the names of dependencies to omit, such as those for other configurations.
     """
     program("apt-get", "these packages come from Debian or Ubuntu")
 
@@ -76,12 +76,12 @@ def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
 
 
 def _apt() -> list[str]:
-    """apt-get with lists and its own cache: the system's need root and can be empty, as container images have
-    them. The lists are of the last hour."""
+    """apt-get with separate lists and a separate cache, because the system's need root and can be empty, as in
+    container images. The lists are at most an hour old."""
     folder = PROVIDERS / "apt"
     apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache"]
     apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]
-    # Images of containers turn these off: each call would unpack and read all lists, for two seconds.
+    # Container images turn these off, so that each call would take two seconds to unpack and parse all lists.
     apt += ["-o", "Dir::Cache::pkgcache=pkgcache.bin", "-o", "Dir::Cache::srcpkgcache=srcpkgcache.bin"]
     apt += ["-o", "Acquire::GzipIndexes=false"]
     with _alone("apt"):
@@ -95,8 +95,8 @@ def _apt() -> list[str]:
 
 
 def debian_root(suite: str, *packages: str) -> Path:
-    """The root of a bare Debian of that suite (``trixie``) with these packages and what is essential, made by
-    mmdebstrap; not to be changed."""
+    """The root of a minimal Debian of that suite (``trixie``) with these packages and the essential ones, created by
+    mmdebstrap. It must not be changed."""
     script = debian("mmdebstrap", "mmdebstrap") / "usr/bin/mmdebstrap"
     perl = program("perl", "install perl")
 
@@ -114,7 +114,7 @@ def libraries(root: Path) -> str:
 
 
 def program(name: str, advice: str) -> str:
-    """The path of a program of the machine. Raises ProviderMissing when there is none."""
+    """The path of a program on the machine. Raises ProviderMissing if it isn't installed."""
     found = shutil.which(name)
     if found is None:
         raise ProviderMissing(f"{name} is missing: {advice}")
@@ -122,7 +122,7 @@ def program(name: str, advice: str) -> str:
 
 
 def _once(name: str, pins: str, fill: Callable[[Path], None]) -> Path:
-    """The folder of a provider, filled again when it was not filled to the end with these very pins."""
+    """The folder of a provider, filled again unless it was completed with exactly these pins."""
     folder, mark = PROVIDERS / name, PROVIDERS / name / "installed"
     with _alone(name):
         if not mark.exists() or mark.read_text() != pins:
@@ -135,7 +135,7 @@ def _once(name: str, pins: str, fill: Callable[[Path], None]) -> Path:
 
 @contextlib.contextmanager
 def _alone(name: str) -> Iterator[None]:
-    """Two runs of the tests at once do not fill one folder."""
+    """Keep two concurrent test runs from filling the same folder."""
     PROVIDERS.mkdir(parents=True, exist_ok=True)
     with (PROVIDERS / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -143,7 +143,7 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _run(name: str, command: list[str], folder: Path) -> str:
-    # Of a run that is killed no one must go on filling the folder: the next run fills it again.
+    # If a run is killed, its child must stop filling the folder, because the next run fills it again.
     ending = ending_with_us(command, "KILL")
     try:
         done = subprocess.run(ending, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)

@@ -1,7 +1,8 @@
-"""Debian ``lemonldap-ng``: a single sign-on server in Perl, an OpenID provider and, on the library Lasso, a SAML one.
+"""Debian ``lemonldap-ng``, a single sign-on server in Perl for OpenID and, with the library Lasso, SAML.
 
-OpenID: its issuer ends in a slash, discovery lists ``none`` and HMAC, groups come from userinfo. SAML: it wants signed
-requests and checks their signatures in both bindings, and its metadata break certificates into lines.
+In OpenID, its issuer ends in a slash, discovery lists ``none`` and HMAC, and groups come from userinfo. In SAML, it
+requires signed requests and checks their signatures in both bindings, and its metadata contain line breaks in
+certificates.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from tests.interop.providers.people import BARRED, PEOPLE, Person
 from tests.interop.providers.provider import RealOidcProvider, RealSamlProvider
 
 CLIENT = "manifest"
-#: It does not decode HTTP Basic either, and says 401 ``invalid_client``.
+#: It doesn't decode HTTP Basic either, and returns 401 ``invalid_client``.
 SECRET = "a secret: 100% of signs & that+lemonldap/knows="
-#: The portal, what it recommends of what is used here, and what it loads all the same.
+#: The portal, its recommended packages that are used here, and those that it loads anyway.
 _PACKAGES = (
     "liblemonldap-ng-portal-perl",
     "liblasso-perl",
@@ -50,9 +51,9 @@ staticPrefix = /static
 templateDir = {root}/usr/share/lemonldap-ng/portal/templates
 languages = en
 """
-#: Who can use us.
+#: The people who can use our server.
 _RULE = f"$memberof !~ /{BARRED}/"
-#: For each attribute: whether it is mandatory, and its name.
+#: For each attribute: whether it's required, and its name.
 _ATTRIBUTES = {"mail": "1;email", "firstname": "1;firstName", "lastname": "1;lastName", "memberof": "0;groups"}
 
 
@@ -119,7 +120,7 @@ class LemonLdap(RealOidcProvider, RealSamlProvider):
         self.start()
 
     def serve(self, metadata: str, *, encrypt: bool = False, sign: bool = True) -> None:
-        """Starts again for a service provider, by its metadata."""
+        """Restart for a service provider, with its metadata."""
         options = {
             "samlSPMetaDataOptionsNameIDFormat": "email",
             "samlSPMetaDataOptionsSignSSOMessage": int(sign),
@@ -137,11 +138,11 @@ class LemonLdap(RealOidcProvider, RealSamlProvider):
         self.start()
 
     def idp_initiated(self) -> Step:
-        """A click on the service provider's tile."""
+        """Click the service provider's tile."""
         return Step("GET", f"{self.base}/saml/singleSignOn?IDPInitiated=1&spConfKey=manifest")
 
     def deny(self, shown: Shown) -> Step:
-        """The person rejects on the page that asks whether we can know who they are, as its script does."""
+        """Reject the consent page as the person, in the same way as its script."""
         [form] = shown.page.forms
         return shown.send(form, confirm=f"-{form.fields['confirm']}")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 PASSWORD = "correct horse battery"
-#: Members of this group must not use our server, and the provider rejects them.
+#: Members of this group can't use our server, and the provider rejects them.
 BARRED = "Barred"
 
 
 @dataclass(frozen=True)
 class Person:
-    """A person, as their company's directory knows them."""
+    """A person as known to their company's directory."""
 
     login: str
     first_name: str

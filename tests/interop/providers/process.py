@@ -1,4 +1,4 @@
-"""A provider's server process: started on a free port of the loopback address, awaited, ended."""
+"""A provider's server process, which starts on a free loopback port, is awaited, and is stopped."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import httpx2
 from tests.interop import http_client
 from tests.support.processes import ending_with_us, free_port
 
-_SECONDS = 110  # ends one that hangs, before the time limit of the test
+_SECONDS = 110  # ends a hanging server before the test's timeout
 
 
 class Process:
-    """One server process at a time, always on the same port. What it prints goes to a file in ``folder``."""
+    """One server process at a time, always on the same port. It writes its output to a file in ``folder``."""
 
-    #: A short name for messages, folders and files.
+    #: A short name for messages, folders, and files.
     name: str
-    #: Answers 200 once the server serves.
+    #: A path that returns 200 once the server is ready.
     ready_path: str
 
     def __init__(self, folder: Path) -> None:
@@ -38,11 +38,11 @@ class Process:
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
-        """Variables on top of the machine's own."""
+        """Variables added to the machine's own."""
         return {}
 
     def start(self) -> None:
-        """Starts the server and waits until it answers."""
+        """Start the server, and wait until it responds."""
         assert self._process is None, f"{self.name} runs already"
         with self.log.open("ab") as log:
             command = ending_with_us(self.command(), "KILL")
@@ -56,7 +56,7 @@ class Process:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Ends the server, if it runs; its port rejects connections after that."""
+        """Stop the server, if it's running; its port rejects connections afterward."""
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
@@ -68,7 +68,7 @@ class Process:
             process.wait()
 
     def kill(self) -> None:
-        """``kill -9``: it cannot close connections in good order."""
+        """Kill it with ``kill -9``, so that it can't close connections gracefully."""
         process, self._process = self._process, None
         assert process is not None
         process.kill()
@@ -76,7 +76,7 @@ class Process:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Inside, connections are taken and nothing is ever answered."""
+        """Inside the block, connections are accepted, but get no response."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         try:

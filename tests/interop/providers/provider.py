@@ -1,4 +1,4 @@
-"""Base classes of the real providers: a process, people, and pages that a person answers."""
+"""Base classes of the real providers: a process, people, and pages that a person completes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class RealProvider(Process):
     """An identity provider."""
 
     def put(self, person: Person) -> None:
-        """Takes over what the person is now: name, email address, groups."""
+        """Store a person's current name, email address, and groups."""
         raise NotImplementedError
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
-        """The step that the person takes on a page of the provider: signing in, consenting."""
+        """The person's step on a page of the provider, such as signing in or consenting."""
         raise NotImplementedError
 
     def asks(self, shown: Shown) -> bool:
-        """Whether a page of the provider wants something of the person, and is no message that ends it all."""
+        """Whether a page of the provider requires input, instead of showing a final message."""
         return shown.status < 400 and bool(shown.page.forms)
 
     def visit(self, browser: Browser, step: Step, person: Person, *until: str) -> Shown | Step:
-        """Walks through the provider's pages as this person, to a page elsewhere, an error, or a step in ``until``."""
+        """Walk through the provider's pages as this person, to another page, an error, or a step in ``until``."""
         for _ in range(10):
             came_to = browser.walk(step, *until)
             if isinstance(came_to, Step) or origin_of(came_to.url) != self.base or not self.asks(came_to):
@@ -41,29 +41,29 @@ class RealProvider(Process):
 class RealOidcProvider(RealProvider):
     """An OpenID provider."""
 
-    #: What it calls itself: ``iss`` of its tokens.
+    #: Its issuer: ``iss`` of its tokens.
     issuer: str
 
     def register(self, redirect_uri: str) -> None:
-        """Lets browsers be sent there too."""
+        """Allow redirects to this URI as well."""
         raise NotImplementedError
 
     def rotate(self) -> None:
-        """Signs by another key after this."""
+        """Use another signing key from now on."""
         raise NotImplementedError
 
 
 class RealSamlProvider(RealProvider):
     """A SAML identity provider."""
 
-    #: What it calls itself in its metadata and responses.
+    #: Its entity ID in its metadata and responses.
     entity_id: str
-    #: What it signs with.
+    #: Its signing key.
     key: Path
     certificate: Path
 
     def rekey(self) -> None:
-        """Takes a new signing key and starts again."""
+        """Use a new signing key, and restart."""
         self.stop()
         self.key, self.certificate = certificates.make(self.folder, f"{self.name}-{secrets.token_hex(4)}")
         self.start()

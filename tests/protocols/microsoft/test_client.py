@@ -1,4 +1,4 @@
-"""The client for Microsoft: which keys can sign, and which answers count."""
+"""The client for Microsoft: the keys that can sign, and the responses that are valid."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Caller:
         return True
 
     def publish(self, *keys: dict[str, Any]) -> None:
-        """From now on, these are the keys, and nothing else is remembered."""
+        """Replace the keys, and clear everything cached."""
         self.microsoft.answers["keys"] = Answer.json({"keys": keys})
         self.clock.advance(3601)
 
@@ -82,7 +82,7 @@ async def caller() -> AsyncIterator[Caller]:
 
 
 class TestKeys:
-    """A document of keys holds those of several directories: each says whose tokens it signs."""
+    """A document of keys contains those of several directories, each with the directory that it signs for."""
 
     @KINDS
     @matrix(
@@ -92,7 +92,7 @@ class TestKeys:
             (f"{STS}/{CONTOSO}/", True),
             (f"{ISSUER}/{{tenantid}}/v2.0", True),
             (f"{STS}/{{tenantid}}/", True),
-            (None, True),  # v1.0 documents say nothing
+            (None, True),  # v1.0 documents don't say
             (f"{ISSUER}/{FABRIKAM}/v2.0", False),
             (f"{STS}/{FABRIKAM}/", False),
             (f"{ISSUER}/{CONTOSO}/v2.0/", False),

@@ -1,4 +1,4 @@
-"""Microsoft's clouds: the hosts of each belong together, and a custom cloud replaces the one whose tokens it has."""
+"""Microsoft's clouds: the hosts of each belong together, and a custom cloud replaces the one with the same issuer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWN = "login=https://login.gateway.example graph=https://graph.gateway.example d
 GLOBALS = f"{OWN} issuer=https://login.microsoftonline.com sts=https://sts.windows.net"
 PAIRS = [(one, other) for one, other in itertools.permutations(CLOUDS, 2)]
 
-#: As Microsoft documents them: login, Graph, an environment; and the issuers of v2.0 and v1.0 tokens.
+#: As documented by Microsoft: login, Graph, an environment, and the issuers of v2.0 and v1.0 tokens.
 KNOWN = {
     "global": (
         "https://login.microsoftonline.com",
@@ -165,7 +165,7 @@ class TestOfOnesOwn:
         assert clouds.of_issuer(f"https://login.gateway.example/sts/{DIRECTORY}/") == clouds.get("custom")
 
     def test_one_with_the_issuer_of_microsofts_takes_its_place(self) -> None:
-        """The same tokens must not be judged by two clouds."""
+        """Two clouds must not verify the same tokens."""
         clouds = Clouds("custom", GLOBALS)
         own = clouds.get("")
         assert clouds.of_issuer(KNOWN["global"][3]) == own

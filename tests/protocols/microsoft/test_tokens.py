@@ -1,4 +1,4 @@
-"""Claims of a Microsoft token against what a provider accepts: one change to a good token at a time."""
+"""Claims of a Microsoft token compared with what a provider accepts, with one change to a valid token at a time."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ KINDS = ("graph", "api", "api-v1")
 
 
 def good(kind: str, **claims: Any) -> dict[str, Any]:
-    """The claims of Alice's token; ``...`` takes one away."""
+    """The claims of Alice's token; ``...`` removes one."""
     usual = tokens.claims_of(kind, contoso(), "alice", POWER_APP, NOW, 4500)
     return {name: value for name, value in {**usual, **claims}.items() if value is not ...}
 
 
 def why_not(payload: dict[str, Any], now_ms: int = NOW_MS, **accepted: Any) -> str:
-    """The first word of the refusal's reason; empty for a token that is accepted."""
+    """The first word of the rejection's reason; empty for an accepted token."""
     try:
         check(payload, ACCEPTED._replace(**accepted), now_ms)
     except MicrosoftRefused as refused:
@@ -61,7 +61,7 @@ def test_what_is_found_in_a_good_one(kind: str) -> None:
     assert found.everything == payload
 
 
-#: what is rejected, by which check, for which kinds of token.
+#: The rejected claims, the check that rejects them, and the kinds of tokens.
 TABLE: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("tid", {"tid": FABRIKAM}, KINDS),
     ("tid", {"tid": ...}, KINDS),
@@ -140,7 +140,7 @@ def test_what_is_rejected_and_by_which_check(check_: str, claims: dict[str, Any]
         {"idtyp": ...},
         {"nbf": NOW + 60, "iat": NOW + 60},
         {"nbf": ..., "iat": ...},
-        {"exp": NOW - 86_400},  # whether it is over is judged once it is known to be genuine
+        {"exp": NOW - 86_400},  # expiration is checked after the signature
         {"exp": 2**53 - 1},
         {"sub": ..., "name": ..., "uti": ...},
         {"scp": "  access_as_user\tUser.Read "},
@@ -198,7 +198,7 @@ def test_app_and_directory_of_a_token() -> None:
 
 
 class TestReading:
-    """Before anything is known of it: what can be a JWT, in its only spelling."""
+    """Before anything is known about it: whether it can be a JWT, in its only valid spelling."""
 
     PAYLOAD = good("graph")
     TOKEN = tokens.signed(tokens.header_of("graph", CONTOSO), PAYLOAD, CONTOSO)
@@ -219,7 +219,7 @@ class TestReading:
             lambda h, p, s: f" {h}.{p}.{s}",
             lambda h, p, s: f"{h}.{p}.+{s}",
             lambda h, p, s: f"{h}.{p}.\u00e9{s}",
-            lambda h, p, s: f"{h}.{p}.{s}A"[: len(h) + len(p) + 2 + len(s) // 4 * 4 + 1],  # no length of base64
+            lambda h, p, s: f"{h}.{p}.{s}A"[: len(h) + len(p) + 2 + len(s) // 4 * 4 + 1],  # not a valid base64 length
             lambda h, p, s: tokens.with_spare_bits(f"{h}.{p}.{s}"),
             lambda h, p, s: f"{tokens.coded([])[:-1]}.{p}.{s}",
             lambda h, p, s: f"{tokens.b64(b'{')}.{p}.{s}",

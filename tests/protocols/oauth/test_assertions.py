@@ -1,4 +1,4 @@
-"""Assertions of ``private_key_jwt``: three algorithms are accepted, and each broken one is ``invalid_client``."""
+"""Assertions of ``private_key_jwt``: three algorithms are accepted, and each invalid one is ``invalid_client``."""
 
 from __future__ import annotations
 

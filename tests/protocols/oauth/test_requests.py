@@ -1,4 +1,4 @@
-"""Forms and Basic headers of ``/oauth2``: read strictly, and each refusal has its error of RFC 6749."""
+"""Forms and Basic headers of ``/oauth2`` are parsed strictly, and each rejection has its error from RFC 6749."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_colon_and_a_blank_in_a_secret_are_coded() -> None:
 
 
 def test_a_secret_can_sign_in_the_form_as_it_is() -> None:
-    fields = {"client_id": "svc_7", "client_secret": "a%3Ab+c"}  # the form was decoded
+    fields = {"client_id": "svc_7", "client_secret": "a%3Ab+c"}  # the form has been decoded
     assert read_authentication(None, fields) == ClientSecret("svc_7", "a%3Ab+c", "client_secret_post")
 
 

@@ -16,8 +16,8 @@ from tests.support.oidc_op import provider
 
 @pytest.fixture
 async def rp(request: pytest.FixtureRequest) -> AsyncIterator[RelyingParty]:
-    """ES256, since its keys are made in no time; tests that mean another algorithm set it. A provider has half a
-    minute, or as long as the mark ``settings`` says."""
+    """A relying party with ES256, because its keys are created quickly; tests of another algorithm set it. Providers
+    have half a minute, or the time in the mark ``settings``."""
     clock = FrozenClock()
     mark = request.node.get_closest_marker("settings")
     outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30", **(mark.kwargs if mark else {})}))

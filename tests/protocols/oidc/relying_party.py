@@ -1,4 +1,4 @@
-"""A relying party and the provider it talks to, with one clock."""
+"""A relying party and its provider, with one clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTHING: frozenset[str] = frozenset()
 
 @dataclass
 class RelyingParty:
-    """``client`` is the relying party; ``op`` the provider that a test sets up."""
+    """``client`` is the relying party; ``op`` is the provider that a test configures."""
 
     op: Op
     clock: FrozenClock
@@ -40,15 +40,15 @@ class RelyingParty:
         return usual._replace(**changes)
 
     async def discover(self, issuer: str) -> Discovered:
-        """The relying party's knowledge of a provider."""
+        """The relying party's information about a provider."""
         return await self.client.discover(issuer, self.outgoing.deadline(TENANT))
 
     async def redeem(self, answer: Answer, wants: frozenset[str] = NOTHING, **changes: Any) -> dict[str, Any]:
-        """The claims that an answer gives."""
+        """The claims for a response."""
         return await self.client.redeem(self.registration(**changes), answer, wants, self.outgoing.deadline(TENANT))
 
     async def begin(self, **changes: Any) -> Answer:
-        """The browser's way to the provider and back: what the callback would be given."""
+        """Send the browser to the provider and back; returns the callback's parameters."""
         registration = self.registration(**changes)
         found = await self.discover(registration.issuer)
         self.count += 1
@@ -60,29 +60,29 @@ class RelyingParty:
         return Answer(query["code"], VERIFIER, nonce, CALLBACK)
 
     async def sign_in(self, wants: frozenset[str] = NOTHING, **changes: Any) -> dict[str, Any]:
-        """The claims that a whole sign-in ends with."""
+        """The claims after a whole sign-in."""
         answer = await self.begin(**changes)
         return await self.redeem(answer, wants, **changes)
 
     async def refusal(self, wants: frozenset[str] = NOTHING, **changes: Any) -> OidcRefused:
-        """The refusal that a sign-in ends with."""
+        """The error of a sign-in."""
         with pytest.raises(OidcRefused) as refused:
             await self.sign_in(wants, **changes)
         return refused.value
 
     def good(self, nonce: str, /, **changes: Any) -> dict[str, Any]:
-        """Claims that are accepted as they are; ``...`` takes one away."""
+        """Claims that are accepted unchanged; ``...`` removes one."""
         now = self.clock.now_ms() // 1000
         usual = {"iss": self.op.issuer, "aud": self.op.client_id, "sub": "subject-1", "nonce": nonce}
         claims = {**usual, "iat": now, "exp": now + 300, **changes}
         return {name: value for name, value in claims.items() if value is not ...}
 
     def header(self, **changes: Any) -> dict[str, Any]:
-        """A header that is accepted as it is."""
+        """A header that is accepted unchanged."""
         return {"alg": self.op.alg, "kid": self.op.key.kid, **changes}
 
     async def shown(self, make: Callable[[str], str], wants: frozenset[str] = NOTHING) -> dict[str, Any]:
-        """Claims from a token endpoint that hands out the ID token that ``make`` returns for a nonce."""
+        """Claims from a token endpoint that returns the ID token that ``make`` creates for a nonce."""
         answer = await self.begin()
         self.op.id_token = make(answer.nonce)
         try:
@@ -91,22 +91,22 @@ class RelyingParty:
             self.op.id_token = None
 
     async def shown_claims(self, **changes: Any) -> dict[str, Any]:
-        """The same for a token with these claims, signed as it should be."""
+        """The same for a correctly signed token with these claims."""
         return await self.shown(lambda nonce: self.token(self.good(nonce, **changes)))
 
     async def refused(self, make: Callable[[str], str]) -> str:
-        """Why such a token is rejected."""
+        """The reason why such a token is rejected."""
         with pytest.raises(OidcRefused) as refused:
             await self.shown(make)
-        assert refused.value.sentence is None  # one answer for all of them
+        assert refused.value.sentence is None  # the same response for all of them
         return refused.value.reason.text
 
     async def refused_claims(self, **changes: Any) -> str:
-        """Why a token with these claims is rejected, though signed as it should be."""
+        """The reason why a token with these claims is rejected, although it's correctly signed."""
         return await self.refused(lambda nonce: self.token(self.good(nonce, **changes)))
 
     def token(self, claims: dict[str, Any] | str, header: dict[str, Any] | str | None = None) -> str:
-        """Signed with the provider's own key: the worst case."""
+        """A token signed with the provider's own key, which is the worst case."""
         return signed(self.header() if header is None else header, claims, self.op.key, self.op.alg)
 
 

@@ -1,4 +1,4 @@
-"""An ID token for further audiences is rejected, unless all of them are configured (OpenID Connect Core, 3.1.3.7)."""
+"""An ID token with additional audiences is rejected, unless all are configured (OpenID Connect Core, 3.1.3.7)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRUSTED = ("project-1", "https://api.acme.example")
 
 
 async def outcome(rp: RelyingParty, audiences: tuple[str, ...], **claims: Any) -> str:
-    """The reason of the refusal; empty: it was accepted."""
+    """The reason for the rejection; empty if it was accepted."""
     answer = await rp.begin()
     rp.op.id_token = rp.token(rp.good(answer.nonce, **claims))
     try:
@@ -46,7 +46,7 @@ async def test_audiences_that_are_configured_are_no_reason_to_reject(rp: Relying
 
 
 async def test_a_trusted_audience_does_not_stand_for_us(rp: RelyingParty) -> None:
-    """We must be named, and who asked for the token must be us."""
+    """We must be named, and we must be the ones who requested the token."""
     for aud in (TRUSTED[0], [TRUSTED[0]], list(TRUSTED)):
         assert await outcome(rp, TRUSTED, aud=aud) == "ID token: aud"
     assert "azp" in await outcome(rp, TRUSTED, aud=["manifest", TRUSTED[0]], azp=TRUSTED[0])

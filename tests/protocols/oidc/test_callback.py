@@ -1,4 +1,4 @@
-"""Redirect URI of a sign-in, and the responses that match it."""
+"""The redirect URI of a sign-in, and the responses that match it."""
 
 from __future__ import annotations
 

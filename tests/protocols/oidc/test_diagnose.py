@@ -1,4 +1,4 @@
-"""Diagnosing an OpenID provider: sentences that tell an administrator what is wrong with its settings."""
+"""Diagnosing an OpenID provider gives an administrator messages about wrong settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.oidc_socket import Answer
 
 
 async def found(rp: RelyingParty, *, marked: bool = False, **changes: Any) -> dict[str, list[str]]:
-    """The sentences, by level."""
+    """The messages, by level."""
     addresses = CallbackAddresses(CALLBACK, SHARED if marked else None)
     findings = [one async for one in rp.client.examine(rp.registration(**changes), addresses, Random(), TENANT)]
     assert findings
@@ -173,7 +173,7 @@ async def test_the_secret_that_is_made_up_is_sent_as_the_right_one_is(rp: Relyin
 
 @matrix(("status", "error"), [(403, "invalid_code"), (401, "invalid_grant"), (403, "invalid_grant")])
 async def test_a_complaint_about_the_code_is_none_about_the_client(rp: RelyingParty, status: int, error: str) -> None:
-    """Glewlwyd answers 403 ``invalid_code`` to a right client, and 403 ``unauthorized_client`` to a wrong one."""
+    """Glewlwyd returns 403 ``invalid_code`` to a valid client, and 403 ``unauthorized_client`` to an invalid one."""
     rp.op.token_error, rp.op.token_status = error, status
     told = await found(rp)
     assert (told["bad"], told["note"]) == ([], [])

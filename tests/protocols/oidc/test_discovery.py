@@ -1,4 +1,4 @@
-"""OpenID discovery: whose document is accepted, what is read from it, and how long it is cached."""
+"""OpenID discovery: the documents that are accepted, the values that are read, and the time they are cached."""
 
 from __future__ import annotations
 

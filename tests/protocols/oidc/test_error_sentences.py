@@ -1,4 +1,4 @@
-"""Error sentences for users when an OpenID provider rejects a sign-in: the server's own, never the provider's text."""
+"""When an OpenID provider rejects a sign-in, users see the server's own messages, never the provider's text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Forged ID tokens: each is rejected by the check that is meant for it.
+"""Forged ID tokens are each rejected by the intended check.
 
-All but those about signatures are signed with the provider's own key, so that nothing else can reject them.
+Except in tests of signatures, they are signed with the provider's own key, so that nothing else can reject them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WRONG_CLAIMS = [
     *((name.strip(), {name.strip(): value}) for name, values in WRONG.items() for value in values),
 ]
 
-#: What the reader of JSON rejects, before any claim is looked at.
+#: Claims that the JSON parser rejects, before any claim is checked.
 UNREADABLE = {repr(10**30): "claims: A number is out of range"}
 
 

@@ -1,4 +1,4 @@
-"""An OpenID provider's keys: which ones count, how they rotate, and how often they are fetched."""
+"""An OpenID provider's keys: the valid ones, their rotation, and how often they are fetched."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.rules import rule
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred calls at once wait for their turn as long as it takes."""
+    """Give a hundred concurrent calls as much time as they need."""
     monkeypatch.setattr(outgoing_client, "TURN", 1.0)
 
 
 def public(key: Any, **changes: Any) -> dict[str, Any]:
-    """The public half of a key as a member of a set; ``...`` takes a member away."""
+    """The public key as a member of a set; ``...`` removes a member."""
     members = {**key.as_dict(private=False), **changes}
     return {name: value for name, value in members.items() if value is not ...}
 
@@ -107,7 +107,7 @@ async def test_an_unknown_key_whose_set_cannot_be_fetched_is_the_providers_fault
     with pytest.raises(Unreachable, match="no list of keys"):
         await rp.sign_in()
     rp.op.published = None
-    await rp.sign_in()  # a failure does not start the minute
+    await rp.sign_in()  # a failure doesn't start the minute
 
 
 @matrix("kid", ["", None])
@@ -125,7 +125,7 @@ async def test_without_a_kid_only_so_many_are_tried(rp: RelyingParty) -> None:
 
 
 async def test_a_key_without_a_name_is_tried_for_a_token_with_one(rp: RelyingParty) -> None:
-    """RFC 7517, section 4.5: a set can leave the name out. What has the name goes first."""
+    """RFC 7517, section 4.5, allows keys without names. A key with the name is tried first."""
     rp.op.keys = [new_key("ES256", ""), new_key("ES256", "")]
     token = {"alg": "ES256", "kid": "named"}
     assert await rp.shown(lambda nonce: signed(token, rp.good(nonce), rp.op.keys[0], "ES256"))

@@ -1,4 +1,4 @@
-"""A whole OpenID sign-in, and the valid variations of real providers."""
+"""A whole OpenID sign-in, and the valid variations among real providers."""
 
 from __future__ import annotations
 

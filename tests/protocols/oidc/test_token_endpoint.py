@@ -1,4 +1,4 @@
-"""The OpenID token endpoint: how we authenticate, what it can answer, and what its errors become."""
+"""The OpenID token endpoint: our authentication, its possible responses, and the handling of its errors."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_a_provider_that_takes_less_than_it_announces_is_understood_and_re
     await rp.sign_in()
     await rp.sign_in()
     assert used(rp) == ["basic", "post", "post"]
-    rp.op.methods = (BASIC,)  # and it can change its mind
+    rp.op.methods = (BASIC,)  # the provider can also change this
     await rp.sign_in()
     await rp.sign_in()
     assert used(rp)[3:] == ["post", "basic", "basic"]

@@ -1,4 +1,4 @@
-"""The largest ID token that is read: 16 KiB and not a character more."""
+"""The largest accepted ID token has exactly 16 KiB."""
 
 from __future__ import annotations
 

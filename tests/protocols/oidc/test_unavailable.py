@@ -1,4 +1,4 @@
-"""An OpenID provider that is down, slow or broken costs a sign-in its time budget and no more."""
+"""If an OpenID provider is down, slow, or broken, a sign-in takes at most its time budget."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_a_slow_provider_is_given_up(rp: RelyingParty, endpoint: str) -> N
 @pytest.mark.settings(MANIFEST_PROVIDER_TIMEOUT="2")
 async def test_all_calls_of_a_sign_in_share_one_budget(rp: RelyingParty) -> None:
     answer = await rp.begin()
-    rp.op.delay = dict.fromkeys(("token", "keys", "userinfo"), 0.9)  # each in time, together not: the budget is 2 s
+    rp.op.delay = dict.fromkeys(("token", "keys", "userinfo"), 0.9)  # fast enough alone, but the budget is 2 s in total
     with pytest.raises(Unreachable, match="no answer in time"):
         await rp.redeem(answer, MUCH)
 
@@ -68,7 +68,7 @@ async def test_keys_that_come_with_an_error_are_none(rp: RelyingParty) -> None:
 
 async def test_it_is_well_again_as_soon_as_the_provider_is(rp: RelyingParty) -> None:
     for endpoint in ("discovery", "token", "keys", "userinfo"):
-        rp.clock.advance(25 * 3600)  # nothing that was kept is good anymore
+        rp.clock.advance(25 * 3600)  # everything cached has expired
         rp.op.answers[endpoint] = Answer(503)
         with pytest.raises(Unreachable):
             await rp.sign_in(MUCH)

@@ -1,4 +1,4 @@
-"""OpenID userinfo: asked when the ID token lacks claims, and believed only about the same person."""
+"""OpenID userinfo is requested if the ID token lacks claims, and accepted only for the same person."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ REFUSED = {
 async def test_userinfo_that_cannot_be_used_is_rejected(rp: RelyingParty, answer: Answer, reason: str) -> None:
     rp.op.answers["userinfo"] = answer
     assert reason in (await rp.refusal(frozenset({"groups"}))).reason.text
-    await rp.sign_in(EMAIL)  # a person who needs nothing of it is not rejected
+    await rp.sign_in(EMAIL)  # a person whose sign-in doesn't need it isn't rejected
 
 
 @matrix("answer", [Answer(500), Answer(raw=b""), Answer(307, {"Location": "/x"})])
@@ -142,7 +142,7 @@ async def test_signed_userinfo_with_a_new_key_makes_keys_be_fetched_once(rp: Rel
     rp.op.rotate(keep=True)
     rp.op.answers["userinfo"] = as_jwt(rp)
     rp.op.header = old
-    rp.op.keys.reverse()  # the ID token goes on with the old key
+    rp.op.keys.reverse()  # the ID token still uses the old key
     assert (await rp.sign_in(EMAIL))["email"] == "eve@acme.example"
     assert rp.op.count("keys") == 2
 

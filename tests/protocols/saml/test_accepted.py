@@ -169,7 +169,7 @@ def test_white_space_in_signature_values() -> None:
     digest = re.findall("<ds:DigestValue>(.*?)<", text)[0]
     lines = "\n" + "\r\n".join(re.findall(".{1,60}", value)) + "\n"
     assert verdict(replaced(encode(text.encode()), value, lines)).name_id == "alice@acme.example"
-    # inside SignedInfo the same change is one of what was signed
+    # inside SignedInfo, the same change affects signed data
     refuse(replaced(encode(text.encode()), digest, f" {digest} "), "no pinned certificate")
 
 

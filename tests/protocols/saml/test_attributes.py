@@ -1,4 +1,4 @@
-"""SAML attributes in the forms that providers write."""
+"""SAML attributes in the formats that providers use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.matrix import matrix
 
 
 def statement(xml: str) -> dict[str, tuple[str, ...]]:
-    """The parsed attributes, written as they stand, with the namespace of assertions as the default."""
+    """The parsed attributes, exactly as written, with the assertion namespace as the default."""
 
     def add(tree: Element) -> None:
         text = f'<AttributeStatement xmlns="{A[1:-1]}">{xml}</AttributeStatement>'

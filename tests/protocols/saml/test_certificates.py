@@ -1,4 +1,4 @@
-"""SAML certificates: those that administrators paste, and our own."""
+"""SAML certificates: those that administrators enter, and our own."""
 
 from __future__ import annotations
 

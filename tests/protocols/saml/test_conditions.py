@@ -1,4 +1,4 @@
-"""Genuine SAML assertions that are not for us, not valid now, or no answer to our request."""
+"""Genuine SAML assertions that aren't for us, aren't valid now, or don't respond to our request."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_another_audience() -> None:
 
 
 def test_how_long_an_id_must_be_remembered() -> None:
-    """As long as any part would still let it in."""
+    """As long as any of its parts would be accepted."""
     text = response(not_on_or_after=at(500), confirmed_until=at(400))
     assert verdict(text).remember_until == NOW_MS + 560_000
     assert verdict(response(not_on_or_after=None, confirmed_until=at(400))).remember_until == NOW_MS + 460_000
@@ -144,7 +144,7 @@ def test_parts_that_are_missing_or_given_twice(edit: Callable[[Element], None], 
 
 
 def test_not_before_in_a_confirmation_is_kept_rather_than_rejected() -> None:
-    """SAML profiles forbid it, providers send it."""
+    """SAML profiles forbid it, but providers send it."""
     edit = change(f".//{A}SubjectConfirmationData", lambda found: found.set("NotBefore", at(-300)))
     assert verdict(response(before=edit)).name_id == "alice@acme.example"
 
@@ -181,7 +181,7 @@ def test_an_answer_to_another_question(sign: str) -> None:
 @rule("DEVIATION-SAML-UNSOLICITED", "SAML-CONDITIONS")
 @matrix("sign", SIGNED)
 def test_an_answer_is_no_unsolicited_response(sign: str) -> None:
-    """Also when only the signed part says that it answers something: a captured answer stays one."""
+    """Even if only the signed part names a request, a captured response to it isn't unsolicited."""
     refuse(response(sign=sign, in_response_to="_r1"), "InResponseTo is ._r1., not none")
 
     def hide(tree: Element) -> None:
@@ -227,7 +227,7 @@ def test_a_refusal_of_the_provider_says_what_it_said() -> None:
 
 
 def _statements(*changes: tuple[str, str] | None) -> Callable[[Element], None]:
-    """One AuthnStatement for each; None: as it was, else one attribute of it is changed."""
+    """One AuthnStatement for each change; None keeps it unchanged, otherwise one of its attributes is changed."""
 
     def edit(tree: Element) -> None:
         first = part(tree, f".//{A}AuthnStatement")

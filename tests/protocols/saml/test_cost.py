@@ -1,6 +1,6 @@
 """A hostile SAML response costs less than a large genuine one.
 
-It is rejected before expensive work (compared, never timed).
+It's rejected before expensive work, which is compared and never timed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ async def judged(text: str) -> None:
 
 @lru_cache(maxsize=1)
 def largest_genuine() -> str:
-    """A person in many groups: as large a response as anybody sends."""
+    """The response about a person in many groups, as large as any that real providers send."""
     text = response(sign="both", attributes={"groups": [f"group-{number}" for number in range(1_800)]})
     assert len(decode(text)) > 200_000
     assert len(verdict(text).attributes["groups"]) == 1_800

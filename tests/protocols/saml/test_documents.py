@@ -20,7 +20,7 @@ NAME = "alice@acme.example</saml2:NameID>"
 
 
 def in_extensions(xml: str, sign: str = "assertion") -> str:
-    """A response whose unsigned envelope holds more."""
+    """A response with additional content in its unsigned envelope."""
     return replaced(
         response(sign=sign), "<saml2p:Status>", f"<saml2p:Extensions>{xml}</saml2p:Extensions><saml2p:Status>"
     )

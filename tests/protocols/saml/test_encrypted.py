@@ -119,7 +119,8 @@ def test_cipher_text_from_elsewhere() -> None:
 @rule("SAML-ONE-ANSWER")
 @matrix("cipher", CIPHERS)
 def test_every_damage_to_cipher_text_or_key_fails_alike(cipher: str) -> None:
-    """One text for wrong padding, garbage, truncation and another's key: a padding oracle learns nothing."""
+    """The same message for invalid padding, garbage, truncation, and another key, so that a padding oracle learns
+    nothing."""
     text = sealed(Encryption(cipher=cipher))
     document = decode(text).decode()
     for part in document.split("<xenc:CipherValue>")[1:]:
@@ -201,7 +202,7 @@ def test_the_clear_text_passes_the_same_checks_as_any_assertion() -> None:
 
 
 def test_encryption_is_no_signature() -> None:
-    """Everyone has our certificate."""
+    """Everyone has our certificate, so anyone can encrypt."""
     refuse(sealed(sign="none"), "nothing is signed")
     refuse(sealed(idp=Idp(number=1)), "no pinned certificate")
 

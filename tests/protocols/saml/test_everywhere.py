@@ -1,4 +1,4 @@
-"""A genuine SAML response with one defect, for every defect and every place in it."""
+"""A genuine SAML response with one defect, for every kind of defect and every place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.saml_idp import decode, encode
 
 
 def places(tree: Element) -> Iterator[tuple[int, int]]:
-    """Every place in a tree: number of the parent in document order, index in it."""
+    """Every place in a tree: the parent's number in document order, and the index in the parent."""
     for number, parent in enumerate(tree.iter()):
         for index in range(len(parent) + 1):
             yield number, index

@@ -1,4 +1,4 @@
-"""SAML metadata: files of providers as their consoles write them, and ours."""
+"""SAML metadata: providers' files as their consoles write them, and our own."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_plain_http_on_loopback(address: str) -> None:
 
 
 def test_our_metadata() -> None:
-    """Read by path as a provider reads it."""
+    """Parsed by path, as a provider does."""
     _, second = saml.make_key("acme", 0)
     root = etree.fromstring(saml.sp_metadata(AUDIENCE, ACS, [OUR_CERTIFICATE, second], signs_requests=True))
     assert root.get("entityID") == AUDIENCE

@@ -1,4 +1,4 @@
-"""Our SAML authentication requests, read as a provider reads them."""
+"""Our SAML authentication requests, parsed as a provider does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REQUEST = saml.authn_request("_r1", NOW_MS, SSO, AUDIENCE, ACS)
 
 
 class Fields(HTMLParser):
-    """The form of a page."""
+    """The form on a page."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ def test_the_page_posts_by_itself_and_by_its_button_with_nothing_from_outside() 
     assert directives == {
         "default-src": "'none'",
         "script-src": f"'sha256-{base64.b64encode(hashlib.sha256(scripts[0]).digest()).decode()}'",
-        "form-action": "https:",  # redirects to a login page of another origin must pass
+        "form-action": "https:",  # must allow redirects to a sign-in page of another origin
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }

@@ -1,4 +1,4 @@
-"""SAML signatures that do not count, no matter who made them."""
+"""SAML signatures that are invalid, no matter who created them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_nothing_is_signed() -> None:
 @rule("SAML-REFERENCE")
 @matrix("sign", ["assertion", "response", "both"])
 def test_another_key(sign: str) -> None:
-    """Also when its certificate comes along in KeyInfo."""
+    """Even if its certificate is included in KeyInfo."""
     refuse(response(Idp(number=1), sign=sign), "no pinned certificate signed it: InvalidSignature")
     refuse(response(Idp(key_kind="ec"), sign=sign), "none with a key of kind ec")
     refuse(response(sign=sign), "no pinned certificate", POLICY._replace(certificates=()))
@@ -48,7 +48,7 @@ def test_altered_after_signing(sign: str) -> None:
 
 
 def test_both_signatures_must_be_good() -> None:
-    """A good one around a bad one, and a bad one around a good one."""
+    """A valid one around an invalid one, and the reverse."""
     by_other = response(Idp(number=1), assertion_id="_a")
 
     def swap(tree: Element) -> None:
@@ -93,7 +93,7 @@ def test_the_providers_own_key_does_not_excuse(signing: Signing, reason: str, si
 
 @rule("SAML-REFERENCE")
 def test_the_certificate_as_a_shared_secret() -> None:
-    """HMAC keyed with what everybody knows."""
+    """An HMAC with a key that everybody knows."""
     public = IDP.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     for secret in (IDP.certificate_der, IDP.certificate_pem.encode(), public):
         refuse(response(signing=Signing(method="hmac-sha256", hmac_key=secret)), "hmac-sha256.* is not allowed")
@@ -104,7 +104,7 @@ def test_a_method_for_another_kind_of_key() -> None:
 
 
 def test_elliptic_curve_signatures_in_another_encoding() -> None:
-    """DER instead of r and s side by side, and half of them."""
+    """DER instead of r and s concatenated, and half of them."""
     idp = Idp(key_kind="ec")
     text = response(idp)
     value = re.findall("<ds:SignatureValue>(.*?)<", decode(text).decode())[0]
@@ -132,7 +132,7 @@ def added(path: str, name: str) -> Callable[[Element], None]:
 
 
 def nameless(path: str) -> Callable[[Element], None]:
-    """Takes the name of the algorithm away."""
+    """Remove the name of the algorithm."""
 
     def edit(tree: Element) -> None:
         del part(signature(tree), path).attrib["Algorithm"]
@@ -201,10 +201,11 @@ def test_a_digest_of_another_length() -> None:
 
 
 def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
-    """Were a signature about something else to come through the checks of its shape, its target would not count."""
+    """If a signature about something else passed the checks of its structure, its target would still not be
+    accepted."""
     root = etree.fromstring('<a ID="_a"><b ID="_b"><c ID="_c"/></b></a>')
     sign_element(root[0], IDP.key, IDP.certificate_der, Signing(uri="#_c", transforms=(EXCLUSIVE,)))
-    # The digest is about the whole of b; let it be about c.
+    # The digest covers all of b; make it cover c.
     digest = base64.b64encode(hashlib.sha256(b'<c ID="_c"></c>').digest()).decode()
     part(root[0], f".//{S}DigestValue").text = digest
     info = part(root[0], f"{S}Signature/{S}SignedInfo")
@@ -217,7 +218,7 @@ def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
 @rule("SAML-READ-SIGNED")
 @matrix("sign", ["assertion", "response"])
 def test_what_is_read_is_what_was_verified_and_not_what_came(sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the two ever differed, only the verified bytes would be believed."""
+    """If the two ever differed, only the verified bytes would be used."""
 
     def another(*given: Any) -> Element:
         found = verified(*given)

@@ -1,4 +1,4 @@
-"""SAML signature wrapping: a signed element moved aside and a forged one put in its place (XSW 1 to 8 and others)."""
+"""SAML signature wrapping: a signed element is moved, and a forged one put in its place (XSW 1 to 8 and others)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def part(tree: Element, path: str) -> Element:
 
 
 def forged(element: Element, *, new_id: bool = True, signed: bool = False) -> Element:
-    """A copy with another person in it."""
+    """A copy with another person."""
     twin = copy.deepcopy(element)
     for name_id in twin.iter(f"{A}NameID"):
         name_id.text = EVIL
@@ -45,14 +45,14 @@ def without_signature(element: Element) -> Element:
 
 
 def xsw1(root: Element) -> Element:
-    """Forged Response whose Signature holds the original Response."""
+    """A forged Response with a Signature that contains the original Response."""
     evil = forged(root, signed=True)
     part(evil, f"{S}Signature").append(without_signature(root))
     return evil
 
 
 def xsw2(root: Element) -> Element:
-    """Forged Response, before its Signature the original one."""
+    """A forged Response with the original one before its Signature."""
     evil = forged(root, signed=True)
     part(evil, f"{S}Signature").addprevious(without_signature(root))
     return evil
@@ -75,7 +75,7 @@ def xsw4(root: Element) -> Element:
 
 
 def xsw5(root: Element) -> Element:
-    """A forged Assertion with the Signature, the original without it at the end."""
+    """A forged Assertion with the Signature; the original is at the end, without it."""
     original = part(root, f"{A}Assertion")
     evil = forged(original, signed=True)
     root.replace(original, evil)
@@ -84,7 +84,7 @@ def xsw5(root: Element) -> Element:
 
 
 def xsw6(root: Element) -> Element:
-    """A forged Assertion whose Signature holds the original."""
+    """A forged Assertion with a Signature that contains the original."""
     original = part(root, f"{A}Assertion")
     evil = forged(original, signed=True)
     root.replace(original, evil)
@@ -93,7 +93,7 @@ def xsw6(root: Element) -> Element:
 
 
 def xsw7(root: Element) -> Element:
-    """A forged Assertion inside of Extensions."""
+    """A forged Assertion inside Extensions."""
     original = part(root, f"{A}Assertion")
     extensions = etree.Element(f"{P}Extensions")
     extensions.append(forged(original))
@@ -102,7 +102,7 @@ def xsw7(root: Element) -> Element:
 
 
 def xsw8(root: Element) -> Element:
-    """A forged Assertion, the original in an Object of its Signature."""
+    """A forged Assertion, with the original in an Object of its Signature."""
     original = part(root, f"{A}Assertion")
     evil = forged(original, signed=True)
     root.replace(original, evil)

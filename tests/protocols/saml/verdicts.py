@@ -1,4 +1,4 @@
-"""Shared by the SAML protocol tests: one provider, its policy, and helpers that accept or reject a response."""
+"""Helpers of the SAML protocol tests: one provider, its policy, and functions that accept or reject a response."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ POLICY = saml.Policy(
 
 
 def response(idp: Idp = IDP, **options: Any) -> str:
-    """A response of the provider for us; options as :meth:`Idp.response` takes them."""
+    """A response of the provider for us, with the options of :meth:`Idp.response`."""
     return idp.response(AUDIENCE, ACS, **options)
 
 
 def verdict(
     text: str, policy: saml.Policy = POLICY, request_id: str | None = None, now_ms: int = NOW_MS
 ) -> saml.Assertion:
-    """Reads and verifies."""
+    """Parse and verify a response."""
     return saml.verify(saml.read_response(text), policy, request_id, now_ms)
 
 
 def refuse(
     text: str, reason: str, policy: saml.Policy = POLICY, request_id: str | None = None, now_ms: int = NOW_MS
 ) -> None:
-    """Asserts that it is rejected, and why."""
+    """Check that a response is rejected for this reason."""
     with pytest.raises(saml.SamlRefused, match=reason):
         verdict(text, policy, request_id, now_ms)
 
@@ -50,7 +50,7 @@ def pinned(idp: Idp, **changes: Any) -> saml.Policy:
 
 
 def replaced(text: str, old: str, new: str, count: int = 1) -> str:
-    """A response whose XML was changed after signing."""
+    """A response with XML that was changed after signing."""
     document = decode(text).decode()
     assert old in document, old
     return encode(document.replace(old, new, count).encode())

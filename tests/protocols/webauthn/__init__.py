@@ -1,1 +1,1 @@
-"""Passkeys: the test vectors of WebAuthn Level 3, and credentials that are wrong in one place."""
+"""Passkeys: the test vectors of WebAuthn Level 3, and credentials with a single defect."""

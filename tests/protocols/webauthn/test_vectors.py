@@ -1,7 +1,7 @@
-"""The test vectors of WebAuthn Level 3 (section 16) are accepted, or rejected for the reason that is due.
+"""The test vectors of WebAuthn Level 3 (section 16) are accepted, or rejected for the expected reason.
 
-``vectors.json`` has them as the specification prints them. Their RP ID is ``example.org``, and their values are random:
-some lack the user verification that is required here, some have algorithms that are not offered.
+``vectors.json`` contains them as in the specification. Their RP ID is ``example.org``, and their values are random.
+Some lack the user verification that is required here, and some use algorithms that aren't offered.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.rules import rule
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
 NO_UV, FRAMED, ALGORITHM, IGNORED = "User verification is required", "crossOrigin", "Unsupported", ""
-#: Name → why the registration is rejected, why the authentication is; an empty text: accepted.
+#: Name → the reasons why registration and authentication are rejected; an empty text means accepted.
 DUE = {
     "none-es256": (NO_UV, NO_UV),
     "packed-self-es256": (IGNORED, NO_UV),

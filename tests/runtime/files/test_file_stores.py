@@ -1,4 +1,4 @@
-"""Both stores of uploaded files write, read and delete bytes; failures are named."""
+"""Both kinds of file storage write, read, and delete bytes, and report failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY = "ab" * 20
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """Address of an S3-compatible service with the bucket ``evidence``."""
+    """The address of an S3-compatible service with the bucket ``evidence``."""
     server = ThreadedMotoServer(port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -70,7 +70,7 @@ async def test_what_is_kept_is_handed_out_again(storage: FileStorage, tmp_path: 
     await storage.drop(KEY)
     with pytest.raises(FilesUnavailable):
         await kept(storage)
-    await storage.drop(KEY)  # gone already
+    await storage.drop(KEY)  # already deleted
 
 
 async def test_there_are_no_bytes_under_another_key(storage: FileStorage, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Password hashes of other systems: recognized, verified with the right password only, bounded in cost."""
+"""Password hashes of other systems are recognized, verified only with the correct password, and limited in cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.matrix import matrix
 PASSWORD = "Übernahme-vom-alten-System-7"
 HASHES = one_of_each(PASSWORD)
 FOREIGN = {kind: text for kind, text in HASHES.items() if not kind.startswith("argon2")}
-#: From the documentation and test suites of those who make them.
+#: From the documentation and test suites of these systems.
 PUBLISHED = {
     "bcrypt, crypt_blowfish": ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
     "PBKDF2, passlib": (

@@ -1,4 +1,4 @@
-"""The pool of hash workers: bounded, replaced when they die, of lower priority, never in this process."""
+"""The pool of hash workers has a maximum size, low priority, and separate processes, and replaces dead workers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_the_tag_is_argon2id(pool: HashPool) -> None:
 
 
 async def test_hashes_are_made_in_other_processes_of_lower_priority(pool: HashPool) -> None:
-    await asyncio.gather(*(tag(pool) for _ in range(4)))  # so that each has answered
+    await asyncio.gather(*(tag(pool) for _ in range(4)))  # so that each has responded
     pids = [w.process.pid for w in pool._workers]
     assert len(set(pids)) == 2
     assert os.getpid() not in pids
@@ -161,7 +161,7 @@ def test_a_build_that_does_not_work_is_passed_over(monkeypatch: pytest.MonkeyPat
 async def test_a_job_that_kills_its_workers_is_rejected_after_the_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise, it would restart workers without end, and others would wait."""
+    """Otherwise, it would restart workers endlessly, while others wait."""
     script, deaths = tmp_path / "worker.py", tmp_path / "deaths"
     dies = f"open({str(deaths)!r}, 'a').write('x')"
     lines = ("import socket", "channel = socket.socket(fileno=0)", "channel.recv(65536)", dies)

@@ -1,4 +1,4 @@
-"""Every email in every language: whole, with its link on its own, and with nothing in it that a person wrote."""
+"""Every email in every language is complete, has its link on a separate line, and contains no user-written text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INVITER = "Ada Lovelace (ada@acme.example)"
 CLIENT, DOMAIN, NAME, VALUE = "100 % Acme %(x)s", "acme.example", "_manifest.acme.example", "proof=abc"
 READER = Reader("ada@engines.example", "en", CLIENT)
 EVERYTHING = RemovedData(app=True, passkeys=1, recovery_codes=True, identities=2, badges=1, pin=True)
-#: By the name of its function: an email to a reader.
+#: An email to a reader, by the name of its function.
 MADE: dict[str, Callable[[Reader], Email]] = {
     "invitation": lambda to: emails.invitation(to, LINK, INVITER),
     "reset": lambda to: emails.reset(to, LINK),
@@ -89,7 +89,7 @@ def test_it_is_whole_in_the_language_of_its_reader(name: str, language: str) -> 
         assert "#" not in email.text
 
 
-#: What is said of a link that works for one minute, 30 minutes, an hour, 72 hours, a week.
+#: The lifetime in the text for a link that is valid for one minute, 30 minutes, an hour, 72 hours, or a week.
 LIVES = (MINUTE, 30 * MINUTE, HOUR, 72 * HOUR, 7 * DAY)
 SAID = {
     "en": ("1 minute.", "30 minutes.", "1 hour.", "72 hours.", "7 days."),

@@ -1,4 +1,4 @@
-"""Headers of emails are what was meant, in every language, and none is added by a text from others."""
+"""Email headers have the intended content in every language, and foreign text can't add any."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.rules import rule
 
 
 async def arrived(letter: Email, look: Look = PRODUCT) -> Received:
-    """The email as a mail server gets it."""
+    """The email as received by a mail server."""
     with MailServer() as server:
         mail = Mail(server_of(load(server.settings)), Clock(), Random(), logs.build("error"), Metrics())
         assert await mail.send(letter, mail.deadline(5), "request-1", look=look) is None
@@ -22,14 +22,14 @@ async def arrived(letter: Email, look: Look = PRODUCT) -> Received:
     return taken
 
 
-#: A line break, once more as base64, and a text that no one encoded.
+#: A line break, the same in base64, and a text that nobody encoded.
 ENCODED = ("=?utf-8?q?=0D=0ABcc=3A_eve=40b.example?=", "=?utf-8?b?DQpCY2M6IGV2ZUBldmlsLmV4YW1wbGU=?=", "=?utf-8?q?a?=")
 
 
 @rule("OUTGOING")
 @matrix("text", ENCODED)
 async def test_what_looks_encoded_is_text(text: str) -> None:
-    """RFC 2047: else the one who chooses a name or an address writes headers (CVE-2024-6923)."""
+    """RFC 2047: otherwise, anyone who chooses a name or an address could write headers (CVE-2024-6923)."""
     letter = Email(f"{text}@{'engines.' * 8}example", f"Acme {text}: your account is ready", "Hello,\n")
     taken = await arrived(letter)
     assert f"\r\nTo: {letter.to}\r\n".encode() in taken.raw
@@ -45,7 +45,7 @@ async def test_what_looks_encoded_is_text(text: str) -> None:
     ],
 )
 async def test_all_that_is_sent_is_seven_bits_in_short_lines(client: str) -> None:
-    """RFC 5322 for the lines; a server that knows no 8BITMIME (RFC 6152) takes it all the same."""
+    """RFC 5322 limits lines, and servers without 8BITMIME (RFC 6152) accept it too."""
     for text in ("お客様\n", f"{client}\n" * 3 + "メール" * 400 + "\n"):
         letter = Email("ada@engines.example", f"{client}: パスワード", text, "ja")
         taken = await arrived(letter)

@@ -1,4 +1,4 @@
-"""The HTML of an email says what its text says, in the client's look, and whatever others wrote stays text in it."""
+"""An email's HTML has the same content as its text, in the client's look, and foreign text in it stays text."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_link_is_a_button_in_the_language_of_the_reader() -> None:
 @rule("OUTGOING")
 @matrix("text", HOSTILE)
 def test_whatever_others_wrote_is_text(text: str) -> None:
-    """The client's name stands in sentences and in the head, and an inviter chooses a name."""
+    """The client's name is in sentences and in the head, and an inviter can choose a name."""
     to = READER._replace(client=text)
     email = emails.invitation(to, LINK, emails.inviter(text, "eve@acme.example"))
     document = html_of(email, look_of("#777777", text, Picture().encoded()))

@@ -1,4 +1,4 @@
-"""Sending email over SMTP: encrypted before a password is sent, within a time limit, without injected headers."""
+"""Email over SMTP is encrypted before a password is sent, has a time limit, and can't have injected headers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.support.mail_server import MailServer
 from tests.support.matrix import matrix
 from tests.support.rules import rule
 
-NAME = "mail.example"  # not this machine, by its name
+NAME = "mail.example"  # a name that isn't this machine's
 LETTER = Email("ada@engines.example", "Acme: your account is ready", "Hello,\n\nhttps://a.example/welcome#abc\n")
 USER = {"ma:il@x": "p/ss w@rd%"}
 
 
 class Log:
-    """Keeps what would be written."""
+    """Collects the log entries."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -62,7 +62,7 @@ async def sent(mail: Mail, letter: Email = LETTER, seconds: float = 5.0) -> bool
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """A server's context for ``NAME``, which this process trusts."""
+    """A server's TLS context for ``NAME``, which this process trusts."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
     now = datetime.datetime.now(datetime.UTC)
@@ -97,7 +97,7 @@ def trusted(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``NAME`` leads to this machine, and nothing else is looked up."""
+    """Resolve ``NAME`` to this machine, without any other look-ups."""
     original = socket.getaddrinfo
 
     def look_up(host: Any, *rest: Any, **more: Any) -> Any:
@@ -108,12 +108,12 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def from_elsewhere(server: MailServer) -> dict[str, str]:
-    """Settings as if the server were another machine."""
+    """Settings that treat the server as another machine."""
     return {name: value.replace("127.0.0.1", NAME) for name, value in server.settings.items()}
 
 
 def quoted(settings: dict[str, str]) -> dict[str, str]:
-    """User and password as an address must spell them."""
+    """User and password, encoded for an address."""
     url = settings["MANIFEST_SMTP_URL"]
     name, password = next(iter(USER.items()))
     return settings | {"MANIFEST_SMTP_URL": url.replace(f"{name}:{password}", "ma%3Ail%40x:p%2Fss%20w%40rd%25")}
@@ -216,7 +216,7 @@ async def test_a_server_that_is_not_there(log: Log) -> None:
 
 @rule("OUTGOING")
 async def test_no_one_waits_longer_than_allowed_and_a_late_mail_is_not_sent(log: Log) -> None:
-    """The server does not greet for a while."""
+    """The server doesn't send a greeting for a while."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     settings = {"MANIFEST_SMTP_URL": f"smtp://127.0.0.1:{port}", "MANIFEST_MAIL_FROM": "a@b.example"}

@@ -1,4 +1,4 @@
-"""The mail server's settings: a wrong one stops the start with one line; ``doctor`` tries it."""
+"""An invalid mail server setting stops the start with one line, and ``doctor`` tests the connection."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_one_without_the_other_stops_the_start(given: str, missing: str, tmp_pat
 
 
 def findings(folder: Path, **settings: str) -> tuple[int, str]:
-    """Exit status of doctor, and its line on mail."""
+    """Doctor's exit status, and its line about mail."""
     result = run(folder, "doctor", **settings)
     [line] = [line for line in result.out.splitlines() if line[7:].startswith("mail")]
     return result.status, line

@@ -1,4 +1,4 @@
-"""Metrics of each request cost an addition only, and none is lost."""
+"""A request's metrics cost only an addition, and none is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.still
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Values added to Prometheus' own values from here, except those that a beat of PostgreSQL adds once a second."""
+    """Collect the values added to Prometheus's metrics from now on, except those that a PostgreSQL heartbeat adds."""
     seen: list[float] = []
     add: Any = values.MutexValue.inc
 
@@ -40,7 +40,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def totals(metrics: Metrics) -> dict[str, float]:
-    """The number of events that the hot metrics show, summed over labels."""
+    """The number of events in the hot metrics, summed over labels."""
     found = dict.fromkeys(SCRAPED, 0.0)
     for family in metrics.registry.collect():
         for sample in family.samples:
@@ -70,7 +70,7 @@ async def test_requests_write_nothing_to_prometheus_and_a_scrape_sees_them_all(a
 
 
 def events(metrics: Metrics) -> list[Callable[[], object]]:
-    """One of each kind that is counted on the way of a request."""
+    """One event of each kind that a request counts."""
     caches = itertools.product(get_args(Cache), get_args(CacheResult))
     return [
         lambda: metrics.answered("GET", "/", 200, 0.1),
@@ -110,12 +110,12 @@ def test_times_are_shown_as_prometheus_would_show_them() -> None:
             other.labels(word).observe(seconds)
             part.observe(seconds)
             assert generate_latest(same_registry) == generate_latest(registry)
-    asked = "h_seconds_sum"  # as by ``/metrics?name[]=…`` of the listener
+    asked = "h_seconds_sum"  # like the listener's ``/metrics?name[]=…``
     assert [*same_registry.restricted_registry([asked]).collect()] == [*registry.restricted_registry([asked]).collect()]
 
 
 def test_the_prometheus_client_is_used_in_one_module() -> None:
-    """So that a counter on the way of a request is one that is handed over."""
+    """So that every counter used in a request is handed over."""
     users = {
         path.relative_to(SOURCE).as_posix()
         for path in FILES

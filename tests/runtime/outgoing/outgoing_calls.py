@@ -1,4 +1,4 @@
-"""Outgoing calls for a client, each with the whole time budget of a sign-in."""
+"""Outgoing calls for a client, each with a sign-in's whole time budget."""
 
 from __future__ import annotations
 

@@ -27,13 +27,13 @@ MIB = 1024 * 1024
 
 @dataclass
 class Site:
-    """A server whose answers a test sets by path; other paths get 404."""
+    """A server with responses that a test sets by path; other paths return 404."""
 
     socket: Socket
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
-    first: Answer | None = None  # answers one request, whatever its path
+    first: Answer | None = None  # responds to one request with any path
 
     def url(self, path: str = "/") -> str:
         return self.socket.base + path
@@ -60,7 +60,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 async def outgoing() -> AsyncIterator[Outgoing]:
-    """Waits for as long as it can be told to: a busy machine changes nothing."""
+    """Outgoing calls with the maximum timeout, so that a busy machine has no effect."""
     calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30"}))
     yield calls
     await calls.close()
@@ -98,11 +98,11 @@ async def test_a_redirect_is_not_followed_and_its_query_is_not_told(
     assert [asked.path for asked in site.asked] == ["/"]
 
 
-FEW = 2000  # single bytes that make an answer
+FEW = 2000  # the number of single bytes in a response
 HOSTILE = {
     "a body over the cap": (Answer(body=b"x" * (MIB + 1)), "too large"),
     "an endless body": (Answer(chunks=(b"x" * 65536, 10_000, 0)), "too large"),
-    # Each counts as 512: a megabyte of them would keep the processor busy. Half as many are an answer, see below.
+    # Each counts as 512, because a megabyte of them would occupy the processor. Half as many are accepted; see below.
     "some thousand single bytes": (Answer(chunks=(b"x", 2 * FEW, 0)), "too large"),
     "a length that is not kept": (Answer(body=b"{}", length=10), "no answer in time"),
     "a length beyond all bounds": (Answer(body=b"{}", length=2**60), "no answer in time"),
@@ -155,7 +155,7 @@ async def test_a_server_that_says_nothing_is_given_up(site: Site, hasty: Outgoin
 
 @rule("OUTGOING")
 async def test_a_server_that_never_stops_talking_is_given_up(site: Site, hasty: Outgoing) -> None:
-    site.answers["/"] = Answer(chunks=(b"x", 100, 0.2))  # each piece comes in time, the whole does not
+    site.answers["/"] = Answer(chunks=(b"x", 100, 0.2))  # each piece is fast enough, but the whole isn't
     with pytest.raises(Unreachable, match="no answer in time"):
         await get(hasty, site.url())
 
@@ -193,7 +193,7 @@ async def test_a_form_is_posted_with_an_encoded_id_and_secret(site: Site, outgoi
     asked = site.asked[0]
     assert (asked.method, asked.form) == ("POST", {"a": "1 &=ü", "b": ""})
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
-    # RFC 6749, section 2.3.1: a colon in the id would otherwise end it
+    # RFC 6749, section 2.3.1: a colon in the ID would otherwise end it
     assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"id%3A1:p%25%2B%C3%B6+%2F"
 
 

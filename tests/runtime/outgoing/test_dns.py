@@ -1,4 +1,4 @@
-"""Outgoing HTTP: we look names up ourselves and connect to the checked address; certificates must match the name."""
+"""Outgoing HTTP resolves names itself and connects to the checked address; certificates must match the name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NAME = "login.example.com"
 
 
 class Names:
-    """A name server whose answers a test sets, one after the other; the last one stays."""
+    """A name server that returns a test's results one after the other, and repeats the last one."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -49,7 +49,7 @@ class Names:
 
 
 def certificate(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
-    """A self-signed certificate for a name, as a file, and the context of a server that shows it."""
+    """A file with a self-signed certificate for a name, and the TLS context of a server that uses it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -78,7 +78,7 @@ def certificate(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
 
 @pytest.fixture
 def secure(tmp_path: Path) -> Iterator[tuple[Socket, list[Asked], Path]]:
-    """A server with a certificate for ``NAME``, what it was asked, and the certificate."""
+    """A server with a certificate for ``NAME``, the requests it received, and the certificate."""
     shown, context = certificate(tmp_path, NAME)
     asked: list[Asked] = []
     with Socket(context) as socket:
@@ -101,7 +101,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called(
 ) -> None:
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
-    names = Names(["127.0.0.1"], ["203.0.113.9"])  # a second look-up would get another answer
+    names = Names(["127.0.0.1"], ["203.0.113.9"])  # a second look-up would get a different result
     outgoing = Outgoing(PRIVATE, resolve=names)
     reply = await get(outgoing, f"https://{NAME}:{socket.port}/x")
     await outgoing.close()
@@ -141,7 +141,7 @@ async def test_of_several_addresses_only_those_that_can_be_called_are_tried(
 ) -> None:
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
-    outgoing = Outgoing(PRIVATE, resolve=Names(["0.0.0.0", "127.0.0.3", "127.0.0.1"]))  # .3: no one listens
+    outgoing = Outgoing(PRIVATE, resolve=Names(["0.0.0.0", "127.0.0.3", "127.0.0.1"]))  # no server listens on .3
     assert (await get(outgoing, f"https://{NAME}:{socket.port}/")).status == 200
     await outgoing.close()
     assert len(asked) == 1
@@ -215,7 +215,7 @@ async def test_nor_do_the_dead_name_servers_of_all_providers_once_calls_are_give
     given_up = await asyncio.gather(*(get(outgoing, name) for name in names), return_exceptions=True)
     assert all(isinstance(each, Unreachable) for each in given_up)
     outgoing.seconds = 30.0
-    with pytest.raises(Unreachable, match="cannot connect"):  # though threads still wait for the name servers
+    with pytest.raises(Unreachable, match="cannot connect"):  # although threads still wait for the name servers
         await get(outgoing, "https://alive.example.com:1/")
     gate.set()
     await outgoing.close()

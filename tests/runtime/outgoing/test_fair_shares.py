@@ -1,4 +1,4 @@
-"""Outgoing HTTP: clients that use many look-ups, connections and calls leave every other client its share."""
+"""In outgoing HTTP, clients that use many look-ups, connections, and calls leave each other client a share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def here(host: str, port: int) -> list[str]:
 
 
 async def soon(shares: Shares, tenant_id: int) -> bool:
-    """Whether a slot is there immediately."""
+    """Whether a slot is available immediately."""
     try:
         await asyncio.wait_for(shares.acquire(tenant_id), 0.02)
     except TimeoutError:
@@ -39,16 +39,16 @@ async def test_a_client_gets_its_own_slots_whatever_the_others_hold_and_no_more(
     shares = Shares(own=2, most=5, common=8)
     for _ in range(5):
         assert await soon(shares, 1)
-    assert not await soon(shares, 1)  # its most
+    assert not await soon(shares, 1)  # its maximum
     for _ in range(3):
         assert await soon(shares, 2)
-    assert not await soon(shares, 2)  # the common ones are gone, and it has its own
+    assert not await soon(shares, 2)  # the common slots are used up, and it has its own
     for tenant_id in (3, 4, 5):
         assert await soon(shares, tenant_id)
         assert await soon(shares, tenant_id)
         assert not await soon(shares, tenant_id)
     shares.release(3)
-    assert not await soon(shares, 2)  # of the common ones none is free yet
+    assert not await soon(shares, 2)  # no common slot is free yet
     assert await soon(shares, 3)
 
 
@@ -66,7 +66,7 @@ async def test_who_gave_up_holds_nothing_and_keeps_no_one_waiting() -> None:
     late = asyncio.create_task(shares.acquire(1))
     await asyncio.sleep(0)
     shares.release(1)
-    late.cancel()  # its turn came in the same moment
+    late.cancel()  # its turn came at the same moment
     await asyncio.gather(late, return_exceptions=True)
     assert await soon(shares, 1)
 
@@ -107,14 +107,14 @@ async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> No
         for tenant_id in HOSTILE
         for number in range(lookups.MOST_LOOKUPS + 1)
     ]
-    while held_threads <= lookups.COMMON_LOOKUPS:  # until all that is common is used up
+    while held_threads <= lookups.COMMON_LOOKUPS:  # until all common slots are used up
         await asyncio.sleep(0.01)
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://alive.example.com:1/", HONEST)
     for look_up in held:
         look_up.cancel()
     await asyncio.gather(*held, return_exceptions=True)
-    # They were given up, the threads are still held: that counts.
+    # They were canceled, but their threads are still busy, which counts.
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://living.example.com:1/", HONEST)
     assert held_threads <= lookups.COMMON_LOOKUPS + lookups.OWN_LOOKUPS * len(HOSTILE)

@@ -1,4 +1,4 @@
-"""JSON from other servers: what two readers could read differently is rejected."""
+"""JSON from other servers is rejected if two parsers could read it differently."""
 
 from __future__ import annotations
 

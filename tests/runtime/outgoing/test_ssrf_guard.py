@@ -1,4 +1,4 @@
-"""The SSRF guard: which addresses can be called, by their text and by what their names resolve to."""
+"""The SSRF guard: the addresses that can be called, by their text and by what their names resolve to."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_host_header_names_host_and_port_as_given() -> None:
         "http://10.0.0.1/",
         "http://127.0.0.1.example.com/",
         "http://localhost.example.com/",
-        "http://2130706433/",  # 127.0.0.1 to some readers
+        "http://2130706433/",  # 127.0.0.1 to some parsers
         "http://0x7f.1/",
         "http://[::ffff:127.0.0.1]/",
         "https://user@login.example.com/",

@@ -1,4 +1,4 @@
-"""``--env-file``: a file of settings that means one thing to every reader, and of which nothing is run."""
+"""``--env-file`` names a settings file that means the same to every reader, and that is never executed."""
 
 from __future__ import annotations
 

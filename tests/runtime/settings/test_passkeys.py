@@ -1,4 +1,4 @@
-"""Passkeys by the settings: their RP ID, the origins at which they work, and where browsers make none."""
+"""Passkey settings determine the RP ID, the origins where passkeys work, and where browsers create none."""
 
 from __future__ import annotations
 

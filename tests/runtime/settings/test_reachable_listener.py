@@ -1,4 +1,4 @@
-"""A listener reachable from other machines needs an https public address, or a setting that allows insecure use."""
+"""A listener reachable from other machines requires an https public address, or a setting that allows insecure use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets and addresses of databases in files: ``MANIFEST_…_FILE`` and the credentials of systemd."""
+"""Secrets and database addresses can be in files: ``MANIFEST_…_FILE``, and systemd credentials."""
 
 from __future__ import annotations
 

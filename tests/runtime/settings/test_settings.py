@@ -1,4 +1,4 @@
-"""Settings come from environment, file and default; a wrong one stops the start with one clear line."""
+"""Settings come from environment, file, and default; an invalid one stops the start with one clear line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WRONG: list[tuple[str, str]] = [
     ("DATABASE_URL", "postgresql://manifest:p/w@db.example/manifest"),
     ("DATABASE_URL", "postgresql://manifest:p#w@db.example/manifest"),
     ("DATABASE_DIRECT_URL", "sqlite:///direct.db"),
-    ("DATABASE_DIRECT_URL", "postgresql://db.example/manifest"),  # beside a store in a file
+    ("DATABASE_DIRECT_URL", "postgresql://db.example/manifest"),  # with a database in a file
     ("DATABASE_WAKE", "on"),
     ("DATABASE_UPGRADE", "later"),
     ("DATABASE_POOL", "1"),

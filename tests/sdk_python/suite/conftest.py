@@ -1,4 +1,4 @@
-"""Fixtures: the server, a proxy before it, and a session."""
+"""Fixtures: the server, a proxy in front of it, and a session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ assert "site-packages" in Path(manifest_auth_client.__file__).parts, "the suite 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """The real one that is named, else the stand-in."""
+    """The real server if one is described, or else the stand-in."""
     if (named := real()) is not None:
         yield named
         return
@@ -28,7 +28,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
-    """Before the server."""
+    """A proxy in front of the server."""
     between = Proxy(server.base_url)
     yield between
     between.close()
@@ -36,7 +36,7 @@ def proxy(server: Server) -> Iterator[Proxy]:
 
 @pytest.fixture
 def auth(server: Server) -> Iterator[ManifestAuth]:
-    """Of a user who is signed in."""
+    """The session of a signed-in user."""
     with ManifestAuth(server.base_url, client="acme") as made:
         made.sign_in(EMAIL, PASSWORD)
         yield made

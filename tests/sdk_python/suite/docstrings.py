@@ -1,4 +1,4 @@
-"""The examples in docstrings: each public name has one that runs, and what it says is so."""
+"""Each public name has an example in its docstring that runs, with the stated result."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from manifest_auth_client.testing import FakeManifestAuth
 
 URL = "http://auth.example"
 MODULES = sorted(found.name for found in pkgutil.walk_packages(manifest_auth_client.__path__, "manifest_auth_client."))
-#: Names that are described by an example of another one: the classes of the closed list by ``ManifestAuthError``.
+#: Names covered by another name's example: ``ManifestAuthError`` covers the classes in the closed list.
 _ELSEWHERE = {*errors.BY_CODE.values()}
 
 
 def public() -> Iterator[Any]:
-    """Everything that the packages and the modules for frameworks hand out."""
+    """Everything that the packages and the framework modules export."""
     for module in (manifest_auth_client, testing):
         yield from (getattr(module, name) for name in module.__all__)
     for name in ("fastapi", "starlette"):
@@ -48,7 +48,7 @@ def test_a_public_name_has_an_example(each: Any) -> None:
 
 @pytest.fixture
 def names(tmp_path: Path) -> dict[str, Any]:
-    """The packages that the examples find there."""
+    """The packages available to the examples."""
     fake = FakeManifestAuth(URL)
     fake.add_user("ada@acme.example", "kestrel-harbor-21", roles=["Author"])
     service = fake.add_service("robot", scopes=["users:read"], may_introspect=True)

@@ -1,4 +1,4 @@
-"""Runs programs of the docs, ``example.py FILE…``: at the stand-in, or at the server that ``SDK_SERVER`` describes."""
+"""Runs docs programs, ``example.py FILE…``, with the stand-in or with the server that ``SDK_SERVER`` describes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.sdk_python.suite.servers import PASSWORD, Standing, real
 
 
 def main() -> None:
-    """The output of each example, which ends with a line ``---``."""
+    """Print the output of each example, followed by a line ``---``."""
     os.environ["PASSWORD"] = PASSWORD
     if (server := real()) is None:
         server = Standing().server

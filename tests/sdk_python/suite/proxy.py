@@ -1,4 +1,4 @@
-"""A TCP proxy before the server: it counts refreshes, and cuts answers that the server has given."""
+"""A TCP proxy in front of the server, which counts refreshes, and drops responses of the server."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _REFRESH = b"POST /api/client/auth/refresh "
 
 
 class Proxy:
-    """Listens on its own port until it is closed. ``refreshes``: how many arrived; ``cut``: how many of the next
-    answers to a refresh are dropped after the server has sent them."""
+    """A proxy that listens on a separate port until it's closed. ``refreshes`` counts those that arrived; ``cut`` is
+    the number of subsequent refresh responses to drop after the server has sent them."""
 
     def __init__(self, upstream: str) -> None:
         parts = urlsplit(upstream)
@@ -51,7 +51,7 @@ class Proxy:
 
     @staticmethod
     def _whole(source: socket.socket, begun: bytes) -> bytes:
-        """A message to its end, by its Content-Length."""
+        """Read a message to its end, according to its Content-Length."""
         while b"\r\n\r\n" not in begun:
             begun += source.recv(65536)
         head, _, body = begun.partition(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""A server that signs with ES256: users' tokens are verified by its public keys, without a call for each of them."""
+"""With a server that signs with ES256, users' tokens are verified by its public keys, without a call for each token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_users_tokens_are_verified_by_the_servers_keys() -> None:
         with pytest.raises(errors.InvalidToken):
             elsewhere.verify(token)
         auth.sign_out()
-    assert verifier.verify(token)  # as the docs say: until it ends
+    assert verifier.verify(token)  # until it expires, as documented
     for other in (signed_in.tokens.refresh_token, f"{token[:-8]}AAAAAAAA"):
         with pytest.raises(errors.InvalidToken):
             verifier.verify(other)

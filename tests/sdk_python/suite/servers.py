@@ -1,4 +1,4 @@
-"""The server that the suite asks: the stand-in of the library, or the real one that ``SDK_SERVER`` describes."""
+"""The suite's server: the library's stand-in, or the real server that ``SDK_SERVER`` describes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAR_S = 86_400
 
 @dataclass
 class Machine:
-    """A service account: a Viewer named ``robot``, limited to reading users and jobs, which can introspect."""
+    """A service account: a Viewer named ``robot``, limited to reading users and jobs, with permission to introspect."""
 
     client_id: str
     secret: str
@@ -32,8 +32,8 @@ class Machine:
 
 @dataclass
 class Server:
-    """``expired``: tokens whose access token has ended; ``proofs``: of the user with a second factor; ``service``: a
-    machine, where the server has any."""
+    """``expired`` are tokens with an expired access token, ``proofs`` are codes of the user with a second factor, and
+    ``service`` is a machine, if the server has any."""
 
     base_url: str
     fake: FakeManifestAuth | None
@@ -42,7 +42,8 @@ class Server:
     service: dict[str, Any] | None = None
 
     def expired_tokens(self, base_url: str = "", *, is_known: bool = False) -> Tokens:
-        """Tokens of a session whose access token the server calls expired. ``is_known``: this machine knows it too."""
+        """Tokens of a session with an expired access token. ``is_known`` means that this machine also knows that it
+        expired."""
         if self.fake is None:
             tokens = self.expired.pop()
         else:
@@ -53,7 +54,7 @@ class Server:
         return replace(tokens, base_url=base_url or self.base_url, expires_at=end, renew_at=end)
 
     def second_factor(self) -> dict[str, str]:
-        """A proof that has not been used."""
+        """An unused code."""
         return {"otp": "123456"} if self.fake is not None else self.proofs.pop()
 
     def machine(self) -> Machine:
@@ -67,15 +68,15 @@ class Server:
         return Machine(made.client_id, made.secret, made.key, dict(key.as_dict(private=True)))
 
     def after_the_grace(self) -> None:
-        """Time passes until a refresh token that was replaced is no longer answered."""
+        """Let time pass until a replaced refresh token is no longer accepted."""
         if self.fake is not None:
             self.fake.advance(11)
         else:
-            time.sleep(1.2)  # MANIFEST_REFRESH_GRACE is a second
+            time.sleep(1.2)  # MANIFEST_REFRESH_GRACE is one second
 
 
 def real() -> Server | None:
-    """The one that ``SDK_SERVER`` describes."""
+    """The server that ``SDK_SERVER`` describes."""
     if (text := os.environ.get("SDK_SERVER")) is None:
         return None
     given = json.loads(text)
@@ -84,7 +85,7 @@ def real() -> Server | None:
 
 
 class Standing:
-    """The stand-in behind a port of this machine, served by uvicorn."""
+    """The stand-in on a port of this machine, served by uvicorn."""
 
     def __init__(self) -> None:
         listening = socket.create_server(("127.0.0.1", 0), backlog=512)

@@ -1,4 +1,4 @@
-"""The stand-in as an OpenID Connect provider: a sign-in by code, checked as an app's library does."""
+"""The stand-in as an OpenID Connect provider: a sign-in by code, checked as an app's library would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 
 def told(http: httpx2.Client, issuer: str, **asked: str) -> dict[str, str]:
-    """The parameters with which the browser comes back."""
+    """The parameters that the browser returns with."""
     right = {
         "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid email offline_access", "state": "s",
         "nonce": "n", "code_challenge": CHALLENGE, "code_challenge_method": "S256", **asked,
@@ -99,13 +99,13 @@ def test_narrower_refresh_revocation_introspection_and_sign_out() -> None:
         assert not is_active(first["access_token"])
         form, second = redeemed()
         assert send("token", **form).json()["error"] == "invalid_grant"
-        assert not is_active(second["access_token"])  # its code was shown a second time
+        assert not is_active(second["access_token"])  # its code was sent a second time
 
         kept, gone = redeemed()[1], redeemed(scope="openid profile")[1]
         bearer = {"Authorization": f"Bearer {gone['access_token']}"}
         assert http.get(metadata["userinfo_endpoint"], headers=bearer).json()["updated_at"] > 0
         assert http.get(f"{app.issuer}/logout?post_logout_redirect_uri=https://evil.example/").status_code == 400
-        assert is_active(gone["access_token"])  # rejected, and nothing happened
+        assert is_active(gone["access_token"])  # rejected, without any effect
         done = http.get(f"{app.issuer}/logout?post_logout_redirect_uri={out}&state=s")
         assert (done.status_code, done.headers["location"]) == (302, f"{out}?state=s")
         assert told(http, app.issuer, client_id=app.client_id)["error"] == "login_required"

@@ -1,4 +1,4 @@
-"""The contract of the calls: the stand-in and the server answer alike."""
+"""The contract of the calls: the stand-in and the server respond in the same way."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ def test_a_sign_out_ends_the_session_everywhere(server: Server, auth: ManifestAu
         auth.me()
     with httpx2.Client(auth=SessionAuth(kept)) as other, pytest.raises(errors.InvalidToken):
         other.get(f"{server.base_url}/api/client/auth/me")
-    auth.sign_out()  # once more ends nothing, and is no error
+    auth.sign_out()  # a second time ends nothing, and isn't an error
     auth.sign_in(EMAIL, PASSWORD)
     with httpx2.Client(auth=SessionAuth(auth.session.tokens)) as other:
         assert other.post(f"{server.base_url}/api/client/auth/sign-out").status_code == 200
-    auth.sign_out()  # of a session that has ended
+    auth.sign_out()  # an ended session
     assert auth.session.tokens is None
     auth.sign_in(EMAIL, PASSWORD)
     assert auth.me()["user"]["email"] == EMAIL

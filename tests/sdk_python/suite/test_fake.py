@@ -1,4 +1,4 @@
-"""Features that only the fake has: codes of single sign-on, an expiry at will, and ends of sessions."""
+"""Features of the fake only: single sign-on codes, expirations on demand, and ends of sessions."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_routes_that_it_does_not_know_are_answered_by_a_function() -> None:
         auth.sign_in("ada@acme.example", "secret")
         fake.expire_access_tokens()
         assert auth.call("GET", "/api/client/users/7/sessions?state=open") == {"id": 7}
-        assert fake.refreshes == 1  # the caller's credential counts there too
+        assert fake.refreshes == 1  # the caller's credential is valid there too
         auth.call("PATCH", "/api/client/settings", {"contact": "Ada"})
         with pytest.raises(errors.Conflict, match="license"):
             auth.call("DELETE", "/api/client/users/7")

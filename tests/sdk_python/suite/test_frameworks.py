@@ -1,4 +1,4 @@
-"""FastAPI and Starlette: callers, refusals in the server's envelope, and the stand-in as an ASGI application."""
+"""FastAPI and Starlette: callers, errors in the server's envelope, and the stand-in as an ASGI application."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def verifier(fake: FakeManifestAuth) -> TokenVerifier:
 
 @pytest.fixture(params=["fastapi", "starlette"])
 def app(request: pytest.FixtureRequest, verifier: TokenVerifier) -> Any:
-    """Two routes, one that wants a permission."""
+    """Two routes, one of which requires a permission."""
     if request.param == "starlette":
 
         @requires("authenticated", status_code=401)
@@ -117,7 +117,7 @@ async def test_fastapi_rejects_in_the_servers_envelope(verifier: TokenVerifier, 
 
 
 async def test_a_permission_that_cannot_be_known_is_a_mistake_of_the_setup(fake: FakeManifestAuth) -> None:
-    """And no 403 forever: FastAPI is told at the definition, Starlette with the first request."""
+    """It isn't a permanent 403: FastAPI reports it at the definition, Starlette with the first request."""
     key = ECKey.generate_key("P-256", {"kid": "one"})
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -168,7 +168,7 @@ async def test_without_the_server_no_one_is_let_in() -> None:
 
 
 async def test_a_refusal_that_the_application_was_given_is_not_its_callers(verifier: TokenVerifier) -> None:
-    """An error of a route's own call is an error of the application, not of the token it was shown."""
+    """An error of a route's own call is an error of the application, not of the token that it received."""
     app = FastAPI()
     Guard(app, verifier)
 

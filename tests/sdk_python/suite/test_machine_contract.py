@@ -1,4 +1,4 @@
-"""The contract for machines: the stand-in and the server take the same credentials, and tell the same of them."""
+"""The contract for machines: the stand-in and the server accept the same credentials, with the same results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOTH = ("users:read", "jobs:read")
 
 @pytest.fixture
 def machine(server: Server) -> Machine:
-    """A Viewer that is limited to ``BOTH``, and can introspect."""
+    """A Viewer that is limited to ``BOTH`` and can introspect."""
     return server.machine()
 
 
@@ -102,7 +102,8 @@ def test_introspection_tells_who_shows_a_token(server: Server, machine: Machine)
 
 
 def test_what_the_keys_of_the_server_can_verify(server: Server, machine: Machine) -> None:
-    """A service token and a user's by a public key, except of the stand-in, which has none; an API key by none."""
+    """Public keys verify tokens of services and users, except the stand-in's, which has none; API keys have no public
+    key."""
     verifier = TokenVerifier(server.base_url, ["manifest-api", server.base_url], mode="jwks", client="acme")
     with ManifestAuth(server.base_url, client="acme") as auth:
         users = auth.sign_in(EMAIL, PASSWORD).tokens.access_token

@@ -1,4 +1,4 @@
-"""Machines: API keys, client secrets and private keys, at the stand-in."""
+"""Machines with API keys, client secrets, and private keys, at the stand-in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ME = "/api/client/auth/me"
 
 
 class Counting(FakeManifestAuth):
-    """Counts what it is asked, by path."""
+    """A stand-in that counts its requests, by path."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def service(fake: Counting) -> FakeService:
 
 
 def credentials(fake: Counting, service: FakeService, **options: Any) -> ClientCredentials:
-    """Of a machine; by its secret unless another proof is given."""
+    """The credentials of a machine, with its secret unless another method is given."""
     given = options if "private_key" in options else {"secret": service.secret, **options}
     connection = Connection(fake.base_url, transport=fake.transport)
     return ClientCredentials(fake.base_url, service.client_id, connection=connection, **given)

@@ -1,4 +1,4 @@
-"""Credentials go to the server and to listed origins, and to no other host, also by redirects."""
+"""Credentials are sent only to the server and to listed origins, even after redirects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALIVE = Tokens(HOME, "access", "refresh", 4e9, 4e9)
 
 
 def asking(redirects: dict[str, str]) -> tuple[httpx2.MockTransport, list[tuple[str, str | None]]]:
-    """A network where some addresses redirect, and what it was asked."""
+    """A network in which some addresses redirect, and the requests it received."""
     seen: list[tuple[str, str | None]] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:

@@ -1,4 +1,4 @@
-"""Sessions live on: through expiries, many callers at the same time, lost answers; and end where a token was stolen."""
+"""Sessions survive expirations, many concurrent callers, and lost responses, and end if a token is stolen."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_server_that_is_not_there_is_told_immediately_and_costs_no_session(ser
 
 
 class Order(MemoryTokenStore):
-    """Notes what it saves."""
+    """A store that records what it saves."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ def test_a_store_that_cannot_keep_the_new_tokens_uses_none_of_them(server: Serve
 
 
 def test_two_holders_of_one_store_without_a_lock_keep_one_line_of_tokens(server: Server, proxy: Proxy) -> None:
-    """Both refresh at once with the same token; the second finds the first one's tokens and takes them."""
+    """Both refresh with the same token at the same time; the second finds the first one's tokens and uses them."""
 
     class Plain:
         kept: Tokens | None = None
@@ -165,7 +165,7 @@ def test_a_stolen_refresh_token_ends_the_session_for_both(server: Server) -> Non
         stolen = owner.sign_in(EMAIL, PASSWORD).tokens
         thief = SessionAuth(stolen)
         thief.refresh()
-        thief.refresh()  # with the child: the token that the owner still has is dead
+        thief.refresh()  # with the replacement, which makes the owner's token invalid
         server.after_the_grace()
         with pytest.raises(errors.InvalidToken):
             owner.refresh()
@@ -176,7 +176,7 @@ def test_a_stolen_refresh_token_ends_the_session_for_both(server: Server) -> Non
 
 
 def test_what_another_holder_of_the_store_rotated_is_taken_after_a_refusal(server: Server) -> None:
-    """The store is read again after INVALID_TOKEN: what is there by then counts, and no one signs in again."""
+    """The store is read again after INVALID_TOKEN; its current tokens are used, and nobody must sign in again."""
 
     class Late(MemoryTokenStore):
         late: Tokens | None = None
@@ -194,7 +194,7 @@ def test_what_another_holder_of_the_store_rotated_is_taken_after_a_refusal(serve
     with ManifestAuth(server.base_url, client="acme") as auth:
         fresh = auth.sign_in(EMAIL, PASSWORD).tokens
     store.save(fresh, replaces=store.load())
-    store.late = replace(old, renew_at=0.0) if old else None  # what is read first is out of date
+    store.late = replace(old, renew_at=0.0) if old else None  # the first value read is outdated
     assert session.refresh().refresh_token == fresh.refresh_token
 
 
@@ -209,7 +209,7 @@ def test_a_body_of_bytes_is_sent_again_and_a_stream_is_not(server: Server) -> No
     with httpx2.Client(auth=session) as http:
         with pytest.raises(errors.TokenExpired):
             http.post(f"{server.base_url}/api/client/graphql", content=stream, headers=headers)
-        assert http.get(f"{server.base_url}{ME}").status_code == 200  # it was renewed all the same
+        assert http.get(f"{server.base_url}{ME}").status_code == 200  # it was still renewed
 
 
 def test_a_second_refusal_is_raised(server: Server) -> None:

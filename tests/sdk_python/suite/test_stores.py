@@ -1,4 +1,4 @@
-"""The file of tokens: who can read it, that it is whole, and that processes which share it keep the session."""
+"""The token file: who can read it, that it's always complete, and that processes sharing it keep the session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONE = Tokens("http://auth.example", "a", "r1", 2e9, 1.5e9 + 0.123456789)
 TWO = Tokens("http://auth.example", "b", "r2", 2e9, 1.5e9)
 PROCESSES = 5
 ROTATIONS = int(os.environ.get("SDK_ROTATIONS", "100"))
-#: What each process runs: it refreshes until it has stored this many new tokens itself.
+#: The program of each process: it refreshes until it has stored this many new tokens itself.
 WORKER = """
 import sys
 from manifest_auth_client import FileTokenStore, SessionAuth
@@ -116,7 +116,7 @@ def test_a_sign_out_in_one_process_is_one_in_all(server: Server, tmp_path: Path)
             with pytest.raises(errors.Unauthenticated):
                 second.me()
             first.sign_in(EMAIL, PASSWORD)
-            assert second.me()["user"]["email"] == EMAIL  # and a sign-in too
+            assert second.me()["user"]["email"] == EMAIL  # and a sign-in works too
 
 
 def _start(path: Path, rotations: int) -> subprocess.Popen[str]:

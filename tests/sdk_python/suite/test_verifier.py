@@ -1,4 +1,4 @@
-"""Resource servers: who shows a token, asked of the server or read by its keys."""
+"""Resource servers identify a token's user, either through the server or with its keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NONE = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT","kid":"one"}').rstri
 
 @dataclass
 class Asked:
-    """The stand-in with one user, and a verifier; ``count``: calls of ``/oauth2/introspect``."""
+    """The stand-in with one user, and a verifier; ``count`` is the number of calls to ``/oauth2/introspect``."""
 
     fake: FakeManifestAuth
     auth: ManifestAuth
@@ -137,7 +137,7 @@ def test_what_does_not_go_together_is_rejected(asked: Asked, options: dict[str, 
 
 
 class Keys:
-    """A server with keys; signs tokens by them. ``fetches``: how often the keys were asked for."""
+    """A server with keys that sign tokens. ``fetches`` is the number of times the keys were requested."""
 
     def __init__(self) -> None:
         self.keys = [ECKey.generate_key("P-256", {"kid": "one"})]
@@ -146,7 +146,7 @@ class Keys:
         self.algorithm, self.verifier = "ES256", self.verifies(client="acme")
 
     def verifies(self, audience: str | list[str] = "manifest-api", **options: Any) -> TokenVerifier:
-        """A verifier that asks this server for its keys."""
+        """A verifier that fetches this server's keys."""
         return TokenVerifier(ISSUER, audience, mode="jwks", connection=self.connection, **options)
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
@@ -202,7 +202,7 @@ def test_the_keys_of_all_clients_verify_for_the_one_that_is_named() -> None:
 
 
 def test_what_no_public_key_verifies_is_told_as_such(asked: Asked) -> None:
-    """A server without public keys is a mistake of the setup; a token that a caller forged is the caller's."""
+    """A server without public keys is a configuration error, but a forged token is the caller's error."""
     keys = Keys()
     with pytest.raises(errors.InvalidToken, match="API key"):
         keys.verifier.verify("mfst_key_x")
@@ -235,7 +235,7 @@ def test_without_the_extra_it_is_told_which_one_to_install(asked: Asked, monkeyp
     ):
         with pytest.raises(ImportError, match=r"manifest-auth-client\[verify\]"):
             needs()
-    assert asked.verifier().verify(asked.token)  # introspection does without
+    assert asked.verifier().verify(asked.token)  # introspection doesn't need it
 
 
 def test_a_new_key_is_fetched_and_unknown_ones_cost_no_fetch_each(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
-"""Verifying our access tokens: their greatest length, and how many are cached.
+"""Verification of our access tokens: their maximum length, and the size of the cache.
 
-And what only the verifier rejects.
+It also covers what only the verifier rejects.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tests.support.forged_tokens import claims_of, minted
 from tests.support.matrix import matrix
 from tests.support.system_admins import another, signed_in_admin
 
-#: Its tokens can have every length, since their header is not fixed by a name of the key.
+#: Its tokens can have any length, because their header contains no key name.
 pytestmark = pytest.mark.settings(MANIFEST_TOKEN_ALGORITHM="HS256")
 
 
 async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) -> None:
-    """Signed with the real key, since only then its length alone can reject it."""
+    """It's signed with the real key, so that only its length can reject it."""
     claims = claims_of((await keys_of(app)).token)
 
     def make(length: int) -> str:
@@ -56,7 +56,7 @@ async def test_what_is_remembered_takes_so_many_bytes_and_what_is_used_stays(
 
 
 async def test_ours_is_told_by_the_header_alone(app: App) -> None:
-    """No other system's token is tried as one of ours, and no wrong one of ours as another system's."""
+    """Another system's token is never tried as one of ours, and an invalid one of ours never as another system's."""
     token, verified = (await keys_of(app)).token, app.services.verified
     header, rest = token.split(".", 1)
     others = (b'{"alg":"RS256","typ":"JWT"}', b'{"typ":"JWT","alg":"HS256"}', b'{"alg":"HS256","typ":"at+jwt"}')
@@ -75,7 +75,7 @@ async def test_what_was_rejected_is_not_remembered(app: App) -> None:
 
 @matrix("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
 async def test_a_users_token_names_a_client_and_an_admins_names_none(app: App, purpose: Purpose) -> None:
-    """Each signed with the key of its purpose, and right in all else."""
+    """Each is signed with the key of its purpose, and correct in every other way."""
     usual = claims_of((await keys_of(app)).token)
     aud = {Purpose.ACCESS: "manifest-api", Purpose.ADMIN_ACCESS: "manifest-admin"}[purpose]
     for client in ("acme", ""):

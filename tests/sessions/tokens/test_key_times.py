@@ -1,4 +1,4 @@
-"""A retired signing key verifies until its last token has expired, and two minutes longer."""
+"""A retired signing key verifies tokens until its last one has expired, plus two minutes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.application import App, running
 from tests.support.matrix import matrix
 from tests.support.rules import rule
 
-#: Seconds that what a key of each purpose signs can live, by default.
+#: The default lifetime, in seconds, of tokens signed with a key of each purpose.
 LIVES = {
     Purpose.ACCESS: 86_400,
     Purpose.REFRESH: 30 * 86_400,

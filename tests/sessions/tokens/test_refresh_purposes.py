@@ -1,4 +1,4 @@
-"""A refresh token works for its own purpose only: users and system admins have separate keys."""
+"""A refresh token works only for its own purpose, because users and system admins have separate keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def _shown(app: App, path: str) -> str:
     [(USER, Purpose.REFRESH, Purpose.ADMIN_REFRESH), (ADMIN, Purpose.ADMIN_REFRESH, Purpose.REFRESH)],
 )
 async def test_the_key_of_another_purpose_signs_none(app: App, path: str, own: Purpose, other: Purpose) -> None:
-    """The token of a real session, made again exactly, with one key and with the other."""
+    """The token of a real session, recreated exactly, with one key and with the other."""
     ring, text = app.services.keys, await _shown(app, path)
     shown = verify_refresh([ring.signing(own).raw], text, app.clock.ms)
 
@@ -42,7 +42,7 @@ async def test_the_key_of_another_purpose_signs_none(app: App, path: str, own: P
 
 
 async def test_a_refresh_token_ends_with_its_session_at_the_latest(app: App) -> None:
-    """Its own time claim rejects it, not only the end of the session."""
+    """Its own time claim also rejects it, not only the end of the session."""
     keys = await keys_of(app)
     session_id = claims_of(keys.token)["sid"]
     session = await app.services.store.read(lambda unit: sessions.read(unit, session_id))

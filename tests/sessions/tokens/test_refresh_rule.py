@@ -1,4 +1,4 @@
-"""The rule of refresh tokens: random histories are checked against its description."""
+"""The rule for refresh tokens: random histories are compared with its description."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
 
 
 class Story(RuleBasedStateMachine):
-    """One session. Holders send any token that was ever issued, at any time; the test keeps its own record of what was
-    committed and when, and never looks at the server's decision."""
+    """One session. Holders send any token ever issued, at any time. The test keeps a separate record of commits and
+    their times, and never uses the server's decision."""
 
     strict = False
     tokens: Bundle[RefreshToken] = Bundle("tokens")
@@ -46,7 +46,7 @@ class Story(RuleBasedStateMachine):
         return RefreshToken("session", "first", "-", 0)
 
     def advance(self, before: str, after: str) -> bool:
-        """The store's conditional update."""
+        """The database's conditional update."""
         if self.chain.current != before:
             return False
         self.chain = Chain(after, before, self.now)
@@ -57,7 +57,7 @@ class Story(RuleBasedStateMachine):
         self.now += int(seconds * 1000)
 
     def is_good(self, shown: RefreshToken) -> bool:
-        """The documented rule, written with the history of commits."""
+        """The documented rule, based on the history of commits."""
         in_force = self.committed[-1]
         if shown.own == in_force:
             return True
@@ -160,7 +160,7 @@ def test_of_all_children_exactly_one_commits_in_any_order() -> None:
 
 
 def test_a_lost_race_is_judged_by_what_the_winner_left() -> None:
-    """Between the look and the update another child commits: the loser is a sibling then, and gets what it got."""
+    """Another child commits between the check and the update, so the loser is a sibling, and gets the same result."""
     looks = [Chain("first", None, 0), Chain("winner", "first", 0)]
     ids = rotate(
         TOOLS,

@@ -1,4 +1,4 @@
-"""The text of a refresh token: one spelling, authentic to the last bit, for one purpose."""
+"""The text of a refresh token has one spelling, is authentic to the last bit, and is valid for one purpose."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.matrix import matrix
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 SESSION = base64.urlsafe_b64encode(bytes(range(16))).rstrip(b"=").decode()
-OWN = base64.urlsafe_b64encode(b"\xfb\xff\xfe" * 4).decode()  # holds - and _
+OWN = base64.urlsafe_b64encode(b"\xfb\xff\xfe" * 4).decode()  # contains - and _
 PARENT = base64.urlsafe_b64encode(b"parent-token").decode()
 TOKEN = mint_refresh(KEY, SESSION, OWN, PARENT, 5000)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -43,7 +43,7 @@ def test_any_of_the_keys_will_do_and_none_will_not() -> None:
 
 
 def test_a_version_that_we_do_not_know_is_rejected_though_the_code_is_right() -> None:
-    """Signed with the key as tokens are, by what a later release might mean something else with."""
+    """Signed with the key for tokens, because a later release might give it a different meaning."""
     raw = base64.urlsafe_b64decode(TOKEN.removeprefix("mrt_"))
     body, mac = raw[:-32], raw[-32:]
 
@@ -90,7 +90,7 @@ def test_longer_shorter_or_otherwise_written_it_is_no_token(change: object) -> N
 
 
 def test_members_do_not_run_into_each_other() -> None:
-    """Two different contents never share a text, whatever their bytes."""
+    """Two different contents never have the same text, whatever their bytes."""
     first_token = mint_refresh(KEY, SESSION, OWN, None, 5000)
     assert (
         len(

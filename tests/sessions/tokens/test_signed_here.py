@@ -1,4 +1,4 @@
-"""Access tokens that this process signed: their signature is not verified, and all else of them is."""
+"""For access tokens signed by this process, everything except the signature is verified."""
 
 from __future__ import annotations
 

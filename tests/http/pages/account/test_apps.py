@@ -1,4 +1,4 @@
-"""Apps with access: what each can do, and how it loses its access."""
+"""Apps with access to the account: the permissions of each, and how to revoke them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/account/email`: another address, which takes effect when its mailbox confirms."""
+"""`/account/email` changes the address, which takes effect when its mailbox confirms it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever people and programs call themselves, the pages of the account show it as text."""
+"""The account's pages show the names of people and programs only as text."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _ENDS = (
     "<object data=x>", "ＡＢ<ｓcript>", "\u2066<i>\u2069",
 )  # fmt: skip
 TEXTS = [start + end for start, end in itertools.product(_STARTS, _ENDS)]
-HIDDEN = [text for text in TEXTS if "\u2066" in text]  # no name can have it; a program's own can
+HIDDEN = [text for text in TEXTS if "\u2066" in text]  # names can't contain it, but a program's name can
 NAMES = [text for text in TEXTS if text not in HIDDEN]
-ASCII = [text for text in TEXTS if text.isascii()]  # others are no header
+ASCII = [text for text in TEXTS if text.isascii()]  # other texts can't be sent in a header
 
 
 def elements(page: Page) -> list[tuple[str, tuple[str, ...]]]:
-    """The structure of the page: each element with the names of its attributes."""
+    """The structure of the page: each element with its attribute names."""
     return [(str(one.tag), tuple(one.attrib)) for one in page.tree.iter() if isinstance(one.tag, str)]
 
 

@@ -1,4 +1,4 @@
-"""`/account/identities`: linking another identity, unlinking one, and the last way in, which stays."""
+"""`/account/identities` links and unlinks identities, but keeps the last way to sign in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def forms(page: Page, field: str) -> dict[str, dict[str, str]]:
 
 
 async def leave(visitor: Visitor, company: OidcProvider) -> tuple[Page, dict[str, str]]:
-    """Presses Link: the page that leads on, and the cookies of the sign-in in progress."""
+    """Click Link; returns the page that redirects, and the cookies of the sign-in in progress."""
     page = await visitor.get(PATH)
     page = await visitor.post(PATH, forms(page, "link")[company.name])
     assert (page.status, page.location.partition("?")[0]) == (303, f"{PATH}/provider")
@@ -86,7 +86,7 @@ async def test_the_last_way_in_is_not_offered_and_stays(app: App) -> None:
         assert sentence in page.text
         assert forms(page, "unlink") == {}
         [row] = (await app.get("/api/client/auth/identities", cookie=browser.cookies["session"])).data["items"]
-        ada = await person(app, company.client)  # someone who has a form of that page
+        ada = await person(app, company.client)  # a user with a form of that page
         own = {"form": next(iter(forms(await ada.visitor.get(PATH), "link").values()))["form"]}
         assert (await ada.visitor.post(PATH, {**own, "unlink": str(row["id"])})).status == 404
         async with oidc_provider(app, company.client):

@@ -1,4 +1,4 @@
-"""`/account`: who one is, what happened since the last time, and where it leads."""
+"""`/account` shows the user's profile and events since the last visit, and links to all other pages."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ async def test_it_lists_what_happened_since_the_sign_in_before(app: App) -> None
     page = await now.get("/account")
     assert events(page) == [f"Attention: {WRONG} 2 times"]
     assert "2 events below might not be yours." in page.text
-    first = await ada.visitor.get("/account")  # a session that began before lists what came after it, too
+    first = await ada.visitor.get("/account")  # an older session also sees later events
     assert events(first) == ["Sign-in", f"Attention: {WRONG} 2 times", "Sign-in"]
 
 
 async def test_the_callers_own_typo_just_before_the_sign_in_is_no_alarm(app: App) -> None:
-    """From if the session was opened; it is listed all the same."""
+    """The alert covers events after the session opened; the list still contains the typo."""
     ada = await person(app)
     app.clock.advance(3600)
     await guess(app, ada.email, ada.client, 2)
@@ -137,7 +137,7 @@ async def test_what_others_did_to_the_account_is_marked(app: App) -> None:
 
 
 async def test_who_took_the_second_factors_away_is_named(app: App) -> None:
-    """A manager who also hands over a link for a new password gets into the account: the user sees who it was."""
+    """A manager who also sends a password link can get into the account, so the user sees who it was."""
     ada = await person(app)
     manager = (await Team(app, ada.client).member("User Admin")).token
     app.clock.advance(60)

@@ -1,4 +1,4 @@
-"""`/account/passkeys`: added, named and removed by form posts alone."""
+"""`/account/passkeys` adds, names, and removes passkeys with form posts only."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PATH = "/account/passkeys"
 
 
 async def at_its_name(app: App) -> Person:
-    """A user whose browser is at the public address."""
+    """A user with a browser at the public address."""
     ada = await person(app)
     ada.visitor.headers["Host"] = "login.example.com"
     return ada
 
 
 async def added(visitor: Visitor, key: Authenticator, name: str = "") -> Page:
-    """A passkey that the browser made with the options of the page."""
+    """Add a passkey that the browser creates with the options of the page."""
     page = await visitor.get(f"{PATH}?way=new")
     [text] = page.tree.xpath("//*[@data-passkey='make']/@data-options")
     options: dict[str, Any] = json.loads(text)

@@ -1,4 +1,4 @@
-"""`/account/password`: another password, with the current one."""
+"""`/account/password` changes the password, given the current one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/account/profile` and `/account/language`: what a user changes without anyone's permission."""
+"""`/account/profile` and `/account/language` let users change their own profile and language."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_a_language_counts_in_every_browser(app: App) -> None:
     assert chosen.get("value") == "ja"
     other = await signed_in(app, ada.email, ada.client)
     assert (await other.get("/account")).tree.get("lang") == "ja"
-    other.cookies["lang"] = "fr"  # chosen in that browser alone
+    other.cookies["lang"] = "fr"  # set only in that browser
     assert (await other.get("/account")).tree.get("lang") == "fr"
     assert (await other.get("/account?lang=es")).tree.get("lang") == "es"
     assert (await ada.visitor.get("/sign-out")).tree.get("lang") == "ja"

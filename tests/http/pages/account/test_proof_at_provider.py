@@ -1,4 +1,4 @@
-"""`/reauthenticate` of someone whom only a provider proves: on to it, back to the page, and a code after it."""
+"""`/reauthenticate` for a user who can only re-authenticate at a provider: the redirects, and a code afterward."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ WAITING = "/account/continue?form="
 
 
 class Ada:
-    """Someone without a password, in a browser that came from the provider."""
+    """A user without a password, in a browser that signed in through the provider."""
 
     def __init__(self, idp: OidcProvider, browser: Browser) -> None:
         self.idp, self.app, self.api = idp, idp.app, browser
         self.visitor = Visitor(idp.app, {"session": browser.cookies["session"]})
 
     async def leaves(self, page: Page) -> tuple[str, dict[str, str]]:
-        """Presses the provider's button; its address, and the cookies of the way."""
+        """Click the provider's button; returns its URL, and the cookies of the flow."""
         page = await self.visitor.submit(page, PATH)
         assert (page.status, page.location.partition("?")[0]) == (303, "/account/identities/provider")
         lines = page.reply.headers.get_list("set-cookie")
@@ -52,7 +52,7 @@ async def ada(app: App) -> AsyncIterator[Ada]:
 
 
 async def refused(ada: Ada) -> Page:
-    """The question, to which a rejected act leads."""
+    """The re-authentication page that a rejected action leads to."""
     ada.app.clock.advance(3600)
     page = await ada.visitor.get(FACTOR)
     page = await ada.visitor.submit(page, FACTOR, {"act": "begin"})

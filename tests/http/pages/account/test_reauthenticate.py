@@ -1,4 +1,4 @@
-"""`/reauthenticate`: asked for by whatever page requires re-authentication, answered, and back there."""
+"""`/reauthenticate` is shown by every page that requires it, and leads back there afterward."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ EMAIL = {"newEmail": "other@acme.example", "currentPassword": PASSWORD}
 
 
 async def with_app(app: App) -> tuple[Holder, Visitor]:
-    """A user with an authenticator app, and the browser in which its code was shown."""
+    """A user with an authenticator app, and the browser that showed its key."""
     ada = await enrolled(app)
     return ada, Visitor(app, {"session": (await ada.answered()).cookie("session")})
 
 
 async def asked(ada: Visitor, path: str = "/account/codes") -> Page:
-    """The question, as a page that needs the answer leads to it."""
+    """The page, as reached from another page that requires re-authentication."""
     return await ada.get(BACK + path)
 
 
@@ -39,7 +39,7 @@ async def test_a_rejected_act_leads_there_and_a_proof_leads_back(app: App) -> No
     page = await ada.visitor.follow(page)
     assert page.heading == "Confirm that it's you"
     page = await ada.visitor.submit(page, PATH, currentPassword=PASSWORD)
-    # where the form is carried out that waited
+    # where the held form is completed
     page = await ada.visitor.get(page.location, Sec_Fetch_Site="same-origin")
     assert (page.status, page.location) == (303, "/account/second-factor?way=app")
 

@@ -1,4 +1,4 @@
-"""`/account/second-factor`, `/account/codes`, `/account/devices`: one's app, recovery codes and trusted browsers."""
+"""`/account/second-factor`, `/account/codes`, and `/account/devices`: app, recovery codes, and trusted browsers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ APP, CODES, DEVICES = "/account/second-factor", "/account/codes", "/account/devi
 
 
 async def with_app(app: App, *roles: str, **settings: object) -> tuple[Holder, Visitor]:
-    """A user with an authenticator app, and the browser in which its code was shown."""
+    """A user with an authenticator app, and the browser that showed its key."""
     ada = await enrolled(app, *roles, **settings)
     return ada, Visitor(app, {"session": (await ada.answered()).cookie("session")})
 
@@ -28,7 +28,7 @@ def codes_of(page: Page) -> list[str]:
 
 
 def phone_of(app: App, page: Page) -> Phone:
-    """The app that has the key of the page."""
+    """An authenticator app with the key on the page."""
     [key] = page.tree.xpath("//*[@id='secret']")
     return Phone(app, key.text.replace(" ", ""))
 
@@ -45,7 +45,7 @@ async def test_an_app_is_set_up_and_the_codes_are_shown_once(app: App) -> None:
     page = await begun(ada.visitor)
     assert page.tree.xpath("//*[@class='qr-code']//*[local-name()='svg']")
     phone = phone_of(app, page)
-    assert phone_of(app, await ada.visitor.get(f"{APP}?way=app")) == phone  # a reload makes no other key
+    assert phone_of(app, await ada.visitor.get(f"{APP}?way=app")) == phone  # reloading doesn't create another key
     page = await ada.visitor.submit(page, APP, otp=phone.code())
     assert (page.status, page.heading, len(codes_of(page))) == (200, "Your recovery codes", 10)
     assert page.form("/account/codes").buttons == ("I've saved them",)
@@ -142,7 +142,7 @@ async def test_without_a_factor_there_are_no_codes(app: App) -> None:
     page = await ada.visitor.get(CODES)
     assert page.links()["Set up an authenticator app"] == APP
     form = (await ada.visitor.get("/account/language")).form("/account/language").fields
-    assert (await ada.visitor.post(CODES, form)).status == 403  # the mark is of another page
+    assert (await ada.visitor.post(CODES, form)).status == 403  # the form token belongs to another page
 
 
 async def test_trusted_browsers_are_listed_and_ended(app: App) -> None:

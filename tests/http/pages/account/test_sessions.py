@@ -1,4 +1,4 @@
-"""`/account/sessions`: where one is signed in, ending one, ending all others."""
+"""`/account/sessions` lists the user's sessions, and ends one of them or all others."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ SAFARI = (
 
 
 def others(page: Page) -> list[str]:
-    """Browser, method and address of each."""
+    """Browser, method, and address of each other session."""
     return [" ".join(" ".join(th.itertext()).split()) for th in page.tree.xpath("//tbody//th")]
 
 
 def ids(page: Page) -> list[str]:
-    """Of the sessions that have a button, in the order of the list."""
+    """The IDs of the sessions with a button, in list order."""
     return [str(value) for value in page.tree.xpath("//tbody//input[@name='id']/@value")]
 
 
 async def end(ada: Person, page: Page, session_id: str) -> Page:
-    """Presses one of the buttons."""
+    """Click a session's button."""
     form = page.tree.xpath(f"//form[@action='{PATH}'][.//input[@name='id'][@value='{session_id}']]")[0]
     fields = {each.get("name"): each.get("value") for each in form.xpath(".//input")}
     return await ada.visitor.shown(await ada.visitor.post(PATH, fields))

@@ -1,4 +1,4 @@
-"""Fixtures: name servers that answer for claimed domains, and an Admin who proves a Microsoft directory."""
+"""Fixtures: name servers for claimed domains, and an Admin who verifies a Microsoft directory."""
 
 from tests.http.claims.conftest import asked, no_own_checks, prover, zone
 

@@ -1,4 +1,4 @@
-"""A manager who sets up and tries a provider by the pages of the console alone."""
+"""A manager who sets up and tests a provider only through the console's pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEW = f"{LIST}/new"
 
 
 def metadata_of(idp: Idp, address: str = "https://idp.example/sso") -> str:
-    """The document that a SAML provider publishes."""
+    """A SAML provider's published metadata."""
     certificate = "".join(idp.certificate_pem.splitlines()[1:-1])
     return (
         f'<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{idp.issuer}">'
@@ -30,7 +30,7 @@ def metadata_of(idp: Idp, address: str = "https://idp.example/sso") -> str:
 
 @dataclass
 class Wizard:
-    """``name``: of the provider."""
+    """A wizard for one provider; ``name`` is the provider's."""
 
     visitor: Visitor
     name: str
@@ -45,7 +45,7 @@ class Wizard:
         return page
 
     async def make(self, preset: str, **typed: str) -> Page:
-        """The first step, as posted; ``typed``: by the fields' names, with ``__`` in place of a dot."""
+        """Submit the first step. ``typed`` uses the fields' names, with ``__`` instead of a dot."""
         page = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}")
         assert page.status == 200, page.reply.text
         return await self.visitor.submit(page, NEW, None, **_fields(typed))
@@ -65,11 +65,11 @@ class Wizard:
         return await self.visitor.submit(page, f"{self.path}/{step}", None, **_fields(typed))
 
     async def act(self, act: str, page: Page, **typed: str) -> Page:
-        """A button's form of a page: ``switch-on``, ``test``, …"""
+        """Submit the form of a page's button, such as ``switch-on`` or ``test``."""
         return await self.visitor.submit(page, f"{self.path}/{act}", None, **typed)
 
     async def findings(self) -> list[tuple[str, str]]:
-        """The result of the test: levels and sentences."""
+        """The result of the test, as levels and messages."""
         page = await self.act("test", await self.step("live"))
         assert page.status == 200, page.reply.text
         items = page.tree.xpath("//ul[@class='findings']/li")
@@ -77,21 +77,21 @@ class Wizard:
                 for item in items]  # fmt: skip
 
     async def begin(self) -> str:
-        """The target of the link of a test sign-in; its cookie is kept."""
+        """The URL of the test sign-in's link; keeps its cookie."""
         page = await self.visitor.get(f"{self.path}/try", Sec_Fetch_Site="same-origin")
         assert page.status == 302, page.reply.text
         self.visitor.cookies |= flow_cookies(page.reply)
         return page.location
 
     async def come_back(self, address: str) -> Page:
-        """The callback of an OpenID provider, and the page behind it."""
+        """Return to an OpenID provider's callback; returns the page after it."""
         return await self.visitor.follow(await self.visitor.get(address.removeprefix(self._origin)))
 
     async def try_oidc(self, op: Op) -> Page:
         return await self.come_back(op.visit(await self.begin()))
 
     async def try_saml(self, idp: Idp, **members: Any) -> Page:
-        """The response is posted by the provider's page: without the session's cookie, which browsers hold back."""
+        """Post the response like the provider's page, without the session cookie, which browsers don't send there."""
         request = authn_request(await self.begin())
         origin = self._origin
         acs = f"{origin}/api/client/auth/okta-saml"
@@ -113,7 +113,7 @@ class Wizard:
 
 
 def groups(**roles: str) -> dict[str, str]:
-    """The rows of the table that give these roles, separated by commas, to groups."""
+    """The table rows that map groups to these roles, which are separated by commas."""
     typed: dict[str, str] = {}
     for number, (group, names) in enumerate(roles.items()):
         boxes = {f"group{number}.{name.replace(' ', '-')}": "on" for name in names.split(", ")}
@@ -126,13 +126,13 @@ def _fields(typed: dict[str, str]) -> dict[str, str]:
 
 
 def flow_cookies(reply: Reply) -> dict[str, str]:
-    """The cookies of a sign-in in progress that an answer sets."""
+    """The cookies that a response sets for a sign-in in progress."""
     lines = [line.partition(";")[0].partition("=") for line in reply.headers.get_list("set-cookie")]
     return {name: value for name, _, value in lines if name.startswith("sso-")}
 
 
 async def wizard(app: App, name: str, email: str = "admin@acme.example") -> Wizard:
-    """A manager, signed in."""
+    """A signed-in manager who sets up a provider."""
     return Wizard(await Visitor(app).signed_in(email), name)
 
 

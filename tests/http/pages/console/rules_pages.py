@@ -1,4 +1,4 @@
-"""The pages of a client's rules, found by the fields on them."""
+"""The pages of a client's settings, identified by their fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ PAGES: Final = {
 
 
 def page_with(path: str, *fields: str) -> str:
-    """The address of the page that has these fields; of the first page for none. ``path``: of the rules."""
+    """The address of the page with these fields, or of the first page if there are none. ``path`` is that of the
+    settings."""
     pages = {page for field in fields for page, of in PAGES.items() if field.startswith(of)} or {"passwords"}
     [page] = pages
     return f"{path}?page={page}"

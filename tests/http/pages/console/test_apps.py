@@ -1,4 +1,4 @@
-"""Apps in the console: the kind first, then its settings; secrets shown once; removal with numbers."""
+"""Apps in the console: first the kind, then its settings; secrets are shown once, and removal shows numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.visitor import Page, Visitor
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 LIST, NEW = "/console/apps", "/console/apps/new"
 REPORTS = "https://reports.example.com/callback"
-#: Fields that only some kinds have.
+#: Fields that only some kinds of apps have.
 FIELDS = {
     "web": {"redirectUris", "backchannelLogoutUri", "jwks", "refreshTokenDays"},
     "browser": {"redirectUris", "allowedOrigins"},
@@ -32,7 +32,7 @@ async def browser_of(app: App, role: str = "Admin") -> tuple[Visitor, str]:
 
 
 async def press(visitor: Visitor, page: Page, action: str, fields: dict[str, str] | None = None, **holds: str) -> Page:
-    """Sends the form of the page that posts there and holds that; then the page to which it leads."""
+    """Submit the form on the page that posts to ``action`` and has these values; returns the page that follows."""
     sent = await visitor.post(action, {**page.form(action, **holds).fields, **(fields or {})})
     return await visitor.follow(sent) if sent.status == 303 else sent
 
@@ -111,7 +111,7 @@ async def test_changes_that_end_sessions_are_asked_first(app: App) -> None:
     assert "Changes saved." in (await press(visitor, page, at, act="change")).text
     assert (await web.userinfo(access)).status == 401
     unasked = await press(visitor, await visitor.get(at), at, {"secondFactor": "on"}, act="change")
-    assert "Changes saved." in unasked.text  # there is nothing left to end
+    assert "Changes saved." in unasked.text  # no session is left to end
     wrong = await press(visitor, await visitor.get(at), at, {"scopes": "openid what"}, act="change")
     assert wrong.status == 400
 

@@ -1,4 +1,4 @@
-"""The audit trail on a page: a day of it, filtered, page by page, in plain words, and as a file."""
+"""The audit trail on a page: one day, filtered, page by page, in plain language, and as a file."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_the_zone_stands_beside_times_and_days(app: App) -> None:
 
 
 async def test_a_day_is_that_of_the_time_zone_that_is_named(app: App) -> None:
-    """At two in the morning of London it is still yesterday in New York, whatever the season."""
+    """At two in the morning in London, it's still the day before in New York, in any season."""
     app.clock.advance((86_400_000 - app.clock.now_ms() % 86_400_000) // 1000 + 7200)
     visitor = await admin(app)
     await new_user(app, firstName="Late", lastName="Evening")

@@ -1,4 +1,4 @@
-"""Badges and shared devices in the console: a secret is shown once, and what is ended no longer works."""
+"""Badges and shared devices in the console: a secret is shown once, and revoked ones stop working."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def at_console(app: App) -> tuple[BadgeClient, Visitor]:
 
 
 def copied(page: Page, name: str) -> list[str]:
-    """The text that the page shows to be copied, if it does."""
+    """The text that the page offers to copy, if any."""
     return [" ".join(one.text_content().split()) for one in page.tree.xpath(f"//*[@id='{name}']")]
 
 
@@ -40,10 +40,10 @@ async def test_an_ended_badge_opens_nothing(app: App) -> None:
     page = await visitor.get(path)
     assert (await visitor.submit(page, path, {"act": "end"}, id=bob.badge_id)).status == 303
     page = await visitor.get(path)
-    for _ in range(2):  # the button can be pressed twice
+    for _ in range(2):  # the button can be clicked twice
         assert (await visitor.submit(page, path, {"act": "end"})).status == 303
     check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_CREDENTIALS")
-    check_success(await kiosk.sign_in(bob.badge))  # another user's
+    check_success(await kiosk.sign_in(bob.badge))  # another user's badge
 
 
 async def test_a_temporary_pin_is_shown_once_and_replaces_the_pin(app: App) -> None:

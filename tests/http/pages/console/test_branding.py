@@ -1,4 +1,4 @@
-"""Branding of a client's pages: name and color with a preview, and a logo that a form sends."""
+"""Branding of a client's pages: name and color with a preview, and a logo uploaded by a form."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_name_and_color_are_previewed_and_saved(app: App) -> None:
     page = await visitor.submit(await visitor.get(PATH), PATH, {"branding.accent": ""}, act="preview", **typed)
     assert page.status == 200
     assert page.reply.text.count('fill="#ffcc00"') >= 2
-    assert 'fill="#000000"' in page.reply.text  # text on yellow
+    assert 'fill="#000000"' in page.reply.text  # text on a yellow background
     assert "Light (not saved)" in page.text
     assert page.form(PATH, **{"branding.accent": "#FFCC00"}).fields["branding.name"] == "Acme & Söhne"
     assert "Acme & Söhne" not in page.title
@@ -135,8 +135,8 @@ async def test_a_body_that_is_far_too_large_is_rejected(app: App) -> None:
 @matrix(
     ("parts", "end"),
     [
-        ([part("act", b"logo"), part("logo", PNG)], None),  # the file is no file
-        ([part("act", b"logo", "act.txt"), part("logo", PNG, "a.png")], None),  # a field is one
+        ([part("act", b"logo"), part("logo", PNG)], None),  # the file field isn't a file
+        ([part("act", b"logo", "act.txt"), part("logo", PNG, "a.png")], None),  # a text field is a file
         ([part("act", b"logo"), part("logo", PNG, "a.png"), part("logo", PNG, "b.png")], None),
         ([part("act", b"logo"), part("act", b"drop-logo"), part("logo", PNG, "a.png")], None),
         ([part("act", b"logo"), part("other", PNG, "a.png")], None),
@@ -160,9 +160,9 @@ async def test_a_form_that_no_browser_sends_is_rejected(app: App, parts: list[by
     ("texts", "status"),
     [
         ([part("branding.name", b"x" * 65 * 1024)], 413),
-        ([part(f"f{n}", b"x" * 7 * 1024) for n in range(10)], 413),  # together
+        ([part(f"f{n}", b"x" * 7 * 1024) for n in range(10)], 413),  # too large together
         ([part(f"f{n}", b"x" * 1024) for n in range(50)], 303),
-        ([part(f"f{n}", b"") for n in range(98)], 303),  # a hundred, with the mark and the act
+        ([part(f"f{n}", b"") for n in range(98)], 303),  # a hundred, including the form token and ``act``
         ([part(f"f{n}", b"") for n in range(99)], 400),
     ],
 )

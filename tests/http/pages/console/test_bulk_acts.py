@@ -1,6 +1,6 @@
-"""Acts on several users at the same time: asked with the number, done one by one, and told for each.
+"""Actions on several users: confirmed with their number, completed one by one, with a result for each.
 
-Also the list of users as a file.
+Also covers the list of users as a file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ async def manager(app: App, role: str = "Admin", **settings: object) -> tuple[Vi
 
 
 async def select(visitor: Visitor, *users: int, query: str = "", **typed: str) -> Page:
-    """The answer where these users are selected; the question, usually."""
+    """The response to selecting these users, usually the confirmation page."""
     page = await visitor.get(f"{PATH}{query}")
     boxes = {box.get("value"): box.get("name") for box in page.tree.xpath("//tbody//input[@type='checkbox']")}
     ticked = {boxes.get(str(user), f"user{number}"): str(user) for number, user in enumerate(users)}
@@ -39,7 +39,7 @@ async def select(visitor: Visitor, *users: int, query: str = "", **typed: str) -
 
 
 async def confirmed(visitor: Visitor, page: Page) -> Page:
-    """The list after the question is answered, with the results."""
+    """The list with the results, after the action is confirmed."""
     assert page.status == 200, page.reply.text
     return await visitor.submit(page, PATH)
 

@@ -1,4 +1,4 @@
-"""Charts of the client console: each number is that of the trail, however often and by how many it is counted."""
+"""The client console's charts show the trail's numbers, no matter how often and by how many nodes they are counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNKNOWN = "Acme ID: unknown person, and the provider creates no users"
 
 
 def numbers(page: Page, chart: str) -> dict[str, list[int]]:
-    """The table of a chart: a list of numbers for each of its labels, without those that have none."""
+    """A chart's table: a list of numbers for each label, without empty ones."""
     rows = page.tree.xpath(f"//section[@aria-labelledby='{chart}']//tbody/tr")
     found = {
         row.xpath("string(th)"): [int(cell.text_content().replace(",", "")) for cell in row.xpath("td")] for row in rows
@@ -51,7 +51,7 @@ async def test_sign_ins_are_counted_once_by_day_result_and_reason(app: App) -> N
             app.clock.advance(86_400 * (1 - day))
     page = await usage(app, "admin@acme.example")
     counted = list(numbers(page, "sign-ins").values())  # newest first
-    # Admin Tester looked once before the first day was counted.
+    # Admin Tester viewed the page once before the first day was counted.
     assert counted == [[1, 2, 0], [2, 2, 0]]
     assert numbers(page, "failures") == {UNKNOWN: [2], "Incorrect email or password": [2]}
     assert await count_figures(app)
@@ -64,7 +64,7 @@ async def refused_at(app: App, op: Op) -> None:
 
 
 async def test_failures_without_a_provider_or_a_reason_are_shown_by_their_method(app: App) -> None:
-    """A code of a password's sign-in that is exchanged with a wrong verifier has no provider."""
+    """If a code from a password sign-in is exchanged with a wrong verifier, there is no provider."""
     await settle(app, "globex", returnAddresses=["com.globex.app:/in"])
     visitor = Visitor(app)
     page = await visitor.get(
@@ -79,7 +79,7 @@ async def test_failures_without_a_provider_or_a_reason_are_shown_by_their_method
 
 
 async def test_users_factors_and_seats_are_those_of_the_client(app: App) -> None:
-    app.clock.advance(3_600)  # the state is taken once an hour
+    app.clock.advance(3_600)  # the figures are recorded once an hour
     await usage(app, "admin@globex.example")
     assert await count_figures(app)
     page = await usage(app, "admin@globex.example")
@@ -97,7 +97,7 @@ async def test_a_week_without_figures_shows_none_of_the_week_before(app: App) ->
 
 
 async def test_tokens_of_entra_id_are_no_sign_ins_and_rejected_ones_are_failures(setup: MicrosoftSetup) -> None:
-    """A token is judged again every five minutes, and each time the trail has a sign-in."""
+    """A token is verified again every five minutes, and the trail records a sign-in each time."""
     found = await setup.entra(displayName="Contoso")
     app, client = setup.app, found.client
     for _ in range(3):
@@ -122,7 +122,7 @@ async def test_a_user_is_counted_by_the_strongest_second_factor(database_url: st
         await act_on(app, f"{client}/users/{gone.id}/deactivate")
         await both.add()
         await both.person.enrol(both.token)
-        app.clock.advance(3_601)  # the state is taken once an hour
+        app.clock.advance(3_601)  # the figures are recorded once an hour
         await app.sign_in(only_app.email)
         assert await count_figures(app)
         taken = dict(await rows(app, "daily_figures", "figure", "number", tenant_id=await number_of(app, client)))

@@ -1,4 +1,4 @@
-"""A directory is verified from the console: a link to Microsoft, and back to the page."""
+"""The console verifies a directory through a link to Microsoft that leads back to the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims on domains and directories: made, looked at, released; what each says of itself."""
+"""Claims on domains and directories are created, checked, and released, and show their status."""
 
 from __future__ import annotations
 

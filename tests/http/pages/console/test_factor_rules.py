@@ -1,4 +1,4 @@
-"""Second factors on the console: a client's policy with what it does in words, and the reset of a user's factors."""
+"""Second factors in the console: a client's policy with its effects in words, and resetting a user's factors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def changes(page: Page) -> list[str]:
 
 
 async def preview(visitor: Visitor, **typed: str) -> Page:
-    """``typed``: by the fields of a page, with ``__`` in place of a dot; of the second factors' for none."""
+    """``typed`` uses the fields of a page, with ``__`` instead of a dot; without fields, the page about second
+    factors."""
     fields = {name.replace("__", "."): text for name, text in typed.items()}
     page = await visitor.get(page_with(RULES, *(fields or ["secondFactor"])))
     sent = {name: text for name, text in (page.form(RULES).fields | fields).items() if text != "-"}
@@ -63,7 +64,7 @@ SUGGESTED = f"{RULES}?page=factors&suggest=admins"
 
 
 async def test_the_overview_suggests_a_second_factor_for_admins_until_they_must_have_one(app: App) -> None:
-    """The link shows the change to save, which keeps what the client has."""
+    """The link shows the change to save, which keeps the client's other settings."""
     kept = {"policy": "roles", "roles": ["Author"], "graceDays": 3}
     admin = await person(app, "", "Admin", secondFactor=kept)
     visitor = await browser_of(admin)

@@ -1,4 +1,4 @@
-"""Texts of others are only text on every page of the console: names, browsers, domains, queries, forms."""
+"""Foreign texts are only text on every page of the console: names, browsers, domains, queries, and forms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
 
-#: Each would make an element, an attribute or its own script where it is not escaped.
+#: If unescaped, each text creates an element, an attribute, or a script.
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "' onfocus=alert(1) x='",
     "</title><script>alert(1)</script>", "</textarea><b id=pwned>", "</code><b id=pwned>", "<!--", "]]>",
@@ -42,7 +42,7 @@ def is_clean(page: Page) -> bool:
 
 
 async def a_machine(app: App) -> int:
-    """The number of a service account, made once."""
+    """The ID of a service account, created once."""
     if "machine" not in app.ids:
         app.ids["machine"] = (await new_account(app, "acme"))["id"]
     return app.ids["machine"]
@@ -128,4 +128,4 @@ async def test_what_is_said_of_a_machine_and_its_key(app: App, text: str) -> Non
         assert page.status == 200
         assert is_clean(page)
         assert " ".join(text.split()) in page.text
-    await app.send("DELETE", f"{base}/{number}", token=token)  # a client has 50 at most
+    await app.send("DELETE", f"{base}/{number}", token=token)  # a client has at most 50

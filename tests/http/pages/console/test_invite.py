@@ -1,4 +1,4 @@
-"""Invitations: a line, many lines, and a result for each."""
+"""Invitations for one or many lines, with a result for each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def inviting(app: App, people: str, **roles: str) -> Page:
 
 
 def results(page: Page) -> list[tuple[str, str]]:
-    """The line, and what became of it."""
+    """Each line and its result."""
     rows = page.tree.xpath("//table//tbody/tr")
     texts = [[" ".join(cell.text_content().split()) for cell in row] for row in rows]
     return [(line, result) for line, result in texts]

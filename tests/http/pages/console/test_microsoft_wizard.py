@@ -1,4 +1,4 @@
-"""Microsoft by the pages alone: Entra ID, Dynamics and Power Apps go live in six steps, and what is wrong is named."""
+"""With only the console's pages, Entra ID, Dynamics, and Power Apps are set up in six steps, and errors are named."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _numbers = itertools.count(1)
 
 
 class Console(Wizard):
-    """An Admin of their own client, who sets a provider up. ``client``: its identifier; ``pages``: the steps so
-    far."""
+    """An Admin of a separate client who sets up a provider. ``client`` is the client's identifier, and ``pages`` are
+    the steps so far."""
 
     client: str
     setup: MicrosoftSetup
 
     async def steps(self, preset: str, **typed: str) -> Page:
-        """The first two steps; the page of the third."""
+        """Complete the first two steps; returns the page of the third."""
         theirs = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}")
         self.setup.microsoft.login.registrations[OURS].redirect_uris = theirs.tree.xpath("//code/text()")
         fields = {name.replace("__", "."): text for name, text in typed.items()}
@@ -55,7 +55,7 @@ class Console(Wizard):
         assert "On" in (await self.visitor.follow(await self.act("switch-on", page))).text
 
     async def comes_in(self, path: str, user: str) -> str:
-        """The signed-in user after the sign-in through the provider."""
+        """The signed-in user after signing in through the provider."""
         browser = Visitor(self.setup.app)
         started = await browser.get(f"/api/client/auth/{path}?client={self.client}&provider={self.name}")
         assert started.status == 302, started.reply.text
@@ -75,12 +75,12 @@ async def console(setup: MicrosoftSetup) -> Console:
 
 
 def entra_issuer(setup: MicrosoftSetup, directory: str = "") -> str:
-    """The stand-in announces itself at its own address, as the real one does."""
+    """Make the stand-in announce its own address as issuer, as the real one does."""
     microsoft, contoso = setup.microsoft, setup.microsoft.named("contoso")
     issuer = f"{microsoft.base}/{directory or contoso.id}/v2.0"
     microsoft.announced = {"issuer": issuer}
     person = {"email": "alice@contoso.example", "given_name": "Alice", "family_name": "Liddell"}
-    microsoft.id_claims = {"iss": issuer, "groups": [GROUP], **person}  # what the first page says to add
+    microsoft.id_claims = {"iss": issuer, "groups": [GROUP], **person}  # claims that the first page says to add
     keys = [{**key, "issuer": issuer} for key in microsoft.login.keys(contoso) if contoso.id in key["issuer"]]
     microsoft.answers["keys"] = Answer.json({"keys": keys})
     return issuer

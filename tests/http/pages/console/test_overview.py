@@ -1,4 +1,4 @@
-"""The console's first screen: what needs an answer, what is good to know, and who did what."""
+"""The console's first page: issues that need attention, recommendations, and recent activity."""
 
 from __future__ import annotations
 
@@ -140,12 +140,12 @@ async def test_each_provider_is_checked_once_a_day_and_what_was_found_is_told(ap
         "PATCH", "/api/admin/clients/globex/providers/checked", {"displayName": "New ID"}, token=await app.admin_token()
     )
     assert saved.status == 200
-    assert "has a problem" not in (await overview(app, email)).text  # what was checked is there no more
+    assert "has a problem" not in (await overview(app, email)).text  # the checked object no longer exists
     assert await provider_problems(app) == problems - 1
     del op.answers["discovery"]
     app.clock.advance(86_400 + 60)
     assert await check_providers(app) > 0
-    assert {asked.endpoint for asked in op.asked} <= {"discovery", "keys"}  # no code or secret that is made up
+    assert {asked.endpoint for asked in op.asked} <= {"discovery", "keys"}  # doesn't send made-up codes or secrets
     page = await overview(app, email)
     assert "has a problem" not in page.text
     assert "Identity providers were last checked" in page.text
@@ -157,7 +157,7 @@ async def test_a_provider_through_which_sign_ins_fail_is_told_of_until_one_works
     await add_oidc(app, op, "globex", name="ailing", displayName="Ailing ID", createUsers=True, defaultRoles=["Viewer"])
 
     async def sign_in() -> tuple[bool, bool]:
-        """Whether it works, and whether the overview says afterward that it fails."""
+        """Sign in; returns whether it succeeds, and whether the overview then reports a failure."""
         app.clock.advance(1)
         browser, back = await begun(app, op, "globex", provider="ailing")
         works = (await browser.send("GET", back)).status == 302
@@ -167,7 +167,7 @@ async def test_a_provider_through_which_sign_ins_fail_is_told_of_until_one_works
     assert await sign_in() == (False, True)
     del op.answers["token"]
     assert await sign_in() == (True, False)
-    op.user = {"sub": "no-address"}  # the failure of a person
+    op.user = {"sub": "no-address"}  # a failure caused by the person
     assert await sign_in() == (False, False)
     op.answers["token"] = Answer(500)
     assert await sign_in() == (False, True)

@@ -1,4 +1,4 @@
-"""Roles that open each page of the console, and its menu: seven roles, every page."""
+"""Roles that can open each page of the console, and its menu: seven roles, every page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
 
-#: Of the console: its holders, Admin and User Admin, run a client.
+#: Roles of the console's users: Admin and User Admin manage a client.
 OF_THE_CONSOLE = {Permission.USERS_MANAGE, Permission.SETTINGS_MANAGE, Permission.AUDIT_READ}
 EVERY_PAGE = [route for route in PAGES if route.path.startswith("/console")]
 CONSOLE = [route for route in EVERY_PAGE if "/providers" not in route.path]
 MADE: dict[str, str] = {}
-#: Addresses of one word, which the menu lists.
+#: Single-word paths, which the menu lists.
 SECTIONS = {route.path for route in EVERY_PAGE if re.fullmatch(r"/console(/[a-z-]+)?", route.path)}
 
 
@@ -62,7 +62,7 @@ def test_a_form_asks_for_the_permission_of_its_page() -> None:
 @matrix("role", Role)
 @matrix("route", CONSOLE)
 async def test_a_page_opens_for_those_with_its_permission_alone(app: App, route: Route, role: Role) -> None:
-    app.clock.advance(3600)  # or this many sign-ins would have to wait
+    app.clock.advance(3600)  # otherwise, this many sign-ins would be rate-limited
     visitor = await Visitor(app).signed_in(f"{SLUGS[role]}@acme.example")
     if route.method == "GET":
         page = await visitor.get(address(app, route))
@@ -79,7 +79,7 @@ async def test_a_page_opens_for_those_with_its_permission_alone(app: App, route:
 
 
 async def token_of(app: App, visitor: Visitor, route: Route, role: Role) -> str:
-    """A good token for a page, for a user who loses the role that opens it: so the permission alone rejects."""
+    """A valid token for a page and a user who then loses the role for it, so that only the permission check rejects."""
     admin = await app.admin_token()
     path = f"/api/admin/clients/acme/users/{app.ids[f'{SLUGS[role]}@acme.example']}/roles"
     await app.send("PUT", path, {"roles": list({role.value, "User Admin"})}, token=admin)

@@ -1,4 +1,4 @@
-"""The rule for the second factor of a provider, in the wizard's step about who can sign in."""
+"""A provider's second-factor policy, in the wizard's step about who can sign in."""
 
 from __future__ import annotations
 

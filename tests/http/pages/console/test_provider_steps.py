@@ -1,4 +1,4 @@
-"""The steps of the provider wizard keep what was typed, and say what to mend and where."""
+"""The provider wizard's steps keep the entered values, and say what to fix and where."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""*Start test sign-in*: a manager signs in at the provider, and only sees what would have happened."""
+"""*Start test sign-in* lets a manager sign in at the provider, and shows only what would have happened."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.visitor import Visitor
 pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 _numbers = itertools.count(1)
-#: What every request, event or beat of a node writes, whatever it is about.
+#: Rows that every request, event, or heartbeat of a node writes.
 _OTHERWISE = {"announcements", "audit_events", "audit_heads", "nodes", "sign_in_flows"}
 RULES = {"createUsers": "on", "everyone__Viewer": "on", **groups(writers="Author", staff="Author")}
 
@@ -98,7 +98,7 @@ async def test_it_leaves_nothing_but_its_own_row_and_an_event(app: App, op: Op) 
 async def test_saml_leaves_nothing_but_its_own_row_either(app: App) -> None:
     idp = Idp(issuer="https://try.example/saml")
     new = await made_saml(app, idp)
-    before = await everything(app, but="throttles")  # responses are counted by address before they are read
+    before = await everything(app, but="throttles")  # responses are counted by address before they are parsed
     page = await new.try_saml(idp, attributes={"email": "grace@acme.example", "groups": ["writers"]})
     assert "Test sign-in succeeded" in page.text
     said = facts(page)
@@ -221,7 +221,7 @@ async def test_an_answer_counts_once(app: App, op: Op) -> None:
 
 
 async def test_a_try_opens_no_session_even_where_the_row_is_shown_to_the_usual_callback(app: App, op: Op) -> None:
-    """The session that the browser has stays the one it is."""
+    """The browser keeps its existing session."""
     new = await made(app, op)
     session = new.visitor.cookies["session"]
     await new.try_oidc(op)
@@ -247,7 +247,7 @@ async def test_a_link_of_another_site_or_of_none_shows_the_button(app: App, op: 
 
 
 async def test_the_button_works_in_a_browser_that_does_not_say_from_where_it_came(app: App, op: Op) -> None:
-    """Browsers send ``Sec-Fetch-Site`` to trustworthy addresses alone, and older ones never."""
+    """Browsers send ``Sec-Fetch-Site`` only to trustworthy addresses, and older ones never do."""
     new = await made(app, op)
     page = await new.visitor.get(f"{new.path}/try", Referer=f"{app.public_url.rstrip('/')}{new.path}?step=live")
     assert page.status == 302

@@ -1,4 +1,4 @@
-"""A provider is set up by the pages alone, and what they store is what the API stores."""
+"""A provider is set up with pages only, and they store the same as the API."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def name() -> str:
 
 
 async def stored(app: App, provider: str) -> dict[str, object]:
-    """As the API shows it."""
+    """The provider, as the API returns it."""
     data = (await app.get(f"/api/client/providers/{provider}", token=await token(app))).data
     return {
         key: data[key] for key in data if key not in ("id", "name", "createdAt", "changedAt", "enabled", "startUrl")
@@ -209,7 +209,7 @@ async def test_an_empty_secret_is_rejected_at_its_step(app: App, op: Op, preset:
 
 
 async def test_a_wrong_issuer_is_rejected_at_its_step(app: App, op: Op) -> None:
-    """A provider that is not reachable yet can be saved all the same."""
+    """A provider that isn't reachable yet can still be saved."""
     new = await wizard(app, name())
     typed = {"oidc__clientId": op.client_id, "oidc__clientSecret": "secret"}
     for issuer, words in (
@@ -229,7 +229,7 @@ async def test_a_wrong_issuer_is_rejected_at_its_step(app: App, op: Op) -> None:
 
 
 def states(page: Page) -> dict[str, str]:
-    """The steps of the wizard that are done or failed, as they are read out."""
+    """The completed and failed steps of the wizard, as screen readers announce them."""
     said = [item.text_content().strip().partition(", ") for item in page.tree.xpath("//nav[@aria-label='Steps']//li")]
     return {title: state for title, _, state in said if state}
 
@@ -331,7 +331,7 @@ async def test_metadata_that_is_none_is_reported_beside_its_field(app: App, op: 
 
 
 async def test_a_user_admin_fetches_metadata_from_the_public_internet_alone(app: App, op: Op) -> None:
-    """Else the form would be a scan of the operator's network."""
+    """Otherwise, the form could scan the operator's network."""
     op.answers["unknown"] = Answer(200, {"Content-Type": "text/xml"}, metadata_of(Idp()).encode())
     said = set()
     for base in (op.base, f"http://127.0.0.1:{free_port()}"):
@@ -365,7 +365,7 @@ async def test_proved_domains_alone_are_offered_and_what_others_must_not_do_is_s
 
 
 async def test_who_gets_in_begins_with_the_own_domains_that_no_other_provider_has(app: App, op: Op) -> None:
-    """Without its own domain, a client creates no account on its own. What was saved stays."""
+    """A client without its own domain doesn't create accounts automatically. Saved values stay."""
     client = await new_client(app)
     _, admin = await new_user(app, client, roles=["Admin"], password=PASSWORD)
     new, ticked = await wizard(app, name(), admin), "//input[@checked]/@name"
@@ -426,7 +426,7 @@ async def test_wrong_issuer_and_secret_are_named(app: App, op: Op) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op, oidc__clientSecret="not the secret")
     assert ("bad", "The client ID or the client secret is incorrect.") in await new.findings()
-    op.issuer = f"{op.base}/realm"  # since it was saved
+    op.issuer = f"{op.base}/realm"  # changed after saving
     assert any(level == "bad" and "metadata can't be fetched" in text for level, text in await new.findings())
 
 

@@ -1,4 +1,4 @@
-"""The list of providers, and what is done with one: switched, deleted, a new key."""
+"""The list of providers, and the actions on one: turning it on or off, deleting it, and creating a key."""
 
 from __future__ import annotations
 

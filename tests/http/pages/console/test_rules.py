@@ -1,4 +1,4 @@
-"""A client's own rules: shown in words before they are saved, by rank, and with what was typed when rejected."""
+"""A client's settings: previewed in words before saving, limited by rank, and with the entered values on errors."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_a_change_is_shown_first_and_then_saved_alone(
 
 
 async def test_each_rule_is_on_one_of_five_pages(app: App) -> None:
-    """Another page's fields change nothing there, even where a form is made up."""
+    """Another page's fields have no effect there, even in a forged form."""
     visitor, seen = await Visitor(app).signed_in("admin@acme.example"), list[str]()
     for name in PAGES:
         page = await visitor.get(f"{PATH}?page={name}")

@@ -1,4 +1,4 @@
-"""A change of the rules that waits for re-authentication: afterward it is saved as it was typed."""
+"""A change of settings that waits for re-authentication is then saved as entered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOSTILE = 'Desk <b>"1"</b> & co'
 
 
 async def asked(app: App) -> tuple[Person, Visitor, Page]:
-    """An Admin who typed a change, and pressed Save when the last proof was old; the question."""
+    """An Admin who enters a change, and saves it when re-authentication is due; returns that page."""
     admin = await person(app, "", "Admin", **GUARDED)
     visitor = await browser_of(admin)
     page = await preview(visitor, contact=HOSTILE, allowedOrigins="https://a.example\nhttps://b.example", language="de")

@@ -1,4 +1,4 @@
-"""Service accounts in the console: made, given keys that are shown once, rotated, revoked, disabled, deleted."""
+"""Service accounts in the console: created, given keys shown once, rotated, revoked, disabled, and deleted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def browser_of(user: Person) -> Visitor:
 
 
 async def admin(app: App, *roles: str) -> tuple[Visitor, str]:
-    """The manager of a new client; its name."""
+    """The manager of a new client, and the client's name."""
     user = await person(app, "", *(roles or ("Admin",)))
     return await browser_of(user), user.client
 
@@ -167,7 +167,7 @@ async def test_its_data_change_and_the_scopes_stay(app: App) -> None:
         "renamed", ["Author", "Viewer"], True, ["jobs:read"],
     )  # fmt: skip
     assert len(found["jwks"]["keys"]) == 1
-    await done(visitor, await visitor.submit(page, path, {"act": "change"}))  # as it is: nothing changes
+    await done(visitor, await visitor.submit(page, path, {"act": "change"}))  # unchanged values change nothing
     assert await shown(app, client, account["id"]) == found
     changes = [row for row in await trail(app, client) if row.event == "service_account_changed"]
     assert len(changes) == 1

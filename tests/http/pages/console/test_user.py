@@ -1,4 +1,4 @@
-"""One user's page: roles, ranks, sessions, links, identities; and what no one is offered."""
+"""A user's page: roles, ranks, sessions, links, and identities, and actions that aren't offered."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_a_new_admin_gets_a_link_where_no_way_is_left(app: App) -> None:
     await app.sign_in(email)
     path = path_of(number)
     page = await visitor.submit(await visitor.get(path), path, {"act": "roles"}, roleAdmin="on")
-    assert page.status == 200  # the link is in this answer alone
+    assert page.status == 200  # only this response contains the link
     link = page.tree.xpath("//code[@id='link']")[0].text
     assert "/welcome#" in link
     assert (await app.sign_in(email)).status == 401
@@ -219,7 +219,7 @@ async def test_a_user_of_another_client_is_not_there(app: App) -> None:
     own = await visitor.get(path_of(app.ids["viewer@acme.example"]))
     token = own.form(path_of(app.ids["viewer@acme.example"]), act="roles").fields["form"]
     page = await visitor.post(path_of(other), {"form": token, "act": "deactivate"})
-    assert page.status == 403  # the token of one user's page is good for no other
+    assert page.status == 403  # the token of one user's page isn't valid for another's
     assert (await theirs.get(path_of(other))).text == before
 
 

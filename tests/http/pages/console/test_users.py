@@ -1,4 +1,4 @@
-"""The list of users: searched, filtered, sorted, page by page."""
+"""The list of users is searched, filtered, sorted, and paged."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_page_by_page_forth_and_back_each_user_once(app: App, sort: str) -
 
 
 async def test_before_the_first_user_there_is_the_first_page(app: App) -> None:
-    """Users who were added in between are not left out."""
+    """Users who were added in the meantime aren't skipped."""
     client = await new_client(app)
     visitor = await browser_of(await person(app, client, "Admin"))
     for number in range(51):

@@ -1,4 +1,4 @@
-"""Links if mail is set up: they go to their user by email, and no page shows one."""
+"""If mail is set up, links are emailed to their user, and pages don't show them."""
 
 from __future__ import annotations
 

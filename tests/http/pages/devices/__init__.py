@@ -1,1 +1,1 @@
-"""Pages with which a person lets a device in."""
+"""Pages on which a person approves a device."""

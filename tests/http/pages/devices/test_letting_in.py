@@ -1,4 +1,4 @@
-"""A person lets a headset in on pages alone, without scripts: by scanning, and by the code that it shows."""
+"""A person approves a headset on pages without scripts, by scanning or by the code that it shows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def ada_of(app: App, *roles: str, **pairing: Any) -> tuple[Person, Headset
 
 
 async def press(ada: Person, page: Page, action: str, fields: dict[str, str] | None = None, **holds: str) -> Page:
-    """Sends the form of the page that posts there and holds that; then the page to which it leads."""
+    """Submit the form on the page that posts to ``action`` and has these values; returns the page that follows."""
     sent = await ada.visitor.post(action, {**page.form(action, **holds).fields, **(fields or {})})
     return await ada.visitor.follow(sent)
 

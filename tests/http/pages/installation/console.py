@@ -1,4 +1,4 @@
-"""Acts of a system admin on the pages of the installation."""
+"""Actions of a system admin on the pages of the installation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ TEN_MINUTES = 600
 
 
 async def act(visitor: Visitor, path: str, at: str = "", **typed: str) -> Page:
-    """Posts one of the forms of a page with that in its fields, where the page has several. ``at``: the page that shows
-    it, if that is another one."""
+    """Submit the form on a page that has these fields. ``at`` is the page that shows the form, if it's a different
+    one."""
     page = await visitor.get(at or path)
     [form, *_] = [one for one in page.tree.xpath("//form[@method='post']") if one.get("action") == path]
     token = form.xpath(".//input[@name='form']")[0].get("value")
@@ -21,13 +21,13 @@ PROOF = "/installation/reauthenticate"
 
 
 async def asked(visitor: Visitor, page: Page) -> Page:
-    """The page that asks for the password again, to which a form was answered."""
+    """The page that asks for the password again after a form was submitted."""
     assert (page.status, page.location.partition("?")[0]) == (303, PROOF), page.reply.text
     return await visitor.get(page.location)
 
 
 async def prove(visitor: Visitor, page: Page, password: str = PASSWORD, otp: str = "") -> Page:
-    """Answers that page; what the form that waited is answered."""
+    """Complete that page; returns the response to the held form."""
     shown = await asked(visitor, page)
     assert shown.heading == "Confirm that it's you"
     done = await visitor.submit(shown, PROOF, proofPassword=password, proofOtp=otp)

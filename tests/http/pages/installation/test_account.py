@@ -1,4 +1,4 @@
-"""A system admin's own password, second factor and sessions, on a page."""
+"""A system admin's own password, second factor, and sessions on a page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_second_factor_is_added_and_asked_for_after_that(app: App) -> No
     fields = {"act": "confirm", "secret": secret}
     page = await act(visitor, ACCOUNT, **fields, factorOtp=phone.wrong())
     assert (page.status, len(page.problems), secret_of(page)) == (400, 1, secret)
-    assert "factorPassword" not in page.reply.text  # it was just entered
+    assert "factorPassword" not in page.reply.text  # it was entered just before
     done = await act(visitor, ACCOUNT, **fields, factorOtp=phone.code())
     codes = [code.text for code in done.tree.xpath("//ul[@class='code-list']//code")]
     assert (done.status, len(set(codes))) == (200, 10)
@@ -95,7 +95,7 @@ async def test_own_sessions_are_listed_and_the_others_ended(app: App) -> None:
     other = await Visitor(app, headers={"User-Agent": "Firefox <b>"}).system_admin(me.username)
     page = await visitor.get(ACCOUNT)
     rows = [" ".join(li.text_content().split()) for li in page.tree.xpath("//section[@aria-labelledby='sessions']//li")]
-    assert len(rows) == 3  # this one, the other one, and the token's
+    assert len(rows) == 3  # this session, the other one, and the token's
     assert sum("This session" in row for row in rows) == 1
     assert sum("API" in row for row in rows) == 1
     assert sum("Firefox <b>" in row for row in rows) == 1
@@ -121,7 +121,7 @@ async def test_where_a_second_factor_is_required_one_can_add_it_and_do_nothing_e
         page = await visitor.get(ACCOUNT)
         assert "must have a second factor" in page.text
         assert not page.tree.xpath("//nav")
-        assert (await visitor.get("/installation/reauthenticate")).status == 200  # what waits can ask for a proof
+        assert (await visitor.get("/installation/reauthenticate")).status == 200  # the held action can require it
         posted = await visitor.post("/installation/clients", {"form": "x", "identifier": "evil", "name": "Evil"})
         assert (posted.status, posted.location) == (303, ACCOUNT)
         begun = await act(visitor, ACCOUNT, act="add")

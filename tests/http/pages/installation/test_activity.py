@@ -1,4 +1,4 @@
-"""Charts of the installation console: what the process did, minute by minute."""
+"""Charts of the installation console show the process's activity, minute by minute."""
 
 from __future__ import annotations
 

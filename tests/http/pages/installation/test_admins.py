@@ -1,4 +1,4 @@
-"""System admins on pages: made with a random password, disabled, enabled and reset, with a fresh password each time."""
+"""System admins on pages: created with random passwords, disabled, enabled, and reset after re-authentication."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_every_act_wants_a_fresh_password(app: App, what: str) -> None:
     page = await act(visitor, ADMINS, act=what, id=str(one.id), username="never")
     assert (await app.get(f"/api/admin/admins/{one.id}", token=await app.admin_token())).data == before
     done = await prove(visitor, page)
-    assert done.status in (200, 303, 409)  # 409: there is nothing to enable, and no factor
+    assert done.status in (200, 303, 409)  # 409: it's already enabled, or has no second factor
 
 
 async def test_with_a_second_factor_the_code_is_asked_for_too(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Clients on pages: found, made, renamed, suspended, restored, deleted with the identifier typed; their first Admin."""
+"""Clients on pages: found, created, renamed, suspended, restored, and deleted by identifier; their first Admin."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _numbers = itertools.count(1)
 
 
 async def made(visitor: Visitor) -> str:
-    """The path of a new client's page."""
+    """Create a client; returns its page's path."""
     number = next(_numbers)
     page = await act(visitor, CLIENTS, name=f"Initech {number}", identifier=f"initech-{number}")
     assert (page.status, page.location) == (303, f"{CLIENTS}/initech-{number}?show=users")
@@ -67,7 +67,7 @@ async def test_a_long_list_has_pages(app: App) -> None:
 
 @matrix("name,identifier", [("Weiß & Söhne, Nr. 5", "weiss-sohne-nr-5"), ("A" * 62 + " Inc", "a" * 62)])
 async def test_a_client_is_created_with_its_first_admin(app: App, name: str, identifier: str) -> None:
-    """The identifier follows from the name."""
+    """The identifier is derived from the name."""
     visitor = await Visitor(app).system_admin()
     shown = await act(visitor, CLIENTS, name=name, email="boss@weiss.example")
     assert shown.heading == name
@@ -187,7 +187,7 @@ async def test_after_ten_minutes_a_deletion_asks_for_the_password_and_is_then_do
     assert done.location == path
     assert await state_of(app, path) == {"suspended": True, "marked": True}
     assert (await act(visitor, path, act="restore")).status == 303
-    assert (await act(visitor, path, **typed)).status == 303  # fresh for ten minutes
+    assert (await act(visitor, path, **typed)).status == 303  # re-authentication is valid for ten minutes
 
 
 async def test_after_ten_minutes_an_invitation_asks_for_the_password_and_is_then_made(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Texts of others are only text on the pages of the installation: names of clients, users, admins, and browsers."""
+"""Foreign texts are only text on the installation's pages: names of clients, users, admins, and browsers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SOME = STRINGS[::11]
 
 
 async def shown(visitor: Visitor, text: str) -> dict[str, Page]:
-    """Pages that repeat what was typed."""
+    """Pages that repeat the entered text."""
     refused = {
-        "client": await act(visitor, f"{ROOT}/clients", identifier=f"{text} !", name=""),  # both are wrong
+        "client": await act(visitor, f"{ROOT}/clients", identifier=f"{text} !", name=""),  # both are invalid
         "admin": await act(visitor, f"{ROOT}/admins", act="make", username=text + "x" * 65),
         "throttle": await act(visitor, f"{ROOT}/throttles", email=text),
         "networks": await act(visitor, f"{ROOT}/settings", adminAddresses=text),
@@ -54,7 +54,7 @@ async def test_what_stands_in_the_query(app: App, where: str) -> None:
 
 
 async def names(app: App, number: int, text: str) -> dict[str, Page]:
-    """Pages that show a client, a user, a provider's name and a browser of that name."""
+    """Pages that show a client, a user, a provider, and a browser with this name."""
     token, client = await app.admin_token(), f"hostile-{number}"
     body = {"identifier": client, "name": text, "settings": {"contact": text}}
     if (await app.post("/api/admin/clients", body, token=token)).status != 201:

@@ -1,4 +1,4 @@
-"""A license key is installed on a page, before which no user can sign in."""
+"""A license key is installed on a page; until then, no user can sign in."""
 
 from __future__ import annotations
 

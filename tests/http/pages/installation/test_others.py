@@ -1,4 +1,4 @@
-"""Keys, throttles, settings, the audit trail, health and backups on pages."""
+"""Keys, rate limits, settings, the audit trail, health, and backups on pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.visitor import Page, Visitor
 pytestmark = pytest.mark.one_store
 
 KEYS, THROTTLES, SETTINGS, AUDIT = (f"/installation/{name}" for name in ("keys", "throttles", "settings", "audit"))
-FROM = "192.0.2.1"  # from where tests call
+FROM = "192.0.2.1"  # the address of test requests
 
 
 def rows(page: Page) -> list[str]:
@@ -203,7 +203,7 @@ async def test_health_says_what_doctor_finds(app: App) -> None:
 
 
 async def test_one_person_at_a_time_has_health_examined(app: App) -> None:
-    """It computes hashes, and reads all that is encrypted."""
+    """A health check computes hashes, and reads all encrypted data."""
     visitor, health = await Visitor(app).system_admin(), "/installation/health"
     pages = await asyncio.gather(*(visitor.get(health) for _ in range(3)))
     assert sorted(page.status for page in pages) == [200, 503, 503]

@@ -1,4 +1,4 @@
-"""The overview of the installation: what is left to set up."""
+"""The overview of the installation lists the remaining setup tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAIL, FACTOR = "Connect a mail server", "Add a second factor to your account"
 
 
 def tasks(page: Page) -> dict[str, bool]:
-    """By their titles: whether they are done."""
+    """Whether each task is done, by title."""
     rows = page.tree.xpath("//section[@aria-labelledby='tasks']//li")
     return {str(row.xpath("string(.//*[@class='concern'])")): "Done" in row.xpath("string()") for row in rows}
 
@@ -32,4 +32,4 @@ async def test_a_checklist_stays_until_the_server_is_set_up(tmp_path: Path) -> N
         page = await visitor.get("/installation")
         assert tasks(page) == {}
         for left in (MAIL, FACTOR):
-            assert left in page.text  # a server works without it: a recommendation is left
+            assert left in page.text  # the server works without it, so a recommendation remains

@@ -1,6 +1,6 @@
-"""Three credentials and three planes: a cookie of system admins, one of users, and tokens.
+"""System admins' cookies, users' cookies, and tokens are three separate credentials for three parts of the product.
 
-Each opens its own alone.
+Each is accepted only in its own part.
 """
 
 from __future__ import annotations

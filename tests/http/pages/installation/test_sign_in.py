@@ -1,4 +1,4 @@
-"""A system admin signs in on a page: name and password, then a code; what is wrong is said, and nothing more."""
+"""A system admin signs in on a page with name and password, then a code; errors reveal nothing else."""
 
 from __future__ import annotations
 
@@ -188,4 +188,4 @@ async def test_there_is_no_setup_once_there_is_an_admin(app: App) -> None:
     assert (page.status, page.heading) == (404, "Page not found")
     token = (await visitor.get(SIGN_IN)).form(SIGN_IN).fields["form"]
     posted = await visitor.post("/installation/setup", {"form": token, "code": "x"})
-    assert posted.status == 403  # a token of another page
+    assert posted.status == 403  # another page's token

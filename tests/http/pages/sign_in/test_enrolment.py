@@ -1,4 +1,4 @@
-"""A second factor that a client requires is set up on the way: why, the app's key, the first code, recovery codes."""
+"""A required second factor is enrolled during sign-in: the reason, the app's key, the first code, recovery codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GRACE: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 7}}
 
 
 async def begun(of: Person, query: str = "") -> tuple[Visitor, Page]:
-    """The page with the key of the app."""
+    """The page with the app's key."""
     visitor, page = await password_typed(of, query)
     assert page.heading == "Set up a second factor"
     page = await visitor.follow(await visitor.submit(page, ENROL))
@@ -117,7 +117,7 @@ async def test_an_app_s_code_lives_a_minute_from_the_press_on(app: App) -> None:
     [address] = page.links().values()
     given = {"code": parse_qs(urlsplit(address).query)["code"][0], "codeVerifier": VERIFIER}
     app.clock.advance(59)
-    assert (await kept.submit(codes, CODES)).status == 303  # which gives it no other minute
+    assert (await kept.submit(codes, CODES)).status == 303  # which doesn't extend its time
     app.clock.advance(2)
     check_refusal(await app.post(EXCHANGE, given), 401, "SSO_FAILED")
 

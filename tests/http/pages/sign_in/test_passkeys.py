@@ -1,4 +1,4 @@
-"""Passkeys on the pages of sign-in: alone, as the second step, and enrolled on the way; by form posts alone."""
+"""Passkeys on the sign-in pages: on their own, as second step, and enrolled during sign-in, with form posts only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def options_in(page: Page) -> dict[str, Any]:
 
 
 async def shown(visitor: Visitor, ada: Holder, page: Page, altered: Altered = Altered()) -> Page:  # noqa: B008 - frozen
-    """A passkey in the form of the sign-in page, with options as the module asks for them."""
+    """Submit a passkey in the form of the sign-in page, with options as the module requests them."""
     cookie = f"{COOKIE}={visitor.cookies[COOKIE]}"
     reply = await visitor.app.post(f"{SIGN_IN}/passkey/options", {}, headers={"Cookie": cookie})
     credential = ada.browser.get(reply.data["publicKey"], altered)

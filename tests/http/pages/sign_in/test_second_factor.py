@@ -1,4 +1,4 @@
-"""The page that asks for the second factor: right and wrong answers, other ways, trust, and where it ends."""
+"""The page for the second factor: correct and wrong codes, other methods, trusted browsers, and where it leads."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_wrong_code_shows_the_form_again(app: App, ada: Person) -> None:
     assert page.title.startswith("Error: ")
     [field] = page.tree.xpath("//input[@name='otp']")
     assert (field.get("value"), field.get("aria-invalid")) == ("", "true")
-    assert page.tree.xpath("//input[@name='trust']/@checked")  # what was chosen stays
+    assert page.tree.xpath("//input[@name='trust']/@checked")  # the selection is kept
     page = await answered(visitor, page, otp="  ")
     assert (page.status, page.problems) == (400, ["Enter a value"])
     page = await answered(visitor, page, otp=f"{code(ada)[:3]} {code(ada)[3:]}")
@@ -93,7 +93,7 @@ async def test_the_fifth_wrong_code_ends_it_and_one_begins_again_with_what_was_t
     assert "step" not in visitor.cookies
     page = await visitor.get(page.links()["Start again"])
     assert page.form("/sign-in/password").fields["email"] == ada.email
-    app.clock.advance(300)  # past the pause after this many wrong codes
+    app.clock.advance(300)  # past the wait after this many wrong codes
     page = await visitor.submit(page, "/sign-in/password", password=PASSWORD)
     page = await answered(visitor, await visitor.follow(page), otp=code(ada))
     assert (await visitor.get(page.location)).links() == {"Continue": WEB}

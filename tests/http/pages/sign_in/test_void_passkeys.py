@@ -1,4 +1,4 @@
-"""Pages for someone whose only passkey was made for a former address of the server."""
+"""Pages for a user with only one passkey, created for a former address of the server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def there(database_url: str, app: App) -> AsyncIterator[App]:
 
 @pytest.fixture
 async def ada(app: App, there: App) -> Holder:
-    """She has ten recovery codes."""
+    """A user with such a passkey and ten recovery codes."""
     holder = await with_passkey(app)
     holder.person.app = there
     return holder
@@ -60,7 +60,7 @@ async def test_a_recovery_code_is_asked_for_and_the_account_shows_what_is_void(a
 
 
 async def test_where_nothing_can_answer_any_longer_the_page_says_so(ada: Holder) -> None:
-    """The last code was used in another sign-in in the meantime. To begin again leads on."""
+    """Another sign-in used the last code in the meantime. Starting again leads further."""
     visitor, page = await typed(ada)
     await change_rows(ada.app, "recovery_codes", {"user_id": ada.person.id}, used_at=1)
     page = await visitor.get(FACTOR)

@@ -1,4 +1,4 @@
-"""Every way in on pages leads to the second step: a one-time link, an invitation, a sign-in after "Continue as"."""
+"""Every sign-in on pages leads to the second step: a one-time link, an invitation, and "Continue as"."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.visitor import Page, Visitor
 pytestmark = pytest.mark.one_store
 
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
-#: The team's Admin needs none.
+#: The team's Admin doesn't need one.
 VIEWERS: dict[str, Any] = {"secondFactor": {"policy": "roles", "roles": ["Viewer"], "graceDays": 0}}
 
 
 async def chosen(visitor: Visitor, token: str) -> Page:
-    """A new password by a one-time link; where that leads."""
+    """Choose a password through a one-time link; returns the next page."""
     page = await visitor.submit(await visitor.get("/welcome"), "/welcome", token=token)
     return await visitor.follow(await visitor.submit(page, "/welcome", password=NEW))
 

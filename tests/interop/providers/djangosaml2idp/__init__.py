@@ -1,7 +1,7 @@
-"""PyPI ``djangosaml2idp2``: an identity provider on Django and pysaml2, which signs by the program ``xmlsec1``.
+"""PyPI ``djangosaml2idp2``, an identity provider on Django and pysaml2 that signs with the program ``xmlsec1``.
 
-It reads our metadata, has a real sign-in page and sessions, checks the signatures of requests, writes its own prefixes
-(``ns0:``, ``ns1:``), and hides in its pages' Referrer-Policy if a form comes from.
+It reads our metadata, has a real sign-in page and sessions, checks the signatures of requests, uses its own prefixes
+(``ns0:``, ``ns1:``), and hides the origin of its forms through the Referrer-Policy of its pages.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _DIGESTS = "http://www.w3.org/2001/04/xmlenc#"
 
 
 def installed() -> tuple[Path, Path]:
-    """The Python of the site, and the root of unpacked ``xmlsec1``."""
+    """The Python of the site, and the root of the unpacked ``xmlsec1``."""
     return install.environment("djangosaml2idp", HERE / "requirements.txt"), install.debian("xmlsec1", "xmlsec1")
 
 
 class DjangoSaml2Idp(RealSamlProvider):
-    """The site. ``wants_signed_requests``: it rejects a request without a good signature."""
+    """The site. With ``wants_signed_requests``, it rejects requests without a valid signature."""
 
     name = "djangosaml2idp"
     ready_path = "/idp/metadata/"
@@ -41,7 +41,7 @@ class DjangoSaml2Idp(RealSamlProvider):
 
     def command(self) -> list[str]:
         python, root = installed()
-        # The package's program is called by its name alone, and its libraries are where it was unpacked.
+        # The package calls its program by name only, and its libraries are in the unpacked folder.
         program = self.folder / "xmlsec1"
         program.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={install.libraries(root)} exec {root}/usr/bin/xmlsec1 "$@"\n')
         program.chmod(0o755)
@@ -76,7 +76,7 @@ class DjangoSaml2Idp(RealSamlProvider):
         encrypt: bool = False,
         algorithm: str = "sha256",
     ) -> None:
-        """Takes over a service provider by its metadata. ``algorithm``: of digests, and of RSA signatures."""
+        """Register a service provider by its metadata. ``algorithm`` applies to digests, and to RSA signatures."""
         given = {
             "entity": entity,
             "metadata": metadata,
@@ -89,7 +89,7 @@ class DjangoSaml2Idp(RealSamlProvider):
         self._tell("service-provider", given)
 
     def idp_initiated(self, entity: str, **parameters: str) -> Step:
-        """A click on a service provider's tile."""
+        """Click a service provider's tile."""
         return Step("GET", f"{self.base}/idp/sso/init/?{urlencode({'sp': entity, **parameters})}")
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:

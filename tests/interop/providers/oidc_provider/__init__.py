@@ -1,7 +1,7 @@
 """npm ``oidc-provider``: a certified OpenID provider in Node.js.
 
-It requires PKCE, names itself in the redirect, tells name, email address and groups at the userinfo endpoint only,
-signs by the algorithm that the client is registered with, and makes new keys at each start.
+It requires PKCE, names itself in the redirect, returns name, email address, and groups only from the userinfo endpoint,
+signs with the algorithm that the client is registered with, and creates new keys at each start.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def installed() -> Path:
 
 
 class OidcProvider(RealOidcProvider):
-    """The provider with one client for each signing algorithm: its client id is the algorithm's name."""
+    """The provider with one client for each signing algorithm, which is also the client ID."""
 
     name = "oidc-provider"
     ready_path = "/.well-known/openid-configuration"
@@ -70,7 +70,7 @@ class OidcProvider(RealOidcProvider):
         )
 
     def deny(self, shown: Shown) -> Step:
-        """The person goes back instead of signing in or consenting."""
+        """Go back as the person, instead of signing in or consenting."""
         return shown.to(shown.page.link("Cancel"))
 
     @property

@@ -1,7 +1,8 @@
-"""npm ``saml-idp``: a test identity provider on the stack of Auth0, with the look of Okta's responses.
+"""npm ``saml-idp``, a test identity provider based on Auth0's libraries, with responses similar to Okta's.
 
-Response and assertion are both signed, names of attributes and NameID as Okta sends them, times with milliseconds. Its
-sign-in page asks for no password but for everything that it will assert. Its settings page changes what it says next.
+Response and assertion are both signed, attribute names and NameID are the same as Okta's, and times have milliseconds.
+Its sign-in page asks for everything that it will assert, but not for a password. Its settings page changes later
+responses.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.interop.providers.people import Person
 from tests.interop.providers.provider import RealSamlProvider
 
 HERE = Path(__file__).parent
-#: Its own pin of ``samlp`` is an address of a source repository.
+#: The package pins ``samlp`` to the URL of a source repository.
 _PINS = {"dependencies": {"saml-idp": "1.2.1"}, "overrides": {"saml-idp": {"samlp": "7.0.2"}}}
 
 
@@ -29,7 +30,7 @@ def installed() -> Path:
 
 
 class SamlIdp(RealSamlProvider):
-    """The provider for one service provider at a time."""
+    """The provider, for one service provider at a time."""
 
     name = "saml-idp"
     ready_path = "/metadata"
@@ -40,7 +41,8 @@ class SamlIdp(RealSamlProvider):
         self.key, self.certificate = certificates.make(folder, self.name)
 
     def serve(self, entity: str, acs: str, *, encrypt_for: str = "") -> None:
-        """Sets it up for a service provider, as if again. ``encrypt_for``: a PEM certificate; empty: no encryption."""
+        """Configure it for a service provider, as if new. ``encrypt_for`` is a PEM certificate, or empty for no
+        encryption."""
         public = ""
         if encrypt_for:
             key = x509.load_pem_x509_certificate(encrypt_for.encode()).public_key()
@@ -63,16 +65,16 @@ class SamlIdp(RealSamlProvider):
         )
 
     def metadata(self) -> str:
-        self.set(issuer=self.entity_id)  # a test before might have changed it
+        self.set(issuer=self.entity_id)  # an earlier test might have changed it
         return super().metadata()
 
     def set(self, **settings: str) -> None:
-        """Fills in its settings page: ``audience``, ``issuer``, ``lifetimeInSeconds``, ``signatureAlgorithm``, …"""
+        """Fill in its settings page: ``audience``, ``issuer``, ``lifetimeInSeconds``, ``signatureAlgorithm``, …"""
         answer = http_client.send("POST", f"{self.base}/settings", data=settings)
         assert answer.status_code == 302, answer.text
 
     def idp_initiated(self) -> Step:
-        """A click on the service provider's tile."""
+        """Click the service provider's tile."""
         return Step("GET", f"{self.base}/idp")
 
     def command(self) -> list[str]:
@@ -87,7 +89,7 @@ class SamlIdp(RealSamlProvider):
         return [*run, "--acs", "http://127.0.0.1:9/", "--aud", "urn:none"]
 
     def put(self, person: Person) -> None:
-        """Has no accounts: its form asks for everything each time."""
+        """Do nothing, because it has no accounts: its form asks for everything each time."""
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         [form] = [form for form in shown.page.forms if "userName" in form.fields]

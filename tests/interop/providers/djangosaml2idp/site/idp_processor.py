@@ -1,4 +1,4 @@
-"""The attributes that the site asserts beyond the package's mapping: the names of a person's groups."""
+"""The attributes that the site asserts besides the package's mapping: the names of a person's groups."""
 
 # mypy: ignore-errors
 from __future__ import annotations
@@ -7,7 +7,7 @@ from djangosaml2idp.processors import BaseProcessor
 
 
 class WithGroups(BaseProcessor):
-    """The package's processor, with the attribute ``groups``; who is in the group Barred must not use us."""
+    """The package's processor with the attribute ``groups``; members of the group Barred can't use our server."""
 
     def has_access(self, request) -> bool:
         return not request.user.groups.filter(name="Barred").exists()

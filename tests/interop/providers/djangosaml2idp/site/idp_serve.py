@@ -1,4 +1,4 @@
-"""Makes the site's database when there is none, and serves the site."""
+"""Creates the site's database if there is none, and serves the site."""
 
 # mypy: ignore-errors
 from __future__ import annotations
@@ -17,7 +17,7 @@ from djangosaml2idp.models import ServiceProvider  # noqa: E402  (Django wants t
 
 
 def metadata_path(provider: ServiceProvider) -> str:
-    """The folder of a service provider's metadata: the package has one folder for all sites of a machine."""
+    """The folder of a service provider's metadata, since the package has only one folder for all sites of a machine."""
     written = Path(settings.STATE) / f"service-provider-{provider.id}.xml"
     written.write_text(provider.local_metadata)
     return str(written)

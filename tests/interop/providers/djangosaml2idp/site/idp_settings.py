@@ -1,4 +1,4 @@
-"""Django settings of a small site whose only purpose is the package's identity provider."""
+"""Django settings of a small site that only contains the package's identity provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USE_TZ = True
 ROOT_URLCONF = "idp_urls"
 LOGIN_URL = "/login/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # as Django advises for tests: fast
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, as Django recommends for tests
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

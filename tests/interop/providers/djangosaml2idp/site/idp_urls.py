@@ -17,7 +17,7 @@ _ATTRIBUTES = {"email": "email", "first_name": "firstName", "last_name": "lastNa
 
 @csrf_exempt
 def put_person(request: HttpRequest) -> HttpResponse:
-    """Takes over a person: login, names, email address, password, groups."""
+    """Store a person: login, names, email address, password, and groups."""
     given = json.loads(request.body)
     groups, password = given.pop("groups"), given.pop("password")
     user, created = User.objects.update_or_create(username=given.pop("login"), defaults=given)
@@ -30,7 +30,7 @@ def put_person(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def put_service_provider(request: HttpRequest) -> HttpResponse:
-    """Takes over a service provider: ``entity`` and ``metadata``, and any field of the package's own model."""
+    """Store a service provider: ``entity`` and ``metadata``, and any field of the package's model."""
     given = json.loads(request.body)
     fields = {
         "local_metadata": given.pop("metadata"),
