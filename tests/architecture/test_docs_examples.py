@@ -57,11 +57,14 @@ def test_the_bodies_on_provider_pages_are_valid() -> None:
 
 
 def test_the_commands_on_the_pages_exist() -> None:
-    names, others = set(), ("journalctl", "#", "install", "mv", "kubectl")  # if it's a user name
+    names, others = (
+        set(),
+        ("journalctl", "#", "install", "mv", "kubectl", "docker build", "docker run"),
+    )  # if it's a user name
     for page, block in docs_pages.blocks("sh"):
         for command in docs_pages.commands(block):
             command = command.lstrip()
-            if (place := command.find("manifest-auth ")) >= 0 and not command.startswith(others):
+            if (place := command.rfind("manifest-auth ")) >= 0 and not command.startswith(others):
                 words = shlex.split(command[place:], comments=True)[1:]
                 words = list(itertools.takewhile(lambda word: word not in ("<", ">", "|"), words))
                 names.add(" ".join(words[:2]))
