@@ -50,7 +50,7 @@ MEMBERS: dict[str, Member] = {
     "tenant": Member("integer", "Number of the client"),
     "user": Member("integer", "Number of the user"),
     "session": Member("string", "ID of the session"),
-    "app": Member("integer", "Number of the app"),
+    "app": Member("string", "Client ID of the app"),
     "tries": Member("integer", "How often it was tried"),
     "gives_up": Member("boolean", "Whether this was the last try"),
     "again": Member("boolean", "Whether the server tries again, for an hour"),
