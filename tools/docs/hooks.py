@@ -55,12 +55,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fills in route entries, turns diagrams into tables, and adjusts links for the site. Ranks guides above background
-    pages in search results."""
+    pages in search results, and the page of a setting's name above guides that use it."""
     if page.file.src_uri == "reference/http.md":
         markdown = reference.fill(markdown)
     if page.file.src_uri == "architecture.md":
         page.meta["hide"] = ["toc"]  # makes room for its wide picture
-    page.meta["search"] = {"boost": 0.3 if page.file.src_uri.startswith(_BEHIND) else 1}
+    behind = page.file.src_uri.startswith(_BEHIND)
+    page.meta["search"] = {"boost": 0.3 if behind else 2 if page.file.src_uri == "settings.md" else 1}
     place = _place(page.file.src_uri)
     drawn = _MERMAID.sub(lambda found: _diagram(found[1]), markdown)
     parts = _CODE.split(drawn)
