@@ -209,7 +209,7 @@ def test_a_damaged_store_is_bad(folder: Path) -> None:
 def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, level in ((100, "bad"), (500, "note"), (5000, "ok")):
         usage = shutil._ntuple_diskusage(10**12, 1, free * 2**20)
-        monkeypatch.setattr(storage.shutil, "disk_usage", lambda _, usage=usage: usage)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, usage=usage: usage)
         [found] = [
             f for f in storage.storage_findings(load({"MANIFEST_DATA_DIR": str(tmp_path)})) if f[1].startswith("disk")
         ]

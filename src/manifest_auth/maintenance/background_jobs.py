@@ -19,7 +19,7 @@ from manifest_auth.accounts.shared_devices import UNUSED_MS
 from manifest_auth.clients import notices
 from manifest_auth.clients.client_lifecycle import sweep_clients
 from manifest_auth.maintenance import files_place, last_backup, licence_watch
-from manifest_auth.maintenance.doctor.storage import disks
+from manifest_auth.maintenance.disks import disks
 from manifest_auth.runtime.files import drop_older, upload_folder
 from manifest_auth.runtime.metrics import Swept
 from manifest_auth.services import Services

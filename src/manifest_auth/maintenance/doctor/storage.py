@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from manifest_auth.maintenance import files_place, reencrypt
+from manifest_auth.maintenance.disks import database_file, disks, written_folders
 from manifest_auth.maintenance.doctor.environment import Finding, bad, note, ok
 from manifest_auth.maintenance.reencrypt import Sealed
 from manifest_auth.runtime.clock import Random
@@ -52,26 +52,15 @@ def unusable(settings: Settings) -> str:
     )
 
 
-def _database_file(settings: Settings) -> Path | None:
-    return None if settings.on_postgres else Path(settings.database.removeprefix("sqlite:///"))
-
-
-def _folders(settings: Settings) -> list[Path]:
-    """The existing folders that the server writes to."""
-    store = _database_file(settings)
-    folders = [Path(settings.data_dir), folder_of(settings), store.parent if store else None]
-    return [path for path in dict.fromkeys(f for f in folders if f is not None) if path.is_dir()]
-
-
 def storage_findings(settings: Settings) -> list[Finding]:
     """Returns levels and texts of the findings; none for folders that don't exist yet."""
-    store, there = _database_file(settings), _folders(settings)
+    store, there = database_file(settings), written_folders(settings)
     found = [finding for folder in there for finding in _folder(folder)]
     if store is not None and store.exists():
         found += _file(store)
     if there and not found:
         found.append(ok("file modes: no other user of this machine can access the data folder"))
-    return found + _disk_space(there)
+    return found + _disk_space(settings)
 
 
 async def integrity(settings: Settings) -> list[Finding]:
@@ -126,20 +115,9 @@ def _bad(text: str) -> list[Finding]:
     return [bad(f"file modes: {text}")]
 
 
-def disks(settings: Settings) -> list[tuple[Path, int, int]]:
-    """Returns a folder on each disk that the server writes to, and the used and free MiB there."""
-    return _disks(_folders(settings))
-
-
-def _disks(folders: list[Path]) -> list[tuple[Path, int, int]]:
-    found = {path.stat().st_dev: path for path in reversed(folders)}.values()
-    usages = [(path, shutil.disk_usage(path)) for path in found]
-    return [(path, usage.used // 2**20, usage.free // 2**20) for path, usage in usages]
-
-
-def _disk_space(folders: list[Path]) -> list[Finding]:
+def _disk_space(settings: Settings) -> list[Finding]:
     found = []
-    for path, _, free in _disks(folders):
+    for path, _, free in disks(settings):
         advice = (
             "; free up space: on a full disk, nothing can be saved and no user can sign in" if free < SCARCE else ""
         )

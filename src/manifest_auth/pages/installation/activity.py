@@ -6,18 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 
 from manifest_auth.http import Answer
-from manifest_auth.maintenance import last_backup
+from manifest_auth.maintenance import disks, last_backup
 from manifest_auth.maintenance.last_backup import OLD_MS
 from manifest_auth.pages import charts
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.charts import Series
 from manifest_auth.pages.routing import ADMIN_OVERVIEW, admin_page
 from manifest_auth.runtime.metrics import LATENCY_BOUNDS, LoadSample
-from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
 from manifest_auth.text.languages import marked as _
 
@@ -28,7 +26,7 @@ _MINUTES, _MINUTE_MS, _HOUR_MS = 60, 60_000, 3_600_000
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     settings, now = ctx.services.settings, ctx.now
     backup_at = await last_backup.read_time(ctx.services.store)
-    disks = await asyncio.to_thread(_disks, settings)
+    found = await asyncio.to_thread(disks.disks, settings)
     samples = tuple(ctx.services.metrics.samples)
     return View(
         SimpleNamespace(
@@ -37,10 +35,10 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
                 charts.by_name(
                     "disk",
                     _("Disk space"),
-                    [str(folder) for folder, _, _ in disks],
+                    [str(folder) for folder, _, _ in found],
                     [
-                        Series(_("MiB used"), "accent", [used for _, used, _ in disks]),
-                        Series(_("MiB free"), "quiet", [free for _, _, free in disks]),
+                        Series(_("MiB used"), "accent", [used for _, used, _ in found]),
+                        Series(_("MiB free"), "quiet", [free for _, _, free in found]),
                     ],
                     first=_("Folder"),
                 ),
@@ -134,12 +132,6 @@ def _of_backup(age_ms: int | None) -> charts.Chart:
         note=_("No backup is recorded.") if age_ms is None else "",
         first=_("Backup"),
     )
-
-
-def _disks(settings: Settings) -> list[tuple[Path, int, int]]:
-    from manifest_auth.maintenance.doctor.storage import disks  # imported on first use, to keep startup fast
-
-    return disks(settings)
 
 
 ROUTES = (admin_page("GET", ACTIVITY_PATH, _show, "installation/activity.html", "Charts of the server's activity"),)
