@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from typing import Any
 
@@ -249,7 +250,11 @@ async def test_a_host_that_answers_nothing_at_all_is_given_up_as_soon(app: App) 
         deaf.listen(1)
         with provider(app.clock, issuer=f"http://127.0.0.1:{deaf.getsockname()[1]}") as op:
             await add_oidc(app, op, client)
-        reply = await given_up(app, lambda: Browser(app).start("oidc", client=client))
+
+        def is_asked() -> bool:
+            return bool(select.select([deaf], [], [], 0)[0])
+
+        reply = await given_up(app, lambda: Browser(app).start("oidc", client=client), is_asked)
         check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
 
 
