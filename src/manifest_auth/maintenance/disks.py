@@ -1,4 +1,4 @@
-"""Where the server writes, and how much space the disks there have."""
+"""The folders that the server writes to, and the space on their disks."""
 
 from __future__ import annotations
 
