@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 
 from tests.processes.node_client import AUTH, bearer
+from tests.processes.quiet_time import quiet_time
 from tests.support.rounds import repeated
 from tests.support.server import DEMO_PASSWORD
 
@@ -45,12 +46,12 @@ class Measured:
 
     def off(self, since: float) -> float:
         """The longest time without a successful response since then, in seconds."""
-        times = [since, *sorted(at for at in self.good if at >= since), time.monotonic()]
+        times = [since, *sorted(at for at in self.good if at >= since), quiet_time()]
         return max(after - before for before, after in itertools.pairwise(times))
 
     def answered(self, answer: httpx2.Response) -> None:
         if answer.status_code == 200:
-            self.good.append(time.monotonic())
+            self.good.append(quiet_time())
             return
         code = _code(answer)
         self.refused[code] += 1
@@ -80,7 +81,7 @@ class SignedOut(list[str]):
 
     def append(self, token: str) -> None:
         super().append(token)
-        self.at.append(time.monotonic())
+        self.at.append(quiet_time())
 
 
 class Schedule:
@@ -146,7 +147,7 @@ class Schedule:
         for number in itertools.count():
             await asyncio.sleep(_LATE_S)
             ripe = [token for token, at in zip(self._signed_out, self._signed_out.at, strict=True)
-                    if at < time.monotonic() - FELT_S]  # fmt: skip
+                    if at < quiet_time() - FELT_S]  # fmt: skip
             if ripe:
                 await self._is_out(ripe[-1 - number // 2 % min(20, len(ripe))], self._nodes[number % len(self._nodes)])
 
@@ -155,7 +156,7 @@ class Schedule:
             status = (await self._http.get(f"{base}{AUTH}/me", headers=bearer(token))).status_code
             self.tried += 1
             if status == 200:
-                self.got_in.append(f"at {base} {time.monotonic():.2f}")
+                self.got_in.append(f"at {base} {quiet_time():.2f}")
 
     async def all_are_out(self) -> None:
         """Check that every node rejects every session signed out since the last check, and some earlier ones. Raises
@@ -169,9 +170,9 @@ class Schedule:
 
     async def until_good(self, seconds: float, after: float) -> None:
         """Wait until each has had successful responses after that moment. Raises AssertionError."""
-        deadline = time.monotonic() + seconds
+        deadline = quiet_time() + seconds
         while not all(len([at for at in each.good[-5:] if at > after]) >= 2 for each in self.all):
-            assert time.monotonic() < deadline, [f"{each.what}: {each.refused}" for each in self.all]
+            assert quiet_time() < deadline, [f"{each.what}: {each.refused}" for each in self.all]
             await asyncio.sleep(0.02)
 
     def check(self) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger
 from tests.kills.rounds import chance_of, look, the_chain_verifies, until_ready, until_successes
 from tests.kills.victim import Victim
+from tests.processes.quiet_time import quiet_time
 from tests.support.postgres import Databases
 from tests.support.rounds import repeated
 
@@ -90,12 +90,12 @@ class Rig:
         self.crowd.ledger.round += 1
         await until_successes(self.crowd, 10)  # which it could lose
         await self.measure_quiet()
-        began = time.monotonic()
+        began = quiet_time()
         await asyncio.to_thread(inject)
         while not await asyncio.to_thread(over):
-            assert time.monotonic() - began < self._most(most)["reads"] + SLACK_S, f"not over: {name}"
+            assert quiet_time() - began < self._most(most)["reads"] + SLACK_S, f"not over: {name}"
             await asyncio.sleep(0.1)
-        over_at = time.monotonic()
+        over_at = quiet_time()
         await self.schedule.until_good(SLACK_S, over_at)
         found = self.off(name, began, bases)
         await until_successes(self.crowd, 10)
@@ -105,7 +105,7 @@ class Rig:
 
     async def measure_quiet(self) -> None:
         """Measure the response times while nothing fails."""
-        quiet = time.monotonic()
+        quiet = quiet_time()
         await asyncio.sleep(QUIET_S)
         self.usual = {each.what: each.off(quiet) for each in self.schedule.all}
 
@@ -167,7 +167,7 @@ async def at_work(
         schedule = Schedule(bases, out, frozenset(allowed))
         async with schedule.running():
             made = Rig(folder, url, nodes, crowd, schedule)
-            await schedule.until_good(SLACK_S, time.monotonic())
+            await schedule.until_good(SLACK_S, quiet_time())
             yield made
             await crowd.end()
             await made.is_well()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from tests.faults.rig import Rig, at_work
 from tests.faults.ways import HAProxy
 from tests.kills.rounds import GIVEN
 from tests.kills.victim import KILLS, Victim
+from tests.processes.quiet_time import quiet_time
 from tests.support.pgbouncer import PgBouncer
 from tests.support.processes import free_port
 from tests.support.rules import rule
@@ -158,9 +158,9 @@ async def test_etcd_fails(rig: Failing) -> None:
             await rig.fault("etcd's leader killed", leader.kill_etcd, lambda: True, 1)
         finally:
             leader.start_etcd()
-    end = time.monotonic() + WITHOUT_ETCD_S
+    end = quiet_time() + WITHOUT_ETCD_S
     try:
-        await rig.fault("all etcd killed", rig.cluster.kill_etcd, lambda: time.monotonic() > end, 1)
+        await rig.fault("all etcd killed", rig.cluster.kill_etcd, lambda: quiet_time() > end, 1)
     finally:
         rig.cluster.start_etcd()
     await rig.whole()

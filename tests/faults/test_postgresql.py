@@ -20,6 +20,7 @@ from tests.faults.ways import RESTARTED_S
 from tests.kills.rounds import GIVEN, filled
 from tests.kills.victim import Victim
 from tests.processes.node_client import AUTH
+from tests.processes.quiet_time import quiet_time
 from tests.support.commands import until
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
@@ -105,7 +106,7 @@ async def test_postgresql_is_killed(here: OneServer, what: str) -> None:
             time.sleep(RESTARTED_S)
             here.server.start_again()
         until(lambda: here.server.starts() > before)
-        accepts = time.monotonic()
+        accepts = quiet_time()
 
     await here.rig.fault(f"{what} killed", kill, most=60)
     here.rig.held(here.rig.off("after it accepts connections", accepts), ACCEPTS_S)
@@ -127,10 +128,10 @@ async def test_a_node_is_silently_cut_off(here: OneServer, way: str) -> None:
         time.sleep(CUT_S / 2)
         with httpx2.Client(base_url=here.cut_off) as http:
             for _ in range(20):
-                began = time.monotonic()
+                began = quiet_time()
                 assert http.post(f"{AUTH}/refresh", json={"refreshToken": "x.y.z"}).status_code in (401, 503)
                 assert http.get("/readyz").status_code == 503
-                answered.append((time.monotonic() - began) / 2)
+                answered.append((quiet_time() - began) / 2)
         here.link.heal()
         if way != "a proxy that stalls":
             here.network.pass_on(here.link.port)

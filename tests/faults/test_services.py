@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from tests.kills import actors
 from tests.kills.rounds import GIVEN, filled
 from tests.kills.victim import Victim
 from tests.processes.node_client import bearer
+from tests.processes.quiet_time import quiet_time
 from tests.support import user_management as m
 from tests.support.mail_server import MailServer
 from tests.support.oidc_op import Op, provider
@@ -54,12 +54,12 @@ class Calling:
         answers: list[tuple[float, httpx2.Response]] = []
 
         def one() -> None:
-            began = time.monotonic()
+            began = quiet_time()
             answer = ask()
-            answers.append((time.monotonic() - began, answer))
+            answers.append((quiet_time() - began, answer))
 
         await self.rig.measure_quiet()
-        began, (asked, good) = time.monotonic(), self.rig.schedule.counted()
+        began, (asked, good) = quiet_time(), self.rig.schedule.counted()
         await asyncio.gather(asyncio.sleep(LEAST_S), *(asyncio.to_thread(one) for _ in range(AT_ONCE)))
         asked_now, good_now = self.rig.schedule.counted()
         rate = (good_now - good) / (asked_now - asked)

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from tests.processes.quiet_time import quiet_time
 from tests.support.server import DEMO_PASSWORD, Server
 
 #: One public address for all nodes of an installation, with many sign-ins allowed from one address.
@@ -63,17 +64,10 @@ def bearer(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-#: A request and its response take some milliseconds. Any additional time comes from the machine's load.
-MOST_OF_A_TURN_S = 0.05
-
-
 def seconds_until(condition: Callable[[], bool], limit: float = 20.0) -> float:
-    """The time until ``condition`` is true, without delays from a busy machine; fails after ``limit``."""
-    seconds, before = 0.0, time.monotonic()
+    """The ``quiet_time`` until ``condition`` is true; fails after ``limit``."""
+    began = quiet_time()
     while not condition():
         time.sleep(0.005)
-        now = time.monotonic()
-        seconds += min(now - before, MOST_OF_A_TURN_S)
-        before = now
-        assert seconds < limit, "it never happened"
-    return seconds
+        assert quiet_time() - began < limit, "it never happened"
+    return quiet_time() - began

@@ -59,7 +59,7 @@ def test_fields_are_found_in_a_row_in_their_order() -> None:
 def test_members_stand_where_the_details_were() -> None:
     body: Any = Body
     assert body.__struct_encode_fields__ == ("number", "fullName", "place", "lastOne")
-    assert (body.__name__, body.__module__, body.__doc__, body.MORE) == ("Body", __name__, "A body.", 1)
+    assert (body.__name__, body.__module__, body.__doc__, body.MORE) == ("Body", __name__, "A request body.", 1)
     shown: Any = Shown
     assert msgspec.json.encode(shown(1, "Ada", "here")) == b'{"number":1,"fullName":"Ada","place":"here"}'
     with pytest.raises(TypeError):
