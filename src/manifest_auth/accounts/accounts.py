@@ -206,7 +206,7 @@ _OWN = "You can't reset your own second factors. Remove them in your account, or
 
 
 class FactorResetData(Wire, frozen=True):
-    """``factors``: how many were removed; ``sessions``: how many ended."""
+    """``factors``: how many factors were removed; ``sessions``: how many sessions ended."""
 
     factors: int
     sessions: int

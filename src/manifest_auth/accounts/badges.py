@@ -66,9 +66,9 @@ class Pin(NamedTuple):
 
 
 class BadgePinData(Wire, frozen=True):
-    """``temporaryUntil``: when a PIN expires that a manager issued, or that replaced one on a device; it works only
-    with a temporary badge. Null for a PIN that the user set in the account. ``deadAt``: since when it signs no one in,
-    after ten wrong ones in a row."""
+    """``temporaryUntil``: when a temporary PIN expires. Such a PIN was issued by a manager or set on a device, and
+    works only with a temporary badge. Null for a PIN that the user set in the account. ``deadAt``: when the PIN was
+    blocked, after ten incorrect attempts in a row."""
 
     set_at: Time
     temporary_until: Time | None

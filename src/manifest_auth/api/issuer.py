@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class AppTokenForm(service_routes.Authenticated, frozen=True, kw_only=True):
-    """A code with its verifier and address, or a refresh token."""
+    """Either a code with its verifier and redirect URI, or a refresh token."""
 
     grant_type: Annotated[str, Meta(description="`authorization_code` or `refresh_token`.")]
     code: Annotated[str | UnsetType, Meta(description="For `authorization_code`.")] = UNSET
@@ -64,14 +64,14 @@ class UserInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """The metadata of OpenID Connect Discovery and RFC 8414, with more members."""
+    """The metadata of OpenID Connect Discovery and RFC 8414, with additional members."""
 
     issuer: str
 
 
 class ResourceMetadata(msgspec.Struct, frozen=True):
-    """The metadata of RFC 9728. ``authorization_servers``: the issuer of the client that ``resource`` names; else
-    none."""
+    """The metadata of RFC 9728. ``authorization_servers``: the issuer of the client that ``resource`` names; otherwise
+    empty."""
 
     resource: str
     authorization_servers: tuple[str, ...] | UnsetType = UNSET

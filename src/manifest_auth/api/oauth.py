@@ -47,7 +47,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Authenticated(msgspec.Struct, frozen=True):
-    """Fields that authenticate a caller without a Basic header."""
+    """Fields that authenticate a caller without HTTP Basic authentication."""
 
     MORE_SCHEMA: ClassVar = {"maxProperties": _MOST_FIELDS}
 
@@ -68,7 +68,8 @@ class Authenticated(msgspec.Struct, frozen=True):
 
 
 class TokenForm(Authenticated, frozen=True, kw_only=True):
-    """A service account uses ``client_credentials``, and a device's app uses the other two with its ``client_id``."""
+    """A service account uses ``client_credentials``. A device's app uses the other two grant types, with its
+    ``client_id``."""
 
     grant_type: Literal["client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
     device_code: Annotated[str | UnsetType, Meta(description="For that grant type.")] = UNSET
@@ -86,8 +87,8 @@ class TokenInForm(Authenticated, frozen=True, kw_only=True):
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``scope``: what the token can do now; ``refresh_token``: of a device or an app;
-    ``id_token``: of an app."""
+    """``scope``: what the token allows; ``refresh_token``: only for a device or an app; ``id_token``: only for an
+    app."""
 
     access_token: str
     token_type: Literal["Bearer"]
@@ -120,7 +121,7 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
 
 
 class PairingAnswer(msgspec.Struct, frozen=True):
-    """``match``: two digits, for the device to show."""
+    """``match``: two digits that the device shows."""
 
     device_code: str
     match: str
@@ -129,8 +130,8 @@ class PairingAnswer(msgspec.Struct, frozen=True):
 
 
 class IntrospectionAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Only ``active`` if it is false. ``client_id``: of a service account or an app; ``username``, ``roles``: not for
-    an app."""
+    """If ``active`` is false, there are no other members. ``client_id``: the service account or the app; ``username``,
+    ``roles``: omitted for an app."""
 
     active: bool
     sub: str | UnsetType = UNSET

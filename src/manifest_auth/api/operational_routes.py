@@ -30,7 +30,7 @@ class HealthData(Wire, frozen=True):
 
 
 class ReadyData(Wire, frozen=True):
-    """``warnings``: omitted if there are none."""
+    """``warnings``: omitted if empty."""
 
     status: str
     warnings: tuple[str, ...] | UnsetType = UNSET

@@ -65,8 +65,8 @@ class Span(NamedTuple):
 
 class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
     """``client``: null for the installation's events. ``sequence``: the number in that client's chain; ``hash``: covers
-    the event and, through the previous hash, all earlier ones. ``unreadable``: members whose stored value is invalid,
-    because the row was altered by hand; they are shown as empty."""
+    the event and, through the previous hash, all earlier ones. ``unreadable``: members with an invalid stored value,
+    because someone edited the row; they are returned empty."""
 
     client: str | None
     sequence: int
@@ -228,7 +228,7 @@ class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until"
 
 
 class AuditQuery(AuditFilters, frozen=True, rename={"since": "from", "until": "to"}):
-    """The filters and the paging of a list."""
+    """The filters and pagination of a list."""
 
     first: Annotated[int, Meta(ge=1, le=100, description="Maximum number of events in a page.")] = 50
     after: Annotated[
@@ -237,7 +237,7 @@ class AuditQuery(AuditFilters, frozen=True, rename={"since": "from", "until": "t
 
 
 class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
-    """A page can have fewer events than requested, or none: only a null ``nextCursor`` marks the last page."""
+    """A page can have fewer events than requested, or none. Only a null ``nextCursor`` marks the last page."""
 
     items: tuple[AuditEventData, ...]
     next_cursor: str | None

@@ -141,7 +141,7 @@ def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: Store
 
 class BrandData(Wire, frozen=True):
     """``name``: as pages show it. ``logo``, with its size in pixels, and ``stylesheet``: addresses below the public
-    URL, null if there is none. They change with their content."""
+    URL, or null. An address changes with its content."""
 
     name: str
     logo: str | None

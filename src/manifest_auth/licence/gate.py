@@ -184,8 +184,8 @@ class SeatsData(Wire, frozen=True):
 
 
 class LicenceData(Wire, frozen=True):
-    """``seatsUsed``: active users of all clients, by the type that each needs at least; ``seatsFree``: how many users
-    of each type could be added, if no other type is. ``installationId``: the vendor can bind a license to it."""
+    """``seatsUsed``: active users of all clients, by the smallest license type that covers each; ``seatsFree``: how
+    many users of each type could be added if no others are; ``installationId``: the vendor can bind a license to it."""
 
     state: Literal["not-needed", "missing", "valid", "grace", "expired"]
     customer: str | None

@@ -41,7 +41,7 @@ class Seats(msgspec.Struct, frozen=True):
 
 class Licence(msgspec.Struct, frozen=True, rename="camel"):
     """The content of a key. Times are in seconds since 1970 UTC. ``revokes`` lists IDs of licenses that are no longer
-    accepted. ``resets_clock`` means that the newest recorded time of the installation was wrong, and is reset."""
+    accepted. ``resets_clock`` means that the latest time that the installation recorded was wrong, and is reset."""
 
     id: _Id
     customer: Annotated[str, Meta(min_length=1, max_length=200)]

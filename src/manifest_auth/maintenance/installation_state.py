@@ -42,9 +42,9 @@ ENVIRONMENT = {
 
 
 class InstallationData(Wire, frozen=True):
-    """``adminAddresses``: networks that can call the admin routes, comma separated, set by system admins; empty: all.
-    ``environmentAdminAddresses``, which applies as well,
-    ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment."""
+    """``adminAddresses``: networks that can call the admin routes, separated by commas. System admins set it; empty
+    means all. ``environmentAdminAddresses`` applies as well. It, ``clientDeletionDays``, and ``clientDeletionAudit``
+    are settings of the environment."""
 
     second_factor_required: bool
     admin_addresses: str

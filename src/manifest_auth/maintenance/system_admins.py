@@ -15,7 +15,7 @@ _PASSWORD_BYTES = 18  # 24 characters, 144 bits
 
 
 class AdminMadeData(Wire, frozen=True):
-    """``password``: the random one, returned only here; null if the body had one."""
+    """``password``: a random password, returned only here; null if the request contained one."""
 
     admin: AdminData
     password: str | None

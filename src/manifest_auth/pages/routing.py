@@ -563,7 +563,7 @@ def _check_audience(path: str, audience: Audience, permission: Permission | None
 
 
 class ResumeQuery(msgspec.Struct, frozen=True):
-    """The query of a form that continues. ``form``: its key; ``edit``: the person wants to see it first."""
+    """The query that continues a form. ``form``: its key; ``edit``: the person wants to see it first."""
 
     form: Annotated[str, Meta(max_length=40)] = ""
     edit: Annotated[str, Meta(max_length=3)] = ""

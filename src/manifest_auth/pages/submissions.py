@@ -60,8 +60,8 @@ _RELEASE = global_(delete(submitted_forms).where(_THIS))
 
 
 class HeldForm(msgspec.Struct, frozen=True):
-    """A form that waits. ``path``: its page's route path; ``names``: values in that path; ``is_whole``: no secret was
-    omitted."""
+    """A form that waits. ``path``: the route path of its page; ``names``: values in that path; ``is_whole``: no secret
+    was omitted."""
 
     path: str
     names: dict[str, str]
@@ -78,7 +78,7 @@ class HeldForm(msgspec.Struct, frozen=True):
 
 class Kept(msgspec.Struct, frozen=True):
     """The data of a submission. ``person``, ``session``: its owner; ``shown``: JSON for the page at ``path``; ``form``:
-    one that waits."""
+    a form that waits."""
 
     person: str
     session: str

@@ -34,7 +34,7 @@ class Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A checked authorization request. ``max_age`` is in seconds. The request asks for two factors (``mfa``), a sign-in
     after ``made_at`` in milliseconds (``anew``), a choice between accounts (``select``), the user's consent
     (``consent``), or a response without any page (``silent``). ``subs`` are numbers of the users who can sign in, None
-    for any. ``mark`` is that of the browser that made it, empty if it sent no cookie."""
+    for any. ``mark`` identifies the browser that sent the request; empty if it sent no cookie."""
 
     app_id: str
     redirect_uri: str

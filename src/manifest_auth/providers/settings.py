@@ -39,9 +39,9 @@ class Directory(NamedTuple):
 
 
 class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """Settings of one kind of provider. ``kind``: its name, one word in lower case; ``unique``: the label of
-    ``identifier`` for kinds where two providers of a client must not share it; ``opens_sessions``: False for kinds that
-    send their tokens with each call."""
+    """Settings of one kind of provider. ``kind``: its name, one lowercase word; ``unique``: the label of
+    ``identifier``, for kinds in which no two providers of a client can share it; ``opens_sessions``: False for kinds
+    that send their tokens with each call."""
 
     kind: ClassVar[str]
     unique: ClassVar[str] = ""

@@ -262,7 +262,7 @@ MOST_WRONG: Final = 10
 
 
 class EnrolledDeviceData(Wire, frozen=True):
-    """``deviceToken``: the device keeps it. Returned once."""
+    """``deviceToken``: the device stores it. Returned once."""
 
     device_id: str
     device_token: str
@@ -317,7 +317,7 @@ def _enrolment_counters(ctx: RequestContext) -> tuple[Counter, ...]:
 
 
 class TemporaryPinData(Wire, frozen=True):
-    """``pin``: the next sign-in replaces it. Returned once."""
+    """``pin``: the user must replace it at the next sign-in. Returned once."""
 
     pin: str
     ends_at: Time

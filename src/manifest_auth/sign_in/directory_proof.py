@@ -130,8 +130,8 @@ _NO_APPLICATION = (
 
 
 class ProveData(Wire, frozen=True):
-    """The address to send the browser to, in ``location``. A page should first show the client and the directory for
-    which the administrator signs in."""
+    """``location``: the address to open in the browser. First show the client, and the directory whose administrator
+    signs in."""
 
     location: str
     client: str

@@ -336,7 +336,7 @@ IdleMinutes = Annotated[
 
 
 class PairingRules(msgspec.Struct, frozen=True, rename="camel"):
-    """A client's rules for devices that a user lets in."""
+    """A client's rules for devices that users approve."""
 
     scan: Scan = True
     code: ByCode = False
@@ -347,7 +347,7 @@ class PairingRules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class BadgeRules(msgspec.Struct, frozen=True, rename="camel"):
-    """A client's rules for badges at its own shared devices."""
+    """A client's rules for badges on its shared devices."""
 
     enabled: BadgesOn = False
     pin_length: PinLength = 6

@@ -461,7 +461,7 @@ class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SessionLengths(msgspec.Struct, frozen=True, rename="camel"):
-    """The lifetimes of the client's sessions, seconds: 0 for the installation's value, else from 300 up to that
+    """The lifetimes of the client's sessions, in seconds: 0 for the installation's value, otherwise from 300 up to that
     value."""
 
     idle_seconds: IdleSeconds = 0
@@ -506,7 +506,7 @@ class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Unconfirmed(msgspec.Struct, frozen=True, rename="camel"):
-    """Origins and return addresses that a User Admin added. They are not valid for Admins until an Admin saves the
+    """Origins and return addresses that a User Admin added. They don't apply to Admins until an Admin saves the
     list."""
 
     allowed_origins: tuple[str, ...] = ()

@@ -310,7 +310,7 @@ def or_none(value: D | UnsetType) -> D | None:
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel"):
-    """Members of an answer in their order on the wire; names there are camelCase."""
+    """Members of a response in their order on the wire, where names are camelCase."""
 
     @classmethod
     def of(cls, row: object, **others: Any) -> Self:
@@ -335,7 +335,7 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TopLevelTokens(Wire, frozen=True):
-    """Members that the answer to a refresh has next to ``data``, for existing programs that read them there."""
+    """Members that the response to a refresh has next to ``data``, because existing programs read them there."""
 
     token: str
     refresh_token: str

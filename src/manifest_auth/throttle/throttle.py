@@ -361,7 +361,7 @@ _O = known_origins.c
 
 
 class ThrottleData(Wire, frozen=True):
-    """A counter that blocks attempts now. ``id`` is a hash: account and address are not stored."""
+    """A rate limit that currently blocks attempts. ``id`` is a hash, because account and address aren't stored."""
 
     id: str
     failures: int

@@ -174,7 +174,7 @@ _Text = Annotated[str, Meta(max_length=2000)]
 
 
 class Jwk(msgspec.Struct, frozen=True):
-    """A public key (RFC 7517) for ES256, PS256 or RS256."""
+    """A public key (RFC 7517) for ES256, PS256, or RS256."""
 
     kty: Annotated[str, Meta(description="`EC` or `RSA`.", extra_json_schema=one_of_texts("EC", "RSA"))]
     kid: Annotated[str, Meta(min_length=1, max_length=200, description="Assertions use it to name the key.")]
@@ -188,7 +188,7 @@ class Jwk(msgspec.Struct, frozen=True):
 
 
 class Jwks(msgspec.Struct, frozen=True):
-    """A key set, with at most 5 keys."""
+    """A set of at most 5 keys."""
 
     keys: Annotated[list[Jwk], Meta(min_length=1, max_length=5)]
 

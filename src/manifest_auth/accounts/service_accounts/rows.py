@@ -52,7 +52,8 @@ class ServiceAccount(NamedTuple):
 
 
 class ServiceAccountData(Wire, frozen=True):
-    """``oauthClientId``: its name at `/oauth2/token`; ``createdBy``: its creator, which has no effect on it."""
+    """``oauthClientId``: the client ID at `/oauth2/token`; ``createdBy``: who created the account. The account doesn't
+    depend on that user."""
 
     id: int
     oauth_client_id: str

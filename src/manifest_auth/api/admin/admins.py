@@ -39,8 +39,8 @@ Otp = Annotated[
 
 
 class AdminSignInBody(msgspec.Struct, frozen=True):
-    """``otp``: for admins with a second factor. A correct password with a missing or incorrect code returns
-    `MFA_REQUIRED`."""
+    """``otp``: for admins with a second factor. If the password is correct and the code is missing or incorrect, the
+    response is `MFA_REQUIRED`."""
 
     username: Annotated[str, Meta(min_length=1, max_length=64)]
     password: fields.Password
@@ -144,7 +144,7 @@ class FirstCodeBody(msgspec.Struct, frozen=True):
 
 
 class SecondFactorData(Wire, frozen=True):
-    """``required``: every system admin needs one; those without one can only enroll."""
+    """``required``: whether every system admin needs a second factor. If so, admins without one can only enroll one."""
 
     enrolled: bool
     required: bool
@@ -152,21 +152,21 @@ class SecondFactorData(Wire, frozen=True):
 
 
 class SecretData(Wire, frozen=True):
-    """Returned once. ``uri``: the content of the QR code for authenticator apps; ``secret``: the same to type, in
-    base32."""
+    """Returned once. ``uri``: the content of the QR code for authenticator apps; ``secret``: the same secret in base32,
+    for typing."""
 
     secret: str
     uri: str
 
 
 class RecoveryCodesData(Wire, frozen=True):
-    """Returned once. Each code can be used once, instead of the app's code."""
+    """Returned once. Each code replaces one code of the authenticator app, and works once."""
 
     recovery_codes: tuple[str, ...]
 
 
 class ProvedData(Wire, frozen=True):
-    """``authenticatedAt``: sensitive actions are allowed for ten minutes after this."""
+    """``authenticatedAt``: the start of the ten minutes in which sensitive actions are allowed."""
 
     authenticated_at: Time
 

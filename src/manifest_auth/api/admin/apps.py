@@ -36,9 +36,9 @@ Days = Annotated[int, Meta(ge=apps.REFRESH_DAYS[0], le=apps.REFRESH_DAYS[1])]
 
 
 class AppChange(msgspec.Struct, frozen=True, rename=apps.wire_name):
-    """Members that are left out stay; null removes what can be null. An app of kind `device` has only a name.
-    ``redirectUris``: compared exactly; ``allowedOrigins``: only of a `browser` app; ``backchannelLogoutUri``, ``jwks``:
-    only of a `web` app."""
+    """Omitted members don't change. Null removes a value that is optional. An app of kind `device` has only a name.
+    ``redirectUris``: compared exactly; ``allowedOrigins``: only for a `browser` app; ``backchannelLogoutUri``,
+    ``jwks``: only for a `web` app."""
 
     name: Name | UnsetType = UNSET
     redirect_uris: Addresses | UnsetType = UNSET
@@ -64,15 +64,16 @@ class AppChange(msgspec.Struct, frozen=True, rename=apps.wire_name):
 
 
 class AppBody(AppChange, frozen=True, kw_only=True):
-    """Like a change, plus the members that can't be changed later. All but `name`, `kind` and `redirectUris` can be
-    left out."""
+    """Like a change, plus the members that can't be changed later. Only `name`, `kind`, and `redirectUris` are
+    required."""
 
     name: Name
     kind: Kind
 
 
 class AppSecretData(Wire, frozen=True):
-    """A live secret, without the secret. ``hint``: its last four characters; ``expiresAt``: of a replaced one."""
+    """An active secret, without its value. ``hint``: its last four characters; ``expiresAt``: when it expires, if it
+    was replaced."""
 
     id: str
     hint: str
@@ -82,9 +83,9 @@ class AppSecretData(Wire, frozen=True):
 
 
 class AppData(Wire, frozen=True, rename=apps.wire_name):
-    """``id``: the client id. ``createdAt``: null for the app that every client has for its devices. ``issuer``: where
-    the app finds everything else. ``users``, ``sessions``: how many users granted it access, and how many sessions are
-    open; only for a single app."""
+    """``id``: the client ID. ``createdAt``: null for the app that every client has for its devices. ``issuer``: the
+    address from which the app discovers all others. ``users``, ``sessions``: how many users granted it access, and how
+    many sessions are open. They are returned only for a single app."""
 
     id: str
     kind: Kind
@@ -111,7 +112,7 @@ class AppData(Wire, frozen=True, rename=apps.wire_name):
 
 
 class NewAppSecretData(Wire, frozen=True):
-    """``secret``: shown here and never again."""
+    """``secret``: returned only here."""
 
     id: str
     client_id: str
@@ -119,7 +120,7 @@ class NewAppSecretData(Wire, frozen=True):
 
 
 class AppRemoved(Wire, frozen=True):
-    """``ended``: how many of its sessions."""
+    """``ended``: how many of its sessions ended."""
 
     ended: int
 

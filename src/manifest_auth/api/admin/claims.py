@@ -70,7 +70,8 @@ class RecordData(Wire, frozen=True):
 
 
 class DomainData(Wire, frozen=True):
-    """A claim. It is in effect while it is `proved` or `failing`. ``message``: why it isn't verified, if known."""
+    """A claim. It is in effect while its state is `proved` or `failing`. ``message``: why it isn't verified, if
+    known."""
 
     domain: str
     state: State
@@ -164,7 +165,8 @@ class ReasonBody(msgspec.Struct, frozen=True):
 
 
 class DirectoryData(Wire, frozen=True):
-    """``proof``: how the claim was verified, null until then; ``provedBy``: ``oid`` of the administrator."""
+    """``proof``: how the claim was verified, or null; ``provedBy``: the ``oid`` of the administrator who verified
+    it."""
 
     directory: str
     cloud: str

@@ -45,7 +45,7 @@ class ClientBody(msgspec.Struct, frozen=True):
 
 
 class ClientChange(msgspec.Struct, frozen=True):
-    """Members that are left out stay as they are, in ``settings`` too."""
+    """Omitted members don't change. The same applies to members of ``settings``."""
 
     name: Name | UnsetType = UNSET
     settings: TenantSettingsChange | UnsetType = UNSET
@@ -138,7 +138,7 @@ class SessionsQuery(Paging, frozen=True):
 
 
 class ClientSessionData(Wire, frozen=True):
-    """``appId``, ``label``: of a device's session, the app that holds it and the device's name; else null."""
+    """``appId``, ``label``: for a device's session, its app and the device's name; otherwise null."""
 
     id: str
     user_id: int

@@ -34,8 +34,8 @@ class EnrolmentBody(msgspec.Struct, frozen=True):
 
 
 class NewEnrolmentData(Wire, frozen=True):
-    """``code``: to scan, ``qr``: the same as SVG; ``typed``: letters in its place, which need the client's identifier
-    in `X-Client-ID`. Returned once."""
+    """``code``: the content of the QR code; ``qr``: the QR code as SVG; ``typed``: letters to enter instead, which need
+    the client's identifier in `X-Client-ID`. Returned once."""
 
     id: str
     code: str
@@ -113,7 +113,7 @@ class BadgeData(Wire, frozen=True):
 
 
 class BadgesData(Wire, frozen=True):
-    """``items``: live badges; ``pin``: null if there is none."""
+    """``items``: active badges; ``pin``: null if the user has none."""
 
     items: tuple[BadgeData, ...]
     next_cursor: str | None
@@ -121,7 +121,7 @@ class BadgesData(Wire, frozen=True):
 
 
 class NewBadgeData(Wire, frozen=True):
-    """``badge``: what it shows, and ``qr`` the same as SVG. Returned once."""
+    """``badge``: the content of the badge's QR code; ``qr``: the QR code as SVG. Returned once."""
 
     id: str
     kind: str

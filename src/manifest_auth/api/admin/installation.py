@@ -29,8 +29,8 @@ from manifest_auth.throttle.throttle import ThrottleData
 
 
 class StatusData(Wire, frozen=True):
-    """``uptime``: of the process that responds, in seconds; ``lastBackupAt``: the moment of the last recorded backup,
-    null when there is none."""
+    """``uptime``: how long the process that responds has been running, in seconds; ``lastBackupAt``: when the last
+    backup was recorded, or null."""
 
     version: str
     schema: str
@@ -52,9 +52,9 @@ _READ = Meta(extra_json_schema={"readOnly": True})
 
 
 class InstallationBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Members that are left out stay as they are. ``adminAddresses``: networks that can call the admin routes, comma
-    separated, your own included; empty: only the environment's limit. The environment's settings can be sent unchanged,
-    and cannot be changed here."""
+    """Omitted members don't change. ``adminAddresses``: networks that can call the admin routes, separated by commas.
+    They must include your own. If empty, only the environment's limit applies. You can send the environment's settings,
+    but not change them."""
 
     second_factor_required: bool | UnsetType = UNSET
     admin_addresses: Annotated[str, Meta(max_length=2000)] | UnsetType = UNSET
@@ -129,7 +129,8 @@ class RotateBody(msgspec.Struct, frozen=True):
 
 
 class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
-    """``atOnce``: tokens that the key signed become void immediately. For a key that might be stolen."""
+    """``atOnce``: whether tokens that the key signed become void immediately. Use it if the key might be
+    compromised."""
 
     at_once: bool = False
 
@@ -157,7 +158,7 @@ async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
 
 
 class LicenceBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Every invalid key gets the same answer, so only the body's limit bounds its length."""
+    """Every invalid key gets the same response, so only the body's limit bounds its length."""
 
     license_key: Annotated[str, Meta(min_length=1)]
 
@@ -172,7 +173,7 @@ async def _read_licence(ctx: RequestContext, call: Call[None]) -> LicenceData:
 
 class ClearBody(msgspec.Struct, frozen=True):
     """The rate limits to clear: an account of a client (`client` and `email`), a system admin (`username`), an
-    `address`, or the attempts on an account from an address."""
+    `address`, or an account's attempts from one address."""
 
     MORE_SCHEMA: ClassVar = {
         "dependentRequired": {"client": ["email"], "email": ["client"]},

@@ -101,7 +101,7 @@ class RotateSecretBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class NewApiKeyData(Wire, frozen=True):
-    """``key``: shown here and never again."""
+    """``key``: returned only here."""
 
     id: str
     key: str
@@ -109,7 +109,7 @@ class NewApiKeyData(Wire, frozen=True):
 
 
 class NewClientSecretData(Wire, frozen=True):
-    """``secret``: shown here and never again."""
+    """``secret``: returned only here."""
 
     id: str
     oauth_client_id: str

@@ -43,7 +43,7 @@ Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
 @with_details(users.DETAILS, Input.BODY)
 class UserBody(msgspec.Struct, frozen=True, rename="camel"):
-    """``password`` and ``passwordHash`` exclude each other; without either the user has no password yet."""
+    """Send either ``password`` or ``passwordHash``. Without both, the user has no password yet."""
 
     MORE_SCHEMA: ClassVar = at_most_one("password", "passwordHash")
 
@@ -66,7 +66,7 @@ class UserBody(msgspec.Struct, frozen=True, rename="camel"):
 
 @with_details(users.DETAILS, Input.CHANGE)
 class UserChange(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """Members that are left out stay as they are."""
+    """Omitted members don't change."""
 
     email: fields.Email | UnsetType = UNSET
     details: Details
@@ -78,8 +78,8 @@ class RolesBody(msgspec.Struct, frozen=True):
 
 @with_details(users.DETAILS)
 class UserData(Wire, frozen=True):
-    """``emailProvedAt``: when the user followed a link from the address's mailbox. ``pendingEmail``: a new address that
-    isn't confirmed yet."""
+    """``emailProvedAt``: when the user followed a link sent to the address. ``pendingEmail``: a new address that isn't
+    confirmed yet."""
 
     id: int
     email: str
@@ -94,14 +94,14 @@ class UserData(Wire, frozen=True):
 
 
 class AdmittedData(UserData, frozen=True):
-    """``link``: a one-time link for a new Admin who has no verified identity left; null if it was emailed to the user,
-    or the user did not become an Admin. Returned once."""
+    """``link``: a one-time link for a new Admin who no longer has a verified identity. Null if it was emailed, or if
+    the user didn't become an Admin. Returned once."""
 
     link: str | None
 
 
 class ResetData(Wire, frozen=True):
-    """``link``: where the user chooses a new password; null if mail is set up. ``sent``: whether the mail server
+    """``link``: where the user chooses a new password; null if email is configured. ``sent``: whether the mail server
     accepted the email with the link; delivery is retried for an hour."""
 
     link: str | None
@@ -210,9 +210,9 @@ class FactorResetBody(msgspec.Struct, frozen=True):
 
 
 class InvitationData(Wire, frozen=True):
-    """``link``: where the user chooses a first password or a provider; ``token``: the same, as ``invitation=`` for the
-    address that starts a sign-in at a provider. Returned once; both null if mail is set up. ``sent``: whether the
-    mail server accepted the email with the link; delivery is retried for an hour."""
+    """``link``: where the user chooses a first password or a provider; ``token``: the same token for the parameter
+    ``invitation`` of a sign-in at a provider. Returned once. Both are null if email is configured. ``sent``: whether
+    the mail server accepted the email with the link; delivery is retried for an hour."""
 
     token: str | None
     link: str | None

@@ -91,7 +91,8 @@ class WireClient(Wire, frozen=True):
 
 
 class WireMeSession(Wire, frozen=True):
-    """``amr``: the methods used (RFC 8176), ``authenticatedAt``: when, null if unknown."""
+    """``amr``: the authentication methods (RFC 8176); ``authenticatedAt``: when the user authenticated, or null if
+    unknown."""
 
     id: str
     method: str
@@ -102,14 +103,14 @@ class WireMeSession(Wire, frozen=True):
 
 
 class WireMeUser(WireUser, frozen=True):
-    """``language``: the user's choice, null if there is none."""
+    """``language``: the language that the user chose, or null."""
 
     title: str
     language: str | None
 
 
 class WireMeService(Wire, frozen=True):
-    """A service account: the machine that calls."""
+    """A service account that calls the API."""
 
     id: int
     name: str
@@ -118,7 +119,7 @@ class WireMeService(Wire, frozen=True):
 
 
 class MeData(Wire, frozen=True, kw_only=True):
-    """``user``: the person who is signed in; for a machine, ``service`` instead, with its key in place of a session."""
+    """``user``: the person who is signed in. A machine has ``service`` instead, and its key instead of a session."""
 
     user: WireMeUser | UnsetType = UNSET
     service: WireMeService | UnsetType = UNSET
@@ -129,7 +130,7 @@ class MeData(Wire, frozen=True, kw_only=True):
 
 
 class WireSession(Wire, frozen=True):
-    """``appId``, ``label``: of a device's session, the app that holds it and the device's name; else null."""
+    """``appId``, ``label``: for a device's session, its app and the device's name; otherwise null."""
 
     id: str
     method: str
@@ -258,7 +259,7 @@ ROUTES = (
 
 @with_details(users.OWN, Input.CHANGE)
 class ProfileBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Members that are left out stay as they are. ``language`` null: use the client's default."""
+    """Omitted members don't change. If ``language`` is null, the client's default applies."""
 
     details: Details
     language: Language | UnsetType | None = UNSET
@@ -288,21 +289,21 @@ class AddressBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PendingData(Wire, frozen=True):
-    """The address isn't confirmed yet. The response is the same for an address that another account has."""
+    """An address that isn't confirmed yet. The response is the same if another account has the address."""
 
     pending_email: str
     expires_at: Time
 
 
 class ConfirmedData(Wire, frozen=True):
-    """``email``: the address that applies now."""
+    """``email``: the new address."""
 
     email: str
 
 
 class UndoneData(Wire, frozen=True):
-    """``resets``: whether a link to choose a new password was sent to the address; ``removed``: sign-in methods that
-    were removed."""
+    """``resets``: whether a link to choose a new password was sent to the address; ``removed``: the sign-in methods
+    that were removed."""
 
     email: str
     resets: Annotated[bool, Meta(description="Whether a link to choose a new password is sent to the address.")]

@@ -48,7 +48,7 @@ _STORING_S = 60.0  # maximum time from the last byte of an upload to its row
 
 
 class NameQuery(msgspec.Struct, frozen=True):
-    """``name``: of the file, as the person knows it."""
+    """``name``: the file's name on the user's device."""
 
     name: Annotated[str, fields.FILE_NAME.meta]
 

@@ -38,7 +38,7 @@ class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TokenBody(msgspec.Struct, frozen=True):
-    """``token``: an Entra ID access token of the person who is to be linked."""
+    """``token``: an Entra ID access token of the person to link."""
 
     provider: Annotated[str, Meta(min_length=1, max_length=63)]
     token: Annotated[str, Meta(min_length=1, max_length=16 * 1024)]

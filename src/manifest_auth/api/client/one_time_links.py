@@ -77,10 +77,10 @@ class WireLinkProvider(Wire, frozen=True):
 
 
 class OneTimeLinkData(Wire, frozen=True):
-    """``purpose``: ``invitation``, ``reset``; ``email`` to confirm a new address, ``email-undo`` to restore an old one:
-    then ``email`` is the address that applies afterward. ``password``: the rules for a new one, null when none can be
-    set, then ``message`` says why. ``providers``: where an invited person can sign in instead, by ``name`` at
-    ``link/start``. ``returnTo``: the first web address that the client lists."""
+    """``purpose``: ``invitation``; ``reset``; ``email`` to confirm a new address; or ``email-undo`` to restore an old
+    one. For the last two, ``email`` is the address that applies afterward. ``password``: the rules for a new password,
+    or null if none can be set. ``message`` then gives the reason. ``providers``: where an invited person can sign in
+    instead, by ``name`` at ``link/start``. ``returnTo``: the first web address in the client's list."""
 
     purpose: str
     email: str

@@ -71,13 +71,13 @@ class NameBody(msgspec.Struct, frozen=True):
 
 
 class OptionsData(Wire, frozen=True):
-    """``publicKey``: for ``PublicKeyCredential.parse…OptionsFromJSON()``."""
+    """``publicKey``: the argument of ``PublicKeyCredential.parse…OptionsFromJSON()``."""
 
     public_key: dict[str, Any]
 
 
 class WirePasskey(Wire, frozen=True):
-    """``backedUp``: whether it is synced; ``provider``: the authenticator's name, null if unknown."""
+    """``backedUp``: whether it is synced; ``provider``: the authenticator's name, or null if unknown."""
 
     id: str
     name: str
@@ -88,7 +88,7 @@ class WirePasskey(Wire, frozen=True):
 
 
 class NewPasskeyData(Wire, frozen=True):
-    """``recoveryCodes``: of the first factor, shown once."""
+    """``recoveryCodes``: returned once, for the user's first factor."""
 
     passkey: WirePasskey
     recovery_codes: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
@@ -165,7 +165,7 @@ class EnrolBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class EnrolData(Wire, frozen=True):
-    """``secret``, ``uri`` and ``qr`` (SVG) of an authenticator app, or ``publicKey``, the options of a passkey."""
+    """For an authenticator app, ``secret``, ``uri``, and ``qr`` (SVG). For a passkey, its options in ``publicKey``."""
 
     secret: str | msgspec.UnsetType = msgspec.UNSET
     uri: str | msgspec.UnsetType = msgspec.UNSET
@@ -201,8 +201,8 @@ class TotpData(Wire, frozen=True):
 
 
 class PolicyData(Wire, frozen=True):
-    """``required``: for the caller; ``dueAt``: when sign-in starts to require one, null if none is missing;
-    ``methods``: what can be enrolled."""
+    """``required``: whether the caller needs a second factor; ``dueAt``: when sign-in starts to require one, or null if
+    the caller has one or needs none; ``methods``: what can be enrolled."""
 
     required: bool
     due_at: Time | None
@@ -210,7 +210,7 @@ class PolicyData(Wire, frozen=True):
 
 
 class FactorsData(Wire, frozen=True):
-    """``totp``: the authenticator app, null if there is none."""
+    """``totp``: the authenticator app, or null."""
 
     totp: TotpData | None
     passkeys: tuple[WirePasskey, ...]
@@ -220,7 +220,7 @@ class FactorsData(Wire, frozen=True):
 
 
 class FactorCodesData(Wire, frozen=True):
-    """``recoveryCodes``: ten after the first factor and after a request for new ones, else none. Returned once."""
+    """``recoveryCodes``: ten codes after the first factor or a request for new ones, otherwise none. Returned once."""
 
     recovery_codes: tuple[str, ...]
 
@@ -277,7 +277,8 @@ class AtProviderBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ReauthenticatedData(Wire, frozen=True):
-    """``authenticatedAt``: sensitive actions are allowed for ten minutes after this; ``amr``: the methods used."""
+    """``authenticatedAt``: the start of the ten minutes in which sensitive actions are allowed; ``amr``: the
+    authentication methods."""
 
     authenticated_at: Time
     amr: tuple[str, ...]

@@ -354,14 +354,14 @@ ProviderData = msgspec.defstruct(
 
 
 class FindingData(msgspec.Struct, frozen=True):
-    """``level``: ``ok``, ``note``, ``unknown`` (a test cannot tell) or ``bad``."""
+    """``level``: ``ok``, ``note``, ``unknown`` (the test can't tell), or ``bad``."""
 
     level: str
     text: str
 
 
 class ExaminedData(msgspec.Struct, frozen=True):
-    """``works``: whether people can sign in; null if a test can't tell; then try a sign-in."""
+    """``works``: whether people can sign in. If it is null, the test can't tell, so try a sign-in."""
 
     works: bool | None
     findings: tuple[FindingData, ...]

@@ -21,7 +21,7 @@ PATH, TEMPLATE = "/account/apps", "account/apps.html"
 
 
 class RemoveForm(msgspec.Struct, frozen=True):
-    """The form that removes an app. ``app`` is the client ID of the app that loses its access."""
+    """The form that removes an app. ``app``: its client ID."""
 
     app: fields.TypedToken = ""
 

@@ -34,9 +34,9 @@ from manifest_auth.store import TenantUnit
 class EventView(msgspec.Struct, frozen=True):
     """An event as the page shows it. ``at``: the last of ``times`` similar events in a row; ``text``, ``method``:
     messages of the catalog; ``is_bad``: it might be someone else; ``by_others``: done by a user manager; ``by``: the
-    manager's address, if they are a user of the client; ``email``: the address that it is about; ``roles``: messages
-    for the user's new roles; ``reason``: given by the manager; ``codes_left``: recovery codes left after one was
-    used."""
+    manager's address, if they are a user of the client; ``email``: the address that the event is about; ``roles``:
+    messages for the user's new roles; ``reason``: the manager's reason; ``codes_left``: how many recovery codes are
+    left after one was used."""
 
     at: int
     text: str

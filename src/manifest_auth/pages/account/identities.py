@@ -120,7 +120,7 @@ class ProofQuery(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
-    """The form of the page. ``provider``: the name of the provider for re-authentication."""
+    """The form of the page. ``provider``: the provider's name, to re-authenticate there."""
 
     return_to: ReturnTo = ""
     way: Way = "password"

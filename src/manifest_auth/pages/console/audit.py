@@ -42,7 +42,7 @@ FIRST_DAY = "1970-01-01"  # from this day means everything
 
 class SpanQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
     """The time span of a page. ``since``, ``until``: whole days in the time zone ``zone``, which a script fills in; UTC
-    without it. ``result``: the result of the events."""
+    without it. ``result``: a filter for the result of events."""
 
     since: Annotated[str, Meta(max_length=10)] = ""
     until: Annotated[str, Meta(max_length=10)] = ""
@@ -440,7 +440,7 @@ _SIZE = 50
 
 
 class TrailQuery(SpanQuery, frozen=True, kw_only=True, rename={"since": "from", "until": "to"}):
-    """The query of the page. ``person``: an email address of the client's."""
+    """The query of the page. ``person``: the email address of a user."""
 
     event: Annotated[str, fields.EVENT_NAME.typed] = ""
     person: fields.TypedEmail = ""

@@ -99,7 +99,7 @@ _ON_A_PAGE = 50
 
 
 class DevicesForm(msgspec.Struct, frozen=True):
-    """The form of the page. ``act``: ``enrol``, ``remove`` or ``drop``; ``id``: the device or the code in question."""
+    """The form of the page. ``act``: ``enrol``, ``remove``, or ``drop``; ``id``: the device or the code."""
 
     act: str = ""
     id: fields.TypedToken = ""

@@ -54,7 +54,7 @@ def number_in(call: PageCall[Any]) -> int:
 
 class Attention(msgspec.Struct, frozen=True):
     """An issue on the overview. ``is_bad``: it blocks sign-ins now or soon; ``href``: where to fix it, empty if not on
-    these pages; ``link``: the text of that link; ``until``: milliseconds, 0 for none."""
+    these pages; ``link``: the text of that link; ``until``: a deadline in milliseconds, or 0."""
 
     is_bad: bool
     title: str

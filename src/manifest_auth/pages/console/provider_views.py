@@ -26,7 +26,7 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re
 if TYPE_CHECKING:
 
     class TheirsForm(msgspec.Struct, frozen=True):
-        """All fields of all kinds, each a text; empty means not filled in. ``rename``: only shows the values for a
+        """All fields of all kinds, each a text; empty if not filled in. ``rename``: only shows the values for a
         name."""
 
         preset: str = ""

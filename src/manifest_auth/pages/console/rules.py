@@ -106,7 +106,7 @@ if TYPE_CHECKING:
 
     class RulesForm(msgspec.Struct, frozen=True):
         """The entered form: durations as text, one list item per line. ``act``: ``preview`` or ``save``; ``page``: the
-        page with the fields that count; ``confirm``: confirms the addresses that wait for an Admin."""
+        page with the fields to save; ``confirm``: confirms the addresses that need an Admin's approval."""
 
         act: str = ""
         page: str = ""

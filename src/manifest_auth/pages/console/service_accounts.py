@@ -131,8 +131,8 @@ OVERLAPS = (
 
 
 class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):
-    """The form of the page. ``act``: which form it is; ``kind``: ``key`` or ``secret``; ``secret``: the secret in
-    question; ``confirm_name``: typed before the account is deleted."""
+    """The form of the page. ``act``: which form it is; ``kind``: ``key`` or ``secret``; ``secret``: its ID;
+    ``confirm_name``: typed to confirm that the account is deleted."""
 
     act: str = ""
     kind: str = ""
@@ -144,7 +144,7 @@ class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):
 
 
 class OneTimeSecret(msgspec.Struct, frozen=True):
-    """A new secret, shown once. ``old_ends_at``: when the replaced one ends, in milliseconds, or 0."""
+    """A new secret, shown once. ``old_ends_at``: when the replaced one expires, in milliseconds, or 0."""
 
     kind: str
     text: str

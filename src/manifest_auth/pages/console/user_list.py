@@ -100,7 +100,7 @@ def _selected(form: BulkForm) -> list[int]:
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The result for one user. ``link``: shown once, if email is not configured."""
+    """The result for one user. ``link``: shown once, if email isn't configured."""
 
     user: int
     name: str

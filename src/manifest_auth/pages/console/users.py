@@ -38,8 +38,8 @@ _FACTORS = {Kind.TOTP: _("Authenticator app"), Kind.PASSKEY: _("Passkey")}
 
 @with_details(users.DETAILS, Input.FORM)
 class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
-    """The form of the page. ``act``: which form it is; ``session``, ``identity``: the one in question; ``reason``: why
-    factors are reset."""
+    """The form of the page. ``act``: which form it is; ``session``, ``identity``: its ID; ``reason``: why factors are
+    reset."""
 
     details: Details
     act: str = ""
@@ -239,7 +239,7 @@ class InviteForm(RolesForm, frozen=True, rename="camel", kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The result of a line. ``user_id``: 0 if no account was created; ``link``: shown once, if email is not
+    """The result of a line. ``user_id``: 0 if no account was created; ``link``: shown once, if email isn't
     configured."""
 
     line: str

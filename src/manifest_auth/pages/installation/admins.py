@@ -40,7 +40,7 @@ Text = Annotated[str, Meta(max_length=300)]
 
 
 class AdminForm(msgspec.Struct, frozen=True):
-    """The form of the page. ``act``: what to do with the system admin of number ``id``, or how to create one called
+    """The form of the page. ``act``: what to do with the system admin with the number ``id``, or to create one called
     ``username``."""
 
     act: Text = ""
@@ -153,8 +153,8 @@ Password = fields.TypedPassword
 
 class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
     """The form of the caller's account. ``act``: what to do. Each form has its own password and code fields, so that
-    errors appear beside the right one. ``secret``: that of the second factor being added, shown again until a code
-    confirms it."""
+    errors appear next to the right one. ``secret``: the secret of the second factor that is being added, shown again
+    until a code confirms it."""
 
     act: Password = ""
     current_password: Password = ""

@@ -44,8 +44,8 @@ Text = Annotated[str, Meta(max_length=300)]
 
 
 class NewClientForm(msgspec.Struct, frozen=True):
-    """The form for a new client. ``identifier``: if empty, it is derived from the name; ``email``: that of the first
-    Admin, or empty."""
+    """The form for a new client. ``identifier``: if empty, it is derived from the name; ``email``: the first Admin's
+    address, or empty."""
 
     identifier: Text = ""
     name: Text = ""

@@ -70,7 +70,7 @@ LICENCE_STATES = {
 
 
 class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
-    """The form of the license. ``license_key``: as it was pasted, or as it is in the file."""
+    """The form of the license. ``license_key``: pasted, or read from a file."""
 
     license_key: Annotated[str, Meta(max_length=_LONGEST)] = ""
 

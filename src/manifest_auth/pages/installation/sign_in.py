@@ -57,7 +57,7 @@ class SignInForm(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CodeForm(msgspec.Struct, frozen=True, rename="camel"):
-    """The form of the second step. ``challenge``: shows that the password was correct, see
+    """The form of the second step. ``challenge``: proof that the password was correct, see
     :mod:`manifest_auth.sign_in.admin_sign_in`."""
 
     challenge: Annotated[str, Meta(max_length=2000)] = ""

@@ -76,8 +76,8 @@ _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
 
 
 class Tried(NamedTuple):
-    """The names in a request to start or end such a sign-in, none of them verified. ``state``: that of the sign-in in
-    progress."""
+    """The names in a request to start or end such a sign-in, none of them verified. ``state``: the state of the
+    sign-in."""
 
     client: str = ""
     provider: str = ""

@@ -35,7 +35,7 @@ TEMPLATE = "sign_in/sign_in.html"
 
 
 class SignInQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """The query with which an application sends a person here. ``s``: the state of an earlier sign-in, instead of all
+    """The query with which an application sends a user here. ``s``: the state of an earlier sign-in, instead of all
     other parameters."""
 
     client: Annotated[str, Meta(max_length=63)] = ""

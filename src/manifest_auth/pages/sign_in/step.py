@@ -43,9 +43,9 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     ``return_to``: as requested, checked on arrival and again when the sign-in ends; ``invitation_id``: an open
     invitation with a token that was sent; ``anew``: a signed-in user wants to use another account; ``code``: a one-time
     code to pass on; ``due``: the password is older than the client's rules allow; ``factor_due_at``: when a second
-    factor becomes required, 0 for never; ``provider_id``: the provider whose return addresses are valid too;
-    ``recovery_codes``: shown on the way; ``done``: what a one-time link did; ``removed``, ``manages``: those of an
-    undone change of address; ``made_at``: milliseconds since 1970, like ``factor_due_at``."""
+    factor becomes required, or 0; ``provider_id``: the provider whose return addresses are valid too;
+    ``recovery_codes``: shown before the user continues; ``done``: what a one-time link did; ``removed``, ``manages``:
+    the results of undoing a change of address; ``made_at``: milliseconds since 1970, like ``factor_due_at``."""
 
     client: str = ""
     email: str = ""

@@ -22,8 +22,8 @@ _LINK = re.compile(r"https?://\S+#(\S+)")
 
 
 class Look(NamedTuple):
-    """The look of an email. ``name``: shown if there is no logo; colors as ``#rrggbb``: of a button, of its text, of
-    links on light and on dark backgrounds; ``logo``: a PNG with its size in the header, or empty."""
+    """The look of an email. ``name``: shown if there is no logo. The colors are ``#rrggbb``, for a button, its text,
+    and links on light and on dark backgrounds. ``logo``: a PNG with its size in the header, or empty."""
 
     name: str
     accent: str

@@ -106,8 +106,8 @@ _REMOVED = _(
 
 
 class RemovedData(Wire, frozen=True):
-    """Credentials added in the 24 hours before the change was requested, or later. ``app``: the authenticator app;
-    ``identities``: how many were unlinked."""
+    """Credentials that were added less than 24 hours before the change was requested, or later. ``app``: the
+    authenticator app; ``identities``: how many were unlinked."""
 
     app: bool
     passkeys: int

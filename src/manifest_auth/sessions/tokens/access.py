@@ -286,7 +286,7 @@ _BIT = {permission.value: permission.bit for permission in Permission}
 
 
 class ServiceClaims(msgspec.Struct, frozen=True):
-    """The claims, in their order (RFC 9068, section 2.2); ``client`` is the client's identifier. All are required."""
+    """The claims, in order (RFC 9068, section 2.2); ``client`` is the client's identifier. All are required."""
 
     iss: str
     aud: str

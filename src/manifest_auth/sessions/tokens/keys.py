@@ -480,7 +480,7 @@ class ListedKey(NamedTuple):
 
 
 class KeyData(Wire, frozen=True):
-    """``state``: `signing`; `verifying`, only for what it signed before; `expired`."""
+    """``state``: `signing`; `verifying`, which only verifies what it signed before; or `expired`."""
 
     id: str
     purpose: PurposeName

@@ -56,8 +56,8 @@ _OVER = _("The request has expired. Start again on the device.")
 
 
 class DeviceData(Wire, frozen=True):
-    """The device as shown for approval. ``name``: as the device calls itself, can be empty; ``roles``: the roles that
-    it would have; ``endsAt``: when it would be signed out."""
+    """The device as shown for approval. ``name``: the name that the device sent, or empty; ``roles``: the roles that it
+    would have; ``endsAt``: when it would be signed out."""
 
     app: str
     name: str
@@ -184,8 +184,8 @@ _OF_GRANT: dict[str, State] = {
 
 
 class PairingCodeData(Wire, frozen=True):
-    """``qr``: the text of the QR code; ``typed``: ten letters in its place, good with the client's identifier;
-    ``expiresAt``: of the code. Shown once."""
+    """``qr``: the text of the QR code; ``typed``: ten letters to enter instead, with the client's identifier;
+    ``expiresAt``: when the code expires. Returned once."""
 
     id: str
     qr: str
@@ -194,7 +194,8 @@ class PairingCodeData(Wire, frozen=True):
 
 
 class PairingData(Wire, frozen=True):
-    """``device``: that scanned the code; ``expired``: renew the code until ``renewableUntil``, or begin again."""
+    """``device``: the device that scanned the code. ``expired``: you can renew the code until ``renewableUntil``. After
+    that, start again."""
 
     state: State
     expires_at: Time

@@ -61,7 +61,7 @@ _DATAVERSE = Reason(
 
 
 class DynamicsSettings(MicrosoftSettings, frozen=True, rename="camel"):
-    """Microsoft Dynamics: people sign in at their directory, and Dataverse says which user they are."""
+    """Microsoft Dynamics: users sign in at their directory, and Dataverse identifies them."""
 
     kind: ClassVar[str] = "dynamics"
 

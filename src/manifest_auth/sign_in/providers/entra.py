@@ -60,7 +60,7 @@ _GRAPH = _ENTRA.also("Graph …")
 
 
 class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
-    """Power Apps and others that call with an Entra ID access token of their own."""
+    """Power Apps and other callers with an Entra ID access token."""
 
     kind: ClassVar[str] = "entra"
     opens_sessions: ClassVar[bool] = False

@@ -51,7 +51,7 @@ class OurselvesData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CertificateData(msgspec.Struct, frozen=True, rename="camel"):
-    """The facts of a pinned certificate."""
+    """A pinned certificate."""
 
     subject: str
     not_before: str

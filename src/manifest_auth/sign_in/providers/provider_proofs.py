@@ -207,10 +207,10 @@ _WITHHELD = frozenset({"nonce", "at_hash", "c_hash", "jti", "sid"})
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """The result of a test sign-in. ``why``: why the person could not sign in, empty if they could; ``is_new``: an
-    account would be created; ``roles``: bit mask of the roles that the person would have; ``groups``: None if the
-    provider reports only that there are some; ``factor``: who is responsible for the second factor; ``claims``: names
-    and values as text; ``at``: milliseconds since 1970."""
+    """The result of a test sign-in. ``why``: why the person couldn't sign in, or empty; ``is_new``: an account would be
+    created; ``roles``: bit mask of the roles that the person would have; ``groups``: None if the provider reports only
+    that there are some; ``factor``: who is responsible for the second factor; ``claims``: names and values as text;
+    ``at``: milliseconds since 1970."""
 
     at: int
     why: str = ""

@@ -34,7 +34,7 @@ Name = Annotated[str, Meta(max_length=256)]
 
 
 class Attributes(msgspec.Struct, frozen=True, rename="camel"):
-    """Names of SAML attributes. Empty: the usual ones are tried."""
+    """Names of SAML attributes. If one is empty, the usual names are tried."""
 
     email: Name = ""
     first_name: Name = ""

@@ -136,8 +136,8 @@ _TITLE = "QR code for the authenticator app"
 
 
 class TotpSecretData(Wire, frozen=True):
-    """The secret of a new authenticator app. ``secret``: base32; ``uri``: the same as `otpauth://` address; ``qr``:
-    that address as SVG. Returned once."""
+    """The secret of a new authenticator app. ``secret``: in base32; ``uri``: as an `otpauth://` address; ``qr``: that
+    address as an SVG QR code. Returned once."""
 
     secret: str
     uri: str
