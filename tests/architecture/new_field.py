@@ -78,7 +78,7 @@ async def _by_the_console(app: App, number: int) -> None:
     assert page.form(path, act="details").fields["department"] == "Foundry"
     [field] = page.tree.xpath("//input[@name='department']")
     assert field.get("maxlength") == "100"
-    assert "Department Where they work. May stay empty." in page.text
+    assert "Department For example, Paint shop" in page.text
     refused = await visitor.submit(page, path, {"act": "details"}, department=LONG)
     assert refused.problems == [TOO_LONG]
     assert refused.form(path, act="details").fields["department"] == LONG

@@ -120,4 +120,4 @@ def test_doctor_says_what_to_do_about_the_license(tmp_path: Path, pair: dict[str
         [finding] = findings()
         assert finding.startswith(begins)
     done(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
-    assert findings()[1] == " note  seats: all are in use, so no user can be added"
+    assert findings()[1] == " note  seats: all are in use, so no users can be added"

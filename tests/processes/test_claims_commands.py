@@ -60,11 +60,11 @@ def test_a_provider_is_added_with_and_without_vouching(folder: Path) -> None:
 
 
 def test_doctor_says_what_waits_for_the_operator(folder: Path) -> None:
-    assert claims_in_doctor(folder) == ["none needs a decision"]
+    assert claims_in_doctor(folder) == ["none need a decision"]
     add(folder, "acme")
     vouching_only = claims_in_doctor(folder, MANIFEST_DOMAIN_PROOF="vouch")
     assert vouching_only == claims_in_doctor(folder)
     [said] = vouching_only
     assert "manifest-auth domain vouch acme.example --client acme" in said
     done(folder, "domain", "vouch", *DOMAIN, *REASON)
-    assert claims_in_doctor(folder) == ["none needs a decision"]
+    assert claims_in_doctor(folder) == ["none need a decision"]

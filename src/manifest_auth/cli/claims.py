@@ -15,7 +15,7 @@ def add_directory(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``directory``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     vouch = actions.add_parser(
-        "vouch", help="approve a client's claim on a directory, without a sign-in of its administrator"
+        "vouch", help="approve a client's claim on a directory, without a sign-in by its administrator"
     )
     vouch.add_argument("directory", help="directory (tenant) ID, a GUID")
     vouch.add_argument("--client", required=True, help="identifier of the client")
@@ -66,7 +66,7 @@ def add_domain(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``domain``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     vouch = actions.add_parser("vouch", help="approve a client's claim on a domain, without a DNS record")
-    vouch.add_argument("domain", help="in lowercase, for example acme.example")
+    vouch.add_argument("domain", help="domain in lowercase, for example acme.example")
     vouch.add_argument("--client", required=True, help="identifier of the client")
     vouch.add_argument("--reason", required=True, help="how you know who owns it; recorded in the audit trail")
     vouch.set_defaults(run=_vouch)

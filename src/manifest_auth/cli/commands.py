@@ -66,7 +66,7 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     add_json(reset)
     reset.set_defaults(run=admin_reset)
     limit = actions.add_parser(
-        "addresses", help="show or set the networks that can call the admin API, for system admins who are locked out"
+        "addresses", help="show or set the networks that can call the admin API, in case system admins are locked out"
     )
     to = limit.add_mutually_exclusive_group()
     to.add_argument("networks", nargs="?", help="for example, 10.0.0.0/8,2001:db8::/32; replaces the current ones")
@@ -93,13 +93,13 @@ def add_user(command: argparse.ArgumentParser) -> _Actions:
     create.add_argument("email")
     create.add_argument("--client", required=True, help="identifier of the client")
     roles = [role.value for role in Role]
-    create.add_argument("--role", required=True, action="append", choices=roles, help="a role of the user (repeatable)")
+    create.add_argument("--role", required=True, action="append", choices=roles, help="role of the user (repeatable)")
     for name in users.DETAILS:
         create.add_argument(f"--{name.replace('_', '-')}", default="")
     _add_password(create)
     add_json(create)
     create.set_defaults(run=user_create)
-    link = actions.add_parser("link", help="print a one-time link for a user, for when email doesn't work")
+    link = actions.add_parser("link", help="print a one-time link for a user, in case email doesn't work")
     link.add_argument("email")
     link.add_argument("--client", required=True, help="identifier of the client")
     add_json(link)
@@ -107,7 +107,7 @@ def add_user(command: argparse.ArgumentParser) -> _Actions:
     reset = actions.add_parser("reset-factors", help="remove all second factors of a user and end their sessions")
     reset.add_argument("email")
     reset.add_argument("--client", required=True, help="identifier of the client")
-    reset.add_argument("--reason", required=True, help="reason, recorded in the audit trail")
+    reset.add_argument("--reason", required=True, help="reason; recorded in the audit trail")
     add_json(reset)
     reset.set_defaults(run=user_reset_factors)
 

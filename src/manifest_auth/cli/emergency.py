@@ -29,7 +29,12 @@ def add_client(command: argparse.ArgumentParser) -> None:
     add_json(listing)
     listing.set_defaults(run=_list_clients)
     for name, act, done, says in (
-        ("suspend", client_lifecycle.suspend, "Suspended", "suspend a client: nobody can sign in, and sessions end"),
+        (
+            "suspend",
+            client_lifecycle.suspend,
+            "Suspended",
+            "suspend a client: its users can't sign in, and their sessions end",
+        ),
         ("restore", client_lifecycle.restore, "Restored", "restore a suspended client, or cancel its deletion"),
         ("end-sessions", client_lifecycle.end_sessions, "Ended all sessions of", "end all sessions of a client"),
     ):
@@ -49,7 +54,7 @@ def add_user(command: argparse.ArgumentParser) -> None:
     for name, run, says in (
         ("deactivate", _deactivate, "deactivate a user: they can't sign in, and their sessions end"),
         ("restore", _restore, "restore a deactivated user; an Admin must sign in again"),
-        ("end-sessions", _end_sessions, "end all sessions of a user, also those of trusted browsers"),
+        ("end-sessions", _end_sessions, "end all sessions of a user, including those on trusted browsers"),
     ):
         action = actions.add_parser(name, help=says)
         action.add_argument("email")
@@ -79,7 +84,7 @@ def add_service_account(command: argparse.ArgumentParser) -> None:
         action.add_argument("--client", required=True, help="identifier of the client")
         action.set_defaults(run=_switch_machine, act=act, done=done)
     revoke = actions.add_parser("revoke", help="revoke an API key or a client secret immediately")
-    revoke.add_argument("id", help="its ID, as `service-account list` prints it; after -- if it begins with -")
+    revoke.add_argument("id", help="ID, as printed by `service-account list`; if it begins with -, put -- before it")
     revoke.add_argument("--client", required=True, help="identifier of the client")
     revoke.set_defaults(run=_revoke)
 

@@ -25,7 +25,7 @@ def add_keys(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``keys``."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     signing = actions.add_parser(
-        "rotate", help="sign with new keys; the old ones still verify existing tokens until those expire"
+        "rotate", help="sign with new keys; the old ones still verify existing tokens until they expire"
     )
     signing.add_argument(
         "--algorithm",

@@ -36,7 +36,7 @@ def add_license(command: argparse.ArgumentParser) -> None:
     keygen.set_defaults(run=_keygen)
     issue = group.add_parser("issue", help="sign a license with the private key from standard input")
     issue.add_argument("--customer", required=True)
-    issue.add_argument("--id", required=True, help="the vendor's ID of this license")
+    issue.add_argument("--id", required=True, help="the vendor's ID for this license")
     issue.add_argument("--days", type=_whole(1, 36_500), required=True, help="days until the license expires")
     issue.add_argument("--grace-days", type=_whole(0, 365), default=licence.GRACE_DAYS)
     for kind in ("full", "operate", "connect"):

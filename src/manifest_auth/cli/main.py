@@ -45,8 +45,11 @@ COMMANDS = {
     "claims": ("claims:add_claims", "list the domains and directories that clients claim"),
     "license": ("licences:add_license", "manage on-premise licenses"),
     "audit": ("audit_trail:add_audit", "verify or export the audit trail"),
-    "settings": ("settings_shown:add_settings", "print every setting and what set it; secrets are hidden"),
-    "doctor": ("doctor:add_doctor", "check settings, database, and keys, and print how to fix problems"),
+    "settings": (
+        "settings_shown:add_settings",
+        "print every setting and where its value comes from; secrets are hidden",
+    ),
+    "doctor": ("doctor:add_doctor", "check settings, the database, and keys, and print how to fix problems"),
 }
 
 

@@ -136,20 +136,20 @@ Edit the module of the command in `src/manifest_auth/cli` instead. -->
 This page lists every command of `manifest-auth`. For the arguments of a command, add `--help`.
 
 - `--env-file FILE` and `--config FILE` name [files of settings](settings.md). They work before and after every command.
-- `--json` prints the result as JSON. Scripts can rely on its members. They can't rely on the text.
-- Progress and warnings are on standard error.
-- A relative path starts in the current folder.
+- `--json` prints the result as JSON. Scripts can rely on the JSON members, but not on the text output.
+- Progress and warnings go to standard error.
+- Relative paths start in the current folder.
 
 ## Exit status
 
 | Status | Meaning |
 | --- | --- |
-| 0 | The command is done, and found no problem |
-| 1 | The command was rejected, or a check found a problem. The reason is on standard error, or in the result |
-| 2 | An argument or a setting is invalid, or the database isn't as this version expects it |
-| 3 | The database has an older schema: run `manifest-auth db upgrade`. For `db status`: stop all servers first |
-| 130, 143 | The command was interrupted (Ctrl-C), or told to stop |
-| 141 | The program that reads the output ended first, as in `doctor \\| head -1` |
+| 0 | The command succeeded, and found no problems |
+| 1 | The command failed, or a check found a problem. The reason is on standard error or in the result |
+| 2 | An argument or a setting is invalid, or the database doesn't match what this version expects |
+| 3 | The database has an older schema. Run `manifest-auth db upgrade`. After `db status`, stop all servers first |
+| 130, 143 | The command was interrupted (Ctrl-C) or terminated |
+| 141 | The program that read the output ended first, as in `doctor \\| head -1` |
 
 ## All commands
 

@@ -31,46 +31,46 @@ MEMBERS: dict[str, Member] = {
     "timestamp": Member("string", "When, as RFC 3339 in UTC"),
     "node": Member("string", "Host name of the machine or pod"),
     "pid": Member("integer", "Process ID"),
-    "trace_id": Member("string", "Trace of the request, if it has the header `traceparent`"),
-    "span_id": Member("string", "The request's own span in that trace"),
+    "trace_id": Member("string", "Trace ID of the request, if it has a `traceparent` header"),
+    "span_id": Member("string", "Span ID of the request in that trace"),
     "exception": Member("string", "Stack trace"),
     "request_id": Member("string", "Request ID, also in the response header `X-Request-ID`"),
-    "method": Member("string", "HTTP method; of `signed_in`, the sign-in method"),
+    "method": Member("string", "HTTP method; in `signed_in`, the sign-in method"),
     "route": Member("string", "Path pattern of the route; `(none)` if no route matches"),
     "status": Member("integer", "HTTP status"),
     "ms": Member("number", "Response time in milliseconds"),
     "caller": Member("string", "Who sent the request, such as `user:7`, `admin:1`, or `anonymous`"),
     "address": Member("string", "IP address of the caller"),
     "via": Member("string", "Service account that forwarded the address"),
-    "operation": Member("string", "The caller's name for a GraphQL mutation"),
+    "operation": Member("string", "Name that the caller gave a GraphQL mutation"),
     "fields": Member("array", "Fields of the mutation, as the schema names them"),
-    "code": Member("string", "Error code, as the caller saw it"),
-    "reason": Member("string", "Why, for you; callers don't see it"),
+    "code": Member("string", "Error code in the response"),
+    "reason": Member("string", "Cause, which callers don't see"),
     "client": Member("string", "Identifier of the client"),
     "tenant": Member("integer", "Number of the client"),
     "user": Member("integer", "Number of the user"),
     "session": Member("string", "ID of the session"),
     "app": Member("string", "Client ID of the app"),
-    "tries": Member("integer", "How often it was tried"),
-    "gives_up": Member("boolean", "Whether this was the last try"),
-    "again": Member("boolean", "Whether the server tries again, for an hour"),
+    "tries": Member("integer", "Number of attempts"),
+    "gives_up": Member("boolean", "Whether this was the last attempt"),
+    "again": Member("boolean", "Whether the server retries, for up to an hour"),
     "error": Member("string", "What failed"),
-    "use": Member("string", "What was tried: `read`, `write`, or `look_up`"),
-    "seconds": Member("number", "How long it was lost, or how long the process continues"),
-    "lines": Member("integer", "How many lines were dropped"),
-    "hashing": Member("string", "Implementation of Argon2 that this machine uses"),
+    "use": Member("string", "Operation that failed: `read`, `write`, or `look_up`"),
+    "seconds": Member("number", "Length of the outage, or time for which the process still accepts requests"),
+    "lines": Member("integer", "Number of dropped lines"),
+    "hashing": Member("string", "Argon2 implementation that the process uses"),
     "key": Member("string", "Name of a stored file"),
-    "row": Member("string", "The row that no secret key decrypts"),
+    "row": Member("string", "Row that no secret key can decrypt"),
     "advice": Member("string", "What to do"),
-    "why": Member("string", "Why browsers create no passkeys"),
-    "passkeys": Member("integer", "How many passkeys don't work"),
-    "made_for": Member("string", "The domain that the passkeys belong to"),
-    "public_url": Member("string", "The public address"),
-    "ahead_ms": Member("number", "Milliseconds by which the clock is ahead of the database's"),
+    "why": Member("string", "Why browsers can't create passkeys"),
+    "passkeys": Member("integer", "Number of passkeys that don't work"),
+    "made_for": Member("string", "Domain that the passkeys belong to"),
+    "public_url": Member("string", "Public address"),
+    "ahead_ms": Member("number", "How far the clock is ahead of the database's, in milliseconds"),
     "server": Member("string", "Address of the name server"),
     "name": Member("string", "Name of the domain record"),
     "logger": Member("string", "Name of the library's logger"),
-    "message": Member("string", "Text of the library"),
+    "message": Member("string", "Text that the library logged"),
 }
 _ALWAYS = "event level timestamp node pid trace_id? span_id?"
 _BACKGROUND = "error? exception?"
@@ -78,28 +78,28 @@ _BACKGROUND = "error? exception?"
 EVENTS: dict[str, About] = {
     "started": About("info", "The process started", "hashing"),
     "start_failed": About("error", "The process couldn't start", "error"),
-    "draining": About("info", "The process was told to stop, and continues for `seconds`", "seconds"),
+    "draining": About("info", "The process was told to stop, and accepts requests for `seconds` more", "seconds"),
     "stopped": About("info", "The process has stopped"),
     "store_lost": About(
         "error",
-        "The database stopped working. Logged once per outage, with the first failed use. Intermittent failures are "
-        "logged once a minute",
+        "The database stopped working. Logged once per outage, for the first operation that failed. Intermittent "
+        "failures are logged once a minute",
         "use error",
     ),
     "store_back": About("warning", "The database works again", "seconds"),
-    "files_lost": About("error", "The place of uploaded files stopped working", "use error"),
-    "files_back": About("warning", "The place of uploaded files works again", "seconds"),
-    "files_elsewhere": About("warning", "Soon after a start: other nodes store files in another place", "reason"),
-    "files_unusable": About("warning", "Soon after a start: the place of uploaded files doesn't work", "error"),
-    "file_left_over": About("warning", "A deleted file couldn't be removed from its place", "request_id key error"),
+    "files_lost": About("error", "The storage of uploaded files stopped working", "use error"),
+    "files_back": About("warning", "The storage of uploaded files works again", "seconds"),
+    "files_elsewhere": About("warning", "Soon after startup: other nodes use different storage for files", "reason"),
+    "files_unusable": About("warning", "Soon after startup: the storage of uploaded files doesn't work", "error"),
+    "file_left_over": About("warning", "A deleted file couldn't be removed from storage", "request_id key error"),
     "token_algorithm_ignored": About(
         "warning",
-        "On start: the setting names a different algorithm than the database. [See which one "
+        "At startup: the setting names a different algorithm than the database. [See which one "
         "applies](operations/backup.md#hs256-or-es256)",
         "reason",
     ),
     "log_lines_dropped": About(
-        "warning", "Standard error wasn't read for so long that lines just before this one were dropped", "lines"
+        "warning", "Nothing read standard error for so long that the lines just before this one were dropped", "lines"
     ),
     "request": About(
         "info",
@@ -115,20 +115,22 @@ EVENTS: dict[str, About] = {
     ),
     "internal_error": About("error", "A bug. Please report it", "request_id? method? route? code? exception"),
     "sealed_value_does_not_open": About(
-        "error", "A request needs a value that no secret key decrypts", "request_id method route row advice"
+        "error", "A request needs a value that no secret key can decrypt", "request_id method route row advice"
     ),
-    "store_unavailable": About("info", "A GraphQL field failed because of the database", "request_id route error"),
+    "store_unavailable": About(
+        "info", "A GraphQL field failed because the database was unavailable", "request_id route error"
+    ),
     "secret_key_unreadable": About(
         "error",
-        "The file of the secret key was replaced and can't be read. The server still uses the previous keys. Give the "
-        "file back to the server's user. Otherwise, it can't decrypt what others encrypt with the new key, and the "
-        "next start fails",
+        "The secret key file was replaced and can't be read. The server still uses the previous keys. Let the server's "
+        "user read the file. Otherwise, this process can't decrypt what others encrypt with the new key, and the next "
+        "start fails",
         "reason",
     ),
-    "passkeys_off": About("info", "On start: browsers create no passkeys at the public address", "why"),
+    "passkeys_off": About("info", "At startup: browsers can't create passkeys at the public address", "why"),
     "passkeys_void": About(
         "warning",
-        "On start: the public address is outside the domain of the existing passkeys. They don't work there",
+        "At startup: the existing passkeys don't work, because the public address is outside their domain",
         "passkeys made_for public_url",
     ),
     "mail_failed": About("warning", "The mail server didn't accept an email", "request_id reason again"),
@@ -143,17 +145,17 @@ EVENTS: dict[str, About] = {
     ),
     "clock_skew": About(
         "warning",
-        "On PostgreSQL: the clock of this process differs by more than 30 s from the server's. Set it, preferably with "
-        "NTP",
+        "On PostgreSQL: this machine's clock differs from the database server's by more than 30 seconds. Correct it, "
+        "preferably with NTP",
         "ahead_ms",
     ),
     "clock_set_back": About(
         "warning",
-        "On premise: the clock is behind the latest time that the server has seen. This doesn't extend an expired "
+        "On premise: the clock is behind the latest time that the server recorded. This doesn't extend an expired "
         "[license](on-premise.md)",
         "reason",
     ),
-    "dns_failed": About("info", "A name server sent no response or an invalid one", "server name error"),
+    "dns_failed": About("info", "A name server didn't respond, or its response was invalid", "server name error"),
     "domain_checks_failed": About(
         "info error", "The daily check of domain records failed and will be retried", _BACKGROUND
     ),
@@ -174,7 +176,9 @@ EVENTS: dict[str, About] = {
         "info error", "Telling apps about ended sessions failed and will be retried", _BACKGROUND
     ),
     "client_deletion_unexplained": About(
-        "error", "A client is marked as deleted, but its audit trail doesn't say so. It isn't removed", "client reason"
+        "error",
+        "A client is marked as deleted, but its audit trail has no such event. The client isn't removed",
+        "client reason",
     ),
     "library": About("info warning error", "A library logged a message", "logger message exception?"),
 }
@@ -188,11 +192,12 @@ Edit `src/manifest_auth/runtime/log_events.py` instead. -->
 Look up the events of the server's log. To choose what is logged, see [Watch and repair](operations/watch.md#logs).
 
 Each line is one JSON object. [log.schema.json](log.schema.json) is its JSON Schema. Later versions can add events and
-members, so ignore those that you don't know.
+members, so ignore those that you don't recognize.
 
 ## Events
 
-`info error` means: `info` if the database is unavailable, `error` with a stack trace if it is a bug.
+If an event has the levels `info` and `error`, `info` means that the database is unavailable. `error` means a bug, and
+the line has a stack trace.
 
 | Event | Level | When | Members |
 | --- | --- | --- | --- |
@@ -200,8 +205,8 @@ members, so ignore those that you don't know.
 _MEMBERS = """
 ## Members
 
-Every line has `event`, `level`, `timestamp`, `node`, and `pid`. In a table of events, a member in parentheses isn't in
-every line.
+Every line has `event`, `level`, `timestamp`, `node`, and `pid`. In the table of events, a member in parentheses isn't
+in every line.
 
 | Member | Type | Meaning |
 | --- | --- | --- |

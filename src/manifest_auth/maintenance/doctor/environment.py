@@ -170,7 +170,7 @@ async def claim_findings(settings: Settings, store: Store) -> list[Finding]:
     every = await store.read(lambda unit: list(list_all_claims(unit, to_settle=True)))
     found = [claim for claim in every if settings.domain_proof == "vouch" or _is_the_operators(claim)]
     if not found:
-        return [ok("claims: none needs a decision")]
+        return [ok("claims: none need a decision")]
     results = [note(f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
     left = len(found) - _MOST
     return [*results, note(f"claims: {left} more; run manifest-auth claims list --open")] if left > 0 else results
@@ -185,9 +185,9 @@ def _sentence(claim: ClaimOverview) -> str:
     name, what = f"{claim.kind} {claim.what} of client {claim.client}", f"{claim.what} --client {claim.client}"
     if claim.contested:
         release = f"manifest-auth {claim.kind} release {what}"
-        return f"{name} is {claim.state}, but another client claims it too. Release the wrong claim: {release}"
+        return f"{name} is {claim.state}, but another client also claims it. Release the wrong claim: {release}"
     keep = f"manifest-auth {claim.kind} vouch {what} --reason …"
-    return f"{name} isn't verified. If you know that it belongs to them, approve it: {keep}"
+    return f"{name} isn't verified. If you know that the client owns it, approve it: {keep}"
 
 
 # ``doctor``: compares the clock with fixed dates, PostgreSQL's clock, other nodes' clocks, and the audit trail.
@@ -262,11 +262,11 @@ async def licence_findings(settings: Settings, store: Store) -> list[Finding]:
     level = "note" if text and status.state is State.VALID else _LEVELS[status.state]
     results = [Finding(level, f"license: {text}; {_INSTALL}" if text else f"license: {current.id}, valid")]
     if over := overdrawn(current.seats, used):
-        results.append(note(f"seats: more are in use than granted ({', '.join(over)}), so no user can be added"))
+        results.append(note(f"seats: more are in use than granted ({', '.join(over)}), so no users can be added"))
     elif not any(msgspec.structs.astuple(free(current.seats, used))):
-        results.append(note("seats: all are in use, so no user can be added"))
+        results.append(note("seats: all are in use, so no users can be added"))
     if status.is_set_back:
-        results.append(bad(f"clock: it is behind the newest time recorded here; {_BEHIND}"))
+        results.append(bad(f"clock: it is behind the latest time recorded here; {_BEHIND}"))
     return results
 
 

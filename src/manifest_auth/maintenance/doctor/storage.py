@@ -59,7 +59,7 @@ def storage_findings(settings: Settings) -> list[Finding]:
     if store is not None and store.exists():
         found += _file(store)
     if there and not found:
-        found.append(ok("file modes: no other user of this machine can access the data folder"))
+        found.append(ok("file modes: no other users of this machine can access the data folder"))
     return found + _disk_space(settings)
 
 
@@ -118,9 +118,7 @@ def _bad(text: str) -> list[Finding]:
 def _disk_space(settings: Settings) -> list[Finding]:
     found = []
     for path, _, free in disks(settings):
-        advice = (
-            "; free up space: on a full disk, nothing can be saved and no user can sign in" if free < SCARCE else ""
-        )
+        advice = "; free up space: on a full disk, nothing can be saved and nobody can sign in" if free < SCARCE else ""
         level = "bad" if free < TOO_LITTLE else "note" if advice else "ok"
         found.append(Finding(level, f"disk: {free} MiB free at {path}{advice}"))
     return found
@@ -164,7 +162,7 @@ async def file_writes(settings: Settings, store: Store) -> list[Finding]:
         is_kept = await files_place.holds(storage, probe)
         await storage.drop(probe)
     except (FilesUnavailable, OSError) as error:
-        return [bad(f"files: none can be saved: {error}; check MANIFEST_FILES")]
+        return [bad(f"files: they can't be saved: {error}; check MANIFEST_FILES")]
     if not is_kept:
         return [bad("files: a test file was read back with different content; check MANIFEST_FILES")]
     if mark is not None and not await files_place.holds(storage, mark):
@@ -186,7 +184,7 @@ _LOST = {
     "admin_second_factors.secret": "if the key is lost, another system admin must remove the second factor",
     "user_totps.secret": "if the key is lost, those users must use a recovery code, or an administrator must reset "
     "their second factors",
-    "user_totps.next_secret": "if the key is lost, those users must start to set up their authenticator app again",
+    "user_totps.next_secret": "if the key is lost, those users must set up their authenticator app again",
     "sign_in_challenges.secrets": "if the key is lost, those users must start their sign-in again",
     "sign_in_flows.secrets": "if the key is lost, those users must start their sign-in again",
     "badge_pins.pepper": "if the key is lost, those users need a new PIN",
