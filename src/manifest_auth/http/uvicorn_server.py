@@ -135,6 +135,7 @@ def answer_at_once(
     else:
         cycle.transport.writelines((b"".join((STATUS_LINE[status], head, fixed, b"\r\n")), content))
     cycle.message_event.set()
+    del cycle.scope["extensions"]  # it refers to the cycle, which would then wait for the garbage collector
     if not cycle.keep_alive:
         protocol = cycle.transport.get_protocol()
         if cycle.more_body and isinstance(protocol, BoundedProtocol):
