@@ -41,7 +41,7 @@ def _refused(bundle: Path, *options: str, **given: str) -> str:
     return done.stdout + done.stderr
 
 
-KINDS = ("CHANGELOG.md", "LICENSE", "LICENSES/lxml/LICENSE.txt", "argon2/_argon2_cffi_bindings/_ffi.abi3.so",
+KINDS = ("CHANGELOG.md", "LICENSE", "LICENSES/lxml/LICENSE.txt", "argon2/x86-64-v3/_argon2_cffi_bindings/_ffi.abi3.so",
          "constraints.txt", "deploy/Containerfile", "docs/index.html", "install", "release.json", "release.keys",
          "requirements.txt", "sbom.cdx.json", "wheels/manifest_auth-*.whl", "wheels/pip-*.whl", "wheels/lxml-*.whl",
          "SHA256SUMS", "SHA256SUMS.sig")  # fmt: skip

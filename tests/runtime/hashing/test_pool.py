@@ -134,7 +134,7 @@ def test_a_build_is_tried_again_once_its_files_are_others(monkeypatch: pytest.Mo
     wheel = builds.candidates()[-1]
     name = "_argon2_cffi_bindings"
     shutil.copytree(Path(wheel.folders[0]) / name, tmp_path / name)
-    build = Build("copy", [str(tmp_path), wheel.folders[1]])
+    build = Build("copy", (str(tmp_path), wheel.folders[1]))
     assert builds.works(build)
     with monkeypatch.context() as patched:
         patched.setattr(builds.subprocess, "Popen", None)
@@ -145,12 +145,32 @@ def test_a_build_is_tried_again_once_its_files_are_others(monkeypatch: pytest.Mo
     assert not builds.works(build)
 
 
+def test_the_fastest_of_several_builds_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wheel = builds.candidates()[-1]
+    monkeypatch.setattr(builds, "BUILT", tmp_path)
+    slow = (
+        "import time\nfrom ._ffi import ffi, lib as fast\nclass lib:\n"
+        "    def argon2_ctx(*given):\n        time.sleep(0.5)\n        return fast.argon2_ctx(*given)\n"
+    )
+    for name, text in (("a", slow), ("b", "from ._ffi import ffi, lib\n"), ("c", slow), ("d", "broken")):
+        folder = tmp_path / name / "_argon2_cffi_bindings"
+        shutil.copytree(Path(wheel.folders[0]) / "_argon2_cffi_bindings", folder)
+        (folder / "__init__.py").write_text(text)
+    assert [build.name for build in builds.candidates()] == ["a", "b", "c", "d", "wheel"]
+    assert builds.choose().name == "b"
+    shutil.rmtree(tmp_path / "b")
+    assert builds.choose().name in ("a", "c")
+    for name in ("a", "c"):
+        shutil.rmtree(tmp_path / name)
+    assert builds.choose() == wheel
+
+
 def test_a_build_that_does_not_work_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "_argon2_cffi_bindings"
     broken.mkdir()
     (broken / "__init__.py").write_text("raise SystemExit(1)\n")
     wheel = builds.candidates()[-1]
-    bad = Build("broken", [str(tmp_path), wheel.folders[1]])
+    bad = Build("broken", (str(tmp_path), wheel.folders[1]))
     monkeypatch.setattr(builds, "candidates", lambda: [bad, wheel])
     assert builds.choose() == wheel
     monkeypatch.setattr(builds, "candidates", lambda: [bad])
@@ -167,7 +187,7 @@ async def test_a_job_that_kills_its_workers_is_rejected_after_the_second(
     lines = ("import socket", "channel = socket.socket(fileno=0)", "channel.recv(65536)", dies)
     script.write_text("\n".join(lines), "utf-8")
     monkeypatch.setattr(hasher, "_WORKER", script)
-    pool = HashPool([], lambda: False, workers=1, limit=4, buffer_kib=64)
+    pool = HashPool((), lambda: False, workers=1, limit=4, buffer_kib=64)
     await pool.start()
     with pytest.raises(HashFailed):
         await tag(pool)

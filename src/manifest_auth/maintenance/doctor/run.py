@@ -85,15 +85,16 @@ def _secret(settings: Settings) -> list[Finding]:
 
 
 def _hashing() -> Finding:
-    for build in builds.candidates():
-        if builds.works(build):
-            if build.name == "wheel":
-                return note(
-                    "hashing: uses the wheel. To build a version for this processor that is "
-                    "about twice as fast, run `python -m manifest_auth.runtime.hashing.compile`"
-                )
-            return ok(f"hashing: {build.name}")
-    return bad("hashing: no Argon2 build computes correct hashes; reinstall argon2-cffi-bindings")
+    try:
+        build = builds.choose()
+    except RuntimeError:
+        return bad("hashing: no Argon2 build computes correct hashes; reinstall argon2-cffi-bindings")
+    if build.name == builds.WHEEL:
+        return note(
+            "hashing: uses the wheel. To build a version for this processor that is "
+            "about twice as fast, run `python -m manifest_auth.runtime.hashing.compile`"
+        )
+    return ok(f"hashing: built for this processor ({build.name})")
 
 
 async def _mail(settings: Settings) -> Finding:

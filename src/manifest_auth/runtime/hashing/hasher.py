@@ -65,7 +65,7 @@ class HashPool:
     ``buffer_kib``: the usual memory of a job; ``in_vain``: whether waiting jobs are rejected instead."""
 
     def __init__(
-        self, folders: list[str], in_vain: Callable[[], bool], *, workers: int, limit: int, buffer_kib: int
+        self, folders: tuple[str, ...], in_vain: Callable[[], bool], *, workers: int, limit: int, buffer_kib: int
     ) -> None:
         self._folders, self._limit, self._buffer_kib = folders, limit, buffer_kib
         self._in_vain = in_vain
