@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,13 @@ def test_reads_refreshes_and_queries_leave_no_garbage(tmp_path: Path) -> None:
         with httpx2.Client(base_url=server.base, headers={"X-Client-ID": "acme"}) as http:
             given = {"email": "admin@acme.example", "password": DEMO_PASSWORD}
             got = http.post(f"{AUTH}/sign-in", json=given).json()["data"]
-            ways = {
+            bearer = {"Authorization": f"Bearer {got['token']}"}
+            ways: dict[str, Callable[[], httpx2.Response]] = {
                 "me": lambda: http.get(f"{AUTH}/me", headers=bearer),
                 "list": lambda: http.get("/api/client/auth/sessions?first=5", headers=bearer),
                 "GraphQL": lambda: http.post(GRAPHQL, json={"query": "{ me { id } }"}, headers=bearer),
                 "refresh": lambda: http.post(f"{AUTH}/refresh", json={"refreshToken": got["refreshToken"]}),
             }
-            bearer = {"Authorization": f"Bearer {got['token']}"}
             left = {}
             for name, ask in ways.items():
                 for number in range(READS):
