@@ -61,6 +61,7 @@ def test_reads_refreshes_and_queries_leave_no_garbage(tmp_path: Path) -> None:
                     if name == "refresh":
                         got = answer.json()["data"]
                 left[name] = (int(told.read_text()) - before) / READS
-            assert {name: each for name, each in left.items() if each > 0.5} == {}, json.dumps(left)
+            # A background job leaves some hundred objects in all, and a request that holds itself eight or more each.
+            assert {name: each for name, each in left.items() if each > 4} == {}, json.dumps(left)
     finally:
         stop(server)
