@@ -157,6 +157,8 @@ class Application:
                 asyncio.create_task(logout.run(self.services), name="logout-notices"),
                 asyncio.create_task(os_process.watched(), name="watchdog"),
             ]
+            if (recorder := self.services.recorder) is not None:
+                recorder.start()
             await ceremonies.log_state(store, settings, self.services.log)
             used = self.services.keys.signing(Purpose.ACCESS).algorithm
             if ignored := signing_keys.ignored_algorithm(settings, used):
@@ -168,6 +170,8 @@ class Application:
                 for job in jobs:
                     job.cancel()
                 await asyncio.gather(*jobs, return_exceptions=True)
+                if recorder is not None:
+                    await asyncio.to_thread(recorder.close)
                 self.services.log.info("stopped")
 
 

@@ -6,7 +6,7 @@ Only ``sign_in`` and the layers above it use them; packages below take the few t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.accounts.mail_queue import AccountRequest, MailQueue
@@ -32,6 +32,9 @@ from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.tenants.tenants import ClientHint
 from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
+
+if TYPE_CHECKING:
+    from manifest_auth.runtime.trace_export import Recorder
 
 ExternalKey = tuple[bytes, str | None]
 
@@ -82,6 +85,7 @@ class Services:
     origin_index: OriginIndex
     refusals: Refusals
     started_at: int  # start of this process, milliseconds
+    recorder: Recorder | None  # None unless tracing is on
     draining: bool = False  # the process is shutting down but still serves
     jobs_failed_at: int = 0  # when background jobs of this process last failed, 0 after they succeed again
 

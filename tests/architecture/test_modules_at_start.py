@@ -43,6 +43,7 @@ ON_DEMAND = {
     "manifest_auth.maintenance.doctor": "a command",
     "manifest_auth.maintenance.reencrypt": "a command",
     "manifest_auth.maintenance.restore": "a command",
+    "opentelemetry": "tracing",
     "publicsuffixlist": "a claim on a domain",
     "pyotp": "second factors",
     "segno": "a QR code",

@@ -25,7 +25,8 @@ from tests.support.server import DEMO_PASSWORD, Server, stop, wait_for
 from tools import package
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-NEEDS = [Requirement(line) for line in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["s3"])]
+EXTRAS = PROJECT["optional-dependencies"]
+NEEDS = [Requirement(line) for line in (*PROJECT["dependencies"], *EXTRAS["otel"], *EXTRAS["s3"])]
 #: Files that only the build creates.
 _MADE = "manifest_auth/api/site/"
 _CALL = """
@@ -76,7 +77,7 @@ def test_it_runs_with_what_an_index_offers(tmp_path: Path, files: dict[str, Path
     bounds.write_text("".join(f"{need.name}=={next(iter(need.specifier)).version}\n" for need in NEEDS))
     pip = [sys.executable, "-m", "pip", "--python", str(place / "bin/python")]
     given = ["-c", str(bounds)] if versions == "oldest" else ["--upgrade"]
-    wanted = [f"manifest-auth[s3] @ {files['.whl'].as_uri()}", str(library())]
+    wanted = [f"manifest-auth[otel,s3] @ {files['.whl'].as_uri()}", str(library())]
     subprocess.run([*pip, "install", "--quiet", *given, *wanted], env=clean(), check=True)
     subprocess.run([*pip, "check"], env=clean(), check=True, capture_output=True)
 

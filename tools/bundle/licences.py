@@ -17,6 +17,7 @@ ALLOWED = {
 #: Licenses of packages without an SPDX expression in their metadata, taken from their license texts.
 READ = {
     "jinja2": "BSD-3-Clause",
+    "protobuf": "BSD-3-Clause",
     "pyasn1-modules": "BSD-2-Clause",
     "pyopenssl": "Apache-2.0",
     "python-dateutil": "Apache-2.0 AND BSD-3-Clause",

@@ -107,9 +107,8 @@ class Pipeline:
             host=head.host,
         )
         trace = None
-        if head.traceparent is not None:
-            is_trusted = is_listed(peer[0] if peer else "", self._proxies)
-            trace = tracing.continued(head.traceparent, services.random, trusted=is_trusted)
+        if head.traceparent is not None or services.recorder is not None:
+            trace = self._trace(head.traceparent, peer[0] if peer else "")
             tracing.CURRENT.set(trace)
         pattern = _UNROUTED
         route: Route | None = None
@@ -176,6 +175,8 @@ class Pipeline:
             await _send(answer, headers, receive, send, with_body=method != "HEAD")
         seconds = time.perf_counter() - began
         services.metrics.answered(method, pattern, answer.status, seconds)
+        if trace is not None:
+            trace.answered(method, pattern, answer.status, getattr(ctx.caller, "tenant_id", None))
         changes = method not in _READING and (pattern != _GRAPHQL or ctx.mutation is not None)
         if self._log_all or (self._log_changes and changes):
             mutation = {} if ctx.mutation is None else ctx.mutation._asdict()
@@ -192,6 +193,15 @@ class Pipeline:
                 **mutation,
                 **(trace.members if trace is not None else {}),
             )
+
+    def _trace(self, header: str | None, peer: str) -> tracing.Trace | None:
+        """Returns the trace of a request, from its header ``traceparent`` or new if it is recorded."""
+        is_trusted, trace = False, None
+        if header is not None:
+            is_trusted = is_listed(peer, self._proxies)
+            trace = tracing.continued(header, self._services.random, trusted=is_trusted)
+        recorder = self._services.recorder
+        return trace if recorder is None else recorder.begin(trace, trusted=is_trusted)
 
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
         """Hides the admin API and its pages from addresses that aren't allowed to use them, so that attackers don't
@@ -262,6 +272,7 @@ class Pipeline:
     ) -> Answer[None]:
         """Returns the response for an error, in the route's format. If that fails too, it is in the envelope, because
         the caller must get a response."""
+        tracing.note("error.type", refusal.code)
         try:
             if route is None:
                 return await self._unrouted(ctx, refusal, head, scope["path"])

@@ -27,6 +27,7 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import Macs, Sealer, keys_of_a_start
 from manifest_auth.runtime.settings import Settings, SettingsError, variable
+from manifest_auth.runtime.tracing import open_recorder
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, ServiceTokens, TokenTools, VerifiedTokens
@@ -85,6 +86,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         origin_index=OriginIndex(store),
         refusals=Refusals(clock, store),
         started_at=clock.now_ms(),
+        recorder=open_recorder(settings, metrics, random),
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from manifest_auth.errors import ValidationError
 from manifest_auth.runtime.os_process import sync
 from manifest_auth.runtime.settings import Settings, SettingsError, variable
+from manifest_auth.runtime.tracing import spanned
 
 
 class FilesUnavailable(Exception):
@@ -178,6 +179,7 @@ class FolderStorage(FileStorage):
         sync(path.parent)
 
     @staticmethod
+    @spanned("files")
     async def _in_a_thread(work: Callable[..., T], *arguments: Any) -> T:
         try:
             return await asyncio.to_thread(work, *arguments)
@@ -254,6 +256,7 @@ class S3Storage(FileStorage):
         await self._in_a_thread(lambda: self._client.head_bucket(Bucket=self._bucket))
         return f"the bucket {self._bucket}"
 
+    @spanned("files")
     async def _in_a_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         try:
             async with asyncio.timeout(_TURN_S):

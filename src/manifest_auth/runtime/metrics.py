@@ -33,6 +33,7 @@ from prometheus_client.registry import Collector
 
 from manifest_auth.errors import Replay
 from manifest_auth.runtime.os_process import own_folder
+from manifest_auth.runtime.tracing import note
 
 # The output of ``/metrics`` covers one process, or is the sum of all web processes of one server.
 #
@@ -307,6 +308,8 @@ Swept = Literal[
     "used_assertions", "announcements", "badges", "enrolments", "enrolled_devices", "device_grants", "pairings",
     "forms", "app_secrets",
 ]  # fmt: skip
+#: Results of recorded spans. ``failed``: not accepted by the collector.
+SpanResult = Literal["exported", "dropped", "failed"]
 LicenceState = Literal["missing", "valid", "grace", "expired"]
 
 
@@ -470,6 +473,8 @@ class Metrics:
     def signed_in(self, method: str, result: Result) -> None:
         """Counts one sign-in attempt."""
         self._sign_ins[method, result].inc()
+        note("manifest.sign_in.method", method)
+        note("manifest.sign_in.result", result)
         self._attempts[result == "ok"] += 1
 
     def sample(self, now: int, mails: int) -> None:
@@ -517,6 +522,12 @@ class Metrics:
     def mailed(self, result: MailResult) -> None:
         """Counts one attempt to send an email."""
         self._mails[result,].inc()
+
+    def spans(self) -> dict[SpanResult, Counter]:
+        """Creates and returns the counters of recorded spans. They exist only if tracing is on."""
+        text = "Spans: sent to the collector, dropped because it was too slow, or not accepted by it"
+        counters = self._counters("manifest_spans", text, result=SpanResult)
+        return {result: counters[result,] for result in get_args(SpanResult)}
 
     def swept(self, what: Swept, rows: int) -> None:
         """Counts deleted rows."""

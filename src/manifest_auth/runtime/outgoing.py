@@ -22,6 +22,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from manifest_auth.runtime import tracing
 from manifest_auth.runtime.metrics import Call, CallResult, Metrics
 from manifest_auth.runtime.outgoing_guard import (
     NotPublic,
@@ -38,7 +39,6 @@ from manifest_auth.runtime.outgoing_guard import (
     system,
 )
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.runtime.tracing import CURRENT
 from manifest_auth.text.languages import marked as _
 
 if TYPE_CHECKING:
@@ -138,11 +138,13 @@ class Outgoing:
     ) -> Reply:
         result: CallResult = "unreachable"
         began = time.perf_counter()
-        try:
-            reply = await self._limited(method, url, headers, body, deadline, redirects)
-            result = "ok" if reply.status < 300 else "refused"
-        finally:
-            self.metrics.called(call, result, time.perf_counter() - began)
+        with tracing.span(f"provider.{call}"):
+            try:
+                reply = await self._limited(method, url, headers, body, deadline, redirects)
+                result = "ok" if reply.status < 300 else "refused"
+            finally:
+                self.metrics.called(call, result, time.perf_counter() - began)
+                tracing.note("manifest.call.result", result)
         return reply
 
     async def _limited(
@@ -155,7 +157,7 @@ class Outgoing:
         client = deadline.tenant_id
         host_limit = self._host_limits.setdefault((client, target.authority), asyncio.Semaphore(MOST_AT_ONCE))
         sent = {"Host": target.authority, **_USUAL, **headers}
-        if target.host in self._traced and (trace := CURRENT.get()) is not None:
+        if target.host in self._traced and (trace := tracing.CURRENT.get()) is not None:
             sent["traceparent"] = trace.header
         try:
             async with asyncio.timeout_at(deadline.at), contextlib.AsyncExitStack() as held:

@@ -1,28 +1,58 @@
-"""Trace that a request belongs to, as its caller names it (W3C Trace Context, level 1).
+"""Trace that a request belongs to (W3C Trace Context, level 1), and the spans of requests that are recorded.
 
-Owns the header ``traceparent``. Never starts a trace: a request without the header has none.
+Owns the header ``traceparent``, and the names of spans and attributes. Without a recorder, a request without the header
+has no trace, and nothing is recorded. :mod:`.trace_export` sends the spans; only it imports OpenTelemetry.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from contextvars import ContextVar
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import Settings, SettingsError, variable
+
+if TYPE_CHECKING:
+    from manifest_auth.runtime.metrics import Metrics
+    from manifest_auth.runtime.trace_export import Recorded, Recorder
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Version 00; neither ID consists of zeros.
-_HEADER = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})\Z")
+_HEADER = re.compile(r"00-(?!0{32})([0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})\Z")
 _SAMPLED = 1
+#: Attributes of spans. Values are numbers, or texts from lists in the code: never what a caller or a provider sent.
+#: ``error.type`` is an error code or the class of an exception.
+Attribute = Literal[
+    "http.request.method",
+    "http.route",
+    "http.response.status_code",
+    "error.type",
+    "manifest.client",
+    "manifest.sign_in.method",
+    "manifest.sign_in.result",
+    "manifest.call.result",
+    "manifest.waited_ms",
+    "manifest.attempts",
+]
 
 
 class Trace(NamedTuple):
     """The trace of a request. ``span_id``: the request's own, which its outgoing calls name as their parent;
-    ``sampled``: whether the caller records the trace."""
+    ``sampled``: whether the caller records the trace; ``parent_id``: the caller's span; ``span``: the current one, if
+    this server records the request."""
 
     trace_id: str
     span_id: str
     sampled: bool
+    parent_id: str = ""
+    span: Recorded | None = None
 
     @property
     def header(self) -> str:
@@ -33,6 +63,17 @@ class Trace(NamedTuple):
     def members(self) -> dict[str, str]:
         """Returns members of a log line."""
         return {"trace_id": self.trace_id, "span_id": self.span_id}
+
+    def answered(self, method: str, route: str, status: int, client: int | None) -> None:
+        """Ends the span of the request, if it is recorded. ``route``: the pattern, never the path; ``client``: the
+        caller's."""
+        if self.span is not None:
+            self.span.set("http.request.method", method)
+            self.span.set("http.route", route)
+            self.span.set("http.response.status_code", status)
+            if client is not None:
+                self.span.set("manifest.client", client)
+            self.span.end(f"{method} {route}", failed=status >= 500)
 
 
 #: The trace of the running request, and of the tasks that it starts.
@@ -45,4 +86,69 @@ def continued(header: str, random: Random, *, trusted: bool) -> Trace | None:
     found = _HEADER.match(header)
     if found is None:
         return None
-    return Trace(found[1], random.bytes(8).hex(), trusted and bool(int(found[2], 16) & _SAMPLED))
+    sampled = trusted and bool(int(found[3], 16) & _SAMPLED)
+    return Trace(found[1], random.bytes(8).hex(), sampled, found[2])
+
+
+def open_recorder(settings: Settings, metrics: Metrics, random: Random) -> Recorder | None:
+    """Returns the recorder of this process, not started; None if tracing is off. Raises SettingsError."""
+    if settings.tracing == "off":
+        return None
+    try:
+        from manifest_auth.runtime.trace_export import Recorder
+    except ImportError:
+        text = f"{variable('tracing')}: on requires an extra: pip install 'manifest-auth[otel]'"
+        raise SettingsError(text) from None
+    try:
+        return Recorder(metrics, random)
+    except ValueError as error:
+        raise SettingsError(f"{variable('tracing')}: {error}") from None
+
+
+def note(attribute: Attribute, value: str | float) -> None:
+    """Sets an attribute of the current span, if the request is recorded."""
+    if (trace := CURRENT.get()) is not None and trace.span is not None:
+        trace.span.set(attribute, value)
+
+
+@contextmanager
+def span(name: str) -> Iterator[Context | None]:
+    """Records the block as a part of the current span. Yields the context for what it runs in another thread; None if
+    the request isn't recorded."""
+    trace = CURRENT.get()
+    if trace is None or trace.span is None:
+        yield None
+        return
+    part = trace.span.child(name)
+    token = CURRENT.set(trace._replace(span=part))
+    try:
+        yield copy_context()
+    except BaseException as error:
+        part.set("error.type", type(error).__name__)  # never its text, which can name a user
+        raise
+    finally:
+        CURRENT.reset(token)
+        part.end()
+
+
+def spanned(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorates a function, also an asynchronous one, whose calls are recorded as :func:`span`."""
+
+    def of(function: Callable[P, T]) -> Callable[P, T]:
+        async def awaited(*given: P.args, **named: P.kwargs) -> Any:
+            with span(name):
+                return await function(*given, **named)  # type: ignore[misc]  # T is a coroutine
+
+        @wraps(function)
+        def called(*given: P.args, **named: P.kwargs) -> Any:
+            if (trace := CURRENT.get()) is None or trace.span is None:
+                return function(*given, **named)
+            if is_asynchronous:
+                return awaited(*given, **named)
+            with span(name):
+                return function(*given, **named)
+
+        is_asynchronous = inspect.iscoroutinefunction(function)
+        return called
+
+    return of

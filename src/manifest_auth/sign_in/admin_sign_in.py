@@ -23,6 +23,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import MINUTE
+from manifest_auth.runtime.tracing import spanned
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
@@ -185,6 +186,7 @@ async def _prove_and_complete(
     return session
 
 
+@spanned("finish")
 def _complete(
     unit: SystemUnit,
     ctx: RequestContext,

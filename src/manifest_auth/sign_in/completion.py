@@ -15,6 +15,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import AccountDisabled
+from manifest_auth.runtime.tracing import note, spanned
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import AppHold, Hold, Opened, device_sessions, tokens
 from manifest_auth.sessions.sessions import SessionProof, Way
@@ -115,6 +116,7 @@ def check(
     return Account(tenant, user, verdict.proof, verdict.due_at)
 
 
+@spanned("finish")
 def open_session(
     unit: SystemUnit,
     ctx: RequestContext,
@@ -160,6 +162,7 @@ def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -
     return with_tokens(ctx, tenant, user, opened)
 
 
+@spanned("finish")
 def open_child(unit: SystemUnit, ctx: RequestContext, parent: Principal, held: AppHold | None = None) -> Opened:
     """Opens a session that comes from the ``parent``, which :func:`manifest_auth.sessions.hold` returned, so its user
     and client are active. Nobody authenticated, so no browser or address becomes known. ``held``: an app holds it."""
@@ -181,6 +184,7 @@ def with_tokens(ctx: RequestContext, tenant: Tenant, user: User, opened: Opened)
     )
 
 
+@spanned("finish")
 def open_on_device(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, held: Hold, *amr: Way
 ) -> tuple[Tenant, User, Opened]:
@@ -238,6 +242,7 @@ async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], Sig
 
 def log(ctx: RequestContext, tenant: Tenant, user_id: int, method: str) -> None:
     """Logs a sign-in, after its commit."""
+    note("manifest.client", tenant.id)
     who = {"client": tenant.identifier, "user": user_id, "method": method}
     ctx.services.log.info("signed_in", request_id=ctx.request_id, **who, address=ctx.address)
 

@@ -28,6 +28,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidToken, Marked, Reason, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
+from manifest_auth.runtime.tracing import spanned
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.sessions import SessionProof, ways_of
 from manifest_auth.sign_in import completion
@@ -139,6 +140,7 @@ def issue(
     return code
 
 
+@spanned("finish")
 def complete_for_code(
     unit: SystemUnit,
     ctx: RequestContext,

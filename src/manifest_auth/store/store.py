@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
+from manifest_auth.runtime import tracing
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.logs import FilteringBoundLogger, Outages
 from manifest_auth.runtime.metrics import Failure, Metrics, Unit
@@ -59,6 +60,7 @@ class Store(ABC):
         runs them on the event loop. All other work uses :meth:`write`."""
         return await self._timed("write", self._write_quickly, work)
 
+    @tracing.spanned("store.write")
     async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
         """Runs one statement as its own unit of work. Returns the number of changed rows, durable on return. On
         PostgreSQL this is one round trip."""
@@ -82,6 +84,7 @@ class Store(ABC):
         rows = await self.look_up_all(statement, **values)
         return rows[0] if rows else None
 
+    @tracing.spanned("store.look_up")
     async def look_up_all(self, statement: CrossTenant[R] | Global[R], **values: Any) -> list[R]:
         """Runs one key read like :meth:`look_up`, and returns all rows of a few keys."""
         began = time.perf_counter()
@@ -112,32 +115,36 @@ class Store(ABC):
 
     async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
         """Runs a unit and measures how long it took, and how long it waited to start."""
-        began, waited = time.perf_counter(), -1.0
+        began, waited, attempts = time.perf_counter(), -1.0, 0
         last: SystemUnit | None = None
 
         def work_and_time(unit: SystemUnit) -> T:
-            nonlocal waited, last
+            nonlocal waited, last, attempts
             if waited < 0:  # a unit can run twice
                 waited = time.perf_counter() - began
-            last = unit
-            return work(unit)
+            last, attempts = unit, attempts + 1
+            return work(unit) if recorded is None else recorded.run(work, unit)
 
-        try:
-            done = await run(work_and_time)
-            if last is not None:
-                last.committed()
-                self._worked(has_written=last.has_written)
-            return done
-        except Exception as error:
-            if last is not None and getattr(error, "keeps_writes", False):
-                last.committed()
-            if isinstance(error, StoreUnavailable):
-                self._failed(kind, error)
-            raise
-        finally:
-            took = time.perf_counter() - began
-            self._metrics.store_seconds[kind].observe(took)
-            self._metrics.store_wait[kind].observe(waited if waited >= 0 else took)
+        with tracing.span(f"store.{kind}") as recorded:
+            try:
+                done = await run(work_and_time)
+                if last is not None:
+                    last.committed()
+                    self._worked(has_written=last.has_written)
+                return done
+            except Exception as error:
+                if last is not None and getattr(error, "keeps_writes", False):
+                    last.committed()
+                if isinstance(error, StoreUnavailable):
+                    self._failed(kind, error)
+                raise
+            finally:
+                took = time.perf_counter() - began
+                waited = waited if waited >= 0 else took
+                self._metrics.store_seconds[kind].observe(took)
+                self._metrics.store_wait[kind].observe(waited)
+                tracing.note("manifest.waited_ms", round(waited * 1000, 3))
+                tracing.note("manifest.attempts", attempts)
 
     def _failed(self, kind: Unit, error: StoreUnavailable) -> None:
         self._metrics.store_failed(kind, error.why)

@@ -14,6 +14,7 @@ from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.runtime.hashing import Hasher, HashProof
 from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
 from manifest_auth.runtime.settings import Settings, plain_address
+from manifest_auth.runtime.tracing import spanned
 from manifest_auth.store import (
     Global,
     Listing,
@@ -275,6 +276,7 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
     return Wait(blocked.ms, limit)
 
 
+@spanned("throttle")
 def count_each(unit: SystemUnit | TenantUnit, counters: Iterable[Counter], now: int) -> Pause | None:
     """Counts an attempt like :func:`count`, with each of these counters."""
     counters = in_order(counters)

@@ -16,10 +16,12 @@ from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FilesUnavailable, open_storage
 from manifest_auth.runtime.hashing import builds
 from manifest_auth.runtime.mail import NotSent, check_connection, server_of
+from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.os_process import user_name
 from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
+from manifest_auth.runtime.tracing import open_recorder
 from manifest_auth.sessions import tokens
 from manifest_auth.store import StoreUnavailable, open_store
 
@@ -50,6 +52,8 @@ async def examine(
         yield bad("rate limits: MANIFEST_RATE_LIMITS is off; remove it")
     yield _hashing()
     yield await _mail(settings)
+    if settings.tracing == "on":
+        yield await _tracing(settings)
     if not why:
         yield await _files(settings)
         for finding in storage.storage_findings(settings):
@@ -111,6 +115,16 @@ async def _mail(settings: Settings) -> Finding:
             "address, user name, and password, and the firewall"
         )
     return ok(f"mail: {server.host}:{server.port} accepts mail")
+
+
+async def _tracing(settings: Settings) -> Finding:
+    try:
+        recorder = open_recorder(settings, Metrics(), Random())
+    except SettingsError as error:
+        return bad(f"tracing: {error}")
+    if recorder is not None and await asyncio.to_thread(recorder.check):
+        return ok("tracing: the collector accepts spans")
+    return bad("tracing: the collector doesn't accept spans; check OTEL_EXPORTER_OTLP_ENDPOINT and the firewall")
 
 
 async def _files(settings: Settings) -> Finding:

@@ -22,6 +22,7 @@ from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.metrics import Cache, CacheResult, Metrics
 from manifest_auth.runtime.outgoing import Deadline, Outgoing
 from manifest_auth.runtime.outgoing_guard import Unreachable
+from manifest_auth.runtime.tracing import spanned
 
 FRESH_MS = 60 * 60 * 1000
 RENEW_MS = 60 * 1000
@@ -154,6 +155,7 @@ class Client:
         Claims of the ID token take precedence."""
         return (await self.redeem_tokens(registration, answer, wants, deadline)).claims
 
+    @spanned("oidc.verify")
     async def redeem_tokens(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> Redeemed:

@@ -30,6 +30,7 @@ from manifest_auth.runtime.hashing.worker import HEADER
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.os_process import usable_cores
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.tracing import note, spanned
 
 # The pool of hash workers has a bounded FIFO queue and as many workers as are needed at the same time; dead ones are
 # replaced. Each worker has one running job and one in its pipe, so it never waits for the event loop between two
@@ -51,6 +52,7 @@ class _Job:
     message: bytes
     done: asyncio.Future[bytes]
     tries: int = 0
+    sent_at: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -111,8 +113,10 @@ class HashPool:
         message = HEADER.pack(memory, passes, lanes, length, len(salt)) + salt + password
         job = _Job(message, self._loop.create_future())
         self._queue.append(job)
+        asked_at = self._loop.time()
         self._feed()
         tag = await job.done
+        note("manifest.waited_ms", round((job.sent_at - asked_at) * 1000, 3))
         if tag[:1] == b"!" and len(tag) != length:
             raise HashFailed(tag.decode())
         return tag
@@ -153,6 +157,7 @@ class HashPool:
                 self._queue.appendleft(job)
                 self._replace(worker)
                 continue
+            job.sent_at = self._loop.time()
             worker.jobs.append(job)
 
     def _readable(self, worker: _Worker) -> None:
@@ -297,6 +302,7 @@ class Hasher:
         assert self._pool is not None, "start() first"
         return self._pool
 
+    @spanned("hash")
     async def _tag(self, password: str, salt: bytes, parameters: _Parameters, length: int) -> bytes:
         self.check_capacity()
         with self._metrics.hash_seconds.time(), self._metrics.hash_waiting.track_inprogress():
@@ -309,6 +315,7 @@ class Hasher:
                 length=length,
             )
 
+    @spanned("hash")
     async def _verify_imported(self, stored: str, password: str) -> bool:
         if self._imported >= self._settings.hash_queue or self._in_vain():
             raise self._full()

@@ -14,6 +14,7 @@ from manifest_auth.runtime.mail.looks import LOGO, PRODUCT, Look, html_of
 from manifest_auth.runtime.mail.server import NotSent, Server
 from manifest_auth.runtime.mail.writing import Email
 from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.tracing import spanned
 from manifest_auth.text.languages import marked as _
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Mail:
         """Returns the deadline for emails that start now, in the event loop's time."""
         return asyncio.get_running_loop().time() + seconds
 
+    @spanned("mail")
     async def send(
         self, email: Email, deadline: float, request_id: str, message: str = "", look: Look = PRODUCT
     ) -> NotSent | None:

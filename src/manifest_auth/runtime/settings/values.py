@@ -296,6 +296,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "(`traceparent`). Default: none, because providers are usually other companies."
         ),
     ] = ""
+    tracing: Annotated[
+        Literal["off", "on"],
+        _about(
+            "`on`: spans of one percent of the requests are sent to a collector, as the standard variables `OTEL_…` "
+            "say. Requires the extra `otel`."
+        ),
+    ] = "off"
     metrics_token: Annotated[Secret | None, _about("Bearer token that opens `/metrics`.")] = None
     metrics_listen: Annotated[str, _about("`HOST:PORT` of a separate listener for `/metrics`.")] = ""
     introspection: Annotated[

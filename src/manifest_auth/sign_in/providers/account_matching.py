@@ -14,6 +14,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, Marked, NoSeat, Reason, Replay, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Identity, Issuer, LinkedBy, Provider, ProviderEmail
+from manifest_auth.runtime.tracing import spanned
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.sign_in.providers.group_roles import RANK
@@ -183,6 +184,7 @@ class LinkGrant(NamedTuple):
     invitation_id: int | None = None
 
 
+@spanned("match")
 def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: LinkGrant) -> User:
     """Returns the user, with the roles that the groups grant now. Raises SsoFailed, and Conflict when a concurrent
     sign-in was faster."""

@@ -16,6 +16,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import Reason, SsoFailed, ValidationError
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
+from manifest_auth.runtime.tracing import spanned
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import refusal_reasons
 from manifest_auth.sign_in.browser_identity import BrowserCookies
@@ -363,6 +364,7 @@ def _mismatch(
     return None
 
 
+@spanned("saml.verify")
 async def _verify(
     ctx: RequestContext, shown: UnverifiedResponse, found: list[_Candidate]
 ) -> tuple[_Candidate, Assertion]:
