@@ -31,7 +31,7 @@ def site() -> Path:
     with run_folder.locked("site"):
         if not folder.exists():
             making = folder.with_name("site-making")
-            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(making)]
+            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(making)]
             given = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
             done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr

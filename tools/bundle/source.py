@@ -69,7 +69,7 @@ def built(source: Source, wheels: Path, site: Path) -> Path:
     """Builds the docs into ``site`` and the wheel, which includes them, into ``wheels``. Returns the wheel."""
     pinned = (source.folder / "constraints.txt").read_text("utf-8")
     assert f"hatchling=={metadata.version('hatchling')}\n" in pinned, "another hatchling than constraints.txt pins"
-    _python(source, "mkdocs", "build", "--strict", "--quiet")
+    _python(source, "mkdocs", "build", "--strict")
     shutil.copytree(source.folder / _SITE, site)
     (site / "site.json").unlink()  # only the server needs it
     _python(source, "hatchling", "build", "-t", "wheel", "-d", str(wheels))

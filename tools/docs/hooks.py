@@ -35,7 +35,7 @@ _LEFT_OUT = ("sitemap.xml", "sitemap.xml.gz", "404.html", "search/search_index.j
 _BEHIND = ("decisions/", "changelog", "tests", "benchmarks", "contributing", "glossary")
 _LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"(^```.*?^```$|(?<!\[)`(?!\])[^`\n]*`)", re.MULTILINE | re.DOTALL)  # no link's text
 _MESSAGE = re.compile(r"^(\w+)\s*--?>>\s*(\w+)\s*:\s*(.*)$")
 _SEARCH = 'data-md-component="search" role="dialog"'
 _NESTED = re.compile(r'(<nav class="md-nav" data-md-level="[1-9]") aria-labelledby="\w+" aria-expanded="\w+"')
@@ -116,7 +116,7 @@ def _link(found: re.Match[str], place: str, name: str) -> str:
     elif meant.startswith("docs/"):
         page = meant.removeprefix("docs/")
     else:  # a file in the repository that isn't a page
-        return f"{text[1:-1]} (`{meant}`)"
+        return text[1:-1] if text == f"[`{meant}`]" else f"{text[1:-1]} (`{meant}`)"
     to = posixpath.relpath(page, posixpath.dirname(name) or ".")
     return f"{text}({to}{f'#{anchor}' if anchor else ''})"
 
