@@ -100,15 +100,18 @@ async def sign_in_codes(story: Story) -> None:
     async with oidc_provider(story.app) as company:
         company.knows("ada", "ada@acme.example")
         codes = []
-        for _ in range(3):
+        for _ in range(4):
             browser, back = await begun(story.app, company.op, company.client, response="code")
             codes.append(query_of(await browser.send("GET", back))["code"])
-        first, other = [Keys.of(await exchange(code)) for code in codes[:2]]
+        first, other, third = [Keys.of(await exchange(code)) for code in (codes[0], codes[1], codes[3])]
         await story.later(59)
         story.cell("unused for a minute", await exchange(codes[2]), 200)
         story.cell("used", await exchange(codes[0]), 401, "SSO_FAILED")
         story.cell("the session of a used code that is shown again", await opened_by(story.app, first), [])
-        story.cell("the session of another", (await story.app.me(other.token)), 200)
+        await story.later(HOUR)
+        story.cell("used an hour ago", await exchange(codes[3]), 401, "SSO_FAILED")
+        story.cell("the session of that one", await opened_by(story.app, third), [])
+        story.cell("the session of another", (await story.app.refresh(other.refresh_token)), 200)
 
 
 async def seen_assertions(story: Story) -> None:

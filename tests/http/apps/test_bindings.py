@@ -76,16 +76,17 @@ async def _sign_out_everywhere(app: App, web: Relying, person: Member) -> None:
     [_password_change, _deactivation, _admin_gained, _end_by_an_admin, _suspension, _removal_of_the_app,
      _removal_by_the_user, _sign_out_everywhere],
 )  # fmt: skip
-async def test_both_tokens_of_an_app_end(
+async def test_both_tokens_and_a_pending_code_of_an_app_end(
     app: App, client: str, ends: Callable[[App, Relying, Member], Awaitable[None]]
 ) -> None:
-    web, person = await relying(app, client, scopes=SCOPES), await member(app, client)
-    got = await web.tokens(Visitor(app), person.email, scope=OFFLINE)
+    web, person, visitor = await relying(app, client, scopes=SCOPES), await member(app, client), Visitor(app)
+    got = await web.tokens(visitor, person.email, scope=OFFLINE)
+    code = told(await web.authorize(visitor, prompt="none", scope=OFFLINE))
     assert (await web.userinfo(got["access_token"])).status == 200
     await ends(app, web, person)
     assert (await web.userinfo(got["access_token"])).status == 401
-    refused = await web.refresh(got["refresh_token"])
-    assert refused.json["error"] == ("invalid_client" if ends is _removal_of_the_app else "invalid_grant")
+    for refused in (await web.refresh(got["refresh_token"]), await web.redeem(code)):
+        assert refused.json["error"] == ("invalid_client" if ends is _removal_of_the_app else "invalid_grant")
 
 
 # Nothing that belongs to one client, app, browser, or user works for another.

@@ -136,8 +136,9 @@ async def test_an_access_token_opens_what_was_granted_and_no_more(app: App, clie
         (able, "/api/client/auth/sessions", 403), (able, "/api/client/auth/second-factors", 403),
     ):  # fmt: skip
         assert (await app.get(route, token=token)).status == status, route
-    assert (await app.graphql(templates, plain)).refusal == "FORBIDDEN"
-    assert (await app.graphql(templates, able)).refusal == ""
+    for query in (templates, "{ __typename }"):
+        assert (await app.graphql(query, plain)).refusal == "FORBIDDEN", query
+        assert (await app.graphql(query, able)).refusal == "", query
     assert (await app.graphql(me, able)).refusal == "FORBIDDEN"
     assert (await app.graphql("{ usersPage(first: 1) { total } }", able)).refusal == "FORBIDDEN"  # not requested
     assert (await app.post("/api/client/auth/sign-out", token=able)).status == 403

@@ -30,9 +30,13 @@ async def test_a_badge_names_the_client_and_no_one(app: App) -> None:
 async def test_a_user_has_one_live_badge_of_each_kind(app: App) -> None:
     factory = await badge_client(app)
     ada, kiosk = await factory.person(), await factory.device()
-    second, temporary = await factory.badge(ada.id), await factory.badge(ada.id, "temporary")
+    replaced = check_success(await kiosk.sign_in(ada.badge))["token"]
+    second = await factory.badge(ada.id)
+    assert (await app.me(replaced)).code == "INVALID_TOKEN"
     check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_CREDENTIALS")
-    check_success(await kiosk.sign_in(second["badge"]))
+    kept = check_success(await kiosk.sign_in(second["badge"]))["token"]
+    temporary = await factory.badge(ada.id, "temporary")
+    assert (await app.me(kept)).status == 200
     token = check_success(await kiosk.sign_in(temporary["badge"]))["token"]
     await factory.do("DELETE", f"/users/{ada.id}/badges/{second['id']}")
     assert (await app.me(token)).code == "INVALID_TOKEN"  # even if another badge started the session

@@ -12,7 +12,7 @@ from tests.support.attempt_limits import PROXY, addresses, at
 from tests.support.envelope import check_refusal
 from tests.support.machines import SCANNER, machine, unknown_key, wrong
 from tests.support.matrix import matrix
-from tests.support.oauth_callers import REVOKE, form
+from tests.support.oauth_callers import ASSERTION_TYPE, GRANT, REVOKE, TOKEN, basic, form
 from tests.support.rules import rule
 from tests.support.statements import counted_statements, look_ups
 
@@ -63,6 +63,22 @@ async def test_unknown_ones_at_revocation_count_too(app: App, monkeypatch: pytes
         for _ in range(20):
             assert (await form(app, REVOKE, {"token": unknown_key()}, at(address))).status == 429
     assert (seen, counted) == ([], [])
+
+
+@rule("OAUTH-GUESSES")
+@matrix("way", ["secret of an account", "assertion of an account", "secret of an app"])
+async def test_guesses_at_one_client_id_count_from_all_addresses(app: App, way: str) -> None:
+    async def guess(number: int, address: str) -> int:
+        of_app, by_assertion = way.endswith("app"), way.startswith("assertion")
+        client_id = f"app_{number:016}" if of_app else f"svc_{number}"
+        assertion = {"client_id": client_id, "client_assertion_type": ASSERTION_TYPE, "client_assertion": "a.b.c"}
+        headers = {} if by_assertion else basic(client_id, unknown_key("sec"))
+        path = "/o/acme/token" if of_app else TOKEN
+        return (await form(app, path, GRANT | (assertion if by_assertion else {}), headers | at(address))).status
+
+    *guessing, last = addresses(FREE + 2, 3000)
+    assert [await guess(9_000_001, address) for address in guessing] == [401] * FREE + [429]
+    assert [await guess(number, last) for number in (9_000_001, 9_000_002)] == [429, 401]
 
 
 @rule("MACHINE-JUNK")
