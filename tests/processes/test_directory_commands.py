@@ -35,7 +35,7 @@ def test_the_directory_is_the_clients_after_that_and_no_other_ones(folder: Path)
     ("client", "directory", "more", "said"),
     [
         ("nobody", DIRECTORY, WHY, "no client has the identifier nobody"),
-        ("acme", "contoso.example", WHY, "directory: Must be a GUID, the directory (tenant) id"),
+        ("acme", "contoso.example", WHY, "directory: Must be a GUID, the directory (tenant) ID"),
         ("acme", "9188040d-6c67-4c5b-b112-36a304b66dad", WHY,
          "directory: The directory of personal accounts doesn't belong to an organization"),
         ("acme", DIRECTORY, ("--reason", "short"), "reason: Must have at least 10 characters"),

@@ -21,7 +21,7 @@ async def test_a_wait_for_a_turn_is_no_try(app: App) -> None:
         web = await relying(app, client, backchannelLogoutUri=channel.uri)
         await web.tokens(Visitor(app), (await member(app, client)).email)
         await app.post(f"/api/admin/clients/{client}/suspend", token=await app.admin_token())
-        busy: Any = mock.AsyncMock(side_effect=TooManyCalls("too many calls are under way"))
+        busy: Any = mock.AsyncMock(side_effect=TooManyCalls("too many calls are in progress"))
         for waits in (1, 2, 2):
             with mock.patch.object(app.services.outgoing, "post_form", busy):
                 await send_logout_notices(app)

@@ -215,7 +215,7 @@ def create_app(unit: TenantUnit, who: AccountRequest, kind: Kind, given: Mapping
     _check_rank(unit, who, made.scopes)
     _check_called(unit, who, fresh, made)
     if unit.one(_COUNT) >= MOST:
-        raise Conflict(_("A client has at most %(number)s apps: remove one first", number=MOST))
+        raise Conflict(_("A client can have at most %(number)s apps. Remove one first", number=MOST))
     values = {name: getattr(made, name) for name in ("id", "kind", *GIVEN)}
     unit.change(_ADD, **values, created_at=who.now, created_by=who.caller.actor)
     audit.record(unit, who, Event.APP_CREATED, made.subject, **_shown(made))
@@ -288,7 +288,7 @@ def _check_manages(unit: TenantUnit, who: Request, app_id: str = "") -> None:
     step_up.not_for_machines(who)
     rank.manager(unit, who, Permission.SETTINGS_MANAGE)
     if app_id.startswith(OWN) and app_id == own_app_id(tenants.get(unit, unit.tenant_id).identifier):
-        raise Conflict(_("Every client has this app: it cannot be changed"))
+        raise Conflict(_("Every client has this app, so it can't be changed"))
 
 
 def _check_rank(unit: TenantUnit, who: Request, *scopes: str) -> None:
@@ -431,16 +431,16 @@ def create_secret(
     app, now, old = get_app(unit, app_id, lock=True), who.now, {}
     _check_rank(unit, who, app.scopes)
     if app.kind != "web":
-        raise Conflict(_("An app of kind %(kind)s has no secret: it uses PKCE", kind=app.kind))
+        raise Conflict(_("An app of kind %(kind)s uses PKCE instead of a secret", kind=app.kind))
     if app.jwks is not None:
-        raise Conflict(_("The app signs its requests: remove its JWKS first"))
+        raise Conflict(_("The app signs its requests. Remove its JWKS first"))
     if in_place_of:
         _refuse("overlapHours", not 0 <= overlap_h <= MOST_OVERLAP_H, f"Must be 0 to {MOST_OVERLAP_H}")
         ends_at = now + overlap_h * 3_600_000
         ends_at = min(_end_secret(unit, app, in_place_of, now, ends_at).ends_at or ends_at, ends_at)
         old = {"in_place_of": in_place_of, "old_ends": when(ends_at)}
     if len(list_secrets(unit, now, app.id)) >= MOST_SECRETS:
-        raise Conflict(_("An app has at most %(number)s secrets: revoke one first", number=MOST_SECRETS))
+        raise Conflict(_("An app can have at most %(number)s secrets. Revoke one first", number=MOST_SECRETS))
     random = who.services.random
     text = machine_secrets.make(SecretKind.CLIENT_SECRET, random.bytes(machine_secrets.RANDOM_BYTES))
     hint = machine_secrets.hint_of(text)

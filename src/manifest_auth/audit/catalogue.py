@@ -287,7 +287,7 @@ class Event(enum.Enum):
     SETUP_CODE_MADE = About("setup_code_made", SERVER, _("A setup code for the first system admin was created"),
         of_installation=True,
         when="The server printed a code for the first system admin when it started, or the command line did")
-    SETUP_CODE_FAILED = About("setup_code_failed", SERVER, _("A wrong setup code was entered"), is_bad=True,
+    SETUP_CODE_FAILED = About("setup_code_failed", SERVER, _("An incorrect setup code was entered"), is_bad=True,
         of_installation=True, when="Someone entered an invalid or expired setup code")
     ADMIN_CREATED = About("admin_created", SERVER,
         _("%(who)s created a system admin"), asks=Act.ADMINS, of_installation=True,

@@ -54,7 +54,7 @@ def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, st
     if not by.is_admin:
         raise Forbidden(_("Only an Admin can change the last provider that Admins sign in with"))
     raise Conflict(
-        _("No Admin could sign in any longer. Turn on password sign-in first, or sign in with another provider once")
+        _("No Admin would be able to sign in. Turn on password sign-in first, or sign in with another provider once")
     )
 
 

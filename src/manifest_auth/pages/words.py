@@ -114,8 +114,8 @@ OF_PAGES: dict[type[Refusal], Sentence] = {
     StepEnded: Sentence(
         _("This sign-in can't continue"),
         _(
-            "There were too many wrong codes, or your account changed. Start again. If you used a "
-            "link from an email, open it again."
+            "There were too many incorrect codes, or your account changed. Start again. If you used a link from an "
+            "email, open it again."
         ),
     ),
     StepExpired: Sentence(

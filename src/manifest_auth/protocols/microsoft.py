@@ -442,7 +442,7 @@ def _body(reply: Reply, call: str) -> dict[str, Any]:
         raise MicrosoftRefused(_refusal(reply, call))
     body = _json(reply)
     if not isinstance(body, dict):
-        raise Unreachable(f"{call}: no JSON object")
+        raise Unreachable(f"{call}: not a JSON object")
     return body
 
 

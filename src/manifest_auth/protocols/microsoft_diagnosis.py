@@ -105,10 +105,7 @@ async def application(
         )
         return Finding("unknown", text)
     if not secret:
-        text = _(
-            "There is no client secret. Then the redirect URI must be registered for mobile and desktop "
-            "applications, not web."
-        )
+        text = _("There is no client secret. Register the redirect URI for mobile and desktop applications, not web.")
         return Finding("unknown", text)
     text = _(
         "Microsoft reports no problem with the application and its secret so far. Microsoft might check the "

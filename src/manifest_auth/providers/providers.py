@@ -245,7 +245,7 @@ def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, no
     """Turns a provider on or off. The caller ends its sessions. ``by_admin``: the same as for :func:`create`; only an
     Admin can turn on what an Admin turned off. Raises Forbidden."""
     if on and provider.disabled_by_admin and not by_admin:
-        raise Forbidden(_("Only an Admin can turn on what an Admin turned off"))
+        raise Forbidden(_("Only an Admin can turn on a provider that an Admin turned off"))
     unit.announce("tenant", unit.tenant_id)
     at, by = (None, None) if on else (now, int(by_admin))
     unit.change(_SWITCH, id=provider.id, at=at, by=by)

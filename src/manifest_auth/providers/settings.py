@@ -184,7 +184,7 @@ class Settings(Rules, frozen=True, rename="camel"):
         if self.second_factor != "trust" and not all(one.opens_sessions for one in own):
             yield (
                 "secondFactor",
-                (_("Its tokens open no session, because only the provider decides how users authenticate")),
+                (_("Its tokens don't open sessions, so only the provider decides how users authenticate")),
             )
 
     def _kinds(self) -> tuple[str, ...]:

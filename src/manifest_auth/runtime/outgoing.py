@@ -166,10 +166,10 @@ class Outgoing:
                         await held.enter_async_context(host_limit)
                         await held.enter_async_context(self._shares.slot(client))
                 except TimeoutError:
-                    raise TooManyCalls(_("too many calls are under way")) from None
+                    raise TooManyCalls(_("too many calls are in progress")) from None
                 return await self._open().exchange(client, method, target, sent, body, deadline.left, redirects)
         except TimeoutError:
-            raise Unreachable(_("%(host)s: no answer in time", host=target.authority)) from None
+            raise Unreachable(_("%(host)s: no response in time", host=target.authority)) from None
         except NotPublic as error:
             raise NotPublic(_named(target, error), target.authority) from None
         except Unreachable as error:

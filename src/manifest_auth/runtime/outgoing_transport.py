@@ -28,7 +28,7 @@ MOST_IDLE = 32
 KEEP_S = 4.0  # below the 5 s of common servers, so that no call gets a connection that is just closing
 _LEAST_PIECE = 512  # minimum size that a body piece counts as, since a megabyte of single bytes would block the CPU
 _MOST_TRIED = 4
-_NAMES = {socket.EAI_NONAME: _("there is no such name"), socket.EAI_AGAIN: _("the name servers do not answer")}
+_NAMES = {socket.EAI_NONAME: _("the name doesn't exist"), socket.EAI_AGAIN: _("the name servers don't respond")}
 #: The client of the running call. The pool opens a connection in the task of the call, but passes no argument of the
 #: call to the backend.
 _TENANT: ContextVar[int] = ContextVar("tenant")
@@ -96,7 +96,7 @@ class Transport:
                     _("redirected to %(address)s", address=_without_query(received.get("location", "nowhere")))
                 )
             if received.get("content-encoding", "identity").lower() != "identity":
-                raise Unreachable(_("compressed its answer, although the request forbids it"))
+                raise Unreachable(_("compressed its response, although the request forbids it"))
             return Reply(answer.status, received, await _read(answer.aiter_stream()))
 
 
@@ -136,7 +136,7 @@ async def _read(parts: AsyncIterator[bytes]) -> bytes:
         body += part
         counted += max(len(part), _LEAST_PIECE)
         if counted > MAX_BODY:
-            raise Unreachable(_("the answer is too large"))
+            raise Unreachable(_("the response is too large"))
     return bytes(body)
 
 
@@ -165,16 +165,16 @@ def _as_unreachable() -> Iterator[None]:
     except httpcore2.PoolTimeout:
         raise Unreachable(_("no connection was free in time")) from None
     except httpcore2.TimeoutException:
-        raise Unreachable(_("no answer in time")) from None
+        raise Unreachable(_("no response in time")) from None
     except httpcore2.ConnectError as error:
         cause = _innermost(error)
         plain = _plain(cause)
         is_tls = isinstance(cause, ssl.SSLError)
-        raise Unreachable(f"TLS: {plain}" if is_tls else _("cannot connect: %(error)s", error=plain)) from None
+        raise Unreachable(f"TLS: {plain}" if is_tls else _("can't connect: %(error)s", error=plain)) from None
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-        raise Unreachable(_("broken answer: %(error)s", error=str(_innermost(error)))) from None
+        raise Unreachable(_("invalid response: %(error)s", error=str(_innermost(error)))) from None
     except OSError as error:  # from the DNS lookup
-        raise NotPublic(_("the name cannot be looked up: %(error)s", error=_plain(error))) from None
+        raise NotPublic(_("the name can't be resolved: %(error)s", error=_plain(error))) from None
 
 
 def _plain(error: BaseException) -> str:

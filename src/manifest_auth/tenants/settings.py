@@ -45,7 +45,7 @@ _NONE_OR_MORE = {"not": {"exclusiveMinimum": 0, "exclusiveMaximum": LEAST_S}}
 def _admins(change: Change) -> Iterator[str]:
     """Yields the effect of a change on Admins, if none of them can sign in after it."""
     if change.effects.locks_admins_out:
-        yield _("No Admin can sign in any longer. No provider that is turned on accepts Admins.")
+        yield _("Admins can no longer sign in. No provider that is turned on accepts Admins.")
 
 
 MinLength = Annotated[

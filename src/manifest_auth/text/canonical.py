@@ -260,7 +260,8 @@ def check_return_address(address: str, field: str) -> str:
     if url is not None and "#" not in address and (_is_web(url) or _APP_SCHEME.match(url.scheme)):
         return address
     sentence = _(
-        "Enter an https:// address, http:// of a loopback host, or an app's scheme. For example, com.acme.app:/",
+        "Enter an https:// address, an http:// address of a loopback host, or an app's scheme. For example, "
+        "com.acme.app:/",
         wire="Must be an https:// URL, an http:// URL of a loopback host, or a URL with an app's scheme, for example "
         "com.acme.app:/",
     )

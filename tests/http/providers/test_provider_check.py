@@ -145,7 +145,7 @@ async def test_a_good_saml_provider(app: App, op: Op, who: str) -> None:
 CERTIFICATES = {
     "expired": ((-400, -1), "refuse", False, "expired on "),
     "expired, by written policy": ((-400, -1), "accept", True, "still accepted, because of expiredCertificates"),
-    "soon expired": ((-400, 29), "refuse", True, "Pin its successor in addition to it now"),
+    "soon expired": ((-400, 29), "refuse", True, "Pin its successor now, in addition to it"),
     "of tomorrow": ((1, 400), "refuse", False, "isn't valid before "),
 }
 

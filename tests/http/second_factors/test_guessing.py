@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.usefixtures("another_day"),
     pytest.mark.one_store,
 ]
-WARNING = "someone may know your password"
+WARNING = "someone might know your password"
 DAY = 86_400
 
 

@@ -77,8 +77,8 @@ async def test_another_issuer_is_told_with_both_names(rp: RelyingParty) -> None:
     [
         (Answer(404), "answered 404"),
         (Answer(301, {"Location": "https://new.example/x"}), "redirected to https://new.example/x"),
-        (Answer(200, {}, b"<html>"), "no JSON"),
-        (Answer(raw=b""), "broken answer"),
+        (Answer(200, {}, b"<html>"), "invalid JSON"),
+        (Answer(raw=b""), "invalid response"),
     ],
     ids=["404", "redirect", "html", "nothing"],
 )
@@ -223,7 +223,7 @@ async def test_a_marked_provider_that_announces_no_iss_needs_its_own_address(rp:
         (Answer(503), "returns status 503"),
         (Answer(429), "returns status 429"),
         (Answer(404), "returns status 404"),
-        (Answer(raw=b""), "broken answer"),
+        (Answer(raw=b""), "invalid response"),
     ],
 )
 async def test_an_answer_that_tells_nothing_of_the_address_is_no_more(

@@ -104,7 +104,7 @@ async def test_an_unknown_key_whose_set_cannot_be_fetched_is_the_providers_fault
     await rp.sign_in()
     rp.op.rotate()
     rp.op.published = []
-    with pytest.raises(Unreachable, match="no list of keys"):
+    with pytest.raises(Unreachable, match="not a list of keys"):
         await rp.sign_in()
     rp.op.published = None
     await rp.sign_in()  # a failure doesn't start the minute

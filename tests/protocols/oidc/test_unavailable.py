@@ -18,7 +18,7 @@ MUCH = frozenset({"groups"})
 @pytest.mark.settings(MANIFEST_PROVIDER_TIMEOUT="0.5")
 @matrix("endpoint", ["discovery", "token", "keys", "userinfo"])
 async def test_a_slow_provider_is_given_up(rp: RelyingParty, endpoint: str) -> None:
-    with rp.op.gates.shut(endpoint), pytest.raises(Unreachable, match="no answer in time"):
+    with rp.op.gates.shut(endpoint), pytest.raises(Unreachable, match="no response in time"):
         await rp.sign_in(MUCH)
 
 
@@ -26,14 +26,14 @@ async def test_a_slow_provider_is_given_up(rp: RelyingParty, endpoint: str) -> N
 async def test_all_calls_of_a_sign_in_share_one_budget(rp: RelyingParty) -> None:
     answer = await rp.begin()
     rp.op.delay = dict.fromkeys(("token", "keys", "userinfo"), 0.9)  # fast enough alone, but the budget is 2 s in total
-    with pytest.raises(Unreachable, match="no answer in time"):
+    with pytest.raises(Unreachable, match="no response in time"):
         await rp.redeem(answer, MUCH)
 
 
 async def test_a_provider_that_is_gone_is_told_immediately(rp: RelyingParty) -> None:
     with provider(rp.clock) as other:
         issuer = other.issuer
-    with pytest.raises(Unreachable, match="cannot connect"):
+    with pytest.raises(Unreachable, match="can't connect"):
         await rp.discover(issuer)
 
 

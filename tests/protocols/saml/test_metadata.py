@@ -74,7 +74,7 @@ def test_the_one_provider_of_a_federation() -> None:
     ("content", "reason"),
     [
         (b"", "not well-formed"),
-        (b"<html><body>Sign in</body></html>", "it isn't SAML 2.0 metadata but .html"),
+        (b"<html><body>Sign in</body></html>", "it is .html., not SAML 2.0 metadata"),
         (changed("IDPSSODescriptor", "SPSSODescriptor", 2), "describes 0 SAML 2.0 identity providers"),
         (changed("SAML:2.0:protocol", "SAML:1.1:protocol"), "describes 0 SAML 2.0 identity providers"),
         (changed(f'entityID="{IDP.issuer}"', ""), "entityID is missing"),

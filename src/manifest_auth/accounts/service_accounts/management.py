@@ -105,7 +105,7 @@ def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool =
     users' addresses, which weakens a limit for Admins too. Raises Forbidden or ValidationError."""
     by = check_manages(unit, who)
     if forwards and not by.is_admin:
-        raise Forbidden(_("Only an Admin can allow a service account to pass on addresses"))
+        raise Forbidden(_("Only an Admin can allow a service account to forward addresses"))
     for mask in roles:
         if not mask:
             raise ValidationError(details=[("roles", _("At least one role is required"))])

@@ -181,7 +181,7 @@ async def prepare_key(
     step_up.check(ctx, Act.PROVIDERS)
     pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
     if pair is None:
-        raise Conflict(_("Only SAML providers have a key of this server"))
+        raise Conflict(_("This server has keys only for SAML providers"))
 
     def rotate(unit: TenantUnit) -> Provider:
         now = providers.get(unit, provider.name, lock=True)

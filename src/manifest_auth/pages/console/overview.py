@@ -254,7 +254,7 @@ def _charts(figures: Figures, titles: dict[int, str], usage: Usage) -> tuple[Cha
             _("Failed sign-ins by reason"),
             [_reason(one, titles) for one in failures],
             [Series(_("failed sign-ins"), "bad", [one.number for one in failures])],
-            note=_("The ten most frequent reasons of the last 30 days."),
+            note=_("The ten most frequent reasons in the last 30 days."),
             first=_("Reason"),
         )._replace(is_english=True),
         charts.by_name(

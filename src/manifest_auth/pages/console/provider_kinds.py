@@ -174,7 +174,9 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
     "entra": (
         Field("entra.directory", _("Directory (tenant) ID")),
         Field("entra.applications", _("Client IDs of the apps"), "lines", _ONE_PER_LINE),
-        Field("entra.graphTokens", _("Accept tokens for Microsoft Graph"), "flag", _("After Graph accepts them.")),
+        Field(
+            "entra.graphTokens", _("Accept tokens for Microsoft Graph"), "flag", _("Only if Graph accepts them, too.")
+        ),
         Field(
             "entra.clientId",
             _("Client ID of this server's application"),
@@ -184,7 +186,7 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
             "entra.clientSecret",
             _("Client secret of this server's application"),
             "secret",
-            _("Required to ask Graph on behalf of the user."),
+            _("Required to call Graph on behalf of the user."),
             is_more=True,
         ),
         Field("entra.appIdUri", _("App ID URI"), is_more=True),
@@ -192,7 +194,7 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
             "entra.scopes",
             _("Required scopes"),
             "words",
-            _("A token needs one of them. Separated by spaces."),
+            _("A token must have one of them. Separate them with spaces."),
             is_more=True,
         ),
         Field("entra.cloud", _CLOUD, "choice", options=_CLOUDS, is_more=True),
@@ -403,7 +405,7 @@ _PRESET_WRITTEN = (
         there=(
             _("In the realm, open Clients, and then Create client. Choose the type OpenID Connect."),
             _("Turn on Client authentication. As the authentication flow, select only Standard flow."),
-            _("Enter the value above as valid redirect URI."),
+            _("Enter the value above as a valid redirect URI."),
             _("On the Credentials tab, copy the client secret."),
             _(
                 "In the dedicated client scope, add a Group Membership mapper. Claim name: groups. Full group path: "
@@ -423,7 +425,7 @@ _PRESET_WRITTEN = (
         ours=(_CALLBACK,),
         there=(
             _("Register a confidential web application with the authorization code flow."),
-            _("Enter the value above as its redirect URI, exactly."),
+            _("As its redirect URI, enter exactly the value above."),
             _("Configure these claims: email, email_verified, given_name, family_name, and one with the groups."),
         ),
         is_generic=True,

@@ -436,7 +436,7 @@ async def _everyone_is_admin(ctx: RequestContext, one: Loaded, limits: Collectio
     linked, head = await ctx.store.read(lambda unit: providers.count_people(unit, one.provider.id)), one.head("")
     effects = (
         _("Everyone who signs in with it becomes an Admin, who can change all users and settings."),
-        _("Only email addresses in %(domains)s get new accounts.", domains=", ".join(limits))
+        _("New accounts are created only for email addresses in %(domains)s.", domains=", ".join(limits))
         if limits
         else _("No domain is selected, so this includes everyone who has an account there."),
         several("%(number)d person uses it now.", "%(number)d people use it now.", linked),
@@ -465,7 +465,7 @@ async def _confirm_delete(ctx: RequestContext, call: PageCall[BackForm]) -> Conf
         several(
             "Unlinks %(number)d person and signs them out.", "Unlinks %(number)d people and signs them out.", people
         ),
-        _("Removes the roles that its groups gave. You can't undo this."),
+        _("Removes the roles that its groups granted. You can't undo this."),
         _("If you add a provider with the same issuer later, the same people regain access to their accounts."),
         _("Another provider links people by email address. Before you move, check that no address has a new owner."),
     )

@@ -251,7 +251,7 @@ async def _bulk(ctx: RequestContext, call: PageCall[BulkForm]) -> View | Answer[
         user = known.get(number)
         name = (user.full_name or user.email) if user else str(number)
         link, is_done = "", False
-        said: str = _("There is no such user")
+        said: str = _("This user doesn't exist")
         try:
             if user is not None and user.id == ctx.user.user_id:
                 raise Forbidden(_("This is your own account"))

@@ -101,7 +101,7 @@ _SIZE = 100
 _KEYS_TEMPLATE = "installation/keys.html"
 _PURPOSES = {"": _("All purposes"), **{each.value: each.title for each in Purpose}}
 DONE = {
-    "rotated": _("Keys rotated. Earlier keys verify existing tokens until those expire."),
+    "rotated": _("Keys rotated. Earlier keys verify existing tokens until they expire."),
     "retired": _("Key retired. Its existing tokens stay valid until they expire."),
     "at-once": _("Key revoked. Everything that it signed is invalid."),
 }

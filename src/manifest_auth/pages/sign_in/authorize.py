@@ -48,7 +48,7 @@ AUTHORIZE, LOGOUT = f"{_ISSUER}/authorize", f"{_ISSUER}/logout"
 CONSENT, SIGN_OUT = f"{_ISSUER}/consent", f"{_ISSUER}/sign-out"
 _SHOWN = "issuer"  # where a request stores its issuer, for the error page
 _NOT_IN, _SIGNED_OUT = _("You're not signed in to the app"), _("You're signed out")
-_TITLE, _ADVICE = _("You can't use this app"), _("This app is for other users. Contact your administrator.")
+_TITLE, _ADVICE = _("You can't use this app"), _("You don't have access to this app. Contact your administrator.")
 
 
 def _shown_issuer(ctx: RequestContext, call: Call[Any]) -> Issuer:

@@ -111,7 +111,7 @@ class TtlCache(Generic[Thing]):
             async with asyncio.timeout_at(deadline.at):
                 return await asyncio.shield(task)
         except TimeoutError:
-            raise Unreachable(f"{key}: no answer in time") from None
+            raise Unreachable(f"{key}: no response in time") from None
 
     async def _fetch_and_store(self, key: str, tenant_id: int, is_renewal: bool) -> Thing:
         thing = await self._fetch(key, tenant_id)

@@ -96,7 +96,7 @@ def read_key_set(document: Any) -> tuple[Key, ...]:
     """Returns the usable keys of a set, at most the first hundred. Raises ValueError for an invalid set."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
-        raise ValueError(_("no list of keys"))
+        raise ValueError(_("not a list of keys"))
     found = (_read(entry) for entry in entries[:MOST] if isinstance(entry, dict))
     return tuple(key for key in found if key is not None)
 
@@ -162,9 +162,9 @@ async def fetch_document(outgoing: Outgoing, address: str, deadline: Deadline) -
     try:
         document = reply.json()
     except ValueError as error:
-        raise Unreachable(_("%(address)s: no JSON: %(error)s", address=address, error=str(error))) from None
+        raise Unreachable(_("%(address)s: invalid JSON: %(error)s", address=address, error=str(error))) from None
     if not isinstance(document, dict):
-        raise Unreachable(_("%(address)s: no JSON object", address=address))
+        raise Unreachable(_("%(address)s: not a JSON object", address=address))
     return document
 
 

@@ -360,9 +360,9 @@ def _read(reply: Reply) -> dict[str, Any]:
     try:
         body = reply.json()
     except ValueError as error:
-        raise Unreachable(_("token endpoint: no JSON: %(error)s", error=str(error))) from None
+        raise Unreachable(_("token endpoint: invalid JSON: %(error)s", error=str(error))) from None
     if not isinstance(body, dict):
-        raise Unreachable(_("token endpoint: no JSON object"))
+        raise Unreachable(_("token endpoint: not a JSON object"))
     return body
 
 

@@ -245,11 +245,11 @@ def _plain(document: bytes, largest: int, comments: bool) -> bytes:
     start = _DECLARATION.match(document)
     body = document[start.end() if start else 0 :]
     if start and any(name.lower() != b"utf-8" for name in _ENCODING.findall(start.group())):
-        raise InvalidSaml(_("another encoding than UTF-8 is declared"))
+        raise InvalidSaml(_("an encoding other than UTF-8 is declared"))
     if b"<?" in body:
         raise InvalidSaml(_("processing instruction"))
     if re.search(rb"<!(?!--)" if comments else rb"<!", body):
-        raise InvalidSaml(_("DOCTYPE, comment or CDATA section"))
+        raise InvalidSaml(_("DOCTYPE, comment, or CDATA section"))
     if body.count(b"<") > _MOST_TAGS:
         raise InvalidSaml("too many elements")
     if body.count(b"xmlns") > _MOST_DECLARATIONS or any(

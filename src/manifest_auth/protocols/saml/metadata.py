@@ -79,7 +79,7 @@ def read_certificate(text: str) -> bytes:
     if len(blocks) > 1:
         raise InvalidSaml(_("This contains several certificates or keys. Enter one at a time"))
     if blocks and blocks[0][0] != "CERTIFICATE":
-        raise InvalidSaml(_("This isn't a certificate but a %(kind)s", kind=blocks[0][0].lower()))
+        raise InvalidSaml(_("This is a %(kind)s, not a certificate", kind=blocks[0][0].lower()))
     body = "".join((blocks[0][1] if blocks else text).split())
     try:
         der = base64.b64decode(body, validate=True)
@@ -199,7 +199,7 @@ def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_r
 
 def _read(root: etree._Element) -> Metadata:
     if root.tag not in (metadata("EntityDescriptor"), metadata("EntitiesDescriptor")):
-        raise InvalidSaml(_("it isn't SAML 2.0 metadata but %(name)s", name=quoted(str(root.tag))))
+        raise InvalidSaml(_("it is %(name)s, not SAML 2.0 metadata", name=quoted(str(root.tag))))
     found = [one for one in root.iter(_DESCRIPTOR) if PROTOCOL in one.get("protocolSupportEnumeration", "").split()]
     if len(found) != 1:
         number = len(found)

@@ -203,7 +203,7 @@ def wrong_codes(to: Reader, address: str) -> Email:
     day."""
     return write(
         to,
-        _("%(client)s: someone may know your password"),
+        _("%(client)s: someone might know your password"),
         _(
             "Someone entered the correct password for your account at %(client)s, and an incorrect code at "
             "least five times. The last attempt came from the IP address %(at)s.",

@@ -99,7 +99,7 @@ class Mail:
         try:
             await asyncio.wait_for(asyncio.shield(work), left)
         except TimeoutError:
-            raise NotSent(_("no answer in time")) from None
+            raise NotSent(_("no response in time")) from None
         finally:
             given_up.set()
 

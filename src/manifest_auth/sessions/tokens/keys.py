@@ -57,7 +57,7 @@ class Purpose(enum.Enum):
     )
     FORMS = (  # for marks of forms
         "forms",
-        _("Forms of pages"),
+        _("Page forms"),
         _("Pages that are open now expire, and forms that wait for a sign-in are lost. Nobody is signed out."),
     )
     PAGE_STATE = (  # encrypted state of a sign-in in progress on pages

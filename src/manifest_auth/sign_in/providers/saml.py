@@ -167,7 +167,7 @@ def _certificates(ctx: RequestContext, settings: SamlSettings) -> Iterator[Findi
         elif is_early:
             told = _("Certificate %(name)s isn't valid before %(day)s", **of, day=when(fact.not_before)[:10])
         elif fact.not_after < soon:
-            told = _("Certificate %(name)s expires on %(end)s. Pin its successor in addition to it now", **of)
+            told = _("Certificate %(name)s expires on %(end)s. Pin its successor now, in addition to it", **of)
         else:
             told = _("Certificate %(name)s is valid until %(end)s", **of)
         yield Finding("note" if is_early or fact.not_after < soon else "ok", told)

@@ -106,7 +106,7 @@ def check(directory: str, field: str = "directory") -> str:
     """Returns the directory's ID in its stored form. Raises ValidationError."""
     found = directory.lower()
     if not GUID.match(found):
-        raise ValidationError(details=[(field, _("Must be a GUID, the directory (tenant) id"))])
+        raise ValidationError(details=[(field, _("Must be a GUID, the directory (tenant) ID"))])
     if found == CONSUMERS:
         raise ValidationError(
             details=[(field, _("The directory of personal accounts doesn't belong to an organization"))]

@@ -371,7 +371,7 @@ def pin_name(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> PinDat
     """Pins the name to the client. Raises ValidationError."""
     step_up.check(who, Act.PROVIDERS)
     if not _NAME.match(name):
-        raise ValidationError(details=[("name", _("No provider can have this name"))])
+        raise ValidationError(details=[("name", _("Providers can't have this name"))])
     before = unit.first(_FIND_PIN, name=name)
     unit.change(_PIN, name=name, client=tenant.id)
     _record_pin(unit, who, name, before, tenant.id)

@@ -105,7 +105,7 @@ async def test_it_says_when_no_admin_could_sign_in_any_longer(app: App, client: 
     assert "No Admin can" not in " ".join(changes(await visitor.post(path, fields)))  # the client has no Admin
     await new_user(app, client, roles=["Admin"], password=PASSWORD)
     [_, said] = changes(await visitor.post(path, fields))
-    assert said.endswith("No Admin can sign in any longer. No provider that is turned on accepts Admins.")
+    assert said.endswith("Admins can no longer sign in. No provider that is turned on accepts Admins.")
 
 
 async def test_no_other_clients_rules_change(app: App, client: str) -> None:
