@@ -27,7 +27,7 @@ from tests.support.rules import rule
 pytestmark = pytest.mark.endurance
 
 MARKED = {"oidc": {"sharedCallback": True}}
-ELSEWHERE = "the answer came to another callback address"
+ELSEWHERE = "the response arrived at a different redirect URI"
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_an_answer_that_names_another_issuer_or_none(
     assert answer.query["iss"] == method.provider.issuer  # type: ignore[attr-defined]
     changed = browser.walk(answer.with_query(iss=iss), RETURN_TO)
     if iss or method.provider.name == "oidc-provider":
-        assert service.reason(refused(changed)) == "the answer came to another callback address"
+        assert service.reason(refused(changed)) == "the response arrived at a different redirect URI"
     else:
         arrived(changed)
 

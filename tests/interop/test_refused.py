@@ -79,7 +79,7 @@ def test_a_provider_that_makes_no_accounts_lets_those_in_who_have_one(
     ):  # they don't say whether an address is verified
         client.change(oidc={"trustEmail": True})
     error = refused(method.sign_in(client, browser, BOB))
-    assert service.reason(error) == "unknown person, and the provider creates no users"
+    assert service.reason(error) == "unknown user, and the provider creates no users"
     assert "session" not in browser.jar.of(service.public)
     client.add_user(BOB.email)
     arrived(method.sign_in(client, browser, BOB))

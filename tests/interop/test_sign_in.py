@@ -55,7 +55,7 @@ def test_no_one_can_sign_in_whose_groups_give_no_role(
 ) -> None:
     method.join(client)
     error = refused(method.sign_in(client, browser, BOB))
-    assert service.reason(error).startswith("no group gives a role; groups: ")
+    assert service.reason(error).startswith("no group grants a role; groups: ")
     assert "session" not in browser.jar.of(service.public)
 
 

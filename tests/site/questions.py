@@ -37,7 +37,7 @@ QUESTIONS = (
     Question("administrator", "How do I verify an email domain?", "verify domain DNS TXT", "domains",
              "_manifest-auth-challenge"),
     Question("administrator", "Why was a sign-in at our provider rejected?", "sign-in rejected reason",
-             "providers/reasons", "the request was another browser's"),
+             "providers/reasons", "the request came from a different browser"),
     Question("administrator", "How does a Power App call the API?", "Power Apps connector", "providers/power-apps",
              "/power-apps.json"),
     Question("administrator", "How do I suspend a client?", "suspend client", "admin", "/suspend"),

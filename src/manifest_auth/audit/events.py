@@ -174,7 +174,7 @@ def check_is_open(unit: TenantUnit, acting: Acting, *, may_end: bool = False) ->
     elif isinstance(caller, Principal) and caller.tenant_id == unit.tenant_id:
         ended = unit.first(_ENDED, sid=caller.session_id)
     if ended is not None:
-        raise InvalidToken(reason="the session has ended meanwhile")
+        raise InvalidToken(reason="the session ended in the meantime")
     acting.may_end |= may_end
 
 

@@ -213,7 +213,7 @@ def _read(text: str, model: type[Any]) -> Any:
 
 
 _OTHER_KIND = Reason(
-    "the provider is of another kind",
+    "the provider is of a different kind",
     cause="The start URL or redirect URI belongs to another kind of provider",
     cure="Use the URL in `startUrl`",
 )

@@ -40,10 +40,10 @@ _DIRECTORY = Reason(
     "something that it needs was removed",
     cure="Start the [verification](../domains.md#verify-a-directory) again",
 )
-_CLAIM_RELEASED = _DIRECTORY.also("the claim was released meanwhile")
-_SESSION_ENDED = _DIRECTORY.also("the session that began the proof has ended")
-_NO_MANAGER = _DIRECTORY.also("who began the proof has lost settings:manage")
-_OTHER_APPLICATION = _DIRECTORY.also("the application that the proof began with is there no more")
+_CLAIM_RELEASED = _DIRECTORY.also("the claim was released in the meantime")
+_SESSION_ENDED = _DIRECTORY.also("the session that started the verification has ended")
+_NO_MANAGER = _DIRECTORY.also("the user who started the verification no longer has settings:manage")
+_OTHER_APPLICATION = _DIRECTORY.also("the application that started the verification no longer exists")
 _USED = ""
 _COOKIE = "directory"  # prefix of the cookie's name
 

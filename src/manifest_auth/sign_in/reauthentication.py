@@ -66,7 +66,7 @@ async def reauthenticate(
         at, amr = _verified(unit, ctx, answer, member, counters, proved)
         bound = unit.of(caller.tenant_id)
         if not sessions.proved_again(bound, caller.session_id, caller.user_id, amr, at):
-            raise InvalidToken(reason="the session has ended meanwhile")
+            raise InvalidToken(reason="the session ended in the meantime")
         audit.record(bound, ctx, Event.REAUTHENTICATED, caller.actor, session=caller.session_id, amr=list(amr))
         return at, amr
 

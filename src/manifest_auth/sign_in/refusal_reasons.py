@@ -24,25 +24,29 @@ STATE_UNKNOWN = Reason(
     "redirect URI",
     cure="Start again at `startUrl`",
 )
-STATE_USED = STATE_UNKNOWN.also("state: used before")
-STATE_TAKEN = STATE_UNKNOWN.also("state: used meanwhile")
+STATE_USED = STATE_UNKNOWN.also("state: already used")
+STATE_TAKEN = STATE_UNKNOWN.also("state: used in the meantime")
 OTHER_BROWSER = Reason(
-    "state: of another browser",
-    cause="The cookie didn't come back: the browser or host name differs from the start, or cookies are "
+    "state: from a different browser",
+    cause="The browser didn't send the cookie: the browser or host name differs from the start, or cookies are "
     "blocked. SAML needs https, because its cookie must be `Secure`",
     cure="Start at the public address, and use https",
 )
-SWITCHED_OFF = Reason("provider is switched off", cause="As stated", cure="Turn it on, and start again")
-CHANGED = SWITCHED_OFF.also("the provider was switched off, changed or deleted meanwhile")
+SWITCHED_OFF = Reason(
+    "the provider is turned off", cause="An administrator changed the provider", cure="Turn it on, and start again"
+)
+CHANGED = SWITCHED_OFF.also("the provider was turned off, changed, or deleted in the meantime")
 SUSPENDED = Reason("the client is suspended", cause="A system admin suspended the client", cure="Restore the client")
 NO_CLIENT = Reason(
-    "no such client",
+    "unknown client",
     cause="The name is unknown here, or none is given and several match",
     cure="Check `client` and `provider` of the start, or ask a system admin to [pin the "
     "name](../domains.md#names-of-providers)",
 )
 UNLISTED = Reason(
-    "the return address was taken off the list meanwhile", cause="As stated", cure="Check `returnAddresses`"
+    "the return address was removed from the list in the meantime",
+    cause="An administrator changed the list",
+    cure="Check `returnAddresses`",
 )
 
 

@@ -83,7 +83,10 @@ async def test_an_invitation_by_a_earlier_admin_links_no_identity(team: Team, lo
         await loses(team, maker.id)
         sentence = check_no_one_got_in(await browser.send("GET", back))
         assert sentence == "The invitation is no longer valid"
-        assert await last_reason(team.app, team.client) == "an Admin's account by now, and a User Admin invited to it"
+        assert (
+            await last_reason(team.app, team.client)
+            == "the account belongs to an Admin now, and a User Admin created the invitation"
+        )
         again = (await company.invite(invitee)).data["token"]  # created by a system admin
         browser, back = await begins(company, team, again)
         assert (await browser.send("GET", back)).status == 302
@@ -126,4 +129,7 @@ async def test_an_admins_account_is_rejected_regardless_of_closed_links(team: Te
         company.knows("planted")
         browser, back = await begins(company, team, token)
         check_no_one_got_in(await browser.send("GET", back))
-        assert await last_reason(team.app, team.client) == "an Admin's account by now, and a User Admin invited to it"
+        assert (
+            await last_reason(team.app, team.client)
+            == "the account belongs to an Admin now, and a User Admin created the invitation"
+        )

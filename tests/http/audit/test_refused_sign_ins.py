@@ -33,7 +33,7 @@ async def test_an_openid_answer_that_was_used_is_shown_and_says_to_start_again(a
         assert (await browser.send("GET", back)).status == 302
         assert AGAIN in check_no_one_got_in(await browser.send("GET", back))
         [told] = await refusals(app, company.client)
-        assert (told["why"], told["method"]) == ("state: used before", "oidc")
+        assert (told["why"], told["method"]) == ("state: already used", "oidc")
         assert isinstance(told["provider"], int)
 
 
@@ -45,7 +45,7 @@ async def test_an_openid_answer_in_another_browser_is_shown_and_names_the_addres
         assert AGAIN in sentence
         assert BASE in sentence
         [told] = await refusals(app, company.client)
-        assert told["why"] == "state: of another browser"
+        assert told["why"] == "state: from a different browser"
         assert (await browser.send("GET", back)).status == 302  # it didn't use up anything
 
 
@@ -63,8 +63,8 @@ async def test_a_start_at_an_unknown_provider_is_recorded_if_the_client_is_known
     body = {"token": invited.data["token"], "provider": "gone"}
     check_refusal(await app.post("/api/client/auth/link/start", body), 404, "NOT_FOUND")
     assert [(told["method"], told["why"]) for told in await refusals(app, client)] == [
-        ("oidc", "no such provider"), ("oidc", "the client has no such provider"),
-        ("link", "no such provider for an invited person"),
+        ("oidc", "unknown provider"), ("oidc", "the client doesn't have this provider"),
+        ("link", "unknown provider for an invited person"),
     ]  # fmt: skip
 
 
@@ -76,7 +76,7 @@ async def test_a_provider_that_is_turned_off_is_shown_where_a_sign_in_begins(app
         await act_on_provider(app, company.client, name, "switch-off")
         check_no_one_got_in(await Browser(app).start(kind, provider=name, client=company.client))
         [told] = await refusals(app, company.client)
-        assert told["why"] == "provider is switched off"
+        assert told["why"] == "the provider is turned off"
 
 
 @matrix("kind", ["oidc", "okta-saml"])
@@ -108,8 +108,8 @@ async def test_saml_answers_to_no_open_request_are_shown_and_say_to_start_again(
     unasked = okta.response("ada@mail.example", in_response_to="_" + "0" * 40)
     assert AGAIN in check_no_one_got_in(await okta.call(unasked))
     assert [told["why"] for told in await refusals(app, okta.client)] == [
-        "the request was another browser's",
-        "InResponseTo: the request was answered before",
+        "the request came from a different browser",
+        "InResponseTo: the request already got a response",
         "InResponseTo: no open request of ours",
     ]
 
@@ -129,7 +129,7 @@ async def test_without_a_role_the_admin_sees_the_claims_and_the_person_does_not(
         sentence = check_no_one_got_in(reply)
         assert "authors" not in sentence
         [told] = await refusals(app, company.client)
-        assert told["why"].startswith("no group gives a role; groups: 'authors\\n', 'group-0xxx")
+        assert told["why"].startswith("no group grants a role; groups: 'authors\\n', 'group-0xxx")
         assert "claims: " in told["why"]
         assert "'groups'" in told["why"]
         assert "4711" not in told["why"]
@@ -141,7 +141,7 @@ async def test_no_role_names_the_attributes_of_a_saml_answer(app: App) -> None:
     okta = await saml_provider(app, await new_client(app), **roles)
     check_no_one_got_in(await okta.call(okta.response("ada@mail.example", attributes={"team": ["red"]})))
     [told] = await refusals(app, okta.client)
-    assert told["why"] == "no group gives a role; groups: none; claims: 'team'"
+    assert told["why"] == "no group grants a role; groups: none; claims: 'team'"
 
 
 async def test_such_refusals_stay_within_the_budget_of_audit_events(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

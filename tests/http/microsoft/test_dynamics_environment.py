@@ -37,7 +37,7 @@ async def test_an_environments_user_who_is_someone_elses_opens_nothing_and_leave
     setup.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2]
     _, reply = await provider.sign_in("bob")
     check_no_one_got_in(reply)
-    assert await last_reason(setup.app, provider.client) == "another subject of this person belongs to another user"
+    assert await last_reason(setup.app, provider.client) == "another subject of this user is linked to a different user"
     assert await kept(setup, provider.client) == before
     assert list(await users_of(setup.app, provider.client)) == ["alice@contoso.example"]
     setup.microsoft.who_am_i.clear()

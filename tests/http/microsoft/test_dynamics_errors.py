@@ -166,7 +166,7 @@ async def test_an_error_for_another_browser_uses_nothing_up(setup: MicrosoftSetu
     back = setup.microsoft.visit(await provider.start(browser))
     denied = with_query(back, code=None, error="access_denied", error_description="AADSTS65004: no")
     check_no_one_got_in(await Browser(setup.app).send("GET", denied))
-    assert [told["why"] for told in await failures(setup.app, provider.client)] == ["state: of another browser"]
+    assert [told["why"] for told in await failures(setup.app, provider.client)] == ["state: from a different browser"]
     assert (await browser.send("GET", back)).status == 302
     assert flow_cookies(browser) == {}
 

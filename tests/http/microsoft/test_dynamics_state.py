@@ -126,7 +126,7 @@ async def test_a_sign_in_ends_at_its_own_callback_alone(setup: MicrosoftSetup) -
     for path in ("oidc/callback", f"oidc/callback/{provider.client}/{provider.made['name']}"):
         browser, address = await begun(setup, provider)
         check_no_one_got_in(await browser.send("GET", address.replace("ms-dynamics/callback", path)))
-        assert await last_reason(setup.app, provider.client) == "the answer came to another callback address"
+        assert await last_reason(setup.app, provider.client) == "the response arrived at a different redirect URI"
     with openid_provider(setup.app.clock) as op:
         made = await add_oidc(setup.app, op, provider.client)
         browser = Browser(setup.app)

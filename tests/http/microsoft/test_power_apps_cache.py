@@ -115,7 +115,7 @@ async def _suspend(setup: MicrosoftSetup, provider: Provider, user_id: int) -> N
 CHANGES: dict[str, tuple[Change, int, str]] = {
     "the user is deactivated": (_deactivate, 403, "ACCOUNT_DISABLED"),
     "the client is suspended": (_suspend, 403, "ACCOUNT_DISABLED"),
-    "the provider is switched off": (lambda w, p, u: p.act("switch-off"), 401, "INVALID_TOKEN"),
+    "the the provider is turned off": (lambda w, p, u: p.act("switch-off"), 401, "INVALID_TOKEN"),
     "the provider is deleted": (lambda w, p, u: p.act("delete"), 401, "INVALID_TOKEN"),
     "the app is off the list": (lambda w, p, u: p.change(entra={"applications": [OTHER_APP]}), 401, "INVALID_TOKEN"),
     "another directory": (
@@ -184,7 +184,7 @@ async def test_someone_else_of_the_client_is_not_touched(setup: MicrosoftSetup) 
 @matrix(
     ("what", "status", "code"),
     [
-        ("the provider is switched off", 401, "SSO_FAILED"),
+        ("the the provider is turned off", 401, "SSO_FAILED"),
         ("the app is off the list", 401, "SSO_FAILED"),
         ("the provider is deleted", 401, "SSO_FAILED"),
         ("the client is suspended", 403, "ACCOUNT_DISABLED"),

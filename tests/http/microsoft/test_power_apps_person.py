@@ -39,7 +39,7 @@ async def test_and_none_where_it_does_not(setup: MicrosoftSetup, kind: str) -> N
     error = (await setup.refused(setup.microsoft.mint(kind), code="SSO_FAILED")).json["error"]
     assert error["message"] == "There's no account for this user here"
     assert await users_of(setup.app, provider.client) == {}
-    assert await last_reason(setup.app, provider.client) == "unknown person, and the provider creates no users"
+    assert await last_reason(setup.app, provider.client) == "unknown user, and the provider creates no users"
     assert sign_ins(setup.app, "entra", "failed") == failed + 2
     await provider.change(createUsers=True)
     await setup.me(setup.microsoft.mint(kind))
@@ -83,7 +83,7 @@ async def test_someone_without_any_address(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours()
     nameless = {"preferred_username": "bob", "upn": None, "email": None, "unique_name": 7}
     await setup.refused(setup.microsoft.mint("api", user="bob", claims=nameless), code="SSO_FAILED")
-    assert await last_reason(setup.app, provider.client) == "unknown person without a valid e-mail address"
+    assert await last_reason(setup.app, provider.client) == "unknown user without a valid email address"
 
 
 @rule("MICROSOFT-AUDIENCE")

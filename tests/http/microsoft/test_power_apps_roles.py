@@ -114,7 +114,7 @@ async def test_groups_that_are_told_count_whatever_else_is_elsewhere(setup: Micr
 async def test_a_person_whom_no_group_gives_a_role(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours(groupRoles=TABLE, defaultRoles=[])
     await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
-    assert (await last_reason(setup.app, provider.client)).startswith("no group gives a role; groups: ")
+    assert (await last_reason(setup.app, provider.client)).startswith("no group grants a role; groups: ")
     assert await users_of(setup.app, provider.client) == {}
     token = setup.microsoft.mint("api", claims={"groups": [OPS]})
     assert (await setup.me(token))["roles"] == ["Operator"]

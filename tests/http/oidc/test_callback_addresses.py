@@ -31,7 +31,7 @@ from tests.support.single_sign_on import (
     with_query,
 )
 
-ELSEWHERE = "the answer came to another callback address"
+ELSEWHERE = "the response arrived at a different redirect URI"
 MARKED = {"sharedCallback": True}
 ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]

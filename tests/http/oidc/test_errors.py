@@ -97,7 +97,7 @@ async def test_an_error_for_another_browser_or_without_state_uses_nothing_up(app
     assert "in a different browser" in check_no_one_got_in(await Browser(app).send("GET", denied))
     assert "Start again" in check_no_one_got_in(await browser.send("GET", with_query(denied, state=None)))
     assert (await browser.send("GET", address)).status == 302
-    assert [failed["why"] for failed in await failures(app, client)] == ["state: of another browser"]
+    assert [failed["why"] for failed in await failures(app, client)] == ["state: from a different browser"]
 
 
 async def test_an_answer_without_code_or_error_is_none(app: App, op: Op, client: str) -> None:

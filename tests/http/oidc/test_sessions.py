@@ -152,9 +152,9 @@ async def test_a_sign_in_that_fails_is_recorded_and_counted(app: App, op: Op, re
     assert {(failed["method"], failed["provider"]) for failed in whys} == {("oidc", made["id"])}
     assert [failed["why"] for failed in whys] == [
         "token endpoint answered 400: invalid_grant",
-        "the answer came to another callback address",
+        "the response arrived at a different redirect URI",
         "redirect: access_denied",
-        "unknown person, and the provider creates no users",
+        "unknown user, and the provider creates no users",
     ]
     assert sign_ins(app, "oidc", "failed") == before + 4
     assert "the provider's own words" not in str(await trail(app, client))

@@ -102,7 +102,7 @@ async def test_a_state_that_was_rejected_is_used_up(app: App, op: Op, client: st
     browser.cookies |= kept
     check_no_one_got_in(await browser.send("GET", address))
     assert op.count("token") == 1
-    assert [told["why"] for told in await failures(app, client)][1:] == ["state: used before"]
+    assert [told["why"] for told in await failures(app, client)][1:] == ["state: already used"]
 
 
 @rule("OIDC-FLOW")

@@ -74,7 +74,7 @@ async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: M
         "no password": ((await new_user(app))[1], "acme"),
         "deactivated": (gone_email, "acme"),
         "other client": ("viewer@globex.example", "acme"),
-        "no such client": ("viewer@acme.example", "no-such-client"),
+        "unknown client": ("viewer@acme.example", "no-such-client"),
         "no passwords": ((await new_user(app, other, password=PASSWORD))[1], other),
         "suspended": ((await new_user(app, suspended, password=PASSWORD))[1], suspended),
     }

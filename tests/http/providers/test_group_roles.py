@@ -131,7 +131,7 @@ async def test_a_user_with_no_role_left_is_rejected_and_has_none(app: App) -> No
         user = (await session_of(browser))["user"]["id"]
         _, reply = await company.attempt("ada", groups=[])
         assert check_no_one_got_in(reply) == "Your account at the identity provider doesn't grant you any roles here"
-        assert (await last_reason(app, company.client)).startswith("no group gives a role; groups: ")
+        assert (await last_reason(app, company.client)).startswith("no group grants a role; groups: ")
         assert (await user_of(app, company.client, user))["roles"] == []
         # The earlier session gives no access that requires a permission.
         assert (await session_of(browser))["permissions"] == []

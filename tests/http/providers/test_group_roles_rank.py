@@ -228,4 +228,7 @@ async def test_the_reason_is_recorded_and_not_told(app: App) -> None:
         mine = await own_provider(app, client, clerk.token, op, domains=[f"{client}.example"])
         _, reply = await mine.attempt("the-boss", client_admin.email)
         assert "Admin" not in check_no_one_got_in(reply)
-        assert await last_reason(app, client) == "an Admin's account, and the provider was last changed by a User Admin"
+        assert (
+            await last_reason(app, client)
+            == "the account belongs to an Admin, and a User Admin last changed the provider"
+        )

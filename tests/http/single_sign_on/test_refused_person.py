@@ -28,7 +28,7 @@ from tests.support.single_sign_on import (
 pytestmark = pytest.mark.one_store
 
 OFF = "This sign-in method is turned off"
-MEANWHILE = "the provider was switched off, changed or deleted meanwhile"
+MEANWHILE = "the provider was turned off, changed, or deleted in the meantime"
 
 
 async def test_a_deactivated_user_is_told_so_and_not_let_in(app: App) -> None:
@@ -94,7 +94,7 @@ async def test_all_three_keys_of_such_a_session_are_dead(app: App) -> None:
     await okta.admin("POST", "/switch-off")
     assert await opened_by(app, keys) == []
     check_no_one_got_in(await okta.call(okta.response("ada@mail.example")))
-    assert await last_reason(app, okta.client) == "provider is switched off"
+    assert await last_reason(app, okta.client) == "the provider is turned off"
     await okta.admin("POST", "/switch-on")
     assert (await okta.call(okta.response("ada@mail.example"))).status == 200
 
@@ -125,7 +125,7 @@ async def test_of_one_that_was_turned_off_on_the_way_nothing_is_asked(app: App) 
         browser, address = await begun(app, company.op, company.client)
         await act_on_provider(app, company.client, company.name, "switch-off")
         check_no_one_got_in(await browser.send("GET", address))
-        assert await last_reason(app, company.client) == "provider is switched off"
+        assert await last_reason(app, company.client) == "the provider is turned off"
         assert company.op.count("token") == 0
 
 

@@ -113,7 +113,7 @@ _CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,80}\Z")  # RFC 6749, section
 
 
 ELSEWHERE = Reason(
-    "the answer came to another callback address",
+    "the response arrived at a different redirect URI",
     cause="The response belongs to another provider: it came to another redirect URI, or its `iss` names "
     "another issuer or is missing although the provider announces it",
     cure="Check whether it is an attack, whether a setting at the provider suppresses `iss`, and whether "
@@ -125,7 +125,9 @@ _DENIED = Reason(
     cure="Assign the user",
 )
 _REDIRECT = Reason(
-    "redirect: …", cause="The provider rejected the sign-in with its error code", cure="See the meaning of the code"
+    "redirect: …",
+    cause="The provider rejected the sign-in with its error code",
+    cure="Look up the code in the provider's documentation",
 )
 _INVALID_CLIENT = Reason(
     "token endpoint answered 401: invalid_client",
@@ -135,7 +137,7 @@ _INVALID_CLIENT = Reason(
 _ANSWERED = Reason(
     "token endpoint answered …",
     cause="The provider doesn't exchange the code",
-    cure="Run `test`, and see the meaning of the code",
+    cure="Run `test`, and look up the code in the provider's documentation",
 )
 TOKEN_ENDPOINT = _ANSWERED.also("token endpoint: …")
 

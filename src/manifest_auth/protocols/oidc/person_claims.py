@@ -50,7 +50,7 @@ class Signed(NamedTuple):
 _ALSO_FOR = Reason(
     "ID token: aud: also for …",
     cause="The token is also for another application",
-    cure="None, or `audiences` if you trust that application",
+    cure="If you trust that application, add it to `audiences`",
 )
 _ALGORITHM = Reason(
     "ID token: signed with …",
@@ -59,8 +59,8 @@ _ALGORITHM = Reason(
 )
 _ID_TOKEN = Reason(
     "ID token: …",
-    cause="A claim (`aud`, `azp`, `iss`, `nonce`, `exp`, `iat`, …), the key, or the format is invalid: a token "
-    "for another user, issued more than a minute ahead of the server's clock, or expired for a minute",
+    cause="A claim (`aud`, `azp`, `iss`, `nonce`, `exp`, `iat`, …), the key, or the format is invalid. For "
+    "example, the token is for another user, was issued more than a minute in the future, or expired over a minute ago",
     cure="Check NTP on this server and the client ID",
 )
 _USERINFO_SAYS = Reason(

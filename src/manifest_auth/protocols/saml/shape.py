@@ -399,7 +399,7 @@ def read_response(encoded: str) -> UnverifiedResponse:
     Raises :class:`NotBase64`, or :class:`InvalidSaml` for other errors.
     """
     if len(encoded) > _LONGEST_TEXT:
-        raise InvalidSaml("the response is too large")
+        raise InvalidSaml("the response is longer than 256 KiB")
     try:
         raw = encoded.translate({10: None, 13: None}).encode("ascii")
         content = binascii.a2b_base64(raw, strict_mode=True)

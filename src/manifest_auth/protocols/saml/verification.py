@@ -52,7 +52,7 @@ from manifest_auth.protocols.saml.shape import UnverifiedResponse, base64_of, on
 
 
 UNREADABLE: Final = Reason(
-    "response: the encrypted assertion cannot be read with our keys",
+    "response: the server's keys can't decrypt the assertion",
     cause="The assertion is encrypted for an old certificate or another server's",
     cure="Give the provider the server's newest certificate",
 )
@@ -180,13 +180,13 @@ def _clear(
 
 
 _ANSWERED = Reason(
-    "response: the provider answered …",
+    "response: the provider returned …",
     cause="The provider rejected the sign-in and gave this reason",
     cure="See the provider's reason",
 )
 _DESTINATION = Reason(
     "response: Destination is …",
-    cause="The ACS URL at the provider is different",
+    cause="The ACS URL that is configured at the provider is different",
     cure="Use `serviceProvider.acsUrl`",
 )
 _RECIPIENT = _DESTINATION.also("response: Recipient is …")
@@ -209,7 +209,7 @@ _AUDIENCE = Reason(
     cure="Use `serviceProvider.entityId`, with `?client=acme`",
 )
 _UNSOLICITED = Reason(
-    "response: unsolicited, and the provider does not allow that",
+    "response: unsolicited, which the provider's settings don't allow",
     cause="The sign-in started at the provider, and `allowIdpInitiated` is off",
     cure="Turn it on, or start here",
 )

@@ -76,85 +76,85 @@ _NO_ROLE = _("Your account at the identity provider doesn't grant you any roles 
 _NO_GROUPS = _("Your account at the identity provider is in too many groups")
 
 _NOT_VOUCHED = Reason(
-    "an account has this address, and the provider does not vouch for it",
+    "an account has this address, and the provider does not confirm it",
     cause="The domain isn't in `domains`, or the address isn't verified at the provider",
     cure="Add the domain to `domains`, verify the address, or invite the user",
 )
 _NOT_PROVED = Reason(
-    "an account has this address, and nothing vouches for it: the domain is not proved for this client",
+    "an account has this address, and the domain is not verified for this client",
     cause="The client claimed the domain and hasn't [verified](../domains.md) it",
     cure="Add its DNS record, ask the operator to approve the domain, or invite the user",
 )
 _OTHER_SUBJECT = Reason(
     "the account with this address belongs to another subject of the provider",
-    cause="The address passed to another person, or the user was created again at the provider. The server "
+    cause="The address was reassigned to another person, or the user was created again at the provider. The server "
     "also knows the subjects of deleted providers",
     cure="Invite the user, or give the new user another address",
 )
 _OTHER_OF_ISSUER = _OTHER_SUBJECT.also("the account with this address belongs to another subject of its issuer")
 _OTHER_PROVIDER = Reason(
-    "the account with this address belongs to a person of another provider",
-    cause="Another provider of the client confirmed the address, or an Admin confirmed its user. Nobody knows "
-    "whether it is the same person",
+    "the account with this address belongs to a user of another provider",
+    cause="Another provider of the client confirmed the address, or an Admin confirmed its user. It might be "
+    "a different person",
     cure="Sign in with the other provider and link this one, or invite the user",
 )
 _ADMIN_ALONE = Reason(
-    "the groups give the role Admin alone, and no Admin confirmed the identity",
+    "the groups grant only the Admin role, and no Admin confirmed the identity",
     cause="The provider doesn't confirm the user's address in a verified domain",
     cure="Confirm the identity, see [Protection of Admin accounts](README.md#protection-of-admin-accounts)",
 )
 _CREATED_UNVOUCHED = Reason(
-    "the account with this address was made without anybody vouching for the address",
+    "the account with this address was created without a verified address",
     cause="The account was created at a sign-in with an unverified address, so it might belong to another person",
     cure="An Admin checks who owns the account, or invites the user",
 )
 _NOT_CREATED = Reason(
-    "unknown person, and the provider creates no users",
+    "unknown user, and the provider creates no users",
     cause="The user isn't linked yet",
     cure="Invite the user, or turn `createUsers` on",
 )
 _FOREIGN_DOMAIN = Reason(
-    "unknown person of a foreign domain",
+    "unknown user, and the address is in no listed domain",
     cause="The address doesn't belong to a domain in `domains`",
     cure="Add the domain to `domains`, or invite the user",
 )
 _ADDRESS_INVALID = Reason(
-    "unknown person without a valid e-mail address",
+    "unknown user without a valid email address",
     cause="An account needs a valid email address and valid names",
     cure="Check the user data that the provider sends",
 )
-_CANNOT_BE_MADE = _ADDRESS_INVALID.also("no account can be made: …")
+_CANNOT_BE_MADE = _ADDRESS_INVALID.also("no account can be created: …")
 _SUBJECT = Reason(
     "the subject has …",
     cause="The subject has more than 512 characters, or is missing",
     cure="Use another claim as subject",
 )
 _LINKED_ELSEWHERE = Reason(
-    "the identity belongs to another user",
+    "the identity is linked to another user",
     cause="The identity is already linked to another user",
     cure="Unlink it there first",
 )
 _ALIAS_ELSEWHERE = Reason(
-    "another subject of this person belongs to another user",
+    "another subject of this user is linked to a different user",
     cause="Dynamics: the user in Dataverse was reassigned to another person",
     cure="Unlink the old identity",
 )
 INVITATION_OVER = Reason(
-    "the invitation is used up or expired",
+    "the invitation was used or has expired",
     cause="The invitation was used before, is older than 72 hours, or was closed by a change of address or a "
     "deactivation",
     cure="Invite the user again; only the newest invitation works",
 )
-_INVITATION_TAKEN = INVITATION_OVER.also("the invitation was used meanwhile")
-_INVITED_TO_ADMIN = RANK.also("an Admin's account by now, and a User Admin invited to it")
+_INVITATION_TAKEN = INVITATION_OVER.also("the invitation was used in the meantime")
+_INVITED_TO_ADMIN = RANK.also("the account belongs to an Admin now, and a User Admin created the invitation")
 _TOO_MANY_GROUPS = Reason(
-    "the provider does not say which groups: too many for its token",
+    "the provider does not list the groups: too many for its token",
     cause="Entra ID sends no groups if a user has more than 200",
     cure="Use *Groups assigned to the application* in [Entra ID](entra-id.md#openid-connect)",
 )
 _NO_GROUP = Reason(
-    "no group gives a role; …",
-    cause="No group arrived, or none is in the table. The rest of the reason lists the groups and the names of "
+    "no group grants a role; …",
+    cause="The provider sent no groups, or none of them is in `groupRoles`. The rest of the reason lists the groups and the names of "
     "the claims or attributes that arrived",
     cure="Check the group claim at the provider, `groupRoles`, and `defaultRoles`",
 )

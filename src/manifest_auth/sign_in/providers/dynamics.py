@@ -55,8 +55,8 @@ _NOT_A_USER = Reason(
 )
 _DATAVERSE = Reason(
     "dataverse answered …",
-    cause="The token isn't for this environment, or Dataverse names no user for it",
-    cure="Set `organization` exactly to *Environment URL*",
+    cause="The token isn't for this environment, or Dataverse returned no user for it",
+    cure="Set `organization` to exactly the *Environment URL*",
 )
 
 

@@ -22,7 +22,7 @@ from manifest_auth.text.languages import marked as _
 
 _NO_SEAT = _("No license seat is available. Contact your administrator.")
 RANK = Reason(
-    "an Admin's account, and the provider was last changed by a User Admin",
+    "the account belongs to an Admin, and a User Admin last changed the provider",
     cause="See [Protection of Admin accounts](README.md#protection-of-admin-accounts)",
     cure="An Admin saves the provider, or invites the user",
 )

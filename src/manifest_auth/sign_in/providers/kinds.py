@@ -103,10 +103,10 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
     return WaysIn(client, password, own)
 
 
-_NOT_PINNED = NO_CLIENT.also("no client named, and the provider's name is not pinned")
-_NONE = NO_CLIENT.also("the client has no such provider")
-NO_PROVIDER = NO_CLIENT.also("no such provider")
-_INVITATION = INVITATION_OVER.also("invitation: unknown, used or expired")
+_NOT_PINNED = NO_CLIENT.also("the request names no client, and the provider's name is not pinned")
+_NONE = NO_CLIENT.also("the client doesn't have this provider")
+NO_PROVIDER = NO_CLIENT.also("unknown provider")
+_INVITATION = INVITATION_OVER.also("invitation: unknown, used, or expired")
 
 
 class StartRequest(NamedTuple):

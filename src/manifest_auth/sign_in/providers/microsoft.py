@@ -130,7 +130,9 @@ OTHER_DIRECTORY = Reason(
     "tid: …", cause="The account belongs to another directory", cure="Sign in with an account of the correct directory"
 )
 OID = Reason(
-    "oid: missing", cause="An ID token without the scope `profile`, or not a user's", cure="Check the app registration"
+    "oid: missing",
+    cause="The ID token was issued without the scope `profile`, or not to a user",
+    cure="Check the app registration",
 )
 _CLOUD = Reason(
     "unknown cloud …",

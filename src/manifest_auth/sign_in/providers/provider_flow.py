@@ -45,18 +45,18 @@ from manifest_auth.throttle import limits, throttle
 T = TypeVar("T")
 _MORE_ATTEMPTS = 3
 _UNCONFIRMED = Reason(
-    "no Admin has saved the return address, which a User Admin added",
+    "no Admin has saved the return address that a User Admin added",
     cause="The user is an Admin, and the address is `unconfirmed`",
     cure="An Admin saves `returnAddresses` as it is, or removes the address",
 )
 _LINK_ENDED = Reason(
-    "the session that asked for the link has ended",
+    "the session that requested the link has ended",
     cause="The user signed out before coming back",
     cure="Sign in, and link again",
 )
 _LINK_TOO_OLD = Reason(
-    "the proof of who asked for the link is too old",
-    cause="The user came back more than ten minutes after they re-authenticated",
+    "the re-authentication for the link is too old",
+    cause="The user returned more than ten minutes after they re-authenticated",
     cure="Link again, and re-authenticate when asked",
 )
 

@@ -95,20 +95,20 @@ def asking(authorization: Authorization, rules: Rules, *, of_microsoft: bool) ->
 _OTHER = _("You signed in as a different user")
 _NOT_NOW = _("The provider didn't ask you to sign in again")
 _OTHER_SUBJECT = Reason(
-    "reauthentication: of another subject",
+    "reauthentication: a different subject signed in",
     cause="The user signed in at the provider with another account, or signed out here in the meantime",
     cure="Re-authenticate with the same account",
 )
-_ENDED = _OTHER_SUBJECT.also("the session has ended meanwhile")
-_ENDED_BEFORE = _OTHER_SUBJECT.also("the session that asked for a proof has ended")
-_NO_IDENTITY = _OTHER_SUBJECT.also("no identity at such a provider")
+_ENDED = _OTHER_SUBJECT.also("the session ended in the meantime")
+_ENDED_BEFORE = _OTHER_SUBJECT.also("the session that requested re-authentication has ended")
+_NO_IDENTITY = _OTHER_SUBJECT.also("no linked account at this provider")
 _NO_TIME = Reason(
     "reauthentication: the provider sent no time",
     cause="`auth_time`, or the instant of the assertion, is missing",
     cure="Configure the provider to send it, or set `stepUpWithoutTime`",
 )
 _TOO_LONG_AGO = Reason(
-    "reauthentication: authenticated too long ago",
+    "reauthentication: the sign-in at the provider is too old",
     cause="The provider accepted an earlier sign-in, more than ten minutes old",
     cure="Use a provider that supports `max_age` and `prompt=login`",
 )
@@ -195,13 +195,13 @@ def choose_provider(unit: TenantUnit, ctx: RequestContext, name: str) -> Provide
 T = TypeVar("T")
 _MOST, _LONGEST = 100, 500
 _TRY_ENDED = Reason(
-    "try: the session has ended",
+    "test: the session has ended",
     cause="The person who tests the provider in the console signed out in the meantime, or is signed in as "
     "someone else",
     cure="Try again, in the session that started it",
 )
-_OTHER_SESSION = _TRY_ENDED.also("try: of another session")
-_NO_MANAGER = _TRY_ENDED.also("try: settings:manage was lost")
+_OTHER_SESSION = _TRY_ENDED.also("test: from a different session")
+_NO_MANAGER = _TRY_ENDED.also("test: the user no longer has settings:manage")
 #: Values of a single sign-in, which no page shows.
 _WITHHELD = frozenset({"nonce", "at_hash", "c_hash", "jti", "sid"})
 

@@ -23,12 +23,12 @@ from manifest_auth.text.models import ErrorCollector
 
 START = "/api/client/auth/okta-saml"
 _NO_REQUEST = Reason(
-    "no open request of this browser",
+    "no pending request from this browser",
     cause="The page that posts the server's request was opened in another browser, too late, or for a provider "
     "with another binding",
     cure="Start again",
 )
-_NO_POST = _NO_REQUEST.also("the provider takes no posted requests")
+_NO_POST = _NO_REQUEST.also("the provider doesn't accept posted requests")
 
 Name = Annotated[str, Meta(max_length=256)]
 

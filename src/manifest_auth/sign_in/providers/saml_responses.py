@@ -128,27 +128,26 @@ _GROUPS = (
     "http://schemas.xmlsoap.org/claims/Group",
 )
 _TRANSIENT_NAME = Reason(
-    "NameID is transient, and no attribute is set to identify the person by",
+    "NameID is transient, and no attribute is set that identifies the user",
     cause="The name changes at each sign-in",
     cure="Use another NameID format, or `attributes.subject`",
 )
 _NO_SUBJECT = Reason(
-    "the assertion names no subject",
+    "the assertion contains no subject",
     cause="There is no NameID (ADFS sends one only if configured), or `attributes.subject` is empty for the user",
     cure="Send one, or set `attributes.subject`",
 )
 _IN_RESPONSE_TO = Reason(
     "InResponseTo: …",
-    cause="The response came twice, too late, or in another sign-in, or it is unsolicited and claims to answer "
-    "a request",
+    cause="The response arrived twice, too late, or in another sign-in, or it is unsolicited but names a request",
     cure="Start again; see [any other provider](generic.md#saml)",
 )
-_NO_IN_RESPONSE_TO = _IN_RESPONSE_TO.also("InResponseTo is missing, though we asked")
-_ANSWERED_BEFORE = _IN_RESPONSE_TO.also("the request was answered before")
-_OTHER_CLIENT = _IN_RESPONSE_TO.also("the request was another client's")
-_OTHER_SIGN_IN = _IN_RESPONSE_TO.also("RelayState: of another sign-in")
-_OTHER_BROWSER = OTHER_BROWSER.also("the request was another browser's")
-_NAMED_CLIENT = NO_CLIENT.also("the client that was named does not exist")
+_NO_IN_RESPONSE_TO = _IN_RESPONSE_TO.also("InResponseTo is missing, although the server sent a request")
+_ANSWERED_BEFORE = _IN_RESPONSE_TO.also("the request already got a response")
+_OTHER_CLIENT = _IN_RESPONSE_TO.also("the request belongs to a different client")
+_OTHER_SIGN_IN = _IN_RESPONSE_TO.also("RelayState: from a different sign-in")
+_OTHER_BROWSER = OTHER_BROWSER.also("the request came from a different browser")
+_NAMED_CLIENT = NO_CLIENT.also("the named client does not exist")
 _RELAY_STATE = Reason(
     "RelayState: … is not a listed return address",
     cause="The provider sends an address that isn't listed",

@@ -20,7 +20,7 @@ from tests.support.single_sign_on import add_oidc, begun
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.still
-UNKNOWN = "Acme ID: unknown person, and the provider creates no users"
+UNKNOWN = "Acme ID: unknown user, and the provider creates no users"
 
 
 def numbers(page: Page, chart: str) -> dict[str, list[int]]:

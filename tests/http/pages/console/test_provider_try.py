@@ -127,7 +127,7 @@ async def test_why_a_person_cannot_sign_in(app: App, op: Op) -> None:
     op.claims["groups"] = ["Writers"]
     page = await new.try_oidc(op)
     assert "this user can't sign in" in page.text
-    assert "no group gives a role; groups: 'Writers'" in page.text
+    assert "no group grants a role; groups: 'Writers'" in page.text
     assert facts(page)["Roles"] == "None"
     assert facts(page)["Groups"] == "Writers"
     assert (await trail(app, "acme"))[-1].members["works"] is False
@@ -137,7 +137,7 @@ async def test_why_a_person_cannot_sign_in(app: App, op: Op) -> None:
     ("change", "words"),
     [
         ({"token_error": "invalid_client"}, "invalid_client"),
-        ({"redirect": {"iss": "https://mallory.example"}}, "the answer came to another callback address"),
+        ({"redirect": {"iss": "https://mallory.example"}}, "the response arrived at a different redirect URI"),
         ({"claims": {"iss": "https://mallory.example"}}, "iss"),
         ({"claims": {"iat": 1_800_000_900}}, "iat"),
         ({"claims": {"exp": 1_700_000_000}}, "exp"),
