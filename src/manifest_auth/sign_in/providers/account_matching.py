@@ -154,8 +154,8 @@ _TOO_MANY_GROUPS = Reason(
 )
 _NO_GROUP = Reason(
     "no group grants a role; …",
-    cause="The provider sent no groups, or none of them is in `groupRoles`. The rest of the reason lists the groups and the names of "
-    "the claims or attributes that arrived",
+    cause="The provider sent no groups, or none of them is in `groupRoles`. The rest of the "
+    "reason lists the groups, claims, and attributes that arrived",
     cure="Check the group claim at the provider, `groupRoles`, and `defaultRoles`",
 )
 
