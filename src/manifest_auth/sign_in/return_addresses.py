@@ -59,7 +59,7 @@ def is_denied(query: str) -> bool:
 
 
 def asks_factor(address: str) -> bool:
-    """Whether the sign-in that ends there requires two factors. If the address omits it, the page there requires it."""
+    """Whether a sign-in that returns to the address requires two factors. Otherwise, the page there requires them."""
     return is_of_app(address) and address.endswith(_FACTOR)
 
 
