@@ -377,7 +377,7 @@ class Microsoft:
         if not isinstance(person, str) or not isinstance(enabled, bool | None):
             raise Unreachable("graph: not what Graph answers")
         if not GUID.match(person.lower()):  # for example, for a personal account
-            raise MicrosoftRefused("Graph names no person of a directory")
+            raise MicrosoftRefused("Graph returned no user of a directory")
         return Profile(
             id=person.lower(),
             first_name=_text(body, "givenName"),

@@ -52,7 +52,7 @@ class SessionAuth(RenewingAuth[Tokens]):
         kept = tokens or self._store.load()
         if connection is None:
             if kept is None:
-                raise ValueError("the store has no tokens yet: give those of a sign-in")
+                raise ValueError("the store has no tokens yet: pass the tokens of a sign-in")
             connection = Connection(kept.base_url)
         self._connection = replace(connection, client=None, timeout=min(connection.timeout, _ONE_TRY_S))
         super().__init__(connection.base_url, origins, None)

@@ -116,7 +116,7 @@ class TokenVerifier:
             raise ValueError("introspection needs credentials, and jwks takes none")
         if mode == "jwks" and client is ...:
             raise ValueError(
-                'mode="jwks" needs client="acme", whose users are let in; None lets in those of all clients'
+                'mode="jwks" needs client="acme" to accept its users, or client=None to accept users of all clients'
             )
         connection = connection or Connection(issuer)
         self._connection = replace(connection, client=None, timeout=min(connection.timeout, _CALL_S))

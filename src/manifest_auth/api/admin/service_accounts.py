@@ -61,7 +61,7 @@ Addresses = Annotated[
 ]
 MayIntrospect = Annotated[bool, Meta(description="Whether it can introspect tokens of this client.")]
 MayForwardAddress = Annotated[
-    bool, Meta(description="Whether it can pass on the address of its own caller when it signs users in.")
+    bool, Meta(description="Whether it can forward the addresses of its own callers when it signs them in.")
 ]
 
 

@@ -404,5 +404,5 @@ PAGES = (
         shows_again=False,
     ),
     page("GET", SIGN_OUT, _ask, "sign_in/out_of_apps.html", "Confirm a sign-out that an app requested"),
-    page("POST", SIGN_OUT, _end, "sign_in/out_of_apps.html", "End the session, with those of apps", shows_again=False),
+    page("POST", SIGN_OUT, _end, "sign_in/out_of_apps.html", "Sign out, and end apps' sessions", shows_again=False),
 )
