@@ -2,8 +2,9 @@
 const button = document.querySelector("[data-passkey]");
 const makes = button?.dataset.passkey === "make";
 const parse = globalThis.PublicKeyCredential?.[makes ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON"];
+const beside = document.querySelector("[autocomplete~=webauthn]");
 const RENEW_MS = 8 * 60_000; // before the challenge ends
-let offered;
+let current; // browsers allow one request at a time
 
 async function options() {
   if (button.dataset.options) return JSON.parse(button.dataset.options);
@@ -18,29 +19,29 @@ function post(credential) {
   button.form.requestSubmit();
 }
 
-async function offer() {
-  const now = offered = new AbortController();
-  const renewal = setTimeout(() => { now.abort(); offer(); }, RENEW_MS);
-  try {
-    const publicKey = parse.call(PublicKeyCredential, await options());
-    post(await navigator.credentials.get({ publicKey, mediation: "conditional", signal: now.signal }));
-  } catch {
-    // Canceled by the user, or aborted for the button.
-  } finally {
-    if (offered !== now || now.signal.aborted) clearTimeout(renewal);
-  }
+async function request(kind) {
+  current?.abort();
+  const { signal } = current = new AbortController();
+  const publicKey = parse.call(PublicKeyCredential, await options());
+  post(await navigator.credentials[makes ? "create" : "get"]({ publicKey, signal, ...kind }));
+}
+
+function offer() {
+  request({ mediation: "conditional" }).catch(() => {}); // canceled by the user, or aborted for the next request
+  const now = current;
+  setTimeout(() => { if (now === current) offer(); }, RENEW_MS);
 }
 
 async function ask() {
   const failed = document.querySelector("[data-passkey-failed]");
   failed.textContent = "";
-  offered?.abort();
+  const asked = request(), now = current;
   try {
-    const publicKey = parse.call(PublicKeyCredential, await options());
-    post(await navigator.credentials[makes ? "create" : "get"]({ publicKey }));
+    await asked;
   } catch {
+    if (now !== current) return;
     failed.textContent = failed.dataset.passkeyFailed;
-    if (offered) offer();
+    if (beside) offer();
   }
 }
 
@@ -57,6 +58,5 @@ if (button && parse) {
   button.addEventListener("click", ask);
   const credentialId = button.dataset.unknown;
   if (credentialId) signal("signalUnknownCredential", { rpId: (await options()).rpId, credentialId });
-  const beside = document.querySelector("[autocomplete~=webauthn]");
-  if (beside && await PublicKeyCredential.isConditionalMediationAvailable?.()) offer();
+  if (beside && await PublicKeyCredential.isConditionalMediationAvailable?.() && !current) offer();
 }
