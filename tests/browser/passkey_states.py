@@ -7,7 +7,7 @@ from typing import Any
 from tests.browser.driver import Chromium
 from tests.browser.pages import LOADED, Setup, open_, press
 from tests.browser.parts import Go
-from tests.browser.passkeys import PASSKEY, authenticator, offered, present, pressed
+from tests.browser.passkeys import PASSKEY, authenticator, offered, present, pressed, pressed_before_present
 from tests.browser.step_states import REQUIRED, Someone, begun, new_one, password_typed
 
 _ALONE: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0, "methods": ["passkey"]}}
@@ -85,8 +85,7 @@ def _of_another_client(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
     offered(browser)
     browser.value("window.before = true")
-    browser.press(PASSKEY)
-    present(browser, key, yes=True)
+    pressed_before_present(browser, key)
     browser.until(f"!window.before && {LOADED}")
 
 

@@ -62,6 +62,18 @@ def offered(browser: Chromium) -> None:
     browser.until(f"!document.querySelector('{PASSKEY}').hidden")
 
 
+def pressed_before_present(browser: Chromium, of: str) -> None:
+    """Click the button, and let the user be present only then. So the page's offer in the address field gets no
+    passkey, but the request of the button does. An authenticator doesn't serve requests that came before."""
+    browser.value(
+        "(ask => { fetch = (...given) => new Promise(go => { window.go = go }).then(() => ask(...given)) })(fetch)"
+    )
+    browser.press(PASSKEY)
+    browser.until("!!window.go")
+    present(browser, of, yes=True)
+    browser.value("window.go()")
+
+
 def pressed(browser: Chromium) -> None:
     """Click the button, and wait for the next page."""
     offered(browser)

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.driver import Chromium
 from tests.browser.pages import LOADED, Setup, heading, open_, press, set_up
 from tests.browser.passkey_states import made
-from tests.browser.passkeys import PASSKEY, authenticator, credentials, named, offered, present
+from tests.browser.passkeys import PASSKEY, authenticator, credentials, named, offered, present, pressed_before_present
 from tests.browser.step_states import REQUIRED, new_one, password_typed
 from tests.support.matrix import matrix
 
@@ -48,8 +48,7 @@ def test_a_forged_response_is_rejected_and_a_valid_one_signs_in(setup: Setup, br
 def _shown(browser: Chromium, key: str) -> None:
     offered(browser)
     browser.value("window.before = true")
-    browser.press(PASSKEY)
-    present(browser, key, yes=True)
+    pressed_before_present(browser, key)
     browser.until(f"!window.before && {LOADED}")
 
 

@@ -13,7 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.browser.driver import Chromium
 from tests.browser.pages import LOADED, Setup, heading, open_, press, set_up
 from tests.browser.passkey_states import made
-from tests.browser.passkeys import PASSKEY, authenticator, credentials, named, offered, present, pressed
+from tests.browser.passkeys import (
+    PASSKEY,
+    authenticator,
+    credentials,
+    named,
+    offered,
+    present,
+    pressed,
+    pressed_before_present,
+)
 from tests.browser.step_states import password_typed
 
 pytestmark = pytest.mark.usefixtures("afresh")
@@ -44,8 +53,7 @@ def test_a_passkey_is_created_and_signs_in_alone_and_as_second_factor(setup: Set
     present(browser, key, yes=False)  # doesn't offer one automatically
     open_(browser, f"{setup.server.base}/sign-in?client={one.client}")
     offered(browser)
-    browser.press(PASSKEY)  # which ends the offer in the address field
-    present(browser, key, yes=True)
+    pressed_before_present(browser, key)  # which ends the offer in the address field
     browser.until(f"location.pathname === '/account' && {LOADED}")
 
 
@@ -113,8 +121,7 @@ def test_the_browser_forgets_one_that_no_account_has(setup: Setup, browser: Chro
     open_(browser, f"{setup.server.base}/sign-in")
     offered(browser)
     browser.value("window.before = true")
-    browser.press(PASSKEY)
-    present(browser, key, yes=True)
+    pressed_before_present(browser, key)
     browser.until(f"!window.before && {LOADED}")
     _left(browser, key, [])
 
