@@ -37,6 +37,8 @@ async def test_the_console_lists_rotates_and_revokes_them(app: App) -> None:
     web, visitor = await relying(app, await new_client(app)), await Visitor(app).system_admin()
     keys = (await app.get(f"{web.path}/jwks")).json["keys"]
     kids = {key["alg"]: key["kid"] for key in keys}
+    public = {"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}}
+    assert [set(key) - public[key["kty"]] for key in keys] == [{"kty", "kid", "use", "alg"}] * 2  # but never `d`
     page = await visitor.get("/installation/keys")
     assert page.status == 200, page.reply.text
     assert [name for name in ("RS256", "ES256") if f"ID tokens for apps ({name}){kids[name]}" in page.text] == [*kids]

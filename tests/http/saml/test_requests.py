@@ -174,6 +174,11 @@ async def test_a_browser_that_was_made_to_post_can_sign_in(app: App) -> None:
     browser = Browser(app)
     page = await browser.start("okta-saml", client="acme", provider=okta.name)
     fields = fields_of(page.text)
+    again = f"/api/client/auth/okta-saml/form?state={fields['RelayState']}"
+    assert fields_of((await browser.send("GET", again)).text)["RelayState"] == fields["RelayState"]
+    for other, path in ((Browser(app), again), (browser, f"{again}x")):
+        refused = await other.send("GET", path)
+        assert (refused.status, "SAMLRequest" in refused.text) == (401, False)
     request_id = etree.fromstring(base64.b64decode(fields["SAMLRequest"])).get("ID")
     ended = await okta.post(
         browser, okta.response("poster@saml.example", in_response_to=request_id), fields["RelayState"]

@@ -10,6 +10,8 @@ from tests.support.accounts import act_on, keys_of, new_client, new_user, opened
 from tests.support.application import PASSWORD, App, running
 from tests.support.faults import before_hashes_are_kept, meanwhile, old_hashes_stay
 from tests.support.foreign_hashes import argon2, bcrypt_hash
+from tests.support.matrix import matrix
+from tests.support.system_admins import another, signed_in_admin
 
 NEW = "ember-quartz-mosaic-19"
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -51,6 +53,20 @@ async def test_a_password_is_changed_once_of_two_changes_at_a_time(app: App) -> 
         assert await change("tundra-velvet-signal-64") == 401
     assert (await app.sign_in(email, NEW)).status == 200
     assert (await app.sign_in(email, "tundra-velvet-signal-64")).status == 401
+
+
+@matrix("plane", ["client", "admin"])
+async def test_a_password_that_was_replaced_in_the_meantime_proves_nothing(app: App, plane: str) -> None:
+    base, body = f"/api/{plane}/auth", {"currentPassword": PASSWORD, "newPassword": NEW}
+    if plane == "admin":
+        token = (await another(await signed_in_admin(app))).token
+    else:
+        token = (await keys_of(app, (await new_user(app, password=PASSWORD))[1])).token
+    with meanwhile(app, lambda: app.post(f"{base}/password", body, token=token)):
+        assert (
+            await app.post(f"{base}/reauthenticate", {"password": PASSWORD}, token=token)
+        ).code == "INVALID_CREDENTIALS"
+    assert (await app.post(f"{base}/reauthenticate", {"password": NEW}, token=token)).status == 200
 
 
 async def test_the_same_password_hashed_again_in_the_meantime_still_lets_in(app: App) -> None:
