@@ -110,6 +110,7 @@ async def render(
         admin=None if call.admin is None else SimpleNamespace(username=call.admin.username, limited=call.admin.limited),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
         labels={},
+        modules={},
         _=one,
         ngettext=several,
         lang=language,
@@ -148,7 +149,39 @@ def _load(name: str, language: str) -> Template:
 def environment() -> Environment:
     """Creates the environment. It escapes everywhere, and treats a name that a view doesn't have as a bug, not as empty
     text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, nodes, pass_context
+    from jinja2.compiler import CodeGenerator
+    from jinja2.environment import TemplateModule
+    from markupsafe import Markup, escape
+
+    class Generator(CodeGenerator):
+        """Writes what ``finalize`` returns, which is escaped, and calls ``_`` directly."""
+
+        def _output_child_pre(self, node: object, frame: object, finalize: Any) -> None:
+            self.write(finalize.src)
+
+        def _output_child_post(self, node: object, frame: object, finalize: object) -> None:
+            self.write(")")
+
+        def visit_Call(self, node: nodes.Call, frame: Any, *more: Any, **named: Any) -> None:  # noqa: N802 - Jinja's
+            if isinstance(node.node, nodes.Name) and node.node.name == "_":
+                self.write(f"{frame.symbols.ref('_')}(")
+                for part in (*node.args, *node.kwargs):
+                    self.visit(part, frame)
+                    self.write(", ")
+                self.write(")")
+            else:
+                super().visit_Call(node, frame, *more, **named)
+
+    class OfPage(Template):
+        """A template whose macros are created once per page, however many of the page's templates import them. So they
+        can't use what a template sets."""
+
+        def make_module(self, *given: Any, **named: Any) -> TemplateModule:
+            made: dict[str | None, TemplateModule] = given[0]["modules"]
+            if self.name not in made:
+                made[self.name] = super().make_module(*given, **named)
+            return made[self.name]
 
     @pass_context
     def grouped(context: Mapping[str, Any], number: int) -> str:
@@ -156,20 +189,25 @@ def environment() -> Environment:
         return f"{number:,}".replace(",", _GROUPS.get(context.get("lang", "en"), ","))
 
     @pass_context
-    def in_language(context: Mapping[str, Any], value: object) -> object:
-        """Returns texts that the code marks for the catalogs, in the language of the page."""
-        return shown(value, catalogue(context.get("lang", "en"))) if isinstance(value, MarkedText) else value
+    def written(context: Mapping[str, Any], value: object) -> str:
+        """Returns a value as HTML. Texts that the code marks for the catalogs are in the language of the page."""
+        if type(value) is Markup:
+            return value
+        if isinstance(value, MarkedText):
+            value = shown(value, catalogue(context.get("lang", "en")))
+        return escape(value)
 
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=in_language,
+        finalize=written,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
         cache_size=-1,
     )
+    made.code_generator_class, made.template_class = Generator, OfPage
     made.globals["asset"] = asset_files.address
     made.globals["section_of"] = section_of
     made.globals["fields"] = fields
