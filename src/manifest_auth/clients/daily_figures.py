@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, bindparam, delete, func, not_, or_, select, u
 from manifest_auth.audit import Event
 from manifest_auth.licence import gate
 from manifest_auth.runtime.settings import DAY
-from manifest_auth.services import RequestContext, Services
+from manifest_auth.services import Services
 from manifest_auth.sign_in.providers.entra import EntraSettings
 from manifest_auth.sign_in.refusal_reasons import declared
 from manifest_auth.store import (
@@ -301,12 +301,8 @@ _FAILURES = tenant_scoped(
 )
 
 
-async def read(ctx: RequestContext) -> Figures:
-    """Returns the figures of the caller's client: 30 days, and 12 weeks of active users."""
-    return await ctx.store.read(lambda unit: _read(unit, ctx.now))
-
-
-def _read(unit: TenantUnit, now: int) -> Figures:
+def read(unit: TenantUnit, now: int) -> Figures:
+    """Returns the figures of the unit's client: 30 days, and 12 weeks of active users."""
     today = now // DAY_MS
     days = tuple(range(today - _DAYS + 1, today + 1))
     numbers = {(day, figure): number for day, figure, number in unit.all(_WHOLE, since=today - 7 * _WEEKS)}

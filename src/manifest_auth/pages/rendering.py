@@ -11,7 +11,7 @@ import gc
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,9 +20,10 @@ from manifest_auth.accounts import users
 from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Header, cookies, public_origin, refusal_headers
 from manifest_auth.http.answers import HTML
-from manifest_auth.pages import asset_files, brands, languages, security, words
+from manifest_auth.pages import asset_files, brands, charts, languages, security, words
 from manifest_auth.pages.account import frame as words_of_account
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.charts import Chart
 from manifest_auth.pages.console.frame import entries, section_of
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.services import RequestContext
@@ -184,9 +185,11 @@ def environment() -> Environment:
             return made[self.name]
 
     @pass_context
-    def grouped(context: Mapping[str, Any], number: int) -> str:
-        """Returns a number with the thousands separators of the page's language."""
-        return f"{number:,}".replace(",", _GROUPS.get(context.get("lang", "en"), ","))
+    def drawn(context: Mapping[str, Any], chart: Chart) -> tuple[Markup, Markup]:
+        """Returns the SVG and the table rows of a chart."""
+        language = context["lang"]
+        svg, rows = charts.drawn(chart, catalogue(language), partial(_grouped, language))
+        return Markup(svg), Markup(rows)  # noqa: S704 - numbers, and texts that are escaped
 
     @pass_context
     def written(context: Mapping[str, Any], value: object) -> str:
@@ -219,11 +222,17 @@ def environment() -> Environment:
     made.filters["role_names"] = role_names
     made.filters["role_words"] = lambda name: words_of_account.ROLES[Role(name)]
     made.filters["told"] = pass_context(lambda context, event: event.parts(catalogue(context.get("lang", "en"))))
-    made.filters["number"] = grouped
+    made.filters["number"] = pass_context(lambda context, number: _grouped(context.get("lang", "en"), number))
+    made.filters["drawn"] = drawn
     made.filters["iso"] = _in("%Y-%m-%dT%H:%M:%SZ")
     made.filters["utc"] = _in("%Y-%m-%d %H:%M UTC")
     made.filters["utc_time"] = _in("%H:%M:%S UTC")
     return made
+
+
+def _grouped(language: str, number: int) -> str:
+    """Returns a number with the thousands separators of the language."""
+    return str(number) if -1000 < number < 1000 else f"{number:,}".replace(",", _GROUPS.get(language, ","))
 
 
 def _in(form: str) -> Callable[[int | str], str]:

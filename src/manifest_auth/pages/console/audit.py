@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -478,7 +479,10 @@ async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answe
         view.status = refusal.status
         return view
     events, goes_on = await audit.page(ctx.store, wanted, _SIZE, place)
-    counts = [await _counted(ctx, one) for one in (wanted, wanted._replace(result="failed"))]
+    if asked.after or goes_on:
+        counts = await asyncio.gather(*(_counted(ctx, one) for one in (wanted, wanted._replace(result="failed"))))
+    else:
+        counts = [str(len(events)), str(sum(about(one.link.event).is_bad for one in events))]
     return await _view(ctx, asked, tuple(events), audit.cursor(goes_on, wanted.order) or "", counts)
 
 

@@ -223,9 +223,10 @@ _WORDS = {
 
 
 async def _show_usage(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    usage, figures = await client_standing.of_client(ctx), await daily_figures.read(ctx)
+    usage = await client_standing.of_client(ctx)
 
     def work(unit: TenantUnit) -> SimpleNamespace:
+        figures = daily_figures.read(unit, ctx.now)
         titles = {one.id: one.display_name or one.name for one in providers.list_all(unit)}
         return SimpleNamespace(
             usage=usage, kinds=_WORDS, charts=_charts(figures, titles, usage), taken_at=figures.taken_at
