@@ -61,8 +61,8 @@ class ClientStanding(NamedTuple):
 
 async def read(ctx: RequestContext) -> ClientStanding:
     """Returns the state of the caller's client."""
-    overview = await ctx.services.licence.overview()
-    return await ctx.store.read(lambda unit: _read(unit, ctx, overview))
+    overview_in, tenant_id = ctx.services.licence.overview_in, ctx.user.tenant_id
+    return await ctx.services.store.read(lambda unit: _read(unit.of(tenant_id), ctx, overview_in(unit)))
 
 
 def _read(unit: TenantUnit, ctx: RequestContext, overview: Overview) -> ClientStanding:

@@ -280,14 +280,14 @@ class Gate(SeatCounter):
 
     async def overview(self) -> Overview:
         """Returns the license's state, the used seats, and the installation's ID."""
+        return await self._store.read(self.overview_in)
 
-        def work(unit: SystemUnit) -> Overview:
-            number = installation_values.get(unit, _NUMBER) or ""
-            if not self.is_needed:
-                return Overview(LicenceStatus(State.NOT_NEEDED), None, number)
-            return Overview(self._status_of(unit.first(_FIND), self._clock.now_ms()), taken(unit), number)
-
-        return await self._store.read(work)
+    def overview_in(self, unit: SystemUnit) -> Overview:
+        """Returns :meth:`overview` in a unit."""
+        number = installation_values.get(unit, _NUMBER) or ""
+        if not self.is_needed:
+            return Overview(LicenceStatus(State.NOT_NEEDED), None, number)
+        return Overview(self._status_of(unit.first(_FIND), self._clock.now_ms()), taken(unit), number)
 
     async def record_time(self) -> None:
         """Records the current time, so that setting the clock back does not revive a license."""

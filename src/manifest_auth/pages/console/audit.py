@@ -174,7 +174,7 @@ class Names:
 
 def event_views(unit: TenantUnit, found: list[FoundEvent]) -> tuple[SimpleNamespace, ...]:
     """Returns events of the unit's client, with the names of the people in them. ``link``: as stored, with time 0 if
-    its row is damaged; ``outcome``: a label if the event is bad; ``facts``: its details."""
+    its row is damaged; ``outcome``: a label if the event is bad; ``facts``: returns its details."""
     links = [audit.readable(one.link).link for one in found]
     names = Names(unit, links)
     return tuple(_event_view(link, names) for link in links)
@@ -188,7 +188,7 @@ def _event_view(link: Link, names: Names) -> SimpleNamespace:
         is_bad=event.is_bad,
         outcome=event.outcome,
         parts=partial(_parts, event.told, link, names, detail),
-        facts=facts_of(detail, lambda text: names.part(text, {}).text, names.provider(detail).text),
+        facts=lambda: facts_of(detail, lambda text: names.part(text, {}).text, names.provider(detail).text),
     )
 
 

@@ -35,7 +35,7 @@ _WORDS = {"system": _("The server"), "anonymous": _("An anonymous caller"), "": 
 def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNamespace, ...]:
     """Returns events with the current names of accounts. ``link``: as stored, with time 0 if its row is damaged;
     ``client``: its identifier, empty for the installation and for a deleted client; ``where``: the same as text;
-    ``facts``: names and values of its details."""
+    ``facts``: returns names and values of its details."""
     events = [(one, audit.readable(one.link).link) for one in found]
     names: dict[tuple[int, str], str] = {}
     wanted: dict[int, set[int]] = {}
@@ -72,7 +72,7 @@ def event_views(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[SimpleNa
             client=one.client or "",
             where=one.client
             or (_("This server") if one.chain == INSTALLATION else _("Deleted client %(number)s", number=one.chain)),
-            facts=facts_of(orjson.loads(link.detail), partial(name, one)),
+            facts=partial(facts_of, orjson.loads(link.detail), partial(name, one)),
         )
         for one, link in events
     )
