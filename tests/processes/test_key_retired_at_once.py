@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -31,12 +31,15 @@ def admins(node: Node) -> str:
     return str(node.post("/api/admin/auth/sign-in", body).json()["data"]["token"])
 
 
-def retire(node: Node, admin: str, purpose: str) -> None:
-    """Retire the key that signs for that purpose, effective immediately."""
+def retire(node: Node, admin: str, purpose: str, meanwhile: Callable[[], object] | None = None) -> None:
+    """Retire the key that signs for that purpose, effective immediately. With ``meanwhile``, first let it verify."""
     query = f"/api/admin/keys?purpose={purpose}&state=signing"
     [key] = node.http.get(query, headers=bearer(admin)).json()["data"]["items"]
-    answer = node.http.post(f"/api/admin/keys/{key['id']}/retire", json={"atOnce": True}, headers=bearer(admin))
-    assert answer.status_code == 200, answer.text
+    for at_once in (False, True) if meanwhile else (True,):
+        answer = node.http.post(f"/api/admin/keys/{key['id']}/retire", json={"atOnce": at_once}, headers=bearer(admin))
+        assert answer.status_code == 200, answer.text
+        if meanwhile and not at_once:
+            meanwhile()
 
 
 @rule("KEY-ROTATION")
