@@ -295,6 +295,10 @@ def _has_restarted(engine: Engine, container: str) -> bool:
     return engine.printed(container).count('"started"') > 1
 
 
+def _volumes(engine: Engine, container: str) -> set[str]:
+    return {each["Name"] for each in engine.inspect(container)["Mounts"] if each["Type"] == "volume"}
+
+
 def test_compose_starts_two_servers_with_postgres_behind_caddy(engine: Engine) -> None:
     package = POSTGRES_BIN_PATH.parents[1]
     engine.image("postgres", _POSTGRES, package, package.with_name(f"{package.name}.libs"))
@@ -310,6 +314,7 @@ def test_compose_starts_two_servers_with_postgres_behind_caddy(engine: Engine) -
     until(lambda: all('"started"' in engine.printed(node) for node in (one, two)))
     engine.do("healthcheck", "run", f"{project}_postgres_1")
     assert "BAD" not in engine.do("exec", one, "manifest-auth", "doctor")
+    assert _volumes(engine, one).isdisjoint(_volumes(engine, f"{project}_postgres_1")), "it can read the secret key"
     code = engine.do("exec", two, "manifest-auth", "setup-code")
     assert f"open https://localhost:{port}/installation/setup" in code
     _account(engine, one)
@@ -323,3 +328,4 @@ def test_compose_starts_two_servers_with_postgres_behind_caddy(engine: Engine) -
         engine.do("start", node)
         until(functools.partial(_has_restarted, engine, node))
     engine.compose(file, "down", "-v", **given)
+    assert project not in engine.do("volume", "ls", "--quiet")
