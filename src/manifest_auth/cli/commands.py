@@ -9,6 +9,7 @@ import argparse
 import getpass
 import signal
 import sys
+import warnings
 from collections.abc import Awaitable
 from typing import TypeAlias, TypeVar
 
@@ -264,9 +265,9 @@ def _read_password(given: argparse.Namespace) -> str:
     # The event loop handles an interrupt only between two steps, and a prompt is a single step.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        first = getpass.getpass("Password: ")
-        second = getpass.getpass("Again: ")
-    except EOFError:
+        with warnings.catch_warnings(action="error", category=getpass.GetPassWarning):
+            first, second = getpass.getpass("Password: "), getpass.getpass("Again: ")
+    except (EOFError, getpass.GetPassWarning):
         raise CommandRefused("no password was entered; use --password-stdin to read it from standard input") from None
     finally:
         signal.signal(signal.SIGINT, before)
@@ -311,7 +312,8 @@ def _text(loaded: Settings, code: SetupCode) -> str:
             f"one, run manifest-auth setup-code. {_OTHERWISE}"
         )
     return (
-        f"To create one, open {page} and enter this setup code, valid until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"
+        f"To create the first system admin, open {page} and enter this setup code, "
+        f"valid until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"
     )
 
 

@@ -95,8 +95,8 @@ def _hashing() -> Finding:
         return bad("hashing: no Argon2 build computes correct hashes; reinstall argon2-cffi-bindings")
     if build.name == builds.WHEEL:
         return note(
-            "hashing: uses the wheel. To build a version for this processor that is "
-            "about twice as fast, run `python -m manifest_auth.runtime.hashing.compile`"
+            "hashing: uses the wheel. A build for this processor is about twice as fast. With pip and a C "
+            "compiler, create it with `python -m manifest_auth.runtime.hashing.compile`"
         )
     return ok(f"hashing: built for this processor ({build.name})")
 
