@@ -107,8 +107,9 @@ class Pipeline:
             host=head.host,
         )
         trace = None
-        if head.traceparent is not None or services.recorder is not None:
-            trace = self._trace(head.traceparent, peer[0] if peer else "")
+        due = services.recorder is not None and services.recorder.is_due()
+        if due or head.traceparent is not None:
+            trace = self._trace(head.traceparent, peer[0] if peer else "", due=due)
             tracing.CURRENT.set(trace)
         pattern = _UNROUTED
         route: Route | None = None
@@ -194,14 +195,14 @@ class Pipeline:
                 **(trace.members if trace is not None else {}),
             )
 
-    def _trace(self, header: str | None, peer: str) -> tracing.Trace | None:
+    def _trace(self, header: str | None, peer: str, *, due: bool) -> tracing.Trace | None:
         """Returns the trace of a request, from its header ``traceparent`` or new if it is recorded."""
         is_trusted, trace = False, None
         if header is not None:
             is_trusted = is_listed(peer, self._proxies)
             trace = tracing.continued(header, self._services.random, trusted=is_trusted)
         recorder = self._services.recorder
-        return trace if recorder is None else recorder.begin(trace, trusted=is_trusted)
+        return trace if recorder is None else recorder.begin(trace, trusted=is_trusted, due=due)
 
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
         """Hides the admin API and its pages from addresses that aren't allowed to use them, so that attackers don't

@@ -7,7 +7,9 @@ doesn't take in time are dropped and counted.
 from __future__ import annotations
 
 import logging
+import math
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -46,11 +48,10 @@ _CHECK_S = 2.0
 
 
 class _Sampling(NamedTuple):
-    """Whether requests are recorded. ``follows``: as a trusted caller decided; ``below``: of the others, those with a
-    smaller random number of 32 bits."""
+    """Whether requests are recorded. ``follows``: as a trusted caller decided; ``ratio``: the share of the others."""
 
     follows: bool
-    below: int
+    ratio: float
 
     @classmethod
     def of_environment(cls) -> _Sampling:
@@ -64,7 +65,7 @@ class _Sampling(NamedTuple):
             ratio = -1.0
         if not 0 <= ratio <= 1:
             raise ValueError(f"OTEL_TRACES_SAMPLER={name} with OTEL_TRACES_SAMPLER_ARG={given} isn't supported")
-        return cls(name != kind, round(ratio * 2**32))
+        return cls(name != kind, ratio)
 
 
 def _most_waiting() -> int:
@@ -81,13 +82,14 @@ class Recorder:
     def __init__(self, metrics: Metrics, random: Random) -> None:
         self._random = random
         self._metrics, self._sampling, self._most = metrics, _Sampling.of_environment(), _most_waiting()
+        self._exporter, self._gap = _Exporter(), self._drawn()
         ours = Resource({"service.name": "manifest-auth", "service.version": __version__})
         self._provider = TracerProvider(ALWAYS_ON, ours.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
         self._tracer = self._provider.get_tracer("manifest_auth", __version__)
 
     def start(self) -> None:
         """Starts the thread that sends spans."""
-        self._provider.add_span_processor(_Queue(self._metrics.spans(), self._most))
+        self._provider.add_span_processor(_Queue(self._exporter, self._metrics.spans(), self._most))
 
     def close(self) -> None:
         """Sends the last spans. Blocks for at most two seconds, even if the collector hangs."""
@@ -100,13 +102,29 @@ class Recorder:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # the caller reports the failure
         return OTLPSpanExporter(timeout=_CHECK_S).export(()) is SpanExportResult.SUCCESS
 
-    def begin(self, trace: Trace | None, *, trusted: bool) -> Trace | None:
-        """Decides whether to record a request, and returns its trace. ``trace`` is the caller's, if it names one. A
-        caller that isn't trusted can't cause recording, not even by its choice of a trace ID."""
+    def is_due(self) -> bool:
+        """Whether the next request is drawn. Counts down a random gap, which costs less than a number for each."""
+        self._gap -= 1
+        if self._gap >= 0:
+            return False
+        self._gap = self._drawn()
+        return True
+
+    def _drawn(self) -> int:
+        """Returns how many requests to skip: a geometric distribution, as if each were drawn by itself."""
+        if (ratio := self._sampling.ratio) in (0.0, 1.0):
+            return 0 if ratio else sys.maxsize
+        share = (int.from_bytes(self._random.bytes(6)) + 1) / 2**48
+        return int(math.log(share) / math.log1p(-ratio))
+
+    def begin(self, trace: Trace | None, *, trusted: bool, due: bool) -> Trace | None:
+        """Decides whether to record a request, and returns its trace. ``trace`` is the caller's, if it names one;
+        ``due``: the request was drawn. A caller that isn't trusted can't cause recording, not even by its choice of a
+        trace ID."""
         if trace is not None and trusted and self._sampling.follows:
             if not trace.sampled:
                 return trace
-        elif int.from_bytes(self._random.bytes(4)) >= self._sampling.below:
+        elif not due:
             return trace
         above = Context()
         if trace is not None:
@@ -129,8 +147,8 @@ class Recorded:
     def child(self, name: str) -> Recorded:
         return Recorded(self._tracer, self._tracer.start_span(name, set_span_in_context(self._span, Context())))
 
-    def set(self, attribute: Attribute, value: str | float) -> None:
-        self._span.set_attribute(attribute, value)
+    def set(self, attributes: Mapping[Attribute, str | float]) -> None:
+        self._span.set_attributes(attributes)  # type: ignore[arg-type]  # keys of Mapping are invariant
 
     def end(self, name: str = "", *, failed: bool = False) -> None:
         if name:
@@ -143,9 +161,10 @@ class Recorded:
 class _Queue(BatchSpanProcessor):
     """The queue to the thread that sends. Counts spans by what became of them."""
 
-    def __init__(self, spans: Mapping[SpanResult, Counter], most: int) -> None:
+    def __init__(self, exporter: _Exporter, spans: Mapping[SpanResult, Counter], most: int) -> None:
         self._spans, self._most, self._lock, self._waiting = spans, most, threading.Lock(), 0
-        super().__init__(_Exporter(self._sent), most, max_export_batch_size=min(most, _BATCH))
+        exporter.sent = self._sent
+        super().__init__(exporter, most, max_export_batch_size=min(most, _BATCH))
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queues a span, or drops it if the queue is full."""
@@ -157,7 +176,7 @@ class _Queue(BatchSpanProcessor):
         else:
             super().on_end(span)
 
-    def _sent(self, count: int, *, accepted: bool) -> None:
+    def _sent(self, count: int, accepted: bool) -> None:
         with self._lock:
             self._waiting -= count
         self._spans["exported" if accepted else "failed"].inc(count)
@@ -166,9 +185,7 @@ class _Queue(BatchSpanProcessor):
 class _Exporter(OTLPSpanExporter):
     """Sends spans, and calls ``sent`` after each batch."""
 
-    def __init__(self, sent: Callable[..., None]) -> None:
-        super().__init__()
-        self._sent = sent
+    sent: Callable[[int, bool], None]
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends a batch, for at most OTEL_EXPORTER_OTLP_TIMEOUT."""
@@ -176,5 +193,5 @@ class _Exporter(OTLPSpanExporter):
         try:
             result = super().export(spans)
         finally:
-            self._sent(len(spans), accepted=result is SpanExportResult.SUCCESS)
+            self.sent(len(spans), result is SpanExportResult.SUCCESS)
         return result

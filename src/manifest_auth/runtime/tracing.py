@@ -68,11 +68,11 @@ class Trace(NamedTuple):
         """Ends the span of the request, if it is recorded. ``route``: the pattern, never the path; ``client``: the
         caller's."""
         if self.span is not None:
-            self.span.set("http.request.method", method)
-            self.span.set("http.route", route)
-            self.span.set("http.response.status_code", status)
+            found: dict[Attribute, str | float] = {"http.request.method": method, "http.route": route}
+            found["http.response.status_code"] = status
             if client is not None:
-                self.span.set("manifest.client", client)
+                found["manifest.client"] = client
+            self.span.set(found)
             self.span.end(f"{method} {route}", failed=status >= 500)
 
 
@@ -108,7 +108,7 @@ def open_recorder(settings: Settings, metrics: Metrics, random: Random) -> Recor
 def note(attribute: Attribute, value: str | float) -> None:
     """Sets an attribute of the current span, if the request is recorded."""
     if (trace := CURRENT.get()) is not None and trace.span is not None:
-        trace.span.set(attribute, value)
+        trace.span.set({attribute: value})
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def span(name: str) -> Iterator[Context | None]:
     try:
         yield copy_context()
     except BaseException as error:
-        part.set("error.type", type(error).__name__)  # never its text, which can name a user
+        part.set({"error.type": type(error).__name__})  # never its text, which can name a user
         raise
     finally:
         CURRENT.reset(token)

@@ -118,6 +118,13 @@ async def _saml(app: App) -> Step:
     return lambda: okta.post(browser, response, relay_state)
 
 
+async def _wrong_saml(app: App) -> Step:
+    okta, browser = await saml_provider(app), Browser(app)
+    request_id, relay_state = await okta.start(browser)
+    response = okta.response("ada@acme.example", in_response_to=request_id, audience="https://other.example")
+    return lambda: okta.post(browser, response, relay_state)
+
+
 UNITS = {"store.write", "store.read", "store.look_up"}
 
 
@@ -135,6 +142,7 @@ UNITS = {"store.write", "store.read", "store.look_up"}
         (_oidc, "oidc", "ok", {"provider.token", "provider.keys", "oidc.verify", "match", "finish"}),
         (_code, "code", "ok", {"finish"}),
         (_saml, "saml", "ok", {"throttle", "saml.verify", "match", "finish"}),
+        (_wrong_saml, "saml", "failed", {"throttle", "saml.verify"}),
     ],
 )
 async def test_a_sign_in_is_one_tree_without_secrets(

@@ -58,6 +58,13 @@ async def test_invalid_variables_are_named(
         assert (await said(tmp_path))[0][0] == "bad"
 
 
+def test_one_percent_of_the_requests_is_drawn(tmp_path: Path) -> None:
+    recorder = build_services(load(settings_of(tmp_path))).recorder
+    assert recorder is not None
+    drawn = sum(recorder.is_due() for _ in range(100_000))
+    assert 800 < drawn < 1200  # six standard deviations
+
+
 async def test_doctor_asks_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
