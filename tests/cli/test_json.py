@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,14 @@ WITHOUT |= {f"{what} {act}" for what in ("domain", "directory") for act in ("vou
 
 def test_every_command_that_prints_data_can_print_json(tmp_path: Path) -> None:
     folder, tried = installation(tmp_path), set()
+    every = {" ".join(words): command for words, command, _ in leaves(parser())}
 
     def told(command: str, *more: str, given: str = "") -> Any:
         tried.add(command)
         how = run if command in ("backup", "restore") else run_here  # those two handle signals
-        return json.loads(how(folder, *command.split(), *more, "--json", given=given).out)
+        result = json.loads(how(folder, *command.split(), *more, "--json", given=given).out)
+        _has_the_listed_members(every[command], result)
+        return result
 
     user, stdin = ("ann@acme.example", "--client", "acme"), ("--password-stdin",)
     assert told("client create", "acme") == {"id": 1, "identifier": "acme"}
@@ -60,11 +65,31 @@ def test_every_command_that_prints_data_can_print_json(tmp_path: Path) -> None:
     assert told("doctor")["findings"][0] == {"level": "ok", "text": "clock: plausible"}
     assert told("settings")[0]["name"] == "MANIFEST_PUBLIC_URL"
     elsewhere = {"license inspect", "license install", "keys lost", "user reset-factors"}  # need more than this
-    every = {" ".join(words): command for words, command, _ in leaves(parser())}
     assert {name for name, command in every.items() if any(each.dest == "json" for each in command._actions)} == (
         tried | elsewhere
     )
     assert every.keys() == tried | elsewhere | WITHOUT
+
+
+def _has_the_listed_members(command: ArgumentParser, result: Any) -> None:
+    """Compare the result with the help of ``--json``, which the docs repeat."""
+    [listed] = [each.help or "" for each in command._actions if each.dest == "json"]
+    members = listed.partition("JSON (")[2].rpartition(")")[0]
+    assert members, command.prog
+    if "in the API" in members:
+        return
+    every, _, rest = (
+        re.sub(r" \([^)]*\)", "", members.partition("; --note")[0]).removeprefix("each: ").partition("; if known: ")
+    )
+    assert members.startswith("each: ") == isinstance(result, list)
+    for found in result if isinstance(result, list) else [result]:
+        assert set(every.split(", ")) <= found.keys() <= {*every.split(", "), *rest.split(", ")}, command.prog
+
+
+def test_the_help_of_each_command_describes_it_and_names_the_options_of_all_commands() -> None:
+    for words, command, _ in leaves(parser()):
+        assert command.description, words
+        assert "--config FILE" in command.format_help(), words
 
 
 @rule("SETTINGS-SAFE")

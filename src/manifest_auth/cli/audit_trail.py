@@ -36,7 +36,7 @@ def add_audit(command: argparse.ArgumentParser) -> None:
     verify = group.add_parser("verify", help="verify that no event was removed, changed, moved, or inserted")
     verify.add_argument("file", nargs="?", type=given_path, help="an export to verify instead of the database")
     _client(verify)
-    add_json(verify)
+    add_json(verify, "ok, events, chains (chain, client, events, first, last, hash, faults, restarts)")
     verify.add_argument(
         "--known", type=given_path, metavar="FILE", help="result of an earlier --json run; its events must still exist"
     )

@@ -37,7 +37,9 @@ def add_backup(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="include the secret key; anyone with the file can then decrypt everything",
     )
-    add_json(command)
+    add_json(
+        command, "file, bytes, madeAt, schema, rows, files, lost, isRecorded, hasSecretKey; --note: madeAt, isRecorded"
+    )
     command.set_defaults(run=_backup)
 
 
@@ -50,7 +52,7 @@ def add_restore(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--end-sessions", action="store_true", help="end all sessions that were open when the backup was made"
     )
-    add_json(command)
+    add_json(command, "database, madeAt, schema, rows, files, endedSessions, needsKey")
     command.set_defaults(run=_restore)
 
 
@@ -172,7 +174,7 @@ def add_db(command: argparse.ArgumentParser) -> None:
         description="Prints the schema version, running processes, and one of: current, rolling, stop, "
         "refused, empty. Exit status: 0 for current, rolling, or empty, 1 for refused, 3 for stop.",
     )
-    add_json(status)
+    add_json(status, "schema, readable_by, processes (version, schema, running), state")
     status.set_defaults(run=_status)
 
 

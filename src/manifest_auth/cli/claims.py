@@ -84,7 +84,7 @@ def add_claims(command: argparse.ArgumentParser) -> None:
         "list", help="list the domains and directories that clients claim, and how they were verified"
     )
     listing.add_argument("--open", action="store_true", help="only claims that aren't verified or are contested")
-    add_json(listing)
+    add_json(listing, "each: kind, what, tenant_id, client, state, proof, contested, claimed_by, reason")
     listing.set_defaults(run=_list)
 
 

@@ -17,9 +17,9 @@ class CommandRefused(Exception):
     """A command can't be carried out. The text says why."""
 
 
-def add_json(command: argparse.ArgumentParser) -> None:
-    """Adds ``--json`` to a command that prints data."""
-    command.add_argument("--json", action="store_true", help="print the result as JSON")
+def add_json(command: argparse.ArgumentParser, members: str) -> None:
+    """Adds ``--json`` to a command that prints an object with these ``members``, or a list (``each: …``)."""
+    command.add_argument("--json", action="store_true", help=f"print the result as JSON ({members})")
 
 
 def print_result(given: argparse.Namespace, data: object, *lines: str) -> None:

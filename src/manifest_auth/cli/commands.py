@@ -56,7 +56,7 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", help="create a system admin")
     create.add_argument("name")
     _add_password(create)
-    add_json(create)
+    add_json(create, "id, name")
     create.set_defaults(run=admin_create)
     reset = actions.add_parser(
         "reset", help="restore access for a system admin: remove their second factor, sessions, and rate limits"
@@ -64,7 +64,7 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     reset.add_argument("name")
     reset.add_argument("--new-password", action="store_true", help="set a random password, and print it once")
     reset.add_argument("--enable", action="store_true", help="enable a disabled system admin")
-    add_json(reset)
+    add_json(reset, "changes, password")
     reset.set_defaults(run=admin_reset)
     limit = actions.add_parser(
         "addresses", help="show or set the networks that can call the admin API, in case system admins are locked out"
@@ -72,7 +72,7 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     to = limit.add_mutually_exclusive_group()
     to.add_argument("networks", nargs="?", help="for example, 10.0.0.0/8,2001:db8::/32; replaces the current ones")
     to.add_argument("--anywhere", action="store_true", help="remove this limit; MANIFEST_ADMIN_ADDRESSES still applies")
-    add_json(limit)
+    add_json(limit, "adminAddresses, environmentAdminAddresses")
     limit.set_defaults(run=admin_addresses)
 
 
@@ -82,7 +82,7 @@ def add_client(command: argparse.ArgumentParser) -> _Actions:
     create = actions.add_parser("create", help="create a client")
     create.add_argument("identifier", help="2 to 63 lowercase letters, digits, and hyphens (not first or last)")
     create.add_argument("--name", help="full name (default: the identifier)")
-    add_json(create)
+    add_json(create, "id, identifier")
     create.set_defaults(run=client_create)
     return actions
 
@@ -98,18 +98,18 @@ def add_user(command: argparse.ArgumentParser) -> _Actions:
     for name in users.DETAILS:
         create.add_argument(f"--{name.replace('_', '-')}", default="")
     _add_password(create)
-    add_json(create)
+    add_json(create, "id, email")
     create.set_defaults(run=user_create)
     link = actions.add_parser("link", help="print a one-time link for a user, in case email doesn't work")
     link.add_argument("email")
     link.add_argument("--client", required=True, help="identifier of the client")
-    add_json(link)
+    add_json(link, "link, expiresAt")
     link.set_defaults(run=user_link)
     reset = actions.add_parser("reset-factors", help="remove all second factors of a user and end their sessions")
     reset.add_argument("email")
     reset.add_argument("--client", required=True, help="identifier of the client")
     reset.add_argument("--reason", required=True, help="reason; recorded in the audit trail")
-    add_json(reset)
+    add_json(reset, "factors, sessions")
     reset.set_defaults(run=user_reset_factors)
 
     change = actions.add_parser("roles", help="set a user's roles; a new Admin must sign in again")
@@ -122,7 +122,7 @@ def add_user(command: argparse.ArgumentParser) -> _Actions:
         choices=roles,
         help="role to set (repeatable); all other roles are removed",
     )
-    add_json(change)
+    add_json(change, "id, roles, isReset, link")
     change.set_defaults(run=user_roles)
     return actions
 
@@ -133,7 +133,7 @@ def _add_password(command: argparse.ArgumentParser) -> None:
 
 def add_setup_code(command: argparse.ArgumentParser) -> None:
     """Adds the function of ``setup-code``."""
-    add_json(command)
+    add_json(command, "code, expiresAt, url")
     command.set_defaults(run=_setup_code)
 
 

@@ -17,7 +17,7 @@ _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
 def add_doctor(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``doctor``."""
     command.add_argument("--providers", action="store_true", help="also call the identity providers of all clients")
-    add_json(command)
+    add_json(command, "ok, findings (level, text)")
     command.set_defaults(run=_doctor)
 
 

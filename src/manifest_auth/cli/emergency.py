@@ -26,7 +26,7 @@ def add_client(command: argparse.ArgumentParser) -> None:
     """Adds the actions of ``client``."""
     actions = commands.add_client(command)
     listing = actions.add_parser("list", help="list all clients")
-    add_json(listing)
+    add_json(listing, "each: id, identifier, name, state")
     listing.set_defaults(run=_list_clients)
     for name, act, done, says in (
         (
@@ -49,17 +49,17 @@ def add_user(command: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="list the users of a client")
     listing.add_argument("--client", required=True, help="identifier of the client")
     listing.add_argument("--search", default="", help="part of an email address or a name")
-    add_json(listing)
+    add_json(listing, "each: id, email, state, roles, lastSignInAt")
     listing.set_defaults(run=_list_users)
-    for name, run, says in (
-        ("deactivate", _deactivate, "deactivate a user: they can't sign in, and their sessions end"),
-        ("restore", _restore, "restore a deactivated user; an Admin must sign in again"),
-        ("end-sessions", _end_sessions, "end all sessions of a user, including those on trusted browsers"),
+    for name, run, members, says in (
+        ("deactivate", _deactivate, "id", "deactivate a user: they can't sign in, and their sessions end"),
+        ("restore", _restore, "id, link", "restore a deactivated user; an Admin must sign in again"),
+        ("end-sessions", _end_sessions, "sessions", "end all sessions of a user, including those on trusted browsers"),
     ):
         action = actions.add_parser(name, help=says)
         action.add_argument("email")
         action.add_argument("--client", required=True, help="identifier of the client")
-        add_json(action)
+        add_json(action, members)
         action.set_defaults(run=run)
 
 
@@ -68,7 +68,7 @@ def add_service_account(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="list the service accounts of a client, and their keys and secrets")
     listing.add_argument("--client", required=True, help="identifier of the client")
-    add_json(listing)
+    add_json(listing, "each: id, name, state, roles, secrets (id, kind, hint, endsAt)")
     listing.set_defaults(run=_list_machines)
     for name, act, done, says in (
         (

@@ -32,11 +32,11 @@ def add_keys(command: argparse.ArgumentParser) -> None:
         choices=get_args(Algorithm),
         help="change the algorithm of users' access tokens (default: keep the current one)",
     )
-    add_json(signing)
+    add_json(signing, "algorithm")
     signing.set_defaults(run=rotate)
     secret = actions.add_parser("reencrypt", help="encrypt all secrets again with the newest secret key")
     secret.add_argument("--new-key", action="store_true", help="first add a new key to the key file in the data folder")
-    add_json(secret)
+    add_json(secret, "seen, renewed, lost, is_unfinished")
     secret.set_defaults(run=reencrypt_all)
     lost = actions.add_parser(
         "lost",
@@ -46,7 +46,7 @@ def add_keys(command: argparse.ArgumentParser) -> None:
         "again. Creates a new key file if there is none (SQLite).",
     )
     lost.add_argument("--reason", required=True, help="how it was lost; recorded in the audit trail")
-    add_json(lost)
+    add_json(lost, "keys, providers, chains")
     lost.set_defaults(run=replace_lost_key)
 
 

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from manifest_auth.services import Services
 
 DAY = 86_400
+#: The members of a license, and of its status.
+_MEMBERS = "id, customer, issuedAt, expiresAt, seats, features, installation, graceDays, revokes, resetsClock"
+_STATUS = (
+    "state, installationId; if known: customer, licenseId, seats, seatsUsed, seatsFree, features, issuedAt, expiresAt, "
+    "graceEndsAt, warning"
+)
 
 
 def add_license(command: argparse.ArgumentParser) -> None:
@@ -32,7 +38,7 @@ def add_license(command: argparse.ArgumentParser) -> None:
     keygen = group.add_parser(
         "keygen", help="create a key pair: the private key signs licenses, and customers get the public key"
     )
-    add_json(keygen)
+    add_json(keygen, "private, public")
     keygen.set_defaults(run=_keygen)
     issue = group.add_parser("issue", help="sign a license with the private key from standard input")
     issue.add_argument("--customer", required=True)
@@ -48,13 +54,13 @@ def add_license(command: argparse.ArgumentParser) -> None:
     reset = "reset the newest recorded time if the clock once ran ahead; requires --installation, works once"
     issue.add_argument("--resets-clock", action="store_true", help=reset)
     issue.set_defaults(run=_issue)
-    for name, run, says in (
-        ("inspect", _inspect, "verify and show the license from standard input"),
-        ("install", _install, "install the license from standard input"),
-        ("status", _status, "show the current license, seats, and the ID of this installation"),
+    for name, run, members, says in (
+        ("inspect", _inspect, _MEMBERS, "verify and show the license from standard input"),
+        ("install", _install, _STATUS, "install the license from standard input"),
+        ("status", _status, _STATUS, "show the current license, seats, and the ID of this installation"),
     ):
         action = group.add_parser(name, help=says)
-        add_json(action)
+        add_json(action, members)
         action.set_defaults(run=run)
 
 
@@ -102,7 +108,7 @@ def _issue(given: argparse.Namespace) -> None:
     print(text)
 
 
-def _inspect(given: argparse.Namespace) -> int:
+def _inspect(given: argparse.Namespace) -> None:
     try:
         keys = [licence.public_key(k.strip()) for k in settings.load().license_public_key.split(",") if k.strip()]
     except ValueError:
@@ -112,12 +118,10 @@ def _inspect(given: argparse.Namespace) -> int:
     try:
         found = licence.verify(sys.stdin.readline().strip(), keys)
     except licence.BadLicence as error:
-        print(f"not a valid license: {error}")
-        return 1
+        raise CommandRefused(f"not a valid license: {error}") from error
     print(msgspec.json.format(msgspec.json.encode(found)).decode())
     if not given.json:  # which prints nothing else
         print(f"issued {when(found.issued_at * 1000)}, expires {when(found.expires_at * 1000)}")
-    return 0
 
 
 async def _install(_given: argparse.Namespace) -> None:

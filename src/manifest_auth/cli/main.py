@@ -85,7 +85,19 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         added = groups.add_parser(name, help=says)
         if command is None or command == name:
             pkgutil.resolve_name(f"manifest_auth.cli.{function}")(added)
+    _describe(top)
     return top
+
+
+def _describe(grammar: argparse.ArgumentParser) -> None:
+    """Adds to the help of each command what it does, and the options of all commands."""
+    for group in (each for each in grammar._actions if isinstance(each, argparse._SubParsersAction)):
+        for said in group._choices_actions:
+            one = group.choices[said.dest]
+            text = said.help or ""
+            one.description = one.description or f"{text[:1].upper()}{text[1:]}."
+            one.epilog = "All commands also have --env-file FILE and --config FILE: see manifest-auth --help."
+            _describe(one)
 
 
 def _is_store_error(error: Exception) -> bool:

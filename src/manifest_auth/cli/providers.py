@@ -97,7 +97,7 @@ def add_provider(command: argparse.ArgumentParser) -> None:
         type=given_path,
         nargs="?",
         const=_OUTPUT,
-        help="print the result as JSON; with FILE: the same as --file FILE",
+        help="print the result as JSON (the provider's members in the API); with FILE: the same as --file FILE",
     )
     create.add_argument(
         "--domain", action="append", default=[], help="email domain whose addresses the provider confirms (repeatable)"
@@ -124,19 +124,19 @@ def add_provider(command: argparse.ArgumentParser) -> None:
 
     show = actions.add_parser("list", help="list a client's providers")
     show.add_argument("--client", required=True, help="identifier of the client")
-    add_json(show)
+    add_json(show, "each: name, kind, state, issuer")
     show.set_defaults(run=show_all)
 
     test = actions.add_parser("test", help="test a provider and print problems")
     test.add_argument("name")
     test.add_argument("--client", required=True, help="identifier of the client")
-    add_json(test)
+    add_json(test, "each: level, text")
     test.set_defaults(run=test_provider)
 
     every = actions.add_parser(
         "callbacks", help="show the redirect URIs of all providers, and which ones must be registered"
     )
-    add_json(every)
+    add_json(every, "each: client, name, kind, address, state, action")
     every.set_defaults(run=show_callbacks)
 
 

@@ -136,7 +136,9 @@ Edit the module of the command in `src/manifest_auth/cli` instead. -->
 This page lists every command of `manifest-auth`. For the arguments of a command, add `--help`.
 
 - `--env-file FILE` and `--config FILE` name [files of settings](settings.md). They work before and after every command.
-- `--json` prints the result as JSON. Scripts can rely on the JSON members, but not on the text output.
+- `--json` prints the result as JSON, with the members in the table. *each* means a list. Scripts can rely on the
+  JSON members, but not on the text output.
+- Times are RFC 3339 in UTC. A member without a value is `null`.
 - Progress and warnings go to standard error.
 - Relative paths start in the current folder.
 
@@ -153,7 +155,7 @@ This page lists every command of `manifest-auth`. For the arguments of a command
 
 ## All commands
 
-| Command | `--json` | Purpose |
+| Command | Purpose | Members of `--json` |
 | --- | --- | --- |
 """
 
@@ -161,9 +163,15 @@ This page lists every command of `manifest-auth`. For the arguments of a command
 def commands_page() -> str:
     """The text of ``commands.md``: all commands, in the order of the help."""
     return _COMMANDS + "".join(
-        f"| `{' '.join(words)}` | {'yes' if any(each.dest == 'json' for each in one._actions) else ''} | {says} |\n"
-        for words, one, says in leaves(parser())
+        f"| `{' '.join(words)}` | {says} | {_members(one)} |\n" for words, one, says in leaves(parser())
     )
+
+
+def _members(command: argparse.ArgumentParser) -> str:
+    """The members that the help of ``--json`` lists."""
+    helps = (each.help or "" for each in command._actions if each.dest == "json")
+    members = "".join(helps).partition("JSON (")[2].rpartition(")")[0]
+    return re.sub(r"--\w+|\w+[a-z](?=[,;)]| \(|$)", r"`\g<0>`", members)
 
 
 def leaves(

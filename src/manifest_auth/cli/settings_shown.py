@@ -17,7 +17,7 @@ _PASSWORD = re.compile(r"(//[^:/@]*:)[^/@]+(?=@)|(password=)[^&]+")
 def add_settings(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``settings``."""
     command.add_argument("--changed", action="store_true", help="only settings that differ from their default")
-    add_json(command)
+    add_json(command, "each: name, value, source")
     command.set_defaults(run=_show)
 
 

@@ -73,18 +73,18 @@ def sign(licence: Licence, private: Ed25519PrivateKey) -> str:
 def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
     """Returns the content of a genuine key, without checking its times. Raises BadLicence."""
     if len(text) > MAX_LENGTH or not text.isascii():
-        raise BadLicence("length or characters")
+        raise BadLicence(f"it has more than {MAX_LENGTH} characters, or not only ASCII")
     signed, _, signature = text.rpartition(".")
     version, _, payload = signed.partition(".")
     if version != VERSION:
-        raise BadLicence("version")
+        raise BadLicence(f"it doesn't begin with {VERSION}.")
     try:
         raw = decode(signature)
         content = decode(payload)
     except ValueError:
-        raise BadLicence("base64") from None
+        raise BadLicence("it is damaged: its parts aren't base64url") from None
     if not any(_signed_by(key, raw, signed.encode()) for key in public_keys):
-        raise BadLicence("signature")
+        raise BadLicence("no key in MANIFEST_LICENSE_PUBLIC_KEY signed it")
     try:
         found = msgspec.convert(strict_json.read(content), Licence)
     except (msgspec.MsgspecError, ValueError) as error:
