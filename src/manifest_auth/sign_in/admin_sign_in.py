@@ -171,7 +171,8 @@ async def _prove_and_complete(
         await services.store.of(installation).write(
             lambda unit: ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
         )
-        raise InvalidCredentials(_("Invalid username or password"))
+        why = f"password: incorrect, {subject}" if subject else "password: no such system admin"
+        raise InvalidCredentials(_("Invalid username or password"), reason=why)
     found = admin
 
     def work(unit: SystemUnit) -> Session:

@@ -93,7 +93,8 @@ async def sign_in(ctx: RequestContext, shown: BadgeShown) -> SignedIn:
         raise
     if not proof.matches or attempt.pin is None or attempt.badge is None:
         await services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt))
-        raise InvalidCredentials(_WRONG)
+        why = "incorrect PIN" if attempt.pin else "unknown, or can't be used with a PIN now"
+        raise InvalidCredentials(_WRONG, reason=f"badge: {why}")
     badge, pin = attempt.badge, attempt.pin
     try:
         if badge.kind == "standard" and pin.temporary_until is not None:

@@ -256,7 +256,16 @@ async def _verify(ctx: RequestContext, credentials: Credentials, attempt: Attemp
             decoy=attempt.decoy,
         )
     await ctx.services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, credentials))
-    raise InvalidCredentials()
+    raise InvalidCredentials(reason=f"password: {_why_failed(attempt)}")
+
+
+def _why_failed(attempt: Attempt) -> str:
+    if attempt.tenant is None:
+        return "no such client or account"
+    if attempt.user is None:
+        return f"{attempt.tenant.identifier} has no such account, or doesn't allow passwords"
+    what = "incorrect" if attempt.user.password_hash else "none is set"
+    return f"{what}, user:{attempt.user.id} of {attempt.tenant.identifier}"
 
 
 async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _End[T]) -> T:

@@ -236,6 +236,8 @@ def test_the_acts_are_logged_with_time_request_id_and_address(told: Told) -> Non
     assert methods == [("acme", method) for method in ("password", "link", "link", "oidc", "code", "saml")]
     codes = {line["code"] for line in by_event["refused"]}
     assert {"INVALID_CREDENTIALS", "INVALID_TOKEN", "VALIDATION_ERROR", "FORBIDDEN", "LICENSE_INVALID"} <= codes
+    wrong = [line for line in by_event["refused"] if line["code"] == "INVALID_CREDENTIALS"]
+    assert all(line["reason"] for line in wrong if line["route"].endswith("/sign-in"))
     for line in by_event["refused"] + by_event["request"]:
         assert line["request_id"]
         assert line["address"] == "127.0.0.1"

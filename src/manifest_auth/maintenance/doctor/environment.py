@@ -238,7 +238,7 @@ def _apart(skew_ms: int) -> str:
 # ``doctor``: the state of an on-premise license and its seats.
 
 
-_INSTALL = "to install one, run manifest-auth license install"
+_INSTALL = "to install a valid one, run manifest-auth license install"
 _BEHIND = (
     "correct it, preferably with NTP; if it is correct, ask for a license that resets the clock (docs/on-premise.md)"
 )
@@ -260,7 +260,7 @@ async def licence_findings(settings: Settings, store: Store) -> list[Finding]:
         return [bad(f"license: none is installed, so no user can sign in; {_INSTALL}")]
     text = warning(status, clock.now_ms())
     level = "note" if text and status.state is State.VALID else _LEVELS[status.state]
-    results = [Finding(level, f"license: {text}; {_INSTALL}" if text else f"license: {current.id}, valid")]
+    results = [Finding(level, f"{text.replace(' ', ': ', 1)}; {_INSTALL}" if text else f"license: {current.id}, valid")]
     if over := overdrawn(current.seats, used):
         results.append(note(f"seats: more are in use than granted ({', '.join(over)}), so no users can be added"))
     elif not any(msgspec.structs.astuple(free(current.seats, used))):

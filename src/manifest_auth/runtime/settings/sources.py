@@ -53,7 +53,7 @@ def _of_toml(path: str | None) -> Iterator[tuple[str, Given]]:
     try:
         values = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{CONFIG}: {path}: {error}") from None
+        raise SettingsError(f"{CONFIG}: {path}: {getattr(error, 'strerror', None) or error}") from None
     for key, value in values.items():
         yield _given(key, value, f"{path}: {key}", _like(key))
 
