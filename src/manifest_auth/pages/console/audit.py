@@ -448,6 +448,7 @@ class TrailQuery(SpanQuery, frozen=True, kw_only=True, rename={"since": "from", 
     format: Annotated[str, Meta(max_length=10)] = ""
 
 
+@cache
 def _kinds() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     by_area: dict[str, list[tuple[str, str]]] = {}
     for event in Event:
