@@ -176,6 +176,10 @@ class Engine:
     def inspect(self, what: str) -> Any:
         return json.loads(self.do("inspect", what))[0]
 
+    def gateway(self) -> str:
+        """Return the address from which containers see requests to their published ports."""
+        return str(json.loads(self.do("network", "inspect", "podman"))[0]["subnets"][0]["gateway"])
+
     def run(
         self, name: str, volume: str, *arguments: str, published: str = "", **settings: str
     ) -> subprocess.Popen[bytes]:

@@ -23,8 +23,10 @@ from tests.architecture.links import ROOT
 from tests.bundle import making
 from tests.deploy import caddy
 from tests.deploy.engine import BASE, IMAGE, OF_BUNDLE, Engine
+from tests.deploy.kubernetes import replay
 from tests.support.commands import until
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 from tools.bundle import lock
 
 PASSWORD = "kestrel-harbor-21-violet"
@@ -236,7 +238,7 @@ data=/var/lib/postgresql/18; as='setpriv --reuid 999 --regid 999 --clear-groups'
 if [ ! -e $data/PG_VERSION ]; then \
   install -d -o 999 $data; install -o 999 $POSTGRES_PASSWORD_FILE /tmp/password; \
   $as initdb -D $data -U $POSTGRES_USER --pwfile /tmp/password -A scram-sha-256; \
-  echo host all all all scram-sha-256 >> $data/pg_hba.conf; \
+  echo host all all all scram-sha-256 | $as tee -a $data/pg_hba.conf; \
   echo CREATE DATABASE $POSTGRES_DB | $as postgres --single -D $data postgres; \
 fi; \
 exec $as postgres -D $data -c listen_addresses=* -c unix_socket_directories=/tmp"]
@@ -299,12 +301,18 @@ def _volumes(engine: Engine, container: str) -> set[str]:
     return {each["Name"] for each in engine.inspect(container)["Mounts"] if each["Type"] == "volume"}
 
 
-def test_compose_starts_two_servers_with_postgres_behind_caddy(engine: Engine) -> None:
+@pytest.fixture(scope="module")
+def postgres_image(engine: Engine) -> str:
+    """The name of an image with PostgreSQL."""
     package = POSTGRES_BIN_PATH.parents[1]
     engine.image("postgres", _POSTGRES, package, package.with_name(f"{package.name}.libs"))
+    return "localhost/postgres"
+
+
+def test_compose_starts_two_servers_with_postgres_behind_caddy(engine: Engine, postgres_image: str) -> None:
     engine.image("caddy", _CADDY, Path(caddy.program()))
     file, port = ROOT / "deploy/compose.postgres.yaml", free_port()
-    given = {"SERVER_IMAGE": IMAGE, "POSTGRES_IMAGE": "localhost/postgres", "CADDY_IMAGE": "localhost/caddy",
+    given = {"SERVER_IMAGE": IMAGE, "POSTGRES_IMAGE": postgres_image, "CADDY_IMAGE": "localhost/caddy",
              "PORT": str(port), "SUBNET": f"172.30.{port % 250}"}  # fmt: skip
     project = "manifest-auth-postgres"
     http = httpx2.Client(base_url=f"https://localhost:{port}", headers={"X-Client-ID": "acme"}, verify=False)
@@ -329,3 +337,57 @@ def test_compose_starts_two_servers_with_postgres_behind_caddy(engine: Engine) -
         until(functools.partial(_has_restarted, engine, node))
     engine.compose(file, "down", "-v", **given)
     assert project not in engine.do("volume", "ls", "--quiet")
+
+
+def _caller(pod: replay.Pod) -> httpx2.Client:
+    return pod.client("http", **{"X-Client-ID": "acme", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"})
+
+
+def _drains_as_written(engine: Engine, pod: replay.Pod) -> None:
+    """After the signal, the pod is out of the Service, still serves, and ends in time."""
+    pod.until_ready()
+    assert "enter this setup code" in engine.do("exec", pod.name, "manifest-auth", "setup-code")
+    _account(engine, pod.name)
+    http = _caller(pod)
+    signed_in = _signed_in(http)
+    assert "manifest_build_info" in pod.client("metrics").get("/metrics").text
+    with pod.stopping():
+        until(lambda: pod.probe("readiness") == 503)
+        assert pod.probe("liveness") == http.get("/api/client/auth/me", headers=signed_in).status_code == 200
+
+
+def test_the_pod_with_sqlite_is_ready_drains_and_starts_again_as_written(engine: Engine, tmp_path: Path) -> None:
+    given = {"MANIFEST_TRUSTED_PROXIES": engine.gateway()}
+    documents = replay.overlay(tmp_path / "kubernetes", "single", "exec-pre-stop", **given)
+    pod = replay.Pod(engine, "single", documents, "StatefulSet", tmp_path, MANIFEST_METRICS_TOKEN="kestrel")
+    pod.start()
+    _drains_as_written(engine, pod)
+    pod.start()
+    pod.until_ready()
+    _signed_in(_caller(pod))
+    assert "BAD" not in engine.do("exec", pod.name, "manifest-auth", "doctor")
+    shown = engine.do("exec", pod.name, "manifest-auth", "settings", "--changed")
+    assert "MANIFEST_METRICS_TOKEN=(hidden)\tMANIFEST_METRICS_TOKEN (/run/secrets/manifest-auth/" in shown
+
+
+def test_pods_with_postgres_start_after_the_job_and_drain_as_written(
+    engine: Engine, postgres_image: str, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text(PASSWORD)
+    given = {"USER": "manifest_auth", "DB": "manifest_auth", "PASSWORD_FILE": "/password"}
+    engine.do("run", "--detach", "--name=database", f"--volume={tmp_path}/password:/password:ro",
+              *(f"--env=POSTGRES_{key}={value}" for key, value in given.items()), postgres_image)  # fmt: skip
+    until(lambda: "ready to accept connections" in engine.printed("database"))
+    [network] = engine.inspect("database")["NetworkSettings"]["Networks"].values()
+    documents = replay.overlay(tmp_path / "kubernetes", "postgres", MANIFEST_TRUSTED_PROXIES=engine.gateway())
+    secrets = {
+        "MANIFEST_SECRET_KEY": SECRET_KEY,
+        "MANIFEST_DATABASE_URL": f"postgresql://manifest_auth:{PASSWORD}@{network['IPAddress']}/manifest_auth",
+        "MANIFEST_FILES_SECRET_KEY": "kestrel",
+    }
+    job = replay.Pod(engine, "upgrade", documents, "Job", tmp_path / "job", **secrets)
+    pod = replay.Pod(engine, "server", documents, "Deployment", tmp_path / "server", **secrets)
+    assert pod.run() == 3, engine.printed(pod.name)  # Kubernetes starts it again
+    assert job.run() == 0, engine.printed(job.name)
+    pod.start()
+    _drains_as_written(engine, pod)

@@ -7,6 +7,7 @@ They come from the command line, then ``MANIFEST_…`` environment variables, th
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping
@@ -277,10 +278,10 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"{variable(field)}: {error}") from None
     if settings.operator_email and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,189}", settings.operator_email):
         raise SettingsError("MANIFEST_OPERATOR_EMAIL: must be a single email address")
-    if settings.microsoft_app_id and not settings.microsoft_app_secret:
-        raise SettingsError("MANIFEST_MICROSOFT_APP_ID: requires MANIFEST_MICROSOFT_APP_SECRET")
-    if settings.microsoft_app_secret and not settings.microsoft_app_id:
-        raise SettingsError("MANIFEST_MICROSOFT_APP_SECRET: requires MANIFEST_MICROSOFT_APP_ID")
+    for pair in (("microsoft_app_id", "microsoft_app_secret"), ("files_access_key", "files_secret_key")):
+        for given, needed in itertools.permutations(pair):
+            if getattr(settings, given) and not getattr(settings, needed):
+                raise SettingsError(f"{variable(given)}: requires {variable(needed)}")
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
