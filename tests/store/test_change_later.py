@@ -42,7 +42,11 @@ def count(unit: SystemUnit, tenant_id: int) -> int:
 
 
 async def test_they_are_done_when_the_unit_returns(store: Store, pair: Pair, user_id: int) -> None:
-    await store.write(lambda unit: wait(unit, pair[0], user_id, "a", "b"))
+    def work(unit: SystemUnit) -> bool:
+        wait(unit, pair[0], user_id, "a", "b")
+        return unit.has_written  # which ends an outage
+
+    assert await store.write(work)
     assert await store.read(lambda unit: count(unit, pair[0])) == 2
 
 
