@@ -116,7 +116,7 @@ class OtherClient(InvalidCredentials):
     words = "This passkey can't be used to sign in here"
 
     def __init__(self, client: str) -> None:
-        super().__init__(self.words, reason="passkey: of another client")
+        super().__init__(self.words, reason="passkey: belongs to a different client")
         self.client = client
 
 

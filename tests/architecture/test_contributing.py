@@ -76,7 +76,7 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
         ("src/manifest_auth/store/tables/accounts.py", r'(?<=^    Column\("title", Text, nullable=False\),\n)'),
         ("src/manifest_auth/store/migrations/versions/v0014_departments.py", _NEW),
         ("src/manifest_auth/api/graphql/schema.graphql", r'^  "A person, or a service account: a machine'),
-        ("src/manifest_auth/api/graphql/schema.graphql", _EVERY + r'^  "A text about the user, in at'),
+        ("src/manifest_auth/api/graphql/schema.graphql", _EVERY + r'^  "Description of the user, in at'),
         ("tests/http/admin/test_users.py", r'^    "lastSignInAt",'),
         ("tests/http/admin/test_users.py", r"^async def test_a_user_without_a_password"),
     ],

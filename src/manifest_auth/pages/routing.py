@@ -185,7 +185,7 @@ class _Page:
         if not has_cookie:
             raise NoFormCookie(reason="no form cookie")
         if token is None or (token.person and call.person and token.person != call.person):
-            raise Forbidden(reason="form token: missing, forged, of another page or of another person")
+            raise Forbidden(reason="form token: missing, forged, or from a different page or user")
         is_of_this = token.is_of(call, ctx.now)
         if token.person != call.person and not is_of_this:  # someone signed in or out in the meantime
             return see_other(self._back(call))
@@ -211,7 +211,7 @@ class _Page:
 
     def _expired(self, call: PageCall[Any], texts: dict[str, str], said: str = words.EXPIRED) -> FormExpired:
         self._note_typed(call, texts)
-        return FormExpired(said, reason="a form of another session, of long ago, or without its secrets")
+        return FormExpired(said, reason="a form from a different session, too old, or without its secrets")
 
     def _note_typed(self, call: PageCall[Any], texts: dict[str, str]) -> None:
         call.fields = _as_typed(self.fields, texts) if self.fields is not None else None

@@ -248,7 +248,7 @@ def check(payload: Mapping[str, Any], accepted: Accepted, now_ms: int) -> Claims
     token is verified. Raises MicrosoftRefused."""
     cloud, directory = accepted.cloud, accepted.directory
     if directory_of(payload) != directory or directory == CONSUMERS:
-        raise MicrosoftRefused("tid: of another directory, or of personal accounts")
+        raise MicrosoftRefused("tid: a different directory, or the directory of personal accounts")
     version = payload.get("ver")
     issuers = {"1.0": cloud.issuer_v1(directory), "2.0": cloud.issuer_v2(directory)}
     if version not in ("1.0", "2.0") or payload.get("iss") != issuers[version]:

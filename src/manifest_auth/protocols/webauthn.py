@@ -235,7 +235,7 @@ def _check_client_data(credential: Credential, kind: str, expected: Expected) ->
     if found.origin not in expected.origins:
         raise WebauthnRefused(f"origin {found.origin!r}")
     if found.cross_origin or found.top_origin:
-        raise WebauthnRefused("crossOrigin: a page of another origin framed ours")
+        raise WebauthnRefused("crossOrigin: a page on another origin embedded this one")
 
 
 def _for_library(credential: Credential, **response: str | None) -> dict[str, Any]:

@@ -202,12 +202,15 @@ def _complete(
     _, user = completion.active_account(unit, ctx, device.tenant_id, pin.user_id, BADGE)
     known = shared_devices.lock_devices(bound, device.id, now)
     if known is None:
-        raise InvalidToken(reason="device: removed meanwhile")
+        raise InvalidToken(reason="device: removed in the meantime")
     now_pin = badges.find_pin(bound, user.id, lock=True)
     is_same = now_pin is not None and now_pin.hash == pin.hash and now_pin.is_usable(now)
     works = is_same and badges.is_live(bound, badge.id, now) and givers_still_may(bound, badge, pin)
     if not works or not user.roles & BADGE_ROLES:
-        raise InvalidCredentials(_WRONG, reason="badge: ended, or PIN replaced, meanwhile; or no role for a badge")
+        raise InvalidCredentials(
+            _WRONG,
+            reason="badge: it was revoked or its PIN replaced in the meantime, or the user has no role for a badge",
+        )
     device_sessions.end_of_device(bound, device.id, "replaced", now)
     if fresh is not None:
         badges.put_pin(bound, ctx.services.sealer, user.id, *fresh, now, pin.temporary_until, pin.given_by)

@@ -113,7 +113,7 @@ def find(
         done = change.closed_at is not None or (own_kind == "email" and change.confirmed_at is not None)
         raise InvalidToken(reason="link: used up, expired or closed", replay="one_time_link" if done else None)
     if tenant.suspended_at is not None or user.deactivated_at is not None:
-        raise InvalidToken(reason="link: client or user is switched off")
+        raise InvalidToken(reason="link: the client is suspended or the user is deactivated")
     is_admins = user.roles & Role.ADMIN.bit
     if own_kind == "email" and is_admins and not credential_voiding.is_admin_actor(bound, change.started_by):
         raise InvalidToken(reason="link: an Admin's account by now, and a User Admin asked for the address")
@@ -137,7 +137,7 @@ async def confirm(ctx: RequestContext, token: str) -> str:
         change, _, tenant, user = _get(unit, ctx, token, "email")
         bound, subject, undo = unit.of(tenant.id), f"user:{user.id}", services.random.text(24)
         if not email_changes.confirm(bound, change, undo, ctx.now):
-            raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
+            raise InvalidToken(reason="link: used in the meantime", replay="one_time_link")
         after = users.set_email(bound, user, change.new_email, ctx.now)
         email_changes.close_pending(bound, user.id, ctx.now)
         one_time_links.close(bound, user.id, ctx.now)

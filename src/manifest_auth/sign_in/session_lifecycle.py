@@ -88,7 +88,7 @@ async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, TokenO
         await services.keys.refresh()
         verified = await services.service_tokens.verify(token, now)
     if principal.client != verified.client:
-        raise InvalidToken(reason="service token: of another client")
+        raise InvalidToken(reason="service token: belongs to a different client")
     return principal, verified
 
 
@@ -152,7 +152,7 @@ async def renew(ctx: RequestContext, text: str, app: AppRefresh | None = None) -
             lambda unit: device_sessions.app_of(unit, presented.session_id)
         )
         if held != app.app_id:
-            raise InvalidToken(reason="refresh token: of another app")
+            raise InvalidToken(reason="refresh token: belongs to a different app")
     refreshed = await _at_once(ctx, presented, app) or await _decided(ctx, presented, app)
     await note_use(ctx, refreshed[0])
     return refreshed

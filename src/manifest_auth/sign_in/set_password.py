@@ -133,9 +133,9 @@ def _checked(bound: TenantUnit, tenant: Tenant, user: User, link: Link, purpose:
             replay="one_time_link" if link.used_at is not None else None,
         )
     if tenant.suspended_at is not None or user.deactivated_at is not None:
-        raise InvalidToken(reason="link: client or user is switched off")
+        raise InvalidToken(reason="link: the client is suspended or the user is deactivated")
     if user.roles & Role.ADMIN.bit and not credential_voiding.is_admin_actor(bound, link.invited_by):
-        raise InvalidToken(reason="link: an Admin's account by now, and a User Admin made the link")
+        raise InvalidToken(reason="link: the account belongs to an Admin now, and a User Admin created the link")
     return OpenLink(link, tenant, user)
 
 
@@ -200,7 +200,7 @@ def finish(
         raise Conflict(found.why_no_password)
     bound, user, event = unit.of(found.tenant.id), found.user, _EVENTS[found.purpose]
     if not one_time_links.use(bound, found.link, ctx.now):
-        raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
+        raise InvalidToken(reason="link: used in the meantime", replay="one_time_link")
     one_time_links.close(bound, user.id, ctx.now)
     email_changes.close_pending(bound, user.id, ctx.now)
     users.set_password(bound, user, fresh, ctx.now, by_emailed_link=bool(found.link.emailed))
@@ -214,7 +214,7 @@ def find_by_id(unit: SystemUnit, tenant_id: int, link_id: int, now: int) -> Open
     bound = unit.of(tenant_id)
     link = one_time_links.find_by_id(bound, link_id)
     if link is None:
-        raise InvalidToken(reason="link: deleted meanwhile")
+        raise InvalidToken(reason="link: deleted in the meantime")
     user = users.get(bound, link.user_id, lock=True)
     return _checked(bound, tenants.get(unit, tenant_id), user, link, None, now)
 

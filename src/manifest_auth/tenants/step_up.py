@@ -82,7 +82,9 @@ def not_for_devices(acting: Acting) -> None:
     """Rejects the session of a device, for an action that requires no re-authentication. Raises Forbidden."""
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_device:
-        raise Forbidden(_("A device session can't do this. Sign in with a browser"), reason="a device proves nobody")
+        raise Forbidden(
+            _("A device session can't do this. Sign in with a browser"), reason="a device can't re-authenticate a user"
+        )
 
 
 def refuse(caller: Principal) -> NoReturn:

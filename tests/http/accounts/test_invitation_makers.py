@@ -20,7 +20,7 @@ from tests.support.user_management import accept, invited, reset, started_reset
 pytestmark = pytest.mark.one_store
 
 LOOK = "/api/client/auth/link"
-WHY = "link: an Admin's account by now, and a User Admin made the link"
+WHY = "link: the account belongs to an Admin now, and a User Admin created the link"
 
 
 async def demoted(team: Team, maker: int) -> None:

@@ -107,7 +107,7 @@ def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:
     if isinstance(ctx.caller, AdminCaller):
         session = read(unit, ctx.admin.session_id)
         if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):
-            raise InvalidToken(reason="the acting admin was disabled meanwhile")
+            raise InvalidToken(reason="the acting admin was disabled in the meantime")
         ctx.may_end = True  # admins can disable their own account or end all their sessions
     return active
 

@@ -125,7 +125,7 @@ async def _unseal(ctx: RequestContext, head: Head, issuer: Issuer, text: str) ->
     opened = await security.unseal(ctx, f"authorize {issuer.client}", text)
     wanted = msgspec.json.decode(opened, type=Wanted) if opened is not None else None
     if wanted is None or not security.is_fresh(wanted.made_at, ctx.now):
-        raise NotFound(reason="a sealed authorization request: forged, of another issuer, or too old")
+        raise NotFound(reason="an authorization request that is forged, from a different issuer, or too old")
     is_of_browser = wanted.mark and wanted.mark == cookies.shown_form_cookie(head, ctx.services.settings)
     return wanted if is_of_browser else msgspec.structs.replace(wanted, made_at=ctx.now)
 
@@ -134,7 +134,7 @@ async def _app_of(ctx: RequestContext, issuer: Issuer, wanted: Wanted) -> App:
     """Returns the current app of a sealed request. Raises NotFound if it can no longer make the request."""
     app = await authentication.find(ctx, issuer, wanted.app_id)
     if app is None or not app.is_redirect(wanted.redirect_uri) or not set(wanted.scope) <= set(app.scopes.split()):
-        raise NotFound(reason="the app was removed or changed meanwhile")
+        raise NotFound(reason="the app was removed or changed in the meantime")
     return app
 
 

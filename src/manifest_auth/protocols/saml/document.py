@@ -299,4 +299,4 @@ def _declare(bound: dict[str, str], prefix: str, uri: str) -> None:
     if before != uri and (before in _PROTECTED or uri in _PROTECTED) and not _NUMBERED.fullmatch(prefix):
         raise InvalidSaml(f"prefix {quoted(prefix)} has two meanings")
     if _CUSTOMARY.get(prefix, uri) != uri:
-        raise InvalidSaml(f"prefix {quoted(prefix)} has a foreign meaning")
+        raise InvalidSaml(f"prefix {quoted(prefix)} is bound to a different namespace")

@@ -74,7 +74,7 @@ async def redeem(ctx: RequestContext, issuer: Issuer, app: App, fields: Mapping[
             lambda unit: _redeemed(unit, ctx, app, exchange_codes.key_of(code, of_app=True), verifier, address)
         )
     except NotFound:
-        raise TokenRefused("invalid_grant", _REFUSED, reason="the app was removed meanwhile") from None
+        raise TokenRefused("invalid_grant", _REFUSED, reason="the app was removed in the meantime") from None
     except SsoFailed as refusal:
         raise TokenRefused("invalid_grant", _REFUSED, reason=refusal.reason) from None
     await _touch(ctx, app)

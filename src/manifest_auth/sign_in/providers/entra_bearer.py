@@ -136,7 +136,7 @@ class EntraTokens:
             if principal is not None:
                 return _alive(principal, ctx.now)
             self._verdicts.pop(key, None)  # the provider has changed: verify again
-        raise InvalidToken(reason="entra: the provider, or whose directory it is, changes all the time")
+        raise InvalidToken(reason="entra: the provider, or the client that verified the directory, keeps changing")
 
     def end_of(self, session_id: str) -> int:
         """Returns when a token expires, in milliseconds, by the key that replaces its session ID; 0 if it is not

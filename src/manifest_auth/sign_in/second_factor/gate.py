@@ -220,7 +220,7 @@ def open_challenge(
     if tenant.suspended_at is not None:
         raise AccountDisabled(client=tenant.identifier, reason=SUSPENDED)
     if user.deactivated_at is not None:
-        raise InvalidToken(reason="the account was switched off meanwhile")
+        raise InvalidToken(reason="the account was deactivated in the meantime")
     return found, tenant, user
 
 
@@ -229,7 +229,7 @@ def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
     try:
         return challenges.pending_of(ctx.services.sealer, challenge)
     except CannotOpen:
-        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+        raise InvalidToken(reason="the challenge was encrypted with a key that no longer exists") from None
 
 
 class Question(NamedTuple):
