@@ -36,7 +36,7 @@ CROSS_TENANT = {
     "work/files.py": 2,
     "maintenance/installation_state.py": 2,  # a system admin sees the number of users and sessions
     "clients/daily_figures.py": 1,  # events of every client are counted, one client at a time
-    "clients/providers/daily_checks.py": 2,  # providers of all clients are checked once a day
+    "clients/providers/daily_checks.py": 2,  # one job checks the providers of all clients once a day
     "clients/domain_checks.py": 2,  # records are checked and old claims deleted, for all tenants
     "maintenance/reencrypt.py": 1,  # the installation's key encrypts the secrets of all tenants
     "clients/notices.py": 1,  # expiring secrets of service accounts are checked, for all tenants

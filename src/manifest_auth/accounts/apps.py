@@ -151,7 +151,7 @@ _FIND = cross_tenant(
         _A.id == _ID, _T.suspended_at.is_(None)
     ),
     App,
-    because="the client id names the app, and that the tenant",
+    because="the client ID names the app, which belongs to a tenant",
 )
 
 
@@ -561,7 +561,7 @@ _ORIGINS = cross_tenant(
         _A.kind != "device",
     ),
     str,
-    because="the address of an issuer names the client",
+    because="an issuer's address names the client",
 )
 
 

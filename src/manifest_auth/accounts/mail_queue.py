@@ -84,12 +84,12 @@ _DUE = cross_tenant(
     .order_by(_ready.c.next_try_at)
     .limit(bindparam("limit")),
     MailRow,
-    because="e-mails of all clients are retried",
+    because="one job retries the emails of all clients",
 )
 _REFUSED = cross_tenant(
     select(func.count()).select_from(queued_mails).where(_C.tries > 1),
     int,
-    because="system admins see whether e-mails go out",
+    because="system admins see whether emails are sent",
 )
 
 

@@ -63,7 +63,7 @@ _BY_TOKEN = cross_tenant(
     .select_from(enrolled_devices.join(tenants_table, _T.id == _D.tenant_id))
     .where(_D.token == bindparam("token"), *_KNOWN, _T.suspended_at.is_(None)),
     FoundDevice,
-    because="a device shows its token and nothing else; the token names the tenant",
+    because="a device sends only its token, and the token names the tenant",
 )
 _LOCK = tenant_scoped(_DEVICE.where(_D.id == bindparam("of_id"), *_KNOWN).with_for_update(), SharedDeviceData)
 _COUNT_DEVICES = tenant_scoped(select(func.count()).select_from(enrolled_devices).where(*_KNOWN), int)

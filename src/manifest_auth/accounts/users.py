@@ -407,7 +407,7 @@ _NO_CLIENT = cross_tenant(
     _WITH_TENANT.where(IS_OF_EMAIL)
     .order_by(func.coalesce(_DEVICE_SEEN, 0).desc(), _SIGNED_IN_PROVED.desc(), _K.created_at, _K.id)
     .limit(1),
-    because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
+    because="a sign-in that names no client uses one with the address: by device, by verification, or by age",
 )
 
 

@@ -94,7 +94,7 @@ _BEHIND = cross_tenant(
     .order_by(_H.tenant_id)
     .limit(_CHAINS),
     int,
-    because="the events of every client are counted, one client after another",
+    because="one job counts the events of all clients, one after another",
 )
 
 

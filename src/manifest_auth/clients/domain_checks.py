@@ -146,7 +146,7 @@ _C, _D = domain_claims.c, provider_domains.c
 _NOW = bindparam("now", type_=BigInteger())
 _DUE = cross_tenant(
     select(_C.tenant_id, _C.domain).where(_C.next_check_at <= _NOW).order_by(_C.next_check_at).limit(_MOST),
-    because="records of all clients' domains are checked once a day",
+    because="one job checks the domain records of all clients once a day",
 )
 _TAKE = tenant_scoped(
     update(domain_claims)
@@ -158,7 +158,7 @@ _OLD = cross_tenant(
     select(_C.tenant_id, _C.domain)
     .where(_C.state == PENDING, _C.contested == 0, _C.claimed_at < bindparam("before", type_=BigInteger()), ~_NAMED)
     .limit(_MOST),
-    because="unproved claims of all clients expire, unless a provider lists the domain",
+    because="one job deletes unverified claims of all clients, unless a provider lists the domain",
 )
 
 

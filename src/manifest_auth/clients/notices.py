@@ -96,7 +96,7 @@ _DUE = cross_tenant(
     )
     .order_by(_S.ends_at)
     .limit(_MOST_DUE),
-    because="the ends of all clients' secrets are watched by one job",
+    because="one job watches the expiry of all clients' secrets",
 )
 
 

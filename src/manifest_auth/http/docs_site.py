@@ -1,4 +1,4 @@
-"""The docs as a site at ``/docs/``, and the page at ``/docs/api``: the OpenAPI description as HTML, without scripts.
+"""The docs site at ``/docs/``, and the page at ``/docs/api``: the OpenAPI description as HTML, without scripts.
 
 If the site wasn't built, ``/docs/`` shows that page, with a note.
 """
@@ -101,8 +101,7 @@ def routes(
     paths = ("/".join(f"{{part{number}}}" for number in range(depth)) for depth in range(1, _DEPTH + 1))
     handlers = {PATH: start, **{PATH + path: _show for path in paths}}
     return tuple(
-        Route("GET", path, handler, Access.PAGE, "The docs as a site", refused=refused)
-        for path, handler in handlers.items()
+        Route("GET", path, handler, Access.PAGE, "The docs site", refused=refused) for path, handler in handlers.items()
     )
 
 

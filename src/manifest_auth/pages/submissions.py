@@ -136,7 +136,7 @@ async def release(ctx: RequestContext, key: str) -> None:
 async def finish(
     ctx: RequestContext, key: str, content: bytes, session: str, answer: Answer[None], kept: Kept | None
 ) -> None:
-    """Stores the redirect that answers the form. ``session``: the session in which it was sent. Raises
+    """Stores the redirect that the form returns. ``session``: the session in which it was sent. Raises
     StoreUnavailable."""
     result, keeps = _sealed(ctx, key, content, session, answer, kept)
     for pause in (*_TRIES_S, None):

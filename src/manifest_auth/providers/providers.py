@@ -299,12 +299,12 @@ _BY_DOMAIN = cross_tenant(
     .order_by(_C.name)
     .limit(MOST),
     ProviderOption,
-    because="an e-mail address is entered before any client is known; its domain names the one client that owns it",
+    because="an email address is entered before the client is known; its domain determines the client that owns it",
 )
 _LISTED = cross_tenant(
     select(_D.domain).limit(1),
     str,
-    because="without a provider that lists a domain, an email address leads nobody to a client",
+    because="without a provider that lists the domain, an email address doesn't determine a client",
 )
 _BY_DIRECTORY = cross_tenant(
     select(*(_C[name] for name in Provider._fields))
@@ -315,7 +315,7 @@ _BY_DIRECTORY = cross_tenant(
     .order_by(_C.id)
     .limit(bindparam("limit")),
     Provider,
-    because="a bearer token names its directory, and thereby the clients whose claim on it counts",
+    because="a bearer token names its directory, which determines the clients with a valid claim on it",
 )
 
 

@@ -119,7 +119,7 @@ def _of_user(key: Any, owner: Any) -> Select[Any]:
 
 _C = sign_in_flows.c
 _ALL = select(*(_C[name] for name in Flow._fields))
-_WHY = "the answer of a provider names the sign-in that it belongs to, and that the tenant"
+_WHY = "a response of a provider names the sign-in that it belongs to, which names the tenant"
 _BY_KEY = cross_tenant(_ALL.where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")), Flow, because=_WHY)
 _BY_REQUEST = cross_tenant(
     _ALL.where(_C.request_id == bindparam("request_id"), _C.expires_at > bindparam("now")), Flow, because=_WHY

@@ -170,7 +170,7 @@ _OF_SECRET = select_machine(
 BY_SECRET = cross_tenant(
     _OF_SECRET.where(_SECRET.hash == bindparam("hash"), _SECRET.kind == bindparam("kind")),
     Principal,
-    because="the secret's hash names the service account, and that the tenant",
+    because="the secret's hash identifies the service account, which belongs to a tenant",
     every_kind=True,
 )
 
@@ -209,7 +209,7 @@ BY_SERVICE_TOKEN = cross_tenant(
         scopes=case((_A.scopes.is_(None), _SCOPES), else_=_A.scopes.bitwise_and(_SCOPES)),
     ).where(_A.user_id == bindparam("account")),
     Principal,
-    because="the verified token names the service account, and that the tenant",
+    because="the verified token names the service account, which belongs to a tenant",
     every_kind=True,
 )
 
@@ -249,7 +249,7 @@ def _stamp(directory: Any) -> Any:
 _CLAIMS = cross_tenant(
     _stamp(bindparam("directory")),
     int,
-    because="a bearer token without a client belongs to the clients whose claim on its directory counts",
+    because="a bearer token without a client belongs to the clients with a valid claim on its directory",
 )
 _SELECT: Any = (
     select_principal(

@@ -443,7 +443,7 @@ _OLDER = tenant_scoped(
 )
 _OTHER = cross_tenant(
     select(_S.tenant_id, _S.user_id, _S.id).where(_S.cookie_hash == bindparam("cookie_hash"), _S.ended_at.is_(None)),
-    because="the session of a cookie that came with a sign-in ends, whichever tenant it belongs to",
+    because="a sign-in ends the session of the cookie that was sent with it, in any tenant",
 )
 
 

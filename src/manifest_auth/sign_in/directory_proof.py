@@ -78,7 +78,7 @@ _C = directory_proofs.c
 _BY_KEY = cross_tenant(
     select(*(_C[name] for name in Flow._fields)).where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")),
     Flow,
-    because="the answer of Microsoft names the sign-in that it belongs to, and that the tenant",
+    because="Microsoft's response names the sign-in that it belongs to, which names the tenant",
 )
 _ADD = tenant_scoped(
     insert(directory_proofs).values(

@@ -86,7 +86,7 @@ _C = sign_in_codes.c
 _ALIVE = select(*(_C[name] for name in Code._fields)).where(
     _C.key == bindparam("key"), or_(_C.expires_at > bindparam("now"), _C.used_at.is_not(None))
 )
-_FIND = cross_tenant(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
+_FIND = cross_tenant(_ALIVE, Code, because="an app sends only a code, and the code names the tenant")
 _LOOK_AGAIN = tenant_scoped(_ALIVE, Code)
 _NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at", "parent_id", "amr", "authenticated_at")
 _ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in (*_NEW, *CodeForApp._fields)}))
@@ -276,7 +276,7 @@ def provider_refusal(tenant: TenantUnit, provider_id: int | None, user_id: int) 
         return ""
     provider = providers.find_by_id(tenant, provider_id, shared=True)
     if provider is None or provider.disabled_at is not None:
-        return "the provider was switched off meanwhile"
+        return "the provider was turned off in the meantime"
     if users.get(tenant, user_id).roles & Role.ADMIN.bit and not provider.reaches_admins:
         return "an Admin's account by now, and the provider was changed by a User Admin"
     return ""

@@ -38,7 +38,7 @@ _RESERVE = tenant_scoped(
 _RELEASE = tenant_scoped(delete(uploads_table).where(_U.key == bindparam("of_key")))
 _ABANDONED = cross_tenant(
     select(_U.tenant_id, _U.key).where(_U.expires_at < bindparam("before")).limit(100),
-    because="abandoned uploads of all tenants are dropped",
+    because="one job deletes abandoned uploads of all tenants",
 )
 
 
@@ -106,7 +106,7 @@ _NEW = ("key", "name", "media_type", "size", "sha256", "uploaded_by", "uploaded_
 _ADD = tenant_scoped(insert(files).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 _UNUSED = cross_tenant(
     select(_C.id, _C.tenant_id, _C.key).where(_C.used_at.is_(None), _C.uploaded_at < bindparam("before")).limit(100),
-    because="unused files of all tenants are deleted",
+    because="one job deletes unused files of all tenants",
 )
 _DROP = tenant_scoped(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), int)
 _T = file_totals.c

@@ -88,7 +88,7 @@ _ALL = select(*(_C[name] for name in Challenge._fields))
 _FIND = cross_tenant(
     _ALL.where(_C.key == bindparam("of_key")),
     Challenge,
-    because="the challenge of a sign-in under way names its tenant; it has 256 random bits",
+    because="the challenge of a sign-in in progress names its tenant; it has 256 random bits",
 )
 _NEW = tuple(name for name in Challenge._fields if name not in ("tenant_id", "used_at"))
 _ADD = tenant_scoped(insert(sign_in_challenges).values({name: bindparam(name) for name in _NEW}))

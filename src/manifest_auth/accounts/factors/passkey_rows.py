@@ -45,7 +45,7 @@ _FIND = cross_tenant(
         passkey_owners.join(passkeys, (_P.tenant_id == _O.tenant_id) & (_P.credential_id == _O.credential_id))
     ).where(_O.credential_id == bindparam("credential_id")),
     Passkey,
-    because="a passkey names its account; the credential id is unique in the installation",
+    because="a passkey names its account; the credential ID is unique in the installation",
 )
 _NEW = tuple(name for name in Passkey._fields if name not in ("tenant_id", "last_used_at"))
 _ADD = tenant_scoped(insert(passkeys).values({name: bindparam(name) for name in _NEW}))
@@ -65,7 +65,7 @@ _DROP_ALL = tenant_scoped(delete(passkeys).where(_OWN, _P.created_at >= bindpara
 _COUNT_FOREIGN = cross_tenant(
     select(func.count()).select_from(passkeys).where(_P.rp_id != bindparam("of_rp")),
     int,
-    because="the operator is told how many passkeys of all clients a new public address voids",
+    because="the operator sees how many passkeys of all clients a new public address voids",
 )
 _HANDLE = tenant_scoped(select(_H.handle).where(_H.user_id == bindparam("of_user")), str)
 _ADD_HANDLE = tenant_scoped(insert(passkey_handles).values(user_id=bindparam("user_id"), handle=bindparam("handle")))

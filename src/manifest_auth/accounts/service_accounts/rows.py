@@ -254,7 +254,7 @@ _BY_CLIENT_ID = cross_tenant(
     )
     .where(_A.user_id == bindparam("id"), _U.kind == SERVICE),
     OAuthAccount,
-    because="the client id names the service account, and that the tenant",
+    because="the client ID names the service account, which belongs to a tenant",
     every_kind=True,
 )
 

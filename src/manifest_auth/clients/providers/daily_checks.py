@@ -53,7 +53,7 @@ _DUE = cross_tenant(
     )
     .order_by(func.coalesce(_C.checked_at, 0), _P.tenant_id, _P.id)
     .limit(_MOST),
-    because="providers of all clients are checked once a day",
+    because="one job checks the providers of all clients once a day",
 )
 _PROBLEMS = cross_tenant(
     select(func.count())
@@ -61,7 +61,7 @@ _PROBLEMS = cross_tenant(
     .join(providers_table, and_(_C.tenant_id == _P.tenant_id, _C.provider_id == _P.id))
     .where(_P.disabled_at.is_(None), _C.level == "bad", _C.checked_at >= _P.changed_at),
     int,
-    because="the metric counts problems of all clients",
+    because="the metric counts the problems of all clients",
 )
 _TAKE = tenant_scoped(
     upsert(provider_checks)

@@ -160,7 +160,7 @@ def expect(unit: TenantUnit, session_id: str, parent: Principal, app_id: str, du
 _OWES = cross_tenant(
     select(_N.tenant_id).join(tenants, _T.id == _N.tenant_id).where(_T.identifier == bindparam("identifier")).limit(1),
     int,
-    because="the address of an issuer names the client",
+    because="an issuer's address names the client",
 )
 
 

@@ -299,7 +299,7 @@ def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_onl
     if open_only:
         query = query.where(or_(c.state == PENDING, contested == 1))
     return cross_tenant(
-        query, ClaimOverview, because="the operator decides which claims on domains and directories count"
+        query, ClaimOverview, because="the operator decides which claims on domains and directories are valid"
     )
 
 
