@@ -146,7 +146,7 @@ def test_the_same_address_at_two_providers_of_a_client_is_not_one_person(
     other.join(client, name="other")
     arrived(node("RS256")(node_provider).sign_in(client, browser, ALICE, provider="one"))
     error = refused(other.sign_in(client, another_browser, ALICE, provider="other"))
-    assert "does not vouch" in service.reason(error)
+    assert "does not confirm it" in service.reason(error)
 
 
 @on_both_openid_providers
@@ -202,7 +202,7 @@ def test_a_provider_that_does_not_say_whether_it_verified_the_address(
         arrived(came_to)
         assert me(service, browser)["user"]["id"] == known
     else:
-        assert "does not vouch" in service.reason(refused(came_to))
+        assert "does not confirm it" in service.reason(refused(came_to))
 
 
 @on_both_openid_providers

@@ -95,7 +95,7 @@ def test_an_address_alone_opens_no_account(
     """The provider owns no domain, so it could claim anybody's address."""
     client.add_user(ALICE.email)
     method.join(client)
-    assert "does not vouch" in service.reason(refused(method.sign_in(client, browser, ALICE)))
+    assert "does not confirm it" in service.reason(refused(method.sign_in(client, browser, ALICE)))
     assert "session" not in browser.jar.of(service.public)
 
 

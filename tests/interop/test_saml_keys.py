@@ -128,7 +128,7 @@ def test_an_assertion_that_is_encrypted_for_another_client(
     mixed_up = {**made["serviceProvider"], "certificates": other["certificates"]}
     method.introduce(client, {"serviceProvider": mixed_up})
     error = refused(method.sign_in(client, browser, ALICE))
-    assert "cannot be read with our keys" in service.reason(error)
+    assert "keys can't decrypt the assertion" in service.reason(error)
     assert "session" not in browser.jar.of(service.public)
     method.introduce(client, made)
     arrived(method.sign_in(client, browser, ALICE))

@@ -49,12 +49,12 @@ async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_cou
     identify."""
     async with oidc_provider(app, domains=["pending.example"], vouch=False, createUsers=True) as company:
         await company.sign_in("ada", "ada@pending.example")
-        assert "foreign" in await company.refused("eve", "eve@elsewhere.example")
+        assert "no listed domain" in await company.refused("eve", "eve@elsewhere.example")
         await vouch_for(app, company.client, "pending.example")
         await company.sign_in("bob", "bob@pending.example")
         async with oidc_provider(app, company.client, domains=["pending.example"]) as other:
-            assert "without anybody vouching" in await other.refused("ada2", "ada@pending.example")
-            assert "a person of another provider" in await other.refused("bob2", "bob@pending.example")
+            assert "without a verified address" in await other.refused("ada2", "ada@pending.example")
+            assert "a user of another provider" in await other.refused("bob2", "bob@pending.example")
         linked = {}
         for event in await trail(app, company.client):
             if event.event == "identity_linked":
@@ -67,10 +67,10 @@ async def test_an_address_links_only_while_the_domain_counts_for_this_client(app
     client = await new_client(app)
     async with oidc_provider(app, client, domains=[f"{client}.example"], vouch=False) as company:
         user_id, email = await new_user(app, company.client)
-        assert "not proved" in await company.refused("ada", email)
+        assert "not verified" in await company.refused("ada", email)
         other = await new_client(app)
         await vouch_for(app, other, f"{company.client}.example")
-        assert "not proved" in await company.refused("ada", email)
+        assert "not verified" in await company.refused("ada", email)
         check_success(await Claimed(app, other, f"{company.client}.example").send("DELETE"))
         await vouch_for(app, company.client, f"{company.client}.example")
         me = await (await company.sign_in("ada", email)).me()

@@ -42,7 +42,7 @@ async def test_an_address_alone_links_no_one(setup: MicrosoftSetup, kind: str) -
     provider = await setup.entra_of_ours(client)
     says = {"email": ALICE, "email_verified": True, "verified_primary_email": [ALICE], "emails": [ALICE]}
     await setup.refused(setup.microsoft.mint(kind, claims=says), code="SSO_FAILED")
-    assert "does not vouch" in await last_reason(setup.app, client)
+    assert "does not confirm it" in await last_reason(setup.app, client)
     # Neither owning the domain nor approval is enough alone.
     await provider.change(domains=["contoso.example"])
     await setup.refused(setup.microsoft.mint(kind, claims=says), code="SSO_FAILED")

@@ -184,7 +184,7 @@ async def test_a_subject_without_a_name_is_whom_the_attribute_names_or_no_one(ap
     assert (await okta.call(okta.response(attributes=one, before=drop))).data["user"]["id"] == first
     plain = await provider(app)
     check_no_one_got_in(await plain.call(plain.response(attributes=one, before=drop)))
-    assert "names no subject" in (await failures(app, plain.client))[-1]["why"]
+    assert "contains no subject" in (await failures(app, plain.client))[-1]["why"]
 
 
 async def test_a_name_id_for_once_names_no_one(app: App) -> None:

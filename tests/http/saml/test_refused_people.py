@@ -153,7 +153,7 @@ async def test_a_person_who_is_not_known_is_turned_away_and_the_trail_says_why(a
     assert "creates no users" in failure["why"]
     roleless = await saml_provider(app, await new_client(app), defaultRoles=[], createUsers=True)
     check_no_one_got_in(await roleless.call(roleless.response("roleless@acme.example")))
-    assert "no group gives a role" in (await failures(app, roleless.client))[0]["why"]
+    assert "no group grants a role" in (await failures(app, roleless.client))[0]["why"]
 
 
 async def test_without_a_license_no_assertion_opens_anything_nor_is_it_used_up(app: App, database_url: str) -> None:

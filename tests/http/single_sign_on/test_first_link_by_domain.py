@@ -85,7 +85,7 @@ async def test_an_account_that_an_admin_confirmed_for_another_person_is_not_link
         path, token = f"{planted.path}/identities", await app.admin_token()
         [row] = (await app.get(path, token=token)).data["items"]
         assert (await app.post(f"{path}/{row['id']}/confirm", token=token)).status == 200
-        assert "a person of another provider" in await company.refused("rising", planted.email)
+        assert "a user of another provider" in await company.refused("rising", planted.email)
         assert await planted.identities() == ["confirmed"]
 
 

@@ -70,8 +70,8 @@ async def test_a_second_provider_at_that_issuer_knows_them_too(app: App) -> None
 async def test_where_a_provider_vouches_for_a_person_another_one_links_no_one_by_the_address(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company, oidc_provider(app, company.client, vouches=True) as second:
         user_id, email = await known(company)
-        assert "a person of another provider" in await second.refused("new", email)
-        assert "a person of another provider" in await second.refused("ada", email)
+        assert "a user of another provider" in await second.refused("new", email)
+        assert "a user of another provider" in await second.refused("ada", email)
         browser = await company.sign_in("ada", email)
         begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": second.name})
         second.knows("ada-there", email)

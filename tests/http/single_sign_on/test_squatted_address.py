@@ -35,14 +35,14 @@ async def test_the_owner_of_the_address_does_not_end_up_in_a_squatters_account(a
     async with oidc_provider(app) as public, oidc_provider(app, public.client, vouches=True) as company:
         squatter = await session_of(await squat(public))
         reason = await company.refused("victim", ADDRESS.format(client=public.client))
-        assert "without anybody vouching" in reason
+        assert "without a verified address" in reason
         assert (await session_of(await squat(public)))["user"]["id"] == squatter["user"]["id"]
 
 
 async def test_nor_when_both_come_from_one_provider(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company:
         await squat(company)
-        assert "without anybody vouching" in await company.refused("victim", ADDRESS.format(client=company.client))
+        assert "without a verified address" in await company.refused("victim", ADDRESS.format(client=company.client))
 
 
 async def test_an_account_that_was_made_with_a_vouched_address_is_no_ones_trap(app: App) -> None:
@@ -63,7 +63,7 @@ async def test_a_squatter_does_not_wash_the_account_by_another_identity(app: App
         assert (refused.status, refused.code) == (409, "CONFLICT")
         assert (await browser.send("DELETE", f"/api/client/auth/identities/{second}")).status == 200
         assert await own_identities(browser) == [first]
-        assert "without anybody" in await company.refused("victim", ADDRESS.format(client=public.client))
+        assert "without a verified" in await company.refused("victim", ADDRESS.format(client=public.client))
 
 
 async def test_the_mark_stays_when_an_admin_unlinks_that_identity(app: App) -> None:
@@ -73,7 +73,7 @@ async def test_the_mark_stays_when_an_admin_unlinks_that_identity(app: App) -> N
         user = (await session_of(browser))["user"]["id"]
         path = f"/api/admin/clients/{public.client}/users/{user}/identities/{(await own_identities(browser))[0]}"
         assert (await app.send("DELETE", path, token=await app.admin_token())).status == 200
-        assert "without anybody" in await company.refused("victim", ADDRESS.format(client=public.client))
+        assert "without a verified" in await company.refused("victim", ADDRESS.format(client=public.client))
         assert (await session_of(await company.sign_in("squatter-too")))["user"]["id"] == user
 
 
@@ -87,9 +87,9 @@ async def test_the_mark_stays_when_its_provider_is_deleted(app: App) -> None:
         await link(browser, company, "squatter-too")
         await company.sign_in("bystander", f"bystander@{public.client}.example")
         await act_on_provider(app, public.client, public.name, "delete")
-        assert "without anybody" in await company.refused("victim", ADDRESS.format(client=public.client))
+        assert "without a verified" in await company.refused("victim", ADDRESS.format(client=public.client))
         await act_on_provider(app, public.client, company.name, "delete")
-        assert "without anybody" in await other.refused("victim", ADDRESS.format(client=public.client))
+        assert "without a verified" in await other.refused("victim", ADDRESS.format(client=public.client))
         await other.sign_in("bystander-there", f"bystander@{public.client}.example")
 
 
@@ -105,7 +105,7 @@ async def test_the_mark_stays_without_any_identity_and_an_invitation_gives_the_a
         else:
             await act_on_provider(app, public.client, public.name, "delete")
         assert (await browser.me()).status == 401
-        assert "without anybody vouching" in await company.refused("victim", address)
+        assert "without a verified address" in await company.refused("victim", address)
         await company.sign_in_invited(user, "victim", address)
         assert (await session_of(await company.sign_in("victim", address)))["user"]["id"] == user
 

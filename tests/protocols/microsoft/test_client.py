@@ -215,7 +215,7 @@ class TestGraph:
 
     @matrix("person", ["48d318875fad4d73", "alice@contoso.example", "", f"{ALICE}0"])
     async def test_a_user_outside_the_directory(self, caller: Caller, person: str) -> None:
-        with pytest.raises(MicrosoftRefused, match="names no person"):
+        with pytest.raises(MicrosoftRefused, match="returned no user"):
             await self.me(caller, Answer.json({"id": person}))
 
 

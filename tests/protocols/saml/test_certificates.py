@@ -56,7 +56,7 @@ def test_elliptic_curves(kind: str) -> None:
         (encode(IDP.certificate_der[:-10]), "isn't an X.509 certificate"),
         (PEM.replace("-----BEGIN", "----BEGIN"), "isn't an X.509 certificate"),
         (PEM + PEM, "several certificates or keys"),
-        (PEM.replace("CERTIFICATE", "PRIVATE KEY"), "isn't a certificate but a private key"),
+        (PEM.replace("CERTIFICATE", "PRIVATE KEY"), "is a private key, not a certificate"),
         ("A" * 70_000, "too long"),
         (Idp(key_kind="rsa1024").certificate_pem, "RSA key has 1024 bits. It must have 2048 to 8192"),
         (certificate_of(ec.generate_private_key(ec.SECP256K1())), "curve secp256k1 isn't allowed"),

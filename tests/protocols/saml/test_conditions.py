@@ -221,9 +221,9 @@ def test_a_refusal_of_the_provider_says_what_it_said() -> None:
     responder = "urn:oasis:names:tc:SAML:2.0:status:Responder"
     for policy in (POLICY, FORBIDS):
         text = response(status=responder, before=refusal, sign="none")
-        refuse(text, "^the provider answered .Responder / AuthnFailed., .Not·assigned x{187}…", policy)
+        refuse(text, "^the provider returned .Responder / AuthnFailed., .Not·assigned x{187}…", policy)
     refuse(response(status=responder), "Responder")
-    refuse(response(status=None), "the provider answered")
+    refuse(response(status=None), "the provider returned")
 
 
 def _statements(*changes: tuple[str, str] | None) -> Callable[[Element], None]:

@@ -154,7 +154,7 @@ async def _ask(
         try:
             redeemed = await services.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
             if redeemed.claims.get("tid") != settings.directory:
-                raise SsoFailed(reason=OTHER_DIRECTORY.with_("of another directory"))
+                raise SsoFailed(reason=OTHER_DIRECTORY.with_("a different directory"))
             person = microsoft.person_of(redeemed.claims, settings)
             user_id, organization_id = await services.microsoft.who_am_i(
                 redeemed.access_token, settings.organization, cloud, deadline
