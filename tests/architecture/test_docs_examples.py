@@ -59,7 +59,7 @@ def test_the_bodies_on_provider_pages_are_valid() -> None:
 def test_the_commands_on_the_pages_exist() -> None:
     names, others = (
         set(),
-        ("journalctl", "#", "install", "mv", "kubectl", "docker build", "docker run"),
+        ("journalctl", "#", "install", "mv", "kubectl", "docker build", "docker run", "docker exec manifest-auth rm"),
     )  # if it's a user name
     for page, block in docs_pages.blocks("sh"):
         for command in docs_pages.commands(block):
