@@ -23,7 +23,7 @@ from tests.architecture.links import ROOT
 from tests.interop.providers import install
 from tests.support.rules import rule
 
-DEPLOY = ROOT / "deploy"
+DEPLOY, HERE = ROOT / "deploy", Path(__file__).parent
 
 
 #: Labels that the scrape adds, or metrics of the process itself.
@@ -176,6 +176,16 @@ def test_everything_in_the_container_file_exists() -> None:
     )
     parser().parse_args([*entry, *command][1:])
     assert re.search(r"^USER (?!0|root)", text, re.MULTILINE)
+
+
+@pytest.mark.processes
+def test_linters_find_nothing_in_the_container_and_compose_files() -> None:
+    programs = install.environment("deploy-linters", HERE / "linters.txt").parent
+    compose = ("compose-lint", "check", "--quiet", "--strict-config", "--config", str(HERE / "compose-lint.yml"))
+    for command in (("hadolint", str(DEPLOY / "Containerfile")),
+                    (*compose, "--fail-on=low", *map(str, sorted(DEPLOY.glob("compose*.yaml"))))):  # fmt: skip
+        done = subprocess.run([programs / command[0], *command[1:]], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_setting_in_the_examples_is_one() -> None:

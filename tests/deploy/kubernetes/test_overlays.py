@@ -75,7 +75,7 @@ def test_every_component_is_in_a_set() -> None:
 
 
 def test_every_document_is_valid_for_every_release(built: Mapping[str, str]) -> None:
-    python = install.environment("kubernetes", HERE / "requirements.txt")
+    python = install.environment("deploy-linters", HERE.parent / "linters.txt")
     command = [str(python), str(HERE / "validate.py"), str(HERE / "custom_resources.json"), "1.30"]
     # Each document once, even if several sets contain it.
     documents = {part for text in built.values() for part in text.split("\n---\n")}
