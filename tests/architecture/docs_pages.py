@@ -115,7 +115,7 @@ _VARIABLE = re.compile(r"\$(?:([A-Z][A-Z_0-9]*)\b|\{([A-Z][A-Z_0-9]*)[^}]*\})")
 def unexplained_variables() -> Iterator[tuple[str, str]]:
     """Variables that a shell block uses, and that its page neither sets before nor mentions in its text."""
     for page in links.pages():
-        text, known = page.read_text("utf-8"), set[str]()
+        text, known = page.read_text("utf-8"), {"PWD"}  # the shell sets it
         known |= set(re.findall(r"`\$?([A-Z][A-Z_0-9]*)`", text))
         for language, block in re.findall(_SHELL_OR_JSON, text):
             for command in commands(block) if language == "sh" else ():
