@@ -80,6 +80,7 @@ _ON_POSTGRESQL = """
 printf '%s\\n' 'MANIFEST_DATABASE_URL={url}' MANIFEST_SECRET_KEY={key} MANIFEST_WORKERS=2 >> $settings
 systemctl restart $unit
 answers
+manifest-auth db status
 """
 _TRIES = """
 until [ "$(is NRestarts)" -ge 2 ]; do sleep 0.2; done
