@@ -37,7 +37,7 @@ def main() -> int:
         made.mkdir()
         for compiler in compilers:
             for flags in (f"-march={given.march}", f"-march={given.march} -mtune=generic"):
-                name = f"{Path(compiler.split()[0]).name} {flags}"
+                name = " ".join((Path(compiler.split()[0]).name, flags))
                 _print(f"building {PACKAGE} with {name} …", 0)
                 _build(made / name, compiler, flags)
         shutil.rmtree(builds.BUILT, ignore_errors=True)
