@@ -37,8 +37,8 @@ def main() -> int:
         made.mkdir()
         for compiler in compilers:
             for flags in (f"-march={given.march}", f"-march={given.march} -mtune=generic"):
-                name = " ".join((Path(compiler.split()[0]).name, flags))
-                _print(f"building {PACKAGE} with {name} …", 0)
+                name = f"{Path(compiler.split()[0]).name} {flags}"
+                _print(f"building {PACKAGE}: {name} …", 0)
                 _build(made / name, compiler, flags)
         shutil.rmtree(builds.BUILT, ignore_errors=True)
         builds.BUILT.parent.mkdir(parents=True, exist_ok=True)
