@@ -25,9 +25,9 @@ from manifest_auth.runtime.logs import Outages
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.recorders import open_recorder
 from manifest_auth.runtime.sealing import Macs, Sealer, keys_of_a_start
 from manifest_auth.runtime.settings import Settings, SettingsError, variable
-from manifest_auth.runtime.tracing import open_recorder
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, ServiceTokens, TokenTools, VerifiedTokens

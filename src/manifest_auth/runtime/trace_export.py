@@ -134,18 +134,18 @@ class Recorder:
         span = self._tracer.start_span("request", above, SpanKind.SERVER)
         if not span.is_recording():  # OTEL_SDK_DISABLED
             return trace
-        own, recorded = span.get_span_context(), Recorded(self._tracer, span)
+        own, recorded = span.get_span_context(), _Recorded(self._tracer, span)
         return Trace(format_trace_id(own.trace_id), format_span_id(own.span_id), sampled=True, span=recorded)
 
 
-class Recorded:
+class _Recorded:
     """One span of OpenTelemetry. It has no events, because the texts of exceptions can contain anything."""
 
     def __init__(self, tracer: OtelTracer, span: OtelSpan) -> None:
         self._tracer, self._span = tracer, span
 
-    def child(self, name: str) -> Recorded:
-        return Recorded(self._tracer, self._tracer.start_span(name, set_span_in_context(self._span, Context())))
+    def child(self, name: str) -> _Recorded:
+        return _Recorded(self._tracer, self._tracer.start_span(name, set_span_in_context(self._span, Context())))
 
     def set(self, attributes: Mapping[Attribute, str | float]) -> None:
         self._span.set_attributes(attributes)  # type: ignore[arg-type]  # keys of Mapping are invariant

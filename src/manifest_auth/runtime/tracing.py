@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.settings import Settings, SettingsError, variable
-
-if TYPE_CHECKING:
-    from manifest_auth.runtime.metrics import Metrics
-    from manifest_auth.runtime.trace_export import Recorded, Recorder
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +36,14 @@ Attribute = Literal[
     "manifest.waited_ms",
     "manifest.attempts",
 ]
+
+
+class Recorded(Protocol):
+    """One span that is recorded."""
+
+    def child(self, name: str) -> Recorded: ...
+    def set(self, attributes: Mapping[Attribute, str | float]) -> None: ...
+    def end(self, name: str = "", *, failed: bool = False) -> None: ...
 
 
 class Trace(NamedTuple):
@@ -88,21 +91,6 @@ def continued(header: str, random: Random, *, trusted: bool) -> Trace | None:
         return None
     sampled = trusted and bool(int(found[3], 16) & _SAMPLED)
     return Trace(found[1], random.bytes(8).hex(), sampled, found[2])
-
-
-def open_recorder(settings: Settings, metrics: Metrics, random: Random) -> Recorder | None:
-    """Returns the recorder of this process, not started; None if tracing is off. Raises SettingsError."""
-    if settings.tracing == "off":
-        return None
-    try:
-        from manifest_auth.runtime.trace_export import Recorder
-    except ImportError:
-        text = f"{variable('tracing')}: on requires an extra: pip install 'manifest-auth[otel]'"
-        raise SettingsError(text) from None
-    try:
-        return Recorder(metrics, random)
-    except ValueError as error:
-        raise SettingsError(f"{variable('tracing')}: {error}") from None
 
 
 def note(attribute: Attribute, value: str | float) -> None:

@@ -18,10 +18,10 @@ from manifest_auth.runtime.hashing import builds
 from manifest_auth.runtime.mail import NotSent, check_connection, server_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.os_process import user_name
+from manifest_auth.runtime.recorders import open_recorder
 from manifest_auth.runtime.revisions import HEAD
 from manifest_auth.runtime.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
-from manifest_auth.runtime.tracing import open_recorder
 from manifest_auth.sessions import tokens
 from manifest_auth.store import StoreUnavailable, open_store
 
