@@ -46,9 +46,10 @@ of the password-hashing queue. See [all settings](settings.md#all-settings). For
 _RATES = """\
 If a caller exceeds a limit, the server returns 429 `RATE_LIMITED` with `Retry-After`, the number of seconds to wait.
 If a row has two waiting times, each further attempt doubles the time, from the first to the second. The server counts
-each attempt before it checks it. Attempts from an IPv6 address count toward its /64, /56, and /48, and each larger
-network has a limit that is 50 percent higher. A known browser is one that has signed in to the account before. On a
-loopback address, you can turn most rate limits off with `MANIFEST_RATE_LIMITS=off`."""
+each attempt before it checks it. If one account signs in more than five times at the same moment, the server can
+therefore reject even the correct password. Attempts from an IPv6 address count toward its /64,
+/56, and /48, and each larger network has a limit that is 50 percent higher. A known browser is one that has signed in
+to the account before. On a loopback address, you can turn most rate limits off with `MANIFEST_RATE_LIMITS=off`."""
 _COUNTS = """\
 If a request exceeds a limit, the server returns 409 `CONFLICT` or 400 `VALIDATION_ERROR`, with a message that names the
 limit."""
