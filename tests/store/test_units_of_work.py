@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import pytest
@@ -24,6 +25,7 @@ FIND = global_(select(_C.value).where(_C.name == bindparam("name")), Value)
 LIKE = global_(select(_C.value).where(_C.name.like(bindparam("pattern"))), Value)
 SET = global_(update(installation).where(_C.name == bindparam("of")).values(value=bindparam("new")))
 CLEAR = global_(delete(installation).where(_C.name != "id"))
+CALLER: ContextVar[str] = ContextVar("caller", default="")
 Write = Callable[[Callable[[SystemUnit], Any]], Awaitable[Any]]
 
 
@@ -198,3 +200,16 @@ async def test_many_units_at_the_same_time_stand_or_fall_each_for_itself(store: 
             assert outcome == number
             assert (kept, whole) == (True, True)
     assert winners == 1
+
+
+async def test_a_unit_does_not_run_in_the_context_of_another_caller(store: Store, write: Write) -> None:
+    """Otherwise, the spans of one request would be part of another one's trace."""
+    seen = set()
+
+    async def call(name: str) -> None:
+        CALLER.set(name)
+        await write(lambda unit: seen.add((name, CALLER.get())))
+
+    await asyncio.gather(*map(call, "abc"))
+    assert len(seen) == 3
+    assert {(name, caller) for name, caller in seen if caller not in ("", name)} == set()

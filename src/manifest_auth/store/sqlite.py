@@ -16,6 +16,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -317,7 +318,7 @@ class SqliteStore(Store):
     async def _write_quickly(self, work: Work[T]) -> T:
         job = Job(work, self._loop.create_future())
         if not self._group:
-            self._loop.call_soon(self._run_group)
+            self._loop.call_soon(self._run_group, context=Context())  # not that of one of the group
         self._group.append(job)
         result: T = await job.future
         return result
