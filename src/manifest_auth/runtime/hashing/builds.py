@@ -41,9 +41,10 @@ class Build(NamedTuple):
 
 def candidates() -> list[Build]:
     """Lists the installed builds, the wheel last."""
-    cffi = _folder_of("_cffi_backend")
-    found = [Build(place.parent.name, (str(place.parent), cffi)) for place in BUILT.glob("*/_argon2_cffi_bindings")]
-    return [*sorted(found), Build(WHEEL, (_folder_of("_argon2_cffi_bindings"), cffi))]
+    cffi, wheel = _folder_of("_cffi_backend"), _folder_of("_argon2_cffi_bindings")
+    places = sorted(place.parent for place in BUILT.glob("*/_argon2_cffi_bindings"))
+    # The wheel is second, so that workers of a running server start even after another build has replaced theirs.
+    return [*(Build(place.name, (str(place), wheel, cffi)) for place in places), Build(WHEEL, (wheel, cffi))]
 
 
 def works(build: Build) -> bool:
@@ -78,7 +79,8 @@ def _try(build: Build, trials: int = 0) -> float | None:
             for _ in range(trials):
                 began = time.perf_counter()
                 ours.send(_TRIAL)
-                ours.recv(64)
+                if len(ours.recv(64)) != len(_TAG) // 2:
+                    return None
                 taken.append(time.perf_counter() - began)
             return min(taken, default=0.0)
         except OSError:

@@ -40,6 +40,8 @@ def main() -> int:
                 name = f"{Path(compiler.split()[0]).name} {flags}"
                 _print(f"building {PACKAGE}: {name} …", 0)
                 _build(made / name, compiler, flags)
+        if not list(made.glob("*/_argon2_cffi_bindings")):
+            return _print("no build succeeded; nothing was changed", 1)
         shutil.rmtree(builds.BUILT, ignore_errors=True)
         builds.BUILT.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(made, builds.BUILT)
