@@ -117,7 +117,7 @@ def test_the_json_call_takes_no_response_that_a_browser_asked_for(
     answer = method.answer(client, browser, ALICE)
     refusal = posted(service, answer.fields["SAMLResponse"])
     assert refusal.status_code == 401
-    assert "another browser" in service.reason(failure(refusal.headers, refusal.text))
+    assert "different browser" in service.reason(failure(refusal.headers, refusal.text))
     arrived(browser.walk(answer, RETURN_TO))
 
 
@@ -205,7 +205,7 @@ def test_the_answer_to_one_client_cannot_be_moved_to_another(
     method.join(one)
     answer = method.answer(one, browser, ALICE)
     named = replace(answer, url=f"{answer.url}?client={other.identifier}")
-    assert "another client" in service.reason(refused(browser.walk(named, RETURN_TO)))
+    assert "different client" in service.reason(refused(browser.walk(named, RETURN_TO)))
     state = browser.onward_from(other.start(SAML)).query["RelayState"]
     assert "RelayState" in service.reason(refused(browser.walk(answer.with_fields(RelayState=state), RETURN_TO)))
     assert "session" not in browser.jar.of(service.public)

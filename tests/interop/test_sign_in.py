@@ -79,7 +79,7 @@ def test_an_answer_counts_in_the_browser_that_asked(
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     error = refused(another_browser.walk(answer, RETURN_TO))
-    assert "another browser" in service.reason(error)
+    assert "different browser" in service.reason(error)
     assert "session" not in another_browser.jar.of(service.public)
 
 

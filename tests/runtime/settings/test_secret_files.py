@@ -31,7 +31,9 @@ def test_every_secret_can_be_a_file() -> None:
     assert {"database_url", "database_direct_url"} <= FILE_FIELDS
 
 
-@matrix("field", sorted(FILE_FIELDS - {"secret_key", "microsoft_app_secret", "database_direct_url"}))
+@matrix(
+    "field", sorted(FILE_FIELDS - {"secret_key", "microsoft_app_secret", "files_secret_key", "database_direct_url"})
+)
 @matrix("end", ["", "\n", "\r\n"])
 def test_a_file_of_its_own_gives_a_value_in_each_way(tmp_path: Path, field: str, end: str) -> None:
     value = "sqlite:///a.db" if "database" in field else "  top $ecret  "
