@@ -23,5 +23,5 @@ def open_recorder(settings: Settings, metrics: Metrics, random: Random) -> Recor
         raise SettingsError(text) from None
     try:
         return Recorder(metrics, random)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         raise SettingsError(f"{variable('tracing')}: {error}") from None

@@ -26,6 +26,7 @@ def noted(settings: Settings, elsewhere: Collection[str]) -> Iterator[None]:
     there is no note."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
+            Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = stack.enter_context(own_folder(_PREFIX, Path(settings.data_dir)))
             macs, fields = _macs(settings), set(settings.__struct_fields__) - {*elsewhere, _KEY}
             told = {field: macs.make(_message(settings, field)) for field in fields}
