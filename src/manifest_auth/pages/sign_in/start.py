@@ -89,6 +89,8 @@ async def _show_start(ctx: RequestContext, call: PageCall[SignInQuery]) -> View 
     view = await step.view_of(ctx, call, state, tenant, fresh=fresh)
     call.here = step.way_address(SIGN_IN, view.s)
     user = call.user
+    if user is not None and user.is_device and state.response == "code":
+        user = None  # the session must not give an app anything
     if user is not None and not state.anew and (tenant is None or tenant.id == user.tenant_id):
         if state.return_to and state.response == "cookie":
             return found(done.end_for(user.tenant_settings, user.roles, state))
