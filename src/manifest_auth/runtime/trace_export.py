@@ -32,11 +32,10 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import Tracer as OtelTracer
-from prometheus_client import Counter
 
 from manifest_auth import __version__
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.metrics import Metrics, SpanResult
+from manifest_auth.runtime.metrics import Counter, Metrics, SpanResult
 from manifest_auth.runtime.tracing import Attribute, Trace
 
 #: How many spans wait at most, unless OTEL_BSP_MAX_QUEUE_SIZE says otherwise.

@@ -113,7 +113,7 @@ async def test_after_a_lapse_linked_users_can_sign_in_and_new_ones_cannot(app: A
         assert await claim.state() == "lapsed"
         assert await offered(app, address) is None
         assert (await session_of(await company.sign_in("ada", address)))["user"]["id"] == linked
-        assert "vouch" in await company.refused("bob", other)
+        assert "the domain is not verified" in await company.refused("bob", other)
 
 
 async def test_an_approval_during_a_check_stays(app: App, zone: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ WRONG: dict[str, tuple[Make, str]] = {
     "with another name": (lambda p: replaced(p, THIEF.encode(), b"victim@acme.example"), "no pinned certificate"),
     "with a comment in the name": (lambda p: replaced(p, b"mallory@", b"mallory<!---->@"), "comment"),
     "with a DOCTYPE": (lambda p: replaced(p, b"<saml2p:R", b"<!DOCTYPE x [<!ENTITY a 'b'>]><saml2p:R"), "DOCTYPE"),
-    "a failure at the provider": (lambda p: p.response(status=REQUESTER), "answered"),
+    "a failure at the provider": (lambda p: p.response(status=REQUESTER), "the provider returned"),
     "by holder of key": (lambda p: p.response(method="urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"), "Method"),
     "of SAML 1.1": (lambda p: p.response(version="1.1"), "Version"),
     "by an unknown issuer": (lambda p: p.response(issuer="http://www.okta.com/unknown"), "issuer and audience"),

@@ -71,7 +71,7 @@ async def test_of_two_who_began_with_it_the_first_one_back_gets_the_account(app:
         assert (await browsers[0].send("GET", addresses[0])).status == 302
         company.knows("claimant-1")
         assert check_no_one_got_in(await browsers[1].send("GET", addresses[1])) == CLOSED
-        assert "used up" in await last_reason(app, company.client)
+        assert "was used or has expired" in await last_reason(app, company.client)
 
 
 async def test_it_is_open_for_three_days(app: App) -> None:

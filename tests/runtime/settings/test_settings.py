@@ -16,6 +16,7 @@ from tests.support.secret_keys import SECRET_KEY
 REMOTE = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}
 WRONG: list[tuple[str, str]] = [
     ("PORT", "eighty"),
+    ("TRACING", "yes"),
     ("PORT", "-1"),
     ("PORT", "65536"),
     ("PORT", "80.5"),
