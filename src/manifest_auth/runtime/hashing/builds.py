@@ -40,11 +40,12 @@ class Build(NamedTuple):
 
 
 def candidates() -> list[Build]:
-    """Lists the installed builds, the wheel last."""
-    cffi, wheel = _folder_of("_cffi_backend"), _folder_of("_argon2_cffi_bindings")
+    """Lists the installed builds, the wheel last. The folder of cffi has the wheel too, so workers of a running server
+    start even after another build has replaced theirs."""
+    cffi = _folder_of("_cffi_backend")
     places = sorted(place.parent for place in BUILT.glob("*/_argon2_cffi_bindings"))
-    # The wheel is second, so that workers of a running server start even after another build has replaced theirs.
-    return [*(Build(place.name, (str(place), wheel, cffi)) for place in places), Build(WHEEL, (wheel, cffi))]
+    built = [Build(place.name, (str(place), cffi)) for place in places]
+    return [*built, Build(WHEEL, (_folder_of("_argon2_cffi_bindings"), cffi))]
 
 
 def works(build: Build) -> bool:
