@@ -85,6 +85,14 @@ from manifest_auth.store.tables.providers import (
     sign_in_codes,
     sign_in_flows,
 )
+from manifest_auth.store.tables.provisioning import (
+    scim_connections,
+    scim_emails,
+    scim_groups,
+    scim_members,
+    scim_tokens,
+    scim_users,
+)
 from manifest_auth.store.tables.work import (
     files,
     job_assignments,

@@ -1,4 +1,4 @@
-"""Figures of each day, checks of providers, forms that pages carry out once, forwarded addresses, and apps."""
+"""Figures of each day, checks of providers, forms that pages carry out once, forwarded addresses, apps, and SCIM."""
 
 from __future__ import annotations
 
@@ -93,5 +93,45 @@ _TABLES = (
         "key tenant_id session_id",
         "goes with tenant_id>tenants",
         "index due_at",
+    ),
+    (
+        "scim_connections: id:new tenant_id name provider_id:big? group_roles default_roles:int adopt_users:int"
+        " may_manage_admins:int service_id:big? created_at created_by changed_at last_call_at? failures:big=0"
+        " last_failure_at? last_failure=",
+        "goes with tenant_id>tenants service_id>service_accounts.user_id",
+        "unique tenant_id name",
+        "index tenant_id service_id",
+    ),
+    (
+        "scim_tokens: tenant_id id connection_id:big hash hint created_at created_by ends_at ended_at? last_used_at?",
+        "goes with tenant_id>tenants connection_id>scim_connections",
+        "index hash; tenant_id connection_id",
+    ),
+    (
+        "scim_users: tenant_id user_id:big connection_id:big user_name user_name_key? external_id? attributes"
+        " granted:int=0 version:big=1 created_at changed_at deactivated_at? removed_at?",
+        "key tenant_id user_id",
+        "goes with tenant_id>tenants user_id>users connection_id>scim_connections",
+        "unique tenant_id connection_id user_name_key",
+        "index tenant_id connection_id external_id; tenant_id connection_id user_id",
+    ),
+    (
+        "scim_emails: tenant_id user_id:big email_key type",
+        "key tenant_id user_id email_key type",
+        "goes with tenant_id>tenants user_id>users",
+        "index tenant_id email_key",
+    ),
+    (
+        "scim_groups: id:new tenant_id connection_id:big display_name display_name_key external_id? version:big=1"
+        " created_at changed_at",
+        "goes with tenant_id>tenants connection_id>scim_connections",
+        "index tenant_id connection_id id; tenant_id connection_id display_name_key",
+        "index tenant_id connection_id external_id",
+    ),
+    (
+        "scim_members: tenant_id group_id:big user_id:big added_at",
+        "key tenant_id group_id user_id",
+        "goes with tenant_id>tenants group_id>scim_groups user_id>users",
+        "index tenant_id user_id",
     ),
 )
