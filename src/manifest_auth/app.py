@@ -14,7 +14,17 @@ from typing import Any
 
 from manifest_auth import __commit__, __version__
 from manifest_auth.api import audit, issuer, oauth, operational_routes
-from manifest_auth.api.admin import admins, apps, claims, clients, installation, providers, service_accounts, users
+from manifest_auth.api.admin import (
+    admins,
+    apps,
+    claims,
+    clients,
+    installation,
+    providers,
+    scim,
+    service_accounts,
+    users,
+)
 from manifest_auth.api.admin import devices as admin_devices
 from manifest_auth.api.client import auth, devices, files, identities, one_time_links, second_factors
 from manifest_auth.api.graphql import routes as graphql_routes
@@ -60,6 +70,7 @@ ROUTES = (
     *providers.ROUTES,
     *claims.ROUTES,
     *service_accounts.ROUTES,
+    *scim.ROUTES,
     *apps.ROUTES,
     *admin_devices.ROUTES,
     *users.IDENTITY_ROUTES,

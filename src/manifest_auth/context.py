@@ -172,11 +172,26 @@ class ServiceClient:
         return f"service:{self.account_id}"
 
 
+@dataclass(slots=True, frozen=True)
+class ScimCaller:
+    """A connection of an identity provider that manages a client's users, identified by its token. ``client`` is the
+    tenant's identifier. It has no session."""
+
+    tenant_id: int
+    client: str
+    connection_id: int
+    name: str
+
+    @property
+    def actor(self) -> str:
+        return f"scim:{self.connection_id}"
+
+
 HOUR_MS = 3_600_000
 VIA = " via "  # in :attr:`Request.source`
 #: How long a re-authentication is valid, in milliseconds.
 RECENT_MS = 10 * 60_000
-Caller = Anonymous | Principal | AdminCaller | SystemCaller | ServiceClient
+Caller = Anonymous | Principal | AdminCaller | SystemCaller | ServiceClient | ScimCaller
 ANONYMOUS, SYSTEM = Anonymous(), SystemCaller()
 
 

@@ -26,6 +26,8 @@ _KNOWN: dict[str, Any] = {
     f"POST {_CLIENT}/directories": {"directory": "d0d0d0d0-7777-4000-8000-000000000001"},
     f"POST {_CLIENT}/domains": {"domain": "claimed.example"},
     f"POST {_CLIENT}/service-accounts": {"name": "nightly", "roles": ["Viewer"]},
+    f"POST {_CLIENT}/scim": {"name": "okta"},
+    f"PATCH {_CLIENT}/scim/{{connection}}": {"adoptUsers": True},
     f"PATCH {_CLIENT}/apps/{{app}}": {"name": "Else"},
     f"PATCH {_MACHINE}": {"description": "Else"},
     f"POST {_MACHINE}/keys": _DAYS,

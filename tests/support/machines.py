@@ -12,7 +12,7 @@ from tests.support.envelope import check_success
 
 OWN = "/api/client/service-accounts"
 #: The format of every secret of this server, for secret scanners.
-SCANNER = r"mfst_(key|sec)_[0-9A-Za-z]{49}"
+SCANNER = r"mfst_(key|scim|sec)_[0-9A-Za-z]{49}"
 _numbers = itertools.count(1)
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from manifest_auth import app, http
 from manifest_auth.api import power_apps_connector
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.http import Access, openapi
 from manifest_auth.permissions import Permission
 from manifest_auth.protocols.microsoft import CLOUDS

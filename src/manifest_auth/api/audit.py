@@ -17,7 +17,7 @@ from manifest_auth.audit import (
     page,
     position_of,
 )
-from manifest_auth.audit.catalogue import Act
+from manifest_auth.audit.acts import Act
 from manifest_auth.clients import audit_views
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream

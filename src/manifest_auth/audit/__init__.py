@@ -4,7 +4,8 @@ Owns ``audit_events``, ``audit_heads``, and ``audit_anchors``. Never changes an 
 arrives as an :class:`Origin`.
 """
 
-from manifest_auth.audit.catalogue import Act, Event, about, label
+from manifest_auth.audit.acts import Act
+from manifest_auth.audit.catalogue import Event, about, label
 from manifest_auth.audit.chains import all_chains, chain_named
 from manifest_auth.audit.events import (
     COLUMNS,

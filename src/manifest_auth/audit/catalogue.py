@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.text.languages import MarkedText
 from manifest_auth.text.languages import marked as _
 
@@ -18,42 +19,7 @@ SERVER = _("Server")
 MACHINES = _("Service accounts")
 DEVICES = _("Devices")
 APPS = _("Apps")
-
-
-class Act(enum.IntFlag):
-    """Actions that can require re-authentication. ``EMAIL``: change an address, your own or another user's.
-    ``PASSWORD`` to ``IDENTITIES``: change your own account. ``PASSWORD``: change it, which requires the current one.
-    ``IDENTITIES``: also confirm another user's. ``RANKS``: make someone Admin or User Admin, or create a link for one;
-    for system admins, give anyone access. ``DOMAINS``: email domains and Microsoft directories. ``DELETION`` to
-    ``INSTALLATION``: for system admins only. ``SERVICE_ACCOUNTS``: give a machine more access, or a new secret.
-    ``PAIRING``: accept a device. ``PIN``: set the PIN of your own badge. ``DEVICES``: the client's shared devices.
-    ``APPS``: its apps and their secrets."""
-
-    EMAIL = enum.auto()
-    PASSWORD = enum.auto()
-    FACTORS = enum.auto()
-    IDENTITIES = enum.auto()
-    OTHERS_FACTORS = enum.auto()
-    SESSIONS = enum.auto()
-    RANKS = enum.auto()
-    OTHERS_PASSWORDS = enum.auto()
-    PROVIDERS = enum.auto()
-    DOMAINS = enum.auto()
-    RULES = enum.auto()
-    EXPORT = enum.auto()
-    DELETION = enum.auto()
-    ADMINS = enum.auto()
-    KEYS = enum.auto()
-    LICENCE = enum.auto()
-    INSTALLATION = enum.auto()
-    SERVICE_ACCOUNTS = enum.auto()
-    PAIRING = enum.auto()
-    PIN = enum.auto()
-    DEVICES = enum.auto()
-    APPS = enum.auto()
-
-
-NOTHING = Act(0)
+PROVISIONING = _("Provisioning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +388,20 @@ class Event(enum.Enum):
         when="An OAuth client secret was created, `in_place_of` another one if it was rotated")
     CLIENT_SECRET_REVOKED = About("client_secret_revoked", MACHINES, _("%(who)s revoked a client secret of %(what)s"),
         when="An OAuth client secret was revoked")
+    SCIM_CONNECTION_CREATED = About("scim_connection_created", PROVISIONING,
+        _("%(who)s created the SCIM connection %(what)s"), asks=Act.SERVICE_ACCOUNTS,
+        when="A SCIM connection was created; its settings")
+    SCIM_CONNECTION_CHANGED = About("scim_connection_changed", PROVISIONING,
+        _("%(who)s changed the SCIM connection %(what)s"), asks=Act.SERVICE_ACCOUNTS,
+        when="A SCIM connection was changed; the values before and after")
+    SCIM_CONNECTION_DELETED = About("scim_connection_deleted", PROVISIONING,
+        _("%(who)s deleted the SCIM connection %(what)s"), asks=Act.SERVICE_ACCOUNTS,
+        when="A SCIM connection and its tokens were deleted; its settings. Its users stayed")
+    SCIM_TOKEN_CREATED = About("scim_token_created", PROVISIONING,
+        _("%(who)s created a token of the SCIM connection %(what)s"), asks=Act.SERVICE_ACCOUNTS,
+        when="A token of a SCIM connection was created; its ID, last four characters, and expiration")
+    SCIM_TOKEN_REVOKED = About("scim_token_revoked", PROVISIONING,
+        _("%(who)s revoked a token of the SCIM connection %(what)s"), when="A token of a SCIM connection was revoked")
     DEVICE_ENROLMENT_BEGUN = About("device_enrolment_begun", DEVICES,
         _("%(who)s created an enrollment code for a device"),
         asks=Act.DEVICES,
@@ -573,10 +553,13 @@ _LABELS = {
 }
 
 
+_SPELLED = (("Api ", "API "), ("Scim ", "SCIM "), (" pin ", " PIN "), ("Reauth", "Re-auth"), ("Sign in", "Sign-in"))
+
+
 def label(name: str) -> str:
     """Returns the name of an event in a list. ``name`` is its name in the trail."""
     words = name.replace("_", " ").capitalize()
-    for plain, spelled in (("Api ", "API "), (" pin ", " PIN "), ("Reauth", "Re-auth"), ("Sign in", "Sign-in")):
+    for plain, spelled in _SPELLED:
         words = words.replace(plain, spelled)
     return _LABELS.get(name) or MarkedText(words, "", {}, "")
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import bindparam, insert, select, update
 
-from manifest_auth.audit.catalogue import Act, Event
+from manifest_auth.audit.acts import Act
+from manifest_auth.audit.catalogue import Event
 from manifest_auth.context import Acting, AdminCaller, Principal, Request
 from manifest_auth.errors import Forbidden, InvalidToken, NoSeat, Refusal
 from manifest_auth.runtime.clock import Clock

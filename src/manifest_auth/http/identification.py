@@ -13,9 +13,10 @@ from functools import lru_cache
 
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts import admins
+from manifest_auth.accounts.provisioning import connections
 from manifest_auth.accounts.service_accounts import rows
 from manifest_auth.audit import INSTALLATION, Event
-from manifest_auth.context import ANONYMOUS, AdminCaller, Origin, Principal
+from manifest_auth.context import ANONYMOUS, AdminCaller, Origin, Principal, ScimCaller
 from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated, ValidationError
 from manifest_auth.http import SESSION, Head, check_same_site
 from manifest_auth.http.cookies import beside_cookie, beside_of, session_cookie
@@ -117,6 +118,51 @@ async def _touch_machine(ctx: RequestContext, principal: Principal) -> None:
         lambda unit: rows.touch(unit, who, principal.user_id, secret_id)
     )
     ctx.services.principals.touched(principal, ctx.now)
+
+
+async def scim(ctx: RequestContext, head: Head) -> ScimCaller:
+    """Returns the SCIM connection of a request, by one of its tokens or by an access token of the service account that
+    owns it, and makes it the caller. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden, or RateLimited."""
+    if head.authorization is None:
+        raise Unauthenticated()
+    token = bearer(head.authorization)
+    caller = await (_by_scim_scope(ctx, token) if tokens.is_service_token(token) else _by_scim_token(ctx, token))
+    ctx.caller = caller
+    return caller
+
+
+async def _by_scim_token(ctx: RequestContext, token: str) -> ScimCaller:
+    """Rejects malformed tokens before any query."""
+    services, now = ctx.services, ctx.now
+    if machine_secrets.kind_of(token) is not SecretKind.SCIM:
+        raise InvalidToken(reason="SCIM token: shape, checksum or kind")
+    services.wrong_secrets.check(ctx.address, token)
+    found = await connections.find_bearer(services.store, token)
+    if found is None:
+        await services.wrong_secrets.count(ctx.address)
+        raise InvalidToken(reason="SCIM token: unknown")
+    if found.ended_at is not None or found.suspended_at is not None:
+        raise InvalidToken(reason="SCIM token: token or client is not alive")
+    if found.ends_at <= now:
+        raise TokenExpired(reason="SCIM token")
+    services.wrong_secrets.was_right(token)
+    if now - (found.last_used_at or 0) >= connections.TOUCH_EVERY_MS:
+        await services.store.of(found.tenant_id).write_quickly(
+            lambda unit: connections.called(unit, found.connection_id, found.token_id, now)
+        )
+    return ScimCaller(found.tenant_id, found.client, found.connection_id, found.name)
+
+
+async def _by_scim_scope(ctx: RequestContext, token: str) -> ScimCaller:
+    principal, verified = await session_lifecycle.of_service(ctx, token)
+    check_address(ctx, principal)
+    of_client, now = ctx.services.store.of(principal.tenant_id), ctx.now
+    found = await of_client.read(lambda unit: connections.find_of_service(unit, principal.user_id))
+    if found is None or not verified.is_scim:
+        raise InvalidToken(reason="service token: without the scope scim, or owner of no connection")
+    if now - (found.last_call_at or 0) >= connections.TOUCH_EVERY_MS:
+        await of_client.write_quickly(lambda unit: connections.called(unit, found.id, None, now))
+    return ScimCaller(principal.tenant_id, principal.client, found.id, found.name)
 
 
 _MAX_COOKIE = 256

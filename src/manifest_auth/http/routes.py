@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_t
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.audit.catalogue import Act
+from manifest_auth.audit.acts import Act
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.http.answers import Answer, refuse
 from manifest_auth.http.request import Head
@@ -121,7 +121,7 @@ def client_of_issuer(path: str) -> str | None:
 #: second key or another sign-in method.
 _NOT_FOR_MACHINES = tuple(
     f"/api/client/{name}"
-    for name in ("auth/", "service-accounts", "providers", "domains", "directories", "apps", "devices")
+    for name in ("auth/", "service-accounts", "providers", "domains", "directories", "apps", "devices", "scim")
 )
 
 

@@ -110,7 +110,9 @@ OF_SERVICES, OF_DEVICES = (GRANT_TYPE,), (DEVICE_CODE, REFRESH_TOKEN)
 RESOURCE = "resource"
 _MOST_SCOPE = 1000
 SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")  # RFC 6749, section 3.3
-_PERMISSIONS = {permission.value: permission for permission in Permission}
+#: The scope with which a service account acts as the SCIM connection that it owns.
+SCIM = "scim"
+SCOPES = (*(permission.value for permission in Permission), SCIM)
 
 
 def read_form(fields: Mapping[str, str]) -> dict[str, str]:
@@ -135,21 +137,21 @@ def check_resource(fields: Mapping[str, str], issuer: str) -> None:
         raise InvalidTarget("resource must be the issuer")
 
 
-def read_scope(fields: Mapping[str, str], issuer: str) -> frozenset[Permission] | None:
-    """Returns the scope of a service account's token request. None if it asks for everything that the account can do.
-    Raises InvalidScope, and the errors of :func:`read_grant` and :func:`check_resource`."""
+def read_scope(fields: Mapping[str, str], issuer: str) -> frozenset[str] | None:
+    """Returns the names in the scope of a service account's token request. None if it asks for everything that the
+    account can do. Raises InvalidScope, and the errors of :func:`read_grant` and :func:`check_resource`."""
     read_grant(fields, OF_SERVICES)
     check_resource(fields, issuer)
     return _scope(fields["scope"]) if "scope" in fields else None
 
 
-def _scope(text: str) -> frozenset[Permission]:
+def _scope(text: str) -> frozenset[str]:
     if len(text) > _MOST_SCOPE or not SCOPE.match(text):
         raise InvalidScope("scope must be names separated by single spaces")
     names = text.split(" ")
-    if unknown := [name for name in names if name not in _PERMISSIONS]:
+    if unknown := [name for name in names if name not in SCOPES]:
         raise InvalidScope(f"scope contains an unknown permission: {unknown[0]}")
-    return frozenset(_PERMISSIONS[name] for name in names)
+    return frozenset(names)
 
 
 def required(fields: Mapping[str, str], name: str) -> str:
@@ -386,5 +388,5 @@ def metadata(issuer: str) -> dict[str, Any]:
         "pairing_endpoint": f"{issuer}{PAIRING}",
         "grant_types_supported": [GRANT_TYPE, DEVICE_CODE, REFRESH_TOKEN],
         "response_types_supported": [],
-        "scopes_supported": [permission.value for permission in Permission],
+        "scopes_supported": list(SCOPES),
     }

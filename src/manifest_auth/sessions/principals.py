@@ -182,8 +182,8 @@ _SCOPES = cast(bindparam("scopes"), Integer)
 
 
 class TokenOfService(NamedTuple):
-    """A verified token. ``key``: replaces a session ID; ``client``: its client's identifier; ``scopes``: a bit mask.
-    Times are in milliseconds."""
+    """A verified token. ``key``: replaces a session ID; ``client``: its client's identifier; ``scopes``: a bit mask;
+    ``is_scim``: it also acts as the SCIM connection of the account. Times are in milliseconds."""
 
     key: str
     account: int
@@ -191,6 +191,7 @@ class TokenOfService(NamedTuple):
     scopes: int
     issued_at: int
     until: int
+    is_scim: bool = False
 
 
 def _refused(tenant_id: Any) -> Any:

@@ -9,13 +9,14 @@ from typing import NamedTuple, TypeVar
 from manifest_auth import audit, sessions
 from manifest_auth.accounts import service_accounts
 from manifest_auth.accounts.apps import App
+from manifest_auth.accounts.provisioning import connections
 from manifest_auth.accounts.service_accounts import OAuthAccount, rows
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal, ServiceClient
 from manifest_auth.errors import InvalidToken, TokenExpired
-from manifest_auth.permissions import Permission, allowed
+from manifest_auth.permissions import permission_names
 from manifest_auth.protocols import oauth
-from manifest_auth.protocols.oauth import ClientAssertion, ClientSecret, InvalidClient, InvalidScope
+from manifest_auth.protocols.oauth import SCIM, ClientAssertion, ClientSecret, InvalidClient, InvalidScope
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import device_sessions, tokens
@@ -126,19 +127,23 @@ async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
 
 
 async def issue(
-    ctx: RequestContext, client: OAuthClient, asked: frozenset[Permission] | None
+    ctx: RequestContext, client: OAuthClient, asked: frozenset[str] | None
 ) -> tuple[str, int, tuple[str, ...]]:
     """Issues a token for an authenticated service account. Returns it with its lifetime in seconds and the names of its
-    permissions. ``asked`` is the scope; None means all permissions of the account. Raises InvalidScope."""
+    scope. ``asked`` is the scope; None means all permissions of the account. Raises InvalidScope."""
     services, account = ctx.services, client.account
-    held = allowed(account.roles, account.scopes)
+    held = set(permission_names(account.roles, account.scopes))
     wanted = held if asked is None else asked
+    if SCIM in wanted:
+        of_client = services.store.of(account.tenant_id)
+        owned = await of_client.read(lambda unit: connections.find_of_service(unit, account.id))
+        held |= {SCIM} if owned is not None else set()
     if not wanted:
         raise InvalidScope("The service account has no permissions", reason="oauth: scope")
-    if more := [permission.value for permission in Permission if permission in wanted - held]:
+    if more := [name for name in oauth.SCOPES if name in wanted - held]:
         raise InvalidScope(f"The service account doesn't have: {', '.join(more)}", reason="oauth: scope")
     await services.keys.ensure_current()
-    scope = tuple(permission.value for permission in Permission if permission in wanted)
+    scope = tuple(name for name in oauth.SCOPES if name in wanted)
     life = services.settings.service_token_ttl
     grant = tokens.Grant(account.id, account.client, scope, services.random.text(16), life)
     token = tokens.mint_service_token(services.keys, services.settings.oauth_issuer, grant, ctx.now)
@@ -190,8 +195,10 @@ async def _active(ctx: RequestContext, token: str) -> Active | None:
             return None
         return _of_machine(principal, settings.oauth_issuer)
     if tokens.is_service_token(token):
-        principal, _ = await session_lifecycle.of_service(ctx, token)
-        return _of_machine(principal, settings.oauth_issuer)
+        principal, verified = await session_lifecycle.of_service(ctx, token)
+        names = permission_names(principal.roles, principal.scopes)
+        scope = " ".join((*names, SCIM) if verified.is_scim else names)
+        return _of_machine(principal, settings.oauth_issuer)._replace(scope=scope)
     found = await of_user(ctx, token)
     if found.principal.is_app and not found.principal.permissions:
         return None  # it gives access only to claims about the user

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NoReturn
 
-from manifest_auth.audit.catalogue import Act
+from manifest_auth.audit.acts import Act
 from manifest_auth.context import RECENT_MS, Acting, AdminCaller, Principal, Request
 from manifest_auth.errors import Forbidden, ReauthenticationRequired
 from manifest_auth.permissions import Role

@@ -14,7 +14,7 @@ from zlib import crc32
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM, _CHECKSUM = 43, 6
 #: For scanners: finds every secret of this server in a text.
-PATTERN = re.compile(r"mfst_(key|sec)_[0-9A-Za-z]{49}")
+PATTERN = re.compile(r"mfst_(key|scim|sec)_[0-9A-Za-z]{49}")
 #: Prefix of every secret of this server; no other tokens have it.
 PREFIX = "mfst_"
 RANDOM_BYTES = 32
@@ -24,6 +24,7 @@ class SecretKind(enum.Enum):
     """The kind of a secret. Its value appears in the secret."""
 
     API_KEY = "key"
+    SCIM = "scim"
     CLIENT_SECRET = "sec"  # noqa: S105 - a part of the shape
 
 

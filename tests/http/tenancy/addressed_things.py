@@ -41,8 +41,8 @@ def named_by(route: Route, things: dict[str, Any]) -> dict[str, Any]:
 
 async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     """Objects by parameter: a file, a user, and the user's identity, session, passkey, and trusted browser; the
-    client's provider, claim, directory, and app with a secret; a service account with a key and a client secret; and a
-    pairing that the Admin started."""
+    client's provider, claim, directory, SCIM connection with a token, and app with a secret; a service account with a
+    key and a client secret; and a pairing that the Admin started."""
     admin, operator = await team.member("Admin"), have.operator
     made = await add_provider(team.app, team.client, oidc=_SETTINGS)
     identity = await link(team, made["id"], f"s{made['id']}", operator)
@@ -61,7 +61,12 @@ async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     web = {"name": f"App {next(_numbers)}", "kind": "web", "redirectUris": ["https://a.example/"]}
     web_app = (await team.app.post("/api/client/apps", web, token=admin.token)).data["id"]
     app_secret = await team.app.post(f"/api/client/apps/{web_app}/secrets", token=admin.token)
+    names = [one["name"] for one in (await team.app.get("/api/client/scim", token=admin.token)).data["items"]]
+    for name in names[:4]:  # a client can have at most five
+        assert (await team.app.send("DELETE", f"/api/client/scim/{name}", token=admin.token)).status == 200
+    scim = (await team.app.post("/api/client/scim", {"name": f"idp-{next(_numbers)}"}, token=admin.token)).data
     return {
+        "connection": scim["name"], "token": scim["tokens"][0]["id"],
         "app": web_app, "app_secret": app_secret.data["id"], "pairing": await _pairing(team.app, admin),
         "file": have.file, "user": operator, "identity": identity, "session": session, "passkey": passkey,
         "trusted": trusted, "provider": made["name"], "domain": claim.domain, "directory": directory,

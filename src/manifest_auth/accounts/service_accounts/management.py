@@ -49,7 +49,7 @@ def change(unit: TenantUnit, who: Request, account_id: int, given: Given) -> Ser
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     before = rows.get(unit, account_id, lock=True)
     gains = bool(given.get("may_forward_address")) and not before.may_forward_address
-    check_may_give(unit, who, before.roles, given.get("roles", before.roles), forwards=gains)
+    check_may_give(unit, who, before.roles, given.get("roles", before.roles), forwards=gains, account=before)
     after = before._replace(**_stored(given))
     if after != before:
         rows.put(unit, before, after)
@@ -73,7 +73,7 @@ def enable(unit: TenantUnit, who: Request, account_id: int) -> ServiceAccount:
     """Enables a disabled account. Raises NotFound, Forbidden, ReauthenticationRequired, or Conflict."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account = rows.get(unit, account_id, lock=True)
-    check_may_give(unit, who, account.roles)
+    check_may_give(unit, who, account.roles, account=account)
     if account.deactivated_at is None:
         raise Conflict(_("The service account isn't disabled"))
     rows.switch(unit, account.id, None)
@@ -100,10 +100,15 @@ def check_manages(unit: TenantUnit, who: Request) -> rank.Manager:
     return rank.manager(unit, who)
 
 
-def check_may_give(unit: TenantUnit, who: Request, *roles: int, forwards: bool = False) -> None:
+def check_may_give(
+    unit: TenantUnit, who: Request, *roles: int, forwards: bool = False, account: ServiceAccount | None = None
+) -> None:
     """Checks that ``who`` can give a machine these roles (bit masks). ``forwards`` means that the machine also forwards
-    users' addresses, which weakens a limit for Admins too. Raises Forbidden or ValidationError."""
+    users' addresses, which weakens a limit for Admins too. ``account`` is an existing one, whose secrets are as
+    powerful as tokens of the SCIM connection that it owns. Raises Forbidden or ValidationError."""
     by = check_manages(unit, who)
+    if account is not None and not by.is_admin and rows.manages_admins(unit, account.id):
+        raise Forbidden(_("Only an Admin can do this for a SCIM connection that manages Admins"))
     if forwards and not by.is_admin:
         raise Forbidden(_("Only an Admin can allow a service account to forward addresses"))
     for mask in roles:
@@ -185,7 +190,7 @@ def make_secret(
     ValidationError, ReauthenticationRequired, or Conflict if the account has too many."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account = rows.get(unit, account_id, lock=True)
-    check_may_give(unit, who, account.roles)
+    check_may_give(unit, who, account.roles, account=account)
     if not 1 <= days <= MOST_DAYS:
         raise ValidationError(details=[("expiresInDays", f"Must be 1 to {MOST_DAYS}")])
     made = _add(unit, who, account, kind, fields.SECRET_LABEL.check(label, "label"), days)
@@ -201,7 +206,7 @@ def rotate_secret(
     :func:`make_secret`."""
     step_up.check(who, Act.SERVICE_ACCOUNTS)
     account, now = rows.get(unit, account_id, lock=True), who.now
-    check_may_give(unit, who, account.roles)
+    check_may_give(unit, who, account.roles, account=account)
     if not 0 <= overlap_h <= MOST_OVERLAP_H:
         raise ValidationError(details=[("overlapHours", f"Must be 0 to {MOST_OVERLAP_H}")])
     old = credentials.get(unit, account.id, kind, secret_id, now)

@@ -15,7 +15,7 @@ from manifest_auth.context import SERVICE, Acting
 from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.permissions import permissions_in, role_names
 from manifest_auth.store import Listing, Store, TenantUnit, cross_tenant, tenant_scoped
-from manifest_auth.store.tables import service_accounts, service_secrets, tenants, users
+from manifest_auth.store.tables import scim_connections, service_accounts, service_secrets, tenants, users
 from manifest_auth.text.canonical import SERVICE_DOMAIN, SLUG, when
 from manifest_auth.text.languages import marked as _
 from manifest_auth.text.machine_secrets import SecretKind
@@ -139,6 +139,12 @@ _PUT_IN = ("description", "scopes", "addresses", "may_introspect", "may_forward_
 _ADD = tenant_scoped(
     insert(service_accounts).values({name: bindparam(name) for name in ("user_id", *_PUT_IN, "created_by")})
 )
+_MANAGES_ADMINS = tenant_scoped(
+    select(scim_connections.c.id).where(
+        scim_connections.c.service_id == bindparam("of_id"), scim_connections.c.may_manage_admins != 0
+    ),
+    int,
+)
 _IS_IT = (_U.id == bindparam("of_id"), _U.kind == SERVICE)
 _CHANGE_USER = tenant_scoped(
     update(users)
@@ -154,6 +160,11 @@ _CHANGE = tenant_scoped(
 _SWITCH = tenant_scoped(
     update(users).where(*_IS_IT).values(deactivated_at=bindparam("deactivated_at")), every_kind=True
 )
+
+
+def manages_admins(unit: TenantUnit, account_id: int) -> bool:
+    """Whether the account owns a SCIM connection that manages Admins."""
+    return unit.first(_MANAGES_ADMINS, of_id=account_id) is not None
 
 
 def find(unit: TenantUnit, account_id: int) -> ServiceAccount | None:

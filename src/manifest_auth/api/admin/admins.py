@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.accounts.admins.management import AdminData
 from manifest_auth.api.admin import lists
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,

@@ -15,7 +15,7 @@ from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import reads, writes
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.api.admin.service_accounts import RotateSecretBody
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Call, Items, Paging, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission, Role, mask_of, role_names

@@ -11,7 +11,7 @@ from manifest_auth import tenants
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of, reads, writes
 from manifest_auth.api.admin.providers import Deleted
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.clients import domain_checks
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, RateLimited, SsoFailed, ValidationError
 from manifest_auth.http import (

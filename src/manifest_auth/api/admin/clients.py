@@ -12,7 +12,7 @@ from manifest_auth import accounts, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, reads, writes
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.clients import client_lifecycle, client_settings
 from manifest_auth.clients.client_settings import BrandData
 from manifest_auth.errors import Conflict, Forbidden, NotFound, PayloadTooLarge, UnsupportedMediaType, ValidationError

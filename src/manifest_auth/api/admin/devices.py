@@ -13,7 +13,7 @@ from manifest_auth.accounts.shared_devices import EnrolmentData, NewEnrolment, S
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import reads, writes
 from manifest_auth.api.admin.providers import Deleted
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import __version__
 from manifest_auth.api.admin import lists
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.errors import Conflict, LicenseInvalid, NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Route, Time, Wire, or_none
 from manifest_auth.licence import LicenceData

@@ -15,7 +15,7 @@ from msgspec import Meta
 from manifest_auth import accounts, providers
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import client_of
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.clients.providers.changes import (
     ExaminedData,
     FindingData,

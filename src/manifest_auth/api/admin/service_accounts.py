@@ -19,7 +19,7 @@ from manifest_auth.accounts.service_accounts.management import (
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import reads, writes
 from manifest_auth.api.admin.providers import Deleted
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Call, Items, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission, Role, mask_of

@@ -14,7 +14,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, reads, writes
 from manifest_auth.api.client.identities import Unlinked
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.errors import (
     Conflict,
     LicenseExpired,

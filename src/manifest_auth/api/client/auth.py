@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import sessions
 from manifest_auth.accounts import accounts, users
 from manifest_auth.api.admin import lists
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.auth import Nothing
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from manifest_auth.audit.catalogue import NOTHING
+from manifest_auth.audit.acts import NOTHING
 from manifest_auth.errors import (
     NotFound,
     Overloaded,

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from manifest_auth import providers, tenants
 from manifest_auth.api.admin import lists
-from manifest_auth.audit.catalogue import Act
+from manifest_auth.audit.acts import Act
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,

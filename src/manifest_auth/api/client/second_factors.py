@@ -11,7 +11,7 @@ from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.factors.trusted_browsers import TrustedData
 from manifest_auth.api.client.auth import EndedData, Nothing
 from manifest_auth.api.client.identities import LinkData
-from manifest_auth.audit.catalogue import NOTHING, Act
+from manifest_auth.audit.acts import NOTHING, Act
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from manifest_auth.api.graphql.wire import PATH, refused
-from manifest_auth.audit.catalogue import NOTHING
+from manifest_auth.audit.acts import NOTHING
 from manifest_auth.errors import NotFound
 from manifest_auth.http import BODY_LIMIT, NO_STORE, Access, Answer, Call, Header, Route, page
 from manifest_auth.services import RequestContext

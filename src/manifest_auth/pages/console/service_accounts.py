@@ -157,7 +157,7 @@ def _show(ctx: RequestContext, call: PageCall[ActForm | None], unit: TenantUnit)
     typed, account, why_not = call.fields, service_accounts.get(unit, frame.number_in(call)), ""
     act = typed.act if typed is not None else ""
     try:
-        service_accounts.check_may_give(unit, ctx, account.roles)
+        service_accounts.check_may_give(unit, ctx, account.roles, account=account)
     except Forbidden as refusal:
         why_not = refusal.message
     live = service_accounts.live_secrets(unit, [account.id], ctx.now)

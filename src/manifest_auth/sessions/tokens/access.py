@@ -22,7 +22,7 @@ import orjson
 
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.permissions import Permission
-from manifest_auth.protocols.oauth import account_of, client_id_of
+from manifest_auth.protocols.oauth import SCIM, account_of, client_id_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.recent import Recent
 from manifest_auth.sessions.principals import TokenOfService
@@ -387,7 +387,13 @@ class ServiceTokens:
         scopes = sum({_BIT.get(name, 0) for name in claims.scope.split(" ")})
         key, issued_at, until = f"service:{claims.jti}", claims.iat * 1000, claims.exp * 1000
         return TokenOfService(
-            key=key, account=account, client=claims.client, scopes=scopes, issued_at=issued_at, until=until
+            key=key,
+            account=account,
+            client=claims.client,
+            scopes=scopes,
+            issued_at=issued_at,
+            until=until,
+            is_scim=SCIM in claims.scope.split(" "),
         )
 
 

@@ -1,0 +1,1 @@
+"""Connections through which identity providers manage users."""
