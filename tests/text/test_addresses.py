@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_interface
+
 import pytest
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.text.canonical import check_email, email_domain, email_key, mailbox
+from manifest_auth.text.canonical import ADDRESS, NETWORK, check_email, email_domain, email_key, mailbox
 from tests.support.matrix import matrix
 from tests.support.rules import rule
 
@@ -105,3 +107,32 @@ def test_an_invalid_address_or_could_be_taken_for_another_is_rejected(address: s
     with pytest.raises(ValidationError) as refused:
         check_email(address)
     assert refused.value.details[0][0] == "email"
+
+
+IP_ADDRESSES = (
+    "0.0.0.1", "9.10.99.100", "199.200.249.250", "255.255.255.255", "::", "::1", "2001:db8::1", "2001:db8:1:2::",
+    "1::8", "2001:db8:1:2:3:4:5:6", "2001:0DB8:0000:0000:0000:0000:0000:FFFF", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8",
+    "::ffff:192.0.2.1", "1:2:3:4:5:6:192.0.2.255",
+)  # fmt: skip
+
+
+@matrix(
+    ("text", "is_address", "is_network"),
+    [
+        *((text, True, True) for text in IP_ADDRESSES),
+        *((f"{text}/{bits}", False, True) for text in IP_ADDRESSES for bits in (0, 9, 32)),
+        *((f"2001:db8::/{bits}", False, True) for bits in (10, 99, 100, 119, 120, 128)),
+        *((text, False, False) for text in (
+            "", "here", "1.2.3", "1.2.3.4.5", "256.0.0.1", "1.2.3.260", "1.2.3.300", "01.2.3.4", "1:2", "12345::",
+            "g::1", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8:192.0.2.1", "1.2.3.4\n", " 1.2.3.4", "1.2.3.4/", "1.2.3.4/08",
+            "1.2.3.4,5.6.7.8", "2001:db8::/129", "2001:db8::/130", "2001:db8::/200", "2001:db8::/64\n",
+        )),
+    ],
+)  # fmt: skip
+def test_the_description_of_ip_addresses_and_networks_allows_what_the_server_reads(
+    text: str, is_address: bool, is_network: bool
+) -> None:
+    for kind, pattern, fits in ((ip_address, ADDRESS, is_address), (ip_interface, NETWORK, is_network)):
+        assert bool(pattern.match(text)) is fits
+        if fits:
+            kind(text)

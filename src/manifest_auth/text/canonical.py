@@ -37,7 +37,7 @@ ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _V4 = rf"{_BYTE}(?:\.{_BYTE}){{3}}"
 #: An IP address, and a network in CIDR form or one address, as far as a pattern can express it.
-ADDRESS = re.compile(rf"(?:{_V4}|(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}(?:[0-9A-Fa-f]{{0,4}}|{_V4}))\Z")
+ADDRESS = re.compile(rf"(?:{_V4}|:?(?:[0-9A-Fa-f]{{0,4}}:){{2,7}}(?:[0-9A-Fa-f]{{0,4}}|:|{_V4}))\Z")
 NETWORK = re.compile(ADDRESS.pattern.removesuffix(r"\Z") + r"(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?\Z")
 #: The identifier of a client, and the name of a service account.
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")

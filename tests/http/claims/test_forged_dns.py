@@ -21,7 +21,7 @@ from tests.support.processes import free_port
 
 pytestmark = pytest.mark.one_store
 
-Answer = Callable[[dns.message.Message], dns.message.Message]
+Answer = Callable[[dns.message.Message], bytes]
 
 
 @contextlib.asynccontextmanager
@@ -34,7 +34,7 @@ async def server(answer: Answer | None) -> AsyncIterator[str]:
         if answer is None:
             await asyncio.sleep(20)
         else:
-            wire = answer(question).to_wire()
+            wire = answer(question)
             writer.write(struct.pack("!H", len(wire)) + wire)
         writer.close()
 
@@ -87,24 +87,36 @@ def _other_class(found: dns.message.Message) -> None:
 
 
 FORGED = [_other_id, _other_question, _no_response, _cut_off, _failed, _other_name, _other_class]
+MALFORMED: dict[str, Callable[[bytes], bytes]] = {
+    "bytes after its end": lambda wire: wire + bytes(2),
+    "without its last byte": lambda wire: wire[:-1],
+    "only a header": lambda wire: wire[:12],
+    "empty": lambda _: b"",
+    "16 KiB and a byte": lambda wire: wire.ljust(16 * 1024 + 1, b"\0"),
+}
 
 
-@matrix("change", [None, *FORGED], ids=lambda change: change.__name__ if change else "right")
+@matrix(
+    ("change", "bytes_of"),
+    [(None, bytes), *((change, bytes) for change in FORGED), *((None, change) for change in MALFORMED.values())],
+    ids=["right", *(change.__name__ for change in FORGED), *MALFORMED],
+)
 async def test_an_answer_that_does_not_fit_the_question_verifies_nothing(
-    app: App, change: Callable[[dns.message.Message], None] | None
+    app: App, change: Callable[[dns.message.Message], None] | None, bytes_of: Callable[[bytes], bytes]
 ) -> None:
     claim = await claimed(app)
     value = await claim.value()
 
-    def answer(question: dns.message.Message) -> dns.message.Message:
+    def answer(question: dns.message.Message) -> bytes:
         found = right(question, value)
         if change is not None:
             change(found)
-        return found
+        return bytes_of(found.to_wire())
 
     async with server(answer) as address:
         with asking(app, address):
-            assert (await claim.check())["state"] == ("proved" if change is None else "pending")
+            is_right = change is None and bytes_of is bytes
+            assert (await claim.check())["state"] == ("proved" if is_right else "pending")
 
 
 async def test_one_client_keeps_a_few_looks_under_way_and_no_more(app: App) -> None:

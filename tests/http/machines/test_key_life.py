@@ -34,7 +34,9 @@ async def test_a_key_ends_by_its_time_its_revocation_its_account_and_its_client(
     app.clock.advance(1)
     check_refusal(await app.me(week.text), 401, "TOKEN_EXPIRED")
     token = await app.admin_token()
-    assert [key["id"] for key in (await app.get(it.base, token=token)).data["keys"]] == [it.key.id]
+    shown = (await app.get(it.base, token=token)).data
+    assert [key["id"] for key in shown["keys"]] == [it.key.id]
+    assert (await app.get(it.base.rpartition("/")[0], token=token)).data["items"] == [shown]
     other = await new_key(app, client, it.id)
     check_success(await app.send("DELETE", f"{it.base}/keys/{other.id}", token=token))
     check_refusal(await app.me(other.text), 401, "INVALID_TOKEN")

@@ -254,3 +254,7 @@ async def test_every_change_is_in_the_clients_audit_trail(app: App, caller: Edit
     assert "acme.example" in events[1].detail
     assert events[1].members["secret_changed"] is True
     assert "okta" in events[4].detail
+    assert (await caller.make(name="later", enabled=False))["enabled"] is False
+    later = (await trail(app, caller.client))[-1]
+    assert (later.event, later.members["name"], later.members["on"]) == ("provider_created", "later", False)
+    assert "on" not in events[0].members

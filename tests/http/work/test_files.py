@@ -156,8 +156,10 @@ async def test_a_short_text_is_utf_8_to_its_end(app: App, data: bytes) -> None:
     check_refusal(await upload(app, await token_of(app), data, "text/plain", "a.txt"), 400, "VALIDATION_ERROR")
 
 
-async def test_a_text_can_be_cut_where_it_is_looked_at(app: App) -> None:
-    data = b"a" * 511 + "ö".encode()
+@matrix("before", [508, 509, 510, 511])
+@matrix("letter", ["ö", "€", "\U0001f680"])
+async def test_a_text_can_be_cut_where_it_is_looked_at(app: App, letter: str, before: int) -> None:
+    data = b"a" * before + letter.encode()
     assert (await upload(app, await token_of(app), data, "text/plain", "a.txt")).status == 201
 
 

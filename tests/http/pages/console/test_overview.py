@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.background_jobs import check_providers, days_later, provider_problems
 from tests.support.directory_claims import directories_released, directory
@@ -11,6 +12,7 @@ from tests.support.domain_claims import claimed, proved, release_all
 from tests.support.name_servers import NameServer, txt
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
+from tests.support.people import member
 from tests.support.single_sign_on import add_oidc, begun
 from tests.support.visitor import Page, Visitor
 
@@ -42,6 +44,21 @@ async def test_where_nothing_is_wrong_it_says_so(app: App) -> None:
     assert "You have only one Admin" in page.text
     assert "This server doesn't send email" in page.text
     assert "active accounts" in page.text
+
+
+async def test_the_figures_are_at_most_five_minutes_old(app: App) -> None:
+    client = await new_client(app)
+    admin = await member(app, client, "Admin")
+    assert (await figures(app, admin.email))[0] == ("active account", "1")
+    await member(app, client, "Viewer")
+    for seconds, shown in ((299, ("active account", "1")), (1, ("active accounts", "2"))):
+        app.clock.advance(seconds)
+        assert (await figures(app, admin.email))[0] == shown
+
+
+async def figures(app: App, email: str) -> list[tuple[str, str]]:
+    each = (await overview(app, email)).tree.xpath("//dl[@class='figures']/div")
+    return [(one.find("dt").text_content(), one.find("dd").text_content()) for one in each]
 
 
 async def test_who_did_what_in_plain_words(app: App) -> None:

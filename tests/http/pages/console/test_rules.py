@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.http.pages.console.rules_pages import PAGES, page_with
-from tests.support.accounts import new_user, settle
+from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.matrix import matrix
+from tests.support.people import member
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -112,6 +113,15 @@ async def test_how_many_it_concerns(app: App) -> None:
     said = " ".join(changes((await preview(app, password__maxAgeDays="3"))[1]))
     assert "must change it" in said
     assert "A change is due after 3 days: 0 users" not in said
+    admin = await member(app, await new_client(app), "Admin")
+    old = (await app.sign_in(admin.email)).data["token"]
+    for seconds, ends in ((86_399, False), (1, True)):
+        app.clock.advance(seconds)
+        visitor, page = await preview(app, admin.email, sessions__maxSeconds="1 day")
+        assert ("2 open sessions are older and end immediately." in " ".join(changes(page))) is ends
+    await visitor.submit(page, PATH, {"act": "save"})
+    assert (await app.me(old)).status == 401
+    assert (await visitor.get(PATH)).status == 200
 
 
 async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> None:
