@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.architecture.links import ROOT
-from tests.support import needs, processes, run_order
+from tests.support import needs, processes, run_folder, run_order
 from tests.support.matrix import matrix
 
 _PLUGINS = [f"-ptests.support.{name}" for name in ("needs", "run_order", "matrix")]
@@ -215,6 +215,21 @@ def test_slow_files_start_first() -> None:
     short, long = "tests/text/test_invisible.py", "tests/processes/test_shutdown.py"
     files = dict.fromkeys(line.partition(":")[0] for line in collected("--kind", "all", short, long))
     assert list(files) == [long, short]
+
+
+@matrix("is_worker", [False, True])
+def test_a_worker_and_not_the_process_above_compiles_a_new_clone(
+    is_worker: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process above collects nothing, so the other workers would wait for nobody and compile all files again."""
+    monkeypatch.setenv(run_order._COMPILES, "1")
+    monkeypatch.setattr(run_folder, "folder", lambda: tmp_path)
+    config = SimpleNamespace(**({"workerinput": {}} if is_worker else {}))
+    collecting: Any = run_order.pytest_collection(SimpleNamespace(config=config))  # type: ignore[arg-type]
+    next(collecting)
+    with pytest.raises(StopIteration):
+        collecting.send(True)
+    assert (tmp_path / "compiled").exists() is is_worker
 
 
 @pytest.mark.processes

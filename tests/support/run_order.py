@@ -98,14 +98,14 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Keep collected objects to the end, so that the garbage collector doesn't walk them again and again.
 
     In a new clone, the first worker compiles all files, and the others wait to read what it wrote.
     """
     gc.disable()
     try:
-        if _COMPILES not in os.environ:
+        if _COMPILES not in os.environ or not _is_worker(session.config):
             return (yield)
         with run_folder.locked("compiling"):
             if not (compiled := run_folder.folder() / "compiled").exists():
