@@ -55,7 +55,7 @@ def _of_toml(path: str | None) -> Iterator[tuple[str, Given]]:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{CONFIG}: {path}: {getattr(error, 'strerror', None) or error}") from None
     for key, value in values.items():
-        yield _given(key, value, f"{path}: {key}", _like(key))
+        yield _given(key, value, f"{path}: {key}")
 
 
 def _of_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
@@ -66,7 +66,7 @@ def _of_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
         if _SERVICE_LINK.match(name) or (name == "MANIFEST_PORT" and _SERVICE_PORT.match(text)):
             continue
         key = name.removeprefix(PREFIX).lower()
-        yield _given(key, text, name, _like(key, PREFIX))
+        yield _given(key, text, name, PREFIX)
 
 
 def _of_credentials(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
@@ -87,13 +87,13 @@ def _of_credentials(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
         yield field, _of_file(name, str(Path(folder, name)))
 
 
-def _given(key: str, value: Any, name: str, hint: str) -> tuple[str, Given]:
+def _given(key: str, value: Any, name: str, prefix: str = "") -> tuple[str, Given]:
     """Returns the setting of a key, and its value: the given one, or the content of the file that it names."""
     if key in Settings.__struct_fields__:
         return key, Given(value, name)
     field = key.removesuffix(_FILE)
     if field == key or field not in FILE_FIELDS:
-        raise SettingsError(f"{name} isn't a setting{hint}")
+        raise SettingsError(f"{name} isn't a setting{_like(key, prefix)}")
     return field, _of_file(name, value)
 
 
