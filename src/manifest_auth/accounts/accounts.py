@@ -12,6 +12,7 @@ from manifest_auth import audit, providers, sessions
 from manifest_auth.accounts import credential_voiding, email_changes, factors, mail_queue, one_time_links, rank, users
 from manifest_auth.accounts.mail_queue import AccountRequest
 from manifest_auth.accounts.one_time_links import NewLink, Purpose
+from manifest_auth.accounts.provisioning import managed
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import AdminCaller, Request, SystemCaller
@@ -98,6 +99,7 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
     address close. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired or RateLimited for an address,
     and Conflict if it is taken."""
     user = rank.get_managed(unit, who, user_id)
+    _check_unmanaged(unit, who, user, given)
     other = given.get("email", user.email)
     users.check({name: text for name, text in given.items() if text != getattr(user, name)})
     started: email_changes.Started | None = None
@@ -118,6 +120,12 @@ def change(unit: TenantUnit, who: AccountRequest, user_id: int, given: Mapping[s
         changed = audit.difference(user._asdict(), given)
         audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **changed)
     return after
+
+
+def _check_unmanaged(unit: TenantUnit, who: Request, user: User, given: Mapping[str, str]) -> None:
+    """Rejects a change of members that only the connection of a managed user changes. Raises Conflict."""
+    if any(getattr(user, name) != text for name, text in given.items() if name in managed.MEMBERS):
+        managed.check(unit, who, user.id)
 
 
 def set_roles(unit: TenantUnit, who: AccountRequest, user_id: int, roles: int) -> UserWithAccessLink:
@@ -150,6 +158,7 @@ def check_roles(roles: int) -> None:
 def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     """Deactivates a user immediately: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
     user = rank.get_managed(unit, who, user_id, admins=True, own="You can't deactivate yourself")
+    managed.check(unit, who, user.id)
     if not users.deactivate(unit, user, who.now):
         raise Conflict(_("The user is already deactivated"))
     # One-time codes stay, so that exchanging one reports that the account is disabled. Restoring the user voids them.
@@ -168,6 +177,7 @@ def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAcce
     user = rank.get_managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict(_("The user isn't deactivated"))
+    managed.check(unit, who, user.id)
     step_up.check_gain(who, user.roles)
     gain = credential_voiding.AdminGain(who, "restored", who.caller.actor)
     after = users.restore(unit, who.services.seats, user, gain)
@@ -234,6 +244,7 @@ def change_own(
     caller's account after the change. Raises ValidationError, or Forbidden for a device."""
     step_up.not_for_devices(who)
     user = users.get(unit, who.user.user_id, lock=True)
+    _check_unmanaged(unit, who, user, given)
     after = users.change(unit, user, who.now, **{name: given[name] for name in users.OWN if name in given})
     if language is not UNSET and language != user.language:
         users.set_language(unit, user.id, language, who.now)

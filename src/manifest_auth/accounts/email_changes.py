@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.mail_queue import AccountRequest, reader
+from manifest_auth.accounts.provisioning import managed
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict
@@ -202,6 +203,7 @@ def start(unit: TenantUnit, request: AccountRequest, user: User, email: str, *, 
     """
     subject = f"user:{user.id}"
     fields.EMAIL.check(email, "email")
+    managed.check(unit, request, user.id)
     if user.deactivated_at is not None:
         raise Conflict(_("The user is deactivated"))
     other = users.find_by_email(unit, email)

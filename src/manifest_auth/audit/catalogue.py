@@ -397,6 +397,9 @@ class Event(enum.Enum):
     SCIM_CONNECTION_DELETED = About("scim_connection_deleted", PROVISIONING,
         _("%(who)s deleted the SCIM connection %(what)s"), asks=Act.SERVICE_ACCOUNTS,
         when="A SCIM connection and its tokens were deleted; its settings. Its users stayed")
+    SCIM_USER_RELEASED = About("scim_user_released", PROVISIONING,
+        _("%(who)s released %(whom)s from a SCIM connection"), asks=Act.SERVICE_ACCOUNTS,
+        when="An Admin released a user from the SCIM `connection` that managed the user")
     SCIM_TOKEN_CREATED = About("scim_token_created", PROVISIONING,
         _("%(who)s created a token of the SCIM connection %(what)s"), asks=Act.SERVICE_ACCOUNTS,
         when="A token of a SCIM connection was created; its ID, last four characters, and expiration")

@@ -14,6 +14,7 @@ from manifest_auth.accounts import credential_voiding, email_changes, one_time_l
 from manifest_auth.accounts.email_changes import EmailChange, Started, start
 from manifest_auth.accounts.mail_queue import reader
 from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.accounts.provisioning import managed
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, InvalidToken, ValidationError
@@ -136,6 +137,7 @@ async def confirm(ctx: RequestContext, token: str) -> str:
     def work(unit: SystemUnit) -> str:
         change, _, tenant, user = _get(unit, ctx, token, "email")
         bound, subject, undo = unit.of(tenant.id), f"user:{user.id}", services.random.text(24)
+        managed.check(bound, ctx, user.id)
         if not email_changes.confirm(bound, change, undo, ctx.now):
             raise InvalidToken(reason="link: used in the meantime", replay="one_time_link")
         after = users.set_email(bound, user, change.new_email, ctx.now)
@@ -160,6 +162,7 @@ async def undo(ctx: RequestContext, token: str) -> UndoneChange:
     def work(unit: SystemUnit) -> UndoneChange:
         change, _, tenant, user = _get(unit, ctx, token, "email-undo")
         bound, subject = unit.of(tenant.id), f"user:{user.id}"
+        managed.check(bound, ctx, user.id)
         email_changes.close_since(bound, change, ctx.now)
         after = users.set_email(bound, user, change.old_email, ctx.now)
         users.void_password(bound, after, ctx.now)

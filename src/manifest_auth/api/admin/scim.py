@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from manifest_auth import providers, tenants
-from manifest_auth.accounts.provisioning import connections
+from manifest_auth.accounts.provisioning import connections, managed
 from manifest_auth.accounts.provisioning.connections import (
     DEFAULT_DAYS,
     LEAST_DAYS,
@@ -190,6 +190,11 @@ def _revoke_token(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Del
     return Deleted()
 
 
+def _release(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
+    managed.release(own, ctx, call.path["connection"], call.id("user"))
+    return Deleted()
+
+
 def _routes(base: str, access: Who) -> tuple[Route, ...]:
     one = f"{base}/{{connection}}"
     found, conflict = (NotFound,), (NotFound, Conflict)
@@ -207,6 +212,9 @@ def _routes(base: str, access: Who) -> tuple[Route, ...]:
               asks=Act.SERVICE_ACCOUNTS),
         Route("DELETE", f"{one}/tokens/{{token}}", writes(_revoke_token), access,
               "Revoke a token of a SCIM connection immediately", refusals=found, asks=NOTHING),
+        Route("DELETE", f"{one}/users/{{user}}", writes(_release), access,
+              "Release a user from the SCIM connection that manages the user", refusals=found,
+              asks=Act.SERVICE_ACCOUNTS),
     )  # fmt: skip
 
 

@@ -279,7 +279,7 @@ async def _change_profile(ctx: RequestContext, call: Call[ProfileBody]) -> Profi
 
 PROFILE_ROUTES = (
     Route("PATCH", f"{_BASE}/me", _change_profile, Access.CLIENT, "Change your names, title, or language",
-          limit=AUTH_LIMIT, refusals=(ValidationError,), asks=NOTHING),
+          limit=AUTH_LIMIT, refusals=(ValidationError, Conflict), asks=NOTHING),
 )  # fmt: skip
 
 
