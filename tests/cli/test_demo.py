@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 
-from manifest_auth.work.job_rules import JobStatus
+from manifest_auth.work.job_rules import JobStatus, RecordKind
 from manifest_auth.work.templates import VersionStatus
 from tests.support import programs
 from tests.support.application import SLUGS
@@ -161,13 +161,15 @@ def test_it_has_two_weeks_of_work_with_a_genuine_audit_trail(tmp_path: Path) -> 
         token = http.post("/api/client/auth/sign-in", json=body).json()["data"]["token"]
         http.cookies.clear()
         http.headers["Authorization"] = f"Bearer {token}"
-        query = "{ templates { isArchived versions { status } } jobs { status records { file { url } } } }"
+        query = "{ templates { isArchived versions { status } } jobs { status records { kind file { url } } } }"
         data = http.post("/api/client/graphql", json={"query": query}).json()["data"]
         versions = {version["status"] for template in data["templates"] for version in template["versions"]}
         assert versions == set(VersionStatus)
         assert any(template["isArchived"] for template in data["templates"])
         assert {job["status"] for job in data["jobs"]} == set(JobStatus)
-        [picture] = [record["file"] for job in data["jobs"] for record in job["records"] if record["file"]]
+        records = [record for job in data["jobs"] for record in job["records"]]
+        assert {record["kind"] for record in records} == set(RecordKind) - {RecordKind.CHOICE}
+        [picture] = [record["file"] for record in records if record["file"]]
         assert http.get(picture["url"]).content.startswith(b"\x89PNG")
         sessions = http.get("/api/client/auth/sessions").json()["data"]["items"]
         assert len({session["userAgent"] for session in sessions}) == 4  # three of the demo, and this one

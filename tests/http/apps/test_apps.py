@@ -62,12 +62,23 @@ async def test_they_are_added_changed_and_removed(app: App) -> None:
     assert check_success(await app.send("DELETE", at, token=clerk)) == {"ended": 0}
     for method, body in (("GET", None), ("PATCH", {"name": "X"}), ("DELETE", None)):
         check_refusal(await app.send(method, at, body, token=clerk), 404, "NOT_FOUND")
-    found = [(one.event, one.subject) for one in await trail(app, client) if one.event.startswith("app_")]
+    events = [one for one in await trail(app, client) if one.event.startswith("app_")]
     subject = f"app:{made['id']}"
-    assert found == [
+    assert [(one.event, one.subject) for one in events] == [
         ("app_created", subject), ("app_changed", subject), ("app_created", f"app:{device['id']}"),
         ("app_deleted", subject),
     ]  # fmt: skip
+    created, altered, of_device, deleted = (one.members for one in events)
+    assert created == {
+        "name": "Reports", "kind": "web", "redirect_uris": REPORTS, "post_logout_uris": "", "allowed_origins": "",
+        "scopes": "openid", "roles": [], "consent": 0, "second_factor": 0, "access_s": 900, "refresh_days": 30,
+        "id_token_alg": "RS256", "backchannel_uri": None, "jwks": [],
+    }  # fmt: skip
+    before = {"name": "Reports", "scopes": "openid", "roles": [], "consent": 0}
+    after = {"name": "Reports 2", "scopes": "openid email jobs:read", "roles": ["Operator"], "consent": 1}
+    assert altered == {"name": "Reports 2", "before": before, "after": after, "sessions_ended": 0}
+    assert of_device == {"name": "Inspection", "kind": "device"}
+    assert deleted == {"name": "Reports 2", "sessions_ended": 0}
 
 
 HTTPS, LOOPBACK, SCHEME = "https://a.example/cb", "http://127.0.0.1:8400/cb", "com.example.app:/cb"

@@ -61,6 +61,9 @@ async def test_what_is_unknown_is_answered_alike(app: App, ours: Machine) -> Non
     for token in ("x", app_token[:-4] + "AAAA", "mfst_sec_" + "A" * 49, "mfst_key_", "mfst_scim_" + "A" * 49):
         check_done(await ours.revoke(token))
     assert await works(app, app_token)
+    app.clock.advance(3600)
+    assert not await works(app, app_token)  # expired
+    check_done(await ours.revoke(app_token))
 
 
 async def test_a_token_needs_authentication(app: App, ours: Machine) -> None:

@@ -32,6 +32,7 @@ async def begins_anew(visitor: Visitor, s: str) -> None:
     for at, path, password in (
         ("/sign-in?client=acme", "/sign-in/password", PASSWORD),
         ("/sign-in?client=acme", "/sign-in/password", ""),
+        ("/sign-in?client=acme", "/sign-in/password", "x" * 5000),
         ("/sign-in", "/sign-in", ""),
     ):
         form = (await visitor.get(at)).form(path).fields

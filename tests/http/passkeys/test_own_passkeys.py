@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.accounts import settle, trail
 from tests.support.application import App
-from tests.support.authenticator import BE, UP, UV, Altered, Key
+from tests.support.authenticator import BE, EDDSA, ES256, RS256, UP, UV, Altered, Key
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.passkeys import PASSKEYS, PUBLIC, signed_in, with_passkey
@@ -137,6 +139,49 @@ async def test_a_passkey_is_made_with_the_user_verified(app: App, flags: int) ->
     wrong = ada.browser.create(await ada.creation_options(), Altered(flags=flags | 0x40))
     check_refusal(await ada.send_new(wrong), 400, "VALIDATION_ERROR")
     check_success(await ada.person.sign_in())  # nothing was enrolled
+
+
+class Shown(Key):
+    """A key that the authenticator shows as ``cose``."""
+
+    def __init__(self, cose: dict[int, Any]) -> None:
+        super().__init__()
+        self._cose = cose
+
+    @property
+    def cose(self) -> dict[int, Any]:
+        return self._cose
+
+
+def rsa(bits: int, exponent: int) -> dict[int, Any]:
+    return {1: 3, 3: RS256, -1: (2**bits - 1).to_bytes(bits // 8), -2: exponent.to_bytes(3)}
+
+
+def on_p384() -> dict[int, Any]:
+    point = ec.generate_private_key(ec.SECP384R1()).public_key().public_numbers()
+    return {1: 2, 3: ES256, -1: 2, -2: point.x.to_bytes(48), -3: point.y.to_bytes(48)}
+
+
+OF_P256, OF_ED25519, OF_RSA = Key(ES256).cose, Key(EDDSA).cose, rsa(2048, 65537)
+USABLE = {
+    "ES256": OF_P256, "EdDSA": OF_ED25519, "RS256": OF_RSA, "RS256 of 4,096 bits": rsa(4096, 65537),
+    "RS256 with 3": rsa(2048, 3),
+}  # fmt: skip
+UNUSABLE = {
+    **{f"RS256 of {bits} bits": rsa(bits, 65537) for bits in (1024, 2040, 4104, 16384)},
+    **{f"RS256 with {exponent}": rsa(2048, exponent) for exponent in (1, 5, 65536, 65539)},
+    "ES256 on P-384": on_p384(), "ES256 on secp256k1": OF_P256 | {-1: 8},
+    "a point outside of P-256": OF_P256 | {-3: bytes(32)}, "Ed448": OF_ED25519 | {-1: 7},
+    "a short EdDSA key": OF_ED25519 | {-2: b"x"}, "ES384": OF_P256 | {3: -35}, "RS1": OF_RSA | {3: -65535},
+    "an RSA key for ES256": OF_RSA | {3: ES256}, "a point for RS256": OF_P256 | {3: RS256},
+}  # fmt: skip
+
+
+@matrix("what", [*USABLE, *UNUSABLE])
+async def test_a_new_passkey_has_a_key_that_is_safe_and_quick_to_use(app: App, what: str) -> None:
+    ada, key = await signed_in(app), Shown((USABLE | UNUSABLE)[what])
+    made = ada.browser.create(await ada.creation_options(), Altered(key=key))
+    assert (await ada.send_new(made)).status == (201 if what in USABLE else 400)
 
 
 async def test_a_new_passkey_has_the_id_that_its_authenticator_says(app: App) -> None:

@@ -32,13 +32,16 @@ async def test_the_console_is_there_without_a_license_and_takes_one(premises: Ap
     assert (await visitor.get("/account")).status == 403
     page = await visitor.get(LICENCE)
     assert "None installed" in page.text
-    done = await act(visitor, LICENCE, licenseKey=f"\n {key(premises)} \n")
+    done = await act(visitor, LICENCE, licenseKey=f"\n {key(premises, full=20)} \n")
     assert done.location == LICENCE
     page = await visitor.follow(done)
     assert "Licensed toInitech" in page.text
-    assert [cell.text for cell in page.tree.xpath("//tbody/tr[1]/*")][:2] == ["Full", "5"]
+    assert [cell.text for cell in page.tree.xpath("//tbody/tr[1]/*")][:2] == ["Full", "20"]
     assert "No problems found" in (await visitor.get("/installation")).text
     assert (await premises.sign_in()).status == 200
+    users = await (await Visitor(premises).signed_in("admin@acme.example")).get("/console")
+    free = users.tree.xpath("//dl[@class='figures']/div[last()]/*")
+    assert [one.text_content() for one in free] == ["full seats free", "10"]
 
 
 @matrix(("before", "after"), [(b"", b""), (b"\xef\xbb\xbf", b"\r\n")])
