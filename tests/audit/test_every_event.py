@@ -11,7 +11,7 @@ from manifest_auth.audit import Event
 from tests.audit.badge_causes import badges
 from tests.audit.device_causes import devices
 from tests.audit.event_causes import TOPICS, Story, keys
-from tests.audit.machine_causes import machines
+from tests.audit.machine_causes import connections, machines
 from tests.http.accounts import test_becoming_admin as gains
 from tests.http.accounts import test_becoming_admin_identities as identities
 from tests.http.admin import test_mfa_challenge as factors
@@ -117,7 +117,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
 async def test_every_event_is_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.clock.advance(86_400)
     story = Story(app, await signed_in_admin(app), await new_team(app))
-    for topic in (machines, devices, badges, *TOPICS):
+    for topic in (machines, connections, devices, badges, *TOPICS):
         await topic(story)
     await keys(story, monkeypatch)
     assert (story.seen | set(ELSEWHERE), story.seen & set(ELSEWHERE)) == (set(Event), set())
