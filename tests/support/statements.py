@@ -15,6 +15,7 @@ import pytest
 import manifest_auth
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.postgres import PostgresConnection
+from manifest_auth.store.postgres_at_once import AtOnce
 from manifest_auth.store.postgres_beat import CacheValidity
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
@@ -57,21 +58,21 @@ def _noting(run: Any, seen: list[str]) -> Any:
 
 @contextlib.contextmanager
 def sent_to_postgres() -> Iterator[list[str]]:
-    """Collect the SQL that units of work send to PostgreSQL inside the block, in round trips, without BEGIN and
-    COMMIT."""
+    """Collect the SQL of units of work on PostgreSQL inside the block, in round trips, without BEGIN and COMMIT."""
     seen: list[str] = []
 
-    def noting(run: Any, text: Callable[[Any], str]) -> Any:
-        def sent(self: Any, what: Any, values: Any) -> Any:
-            seen.append(text(what))
-            return run(self, what, values)
+    def noting(run: Any, text: Callable[..., str]) -> Any:
+        def sent(self: Any, *what: Any) -> Any:
+            seen.append(text(*what))
+            return run(self, *what)
 
         return sent
 
     kind = PostgresConnection
     with (
-        mock.patch.object(kind, "fetch", noting(kind.fetch, lambda statement: str(statement.postgres.sql))),
-        mock.patch.object(kind, "_execute", noting(kind._execute, str)),
+        mock.patch.object(kind, "fetch", noting(kind.fetch, lambda statement, _: str(statement.postgres.sql))),
+        mock.patch.object(kind, "_execute", noting(kind._execute, lambda sql, _: str(sql))),
+        mock.patch.object(AtOnce, "statement", noting(AtOnce.statement, lambda: "a unit at once")),
     ):
         yield seen
 

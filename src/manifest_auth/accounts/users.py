@@ -416,6 +416,11 @@ def get_with_tenant(unit: TenantUnit, user_id: int) -> tuple[User, Tenant]:
     return _both(existing(unit.first(_LOCKED_WITH_TENANT, id=user_id)))
 
 
+def expect_sign_in(unit: TenantUnit, user: User, tenant: Tenant) -> None:
+    """Says that :func:`get_with_tenant` will most likely find the user unchanged."""
+    unit.expect(_LOCKED_WITH_TENANT, (*user, *tenant), id=user.id)
+
+
 def find_without_client(unit: SystemUnit, email: str, devices: Iterable[str]) -> tuple[User, Tenant] | None:
     """Returns the account for a sign-in that doesn't name a client, across tenants.
 

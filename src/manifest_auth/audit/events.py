@@ -202,7 +202,7 @@ _HEAD = tenant_scoped(select(*(_H[name] for name in Head._fields)).with_for_upda
 _START = tenant_scoped(  # if two transactions create a chain at the same time, the second one waits
     upsert(audit_heads).values(_VALUES).on_conflict_do_nothing(index_elements=["tenant_id"])
 )
-_ADVANCE = tenant_scoped(update(audit_heads).where(_H.sequence == bindparam("before")).values(_VALUES))
+_ADVANCE = tenant_scoped(update(audit_heads).values(_VALUES))  # of a locked head
 COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
 _APPEND = tenant_scoped(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
 
@@ -277,7 +277,9 @@ def lock(unit: TenantUnit) -> Head:
 
 
 def _put(unit: TenantUnit, head: Head, after: Head) -> None:
-    unit.change_later(_ADVANCE, before=head.sequence, **successor_of(unit.macs, unit.tenant_id, head, after)._asdict())
+    after = successor_of(unit.macs, unit.tenant_id, head, after)
+    unit.change_later(_ADVANCE, **after._asdict())
+    unit.expect(_HEAD, after)
 
 
 def record_installation(unit: SystemUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:

@@ -282,7 +282,7 @@ async def _settle(ctx: RequestContext, proved: Proved, pending: Pending, end: _E
         counters=proved.counters,
     )
     try:
-        done = await ctx.services.store.write_quickly(work)
+        done = await ctx.services.store.write_at_once(proved.tenant.id, work)
     except completion.PasswordReplaced as replaced:
         # The password was replaced during hashing: a parallel sign-in might have rehashed the same one.
         attempt = Attempt(proved.tenant, proved.user, proved.decoy, proved.counters, None)
@@ -305,6 +305,8 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     known, decoy = pick_decoy(unit, ctx, tenant.id if tenant else None, account, looked_for)
     counters = throttle.counters(entry_point, account, ctx.source, known)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
+    if tenant is not None and user is not None:
+        users.expect_sign_in(unit.of(tenant.id), user, tenant)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
         ctx.services.anonymous_limits.record(

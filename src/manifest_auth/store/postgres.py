@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
@@ -21,6 +21,7 @@ from manifest_auth.errors import Conflict
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
+from manifest_auth.store.postgres_at_once import AtOnce, Expected, NotExpected
 from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, NOW, SWEEP, Beats, CacheValidity
 from manifest_auth.store.postgres_connections import BROKEN, Connections, connect
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
@@ -40,7 +41,6 @@ LEAST_CONNECTIONS = 4
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
 #: From this number, announcements of one tenant become one announcement of the whole tenant.
 MOST_ANNOUNCED = 1000
-_PLACE = re.compile(r"\$(\d+)")
 #: No connection was free in time, or a statement ran for too long.
 _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
 
@@ -82,7 +82,7 @@ class PostgresConnection(Connection):
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        sql = _together(tuple(statement.postgres.sql for statement, _ in waiting))
+        sql = _together(tuple(statement for statement, _ in waiting))
         self._execute(sql, [value for statement, values in waiting for value in statement.postgres.values(values)])
 
     def _execute(self, sql: str, values: list[Any]) -> str:
@@ -148,6 +148,8 @@ class PostgresStore(Store):
         self._connections = Connections(
             lambda: connect(url, is_serving=self._beats is not None), max(LEAST_CONNECTIONS, pool_size)
         )
+        self._expected = Expected()
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._validity = CacheValidity()
         self._beats: Beats | None = None
 
@@ -174,8 +176,7 @@ class PostgresStore(Store):
     def is_gone(self) -> bool:
         return self._connections.is_gone
 
-    @_on_server(writes=True)
-    async def _write(self, raw: Any, work: Work[T]) -> T:
+    async def _transact(self, raw: Any, work: Work[T]) -> T:
         connection = PostgresConnection(raw, self.macs, has_begun=False)
         try:
             result: T = await greenlet_spawn(_run, work, connection)
@@ -188,11 +189,39 @@ class PostgresStore(Store):
         await self._commit(raw, connection)
         return result
 
-    _write_quickly = _write
+    _write = _write_quickly = _on_server(writes=True)(_transact)
+
+    async def _write_at_once(self, tenant_id: int, work: Work[T]) -> T:
+        # Each unit expects the end of the audit trail that the one before it leaves.
+        turn = self._turns.setdefault(tenant_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT):
+                await turn.acquire()
+        except TimeoutError:
+            return await self._write(work)
+        try:
+            return await self._at_once(work)
+        finally:
+            turn.release()
+
+    @_on_server(writes=True)
+    async def _at_once(self, raw: Any, work: Work[T]) -> T:
+        unit = AtOnce(self.macs, self._expected)
+        try:
+            result = work(SystemUnit(unit))
+            unit.end()
+        except (NotExpected, Exception):  # noqa: BLE001 - a refusal is decided in a transaction
+            return await self._transact(raw, work)
+        sql, values = unit.statement()
+        with contextlib.suppress(asyncpg.IntegrityConstraintViolationError):  # another unit wrote the same row
+            if _changed(await _durable(raw, raw.execute(sql, *values))):
+                return result
+        return await self._transact(raw, work)
 
     async def _commit(self, raw: Any, connection: PostgresConnection) -> None:
         """Commits with the announcements, and delivers those even without a response, because the commit might have
         happened."""
+        self._expected.put(connection.expects)
         try:
             if connection.announced:
                 await _durable(raw, connection.write_announcements())
@@ -268,12 +297,12 @@ def _run(work: Work[T], connection: PostgresConnection) -> T:
 
 
 @lru_cache(512)
-def _together(texts: tuple[str, ...]) -> str:
+def _together(changes: tuple[Statement[Any], ...]) -> str:
     """Combines several changes into one statement, with its parameters in their order."""
     parts, before = list[str](), 0
-    for text in texts:
-        parts.append(_PLACE.sub(lambda found: f"${int(found[1]) + before}", text))  # noqa: B023 - used at once
-        before += max((int(number) for number in _PLACE.findall(text)), default=0)
+    for change in changes:
+        parts.append(change.postgres.shifted(before))
+        before += len(change.postgres.order)
     if len(parts) == 1:
         return parts[0]
     return "WITH " + ", ".join(f"c{i} AS ({part})" for i, part in enumerate(parts[:-1])) + " " + parts[-1]

@@ -14,6 +14,7 @@ See ``docs/decisions/0003-statements.md`` for why this is not left to SQLAlchemy
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from operator import itemgetter
@@ -178,6 +179,7 @@ def _conditions(select: Select[Any]) -> Iterator[BinaryExpression[Any]]:
 
 
 _MISSING: Final = object()
+_PLACE = re.compile(r"\$(\d+)")
 _SQLITE = sqlite.dialect()
 #: An insert with ``ON CONFLICT``, for both stores.
 upsert: Final = insert
@@ -223,6 +225,10 @@ class Compiled:
         """Returns the positional values. A missing parameter is a KeyError, an unknown one is ignored."""
         return [given[name] if default is _MISSING else default for name, default in self.order]
 
+    def shifted(self, before: int) -> str:
+        """Returns PostgreSQL's text, whose parameters follow ``before`` others of the same statement."""
+        return _PLACE.sub(lambda found: f"${int(found[1]) + before}", self.sql)
+
 
 class Statement(Generic[R]):
     """Base of the three kinds; compiled on first use, once for each dialect."""
@@ -241,6 +247,10 @@ class Statement(Generic[R]):
     def is_plain_read(self) -> bool:
         """Whether the statement neither writes nor locks a row."""
         return isinstance(self.source, GenerativeSelect) and self.source._for_update_arg is None
+
+    @property
+    def is_locking_read(self) -> bool:
+        return isinstance(self.source, GenerativeSelect) and not self.is_plain_read
 
     def may_see(self, changes: Iterable[Statement[Any]]) -> bool:
         """Whether the statement can depend on those changes. This is unknown for a view, and for anything other than a

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from manifest_auth.runtime import tracing
@@ -60,6 +61,13 @@ class Store(ABC):
         runs them on the event loop. All other work uses :meth:`write`."""
         return await self._timed("write", self._write_quickly, work)
 
+    async def write_at_once(self, tenant_id: int, work: Work[T]) -> T:
+        """Runs one unit of a tenant like :meth:`write_quickly`. On PostgreSQL this is one round trip if the unit locks
+        only rows that earlier ones expected (:meth:`.unit.TenantUnit.expect`), makes all its changes later, and the
+        locked rows are as expected. The changes must find their rows by keys that never change, since they see the
+        database as it was before the locks."""
+        return await self._timed("write", partial(self._write_at_once, tenant_id), work)
+
     @tracing.spanned("store.write")
     async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
         """Runs one statement as its own unit of work. Returns the number of changed rows, durable on return. On
@@ -103,6 +111,9 @@ class Store(ABC):
 
     @abstractmethod
     async def _write_quickly(self, work: Work[T]) -> T: ...
+
+    async def _write_at_once(self, tenant_id: int, work: Work[T]) -> T:
+        return await self._write_quickly(work)
 
     @abstractmethod
     async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int: ...

@@ -29,6 +29,9 @@ class Announcement(NamedTuple):
 #: Announcements might have been missed, so the whole cache is dropped.
 RESET = Announcement("all", "")
 
+Rows = Sequence[tuple[Any, ...]]
+Expectation = tuple[Statement[Any], dict[str, Any], Rows]
+
 
 class SecretKeyMissing(Exception):
     """A write needs the secret key, and the store was opened without it. A programming error."""
@@ -56,6 +59,8 @@ class Connection(ABC):
         self.announced: dict[Announcement, int] = {}
         #: Calls that this process makes after the commit, on the event loop.
         self.after_commit: list[Callable[[], object]] = []
+        #: What a later unit will most likely read, see :meth:`_Unit.expect`.
+        self.expects: list[Expectation] = []
         #: Whether rows were changed.
         self.has_written = False
         self.macs = macs
@@ -108,6 +113,11 @@ class _Unit:
     def announce(self, kind: Announced, key: object) -> None:
         """Announces a change, see :class:`Announcement`."""
         self._connection.announced[Announcement(kind, str(key))] = self.tenant_id
+
+    def expect(self, statement: TenantScoped[Any] | Global[Any], *rows: tuple[Any, ...], **values: Any) -> None:
+        """Says that the statement, which locks rows, will most likely return these rows to the next unit that runs it
+        (:meth:`.store.Store.write_at_once`)."""
+        self._connection.expects.append((statement, self._values(statement, values), rows))
 
     def after_commit(self, call: Callable[[], object]) -> None:
         """Calls it on the event loop once this transaction is durable, and never if it is rolled back.

@@ -267,6 +267,7 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
     """
     blocked = count_each(unit, counters.all(), now)
     if blocked is None:
+        unit.expect(_HOLD, *((counter.key,) for counter in counters.all()), counters=_keys(counters.all()))
         return None
     limit: Limit = "origin"
     if blocked.by == counters.account:
