@@ -6,13 +6,17 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from sqlalchemy import bindparam, insert
 
 from manifest_auth import tenants
-from manifest_auth.store import Store, SystemUnit, open_store
+from manifest_auth.store import Store, SystemUnit, open_store, tenant_scoped
+from manifest_auth.store.tables import users
 from manifest_auth.tenants import TenantSettings
 
 Pair = tuple[int, int]
 _numbers = itertools.count(1)
+_NAMES = ("email", "email_key", "first_name", "last_name", "title", "roles", "created_at")
+ADD_USER = tenant_scoped(insert(users).values({name: bindparam(name) for name in _NAMES}).returning(users.c.id), int)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,13 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 async def pair(store: Store) -> Pair:
     """IDs of two new tenants."""
     return await make_pair(store)
+
+
+@pytest.fixture
+async def user_id(store: Store, pair: Pair) -> int:
+    """A user of the first tenant."""
+    given = dict.fromkeys(_NAMES, "x") | {"email_key": f"u{pair[0]}", "roles": 1, "created_at": 1}
+    return await store.of(pair[0]).write(lambda unit: unit.one(ADD_USER, **given))
 
 
 async def make_pair(store: Store) -> Pair:

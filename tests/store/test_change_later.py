@@ -16,20 +16,11 @@ from manifest_auth.store.tables import known_origins, users
 from tests.store.conftest import Pair
 
 _U, _O = users.c, known_origins.c
-_NAMES = ("email", "email_key", "first_name", "last_name", "title", "roles", "created_at")
-ADD_USER = tenant_scoped(insert(users).values({name: bindparam(name) for name in _NAMES}).returning(_U.id), int)
 ADD = tenant_scoped(insert(known_origins).values({n: bindparam(n) for n in ("user_id", "origin", "seen_at")}))
 COUNT = tenant_scoped(select(func.count()).select_from(known_origins).where(_O.origin == _O.origin), int)
 RENAME = tenant_scoped(users.update().where(_U.id == bindparam("of")).values(roles=bindparam("new")))
 _SEATS = table("seats_taken", column("roles"), column("users"))
 SEATS = global_(select(func.sum(_SEATS.c.users)).where(_SEATS.c.roles == bindparam("roles")), int)
-
-
-@pytest.fixture
-async def user_id(store: Store, pair: Pair) -> int:
-    """A user of the first tenant."""
-    given = dict.fromkeys(_NAMES, "x") | {"email_key": f"u{pair[0]}", "roles": 1, "created_at": 1}
-    return await store.of(pair[0]).write(lambda unit: unit.one(ADD_USER, **given))
 
 
 def wait(unit: SystemUnit, tenant_id: int, user_id: int, *origins: str) -> None:
@@ -106,7 +97,7 @@ def statements_of_postgresql() -> Iterator[list[str]]:
         return seen
 
     with ExitStack() as spies:
-        for name in ("execute", "fetch", "fetchrow"):
+        for name in ("execute", "fetch", "fetchmany", "fetchrow"):
             spies.enter_context(mock.patch.object(asyncpg.Connection, name, spy(name)))
         yield sent
 

@@ -8,7 +8,6 @@ from manifest_auth.store import Store, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import known_origins
 from manifest_auth.throttle import throttle
 from tests.store.conftest import Pair
-from tests.store.test_change_later import user_id as user_id
 
 ADDRESS, DEVICE = "192.0.2.7", "a device"
 SEEN = tenant_scoped(select(known_origins.c.origin, known_origins.c.seen_at))

@@ -1,4 +1,5 @@
-"""A unit that locks what earlier ones expected is one round trip, and never decides by rows that differ from that."""
+"""A unit that locks what earlier ones expected is one round trip, and never decides by rows that differ from that.
+Changes of one statement that arrive together are one round trip too."""
 
 from __future__ import annotations
 
@@ -10,14 +11,15 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from manifest_auth.store import Store, SystemUnit, global_, postgres, upsert
-from manifest_auth.store.tables import installation
+from manifest_auth.store import Store, SystemUnit, global_, postgres, tenant_scoped, upsert
+from manifest_auth.store.tables import installation, users
+from tests.store.conftest import Pair
 from tests.store.test_change_later import statements_of_postgresql
 from tests.support.matrix import matrix
 from tests.support.stores import ONLY_POSTGRESQL
 
 pytestmark = ONLY_POSTGRESQL
-_C = installation.c
+_C, _U = installation.c, users.c
 _NEW: dict[str, Any] = {name: bindparam(name) for name in ("name", "value")}
 _OF = _C.name == bindparam("of")
 _ADD = global_(insert(installation).values(_NEW))
@@ -106,3 +108,43 @@ async def test_a_unit_whose_turn_does_not_come_runs_without_it(
         assert await first == "new"
     finally:
         await other.close()
+
+
+_ROLES = tenant_scoped(
+    update(users).where(_U.id == bindparam("of"), _U.roles == bindparam("old")).values(roles=bindparam("new"))
+)
+
+
+async def test_each_of_several_changes_learns_what_it_changed(store: Store, pair: Pair, user_id: int) -> None:
+    async def change(tenant_id: int, old: int, new: int) -> int:
+        return await store.of(tenant_id).change_one(_ROLES, of=user_id, old=old, new=new)
+
+    mine, other = pair
+    with statements_of_postgresql() as sent:
+        changes = (change(mine, 1, 2), change(mine, 9, 2), change(other, 1, 2), change(mine, 1, 4))
+        first, *none, last = await asyncio.gather(*changes)
+    assert len(sent) == 1
+    assert none == [0, 0]
+    assert {first, last} == {0, 1}  # both replace the same value
+    assert await change(mine, 2 if first else 4, 8) == 1
+
+
+async def test_a_change_that_waits_for_a_lock_holds_up_no_other(
+    store: Store, pair: Pair, user_id: int, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a caller who gives up take the others of its group along."""
+    monkeypatch.setattr(postgres, "LONG_GROUP_S", 0)
+    other = await asyncpg.connect(database_url)
+    try:
+        await other.execute("BEGIN")
+        await other.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", user_id)
+        tenant = store.of(pair[0])
+        waiting = [asyncio.create_task(tenant.change_one(_ROLES, of=user_id, old=1, new=2)) for _ in range(3)]
+        await until_somebody_waits(other, is_due=True)
+        assert await tenant.change_one(_ROLES, of=0, old=1, new=2) == 0
+        waiting.pop(0).cancel()
+        await other.execute("COMMIT")
+        assert [await each for each in waiting] == [0, 0]  # the change of the one that gave up came first
+    finally:
+        await other.close()
+    assert await tenant.change_one(_ROLES, of=user_id, old=2, new=3) == 1

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import Context
 from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
@@ -36,6 +37,8 @@ _Attempted = Callable[Concatenate["PostgresStore", P], Coroutine[Any, Any, T]]
 
 ACQUIRE_TIMEOUT = 3.0
 ATTEMPTS = 4
+#: After this time, changes no longer wait for the group before theirs.
+LONG_GROUP_S = 0.1
 LEAST_CONNECTIONS = 4
 #: Nothing was written: the server aborted this transaction so that another could continue, or a table was changed.
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
@@ -149,6 +152,9 @@ class PostgresStore(Store):
             lambda: connect(url, is_serving=self._beats is not None), max(LEAST_CONNECTIONS, pool_size)
         )
         self._expected = Expected()
+        self._changes: dict[TenantScoped[Any], list[tuple[list[Any], asyncio.Future[int]]]] = {}
+        self._busy_until: dict[TenantScoped[Any], float] = {}
+        self._running = set[asyncio.Task[None]]()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._validity = CacheValidity()
         self._beats: Beats | None = None
@@ -245,12 +251,44 @@ class PostgresStore(Store):
         await raw.execute("COMMIT")
         return result
 
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+        loop = asyncio.get_running_loop()
+        changed: asyncio.Future[int] = loop.create_future()
+        given = statement.postgres.values({**values, TENANT: tenant_id})
+        self._changes.setdefault(statement, []).append((given, changed))
+        if loop.time() > self._busy_until.get(statement, 0):
+            self._busy_until[statement] = loop.time() + LONG_GROUP_S
+            self._running.add(task := loop.create_task(self._change_in_groups(statement), context=Context()))
+            task.add_done_callback(self._running.discard)
+        return await changed
+
+    async def _change_in_groups(self, statement: TenantScoped[Any]) -> None:
+        """Makes the changes that wait, with one group under way. If it takes too long, the next change starts one."""
+        while group := self._changes.pop(statement, None):
+            self._busy_until[statement] = asyncio.get_running_loop().time() + LONG_GROUP_S
+            group.sort(key=str)  # in one order on all nodes, so that groups don't wait for one another
+            try:
+                counts = await self._change_group(statement, [given for given, _ in group])
+            except Exception as error:  # noqa: BLE001 - the callers get it
+                for _, changed in group:
+                    if not changed.done():
+                        changed.set_exception(error)
+            else:
+                for (_, changed), count in zip(group, counts, strict=True):
+                    if not changed.done():
+                        changed.set_result(count)
+        self._busy_until[statement] = 0
+
     @_on_server(writes=True)
-    async def _change_one(self, raw: Any, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
-        compiled = statement.postgres
-        given = compiled.values({**values, TENANT: tenant_id})
-        # No BEGIN: a single statement is its own transaction.
-        return _changed(await _durable(raw, raw.execute(compiled.sql, *given)))
+    async def _change_group(self, raw: Any, statement: TenantScoped[Any], given: list[list[Any]]) -> list[int]:
+        """Returns how many rows each change changed. They are one transaction, without BEGIN, in one round trip."""
+        sql = statement.postgres.sql
+        if len(given) == 1:
+            return [_changed(await _durable(raw, raw.execute(sql, *given[0])))]
+        sql = f"{sql} RETURNING ${len(given[0]) + 1}::int"
+        rows = await _durable(raw, raw.fetchmany(sql, [(*each, number) for number, each in enumerate(given)]))
+        counts = Counter(row[0] for row in rows)
+        return [counts[number] for number in range(len(given))]
 
     @_on_server()
     async def _look_up(self, raw: Any, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> list[R]:

@@ -71,7 +71,7 @@ class Store(ABC):
     @tracing.spanned("store.write")
     async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
         """Runs one statement as its own unit of work. Returns the number of changed rows, durable on return. On
-        PostgreSQL this is one round trip."""
+        PostgreSQL, changes that arrive during another one share the next round trip and its transaction."""
         began = time.perf_counter()
         try:
             changed = await self._change_one(tenant_id, statement, values)
