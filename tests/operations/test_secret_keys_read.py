@@ -58,3 +58,11 @@ def test_an_older_key_that_is_none_stops_the_start(second: str) -> None:
     settings = load({"MANIFEST_SECRET_KEY": f"{NEW.hex()},{second}"})
     with pytest.raises(SettingsError, match="MANIFEST_SECRET_KEY: must be 32 random bytes"):
         secret_keys(settings)
+
+
+def test_a_file_that_cannot_be_read_is_not_called_lost(tmp_path: Path) -> None:
+    (tmp_path / "secret.key").mkdir()
+    (tmp_path / "file").touch()
+    for folder, why in ((tmp_path, "Is a directory"), (tmp_path / "file", "Not a directory")):
+        with pytest.raises(SettingsError, match=f"MANIFEST_DATA_DIR: {folder}/secret.key: {why}"):
+            secret_keys(load({"MANIFEST_DATA_DIR": str(folder)}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.node_client import NODE, Node
+from tests.processes.node_client import AUTH, NODE, Node
 from tests.support.server import Server, served
 
 SIZE = 8 * 1024 * 1024
@@ -59,10 +58,14 @@ def test_who_never_stops_sending_is_cut_off(server: Server) -> None:
 
 
 def test_what_follows_the_rejected_body_is_no_request(server: Server) -> None:
-    with connected(server, SIZE) as link:
-        link.sendall(bytes(SIZE) + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n")
+    node = Node(server)
+    token = node.sign_in()["token"]
+    request = f"POST {AUTH}/sign-out HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAuthorization: Bearer {token}\r\n\r\n"
+    with connected(server, 2048) as link:
         answer = b""
-        with contextlib.suppress(ConnectionError):
-            while part := link.recv(65_536):
-                answer += part
+        while part := link.recv(65_536):
+            answer += part
+        link.sendall(bytes(2048) + request.encode())
+        assert {node.me(token).status_code for _ in range(20)} == {200}
+    assert answer.startswith(b"HTTP/1.1 413 ")
     assert answer.count(b"HTTP/1.1 ") == 1

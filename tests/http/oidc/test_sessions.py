@@ -210,6 +210,9 @@ async def test_a_provider_that_is_turned_off_or_deleted_ends_what_it_began(
     check_no_one_got_in(await app.post(EXCHANGE, {"code": code}))
     assert op.count("token") == asked
     assert await opened_by(app, by_password) == ["token", "cookie", "refresh token"]
+    over = await app.get(f"/api/admin/clients/{client}/sessions?state=over", token=await app.admin_token())
+    reason = "provider_switched_off" if act == "switch-off" else "provider_deleted"
+    assert {one["endReason"] for one in over.data["items"]} == {reason}
     if act == "switch-off":
         await act_on_provider(app, client, "idp", "switch-on")
         assert (await app.refresh(data["refreshToken"])).code == "INVALID_TOKEN"

@@ -99,6 +99,22 @@ async def test_it_is_openapi_3_1_in_structure(app: App) -> None:
         assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
 
 
+async def test_a_text_about_a_person_has_the_same_limits_in_every_body(app: App) -> None:
+    limits = {
+        **dict.fromkeys(("password", "newPassword", "currentPassword"), (1, 256)),
+        **dict.fromkeys(("email", "newEmail"), (3, 254)),
+        **dict.fromkeys(("firstName", "lastName", "title"), (0, 100)),
+    }
+    found = {
+        (body, name): (member.get("minLength", 0), member.get("maxLength"))
+        for body, schema in (await description(app))["components"]["schemas"].items()
+        for name, member in schema.get("properties", {}).items()
+        if body.endswith("Body") and name in limits
+    }
+    assert len(found) > 20
+    assert found == {(body, name): limits[name] for body, name in found}
+
+
 async def test_it_says_what_graphql_takes(app: App) -> None:
     paths = (await description(app))["paths"]["/api/client/graphql"]
     body = paths["post"]["requestBody"]["content"]["application/json"]["schema"]

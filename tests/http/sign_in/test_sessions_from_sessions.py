@@ -23,7 +23,7 @@ from tests.http.sign_in.continued import (
     signed_in,
 )  # fmt: skip
 from tests.http.step_up.sensitive_acts import ACTS
-from tests.support.accounts import Keys, act_on, opened_by, settle
+from tests.support.accounts import Keys, act_on, opened_by, settle, trail
 from tests.support.application import PASSWORD, App, running
 from tests.support.badges import badge_client
 from tests.support.envelope import check_refusal, check_success
@@ -216,29 +216,50 @@ async def _all_others(ada: Person, keys: Keys, visitor: Visitor) -> None:
     check_success(await ada.app.post(f"{AUTH}/sign-out-others", token=await ada.token()))
 
 
-ENDS: tuple[End, ...] = (
-    _in_the_list, _by_an_admin, _all_of_the_client, _by_a_new_password, _by_deactivation, _by_another_sign_in,
-    _by_theft, _everywhere, _all_others,
-)  # fmt: skip
+#: The reason that system admins read.
+ENDS: dict[End, str] = {
+    _in_the_list: "ended",
+    _by_an_admin: "ended_by_admin",
+    _all_of_the_client: "ended_by_admin",
+    _by_a_new_password: "password_changed",
+    _by_deactivation: "user_deactivated",
+    _by_another_sign_in: "replaced",
+    _by_theft: "refresh_token_reused",
+    _everywhere: "signed_out_all",
+    _all_others: "signed_out_all",
+}
 
 
 @rule("SESSION-FROM-SESSION")
-@matrix("end", ENDS, ids=lambda end: end.__name__.strip("_"))
-async def test_it_ends_with_the_session_that_it_came_from(app: App, end: End) -> None:
+@matrix(("end", "reason"), ENDS.items(), ids=lambda one: one if isinstance(one, str) else one.__name__.strip("_"))
+async def test_it_ends_with_the_session_that_it_came_from(app: App, end: End, reason: str) -> None:
     ada, keys, visitor = await signed_in(app)
     child, code = await child_of(visitor, ada.client), await code_for(visitor, ada.client)
     assert await is_open(app, child)
+    own = await id_of(app, keys.token)
     await end(ada, keys, visitor)
     assert await opened_by(app, keys) == []
     assert not await is_open(app, child)
     check_refusal(await exchange(app, code), 401, "SSO_FAILED")
+    assert await reason_of(app, ada.client, own) == reason
+
+
+async def reason_of(app: App, client: str, session: str) -> str:
+    path = f"/api/admin/clients/{client}/sessions?state=over&first=100"
+    items = check_success(await app.get(path, token=await app.admin_token()))["items"]
+    [reason] = [one["endReason"] for one in items if one["id"] == session]
+    return str(reason)
 
 
 async def test_its_own_end_leaves_the_session_that_it_came_from(app: App) -> None:
     ada, keys, visitor = await signed_in(app)
     child, other = await child_of(visitor, ada.client), await child_of(visitor, ada.client)
+    own, of_child = await id_of(app, keys.token), await id_of(app, child["token"])
+    [begun] = [one.members for one in await trail(app, ada.client) if one.members.get("session") == of_child]
+    assert begun == {"method": "password", "session": of_child, "amr": ["pwd"], "parent": own}
     check_success(await app.post(f"{AUTH}/sign-out", token=child["token"]))
     assert not await is_open(app, child)
+    assert await reason_of(app, ada.client, of_child) == "signed_out"
     assert await is_open(app, other)
     assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
 

@@ -126,8 +126,9 @@ async def test_what_is_not_listed_is_rejected_at_the_start(app: App, op: Op, cli
     assert op.asked == []
 
 
-@matrix("address", [RETURN_TO, SECOND])
+@matrix("address", [RETURN_TO, SECOND, "/account?tab=1&anew=1&mfa=1"])
 async def test_a_listed_address_is_where_it_ends(app: App, op: Op, client: str, address: str) -> None:
+    assert not {"prompt", "max_age"} & set(query_of(await start(app, client, address)))
     browser, back = await begun(app, op, client, returnTo=address)
     ended = await browser.send("GET", back)
     assert (ended.status, ended.headers["location"]) == (302, address)
