@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from manifest_auth import __commit__, __version__
-from manifest_auth.api import audit, issuer, oauth, operational_routes
+from manifest_auth.api import audit, issuer, oauth, operational_routes, provisioning
 from manifest_auth.api.admin import (
     admins,
     apps,
@@ -79,6 +79,7 @@ ROUTES = (
     *installation.ROUTES,
     *audit.ADMIN_ROUTES,
     *oauth.ROUTES,
+    *provisioning.ROUTES,
     *authorize.ROUTES,
     *issuer.ROUTES,
     *operational_routes.ROUTES,
@@ -88,9 +89,12 @@ ROUTES = (
 
 
 async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:
-    """Returns the response for an unknown path or method; below ``/oauth2``, in the format of OAuth errors."""
+    """Returns the response for an unknown path or method; below ``/oauth2`` and ``/scim``, in the
+    format of their RFCs."""
     if path.startswith(PREFIX):
         return await oauth.refused(ctx, refusal, head)
+    if path.startswith(provisioning.PATH):
+        return await provisioning.refused(ctx, refusal, head)
     return await errors.where_no_route_is(ctx, refusal, head, path)
 
 

@@ -31,7 +31,7 @@ from manifest_auth.store import Store, TenantStore
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.tenants.tenants import ClientHint
-from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
+from manifest_auth.throttle import AnonymousLimits, Bursts, Throttle, WrongSecrets
 
 if TYPE_CHECKING:
     from manifest_auth.runtime.trace_export import Recorder
@@ -81,6 +81,7 @@ class Services:
     throttle: Throttle
     anonymous_limits: AnonymousLimits
     wrong_secrets: WrongSecrets
+    scim_bursts: Bursts
     domain_records: DomainRecords
     origin_index: OriginIndex
     refusals: Refusals

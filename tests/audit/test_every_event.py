@@ -33,6 +33,7 @@ from tests.http.pages.console import test_provider_try as tries
 from tests.http.passkeys import test_own_passkeys as own_passkeys
 from tests.http.passkeys import test_sign_in as passkey_sign_ins
 from tests.http.saml import test_replay as replays
+from tests.http.scim import test_users as scim_users
 from tests.http.second_factors import test_factor_mails as factor_mails
 from tests.http.single_sign_on import test_exchange_codes as codes
 from tests.http.single_sign_on import test_first_link_by_domain as first_links
@@ -110,6 +111,10 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.DIRECTORY_REVOKED: directories.test_it_is_granted_to_others_and_revoked,
     Event.SERVICE_TOKEN_ISSUED: oauth_tokens.test_the_audit_trail_has_one_event_an_hour,
     Event.PROVIDER_NAME_PINNED: names.test_a_pin_is_set_moved_listed_and_removed,
+    Event.SCIM_USER_ADOPTED: scim_users.test_an_account_is_adopted_only_with_both_rights_and_loses_its_credentials,
+    Event.SCIM_USER_REMOVED: scim_users.test_a_user_lives_from_the_first_post_to_the_second,
+    Event.SCIM_GROUP_CHANGED: scim_users.test_admins_are_out_of_reach_and_the_last_one_stays,
+    Event.SCIM_REFUSED: scim_users.test_off_ends_everything_and_only_its_own_off_is_undone,
 }
 
 

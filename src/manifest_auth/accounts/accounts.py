@@ -159,6 +159,11 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     """Deactivates a user immediately: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
     user = rank.get_managed(unit, who, user_id, admins=True, own="You can't deactivate yourself")
     managed.check(unit, who, user.id)
+    return end_access(unit, who, user)
+
+
+def end_access(unit: TenantUnit, who: Request, user: User) -> User:
+    """Deactivates a locked user, whatever the rank of ``who``. Raises Conflict."""
     if not users.deactivate(unit, user, who.now):
         raise Conflict(_("The user is already deactivated"))
     # One-time codes stay, so that exchanging one reports that the account is disabled. Restoring the user voids them.
@@ -180,11 +185,16 @@ def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAcce
     managed.check(unit, who, user.id)
     step_up.check_gain(who, user.roles)
     gain = credential_voiding.AdminGain(who, "restored", who.caller.actor)
+    return _with_access_link(unit, who, restore_access(unit, who, user, gain), gain)
+
+
+def restore_access(unit: TenantUnit, who: AccountRequest, user: User, gain: credential_voiding.AdminGain) -> User:
+    """Restores a locked, deactivated user, whatever the rank of ``who``. Raises NoSeat."""
     after = users.restore(unit, who.services.seats, user, gain)
     sessions.void_pending(unit, user.id)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
-    return _with_access_link(unit, who, after, gain)
+    return after
 
 
 def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:

@@ -130,12 +130,12 @@ def gain_by_groups(ctx: Request, provider: Provider, identity: Identity) -> Admi
     return AdminGain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
 
 
-def drop_credentials(unit: TenantUnit, ctx: Request, provider: Provider, user: User) -> tuple[User, Voided]:
+def drop_credentials(unit: TenantUnit, ctx: Request, user: User, **by: int) -> tuple[User, Voided]:
     """Voids a previous holder's credentials, before a person is linked to the account by address. Keeps a password that
-    was set with a link emailed to that address."""
+    was set with a link emailed to that address. ``by`` is the provider or the connection, for the audit trail."""
     drops = user.password_hash is not None and not users.password_is_proved(user)
     after = users.drop_password(unit, user) if drops else user
     voided = void(unit, user, "linked_by_domain", ctx.now)
-    detail = {"provider": provider.id, "void": {**voided.counts, "password": drops}}
-    audit.record(unit, ctx, Event.CREDENTIALS_DROPPED, f"user:{user.id}", **detail, identities_kept=len(voided.kept))
+    detail = {"void": {**voided.counts, "password": drops}, "identities_kept": len(voided.kept)}
+    audit.record(unit, ctx, Event.CREDENTIALS_DROPPED, f"user:{user.id}", **by, **detail)
     return after, voided

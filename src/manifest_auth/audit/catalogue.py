@@ -405,6 +405,18 @@ class Event(enum.Enum):
         when="A token of a SCIM connection was created; its ID, last four characters, and expiration")
     SCIM_TOKEN_REVOKED = About("scim_token_revoked", PROVISIONING,
         _("%(who)s revoked a token of the SCIM connection %(what)s"), when="A token of a SCIM connection was revoked")
+    SCIM_USER_ADOPTED = About("scim_user_adopted", PROVISIONING, _("%(who)s took over the account of %(whom)s"),
+        account=_("Account managed by your organization's directory"),
+        when="A SCIM connection took over an existing account; the `connection`")
+    SCIM_USER_REMOVED = About("scim_user_removed", PROVISIONING, _("%(who)s removed %(whom)s"),
+        when="A SCIM connection deleted a user, who was deactivated and lost the roles that it had granted; the "
+        "`connection`")
+    SCIM_GROUP_CHANGED = About("scim_group_changed", PROVISIONING, _("%(who)s changed a group"),
+        when="A SCIM connection created, changed, or deleted a group; its name, and how many members were `added` and "
+        "`removed`")
+    SCIM_REFUSED = About("scim_refused", PROVISIONING, _("A request of %(who)s was rejected"), is_bad=True,
+        when="A SCIM connection isn't allowed to do what it requested, or no license seat was available; `why`, and "
+        "`kept_back`. At most one a minute")
     DEVICE_ENROLMENT_BEGUN = About("device_enrolment_begun", DEVICES,
         _("%(who)s created an enrollment code for a device"),
         asks=Act.DEVICES,
@@ -544,6 +556,7 @@ _LABELS = {
     "provider_switched_on": _("Provider turned on"),
     "provider_tried": _("Provider tested"),
     "recovery_codes_made": _("Recovery codes created"),
+    "scim_refused": _("SCIM request rejected"),
     "seat_refused": _("No seat available"),
     "second_factor_begun": _("Second factor setup started"),
     "secrets_reencrypted": _("Secrets encrypted again"),

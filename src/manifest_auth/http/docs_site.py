@@ -135,7 +135,7 @@ def render(document: dict[str, Any], guides: str = "") -> str:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             groups.setdefault(operation["tags"][0], []).append(_operation(document, path, method, operation))
-    order = [g for g in ("Client", "Admin", "OAuth 2.0", "Operations") if g in groups]
+    order = [g for g in ("Client", "Admin", "OAuth 2.0", "SCIM 2.0", "Operations") if g in groups]
     body = "".join(f'<h2 id="{_anchor(g)}">{g}</h2>{"".join(groups[g])}' for g in order)
     links = " · ".join(f'<a href="#{_anchor(g)}">{g}</a>' for g in order)
     note = "" if guides else _NO_GUIDES

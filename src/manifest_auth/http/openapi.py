@@ -193,6 +193,7 @@ _TAGS = {
     "Client": "For programs and users of one client.",
     "Admin": "For system admins, who manage the installation.",
     "OAuth 2.0": "Access tokens of service accounts, as defined in the RFCs.",
+    "SCIM 2.0": "Users and groups, for identity providers, as defined in the RFCs.",
     "Operations": "Health, metrics, and descriptions.",
 }
 _SECURITY_SCHEMES = {
@@ -237,6 +238,7 @@ _SECURITY_SCHEMES = {
         "description": "Client ID and secret of a service account. You can also send both in the form, or use "
         "an assertion.",
     },
+    "scimToken": {"type": "http", "scheme": "bearer", "description": "A token of a SCIM connection."},
     "metricsToken": {"type": "http", "scheme": "bearer", "description": "`MANIFEST_METRICS_TOKEN`, if it is set."},
 }
 _CLIENT_ID: dict[str, Any] = {
@@ -386,7 +388,8 @@ def _security(route: Route) -> list[dict[str, list[str]]]:
         return [{"metricsToken": []}, {}]
     # Routes that accept a forwarded address name no credential, because generated clients would require it. The docs
     # describe it.
-    return [{"userToken": []}] if Unauthenticated in route.refusals else []
+    bearer = "scimToken" if route.path.startswith("/scim/") else "userToken"
+    return [{bearer: []}] if Unauthenticated in route.refusals else []
 
 
 def _responses(route: Route) -> dict[str, Any]:
@@ -402,6 +405,7 @@ def _responses(route: Route) -> dict[str, Any]:
         failure["text/html"] = {"schema": TEXT}
     responses: dict[str, Any] = {str(route.status): _success(route)}
     responses |= {str(status): _GOES_ON for status in route.redirects}
+    responses |= {str(status): {"description": "Success"} for status in route.also}
     if route.status == 302 and route.sends:
         responses["200"] = {"description": "Page that redirects the browser", "content": _files(route)}
     for status, codes in sorted(by_status.items()):
@@ -457,4 +461,6 @@ def _tag(path: str) -> str:
         return "Admin"
     if path.startswith("/oauth2"):
         return "OAuth 2.0"
+    if path.startswith("/scim"):
+        return "SCIM 2.0"
     return "Client" if path.startswith("/api/client") else "Operations"

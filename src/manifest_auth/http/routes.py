@@ -96,7 +96,7 @@ _UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt"
 
 
 #: Prefixes that no page's address has.
-_NO_PAGES = ("/api/", "/oauth2/")
+_NO_PAGES = ("/api/", "/oauth2/", "/scim/")
 
 
 def is_cross_origin(path: str) -> bool:
@@ -152,6 +152,7 @@ class Route:
     limit: int = BODY_LIMIT
     status: int = 200
     redirects: tuple[int, ...] = ()  # other statuses with which it redirects a browser
+    also: tuple[int, ...] = ()  # other statuses of a response without an error
     refusals: tuple[type[Refusal], ...] = ()
     raw: bool = False  # the handler parses the body itself (GraphQL, SAML's form post)
     streams: bool = False  # the handler reads the body in parts, and checks its own limit
@@ -190,7 +191,7 @@ class Route:
             object.__setattr__(self, "body", self.body or _model(call))
             object.__setattr__(self, "data", self.data or _model(answer))
         is_page_of_use = is_page and not self.path.startswith(_UNGATED)
-        is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/", *_ISSUERS))
+        is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/", "/scim/", *_ISSUERS))
         object.__setattr__(self, "gated", is_gated)
         object.__setattr__(self, "for_machines", is_for_machines(self.method, self.path))
         is_open = self.method == "POST" and self.access is Access.OPEN

@@ -37,7 +37,7 @@ from manifest_auth.store import open_store
 from manifest_auth.store.migrate import Progress, find_schema, is_new, upgrade
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
-from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
+from manifest_auth.throttle import AnonymousLimits, Bursts, Throttle, WrongSecrets
 
 
 def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
@@ -82,6 +82,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         throttle=throttle,
         anonymous_limits=AnonymousLimits(throttle),
         wrong_secrets=WrongSecrets(throttle, store, clock),
+        scim_bursts=Bursts(throttle, clock),
         domain_records=DomainRecords(settings, log, clock),
         origin_index=OriginIndex(store),
         refusals=Refusals(clock, store),

@@ -10,7 +10,7 @@ from sqlalchemy import cast as sql_cast
 
 from manifest_auth.errors import existing
 from manifest_auth.store import Listing, TenantUnit, tenant_condition, tenant_scoped
-from manifest_auth.store.tables import former_identities, identities, providers
+from manifest_auth.store.tables import former_identities, identities, providers, scim_users
 from manifest_auth.text.models import Time, Wire
 
 
@@ -23,6 +23,7 @@ class LinkedBy(enum.Enum):
     CONSENT = "consent"  # the signed-in user requested it
     DIRECTORY = "directory"  # another provider of the same Microsoft directory knows the person
     DOMAIN = "domain"  # the provider owns the domain of the address and vouched for it
+    SCIM = "scim"  # a SCIM connection sent the subject
 
 
 class ProviderEmail(NamedTuple):
@@ -116,6 +117,7 @@ _RESET_VERIFICATION = tenant_scoped(
     .values(vouched=0, confirmed_at=None, confirmed_by=None, untold=func.coalesce(_C.untold, bindparam("new")))
 )
 _OTHERS = tenant_scoped(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
+_PROVISIONED = tenant_scoped(select(scim_users.c.granted).where(scim_users.c.user_id == bindparam("of_user")), int)
 _OF_USER = (
     select(_C.id, _P.name, _P.display_name, _P.kind, *(_C[name] for name in IdentityData.__struct_fields__[4:]))
     .select_from(identities.join(providers, _P.id == _C.provider_id))
@@ -202,9 +204,10 @@ def record_sign_in(unit: TenantUnit, identity: Identity, address: ProviderEmail,
     unit.change(_SEEN, id=identity.id, new_email=address.email, new_vouched=vouched, new_granted=granted, now=now)
 
 
-def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
-    """Returns the bit mask of the roles that the user's identities added, except ``but``."""
-    mask = 0
+def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0, provisioned: bool = True) -> int:
+    """Returns the bit mask of the roles that the user's identities added, except ``but``, and that a SCIM connection
+    added, if ``provisioned``."""
+    mask = (unit.first(_PROVISIONED, of_user=user_id) or 0) if provisioned else 0
     for granted in unit.all(_OTHERS, of_user=user_id, but=but):
         mask |= granted
     return mask

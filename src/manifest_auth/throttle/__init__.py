@@ -4,5 +4,5 @@ Owns ``throttles`` and ``known_origins``; only :class:`Throttle` knows whether l
 credential, and never locks an account permanently.
 """
 
-from manifest_auth.throttle.limits import AnonymousLimits, WrongSecrets
+from manifest_auth.throttle.limits import AnonymousLimits, Bursts, WrongSecrets
 from manifest_auth.throttle.throttle import Throttle

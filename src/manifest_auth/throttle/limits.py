@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
 from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
+from manifest_auth.errors import RateLimited
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import EntryPoint, Limit
 from manifest_auth.runtime.settings import HOUR
@@ -123,7 +125,8 @@ def _key(tenant_id: int, source: str, now: int) -> str:
 
 MACHINE_ENTRY_POINT: Final[EntryPoint] = "machine"
 POLICY: Final = Policy(free=30, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
-_MOST = 10_000  # remembered counters, and remembered secrets
+_MOST = 10_000  # remembered counters, secrets, and callers
+PER_S, BURST = 50, 200
 
 
 class WrongSecrets:
@@ -166,6 +169,27 @@ class WrongSecrets:
 def _counters(address: str, client_id: str) -> tuple[Counter, ...]:
     found = throttle.by_address(POLICY, lambda network: throttle.key_of(MACHINE_ENTRY_POINT, "from", network), address)
     return (*found, Counter(throttle.key_of(MACHINE_ENTRY_POINT, "account", client_id), POLICY)) if client_id else found
+
+
+class Bursts:
+    """Requests of machine callers, counted by this process: :data:`PER_S` a second, and :data:`BURST` at once."""
+
+    def __init__(self, throttle: Throttle, clock: Clock) -> None:
+        self._throttle, self._clock = throttle, clock
+        #: How many requests a caller has left, and when that was so, in milliseconds.
+        self._left: dict[tuple[int, ...], tuple[float, int]] = {}
+
+    def take(self, *caller: int, number: int = 1) -> None:
+        """Counts requests. Raises RateLimited, and counts none, if the caller must wait."""
+        now = self._clock.now_ms()
+        left, at = self._left.pop(caller, (BURST, now))
+        left = min(BURST, left + max(0, now - at) * PER_S / 1000)
+        if left < number and self._throttle.is_on:
+            self._left[caller] = left, now
+            raise RateLimited(retry_after=math.ceil((number - left) / PER_S))
+        while len(self._left) >= _MOST:
+            del self._left[next(iter(self._left))]
+        self._left[caller] = max(0, left - number), now
 
 
 def _make_place(remembered: dict[str, int] | dict[str, None]) -> None:

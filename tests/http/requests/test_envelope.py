@@ -42,6 +42,8 @@ async def test_a_method_that_a_path_does_not_have_is_405_with_allow(app: App, pa
             assert (reply.status, reply.text) == (405, "")
         elif path.startswith("/oauth2/"):  # RFC 6749, section 5.2
             assert (reply.status, reply.json["error"]) == (405, "invalid_request")
+        elif path.startswith("/scim/"):  # RFC 7644, section 3.12
+            assert (reply.status, reply.json["status"]) == (405, "405")
         elif path != "/api/client/graphql":
             check_refusal(reply, 405, "METHOD_NOT_ALLOWED")
 

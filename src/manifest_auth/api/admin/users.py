@@ -224,7 +224,7 @@ class Confirmed(Wire, frozen=True): ...
 
 
 _How = Annotated[
-    Literal["", "created", "created-unvouched", "invitation", "consent", "directory", "domain"],
+    Literal["", "created", "created-unvouched", "invitation", "consent", "directory", "domain", "scim"],
     Meta(description="Only identities that were linked in this way."),
 ]
 

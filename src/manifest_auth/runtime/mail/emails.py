@@ -133,12 +133,16 @@ def email_asked(to: Reader) -> Email:
     )
 
 
-def email_changed(to: Reader, link: Link) -> Email:
-    """Returns the email to the previous address of a user."""
+def email_changed(to: Reader, link: Link | None) -> Email:
+    """Returns the email to the previous address of a user. ``link``: undoes the change; None if nothing does."""
+    subject = _("%(client)s: your email address was changed")
+    said = _("Your account at %(client)s now has a different email address. This address is no longer used for it.")
+    if link is None:
+        return write(to, subject, said, _NOT_ASKED)
     return write(
         to,
-        _("%(client)s: your email address was changed"),
-        _("Your account at %(client)s now has a different email address. This address is no longer used for it."),
+        subject,
+        said,
         _("If you didn't want this, open this link to restore this address:"),
         *opened(link),
         _("This signs out all devices, and the password no longer works."),

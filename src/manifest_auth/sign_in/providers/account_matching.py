@@ -247,7 +247,7 @@ def _first_time(
         group_roles.check_seat(unit, ctx, user, mapped)
     group_roles.check_rank(provider, user.roles)
     if how is LinkedBy.DOMAIN:
-        user = group_roles.reset_for_new_person(unit, ctx, provider, user.id)
+        user = group_roles.reset_for_new_person(unit, ctx, user.id, provider=provider.id)
     address = _address(provider, person)
     identity = providers.link(unit, provider.id, person.subject, user.id, how, address, granted, ctx.now)
     detail = {"provider": provider.id, "how": how.value, "of": person.subject}

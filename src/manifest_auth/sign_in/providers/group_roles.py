@@ -63,12 +63,12 @@ def grant(
     return after
 
 
-def reset_for_new_person(unit: TenantUnit, ctx: RequestContext, provider: Provider, user_id: int) -> User:
+def reset_for_new_person(unit: TenantUnit, ctx: RequestContext, user_id: int, **by: int) -> User:
     """Returns the user before a person is linked by email address. Existing credentials end, and so do roles that
-    groups of other identities had added."""
+    groups of other identities had added. ``by``: see :func:`.credential_voiding.drop_credentials`."""
     user = users.get(unit, user_id, lock=True, admins=True)
-    after, voided = credential_voiding.drop_credentials(unit, ctx, provider, user)
-    return take_back(unit, ctx, after, voided.granted, provider.id)
+    after, voided = credential_voiding.drop_credentials(unit, ctx, user, **by)
+    return take_back(unit, ctx, after, voided.granted, by.get("provider"))
 
 
 def take_back(unit: TenantUnit, ctx: RequestContext, user: User, granted: int, provider_id: int | None = None) -> User:
