@@ -83,11 +83,11 @@ class Event(enum.Enum):
         account=_("Blocked sign-in"), is_bad=True, is_alarm=True,
         when="The password or assertion was correct, but the user is deactivated or the client is suspended")
     ACCESS_REFUSED = About("access_refused", SIGN_IN,
-        _("A request by %(who)s was rejected because of a missing role"), is_bad=True,
+        _("A request from %(who)s was rejected because of a missing role"), is_bad=True,
         when="A known caller was rejected: a role is missing, `X-Client-ID` names another client, the token is for "
         "the other API, or the session of a refresh token has ended; `why`, `route`, and `kept_back`")
     SEAT_REFUSED = About("seat_refused", USERS,
-        _("A request by %(who)s failed because no license seat was available"), is_bad=True,
+        _("A request from %(who)s failed because no license seat was available"), is_bad=True,
         when="The license has no seat left for a user to be created, invited, restored, or given a role")
     THROTTLED = About("throttled", SIGN_IN, _("A rate limit blocked attempts: %(whom)s"),
         account=_("Too many attempts. Further attempts were blocked."), is_bad=True, is_alarm=True,
@@ -149,7 +149,7 @@ class Event(enum.Enum):
         "(`set_user_roles`, `admin_plane`, `groups`, `restored`, `command_line`), `by` whom, how much of the account "
         "became `void`, and how many identities were kept")
     ADMIN_ROLE_WITHHELD = About("admin_role_withheld", USERS,
-        _("Groups of %(provider)s didn't make %(whom)s an Admin"), is_bad=True,
+        _("Groups from %(provider)s didn't make %(whom)s an Admin"), is_bad=True,
         when="A provider's groups granted the Admin role to an identity that isn't verified, so the role wasn't "
         "granted")
     CREDENTIALS_DROPPED = About("credentials_dropped", USERS, _("Earlier sign-in methods of %(whom)s were removed"),
@@ -244,7 +244,7 @@ class Event(enum.Enum):
     DOMAIN_RELEASED = About("domain_released", DOMAINS, _("%(who)s released the domain %(what)s"), asks=Act.DOMAINS,
         when="The claim was removed, by a user or because nobody verified it for 30 days")
     ASSERTION_REPLAYED = About("assertion_replayed", SIGN_IN,
-        _("A response of %(provider)s was used twice and rejected"),
+        _("A response from %(provider)s was used twice and rejected"),
         is_bad=True, when="A SAML assertion was used a second time, because a page was reloaded or someone has a copy")
     SIGN_IN_CODE_REUSED = About("sign_in_code_reused", SIGN_IN,
         _("A sign-in code of %(whom)s was used twice, and the session was ended"),
@@ -319,7 +319,7 @@ class Event(enum.Enum):
         "users can sign in, or sign-in requires more. `old_ends`: when its secrets expire because it has a JWKS now")
     APP_DELETED = About("app_deleted", APPS, _("%(who)s removed the app %(what)s and ended its sessions"),
         asks=Act.APPS, when="An app was removed; the number of `sessions_ended`")
-    APP_SECRET_CREATED = About("app_secret_created", APPS, _("%(who)s created a secret of the app %(what)s"),
+    APP_SECRET_CREATED = About("app_secret_created", APPS, _("%(who)s created a secret for the app %(what)s"),
         asks=Act.APPS, when="A secret of an app was created, `in_place_of` another one if it was rotated")
     APP_SECRET_REVOKED = About("app_secret_revoked", APPS, _("%(who)s revoked a secret of the app %(what)s"),
         when="A secret of an app was revoked")
@@ -333,7 +333,7 @@ class Event(enum.Enum):
         account=_("You gave an app access"), is_alarm=True,
         when="A user consented to what an `app` can see and do; the `scopes`")
     APP_CODE_REUSED = About("app_code_reused", APPS,
-        _("%(app)s used a code of %(whom)s twice, and the session was ended"),
+        _("%(app)s used a code twice for %(whom)s, and the session was ended"),
         account=_("App signed out, because its code was used twice"), is_bad=True, is_alarm=True,
         when="A code of an `app` was used again after it was exchanged for tokens. The session was ended")
     CONSENT_WITHDRAWN = About("consent_withdrawn", APPS, _("%(whom)s removed %(app)s from their account"),
@@ -375,7 +375,7 @@ class Event(enum.Enum):
     SERVICE_SIGNED_IN = About("service_signed_in", MACHINES, _("The service account %(what)s called the API"),
         when="A service account called the API with an API key. Recorded once per hour and account. `kept_back`: the "
         "number of minutes with calls that weren't recorded")
-    API_KEY_CREATED = About("api_key_created", MACHINES, _("%(who)s created an API key of %(what)s"),
+    API_KEY_CREATED = About("api_key_created", MACHINES, _("%(who)s created an API key for %(what)s"),
         asks=Act.SERVICE_ACCOUNTS, when="An API key was created; its ID, label, last four characters, and expiration")
     API_KEY_ROTATED = About("api_key_rotated", MACHINES, _("%(who)s rotated an API key of %(what)s"),
         asks=Act.SERVICE_ACCOUNTS, when="An API key was created to replace another one, which expires at `old_ends`")
@@ -383,7 +383,7 @@ class Event(enum.Enum):
         when="An API key was revoked; `by_holder`: by a caller who sent the key")
     API_KEY_EXPIRED = About("api_key_expired", MACHINES, _("An API key of %(what)s expired"),
         when="An API key expired")
-    CLIENT_SECRET_CREATED = About("client_secret_created", MACHINES, _("%(who)s created a client secret of %(what)s"),
+    CLIENT_SECRET_CREATED = About("client_secret_created", MACHINES, _("%(who)s created a client secret for %(what)s"),
         asks=Act.SERVICE_ACCOUNTS,
         when="An OAuth client secret was created, `in_place_of` another one if it was rotated")
     CLIENT_SECRET_REVOKED = About("client_secret_revoked", MACHINES, _("%(who)s revoked a client secret of %(what)s"),
@@ -501,7 +501,8 @@ class Event(enum.Enum):
     DIRECTORY_VOUCHED = About("directory_vouched", DOMAINS, _("%(who)s approved the Microsoft directory %(what)s"),
         asks=Act.DOMAINS,
         when="A system admin or the operator approved the client's claim on the directory; the `reason`")
-    DIRECTORY_GRANTED = About("directory_granted", DOMAINS, _("%(who)s granted the Microsoft directory %(what)s"),
+    DIRECTORY_GRANTED = About("directory_granted", DOMAINS,
+        _("%(who)s granted the Microsoft directory %(what)s to this client"),
         asks=Act.DOMAINS, when="A system admin granted the directory to this client as well; the `reason`")
     DIRECTORY_REVOKED = About("directory_revoked", DOMAINS,
         _("%(who)s revoked the grant of the Microsoft directory %(what)s"), asks=Act.DOMAINS,

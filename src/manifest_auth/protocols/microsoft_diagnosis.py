@@ -62,7 +62,7 @@ async def directory(outgoing: Outgoing, cloud: Cloud, name: str, tenant_id: int)
         return [*findings, Finding("bad", text)]
     usable = sum(key.fits("RS256") for key in oidc.keys_of_issuer(keys, cloud.issuer_v2(name)))
     if not usable:
-        return [*findings, Finding("bad", _("None of the published keys signs for this directory."))]
+        return [*findings, Finding("bad", _("None of the published keys can sign tokens for this directory."))]
     text = several(
         "The directory publishes %(number)d usable key.", "The directory publishes %(number)d usable keys.", usable
     )

@@ -241,5 +241,8 @@ def check_provider_name(name: str) -> None:
     if name in _RESERVED:
         raise ValidationError(details=[("name", _("Another address already has the name %(name)s", name=name))])
     if not PROVIDER_NAME.match(name):
-        sentence = _("1 to 63 lowercase letters, digits, and inner dots, hyphens, and underscores")
+        sentence = _(
+            "Must be 1 to 63 lowercase letters, digits, dots, hyphens, and underscores (only letters and digits first "
+            "and last)"
+        )
         raise ValidationError(details=[("name", sentence)])

@@ -61,7 +61,7 @@ def split(url: str) -> Target:
         raise ValueError(_("must not contain #"))
     host = parts.hostname or ""  # lower case, without brackets
     if not _NAME.match(host) and not _is_ipv6(parts.netloc, host):
-        raise ValueError(_("must name a host"))
+        raise ValueError(_("must include a host"))
     port = parts.port or _PORTS[parts.scheme]  # ValueError beyond 65535
     if parts.scheme == "http" and not is_loopback_host(host):
         raise ValueError(_("must begin with https://; http is allowed only for loopback addresses"))

@@ -163,7 +163,7 @@ def _as_unreachable() -> Iterator[None]:
     try:
         yield
     except httpcore2.PoolTimeout:
-        raise Unreachable(_("no connection was free in time")) from None
+        raise Unreachable(_("no connection became available in time")) from None
     except httpcore2.TimeoutException:
         raise Unreachable(_("no response in time")) from None
     except httpcore2.ConnectError as error:

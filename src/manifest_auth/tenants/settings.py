@@ -306,7 +306,7 @@ RefreshStrict = Annotated[
         said=lambda c: (
             _("Refresh tokens are revoked as soon as they're used.")
             if c.now
-            else _("Using a refresh token twice within moments no longer ends the session.")
+            else _("Using a refresh token twice in quick succession no longer ends the session.")
         ),
     ),
 ]

@@ -47,7 +47,7 @@ async def test_the_console_lists_rotates_and_revokes_them(app: App) -> None:
     page = await visitor.get("/installation/keys?purpose=id-rs256")
     form = page.form("/installation/keys", act="at-once", key=kids["RS256"])
     asked = await visitor.post(form.action, form.fields)
-    assert "Apps can't verify the ID tokens and sign-out notices that they have." in asked.text
+    assert "Apps can't verify the ID tokens and sign-out notices that they already have." in asked.text
     assert "open session" not in asked.text
     assert (await visitor.submit(asked, "/installation/keys")).status == 303
     assert kids["RS256"] not in [key["kid"] for key in (await app.get(f"{web.path}/jwks")).json["keys"]]

@@ -88,7 +88,7 @@ async def test_a_secret_is_not_shown_to_another_directory_or_cloud(caller: Edito
     made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     error = check_refusal(await caller.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
     assert error["details"] == [
-        {"field": "dynamics.clientSecret", "message": "Required again, because the issuer changed"}
+        {"field": "dynamics.clientSecret", "message": "Enter it again, because the issuer changed"}
     ]
     assert check_success(await caller.send("GET", "/crm")) == made
     for secret in ("new", None):

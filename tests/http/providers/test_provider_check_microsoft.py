@@ -109,7 +109,7 @@ async def test_keys_of_another_directory_are_none(setup: MicrosoftSetup) -> None
     [_, _, key, _] = setup.microsoft.login.keys(setup.microsoft.named("contoso"))
     assert CONTOSO not in key["issuer"]
     setup.microsoft.answers["keys"] = Answer.json({"keys": [key]})
-    assert await bad(provider) == "None of the published keys signs for this directory."
+    assert await bad(provider) == "None of the published keys can sign tokens for this directory."
 
 
 @matrix(

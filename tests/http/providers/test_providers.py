@@ -132,7 +132,7 @@ async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, caller: E
     before = await caller.make(name="okta")
     move = {"issuer": "https://evil.example"}
     error = check_refusal(await caller.send("PATCH", "/okta", {"oidc": move}), 400, "VALIDATION_ERROR")
-    assert error["details"] == [{"field": "oidc.clientSecret", "message": "Required again, because the issuer changed"}]
+    assert error["details"] == [{"field": "oidc.clientSecret", "message": "Enter it again, because the issuer changed"}]
     assert check_success(await caller.send("GET", "/okta")) == before
     for secret in ("of-the-other", None):
         changed = check_success(await caller.send("PATCH", "/okta", {"oidc": {**move, "clientSecret": secret}}))

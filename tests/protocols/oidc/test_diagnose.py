@@ -147,14 +147,14 @@ async def test_a_secret_that_the_provider_never_looked_at_is_not_vouched_for(rp:
     ):
         assert told["bad"] == []
         assert told["unknown"] == [
-            "The client ID and secret couldn't be checked: the provider gives the same response for an invented "
-            "client secret."
+            "The client ID and secret couldn't be checked: the provider responds in the same way to a made-up client "
+            "secret."
         ]
 
 
 async def test_nor_is_a_client_without_a_secret(rp: RelyingParty) -> None:
     rp.op.code_first, rp.op.client_secret = True, None
-    assert "for an invented client ID" in (await found(rp))["unknown"][0]
+    assert "to a made-up client ID" in (await found(rp))["unknown"][0]
     rp.op.code_first = False
     assert (await found(rp))["unknown"] == []
     assert [asked.form["client_id"] == "manifest" for asked in rp.op.asked[-3:] if asked.endpoint == "token"] == [

@@ -178,7 +178,9 @@ def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
 def check_username(username: str) -> None:
     """Checks the username. Raises ValidationError."""
     if not 1 <= len(username) <= 64 or username != username.strip():
-        raise ValidationError(details=[("username", _("Must have 1 to 64 characters, without spaces at the ends"))])
+        raise ValidationError(
+            details=[("username", _("Must have 1 to 64 characters, without leading or trailing spaces"))]
+        )
     check_name(username, "username")
 
 

@@ -100,7 +100,7 @@ def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, cod
     for confirmation, and ValidationError for a wrong code."""
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is not None:
-        raise Conflict(_("No second factor is waiting for its first code"))
+        raise Conflict(_("No second factor setup is in progress"))
     step = _step_of(sealer, found, code, now)
     if not step or not _use_step(unit, found, step):
         raise ValidationError(details=[("otp", _("The code is incorrect. Enter the code that the app shows now"))])

@@ -104,7 +104,7 @@ def confirm_totp(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str
     replaces the previous one. The user must be locked. Raises Conflict if no secret is pending."""
     found = unit.first(_FIND, of_user=user_id)
     if found is None or found.next_secret is None or found.next_session_id != session_id:
-        raise Conflict(_("No authenticator app is waiting for its first code"))
+        raise Conflict(_("No authenticator app setup is in progress"))
     secret = _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
     step = protocol.step_of(secret, code, now) if secret else 0
     if not step:

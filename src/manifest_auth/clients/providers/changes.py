@@ -138,7 +138,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
         # Otherwise a User Admin, who can't read the secret, could point the provider to their own server and receive
         # it.
         raise ValidationError(
-            details=[(f"{before.kind}.clientSecret", _("Required again, because the issuer changed"))]
+            details=[(f"{before.kind}.clientSecret", _("Enter it again, because the issuer changed"))]
         )
     if draft.has_secret:
         fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
@@ -181,7 +181,7 @@ async def prepare_key(
     step_up.check(ctx, Act.PROVIDERS)
     pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
     if pair is None:
-        raise Conflict(_("This server has keys only for SAML providers"))
+        raise Conflict(_("Only SAML providers use this server's keys"))
 
     def rotate(unit: TenantUnit) -> Provider:
         now = providers.get(unit, provider.name, lock=True)

@@ -152,7 +152,7 @@ async def _look(ctx: RequestContext, client: str, provider: Provider) -> tuple[s
         found = diagnose(ctx, client, provider, by_admin=bool(provider.reaches_admins), is_quiet=True)
         return worst([one async for one in found])
     except CannotOpen:
-        return "bad", _("No secret key decrypts its secrets")
+        return "bad", _("No secret key can decrypt its secrets")
     except Exception:
         ctx.services.log.exception("provider_check_failed")
         return "unknown", _NOT_ENDED

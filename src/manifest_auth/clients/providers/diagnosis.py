@@ -143,7 +143,7 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> SignInStart |
     chosen = await ctx.services.store.read(look)
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
-        raise Conflict(_("Nobody signs in at this provider, because apps send its tokens"))
+        raise Conflict(_("Users don't sign in at this provider, because apps send its tokens"))
     provider = chosen.provider
     await ctx.store.write(lambda unit: sign_in_flows.delete_try(unit, provider.id, user.session_id))
     try:

@@ -292,7 +292,7 @@ _NAMES = {
     "method": _("Sign-in method"),
     "name": _("Name"),
     "note": _("Note"),
-    "old ends": _("Earlier one valid until"),
+    "old ends": _("Previous one valid until"),
     "passkey": _("Passkey"),
     "password": _("Password"),
     "pairing": _("Pairing"),

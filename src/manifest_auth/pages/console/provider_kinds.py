@@ -76,7 +76,7 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
             _("Client authentication"),
             "choice",
             options=(
-                ("auto", _("As the provider announces")),
+                ("auto", _("As announced by the provider")),
                 ("basic", _("In the header (basic)")),
                 ("post", _("In the body (post)")),
                 ("none", _("No client secret (none)")),
@@ -143,13 +143,13 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         Field(
             "saml.attributes.subject",
             _("Attribute that identifies the user"),
-            hint=_("If empty, the NameID is used. A later change makes all users new."),
+            hint=_("If empty, the NameID is used. If you change it later, every user becomes a new user."),
             is_more=True,
         ),
         Field(
             "saml.attributes.email",
             _("Email attribute"),
-            hint=_("If empty, the usual names are tried."),
+            hint=_("If empty, common names are tried."),
             is_more=True,
         ),
         Field("saml.attributes.firstName", _("First name attribute"), is_more=True),
@@ -175,12 +175,15 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         Field("entra.directory", _("Directory (tenant) ID")),
         Field("entra.applications", _("Client IDs of the apps"), "lines", _ONE_PER_LINE),
         Field(
-            "entra.graphTokens", _("Accept tokens for Microsoft Graph"), "flag", _("Only if Graph accepts them, too.")
+            "entra.graphTokens",
+            _("Accept tokens for Microsoft Graph"),
+            "flag",
+            _("Only tokens that Graph also accepts."),
         ),
         Field(
             "entra.clientId",
             _("Client ID of this server's application"),
-            hint=_("Tokens for it are verified with the directory's keys."),
+            hint=_("The directory's keys verify tokens for this application."),
         ),
         Field(
             "entra.clientSecret",
@@ -199,7 +202,7 @@ _FIELD_WRITTEN: dict[str, tuple[Field, ...]] = {
         ),
         Field("entra.cloud", _CLOUD, "choice", options=_CLOUDS, is_more=True),
         Field("entra.askGraph", _("Ask Graph for each user's profile"), "flag", is_more=True),
-        Field("entra.guests", _("Accept guests of the directory"), "flag", is_more=True),
+        Field("entra.guests", _("Accept guest users of the directory"), "flag", is_more=True),
         Field("entra.groupClaim", _GROUP_CLAIM, is_more=True),
         Field("entra.trustEmail", _TRUST, "flag", _OWN_DOMAINS, is_more=True),
     ),
@@ -291,7 +294,7 @@ _SERVICE_PROVIDER = (
 _ASSIGN = _("Assign the people or groups who can sign in.")
 _IN_ENTRA = (
     _("In the Microsoft Entra admin center, open App registrations, and then New registration. Choose single tenant."),
-    _("Enter the value above as Redirect URI for the platform Web."),
+    _("Enter the value above as the redirect URI for the Web platform."),
 )
 _ENTRA_SECRET = _("Under Certificates & secrets, create a client secret, and copy its Value immediately.")
 _ENTRA_GROUPS = _("Entra sends the object ID of each group, not its name.")
@@ -307,7 +310,7 @@ _PRESET_WRITTEN = (
         there=(
             _("In the Okta Admin Console, open Applications, and then select Create App Integration."),
             _("Choose OIDC and Web Application. As the grant type, select only Authorization Code."),
-            _("Enter the value above as Sign-in redirect URI. Leave Sign-out redirect URIs empty."),
+            _("Enter the value above as the Sign-in redirect URI. Leave Sign-out redirect URIs empty."),
             _ASSIGN,
             _("On the Sign On tab, add a Groups claim filter: groups, Matches regex, .*"),
         ),
@@ -347,7 +350,7 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="entra",
-        about=_("Work accounts of one Microsoft directory."),
+        about=_("Work accounts in one Microsoft directory."),
         ours=((CALLBACK, "Redirect URI, platform Web"),),
         there=(
             *_IN_ENTRA,
@@ -357,7 +360,7 @@ _PRESET_WRITTEN = (
         ),
         hints={
             "oidc.issuer": _(
-                "https://login.microsoftonline.com/DIRECTORY-ID/v2.0, with the Directory (tenant) ID of the Overview "
+                "https://login.microsoftonline.com/DIRECTORY-ID/v2.0, with the Directory (tenant) ID from the Overview "
                 "page. Never common or organizations."
             ),
             "oidc.clientId": _("Application (client) ID, on the Overview page."),
@@ -376,12 +379,12 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="google",
-        about=_("Accounts of your Google Workspace organization."),
+        about=_("Accounts in your Google Workspace organization."),
         ours=((CALLBACK, "Authorized redirect URIs"),),
         there=(
             _("In the Google Cloud console, choose your organization's project, and open Google Auth Platform."),
             _("Under Audience, choose Internal. External admits anyone with a Google account."),
-            _("Under Clients, create a Web application client with the value above as redirect URI."),
+            _("Under Clients, create a Web application client with the value above as its redirect URI."),
         ),
         hints={
             "oidc.issuer": _("The same for every organization."),
@@ -390,7 +393,8 @@ _PRESET_WRITTEN = (
         values={"oidc": {"issuer": "https://accounts.google.com"}},
         rules={"stepUpWithoutTime": True},
         groups=_(
-            "Google sends no groups with OpenID Connect. Assign roles for everyone here, and others to each user."
+            "Google sends no groups with OpenID Connect. Assign roles for everyone here, and other roles to "
+            "individual users."
         ),
         fits=r"\Ahttps://accounts\.google\.com\Z",
     ),
@@ -400,7 +404,7 @@ _PRESET_WRITTEN = (
         protocol=_OIDC,
         kind="oidc",
         name="keycloak",
-        about=_("A realm of your own server."),
+        about=_("A realm on your own server."),
         ours=((CALLBACK, "Valid redirect URIs"),),
         there=(
             _("In the realm, open Clients, and then Create client. Choose the type OpenID Connect."),
@@ -473,7 +477,10 @@ _PRESET_WRITTEN = (
         ours=(),
         there=(
             _("Find the client IDs of the apps, and the Directory (tenant) ID."),
-            _("Tokens for Microsoft Graph need nothing else. To accept tokens for your own application, register one."),
+            _(
+                "Tokens for Microsoft Graph need no further setup. To accept tokens for your own application, "
+                "register one."
+            ),
         ),
         groups=_("Tokens for Graph contain no groups. Their users get the roles for everyone."),
     ),

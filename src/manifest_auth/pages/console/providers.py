@@ -467,7 +467,10 @@ async def _confirm_delete(ctx: RequestContext, call: PageCall[BackForm]) -> Conf
         ),
         _("Removes the roles that its groups granted. You can't undo this."),
         _("If you add a provider with the same issuer later, the same people regain access to their accounts."),
-        _("Another provider links people by email address. Before you move, check that no address has a new owner."),
+        _(
+            "A different provider links people by email address. Before you switch, check that no address has a new "
+            "owner."
+        ),
     )
     head = one.head("")
     return Confirmation(_("Delete %(name)s?"), effects, _("Delete provider"), head.name, head.display_name)

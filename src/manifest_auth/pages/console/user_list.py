@@ -172,7 +172,7 @@ _BULK = {
     "invite": BulkAct(
         _("Invite again"),
         lambda number: several("Invite %(number)d user again?", "Invite %(number)d users again?", number),
-        lambda _role: _("Each gets a new invitation link. Earlier links stop working."),
+        lambda _role: _("Each user gets a new invitation link. Earlier links stop working."),
         _invite,
     ),
     "deactivate": BulkAct(

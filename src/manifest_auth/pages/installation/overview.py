@@ -175,7 +175,12 @@ def _tasks(ctx: RequestContext, standing: InstallationStanding) -> tuple[Task, .
             counted.system_admins > 1,
         ),
         Task(_("Connect a mail server"), mail, "", ctx.services.mail.is_set_up, is_optional=True),
-        Task(_("Back up the database"), _("A command creates a backup."), BACKUPS_PATH, standing.backup_at is not None),
+        Task(
+            _("Back up the database"),
+            _("Run a command on the server to create a backup."),
+            BACKUPS_PATH,
+            standing.backup_at is not None,
+        ),
         *((key,) if state is not State.NOT_NEEDED else ()),
         Task(_("Create your first client"), _("Users belong to a client."), f"{to}/clients", counted.clients > 0),
     )

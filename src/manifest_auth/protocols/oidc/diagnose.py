@@ -113,9 +113,9 @@ async def client_finding(
     except Unreachable as error:
         return _not_told(error.args[0])
     if told_to_anyone and registration.client_secret:
-        return _not_told(_("the provider gives the same response for an invented client secret"))
+        return _not_told(_("the provider responds in the same way to a made-up client secret"))
     if told_to_anyone:
-        return _not_told(_("the provider gives the same response for an invented client ID"))
+        return _not_told(_("the provider responds in the same way to a made-up client ID"))
     return Finding("ok", _("The provider knows this client and accepts its authentication."))
 
 

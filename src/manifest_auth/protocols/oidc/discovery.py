@@ -85,7 +85,7 @@ async def fetch_keys(outgoing: Outgoing, address: str, deadline: Deadline) -> tu
     accept = {"Accept": "application/jwk-set+json, application/json"}
     reply = await outgoing.get(address, headers=accept, deadline=deadline, call="keys")
     if reply.status != 200:
-        raise Unreachable(_("%(address)s: answered %(status)s", address=address, status=reply.status))
+        raise Unreachable(_("%(address)s: returned %(status)s", address=address, status=reply.status))
     try:
         return read_key_set(reply.json())
     except ValueError as error:
@@ -158,7 +158,7 @@ async def fetch_document(outgoing: Outgoing, address: str, deadline: Deadline) -
     """Returns the unchecked document. Raises Unreachable, also if it isn't a JSON object."""
     reply = await outgoing.get(address, deadline=deadline, call="discovery")
     if reply.status != 200:
-        raise Unreachable(_("%(address)s: answered %(status)s", address=address, status=reply.status))
+        raise Unreachable(_("%(address)s: returned %(status)s", address=address, status=reply.status))
     try:
         document = reply.json()
     except ValueError as error:

@@ -326,7 +326,7 @@ class TokenEndpoint:
             found.token_endpoint, fields, basic=basic, deadline=deadline, call="token"
         )
         if reply.status >= 500 or reply.status == 429:
-            raise Unreachable(_("token endpoint answered %(status)s", status=reply.status))
+            raise Unreachable(_("token endpoint returned %(status)s", status=reply.status))
         return reply
 
 

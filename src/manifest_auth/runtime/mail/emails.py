@@ -467,7 +467,7 @@ def domain_contested(to: Reader, domain: str, days: int) -> Email:
             "The domain becomes yours if the other client releases it, or if its record is missing for %(num)s days.",
             days,
         ),
-        _("If only you own the domain, tell the operator of this installation."),
+        _("If you're the only owner of the domain, tell the operator of this installation."),
     )
 
 
@@ -484,8 +484,7 @@ def domain_contested_between(to: Reader, domain: str, owner: str, contester: str
             contester=contester,
         ),
         _(
-            "If %(owner)s has no DNS record because an operator approved the domain, and that is wrong, "
-            "release the domain:",
+            "If %(owner)s has no DNS record because an operator approved the domain by mistake, release the domain:",
             owner=owner,
         ),
         Verbatim(f"manifest-auth domain release {domain} --client {owner}"),

@@ -30,7 +30,7 @@ DEFAULT_ALGORITHM: Algorithm = "ES256"
 
 _NEW_TOKEN = _("Apps must request new access tokens with their refresh tokens. Nobody is signed out.")
 _NEW_SESSION = _("Everyone whose app uses refresh tokens must sign in again when their access token expires.")
-_OLD_HINTS = _("Apps can't verify the ID tokens and sign-out notices that they have. Nobody is signed out.")
+_OLD_HINTS = _("Apps can't verify the ID tokens and sign-out notices that they already have. Nobody is signed out.")
 
 
 class Purpose(enum.Enum):
