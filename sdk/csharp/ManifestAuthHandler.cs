@@ -178,7 +178,7 @@ namespace ManifestAuth
                     var error = answer?.Error;
                     if (error?.Code == null)
                     {
-                        throw new HttpRequestException("The server answered " + (int)response.StatusCode);
+                        throw new HttpRequestException("The server returned " + (int)response.StatusCode);
                     }
                     throw new ManifestAuthException(error.Code, error.Message, error.RequestId);
                 }

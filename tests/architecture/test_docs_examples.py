@@ -230,7 +230,7 @@ def _reasons(text: str, column: int) -> list[str]:
 def _is_given(reason: str, source: str) -> bool:
     """Whether the code gives a reason, with the exact text between ``…`` and numbers. Error codes of other services
     aren't compared."""
-    reason = re.sub(r"^(graph|dataverse|on behalf of) answered.*", "{call} answered", reason)
+    reason = re.sub(r"^(graph|dataverse|on behalf of) returned.*", "{call} returned", reason)
     _, colon, said = reason.partition(": ")
     return all(piece.strip(" ,:") in source for piece in re.split(r"…|\d+", said if colon else reason))
 

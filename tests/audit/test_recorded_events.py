@@ -47,7 +47,7 @@ async def test_a_reused_link_names_its_owner_and_an_invented_one_nobody(app: App
     assert (await accept(app, token)).status == 401
     event, subject, why = await _last(team)
     assert (event, subject) == ("sign_in_failed", f"user:{user_id}")
-    assert why.startswith("link: used up")
+    assert why.startswith("link: used")
 
 
 async def test_rate_limited_attempts_with_a_link(app: App) -> None:

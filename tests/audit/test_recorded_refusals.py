@@ -103,7 +103,7 @@ async def test_a_reused_code_is_distinguished_from_an_incorrect_one(app: App, me
         await sign_in(app, me.username, otp=otp)
     failed = [detail["why"] for name, _, who, detail in await events(app)
               if name == "sign_in_failed" and who == f"admin:{me.id}"]  # fmt: skip
-    assert failed == ["code used before", "wrong code", "no code"]
+    assert failed == ["the code was already used", "wrong code", "no code"]
 
 
 def test_the_memory_for_callers_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ class Setup(NamedTuple):
             for received in list(self.mail_server.mails):
                 if received.recipients == [email] and text in received.message["Subject"]:
                     return received
-            assert time.monotonic() < deadline, "no such e-mail came"
+            assert time.monotonic() < deadline, "no such email came"
             time.sleep(0.02)
 
 

@@ -54,7 +54,7 @@ async def an_evil_provider_that_calls_itself_by_the_honest_issuer(scenario: Scen
 
 
 @guard
-async def a_code_of_ones_own_in_the_victims_browser(scenario: Scenario) -> bool:
+async def the_attackers_code_in_the_victims_browser(scenario: Scenario) -> bool:
     """The attacker's response, which belongs to a flow in the attacker's browser."""
     honest = await scenario.company(sends_iss=False)
     attacker, victim = Browser(scenario.app), Browser(scenario.app)

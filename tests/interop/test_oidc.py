@@ -26,12 +26,12 @@ def test_a_wrong_client_secret_signs_no_one_in(
     method.join(client)
     client.change(oidc={"clientSecret": "not the one that the provider knows"})
     shown = refused(method.sign_in(client, browser, ALICE))
-    assert service.reason(shown).startswith("token endpoint answered 40")
+    assert service.reason(shown).startswith("token endpoint returned 40")
     called = another_browser.take(method.answer(client, another_browser, ALICE), accept=JSON)
     error = failure(called.headers, called.text)
     assert (called.status, error.code) == (401, "SSO_FAILED")
     assert "isn't set up correctly" in error.said
-    assert service.reason(error).startswith("token endpoint answered 40")
+    assert service.reason(error).startswith("token endpoint returned 40")
 
 
 def test_a_provider_that_is_down_is_told_from_one_that_rejects(
@@ -88,7 +88,7 @@ def test_a_code_from_another_sign_in(
     stolen = method.answer(client, another_browser, ALICE).query["code"]
     answer = method.answer(client, browser, BOB)
     error = refused(browser.walk(answer.with_query(code=stolen), RETURN_TO))
-    assert service.reason(error).startswith("token endpoint answered 40")
+    assert service.reason(error).startswith("token endpoint returned 40")
     assert "session" not in browser.jar.of(service.public)
 
 
@@ -101,7 +101,7 @@ def test_a_code_that_was_given_to_another_client_of_the_provider(
     code = node("RS256")(node_provider).answer(one, another_browser, ALICE).query["code"]
     answer = node("ES256")(node_provider).answer(other, browser, BOB)
     error = refused(browser.walk(answer.with_query(code=code), RETURN_TO))
-    assert service.reason(error) == "token endpoint answered 400: invalid_grant"
+    assert service.reason(error) == "token endpoint returned 400: invalid_grant"
     assert "session" not in browser.jar.of(service.public)
 
 

@@ -84,7 +84,7 @@ def test_an_unasked_response_that_claims_to_answer_is_rejected(
     forbid."""
     SamlMethod(django_idp).join(client)
     came_to = django_idp.visit(browser, django_idp.idp_initiated(client.entity), ALICE, RETURN_TO)
-    assert service.reason(refused(came_to)) == "InResponseTo: no open request of ours"
+    assert service.reason(refused(came_to)) == "InResponseTo: no open request of this server"
 
 
 @pytest.mark.parametrize("encrypted", [False, True])

@@ -35,7 +35,7 @@ class Waiting(NamedTuple):
 _ROWS = cross_tenant(
     select(*(queued_mails.c[name] for name in Waiting._fields)).order_by(queued_mails.c.created_at),
     Waiting,
-    because="the test counts the e-mails of all clients",
+    because="the test counts the emails of all clients",
 )
 
 

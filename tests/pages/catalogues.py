@@ -75,7 +75,7 @@ def current(language: str) -> Catalog:
     """The translations of exactly the existing messages."""
     before = read(language)
     made = Catalog(language, project="Manifest Auth", creation_date=_NEVER, revision_date=_NEVER, fuzzy=False)
-    made.header_comment = "# The words of pages and e-mails. ./dev messages keeps the list of messages."
+    made.header_comment = "# The messages of pages and emails. ./dev messages keeps the list of messages."
     made.mime_headers = [("Plural-Forms", PLURALS[language])]
     for message, places in sorted(messages().items(), key=lambda item: (item[1][0], str(item[0]))):
         known = before.get(message if isinstance(message, str) else message[0])

@@ -86,7 +86,7 @@ def test_every_address_is_printed_and_who_must_act(folder: Path, op: Op) -> None
         printed = run(folder, "provider", "callbacks")
         assert printed.status == 0, printed.err
         lines = [line.split("\t") for line in printed.out.partition("\n\n")[0].splitlines()]
-        unknown = f"unknown: {gone.issuer}/.well-known/openid-configuration: answered 503; if it doesn't announce iss, "
+        unknown = f"unknown: {gone.issuer}/.well-known/openid-configuration: returned 503; if it doesn't announce iss, "
         assert sorted(lines) == sorted(
             [
                 ["acme", "marked", "oidc", SHARED, "shared, registered"],

@@ -68,7 +68,7 @@ def test_the_email_is_sent_by_the_next_server(store: str, tmp_path: Path, reques
         try:
             deadline = time.monotonic() + 40
             while not mail_server.mails:
-                assert time.monotonic() < deadline, "no e-mail came"
+                assert time.monotonic() < deadline, "no email came"
                 time.sleep(0.05)
             [received] = mail_server.mails
             assert received.recipients == ["ada@acme.example"]

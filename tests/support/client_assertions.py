@@ -142,7 +142,7 @@ BROKEN: dict[str, Callable[[Maker], str]] = {
     "signature: cut": _cut,
     "signature: none": lambda maker: maker.right().rpartition(".")[0] + ".",
     "claims: one twice": lambda maker: maker.sign(json.dumps(maker.claims())[:-1] + f', "aud": "{maker.issuer}"}}'),
-    "claims: no object": lambda maker: maker.sign("[]"),
+    "claims: not an object": lambda maker: maker.sign("[]"),
     "shape: two segments": lambda maker: maker.right().rpartition(".")[0],
     "shape: five segments": lambda maker: maker.right() + ".e30.e30",
     "shape: too long": _claim(more="x" * 9000),

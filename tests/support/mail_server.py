@@ -164,7 +164,7 @@ class MailServer:
     async def _taken(self, recipient: str, about: str, seconds: float) -> Received:
         deadline = time.monotonic() + seconds
         while not (found := self._found(recipient, about)):
-            assert time.monotonic() < deadline, f"no e-mail came; there are {[one.recipients for one in self.mails]}"
+            assert time.monotonic() < deadline, f"no email came; there are {[one.recipients for one in self.mails]}"
             await asyncio.sleep(0.01)
         self.mails.remove(found[0])
         return found[0]

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "sdk/python/src/manifest_auth_client"
 _ERRORS = '''\
 """The refusals of the server, a class for each code of its closed list.
 
-Made from the server's list by ``./dev docs``; a test holds it to it.
+Generated from the server's list by ``./dev docs``; a test compares the two.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from manifest_auth_client._failure import Continues, ManifestAuthError
 _ROLES = '''\
 """The permissions of roles.
 
-Made from the server's table by ``./dev docs``; a test holds it to it.
+Generated from the server's table by ``./dev docs``; a test compares the two.
 """
 
 from __future__ import annotations

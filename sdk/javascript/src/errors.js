@@ -36,7 +36,7 @@ export function refused(error, response, { errors, data } = {}) {
     errors,
     data: errors && data,
   };
-  const message = told.message ?? `The server answered ${response.status}`;
+  const message = told.message ?? `The server returned ${response.status}`;
   if (code !== "MFA_REQUIRED") return new ManifestAuthError(code, message, members);
   const { challenge, expiresIn, methods } = told;
   return new MfaRequired(message, { ...members, challenge, expiresIn, methods });

@@ -295,14 +295,14 @@ def _check_rank(unit: TenantUnit, who: Request, *scopes: str) -> None:
     """Rejects callers other than Admins if the app can request a permission to grant access. Otherwise, the app's owner
     could act with the rank of its users."""
     if any(_MANAGING.intersection(one.split()) for one in scopes):
-        rank.check_is_admin(unit, who, "Only an Admin manages an app that may manage users or settings")
+        rank.check_is_admin(unit, who, "Only an Admin can manage an app with permission to manage users or settings")
 
 
 def _check_called(unit: TenantUnit, who: AccountRequest, before: App, after: App) -> None:
     """Rejects callers other than Admins if they choose an address that the server calls, because it might be in a
     private network."""
     if after.backchannel_uri is not None and after.backchannel_uri != before.backchannel_uri:
-        rank.check_is_admin(unit, who, "Only an Admin sets the back-channel logout URI of an app")
+        rank.check_is_admin(unit, who, "Only an Admin can set the back-channel logout URI of an app")
         try:
             who.services.outgoing.check(after.backchannel_uri)
         except ValueError as error:
@@ -335,7 +335,7 @@ def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in given.items():
             with each:
                 has_it = kind in _ONLY.get(name, ("web", "browser", "native"))
-                _refuse(wire_name(name), bool(value) and not has_it, f"An app of kind {kind} doesn't have this")
+                _refuse(wire_name(name), bool(value) and not has_it, f"Apps of kind {kind} don't have this setting")
                 if has_it:
                     stored[name] = _stored(kind, name, value, wire_name(name))
     return stored
@@ -351,14 +351,14 @@ def _stored(kind: str, name: str, value: Any, member: str) -> Any:
         return fields.APP_NAME.check(value, member)
     if name == "scopes":
         asked = {*value, "openid"}
-        _refuse(member, not asked <= set(SCOPES), "Must be scopes that apps can have")
+        _refuse(member, not asked <= set(SCOPES), "Apps can't have this scope")
         return in_order(asked)
     if name in LISTS:
         return _addresses(kind, value, member)
     if name in _NUMBERS:
         low, high = _NUMBERS[name]
         high = 1 if name == "refresh_days" and kind == "browser" else high
-        _refuse(member, not low <= value <= high, f"Must be {low} to {high} for an app of kind {kind}")
+        _refuse(member, not low <= value <= high, f"Must be {low} to {high} for apps of kind {kind}")
     if name == "id_token_alg":
         _refuse(member, value not in get_args(Algorithm), "Must be RS256 or ES256")
     if name == "backchannel_uri" and value is not None:
@@ -371,7 +371,7 @@ def _stored(kind: str, name: str, value: Any, member: str) -> Any:
 def _addresses(kind: str, listed: Iterable[str], member: str) -> str:
     found = list(listed)
     _refuse(member, member == "redirectUris" and not found, "Enter at least one redirect URI")
-    _refuse(member, len(found) > MOST_ADDRESSES, f"At most {MOST_ADDRESSES} addresses")
+    _refuse(member, len(found) > MOST_ADDRESSES, f"Enter at most {MOST_ADDRESSES} addresses")
     _refuse(member, len(set(found)) < len(found), "List each address once")
     is_origin = member == "allowedOrigins"
     check = check_origin if is_origin else check_return_address if kind == "native" else check_web_address

@@ -34,7 +34,7 @@ def check(password: str, rules: PasswordRules, words: Sequence[str], field: str 
         raise ValidationError(details=[(field, at_most(MOST))])
     if _classes(password) < rules.character_classes:
         number = rules.character_classes
-        wire = f"Must have characters of {number} of these types: lowercase, uppercase, digits, others"
+        wire = f"Must have at least {number} of these types of characters: lowercase, uppercase, digits, others"
         kinds = several(
             "Use at least %(number)d of these: lowercase letters, uppercase letters, digits, other characters",
             "Use at least %(number)d of these: lowercase letters, uppercase letters, digits, other characters",

@@ -72,8 +72,8 @@ class TokenForm(Authenticated, frozen=True, kw_only=True):
     ``client_id``."""
 
     grant_type: Literal["client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
-    device_code: Annotated[str | UnsetType, Meta(description="For that grant type.")] = UNSET
-    refresh_token: Annotated[str | UnsetType, Meta(description="For that grant type.")] = UNSET
+    device_code: Annotated[str | UnsetType, Meta(description="Only with the device grant type.")] = UNSET
+    refresh_token: Annotated[str | UnsetType, Meta(description="Only with the grant type `refresh_token`.")] = UNSET
     scope: Annotated[
         str | UnsetType,
         Meta(description="For service accounts: permissions, separated by spaces. Default: all that it has."),

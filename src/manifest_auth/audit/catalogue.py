@@ -134,7 +134,7 @@ class Event(enum.Enum):
         when="A client was marked for deletion and suspended; also in the installation's chain")
     CLIENT_DELETED = About("client_deleted", SETTINGS,
         _("This client was deleted"), is_bad=True, of_installation=True,
-        when="The waiting time ended, and the client was permanently deleted; the number of events in its chain, the "
+        when="The waiting period ended, and the client was permanently deleted; the number of events in its chain, the "
         "`hash` of the last one, and whether the chain was kept")
     USER_CREATED = About("user_created", USERS,
         _("%(who)s added %(whom)s"), asks=Act.RANKS, when="A user was created")

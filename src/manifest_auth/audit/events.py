@@ -152,7 +152,7 @@ def check_was_asked(acting: Acting, event: Event, subject: str) -> None:
     if subject == caller.actor:
         needed |= about.asks_users if isinstance(caller, Principal) else about.asks_admins
     if needed and not needed & acting.asked:
-        raise NotAsked(f"{event.value} of {caller.actor}: no recent proof was asked for")
+        raise NotAsked(f"{event.value} of {caller.actor}: re-authentication wasn't checked")
 
 
 # A request is identified before its body is read, and a caller can delay the body as long as the server waits. If

@@ -74,7 +74,9 @@ def add_provider(command: argparse.ArgumentParser) -> None:
         help="create an OpenID provider (--issuer, --client-id), a SAML provider (--metadata), or any kind (--file)",
     )
     create.add_argument(
-        "name", help="name in URLs: lowercase letters, digits, and inner dots, hyphens, and underscores"
+        "name",
+        help="name in URLs: lowercase letters, digits, dots, hyphens, and underscores (only letters and digits first "
+        "and last)",
     )
     create.add_argument("--client", required=True, help="identifier of the client")
     create.add_argument("--display-name", help="the name that users see (default: the name)")

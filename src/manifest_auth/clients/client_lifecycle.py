@@ -166,7 +166,9 @@ async def sweep_clients(services: Services) -> None:
     now, until = await services.store.now_ms(services.clock), time.monotonic() + ROUND_S
     for tenant in await services.store.read(lambda unit: tenants.due_for_deletion(unit, now)):
         if not await _was_ordered(services, tenant):
-            services.log.error("client_deletion_unexplained", client=tenant.identifier, reason="no event begins it")
+            services.log.error(
+                "client_deletion_unexplained", client=tenant.identifier, reason="no audit event requested it"
+            )
             continue
         if not await _empty(services, tenant, until):
             return

@@ -41,7 +41,7 @@ def _plain(value: object) -> str:
     TypeError for anything else."""
     if isinstance(value, str):
         return str(value)
-    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+    raise TypeError(f"{type(value).__name__} isn't a JSON type")
 
 
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode

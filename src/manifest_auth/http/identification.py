@@ -60,7 +60,7 @@ async def _by_api_key(ctx: RequestContext, key: str) -> Principal:
     """Rejects malformed credentials before any query."""
     services, now = ctx.services, ctx.now
     if machine_secrets.kind_of(key) is not SecretKind.API_KEY:
-        raise InvalidToken(reason="API key: shape, checksum or kind")
+        raise InvalidToken(reason="API key: invalid format, checksum, or kind")
     services.wrong_secrets.check(ctx.address, key)
     principal = await services.principals.by_secret(SecretKind.API_KEY, key)
     if principal is None:
@@ -69,7 +69,7 @@ async def _by_api_key(ctx: RequestContext, key: str) -> Principal:
     if not principal.is_alive(now):
         if now >= principal.ends_at and principal.is_alive(principal.ends_at - 1):
             raise TokenExpired(reason="API key")
-        raise InvalidToken(reason="API key: key, account or client is not alive")
+        raise InvalidToken(reason="API key: the key, account, or client is no longer active")
     services.wrong_secrets.was_right(key)
     check_address(ctx, principal)
     if now - principal.cookie_seen_at >= rows.TOUCH_EVERY_MS:
@@ -96,14 +96,14 @@ async def forward(ctx: RequestContext, head: Head, address: str) -> None:
         raise Unauthenticated()
     token = bearer(head.authorization)
     if not is_machine_credential(token):
-        raise InvalidToken(reason="a passed on address without the credential of a service account")
+        raise InvalidToken(reason="a forwarded address without the credential of a service account")
     principal = await identify_machine(ctx, token)
     ctx.caller = principal  # for recording a rejection
     ctx.client_hint.check(principal.client, principal.tenant_id, "credential")
     account = await rows.find_oauth_account(ctx.services.store, principal.user_id)
     found, name = plain_address(address), FORWARDED_FOR.decode().title()
     if account is None or not account.may_forward_address:
-        raise Forbidden(details=[(name, "The service account isn't allowed to pass on addresses")])
+        raise Forbidden(details=[(name, "The service account isn't allowed to forward addresses")])
     if found is None:
         raise ValidationError(details=[(name, "Must be a single IP address")])
     ctx.caller, ctx.client_header = ANONYMOUS, principal.client
@@ -221,7 +221,7 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
         raise
     session = await ctx.services.store.look_up(admins.BY_SESSION, id=verified.session_id)
     if session is None or not session.is_alive(ctx.now) or session.admin_id != verified.subject_id:
-        raise InvalidToken(reason="session or admin is not alive")
+        raise InvalidToken(reason="the session or admin is no longer active")
     return AdminCaller(session.session_id, session.admin_id, session.username, bool(session.limited), session.proved_at)
 
 
@@ -283,7 +283,7 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int, beside: str | Non
         principal = await services.principals.fresh_by_cookie(value)
         idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
     if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):
-        raise InvalidToken(reason="cookie: session, user or client is not alive")
+        raise InvalidToken(reason="cookie: the session, user, or client is no longer active")
     if now >= principal.ends_at or now - principal.cookie_seen_at >= idle_ms:
         raise TokenExpired(reason="cookie: too old, or idle for too long")
     if now - principal.cookie_seen_at >= touch_ms:

@@ -208,9 +208,9 @@ class Pipeline:
         """Hides the admin API and its pages from addresses that aren't allowed to use them, so that attackers don't
         learn that they exist. Raises NotFound."""
         if path.startswith(management.PATH) and not self._console:
-            raise NotFound(reason="a cookie for the pages of the installation needs https")
+            raise NotFound(reason="a cookie for the installation's pages requires https")
         if not await self._services.admin_networks.allows(ctx.address):
-            raise NotFound(reason="the admin plane is not for that address")
+            raise NotFound(reason="this address can't use the admin API")
 
     async def _handle(
         self, ctx: RequestContext, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive

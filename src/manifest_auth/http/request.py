@@ -287,7 +287,7 @@ class _Arriving:
                 before += len(found[-1])
                 self.size += len(found[-1])
                 if self.size > MOST_ARRIVING:
-                    raise Overloaded(retry_after=1, reason="request bodies: too many arrive at once")
+                    raise Overloaded(retry_after=1, reason="too many request bodies are arriving at the same time")
                 part, more = await _next(receive, limit - before)
                 found.append(part)
             return b"".join(found)

@@ -202,7 +202,7 @@ class Route:
         names = frozenset(self.query.__struct_encode_fields__ if self.query else ())
         object.__setattr__(self, "parameters", names)
         if self.is_list and not (names >= _PAGING and "next_cursor" in self.data.__struct_fields__):  # type: ignore[union-attr]
-            raise TypeError(f"{self.path}: a list takes the parameters of Paging, and answers nextCursor")
+            raise TypeError(f"{self.path}: a list takes the parameters of Paging, and returns nextCursor")
 
     def _check_access(self) -> None:
         """Raises TypeError if the address doesn't match the allowed callers, so that a typo can't open a route, or if a
@@ -213,7 +213,7 @@ class Route:
         if self.access is Access.CLIENT and self.permission is None and not self.path.startswith(_ANY_ROLE):
             raise TypeError(f"{self.path}: needs a permission")
         if self.asks is None and self.method != "GET" and self.access in (Access.CLIENT, Access.ADMIN):
-            raise TypeError(f"{self.path}: say which act asks for a recent proof, or NOTHING")
+            raise TypeError(f"{self.path}: name the action that requires re-authentication, or NOTHING")
 
     @property
     def is_list(self) -> bool:

@@ -318,7 +318,7 @@ class Gate(SeatCounter):
         revoked_by = unit.first(_IS_REVOKED, license_id=licence.id)
         if licence.id in licence.revokes or revoked_by is not None:
             used = licence.resets_clock and revoked_by == licence.id
-            raise LicenseInvalid(reason="it reset the clock before, and works once" if used else "revoked")
+            raise LicenseInvalid(reason="it already reset the clock, and works only once" if used else "revoked")
         for revoked in licence.revokes:
             unit.change(_REVOKE, license_id=revoked, revoked_by=licence.id, now=now)
         unit.change(_PUT, license_key=text, now=now)

@@ -73,7 +73,7 @@ def sign(licence: Licence, private: Ed25519PrivateKey) -> str:
 def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
     """Returns the content of a genuine key, without checking its times. Raises BadLicence."""
     if len(text) > MAX_LENGTH or not text.isascii():
-        raise BadLicence(f"it has more than {MAX_LENGTH} characters, or not only ASCII")
+        raise BadLicence(f"it has more than {MAX_LENGTH} characters, or characters other than ASCII")
     signed, _, signature = text.rpartition(".")
     version, _, payload = signed.partition(".")
     if version != VERSION:

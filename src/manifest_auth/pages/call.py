@@ -144,7 +144,7 @@ class PageCall(Generic[F]):
 def chosen(acts: Mapping[str, T], act: str) -> T:
     """Returns the action that a form names, one of its page's actions. Raises ValidationError for any other."""
     if act not in acts:
-        raise ValidationError(reason="no such act")
+        raise ValidationError(reason="unknown action")
     return acts[act]
 
 

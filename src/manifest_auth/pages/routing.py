@@ -250,7 +250,7 @@ class _Page:
         try:
             return await self._carry_out_once(ctx, call, texts, content)
         except (StoreUnavailable, asyncio.CancelledError) as error:
-            raise Conflict(words.UNKNOWN_RESULT, reason=f"a form may have been carried out: {error}") from error
+            raise Conflict(words.UNKNOWN_RESULT, reason=f"a form might have been carried out: {error}") from error
 
     async def _carry_out_once(
         self, ctx: RequestContext, call: PageCall[Any], texts: dict[str, str], content: bytes

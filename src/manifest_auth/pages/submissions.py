@@ -176,7 +176,7 @@ async def first_answer(ctx: RequestContext, call: PageCall[Any], key: str, conte
                 raise FormExpired(NOT_SAVED, reason="a form was changed and sent again")
             return found.answer(call)
         if row.answer is not None or time.monotonic() > until or ctx.now >= row.made_at + LONGEST_MS:
-            raise Conflict(UNKNOWN_RESULT, reason="a form was sent again, and its result is not known")
+            raise Conflict(UNKNOWN_RESULT, reason="a form was sent again, and its result isn't known")
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONG_PAUSE_S)
 

@@ -252,10 +252,10 @@ def check(payload: Mapping[str, Any], accepted: Accepted, now_ms: int) -> Claims
     version = payload.get("ver")
     issuers = {"1.0": cloud.issuer_v1(directory), "2.0": cloud.issuer_v2(directory)}
     if version not in ("1.0", "2.0") or payload.get("iss") != issuers[version]:
-        raise MicrosoftRefused("iss: does not fit ver and tid")
+        raise MicrosoftRefused("iss: doesn't match ver and tid")
     audience = payload.get("aud")
     if not isinstance(audience, str) or not _is_for_us(audience, accepted):
-        raise MicrosoftRefused("aud: neither Graph nor our application")
+        raise MicrosoftRefused("aud: neither Graph nor this server's application")
     application = application_of(payload)
     if application not in accepted.applications:
         raise MicrosoftRefused("appid, azp: not on the provider's list")
@@ -286,9 +286,9 @@ def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph
     ``user`` in a user's token."""
     scopes = payload.get("scp")
     if payload.get("idtyp", "user") != "user" or not isinstance(scopes, str) or not scopes.split():
-        raise MicrosoftRefused("scp: an app's own token, no person's")
+        raise MicrosoftRefused("scp: an app's own token, not a user's")
     if not is_graph and accepted.scopes and not accepted.scopes & set(scopes.split()):
-        raise MicrosoftRefused("scp: none of the scopes that the provider asks for")
+        raise MicrosoftRefused("scp: none of the scopes that the provider requires")
 
 
 def _check_guest(payload: Mapping[str, Any], accepted: Accepted) -> None:
@@ -304,7 +304,7 @@ def _check_times(payload: Mapping[str, Any], now: float) -> float:
     exp, nbf, iat = payload.get("exp"), payload.get("nbf", 0), payload.get("iat", 0)
     for name, value in (("exp", exp), ("nbf", nbf), ("iat", iat)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-            raise MicrosoftRefused(f"{name}: no time")
+            raise MicrosoftRefused(f"{name}: not a time")
     assert isinstance(exp, int | float)
     if nbf > now + SKEW_S or iat > now + SKEW_S:
         raise MicrosoftRefused("nbf, iat: not valid yet")
@@ -375,7 +375,7 @@ class Microsoft:
         body = _body(await self._ask(f"{cloud.graph}/v1.0/me?$select={_PROFILE}", token, deadline, "graph"), "graph")
         person, enabled, email = body.get("id"), body.get("accountEnabled"), body.get("mail")
         if not isinstance(person, str) or not isinstance(enabled, bool | None):
-            raise Unreachable("graph: not what Graph answers")
+            raise Unreachable("graph: unexpected response")
         if not GUID.match(person.lower()):  # for example, for a personal account
             raise MicrosoftRefused("Graph returned no user of a directory")
         return Profile(
@@ -419,7 +419,7 @@ class Microsoft:
             value.lower() if isinstance(value := body.get(name), str) else "" for name in ("UserId", "OrganizationId")
         ]
         if not all(GUID.match(value) for value in found):
-            raise MicrosoftRefused("Dataverse names no user")
+            raise MicrosoftRefused("Dataverse returned no user")
         user_id, organization_id = found
         return user_id, organization_id
 
@@ -435,9 +435,9 @@ def _body(reply: Reply, call: str) -> dict[str, Any]:
     """Returns the body of a successful response. Raises Throttled or Unreachable for a busy or broken service, and
     MicrosoftRefused otherwise."""
     if reply.status == 429 or reply.status == 503:
-        raise Throttled(f"{call} answered {reply.status}", _wait(reply))
+        raise Throttled(f"{call} returned {reply.status}", _wait(reply))
     if reply.status != 200 and not 400 <= reply.status < 500:
-        raise Unreachable(f"{call} answered {reply.status}")
+        raise Unreachable(f"{call} returned {reply.status}")
     if reply.status != 200:
         raise MicrosoftRefused(_refusal(reply, call))
     body = _json(reply)
@@ -464,7 +464,7 @@ def _refusal(reply: Reply, call: str) -> str:
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else error
     code_text = code[:80] if isinstance(code, str) and code.isprintable() else "no code"
-    return f"{call} answered {reply.status}: {code_text}"
+    return f"{call} returned {reply.status}: {code_text}"
 
 
 def _text(body: dict[str, Any], name: str) -> str:

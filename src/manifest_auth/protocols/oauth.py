@@ -228,7 +228,7 @@ def read_authentication(authorization: str | None, fields: Mapping[str, str]) ->
     if authorization is not None:
         basic = _basic(authorization)
         if client_id not in ("", basic.client_id):
-            raise InvalidClient("the body names another client than the header")
+            raise InvalidClient("the body and the header name different clients")
         return basic
     if not by_assertion:
         raise InvalidClient("none was sent")
@@ -244,7 +244,7 @@ def _basic(authorization: str) -> ClientSecret:
     try:
         text = base64.b64decode(coded.strip(" "), validate=True).decode("ascii")
     except (binascii.Error, ValueError):
-        raise InvalidClient("the Basic header is not base64 of ASCII") from None
+        raise InvalidClient("the Basic header isn't ASCII in base64") from None
     client_id, colon, secret = text.partition(":")
     if not colon:
         raise InvalidClient("the Basic header has no colon")
@@ -254,7 +254,7 @@ def _basic(authorization: str) -> ClientSecret:
 def _decoded(coded: str) -> str:
     """Decodes a part of the Basic header, which is encoded like a form value (RFC 6749, appendix B)."""
     if not _FORM_CODED.match(coded):
-        raise InvalidClient("the Basic header is not coded as a form")
+        raise InvalidClient("the Basic header isn't encoded like a form")
     return unquote_plus(coded, "utf-8", "replace")
 
 
@@ -352,7 +352,7 @@ def verify(assertion: Assertion, keys: Sequence[Key]) -> None:
     7515, section 4.1.4 and appendix D). Raises InvalidClient."""
     fitting = [key for key in keys if assertion.kid in (None, key.kid) and key.fits(assertion.algorithm)]
     if not fitting:
-        raise InvalidClient("assertion: its key is not among the account's")
+        raise InvalidClient("assertion: its key isn't one of the account's")
     if not any(key.verifies(assertion.algorithm, assertion.signed, assertion.signature) for key in fitting):
         raise InvalidClient("assertion: signature")
 

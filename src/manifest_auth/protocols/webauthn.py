@@ -83,7 +83,7 @@ def client_data(credential: Credential) -> ClientData:
     except strict_json.Malformed as error:
         raise WebauthnRefused(str(error)) from None
     if not isinstance(found, dict):
-        raise WebauthnRefused("clientDataJSON: no object")
+        raise WebauthnRefused("clientDataJSON: not an object")
     kind, challenge, origin = (found.get(name) for name in ("type", "challenge", "origin"))
     if not (isinstance(kind, str) and isinstance(challenge, str) and isinstance(origin, str)):
         raise WebauthnRefused("clientDataJSON: type, challenge or origin")
@@ -269,9 +269,9 @@ def _check_key(public_key: bytes) -> int:
     if decoded.alg == RS256:
         least, most = _RSA_BITS
         if not least <= int.from_bytes(decoded.n).bit_length() <= most:
-            raise WebauthnRefused("public key: size of RSA")
+            raise WebauthnRefused("public key: RSA size")
         if int.from_bytes(decoded.e) not in _RSA_EXPONENTS:
-            raise WebauthnRefused("public key: exponent of RSA")
+            raise WebauthnRefused("public key: RSA exponent")
     decoded_public_key_to_cryptography(decoded)
     return int(decoded.alg)
 

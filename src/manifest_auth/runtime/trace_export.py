@@ -110,7 +110,7 @@ class Recorder:
         return True
 
     def _drawn(self) -> int:
-        """Returns how many requests to skip: a geometric distribution, as if each were drawn by itself."""
+        """Returns how many requests to skip: a geometric distribution, as if each request were drawn independently."""
         if (ratio := self._sampling.ratio) in (0.0, 1.0):
             return 0 if ratio else sys.maxsize
         share = (int.from_bytes(self._random.bytes(6)) + 1) / 2**48
@@ -158,7 +158,7 @@ class _Recorded:
 
 
 class _Queue(BatchSpanProcessor):
-    """The queue to the thread that sends. Counts spans by what became of them."""
+    """The queue to the thread that sends. Counts spans by outcome."""
 
     def __init__(self, exporter: _Exporter, spans: Mapping[SpanResult, Counter], most: int) -> None:
         self._spans, self._most, self._lock, self._waiting = spans, most, threading.Lock(), 0

@@ -186,7 +186,7 @@ def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | N
         return ""
     used = second_factor.use(unit, ctx.services.sealer, admin.id, otp or "", ctx.now)
     if not used.how:
-        why = ("code used before" if used.replay else "wrong code") if otp else NO_CODE
+        why = ("the code was already used" if used.replay else "wrong code") if otp else NO_CODE
         audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, f"admin:{admin.id}", method="admin", why=why)
         sentence = (
             _("The code is incorrect or was already used")

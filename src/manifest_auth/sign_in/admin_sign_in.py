@@ -59,7 +59,7 @@ def take_challenge(ctx: RequestContext, text: str) -> Challenge:
     try:
         found = Challenge(*orjson.loads(ctx.services.sealer.open(base64url.decode(text), _SEALED_FOR)))
     except (ValueError, CannotOpen):
-        raise InvalidToken(reason="no challenge of ours") from None
+        raise InvalidToken(reason="unknown challenge") from None
     if found.until <= ctx.now:
         raise TokenExpired()
     return found
@@ -102,12 +102,12 @@ async def continue_sign_in(ctx: RequestContext, text: str, otp: str, shown: str 
     presented = take_challenge(ctx, text)
     found, counters = await _find_and_count(ctx, presented.username)
     if found is None:
-        raise InvalidToken(reason="the challenge is over")
+        raise InvalidToken(reason="the challenge is no longer valid")
 
     def work(unit: SystemUnit) -> Session:
         fresh = admins.get_locked(unit, found.id)
         if presented[:-1] != _state(fresh):  # already used, or the password has changed since
-            raise InvalidToken(reason="the challenge is over")
+            raise InvalidToken(reason="the challenge is no longer valid")
         return _complete(unit, ctx, counters, fresh, otp, shown, text)
 
     return await ctx.services.store.write(work)
@@ -171,7 +171,7 @@ async def _prove_and_complete(
         await services.store.of(installation).write(
             lambda unit: ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
         )
-        why = f"password: incorrect, {subject}" if subject else "password: no such system admin"
+        why = f"password: incorrect, {subject}" if subject else "password: unknown system admin"
         raise InvalidCredentials(_("Invalid username or password"), reason=why)
     found = admin
 
@@ -248,14 +248,14 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     presented = await tokens.read_refresh(services.tokens, kind.refresh, text, now)
     session, ids = await services.store.write(lambda unit: _rotate(unit, ctx, presented, now))
     if ids is None:
-        raise InvalidToken(reason="refresh token was replaced", replay="admin_refresh_token")
+        raise InvalidToken(reason="the refresh token was replaced", replay="admin_refresh_token")
     holder = tokens.Subject(session.session_id, session.admin_id, "", session.ends_at)
     return tokens.pair(services.tokens, kind, holder, ids[0], ids[1], now)
 
 
 def _alive(session: admins.AdminSession | None, now: int) -> admins.AdminSession:
     if session is None or not session.is_alive(now):
-        raise InvalidToken(reason="refresh: admin or session is not alive")
+        raise InvalidToken(reason="refresh: the admin or session is no longer active")
     return session
 
 
@@ -302,11 +302,11 @@ async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:
     if cookie is None:
         raise Unauthenticated()
     if not cookie or len(cookie) > _MOST_COOKIE:
-        raise InvalidToken(reason="admin cookie: shape")
+        raise InvalidToken(reason="admin cookie: invalid format")
     now, store = ctx.now, ctx.services.store
     session = await management.look_up(store, cookie)
     if session is None or session.ended_at is not None or session.disabled_at is not None:
-        raise InvalidToken(reason="admin cookie: session or admin is not alive")
+        raise InvalidToken(reason="admin cookie: the session or admin is no longer active")
     if not session.is_alive(now):
         raise TokenExpired(reason="admin cookie: too old, or idle for too long")
     if management.is_to_touch(session, now):

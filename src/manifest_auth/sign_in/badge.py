@@ -293,7 +293,7 @@ def _enrol(unit: SystemUnit, ctx: RequestContext, text: str, token: str) -> Enro
     if tenant is not None and found is not None:
         device = shared_devices.enrol(unit.of(tenant.id), ctx, ctx.services.random, found, token)
     if tenant is None or device is None:
-        raise InvalidToken(reason="enrolment: unknown, used or over", keeps_writes=True)
+        raise InvalidToken(reason="enrollment: unknown, used, or expired", keeps_writes=True)
     throttle.undo(unit, counters)
     return EnrolledDeviceData(device.id, token, tenant.identifier)
 

@@ -112,12 +112,12 @@ def find(
     works = change.is_pending(ctx.now) if own_kind == "email" else change.can_be_undone(ctx.now)
     if not works:
         done = change.closed_at is not None or (own_kind == "email" and change.confirmed_at is not None)
-        raise InvalidToken(reason="link: used up, expired or closed", replay="one_time_link" if done else None)
+        raise InvalidToken(reason="link: used, expired, or closed", replay="one_time_link" if done else None)
     if tenant.suspended_at is not None or user.deactivated_at is not None:
         raise InvalidToken(reason="link: the client is suspended or the user is deactivated")
     is_admins = user.roles & Role.ADMIN.bit
     if own_kind == "email" and is_admins and not credential_voiding.is_admin_actor(bound, change.started_by):
-        raise InvalidToken(reason="link: an Admin's account by now, and a User Admin asked for the address")
+        raise InvalidToken(reason="link: the account belongs to an Admin now, and a User Admin requested the address")
     return PendingChange(change, own_kind, tenant, user)
 
 

@@ -178,7 +178,7 @@ async def of_session(
     def work(unit: SystemUnit) -> str | None:
         session, bound = sessions.read(unit, user.session_id), unit.of(user.tenant_id)
         if session is None or not session.is_alive(ctx.now):
-            raise InvalidToken(reason="the session that asked for a code has ended")
+            raise InvalidToken(reason="the session that requested a code has ended")
         if not sessions.may_have_children(session):
             return None
         through = sessions.provider_of(bound, user.session_id)
@@ -210,7 +210,7 @@ def _exchange(
 ) -> completion.SignedIn:
     tenant, _user, found = take(unit, ctx, key_of(code))
     if found.app_id is not None:
-        raise SsoFailed(_OVER, reason=_REFUSED.with_("of an app that redeems it itself"))
+        raise SsoFailed(_OVER, reason=_REFUSED.with_("belongs to an app that redeems it at its issuer"))
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
@@ -218,12 +218,12 @@ def _exchange(
         ctx.services.anonymous_limits.record(
             tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=session_id
         )
-        raise SsoFailed(_OVER, reason=_REFUSED.with_("shown a second time"), replay="one_time_code")
+        raise SsoFailed(_OVER, reason=_REFUSED.with_("used a second time"), replay="one_time_code")
     ctx.client_hint.check(tenants.get(unit, found.tenant_id).identifier, found.tenant_id, "one-time code")
     parent, why = None, refusal_reason(tenant, found, verifier)
     if not why and found.parent_id is not None:
         parent = sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id, ctx.now)
-        why = "" if parent is not None else "the session that gave it has ended"
+        why = "" if parent is not None else "the session that issued it has ended"
     if why:
         refusal = SsoFailed(_OVER, reason=_REFUSED.with_(why))
         detail = {"method": found.method, "provider": found.provider_id, "why": refusal.reason}
@@ -266,7 +266,7 @@ def refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
     """Returns why the code is rejected; empty if it is accepted."""
     challenge = base64url.encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest())
     if not hmac.compare_digest(challenge if verifier else "", found.challenge):
-        return "verifier does not fit its challenge"
+        return "the verifier doesn't match its challenge"
     return provider_refusal(tenant, found.provider_id, found.user_id)
 
 
@@ -278,7 +278,7 @@ def provider_refusal(tenant: TenantUnit, provider_id: int | None, user_id: int) 
     if provider is None or provider.disabled_at is not None:
         return "the provider was turned off in the meantime"
     if users.get(tenant, user_id).roles & Role.ADMIN.bit and not provider.reaches_admins:
-        return "an Admin's account by now, and the provider was changed by a User Admin"
+        return "the account belongs to an Admin now, and a User Admin changed the provider"
     return ""
 
 

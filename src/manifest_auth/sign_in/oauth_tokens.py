@@ -56,7 +56,7 @@ async def authenticate(ctx: RequestContext, authorization: str | None, fields: M
         raise InvalidClient("the client is suspended", told="The organization of the service account is suspended")
     if account.addresses and not is_listed(ctx.address, networks_of(account.addresses)):
         told = f"The networks of the service account don't include your address, {ctx.address}"
-        raise InvalidClient("the account is not for that address", told=told)
+        raise InvalidClient("the account can't be used from this address", told=told)
     ctx.caller = ServiceClient(account.id)
     return client
 
@@ -64,15 +64,15 @@ async def authenticate(ctx: RequestContext, authorization: str | None, fields: M
 async def _by_secret(ctx: RequestContext, shown: ClientSecret) -> OAuthAccount:
     number = oauth.account_of(shown.client_id)
     if number is None or machine_secrets.kind_of(shown.secret) is not SecretKind.CLIENT_SECRET:
-        raise InvalidClient("no client id, or no client secret by its checksum")  # spares a query
+        raise InvalidClient("no client ID, or a client secret with an invalid checksum")  # spares a query
     services = ctx.services
     services.wrong_secrets.check(ctx.address, shown.secret)
     found = await services.principals.by_secret(SecretKind.CLIENT_SECRET, shown.secret)
     if found is None or found.user_id != number or found.ended_at is not None:
         await services.wrong_secrets.count(ctx.address, shown.client_id)
-        raise InvalidClient("the secret is unknown, revoked or another's")
+        raise InvalidClient("the secret is unknown, revoked, or another account's")
     if found.ends_at <= ctx.now:
-        raise InvalidClient("the secret is over", told="The client secret has expired")
+        raise InvalidClient("the secret has expired", told="The client secret has expired")
     services.wrong_secrets.was_right(shown.secret)
     if ctx.now - found.cookie_seen_at >= rows.TOUCH_EVERY_MS:
         await _touch(ctx, found)
@@ -122,7 +122,7 @@ async def _account_of(ctx: RequestContext, client_id: str) -> OAuthAccount:
 async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
     found = await service_accounts.find_oauth_account(ctx.services.store, number)
     if found is None:
-        raise InvalidClient("no such account")
+        raise InvalidClient("unknown account")
     return found
 
 

@@ -261,7 +261,7 @@ async def _verify(ctx: RequestContext, credentials: Credentials, attempt: Attemp
 
 def _why_failed(attempt: Attempt) -> str:
     if attempt.tenant is None:
-        return "no such client or account"
+        return "unknown client or account"
     if attempt.user is None:
         return f"{attempt.tenant.identifier} has no such account, or doesn't allow passwords"
     what = "incorrect" if attempt.user.password_hash else "none is set"

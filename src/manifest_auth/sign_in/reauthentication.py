@@ -161,7 +161,7 @@ def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) ->
         return Judged(None, why=f"passkey: {refused}")
     why = ceremonies.why_not_valid(ctx, "reauthenticate", ctx.user.session_id, challenge)
     if not why and not ceremonies.use_challenge(unit, challenge):
-        return Judged(None, "passkey", "passkey: challenge used before")
+        return Judged(None, "passkey", "passkey: challenge already used")
     why = why or ceremonies.judge(unit, ctx, user, challenge, credential)
     return Judged(None if why else "passkey", why=why)
 

@@ -63,14 +63,14 @@ async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]
     if principal is not None and is_due(ctx, principal):  # another node might have stored a later use
         principal = await services.principals.fresh_by_session(verified.session_id)
     if principal is None or not principal.is_alive(now):
-        raise InvalidToken(reason="session, user or client is not alive")
+        raise InvalidToken(reason="the session, user, or client is no longer active")
     if principal.keys != services.keys.stamp:  # another process changed the keys: this one might be retired
         await services.keys.refresh()
         verified = await services.verified.verify(tokens.Purpose.ACCESS, token, now)
     if principal.user_id != verified.subject_id or principal.client != verified.client:
-        raise InvalidToken(reason="the session is another's")
+        raise InvalidToken(reason="the session belongs to another user")
     if principal.is_app != bool(verified.scope):
-        raise InvalidToken(reason="the token of an app, or of a user, for a session of the other kind")
+        raise InvalidToken(reason="an app's token for a user's session, or a user's token for an app's session")
     scopes = (principal.scopes or 0) & permissions_mask(verified.scope)
     if principal.scopes and scopes != principal.scopes:  # an app can request a token with fewer permissions
         principal = principal._replace(scopes=scopes)
@@ -83,7 +83,7 @@ async def of_service(ctx: RequestContext, token: str) -> tuple[Principal, TokenO
     verified = await services.service_tokens.verify(token, now)
     principal = await services.principals.by_service_token(verified)
     if principal is None or not principal.is_alive(now):
-        raise InvalidToken(reason="service token: revoked, or account or client is not alive")
+        raise InvalidToken(reason="service token: revoked, or the account or client is no longer active")
     if principal.keys != services.keys.stamp:
         await services.keys.refresh()
         verified = await services.service_tokens.verify(token, now)
@@ -186,7 +186,7 @@ async def _decided(ctx: RequestContext, presented: RefreshToken, app: AppRefresh
     seen, chain = await sessions.look_up_with_chain(services.store, presented.session_id)
     ctx.owner = None if seen is None else Owner(seen.tenant_settings, seen.roles)
     if seen is not None and now < seen.ends_at and not seen.is_alive(now):
-        actor, why = f"user:{seen.user_id}", "refresh: session, user or client is not alive"
+        actor, why = f"user:{seen.user_id}", "refresh: the session, user, or client is no longer active"
         await ctx.services.refusals.put(
             ctx, seen.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/client/auth/refresh"
         )
@@ -200,14 +200,14 @@ async def _decided(ctx: RequestContext, presented: RefreshToken, app: AppRefresh
     if ids is None:
         who = {"client": principal.client, "user": principal.user_id, "session": presented.session_id}
         services.log.warning("refresh_token_reused", request_id=ctx.request_id, **who, address=ctx.address)
-        raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
+        raise InvalidToken(reason="the refresh token was replaced", replay="refresh_token")
     return principal, *ids
 
 
 def _check_holder(ctx: RequestContext, principal: Principal, app: AppRefresh | None) -> None:
     """Raises Forbidden if the request names another client, InvalidToken if an app's token comes from someone else."""
     if principal.is_app and app is None:
-        raise InvalidToken(reason="refresh token: of an app, which did not show it")
+        raise InvalidToken(reason="refresh token: belongs to an app that didn't send it")
     ctx.owner = Owner(principal.tenant_settings, principal.roles)
     if ctx.client_header is not None:
         ctx.client_hint.check(principal.client, principal.tenant_id, "refresh token")
@@ -215,7 +215,7 @@ def _check_holder(ctx: RequestContext, principal: Principal, app: AppRefresh | N
 
 def _alive(principal: Principal | None, now: int) -> Principal:
     if principal is None or not principal.is_alive(now):
-        raise InvalidToken(reason="refresh: session, user or client is not alive")
+        raise InvalidToken(reason="refresh: the session, user, or client is no longer active")
     return principal
 
 

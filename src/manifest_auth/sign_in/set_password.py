@@ -52,7 +52,7 @@ async def _send(ctx: RequestContext, attempt: Attempt) -> None:
         _not_sent(ctx, "no mail server is set up")
         return
     if tenant is None or user is None or tenant.suspended_at is not None:
-        _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
+        _not_sent(ctx, "unknown account, or its client is suspended or uses no passwords")
         return
 
     def work(unit: TenantUnit) -> bool:
@@ -129,7 +129,7 @@ def find(
 def _checked(bound: TenantUnit, tenant: Tenant, user: User, link: Link, purpose: Purpose | None, now: int) -> OpenLink:
     if not link.is_open(purpose or Purpose(link.purpose), now):
         raise InvalidToken(
-            reason=f"link: used up, expired or closed, or no {purpose and purpose.value}",
+            reason=f"link: used, expired, or closed, or not for {purpose and purpose.value}",
             replay="one_time_link" if link.used_at is not None else None,
         )
     if tenant.suspended_at is not None or user.deactivated_at is not None:

@@ -36,11 +36,11 @@ _TOTP, _PASSKEY = 1, 2  # bits of ``factors``
 
 def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     """Requires re-authentication: users and system admins must have verified everything that their account has within
-    the last ten minutes. ``needed``: False if this call does nothing sensitive. The command line is not asked. A
-    machine cannot re-authenticate, so it can't do these actions: it gives nobody a role that manages, resets no
-    password, and changes no rules. Neither can an app for a user, however recent the user's sign-in. Neither can a
-    device: its session can do none of them, whatever the client guards. A session that came from another one can't
-    change factors. Raises ReauthenticationRequired, and Forbidden for a machine, an app, a device and such a
+    the last ten minutes. ``needed``: False if this call does nothing sensitive. The command line is exempt. A machine
+    can't re-authenticate, so it can't do these actions: for example, give someone a role that manages, reset a
+    password, or change rules. An app can't do them for a user either, however recent the user's sign-in, nor can a
+    device's session, whichever actions the client guards. A session that was created from another one can't change
+    factors. Raises ReauthenticationRequired, and Forbidden for a machine, an app, a device, and such a
     session."""
     if not isinstance(acting, Request):
         return

@@ -136,7 +136,7 @@ def list_page(unit: SystemUnit, after: int, limit: int) -> list[Tenant]:
 def check_identifier(identifier: str) -> None:
     """Checks the identifier. Raises ValidationError."""
     if not SLUG.match(identifier) or identifier.isdigit():
-        sentence = "2 to 63 lowercase letters, digits, and inner hyphens, and not only digits"
+        sentence = "Must be 2 to 63 lowercase letters, digits, and hyphens (not first or last), and not only digits"
         raise ValidationError(details=[("identifier", sentence)])
 
 

@@ -110,7 +110,7 @@ async def test_saml_answers_to_no_open_request_are_shown_and_say_to_start_again(
     assert [told["why"] for told in await refusals(app, okta.client)] == [
         "the request came from a different browser",
         "InResponseTo: the request already got a response",
-        "InResponseTo: no open request of ours",
+        "InResponseTo: no open request of this server",
     ]
 
 

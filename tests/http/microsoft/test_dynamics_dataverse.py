@@ -31,7 +31,7 @@ async def test_someone_of_the_directory_who_is_no_user_of_the_environment_cannot
     before = sign_ins(setup.app, "dynamics", "failed")
     browser, reply = await provider.sign_in("carol")
     assert check_no_one_got_in(reply) == NO_MEMBER
-    assert await last_reason(setup.app, provider.client) == "dataverse answered 403: 0x80072560"
+    assert await last_reason(setup.app, provider.client) == "dataverse returned 403: 0x80072560"
     assert sign_ins(setup.app, "dynamics", "failed") == before + 1
     assert await users_of(setup.app, provider.client) == {}
     assert (await browser.me()).status == 401
@@ -47,23 +47,23 @@ async def test_someone_who_was_taken_out_of_the_environment_cannot_sign_in_again
 #: Dataverse's responses, with the message and the reason in the trail. If it rejects the token, or isn't at the
 #: address, the provider is misconfigured, and nobody counts as a member.
 REFUSALS: dict[str, tuple[Answer, str, str]] = {
-    "401": (error_bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
-    "403 as text": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),
+    "401": (error_bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse returned 401: no code"),
+    "403 as text": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse returned 403: no code"),
     "404": (
         error_bodies.dataverse("0x80060888", "Resource not found for the segment 'WhoAmI'.", 404),
         SET_UP,
-        "dataverse answered 404: 0x80060888",
+        "dataverse returned 404: 0x80060888",
     ),
     "400": (
         error_bodies.dataverse("0x80048d19", "Error identified in Payload.", 400),
         SET_UP,
-        "answered 400: 0x80048d19",
+        "returned 400: 0x80048d19",
     ),
-    "a user without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), SET_UP, "names no user"),
-    "an id that is none": (Answer.json({**GOOD, "UserId": "alice"}), SET_UP, "names no user"),
-    "an id that is a number": (Answer.json({**GOOD, "UserId": 7}), SET_UP, "names no user"),
-    "no organisation": (Answer.json({"UserId": GOOD["UserId"]}), SET_UP, "names no user"),
-    "an error in a good answer": (Answer.json({"error": {"code": "0x1", "message": "x"}}), SET_UP, "names no user"),
+    "a user without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), SET_UP, "returned no user"),
+    "an id that is none": (Answer.json({**GOOD, "UserId": "alice"}), SET_UP, "returned no user"),
+    "an id that is a number": (Answer.json({**GOOD, "UserId": 7}), SET_UP, "returned no user"),
+    "no organisation": (Answer.json({"UserId": GOOD["UserId"]}), SET_UP, "returned no user"),
+    "an error in a good answer": (Answer.json({"error": {"code": "0x1", "message": "x"}}), SET_UP, "returned no user"),
 }
 
 
@@ -145,7 +145,7 @@ async def test_the_environment_is_asked_with_the_token_that_came_with_the_code(s
     provider = await setup.dynamics()
     setup.microsoft.token["access_token"] = setup.microsoft.mint("graph")
     assert check_no_one_got_in((await provider.sign_in())[1]) == SET_UP
-    assert await last_reason(setup.app, provider.client) == "dataverse answered 401: no code"
+    assert await last_reason(setup.app, provider.client) == "dataverse returned 401: no code"
 
 
 @matrix("token", [None, "", 7, "with space", "é", "a\r\nX: y", "a" * 20_000])

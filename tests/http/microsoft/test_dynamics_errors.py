@@ -87,7 +87,7 @@ async def test_a_code_that_microsoft_does_not_redeem(setup: MicrosoftSetup, numb
     assert "AADSTS" not in reply.text
     error, status, _ = error_bodies.AADSTS[number]
     [failed] = await failures(setup.app, provider.client)
-    assert failed["why"] == f"token endpoint answered {status}: {error} AADSTS{number}"
+    assert failed["why"] == f"token endpoint returned {status}: {error} AADSTS{number}"
     assert sign_ins(setup.app, "dynamics", "failed") == before + 1
     assert setup.microsoft.count("dataverse") == 0
 

@@ -117,7 +117,7 @@ async def test_a_code_that_the_provider_does_not_redeem_opens_nothing(
     check_no_one_got_in(reply)
     assert "own words" not in reply.text
     assert error not in reply.text
-    assert (await failures(app, client))[-1]["why"] == f"token endpoint answered 400: {error}"
+    assert (await failures(app, client))[-1]["why"] == f"token endpoint returned 400: {error}"
 
 
 async def test_a_wrong_client_secret_is_the_administrators_business(app: App, op: Op) -> None:
@@ -127,7 +127,7 @@ async def test_a_wrong_client_secret_is_the_administrators_business(app: App, op
     reply = await browser.send("GET", address)
     assert "ontact your administrator" in check_no_one_got_in(reply)
     [failed] = await failures(app, client)
-    assert failed["why"] == "token endpoint answered 401: invalid_client"
+    assert failed["why"] == "token endpoint returned 401: invalid_client"
     assert "3141" not in reply.text + str(failed)
 
 

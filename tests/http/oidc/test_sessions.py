@@ -151,7 +151,7 @@ async def test_a_sign_in_that_fails_is_recorded_and_counted(app: App, op: Op, re
         whys.append((await failures(app, client))[-1])
     assert {(failed["method"], failed["provider"]) for failed in whys} == {("oidc", made["id"])}
     assert [failed["why"] for failed in whys] == [
-        "token endpoint answered 400: invalid_grant",
+        "token endpoint returned 400: invalid_grant",
         "the response arrived at a different redirect URI",
         "redirect: access_denied",
         "unknown user, and the provider creates no users",

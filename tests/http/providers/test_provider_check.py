@@ -80,7 +80,7 @@ async def test_what_is_wrong_with_an_openid_provider_is_said(admin: Editor, op: 
     assert "None of the keys" in (await findings_of(admin))[1]["bad"][0]
     op.answers["discovery"] = Answer(404)
     [sentence] = (await findings_of(admin))[1]["bad"]
-    assert "answered 404" in sentence
+    assert "returned 404" in sentence
     assert "Check the issuer." in sentence
 
 

@@ -115,4 +115,4 @@ async def test_an_admin_is_told_all(app: App, op: Op, who: str) -> None:
     caller = await editor(app, who, await new_client(app))
     op.answers["discovery"] = Answer(404)
     _, texts = await said_of(caller, oidc={"issuer": op.issuer, "clientId": "x"}, defaultRoles=["Viewer"])
-    assert "answered 404" in texts[0]
+    assert "returned 404" in texts[0]

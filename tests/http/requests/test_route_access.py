@@ -52,7 +52,7 @@ def check_closed(route: Route, reply: Reply, code: str) -> None:
 
 
 @rule("WAYS-IN", "DENY-BY-DEFAULT")
-def test_what_is_open_or_needs_no_permission_is_there_to_sign_in_or_ones_own() -> None:
+def test_routes_without_permission_are_for_signing_in_or_the_own_account() -> None:
     own = ("/api/client/auth/", "/api/admin/auth/")
     assert [route.path for route in OPEN if route.path.startswith("/api/") and not route.path.startswith(own)] == []
     without = {route.path for route in CLIENT if route.permission is None and not route.path.startswith(own)}

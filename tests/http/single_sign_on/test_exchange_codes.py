@@ -185,7 +185,7 @@ async def test_without_the_verifier_a_code_is_worth_nothing_and_used_up(
     code = await code_of(app, op, client, codeChallenge=CHALLENGE, returnTo=APP)
     assert of_code(await exchange(app, code, verifier)) == OVER
     [failed] = await failures(app, client)
-    assert (failed["method"], failed["why"]) == ("oidc", "one-time code: verifier does not fit its challenge")
+    assert (failed["method"], failed["why"]) == ("oidc", "one-time code: the verifier doesn't match its challenge")
     assert of_code(await exchange(app, code, VERIFIER)) == OVER
     assert "signed_in" not in [event.event for event in await trail(app, client)]
 

@@ -125,7 +125,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_removes_it(app: App) -> No
         assert event.members["sessions_ended"] == 2
 
 
-async def test_no_one_unlinks_someone_elses_as_ones_own(app: App) -> None:
+async def test_nobody_unlinks_an_identity_of_someone_else(app: App) -> None:
     async with oidc_provider(app) as company:
         ada, eve = [await company.sign_in(sub, f"{sub}@mail.example") for sub in ("ada", "eve")]
         [row] = await own(ada)

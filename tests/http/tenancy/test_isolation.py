@@ -186,7 +186,7 @@ ORDERS = {
 
 
 @matrix("name", ORDERS)
-async def test_a_cursor_of_another_client_shows_ones_own(
+async def test_another_clients_cursor_shows_only_own_rows(
     ours: Team, theirs: Team, own: Things, foreign: Things, name: str
 ) -> None:
     await j.new_job(theirs, foreign.template)

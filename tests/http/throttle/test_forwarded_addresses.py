@@ -96,7 +96,7 @@ async def test_the_header_counts_from_a_service_account_with_the_right_alone(app
 
     told = (await refused(lesser.key.text, 403, "FORBIDDEN"))["details"]
     name = "Manifest-Forwarded-For"
-    assert told == [{"field": name, "message": "The service account isn't allowed to pass on addresses"}]
+    assert told == [{"field": name, "message": "The service account isn't allowed to forward addresses"}]
     await refused(person, 401, "INVALID_TOKEN")
     await refused(backend.key.text[:-1] + "x", 401, "INVALID_TOKEN")
     await refused(other.key.text, 403, "FORBIDDEN", **{"X-Client-ID": "acme"})

@@ -194,12 +194,12 @@ class TestGraph:
 
     @matrix("status", [400, 401, 403, 404, 410, 418])
     async def test_no(self, caller: Caller, status: int) -> None:
-        with pytest.raises(MicrosoftRefused, match=f"graph answered {status}: Authorization_RequestDenied"):
+        with pytest.raises(MicrosoftRefused, match=f"graph returned {status}: Authorization_RequestDenied"):
             await self.me(caller, error_bodies.graph("Authorization_RequestDenied", "no", 0, status))
 
     @matrix("body", [b"", b"no", b"[]", b'{"error": 7}', b'{"error": {"code": ["x"]}}', b'{"error": "\\n"}'])
     async def test_no_without_a_number_that_can_be_logged(self, caller: Caller, body: bytes) -> None:
-        with pytest.raises(MicrosoftRefused, match="graph answered 403: no code"):
+        with pytest.raises(MicrosoftRefused, match="graph returned 403: no code"):
             await self.me(caller, Answer(403, {}, body))
 
     @matrix("status", [201, 204, 206, 302, 304, 500, 502, 504])
@@ -239,7 +239,7 @@ class TestOnBehalf:
             (caller.microsoft.mint("api"), "wrong"),
             ("x.y.z", OUR_SECRET),
         ):
-            with pytest.raises(MicrosoftRefused, match=r"on behalf of answered 40[01]: invalid_"):
+            with pytest.raises(MicrosoftRefused, match=r"on behalf of returned 40[01]: invalid_"):
                 await self.exchanged(caller, token, secret)
 
     @matrix("given", [None, 7, [], {}])
@@ -257,5 +257,5 @@ async def test_an_environment_says_who_one_is(caller: Caller) -> None:
         await caller.calls.who_am_i(caller.microsoft.mint("graph"), ORGANIZATION, caller.cloud, caller.deadline())
     for odd in ({"UserId": None}, {"UserId": 7}, {"OrganizationId": "x"}, {"UserId": ["a"]}):
         caller.microsoft.who_am_i = odd
-        with pytest.raises(MicrosoftRefused, match="names no user"):
+        with pytest.raises(MicrosoftRefused, match="returned no user"):
             await caller.calls.who_am_i(token, ORGANIZATION, caller.cloud, caller.deadline())

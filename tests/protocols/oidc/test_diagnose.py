@@ -75,7 +75,7 @@ async def test_another_issuer_is_told_with_both_names(rp: RelyingParty) -> None:
 @matrix(
     ("answer", "said"),
     [
-        (Answer(404), "answered 404"),
+        (Answer(404), "returned 404"),
         (Answer(301, {"Location": "https://new.example/x"}), "redirected to https://new.example/x"),
         (Answer(200, {}, b"<html>"), "invalid JSON"),
         (Answer(raw=b""), "invalid response"),

@@ -110,7 +110,7 @@ async def test_a_key_is_used_for_its_own_algorithm_alone(rp: RelyingParty) -> No
             header = {"alg": alg, "kid": rsa.kid}
             return signed(header, rp.good(nonce), rsa if alg[1:2] == "S" and alg[0] != "E" else new_key(alg), alg)
 
-        assert "not among" in await rp.refused(make)
+        assert "isn't one of" in await rp.refused(make)
 
 
 @rule("OIDC-ID-TOKEN")
@@ -130,7 +130,7 @@ KIDS = ["../../etc/passwd", "' OR 1=1 --", "http://evil.example/keys", "", "\x00
 @matrix("kid", KIDS)
 async def test_a_kid_is_a_name_and_nothing_else(rp: RelyingParty, kid: str) -> None:
     reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(kid=kid)))
-    assert "not among" in reason
+    assert "isn't one of" in reason
     assert [asked.path for asked in rp.op.asked if asked.endpoint == "unknown"] == []
 
 
@@ -154,7 +154,7 @@ async def test_keys_that_a_token_brings_along_are_not_looked_at(rp: RelyingParty
             return signed({**header, **embedded}, rp.good(nonce), own, "ES256")
 
         assert await rp.refused(make) in (
-            "ID token: its key is not among the provider's",
+            "ID token: its key isn't one of the provider's",
             "ID token: signature",
         )
     assert rp.op.count("unknown") == 0

@@ -118,7 +118,7 @@ async def test_an_error_becomes_a_sentence_of_ours(rp: RelyingParty, error: str)
 async def test_a_providers_own_text_goes_nowhere(rp: RelyingParty, error: Any) -> None:
     rp.op.answers["token"] = Answer.json({"error": error, "error_description": "<b>words</b>"}, 400)
     refused = await rp.refusal()
-    assert refused.reason.text == "token endpoint answered 400: no error code"
+    assert refused.reason.text == "token endpoint returned 400: no error code"
     assert refused.sentence == sentence_for("")
 
 

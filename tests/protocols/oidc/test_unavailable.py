@@ -60,7 +60,7 @@ async def test_keys_that_come_with_an_error_are_none(rp: RelyingParty) -> None:
     good = json.dumps({"keys": [rp.op.key.as_dict(private=False)]}).encode()
     for status in (203, 404, 500):
         rp.op.answers["keys"] = Answer(status, {"Content-Type": "application/json"}, good)
-        with pytest.raises(Unreachable, match=f"answered {status}"):
+        with pytest.raises(Unreachable, match=f"returned {status}"):
             await rp.sign_in()
     rp.op.answers["keys"] = Answer(200, {"Content-Type": "application/json"}, good)
     await rp.sign_in()

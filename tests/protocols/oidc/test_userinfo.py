@@ -88,15 +88,15 @@ async def test_userinfo_about_someone_else_is_rejected(rp: RelyingParty, sub: An
 
 
 REFUSED = {
-    "401": (Answer(401), "answered 401"),
-    "403": (Answer.json({"error": "insufficient_scope"}, 403), "answered 403"),
+    "401": (Answer(401), "returned 401"),
+    "403": (Answer.json({"error": "insufficient_scope"}, 403), "returned 403"),
     "no JWT": (
         Answer(200, {"Content-Type": "application/jwt"}, b'{"sub": "subject-1"}'),
         "userinfo: not three segments",
     ),
     "encrypted": (Answer(200, {"Content-Type": "application/jwt"}, b"e30.e30.e30.e30.e30"), "not three segments"),
     "html": (Answer(200, {"Content-Type": "text/html"}, b"<html>"), "userinfo"),
-    "a list": (Answer.json([{"sub": "subject-1"}]), "no object"),
+    "a list": (Answer.json([{"sub": "subject-1"}]), "isn't an object"),
     "a claim given twice": (Answer(200, {}, b'{"sub": "subject-1", "email": "a", "email": "b"}'), "twice"),
 }
 

@@ -109,7 +109,7 @@ def test_a_new_key_of_another_kind() -> None:
     policy = POLICY._replace(certificates=(IDP.certificate_der, new.certificate_der))
     assert verdict(response(), policy)
     assert verdict(response(new), policy)
-    refuse(response(new), "none with a key of kind ec", POLICY)
+    refuse(response(new), "none has a key of kind ec", POLICY)
 
 
 def test_an_expired_pinned_certificate_counts_by_policy_only() -> None:

@@ -128,8 +128,8 @@ def test_text_in_which_elements_stand() -> None:
         name_id.text = "root@acme.example"
         etree.SubElement(name_id, "{urn:other}x").tail = ".attacker.example"
 
-    refuse(response(before=edit), "NameID. holds more than text")
-    refuse(response(before=edit, sign="response"), "NameID. holds more than text")
+    refuse(response(before=edit), "NameID. contains more than text")
+    refuse(response(before=edit, sign="response"), "NameID. contains more than text")
 
 
 @rule("SAML-SIZE")

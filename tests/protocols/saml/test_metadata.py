@@ -85,7 +85,7 @@ def test_the_one_provider_of_a_federation() -> None:
         (changed("<ds:X509Certificate>", "<ds:X509Certificate>AAAA"), "isn't an X.509 certificate"),
         (
             changed("<ds:X509Certificate>MII", "<ds:X509Certificate>MII<!-- x -->"),
-            "X509Certificate. holds more than text",
+            "X509Certificate. contains more than text",
         ),
         (changed("<md:EntityDescriptor", "<!DOCTYPE a><md:EntityDescriptor"), "DOCTYPE"),
         (changed("<md:EntityDescriptor", "<?a b?><md:EntityDescriptor"), "processing instruction"),

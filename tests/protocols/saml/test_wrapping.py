@@ -118,7 +118,7 @@ def xsw8(root: Element) -> Element:
         (xsw2, "response", "Response. in .Response"),
         (xsw3, "assertion", "2 assertions"),
         (xsw4, "assertion", "Assertion. in .Assertion"),
-        (xsw5, "assertion", "2 assertions|not about its parent"),
+        (xsw5, "assertion", "2 assertions|not to its parent"),
         (xsw6, "assertion", "at most one KeyInfo"),
         (xsw7, "assertion", "2 assertions"),
         (xsw8, "assertion", "Object. in .Signature"),
@@ -144,7 +144,7 @@ def test_the_only_assertion_stands_elsewhere() -> None:
         part(tree, f"{P}Status").addprevious(extensions)
 
     for way in ("assertion", "response"):
-        refuse(response(after=move, sign=way), "the assertion is no child of the response")
+        refuse(response(after=move, sign=way), "the assertion isn't a child of the response")
 
 
 def test_the_same_names_in_a_foreign_namespace() -> None:
@@ -164,13 +164,13 @@ def test_an_id_is_given_once_in_any_spelling(name: str) -> None:
         etree.SubElement(extensions, "{urn:other}thing", {name: part(tree, f"{A}Assertion").get("ID", "")})
         part(tree, f"{P}Status").addprevious(extensions)
 
-    refuse(response(after=add), "given twice")
+    refuse(response(after=add), "used twice")
 
 
 def test_response_and_assertion_with_one_id() -> None:
-    refuse(response(response_id="_1", assertion_id="_1"), "given twice")
+    refuse(response(response_id="_1", assertion_id="_1"), "used twice")
 
 
 def test_ids_that_are_no_names() -> None:
     for bad in ("", "a b", "#a", "a'b", "x" * 257):
-        refuse(response(assertion_id=bad or "\t"), "no proper ID")
+        refuse(response(assertion_id=bad or "\t"), "no valid ID")

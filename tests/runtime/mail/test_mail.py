@@ -235,7 +235,7 @@ async def test_mails_of_one_request_share_its_time(log: Log) -> None:
         assert await post.send(LETTER, post.deadline(-1), "r")
         await post.close()
         assert len(server.mails) == 1
-    assert log.lines[0]["reason"] == "the time for all e-mails of this request was over"
+    assert log.lines[0]["reason"] == "the time limit for this request's emails had passed"
 
 
 @rule("OUTGOING")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 class Detail(NamedTuple):
     """The error in one field of a request.
 
-    >>> Detail("email", "This is no e-mail address").field
+    >>> Detail("email", "Enter a valid email address").field
     'email'
     """
 

@@ -1,6 +1,6 @@
 """The refusals of the server, a class for each code of its closed list.
 
-Made from the server's list by ``./dev docs``; a test holds it to it.
+Generated from the server's list by ``./dev docs``; a test compares the two.
 """
 
 from __future__ import annotations

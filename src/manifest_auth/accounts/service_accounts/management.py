@@ -96,7 +96,7 @@ def delete(unit: TenantUnit, who: Request, account_id: int) -> None:
 def check_manages(unit: TenantUnit, who: Request) -> rank.Manager:
     """Returns the acting party, if they can manage service accounts. Raises Forbidden, also for a machine."""
     if isinstance(who, Request) and isinstance(who.caller, Principal) and who.caller.is_service:
-        raise Forbidden(reason="a machine manages no machines")
+        raise Forbidden(reason="service accounts can't manage service accounts")
     return rank.manager(unit, who)
 
 

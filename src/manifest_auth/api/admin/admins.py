@@ -286,7 +286,7 @@ ROUTES = (
     Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to set up a second factor (TOTP); its secret is returned once",
           limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminBeginSecondFactor", asks=NOTHING),
     Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
-          "Confirm it with a first code; returns ten recovery codes once, and ends your other sessions",
+          "Confirm the second factor with a first code; returns ten recovery codes once, and ends your other sessions",
           limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict), asks=NOTHING),
     Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN,
           "Create ten new recovery codes, which replace the previous ones",

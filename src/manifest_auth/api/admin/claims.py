@@ -280,7 +280,7 @@ ROUTES = (
     Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", writes(_vouch_directory), Access.ADMIN,
           "Approve a client's claim on a Microsoft directory",
           refusals=(ValidationError, NotFound, Conflict), asks=Act.DOMAINS),
-    Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
+    Route("PUT", _GRANT, _grant, Access.ADMIN, "Also grant this client a directory that another client owns",
           refusals=(ValidationError, NotFound, Conflict), operation="adminGrantDirectoryToClient", asks=Act.DOMAINS),
     Route("DELETE", _GRANT, writes(_revoke), Access.ADMIN, "Revoke the grant of a directory", refusals=(NotFound,),
           operation="adminRevokeDirectoryFromClient", asks=Act.DOMAINS),

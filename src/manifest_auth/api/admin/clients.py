@@ -36,7 +36,7 @@ class ClientBody(msgspec.Struct, frozen=True):
         Meta(
             min_length=2,
             max_length=63,
-            description="Lowercase letters, digits, and inner hyphens; not only digits.",
+            description="Lowercase letters, digits, and hyphens (not first or last); not only digits.",
             extra_json_schema=IDENTIFIER,
         ),
     ]
@@ -121,7 +121,7 @@ CLIENT_ROUTES = (
           "Restore a suspended client; for one marked for deletion, only cancel the deletion",
           refusals=(NotFound, Conflict), asks=NOTHING),
     Route("DELETE", OF_CLIENT, _changes(client_lifecycle.start_deletion), Access.ADMIN,
-          "Suspend a client, and permanently delete it after the time in which you can cancel this",
+          "Suspend a client, and permanently delete it after a waiting period, in which you can cancel the deletion",
           refusals=(NotFound, Conflict), asks=Act.DELETION),
 )  # fmt: skip
 
@@ -134,7 +134,7 @@ class SessionsQuery(Paging, frozen=True):
     ] = ""
     sort: Annotated[Literal["CREATED", "CREATED_DESC", "ID", "ID_DESC"], Meta(description="Order.")] = "CREATED_DESC"
     state: Annotated[Literal["open", "over", "all"], Meta(description="Only sessions in this state.")] = "open"
-    method: Annotated[str, Meta(max_length=40, description="Only sessions of this sign-in method.")] = ""
+    method: Annotated[str, Meta(max_length=40, description="Only sessions with this sign-in method.")] = ""
 
 
 class ClientSessionData(Wire, frozen=True):

@@ -162,7 +162,7 @@ def _badge_routes(base: str, access: Who) -> tuple[Route, ...]:
         Route("POST", f"{base}/badges", _issue, access, "Issue a badge; its content is returned once", status=201,
               limit=AUTH_LIMIT, refusals=changed, asks=Act.OTHERS_PASSWORDS),
         Route("DELETE", f"{base}/badges/{{badge}}", writes(_end), access,
-              "End a badge, and the user's sessions by badge", refusals=found, asks=NOTHING),
+              "End a badge, and the user's badge sessions", refusals=found, asks=NOTHING),
         Route("POST", f"{base}/badge-pin", _reset_pin, access, "Give a user a temporary PIN; it is returned once",
               status=201, refusals=(*changed, Overloaded), asks=Act.OTHERS_FACTORS),
     )  # fmt: skip

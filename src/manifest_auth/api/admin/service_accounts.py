@@ -36,11 +36,11 @@ Name = Annotated[
     Meta(
         min_length=2,
         max_length=63,
-        description="Lowercase letters, digits, and inner hyphens.",
+        description="Lowercase letters, digits, and hyphens (not first or last).",
         extra_json_schema=matching(SLUG),
     ),
 ]
-Description = Annotated[str, fields.SERVICE_DESCRIPTION.meta, Meta(description="What it is for.")]
+Description = Annotated[str, fields.SERVICE_DESCRIPTION.meta, Meta(description="Purpose of the account.")]
 Roles = Annotated[
     list[
         Annotated[Role, Meta(extra_json_schema=one_of_texts(*(role.value for role in Role if role is not Role.ADMIN)))]

@@ -332,10 +332,10 @@ EMAIL_ROUTES = (
           limit=AUTH_LIMIT, refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded),
           operation="changeEmail", asks=Act.EMAIL),
     Route("POST", f"{_EMAIL_BASE}/confirm", _confirm, Access.OPEN,
-          "Confirm a new address with the link that it was sent",
+          "Confirm a new address with the link from the email",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
     Route("POST", f"{_EMAIL_BASE}/undo", _undo, Access.OPEN,
-          "Restore the old address with the link that it was sent; ends sessions, voids the "
-"password, and removes recent sign-in methods",
+          "Restore the old address with the link from the email; ends all sessions, voids the password, and removes "
+          "recent sign-in methods",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
 )  # fmt: skip

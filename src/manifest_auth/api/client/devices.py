@@ -123,7 +123,7 @@ ROUTES = (
     Route("POST", f"{_BADGE_BASE}/badge", _sign_in, Access.OPEN, "Sign in on an enrolled device with badge and PIN",
           limit=AUTH_LIMIT,
           refusals=(InvalidToken, InvalidCredentials, AccountDisabled, Forbidden, RateLimited, Overloaded)),
-    Route("POST", f"{_BADGE_BASE}/badge-pin", _set_pin, Access.CLIENT, "Set your PIN; ends your sessions by badge",
+    Route("POST", f"{_BADGE_BASE}/badge-pin", _set_pin, Access.CLIENT, "Set your PIN; ends your badge sessions",
           limit=AUTH_LIMIT, refusals=(Conflict, Overloaded), asks=Act.PIN),
     Route("POST", f"{_PAIRING_BASE}/lookup", _lookup, Access.CLIENT,
           "Find the device that shows a code", limit=AUTH_LIMIT,

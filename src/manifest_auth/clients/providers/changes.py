@@ -225,7 +225,7 @@ def _claim(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, vouch: 
     if directory is not None:
         directories.check(directory.id, f"{provider.kind}.directory")
         if vouch:
-            directories.vouch(unit, ctx, directory.id, "vouched for when its provider was saved", directory.cloud)
+            directories.vouch(unit, ctx, directory.id, "approved when its provider was saved", directory.cloud)
         else:
             directories.claim(unit, ctx, directory.id, directory.cloud)
 

@@ -106,14 +106,12 @@ class _Story:
         self._pump = await people.add_template(by, "Pump inspection", "Every pump, once a month.", people.PUMP[:2])
         self._clock.move_by(50)
         await people.publish(by, self._pump, "Short and clear")
-        self._forklift = await people.add_template(
-            by, "Forklift daily check", "Before the first ride.", people.FORKLIFT
-        )
+        self._forklift = await people.add_template(by, "Forklift daily check", "Before the first use.", people.FORKLIFT)
         await people.submit(by, self._forklift)
         self._clock.move_by(30)
         await people.reject(by, self._forklift, "Which brakes? Say that the parking brake counts too.")
         self._clock.move_by(15)
-        await people.publish(by, self._forklift, "Now it is clear")
+        await people.publish(by, self._forklift, "It's clear now")
         self._paper = await people.add_template(by, "Gas log on paper", "", people.CONFINED)
         await people.publish(by, self._paper)
         await self._leave(*by)
@@ -161,13 +159,13 @@ class _Story:
         await people.step(operator, job, 3, {"value": 1287.5, "unit": "h"})
         await people.complete(operator, job)
         other = await people.add_job(operator, self._pump, "Pump 2, monthly", "P-2", Priority.LOW)
-        await people.cancel(operator, other, "The pump is away for repair")
+        await people.cancel(operator, other, "The pump is out for repair")
         await self._leave(operator)
 
     async def _templates_under_way(self) -> None:
         by = await self._writers()
-        boiler = await people.add_template(by, "Boiler start-up", "After a stop of a day or more.", people.BOILER)
-        await people.submit(by, boiler, "For the season that begins")
+        boiler = await people.add_template(by, "Boiler start-up", "After a shutdown of a day or more.", people.BOILER)
+        await people.submit(by, boiler, "For the coming season")
         await people.approve(by, boiler)
         confined = await people.add_template(by, "Confined space entry", "", people.CONFINED)
         await people.submit(by, confined)

@@ -260,16 +260,16 @@ PUMP = (
     NewStep("Open the inlet valve"),
 )
 FORKLIFT = (
-    NewStep("Look at tyres and forks", "Cuts, cracks, bent tips."),
+    NewStep("Check tires and forks", "Cuts, cracks, bent tips."),
     NewStep("Test horn and brakes", requires_evidence=True),
-    NewStep("Note the hour meter", requires_evidence=True),
+    NewStep("Record the hour meter reading", requires_evidence=True),
 )
 BOILER = (
     NewStep("Check the water level"),
     NewStep("Start the feed pump"),
     NewStep("Raise the pressure slowly", "At most 1 bar in ten minutes.", requires_evidence=True),
 )
-EXTINGUISHERS = (NewStep("Seal and pin are there"), NewStep("Pressure is in the green", requires_evidence=True))
+EXTINGUISHERS = (NewStep("Seal and pin are in place"), NewStep("Pressure is in the green", requires_evidence=True))
 CONFINED = (NewStep("Measure oxygen", "At least 19.5 %.", requires_evidence=True), NewStep("Name the attendant"))
 
 

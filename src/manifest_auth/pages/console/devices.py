@@ -78,7 +78,7 @@ async def _act_badge(ctx: RequestContext, call: PageCall[BadgeForm]) -> View | A
     if form.act == "pin":
         return call.show_once(path, ShownBadge(pin=await reset_badge_pin(ctx, ctx.store, user_id)))
     if form.act != "end":
-        raise ValidationError(reason="no such act")
+        raise ValidationError(reason="unknown action")
     with contextlib.suppress(NotFound):  # the button was pressed twice
         await ctx.store.write(lambda unit: badges.end_badge(unit, ctx, user_id, form.id))
     return flash.after(ctx, path, "ended")
@@ -150,7 +150,7 @@ async def _act_devices(ctx: RequestContext, call: PageCall[DevicesForm]) -> View
     if form.act == "enrol":
         return call.show_once(DEVICES_PATH, await _enrol(ctx, form))
     if form.act not in ("remove", "drop"):
-        raise ValidationError(reason="no such act")
+        raise ValidationError(reason="unknown action")
     end = shared_devices.remove if form.act == "remove" else shared_devices.drop_enrolment
     with contextlib.suppress(NotFound):  # the button was pressed twice
         await ctx.store.write(lambda unit: end(unit, ctx, form.id))

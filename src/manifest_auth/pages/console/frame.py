@@ -76,7 +76,7 @@ _WORDS = {
 
 
 class ListQuery(msgspec.Struct, frozen=True):
-    """The part of a list to show. ``q``: what it contains; ``after``: cursor of the previous page."""
+    """The part of a list to show. ``q``: the search text; ``after``: cursor of the previous page."""
 
     q: Annotated[str, Meta(max_length=300)] = ""
     state: Annotated[str, Meta(max_length=300)] = ""

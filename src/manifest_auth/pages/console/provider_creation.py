@@ -68,7 +68,7 @@ async def _make_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View |
 def _preset(key: str) -> Preset:
     found = BY_KEY.get(key)
     if found is None:
-        raise NotFound(reason="no such preset")
+        raise NotFound(reason="unknown preset")
     return found
 
 

@@ -60,9 +60,9 @@ from manifest_auth.throttle.limits import FLOW_LIFE_S
 
 
 class Loaded(NamedTuple):
-    """A provider with its data. ``data``: as the API shows it; ``members``: the same as on the wire; ``check``: the
-    last check; ``tried``: the test sign-in of this session; ``last``: the same, or from the trail, or None; ``group``:
-    the group being edited in the table of roles."""
+    """A provider with its data. ``data``: the API's object; ``members``: its JSON members; ``check``: the last
+    check; ``tried``: this session's test sign-in; ``last``: ``tried``, or else the latest one in the audit trail;
+    ``group``: the group being edited in the table of roles."""
 
     provider: Provider
     data: Any

@@ -208,7 +208,7 @@ _looking: set[int] = set()  # the check of this process that is in progress
 
 async def _show_health(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     if _looking:
-        raise Overloaded(retry_after=5, reason="another look is under way")
+        raise Overloaded(retry_after=5, reason="another check is in progress")
     _looking.add(1)
     try:
         lines = await _findings(ctx)

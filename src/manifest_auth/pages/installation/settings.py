@@ -168,7 +168,7 @@ async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[No
         await signing_keys.rotate_now(ctx, [Purpose(form.purpose)] if form.purpose else tuple(Purpose))
         return flash.after(ctx, KEYS_PATH, "rotated")
     if form.act not in ("retire", "at-once"):
-        raise ValidationError(reason="no such act")
+        raise ValidationError(reason="unknown action")
     await signing_keys.retire_now(ctx, form.key, at_once=form.act == "at-once")
     return flash.after(ctx, KEYS_PATH, "at-once" if form.act == "at-once" else "retired")
 

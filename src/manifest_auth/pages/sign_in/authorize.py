@@ -65,7 +65,7 @@ async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[
     client_id, address = authorization.address_of(given, twice)
     app = await authentication.find(ctx, issuer, client_id)
     if app is None:
-        raise ValidationError(details=[("client_id", "No app of this issuer has it")])
+        raise ValidationError(details=[("client_id", "Not the ID of an app of this issuer")])
     if not app.is_redirect(address):
         raise ValidationError(details=[("redirect_uri", "The app doesn't list exactly this value")])
     target = authorization.target_of(given, twice)
@@ -74,9 +74,9 @@ async def _requested(ctx: RequestContext, call: Call[Any], raw: bytes) -> tuple[
         if hint := given.get("id_token_hint"):
             claims = await tokens.read_id_token(ctx.services.keys, issuer.url, hint)
             if claims is None or claims.aud != app.id:
-                raise Denied("invalid_request", "id_token_hint is no ID token of this issuer for this app")
+                raise Denied("invalid_request", "id_token_hint isn't an ID token of this issuer for this app")
             if wanted.subs is not None and claims.sub not in wanted.subs:
-                raise Denied("login_required", "id_token_hint and claims name two users")
+                raise Denied("login_required", "id_token_hint and claims name different users")
             wanted = msgspec.structs.replace(wanted, subs=frozenset({claims.sub}))
     except Denied as denied:
         return await _to_app(ctx, call.head, issuer, target, denied.told, direct=True)
@@ -110,7 +110,7 @@ async def _resume(ctx: RequestContext, call: Call[Any]) -> Answer[None]:
     wanted = await _unseal(ctx, call.head, issuer, query[2:].partition("&")[0])
     app = await _app_of(ctx, issuer, wanted)
     if return_addresses.is_denied(query):
-        denied = Denied("access_denied", "the user does not get in")
+        denied = Denied("access_denied", "the user can't sign in")
         return await _to_app(ctx, call.head, issuer, wanted, denied.told)
     return await _answer(ctx, call.head, issuer, app, wanted)
 
@@ -218,7 +218,7 @@ async def _not_for_user(
     back = return_addresses.denied(return_addresses.of_app(issuer.client, _seal(ctx, issuer, wanted), mfa=False))
     return await errors.page_of(
         ctx,
-        Forbidden(reason="the user has none of the roles of the app"),
+        Forbidden(reason="the user has none of the app's roles"),
         head,
         way=Link(back, t.gettext(step.BACK)),
         title=t.gettext(_TITLE),

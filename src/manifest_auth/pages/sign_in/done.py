@@ -237,7 +237,7 @@ ROUTES = (
         CODES,
         _go_on,
         CODES_TEMPLATE,
-        "Confirm that they are stored, and continue the sign-in",
+        "Confirm that you saved the recovery codes, and continue the sign-in",
         shows_again=False,
     ),
     page("GET", OUT_PATH, _ask, "sign_in/out.html", "Confirm the sign-out"),

@@ -196,6 +196,6 @@ def _done(ctx: RequestContext, call: PageCall[Any], state: State) -> Answer[None
 ROUTES = (
     page("GET", PATH, _show_forgot, TEMPLATE, "Request a new password"),
     page("POST", PATH, _forgot, TEMPLATE, "Send a link for a new password", again=_again_forgot),
-    page("GET", PAGE, _show_welcome, CODE, "The target of one-time links"),
+    page("GET", PAGE, _show_welcome, CODE, "The page that one-time links open"),
     page("POST", PAGE, _post, CODE, "See the purpose of a one-time link, and complete it", again=_again_welcome),
 )

@@ -210,7 +210,9 @@ def _redirect_to_public_address(ctx: RequestContext, call: Call[Any], path: str)
     if not client or ctx.client_hint.subdomain is None:
         return None
     if call.parameters.invitation:  # the redirect, and logs on the way, would contain it
-        raise ValidationError(details=[("invitation", f"Begin at {settings.public_url}, where providers answer")])
+        raise ValidationError(
+            details=[("invitation", f"Start at {settings.public_url}, where providers send responses")]
+        )
     query = urlencode({**query_values(call.query), "client": client})
     return redirect(f"{settings.public_url.rstrip('/')}{path}?{query}")
 

@@ -129,7 +129,7 @@ def _imported(public: dict[str, Any], kind: str) -> RSAKey | ECKey | OKPKey:
     if kind == "RSA":
         bits = int.from_bytes(decode(public["n"].rstrip("="))).bit_length()
         if not _LEAST_RSA <= bits <= _MOST_RSA:
-            raise ValueError("an RSA key of unusual size")
+            raise ValueError("an RSA key of an unsupported size")
         return RSAKey.import_key(public)
     return ECKey.import_key(public) if kind.startswith("P-") else OKPKey.import_key(public)
 
@@ -172,7 +172,8 @@ def read_document(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> 
     """Returns the members that are used. Raises OidcRefused for another issuer (section 4.3), or for an address that
     isn't allowed."""
     if document.get("issuer") != issuer:
-        raise OidcRefused(_ISSUER.with_(f"{str(document.get('issuer'))[:200]}, configured is {issuer}"), SETUP_ERROR)
+        reason = _ISSUER.with_(f"{str(document.get('issuer'))[:200]}, but {issuer} is configured")
+        raise OidcRefused(reason, SETUP_ERROR)
     if faults := bad_endpoints(outgoing, document):
         raise OidcRefused(_FAULTS.with_("; ".join(faults)), SETUP_ERROR)
     return Discovered(

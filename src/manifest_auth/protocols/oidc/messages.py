@@ -130,12 +130,12 @@ _REDIRECT = Reason(
     cure="Look up the code in the provider's documentation",
 )
 _INVALID_CLIENT = Reason(
-    "token endpoint answered 401: invalid_client",
+    "token endpoint returned 401: invalid_client",
     cause="The client ID or secret is incorrect, or the secret expired",
     cure="Set a new `clientSecret`",
 )
 _ANSWERED = Reason(
-    "token endpoint answered …",
+    "token endpoint returned …",
     cause="The provider doesn't exchange the code",
     cure="Run `test`, and look up the code in the provider's documentation",
 )
@@ -171,7 +171,7 @@ def redirect_reason(error: str, description: object) -> Reason:
 def refused_by_provider(status: int, error: object, description: object = None) -> OidcRefused:
     """An error of the provider's token endpoint, with its error code for the log."""
     code = error if isinstance(error, str) and _CODE.match(error) else "no error code"
-    text = f"token endpoint answered {status}: {with_number(code, description)}"
+    text = f"token endpoint returned {status}: {with_number(code, description)}"
     return OidcRefused((_INVALID_CLIENT if code == "invalid_client" else _ANSWERED).also(text), sentence_for(code))
 
 

@@ -91,12 +91,12 @@ def read_token(token: object, algorithms: tuple[str, ...]) -> Signed:
         raise OidcRefused(_ID_TOKEN.with_("header"))
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
-        told = f"{str(algorithm)[:20]!r}, which the provider does not announce or we refuse"
+        told = f"{str(algorithm)[:20]!r}, which the provider doesn't announce or this server doesn't accept"
         raise OidcRefused(_ALGORITHM.with_(told))
     if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in _TYPES:
         raise OidcRefused(_ID_TOKEN.with_(f"of type {str(header['typ'])[:20]!r}"))
     if "kid" in header and not isinstance(kid, str):
-        raise OidcRefused(_ID_TOKEN.with_("kid is no text"))
+        raise OidcRefused(_ID_TOKEN.with_("kid isn't a text"))
     return signed._replace(algorithm=algorithm, kid=kid)
 
 
@@ -106,7 +106,7 @@ def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
     fitting = [key for key in usable if signed.kid in (None, key.kid)]
     fitting = fitting or [key for key in usable if key.kid is None]  # keys might not have a kid (RFC 7517, 4.5)
     if not fitting:
-        raise NoKey(_ID_TOKEN.with_("its key is not among the provider's"))
+        raise NoKey(_ID_TOKEN.with_("its key isn't one of the provider's"))
     for key in fitting[:_MOST_TRIED]:
         if key.verifies(signed.algorithm, signed.text, signed.signature):
             return key
@@ -120,7 +120,7 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
     except ValueError as error:
         raise OidcRefused(_ID_TOKEN.with_(f"claims: {error}")) from None
     if not isinstance(claims, dict):
-        raise OidcRefused(_ID_TOKEN.with_("claims: no object"))
+        raise OidcRefused(_ID_TOKEN.with_("claims: not an object"))
     checks = {
         "iss": claims.get("iss") == expected.issuer,
         "aud": is_for(claims.get("aud"), expected.client_id),
@@ -196,9 +196,9 @@ async def fetch_userinfo(outgoing: Outgoing, address: str, access_token: str, de
     sent = {"Authorization": f"Bearer {access_token}"}
     reply = await outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")
     if reply.status >= 500:
-        raise Unreachable(f"userinfo answered {reply.status}")
+        raise Unreachable(f"userinfo returned {reply.status}")
     if reply.status != 200:
-        raise OidcRefused(_USERINFO_SAYS.with_(f"answered {reply.status}"))
+        raise OidcRefused(_USERINFO_SAYS.with_(f"returned {reply.status}"))
     return reply
 
 
@@ -219,7 +219,7 @@ def read_userinfo(body: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise OidcRefused(USERINFO.with_(error)) from None
     if not isinstance(found, dict):
-        raise OidcRefused(_USERINFO_SAYS.with_("is no object"))
+        raise OidcRefused(_USERINFO_SAYS.with_("isn't an object"))
     return found
 
 

@@ -202,7 +202,7 @@ def text_of(element: etree._Element) -> str:
     """Returns the text of an element that has exactly one text node and no other content. Raises
     :class:`SamlRefused`."""
     if len(element):
-        raise InvalidSaml(f"{quoted(local(element))} holds more than text")
+        raise InvalidSaml(f"{quoted(local(element))} contains more than text")
     return element.text or ""
 
 

@@ -91,7 +91,7 @@ def _check_reference(reference: etree._Element, target: str) -> None:
     """Checks that the URI is ``#`` plus the ID of the parent, not empty or external (CVE-2024-45409: a digest of
     another element)."""
     if reference.get("URI") != f"#{target}":
-        raise InvalidSaml(f"the signature is about {quoted(reference.get('URI'))}, not about its parent")
+        raise InvalidSaml(f"the signature refers to {quoted(reference.get('URI'))}, not to its parent")
     transforms, digest_method, digest_value = _exactly(
         reference, "Transforms", "DigestMethod", "DigestValue", attributes=("URI",)
     )
@@ -127,11 +127,11 @@ def _exactly(parent: etree._Element, *names: str, attributes: tuple[str, ...]) -
     """Returns the children, which must have these names of XML Signature in this order, with no text between them."""
     children = list(parent)
     if [child.tag for child in children] != [f"{{{DS}}}{name}" for name in names]:
-        raise InvalidSaml(f"{quoted(local(parent))} does not hold exactly {', '.join(names) or 'nothing'}")
+        raise InvalidSaml(f"{quoted(local(parent))} doesn't contain exactly {', '.join(names) or 'nothing'}")
     if set(parent.attrib) - {*attributes, "Id"}:
         raise InvalidSaml(f"{quoted(local(parent))} has attributes that it must not have")
     if children and any(text and text.strip() for text in (parent.text, *(child.tail for child in children))):
-        raise InvalidSaml(f"{quoted(local(parent))} holds text")
+        raise InvalidSaml(f"{quoted(local(parent))} contains text")
     return children
 
 
@@ -176,7 +176,7 @@ def verified(
                 reasons.append(f"{type(error).__name__} {quoted(str(error))}")
                 continue
             return _reread(signed, element)
-    raise SamlRefused(_NOT_SIGNED.with_("; ".join(reasons) or f"none with a key of kind {kind}"))
+    raise SamlRefused(_NOT_SIGNED.with_("; ".join(reasons) or f"none has a key of kind {kind}"))
 
 
 def _signed_bytes(copy: etree._Element, certificate: x509.Certificate, now_ms: int, accept_expired: bool) -> bytes:
@@ -207,7 +207,7 @@ def _reread(signed: bytes, element: etree._Element) -> etree._Element:
     digest (CVE-2025-66568)."""
     root = document.parse(signed, largest=4 * document.LARGEST)  # canonical forms repeat namespace declarations
     if root.tag != element.tag or root.get("ID") != element.get("ID"):
-        raise InvalidSaml("the signed bytes are another element")
+        raise InvalidSaml("the signed bytes are a different element")
     return root
 
 
@@ -319,7 +319,7 @@ def the_assertion(response: etree._Element) -> etree._Element:
     if len(found) != 1:
         raise InvalidSaml(f"{len(found)} assertions instead of one")
     if found[0].getparent() is not response:
-        raise InvalidSaml("the assertion is no child of the response")
+        raise InvalidSaml("the assertion isn't a child of the response")
     return found[0]
 
 
@@ -342,7 +342,7 @@ def _check_signed(element: etree._Element) -> None:
     if local(element) == "Assertion":
         _check_children(element, _OF_ASSERTION)
     if not _ID.fullmatch(element.get("ID", "")):
-        raise InvalidSaml(f"{quoted(local(element))} has no proper ID")
+        raise InvalidSaml(f"{quoted(local(element))} has no valid ID")
     signatures = element.findall(ds("Signature"))
     if len(signatures) > 1:
         raise InvalidSaml("two signatures on one element")
@@ -363,7 +363,7 @@ def _check_everywhere(root: etree._Element) -> None:
         for name, value in element.attrib.items():
             if str(name).rpartition("}")[2].lower() == "id":
                 if str(value) in seen:
-                    raise InvalidSaml(f"ID {quoted(str(value))} is given twice")
+                    raise InvalidSaml(f"ID {quoted(str(value))} is used twice")
                 seen.add(str(value))
         tag = str(element.tag)
         namespace, _, name = tag.rpartition("}")

@@ -385,7 +385,7 @@ def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
         except SamlRefused as reason:
             reasons.append(str(reason))
     if not ends:
-        raise InvalidSaml(f"no bearer confirmation fits: {'; '.join(reasons[:4]) or 'there is none'}")
+        raise InvalidSaml(f"no bearer confirmation matches: {'; '.join(reasons[:4]) or 'there is none'}")
     return max(ends)
 
 

@@ -84,14 +84,14 @@ class Mail:
         loop = asyncio.get_running_loop()
         left = deadline - loop.time()
         if left <= 0:
-            raise NotSent("the time for all e-mails of this request was over")
+            raise NotSent("the time limit for this request's emails had passed")
         if self._waiting >= MOST_WAITING:
-            raise NotSent("too many e-mails wait already")
+            raise NotSent("too many emails are already waiting")
         try:
             to = recipient(email.to)
             message = self._message(server, email._replace(to=to), name, look)
         except ValueError as error:  # the library rejects a line break in a header
-            raise NotSent(f"the e-mail cannot be built: {error}") from error
+            raise NotSent(f"the email can't be created: {error}") from error
         given_up = threading.Event()
         self._waiting += 1
         work = loop.run_in_executor(self._threads, send, server, to, message, left, lambda: not given_up.is_set())

@@ -264,7 +264,7 @@ class VerifiedTokens:
             and claims.exp > claims.iat
         )
         if not sane:
-            raise InvalidToken(reason="access token: issuer, audience, subject or times")
+            raise InvalidToken(reason="access token: invalid issuer, audience, subject, or times")
         return Verified(
             session_id=claims.sid,
             subject_id=claims.id,
@@ -383,7 +383,7 @@ class ServiceTokens:
             and claims.exp > claims.iat
         )
         if not sane or account is None:
-            raise InvalidToken(reason="service token: issuer, audience, subject or times")
+            raise InvalidToken(reason="service token: invalid issuer, audience, subject, or times")
         scopes = sum({_BIT.get(name, 0) for name in claims.scope.split(" ")})
         key, issued_at, until = f"service:{claims.jti}", claims.iat * 1000, claims.exp * 1000
         return TokenOfService(

@@ -91,16 +91,16 @@ def mint_refresh(key: bytes, session_id: str, own: str, parent: str | None, expi
 def verify_refresh(keys: list[bytes], text: str, now: int) -> RefreshToken:
     """Returns the content of a token. Raises InvalidToken, and TokenExpired for a token with a valid MAC."""
     if len(text) != TEXT_LENGTH or not text.startswith(REFRESH_PREFIX) or not text.isascii():
-        raise InvalidToken(reason="refresh token: shape")
+        raise InvalidToken(reason="refresh token: invalid format")
     try:
         raw = decode(text[len(REFRESH_PREFIX) :])
     except ValueError:
-        raise InvalidToken(reason="refresh token: base64") from None
+        raise InvalidToken(reason="refresh token: invalid base64") from None
     body, mac = raw[:_LENGTH], raw[_LENGTH:]
     # All keys are tried without an early exit; there are one or two of them.
     genuine = [hmac.compare_digest(_mac(key, body), mac) for key in keys]
     if not any(genuine) or body[:1] != _VERSION:
-        raise InvalidToken(reason="refresh token: signature")
+        raise InvalidToken(reason="refresh token: invalid signature")
     presented = RefreshToken(
         encode(body[1:17]), encode(body[17:29]), encode(body[29:41]), int.from_bytes(body[41:49], "big")
     )

@@ -31,7 +31,7 @@ def issuer_of(ctx: RequestContext, client: str) -> Issuer:
     try:
         tenants.check_identifier(client)
     except ValidationError:
-        raise NotFound(reason="no client can have that identifier") from None
+        raise NotFound(reason="no client can have this identifier") from None
     return Issuer(client, tokens.app_issuer(ctx.services.settings.oauth_issuer, client))
 
 
@@ -59,7 +59,7 @@ async def authenticate(
     if shows_none:
         app = await _get(ctx, issuer, oauth.required(fields, "client_id"))
         if app.kind == "web":
-            raise InvalidClient("a web app that shows neither secret nor assertion")
+            raise InvalidClient("a web app without a secret or an assertion")
         if confidential:
             raise UnauthorizedClient("Only apps that authenticate can use this endpoint")
         return app
@@ -73,25 +73,25 @@ async def authenticate(
     else:
         app = await _by_secret(ctx, issuer, shown)
     if app.kind != "web":
-        raise InvalidClient("an app of that kind has no secret and no keys")
+        raise InvalidClient("apps of this kind have no secrets or keys")
     return app
 
 
 async def _get(ctx: RequestContext, issuer: Issuer, client_id: str) -> App:
     found = await find(ctx, issuer, client_id)
     if found is None:
-        raise InvalidClient("no such app of this issuer, or its client is suspended")
+        raise InvalidClient("unknown app of this issuer, or its client is suspended")
     return found
 
 
 async def _by_secret(ctx: RequestContext, issuer: Issuer, shown: ClientSecret) -> App:
     if not oauth.is_client_id(shown.client_id) or machine_secrets.kind_of(shown.secret) is not SecretKind.CLIENT_SECRET:
-        raise InvalidClient("no client id, or no client secret by its checksum")  # spares a query
+        raise InvalidClient("no client ID, or a client secret with an invalid checksum")  # spares a query
     limits = ctx.services.wrong_secrets
     limits.check(ctx.address, shown.secret)
     app = await find(ctx, issuer, shown.client_id)
     if app is None or not app.has_secret(shown.secret):
         await limits.count(ctx.address, shown.client_id)
-        raise InvalidClient("no such app of this issuer, or the secret is unknown, over or another's")
+        raise InvalidClient("unknown app of this issuer, or the secret is unknown, expired, or another app's")
     limits.was_right(shown.secret)
     return app

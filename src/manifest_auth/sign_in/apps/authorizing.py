@@ -37,7 +37,7 @@ class NotForUser(Denied):
     """The user cannot sign in to the app; a page shows the reason. ``why`` goes to the audit trail."""
 
     def __init__(self, why: str) -> None:
-        super().__init__("access_denied", "the user has none of the roles that the app is for")
+        super().__init__("access_denied", "the user has none of the roles that the app requires")
         self.why = why
 
 
@@ -52,7 +52,7 @@ async def decide(
     page. Raises Denied."""
     found = await _decide(ctx, app, wanted, user, trust, approved=approved)
     if isinstance(found, Needs) and wanted.silent:
-        raise Denied(_SILENT.get(found, found.value), "prompt is none, and the user has to do something first")
+        raise Denied(_SILENT.get(found, found.value), "prompt is none, but the user must act first")
     return found
 
 
@@ -62,10 +62,10 @@ async def _decide(
     if user is None or not sessions.may_have_children(user):
         return Needs.SIGN_IN
     if wanted.subs is not None and str(user.user_id) not in wanted.subs:
-        raise Denied("login_required", "id_token_hint or claims name another user")
+        raise Denied("login_required", "id_token_hint or claims name a different user")
     if is_too_old(ctx, wanted, user):
         if user.created_at >= wanted.made_at:  # signing in again would change nothing
-            raise Denied("login_required", "the identity provider vouches for no sign-in that is new enough")
+            raise Denied("login_required", "the identity provider doesn't confirm a recent enough sign-in")
         return Needs.SIGN_IN
     if (wanted.mfa or app.second_factor) and MFA not in user.amr.split():
         return Needs.FACTOR

@@ -57,7 +57,7 @@ async def read(ctx: RequestContext, issuer: Issuer, given: Mapping[str, str], us
     app = await authentication.find(ctx, issuer, client_id) if client_id else None
     address, state = given.get("post_logout_redirect_uri", ""), given.get("state")
     if address and (app is None or address not in app.post_logout_uris.split()):
-        raise ValidationError(details=[("post_logout_redirect_uri", "Must be exactly one that the app lists")])
+        raise ValidationError(details=[("post_logout_redirect_uri", "Must be exactly a URI that the app lists")])
     is_proved = hint is not None and user is not None and await _is_of(ctx, user, hint.sid, app)
     return Asked(address, state, is_proved)
 

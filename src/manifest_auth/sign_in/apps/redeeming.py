@@ -100,10 +100,10 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
             sessions.end(bound, found.session_id, "app_code_reused", ctx.now)
         detail = {**asking, "session": found.session_id or ""}
         ctx.services.anonymous_limits.record(bound, ctx, Event.APP_CODE_REUSED, subject, proved=True, **detail)
-        raise _refused("shown a second time", replay="one_time_code")
+        raise _refused("used a second time", replay="one_time_code")
     why = _refusal(bound, app, found, verifier, address)
     parent = None if why else sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id or "", ctx.now)
-    why = _lacks(app, parent) if parent is not None else why or "the session that gave it has ended"
+    why = _lacks(app, parent) if parent is not None else why or "the session that issued it has ended"
     if parent is None or why:
         detail = {**asking, "why": why}
         ctx.services.anonymous_limits.record(bound, ctx, Event.APP_REFUSED, subject, proved=True, **detail)
@@ -125,8 +125,8 @@ def _redeemed(unit: SystemUnit, ctx: RequestContext, app: App, key: str, verifie
 def _lacks(app: App, session: Principal) -> str:
     """Returns the current requirement of the app that the session doesn't meet; empty if it meets all."""
     if app.roles and not app.roles & session.roles:
-        return "the user has lost the role"
-    return "the app asks for two factors by now" if app.second_factor and MFA not in session.amr.split() else ""
+        return "the user lost the required role"
+    return "the app requires two factors now" if app.second_factor and MFA not in session.amr.split() else ""
 
 
 def _refused(why: str, replay: Replay | None = None) -> TokenRefused:
@@ -138,9 +138,9 @@ def _refusal(unit: TenantUnit, app: App, found: Code, verifier: str, address: st
     if found.app_id != app.id or found.tenant_id != app.tenant_id:
         return "another app's"
     if found.redirect_uri != address:
-        return "another redirect address"
+        return "a different redirect URI"
     if not set((found.scopes or "").split()) <= set(app.scopes.split()):
-        return "the app may not ask for all of its scopes any more"
+        return "the app can no longer request all of its scopes"
     return exchange_codes.refusal_reason(unit, found, verifier)
 
 
@@ -248,7 +248,7 @@ async def userinfo(ctx: RequestContext, issuer: Issuer, token: str) -> dict[str,
     TokenExpired, Forbidden for a token without the scope ``openid``."""
     session, verified = await session_lifecycle.of_user(ctx, token)
     if session.client != issuer.client or not verified.scope:
-        raise InvalidToken(reason="userinfo: no token of an app of this issuer")
+        raise InvalidToken(reason="userinfo: not a token of an app of this issuer")
     if "openid" not in verified.scope.split():
         raise Forbidden(reason="userinfo: the scope openid is missing")
     told = await ctx.services.store.of(session.tenant_id).read(

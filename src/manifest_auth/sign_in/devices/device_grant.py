@@ -35,10 +35,10 @@ async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> App:
     """Returns the calling app, a public client. Its ID identifies the app and tenant, and proves nothing. Raises
     InvalidClient, also for an app that sends a secret, since these apps have none."""
     if "client_secret" in fields or "client_assertion" in fields:
-        raise InvalidClient("a device app authenticates by none")
+        raise InvalidClient("device apps don't authenticate")
     found = await apps.find_app(ctx.services.store, fields.get("client_id", ""), ctx.now)
     if found is None or found.kind != "device":
-        raise InvalidClient("no such app of devices, or its client is suspended")
+        raise InvalidClient("unknown device app, or its client is suspended")
     return found
 
 

@@ -169,7 +169,7 @@ def verify(
     Raises Rejected."""
     handle = passkey_rows.handle_of(unit, row.user_id)
     if handle is None or row.rp_id != party.id:
-        raise WebauthnRefused("a passkey of a former RP ID")
+        raise WebauthnRefused("a passkey of a previous RP ID")
     known = Known(row.public_key, handle, not named, bool(row.backup_eligible))
     return webauthn.verify_assertion(credential, Expected(challenge, party.id, party.origins), known)
 
@@ -196,7 +196,7 @@ def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, cre
         asserted = verify(bound, party, row, credential, challenge, named=True)
     except WebauthnRefused as refused:
         return f"passkey: {refused}"
-    return "" if accept(bound, ctx, user, row, asserted) else "passkey: its counter did not go on"
+    return "" if accept(bound, ctx, user, row, asserted) else "passkey: its counter didn't increase"
 
 
 _HANDLE_BYTES = 64  # the maximum; they don't identify the user (WebAuthn Level 3, section 14.6.1)

@@ -121,11 +121,11 @@ def _prove(unit: SystemUnit, ctx: RequestContext, given: PasskeyAnswer) -> tuple
     user, tenant = users.get_with_tenant(bound, row.user_id)
     _check_client(unit, ctx, tenant, row, given.client)
     if not ceremonies.use_challenge(unit, challenge):
-        refusal = _failed(unit, ctx, row, "challenge used before")
+        refusal = _failed(unit, ctx, row, "the challenge was already used")
         refusal.replay = "passkey"
         raise refusal
     if not ceremonies.accept(bound, ctx, user, row, asserted):
-        raise _failed(unit, ctx, row, "its counter did not go on, or it is gone")
+        raise _failed(unit, ctx, row, "its counter didn't increase, or it was removed")
     return row, Identity(METHOD, user.id, ("passkey", MFA), authenticated_at=ctx.now, needs_factor=False)
 
 
@@ -135,7 +135,7 @@ def _check_client(unit: SystemUnit, ctx: RequestContext, tenant: Tenant, row: Pa
     if named is not None and named not in (tenant.identifier, str(tenant.id)):
         raise OtherClient(tenant.identifier)
     if not tenants.passkeys_sign_in(tenants.settings_of(tenant.settings)):
-        raise _failed(unit, ctx, row, "the client does not let a passkey sign in alone")
+        raise _failed(unit, ctx, row, "the client doesn't allow sign-in with only a passkey")
 
 
 def _failed(

@@ -49,12 +49,12 @@ START = "/api/client/auth/ms-dynamics"
 CALLBACK = f"{START}/callback"
 _NO_MEMBER = _("You aren't a user of the organization in Dynamics")
 _NOT_A_USER = Reason(
-    "dataverse answered 403: …",
+    "dataverse returned 403: …",
     cause="The user isn't a user of the environment, or has no security role there",
     cure="[Add the user](dynamics.md#1-set-up-entra-id)",
 )
 _DATAVERSE = Reason(
-    "dataverse answered …",
+    "dataverse returned …",
     cause="The token isn't for this environment, or Dataverse returned no user for it",
     cure="Set `organization` to exactly the *Environment URL*",
 )

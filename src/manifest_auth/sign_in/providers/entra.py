@@ -272,7 +272,7 @@ async def _fitting(ctx: RequestContext, token: str, named: str | None) -> tuple[
         except (MicrosoftRefused, SsoFailed) as error:
             reasons.add(str(error))  # a provider's missing cloud must not affect another client
     if not found:
-        raise InvalidToken(reason="entra: the directory is bound to no client, or no claim on it counts")
+        raise InvalidToken(reason="entra: no provider has the directory, or no claim on it is verified")
     if not fitting:
         raise NoMatchingProvider(reason=f"entra: {'; '.join(sorted(reasons))}")
     return [one for one in fitting if one.is_named] or fitting[:1], claims if named is None else None
@@ -337,7 +337,7 @@ async def _check_genuine(ctx: RequestContext, token: str, fitting: _Fitting, unt
             raise TokenExpired(reason="entra: token for Graph")
         profile = await _ask_microsoft(calls.profile(token, cloud, deadline), NotGenuine)
         if profile.id != claims.person:
-            raise NotGenuine(reason="entra: oid: Graph names another person")
+            raise NotGenuine(reason="entra: oid: Graph names a different user")
         return profile
     await _ask_microsoft(calls.verify(token, claims, cloud, deadline), NotGenuine)
     if is_over:
@@ -364,7 +364,7 @@ async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: P
     if profile is None and settings.ask_graph:
         profile = await _ask_microsoft(_on_behalf(ctx, token, fitting, Deadline(fitting.provider.tenant_id, until)))
         if profile.id != claims.person:
-            raise InvalidToken(reason="entra: oid: Graph names another person")
+            raise InvalidToken(reason="entra: oid: Graph names a different user")
     if profile is not None and profile.is_guest and not settings.guests:
         # The token doesn't always say so, since `acct` and `idp` are optional.
         raise InvalidToken(reason="entra: Graph: a guest")

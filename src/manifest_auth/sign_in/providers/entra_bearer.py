@@ -51,7 +51,7 @@ class Failures:
         """
         until_ms, why = self._refused.get(key, (0, ""))
         if until_ms > ctx.now:
-            raise InvalidToken(reason=f"{why}; found a moment ago")
+            raise InvalidToken(reason=f"{why}; found moments ago")
         counters = counters_of(ctx.address, directory)
         until = asyncio.get_running_loop().time() + ctx.services.outgoing.seconds
         turn = self._turns.setdefault((counters[0].key, key[1]), asyncio.Semaphore(AT_ONCE))
@@ -59,7 +59,7 @@ class Failures:
             async with asyncio.timeout_at(until):
                 await turn.acquire()
         except TimeoutError:
-            raise ProviderUnavailable(reason="entra: no turn in time among the tokens of this address") from None
+            raise ProviderUnavailable(reason="entra: too many tokens from this address are being checked") from None
         try:
             await _check_pause(ctx, counters)
             return await verify(until)
@@ -176,7 +176,7 @@ def _alive(principal: Principal, now: int) -> Principal:
     if principal.deactivated_at is not None or principal.suspended_at is not None:
         raise AccountDisabled()
     if not principal.is_alive(now):
-        raise InvalidToken(reason="entra: its time is over")
+        raise InvalidToken(reason="entra: the token has expired")
     return principal
 
 

@@ -299,7 +299,7 @@ def _candidates(
     if shown.in_response_to is not None:
         flow = sign_in_flows.find_by_request(unit, shown.in_response_to, ctx.now)
         if flow is None:
-            unknown = SsoFailed(START_AGAIN, reason=_IN_RESPONSE_TO.with_("no open request of ours"))
+            unknown = SsoFailed(START_AGAIN, reason=_IN_RESPONSE_TO.with_("no open request of this server"))
             raise _with_client(unit, ctx, named, shown, unknown)
         if refusal := _mismatch(ctx, received, named, flow, cookie_of(flow.cookie)):
             raise ClientRefusal(flow.tenant_id, flow.provider_id, refusal)

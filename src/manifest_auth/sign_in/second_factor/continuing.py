@@ -113,7 +113,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
         return attempt._replace(wait=wait)
     number = challenges.count_try(bound, challenge)
     if not number:
-        raise InvalidToken(reason="the challenge has had all its answers", keeps_writes=True)
+        raise InvalidToken(reason="the challenge has no attempts left", keeps_writes=True)
     return attempt._replace(number=number)
 
 

@@ -61,7 +61,7 @@ async def add_passkey(ctx: RequestContext, credential: dict[str, Any], name: str
         except WebauthnRefused as refused:
             raise ValidationError(details=[("credential", _WRONG)], reason=f"passkey: {refused}") from None
         if not ceremonies.use_challenge(unit, challenge):
-            refusal = ValidationError(details=[("credential", _WRONG)], reason="passkey: challenge used before")
+            refusal = ValidationError(details=[("credential", _WRONG)], reason="passkey: challenge already used")
             refusal.replay = "passkey"
             raise refusal
         gate.enrolled(unit.of(tenant.id), ctx, "passkey")

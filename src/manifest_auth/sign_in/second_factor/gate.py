@@ -183,7 +183,7 @@ def check_enrolment(
     """Checks that a sign-in can enroll such a factor. Raises ValidationError as :func:`check_method` does, and
     InvalidToken if the challenge requires an existing factor, or one works again in the meantime."""
     if not challenge.enrols or (user.factors and answers(unit, ctx, user)):
-        raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
+        raise InvalidToken(reason="the challenge requires a factor, not an enrollment")
     check_method(ctx, settings, method, in_place=bool(user.factors))
 
 
@@ -197,7 +197,7 @@ def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
         sessions.proved_again(unit, caller.session_id, caller.user_id, amr, caller.authenticated_at)
 
 
-OVER = "the challenge is over"
+OVER = "the challenge is no longer valid"
 
 
 def open_challenge(
@@ -208,7 +208,7 @@ def open_challenge(
     another client than the request names."""
     found = challenges.find(unit, text)
     if found is None:
-        raise InvalidToken(reason="no challenge of ours")
+        raise InvalidToken(reason="unknown challenge")
     user = users.get(unit.of(found.tenant_id), found.user_id, lock=lock)
     found = challenges.find(unit, text) if lock else found
     if found is None or found.used_at is not None or found.proof != challenges.hash_of(user.password_hash):
@@ -303,7 +303,7 @@ async def to_enrol(ctx: RequestContext, text: str) -> dict[str, Any]:
 def _opened(unit: SystemUnit, ctx: RequestContext, text: str, *, enrols: bool) -> tuple[Challenge, Tenant, User]:
     found, tenant, user = open_challenge(unit, ctx, text, lock=True)
     if bool(found.enrols) != enrols:
-        raise InvalidToken(reason="the challenge asks for something else")
+        raise InvalidToken(reason="the challenge requires something else")
     return found, tenant, user
 
 

@@ -161,7 +161,7 @@ service_secrets = owned_table(  # API keys and client secrets
     time("ends_at"),
     time("ended_at", nullable=True),  # revoked, or found to be expired
     Column("rotated_to", Text),  # its replacement
-    Column("notices", Integer, nullable=False, server_default="0"),  # how many emails announced its end
+    Column("notices", Integer, nullable=False, server_default="0"),  # number of emails sent about its expiry
     time("last_used_at", nullable=True),
     Column("last_address", Text, nullable=False, server_default=""),
     Index(None, "hash"),

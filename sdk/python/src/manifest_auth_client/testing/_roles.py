@@ -1,6 +1,6 @@
 """The permissions of roles.
 
-Made from the server's table by ``./dev docs``; a test holds it to it.
+Generated from the server's table by ``./dev docs``; a test compares the two.
 """
 
 from __future__ import annotations
