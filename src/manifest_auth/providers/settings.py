@@ -241,8 +241,5 @@ def check_provider_name(name: str) -> None:
     if name in _RESERVED:
         raise ValidationError(details=[("name", _("Another address already has the name %(name)s", name=name))])
     if not PROVIDER_NAME.match(name):
-        sentence = _(
-            "Must be 1 to 63 lowercase letters, digits, dots, hyphens, and underscores (only letters and digits first "
-            "and last)"
-        )
+        sentence = _("Must be 1 to 63 lowercase letters and digits; dots, hyphens, and underscores only in between")
         raise ValidationError(details=[("name", sentence)])
