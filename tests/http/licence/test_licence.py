@@ -56,7 +56,7 @@ async def test_without_a_license_every_client_route_is_closed_and_the_rest_is_op
     for route in ROUTES:
         path = filled(route.path)
         if not path.startswith("/api/client/"):
-            if route.who == "open" and (path.startswith("/oauth2/") or "/o/nowhere" in path):
+            if route.who == "open" and (path.startswith(("/oauth2/", "/scim/")) or "/o/nowhere" in path):
                 assert (await app.send(route.method, path)).status == 403, path
             elif route.who == "open" and route.method == "GET":
                 expected = 404 if path.startswith("/assets/brand/") else 200  # no client has this name

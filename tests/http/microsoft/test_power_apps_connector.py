@@ -22,7 +22,7 @@ UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", 
 #: manage a client.
 NOT_FOR_APPS = re.compile(
     r"/password\Z|/email\Z|/(?:identities|second-factors|passkeys|reauthenticate|devices|badge-pin)\b"
-    r"|\A/api/client/(?:apps|audit|branding|directories|domains|files|providers|service-accounts|settings|users)\b"
+    r"|\A/api/client/(?:apps|audit|branding|directories|domains|files|providers|scim|service-accounts|settings|users)\b"
 )
 
 
