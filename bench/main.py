@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import apps, machine, report
+from bench import apps, history, machine, report
 from bench.driver import USERS, Driver
 from bench.phases import Bench, warm_up
 from bench.readings import ROOT, Broken, Readings, say
@@ -41,7 +41,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round of half seconds, to see that all works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and all readings there too")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help="where the stores are made")
+    parser.add_argument("--peers", type=Path, metavar="FILE", help="only keep a comparison with other servers")
     given = parser.parse_args()
+    if given.peers:
+        try:
+            say(history.keep(given.peers))
+        except Broken as error:
+            parser.error(str(error))
+        return 0
     if not 0.2 <= given.seconds <= 20 or given.rounds < 1:
         parser.error("--seconds from 0.2 to 20, --rounds from 1")
     if given.quick:
