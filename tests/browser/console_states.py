@@ -102,6 +102,8 @@ def running(folder: Path) -> Iterator[Setup]:
         origins = {"allowedOrigins": ["https://app.acme.example"], "contact": "IT help desk"}
         send(server, "/api/client/settings", origins, signed_in(server, "user-admin@acme.example")[1], "PATCH")
         machine = _machines(server, token)
+        group = {"group": "Line leads", "roles": ["Operator"]}
+        send(server, "/api/client/scim", {"name": "okta", "groupRoles": [group]}, token)
         _badges(server, token, numbers[0])
         _with_app(server, signed_in(server, "grace.hopper@acme.example")[1])
         yield Setup(server, session, numbers[0], machine)
@@ -252,6 +254,8 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /console/service-accounts/{id} to rotate": _rotating,
     "POST /console/service-accounts/{id} rotated": _rotated,
     "POST /console/service-accounts/{id}": _no_days,
+    "GET /console/scim": _at("/scim"),
+    "GET /console/scim/{connection}": _at("/scim/okta"),
     "GET /console/apps": _at("/apps"),
     "GET /console/apps/new": _at("/apps/new"),
     "GET /console/apps/new native": _at("/apps/new?kind=native"),

@@ -23,7 +23,8 @@ CROSS_TENANT = {
     # A passkey identifies its account, since credential IDs are unique; those of a former domain are counted.
     "accounts/factors/passkey_rows.py": 2,
     "accounts/one_time_links.py": 1,  # the caller sends a token, which identifies the tenant
-    "accounts/provisioning/connections.py": 1,  # the hash of a token identifies the connection, and so the tenant
+    # The hash of a token identifies the connection, and so the tenant; the operator checks the connections of all.
+    "accounts/provisioning/connections.py": 2,
     "accounts/service_accounts/rows.py": 1,  # a client ID identifies the account, and so the tenant
     "accounts/email_changes.py": 1,  # the caller sends a token, which identifies the tenant
     "accounts/users.py": 1,  # a sign-in without a client searches the clients for the address

@@ -131,7 +131,10 @@ async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
     await new_key(app, client, machine, **about)
     web = {"name": text[:100], "kind": "web", "redirectUris": [_APP]}
     reply = await app.post(f"/api/admin/clients/{client}/apps", web, token=token)
-    return visitor, {"client": client, "id": number, "name": "x", "machine": machine, "app": reply.data["id"]}
+    group = {"name": "okta", "groupRoles": [{"group": text[:100], "roles": ["Viewer"]}]}
+    await app.post(f"/api/admin/clients/{client}/scim", group, token=token)
+    values = {"client": client, "id": number, "name": "x", "machine": machine, "app": reply.data["id"]}
+    return visitor, {**values, "connection": "okta"}
 
 
 async def _looked_at(app: App, text: str) -> int:

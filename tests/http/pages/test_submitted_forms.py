@@ -54,6 +54,8 @@ TYPED = {
     "/console/devices": {"act": "enrol", "name": "Headset 1"},
     "/console/apps/new": {"kind": "web", "name": "Reports", "redirectUris": "https://reports.example.com/"},
     "/console/apps/{app}": {"act": "secret"},
+    "/console/scim": {"name": "press"},
+    "/console/scim/{connection}": {"act": "token"},
     "/console/service-accounts/new": {"name": "press", "roleViewer": "on"},
     "/console/service-accounts/{id}": {"act": "make", "kind": "key", "label": "first"},
     "/console/providers/{name}/theirs": {
@@ -84,7 +86,8 @@ WHOLE: dict[str, Callable[[str], str]] = {
 #: Forms that lead to a secret.
 SECRETS = (
     "/account/devices/pair", "/console/users/{id}", "/console/invite", "/console/users/{id}/badge",
-    "/console/devices", "/console/apps/{app}", "/console/service-accounts/{id}", "/installation/clients/{client}",
+    "/console/devices", "/console/apps/{app}", "/console/scim", "/console/scim/{connection}",
+    "/console/service-accounts/{id}", "/installation/clients/{client}",
     "/installation/admins", "/installation/account",
 )  # fmt: skip
 
@@ -132,7 +135,9 @@ async def world(app: App) -> World:
     visitor = Visitor(app, {"session": (await app.sign_in(email, PASSWORD, client=client)).cookie("session")})
     at, body = f"/api/admin/clients/{client}/apps", {"name": "A", "kind": "web", "redirectUris": ["https://a.example/"]}
     web = (await app.post(at, body, token=await app.admin_token())).data["id"]
+    await app.post(f"/api/admin/clients/{client}/scim", {"name": "okta"}, token=await app.admin_token())
     names: dict[str, object] = {"client": client, "id": number, "name": "okta", "machine": machine, "app": web}
+    names["connection"] = "okta"
     return World(app, client, email, await visitor.system_admin(), names)
 
 

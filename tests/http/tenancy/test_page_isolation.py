@@ -26,6 +26,7 @@ NAMING = [
 ]
 #: Actions of the forms on a user's page, and those that need no other fields.
 _USER, _MACHINE, _APP = "/console/users/{id}", "/console/service-accounts/{id}", "/console/apps/{app}"
+_SCIM = "/console/scim/{connection}"
 ACTS = {
     _USER: (
         "details", "roles", "deactivate", "restore", "reset", "invite", "end-session", "end-sessions", "unlink",
@@ -33,8 +34,9 @@ ACTS = {
     ),
     _MACHINE: ("change", "disable", "enable", "delete", "make", "rotate", "revoke"),
     _APP: ("change", "remove", "secret", "revoke"),
+    _SCIM: ("change", "delete", "token", "revoke"),
 }  # fmt: skip
-MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable", _APP: "secret", f"{_USER}/badge": "pin"}
+MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable", _APP: "secret", _SCIM: "token", f"{_USER}/badge": "pin"}
 #: Fields for the forms of a user and of a service account.
 _TYPED = {"roleViewer": "on", "name": "taken-over", "kind": "key"}
 pytestmark = pytest.mark.still
@@ -46,19 +48,24 @@ class Named(NamedTuple):
     id: int
     name: str
     app: str
+    connection: str
 
 
-NEVER = Named(2**31 - 1, "never", "app_never")
+NEVER = Named(2**31 - 1, "never", "app_never", "never")
 
 
 async def named(team: Team, pattern: str) -> Named:
     """New objects of the client, one of which the pattern refers to."""
     if pattern == _MACHINE:
-        return Named((await new_account(team.app, team.client))["id"], "machine", "")
+        return Named((await new_account(team.app, team.client))["id"], "machine", "", "")
     user, _ = await new_user(team.app, team.client)
     at, body = f"/api/admin/clients/{team.client}/apps", {"name": "A", "kind": "device"}
     made = await team.app.post(at, body, token=await team.app.admin_token())
-    return Named(user, (await add_provider(team.app, team.client, oidc=_SETTINGS))["name"], made.data["id"])
+    provider = (await add_provider(team.app, team.client, oidc=_SETTINGS))["name"]
+    connection = f"idp-{user}"
+    at = f"/api/admin/clients/{team.client}/scim"
+    await team.app.post(at, {"name": connection}, token=await team.app.admin_token())
+    return Named(user, provider, made.data["id"], connection)
 
 
 async def opened(team: Team, method: str, pattern: str, thing: Named, act: str = "") -> Reply:
@@ -73,7 +80,13 @@ async def opened(team: Team, method: str, pattern: str, thing: Named, act: str =
 
 
 def test_there_are_such_pages() -> None:
-    assert {pattern.split("/")[2] for _, pattern in NAMING} == {"apps", "users", "providers", "service-accounts"}
+    assert {pattern.split("/")[2] for _, pattern in NAMING} == {
+        "apps",
+        "users",
+        "providers",
+        "scim",
+        "service-accounts",
+    }
 
 
 async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: str = "") -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
-from sqlalchemy import BigInteger, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, select, update
 
 from manifest_auth import audit, providers, tenants
 from manifest_auth.accounts import rank
@@ -16,9 +16,9 @@ from manifest_auth.accounts.service_accounts import rows
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, Forbidden, ValidationError, existing
-from manifest_auth.permissions import Permission, Role, mask_of, role_names
+from manifest_auth.permissions import Permission, Role, mask_of, role_names, roles_of
 from manifest_auth.store import Store, TenantUnit, columns, cross_tenant, tenant_scoped
-from manifest_auth.store.tables import scim_connections, scim_tokens
+from manifest_auth.store.tables import scim_connections, scim_tokens, scim_users
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import step_up
 from manifest_auth.text import machine_secrets
@@ -78,6 +78,11 @@ class Connection(NamedTuple):
         return _LINES.decode(self.group_roles)
 
     @property
+    def grants(self) -> int:
+        """All roles that it can grant, as a bit mask."""
+        return mask_of([*roles_of(self.default_roles), *(role for one in self.of_groups for role in one.roles)])
+
+    @property
     def lines(self) -> tuple[tuple[str | None, str | None, int], ...]:
         """The roles of groups: display name or external ID, and a bit mask."""
         return tuple((one.group or None, one.external_id or None, mask_of(one.roles)) for one in self.of_groups)
@@ -135,6 +140,15 @@ _ADD = tenant_scoped(insert(scim_connections).values({name: bindparam(name) for 
 _CHANGE = tenant_scoped(
     update(scim_connections).where(_C.id == _ID).values({name: bindparam(f"new_{name}") for name in _GIVEN})
 )
+_USERS = tenant_scoped(
+    select(scim_users.c.user_id)
+    .where(
+        scim_users.c.connection_id == _ID, scim_users.c.removed_at.is_(None), scim_users.c.user_id > bindparam("after")
+    )
+    .order_by(scim_users.c.user_id)
+    .limit(bindparam("limit")),
+    int,
+)
 _DELETE = tenant_scoped(delete(scim_connections).where(_C.id == _ID))
 _CALLED = tenant_scoped(update(scim_connections).where(_C.id == _ID).values(last_call_at=_NOW))
 _FAILED = tenant_scoped(
@@ -163,6 +177,35 @@ _BEARER = cross_tenant(
 )
 
 
+class Used(NamedTuple):
+    """The use of a connection of any client. ``client`` is the client's identifier, ``ends_at`` is when its last valid
+    token expires, and ``service_id`` the account that owns it. Times are in milliseconds."""
+
+    client: str
+    name: str
+    last_call_at: int | None
+    failures: int
+    last_failure: str
+    service_id: int | None
+    ends_at: int | None
+
+
+_ENDS_AT = (
+    select(func.max(_K.ends_at))
+    .where(_K.tenant_id == _C.tenant_id, _K.connection_id == _C.id, _K.ended_at.is_(None))
+    .correlate(scim_connections)
+    .scalar_subquery()
+)
+#: All connections, for the operator.
+USED = cross_tenant(
+    select(_T.identifier, *(_C[name] for name in Used._fields[1:-1]), _ENDS_AT)
+    .select_from(scim_connections.join(tenants_table, _T.id == _C.tenant_id))
+    .order_by(_T.identifier, _C.name),
+    Used,
+    because="the operator checks the connections of all clients",
+)
+
+
 def base_url(public: str, client: str) -> str:
     """Returns the address of a client's SCIM endpoints. ``public`` is the server's address."""
     return f"{public}/scim/v2/{client}"
@@ -186,6 +229,11 @@ def get_by_id(unit: TenantUnit, connection_id: int, *, shared: bool = False) -> 
 def find_of_service(unit: TenantUnit, account_id: int) -> Connection | None:
     """Returns the connection that a service account owns."""
     return unit.first(_OF_SERVICE, of_id=account_id)
+
+
+def user_ids(unit: TenantUnit, connection_id: int, after: int, limit: int) -> list[int]:
+    """The first users with a higher ID than ``after`` whom the connection manages."""
+    return unit.all(_USERS, of_id=connection_id, after=after, limit=limit)
 
 
 def live_tokens(unit: TenantUnit, now: int) -> list[Token]:
@@ -227,6 +275,7 @@ def create(unit: TenantUnit, who: AccountRequest, name: str, given: Mapping[str,
         raise Conflict(_("This name is already taken"))
     fresh = Connection(id=0, tenant_id=unit.tenant_id, name=name, created_at=who.now, created_by=who.caller.actor)
     made = _changed(unit, fresh, given, is_admin=is_admin)._replace(changed_at=who.now)
+    step_up.check_gain(who, made.grants)
     made = get_by_id(unit, unit.one(_ADD, **{name: getattr(made, name) for name in _NEW}))
     audit.record(unit, who, Event.SCIM_CONNECTION_CREATED, made.subject, **_shown(made))
     return made, _add_token(unit, who, made, DEFAULT_DAYS)
@@ -238,6 +287,7 @@ def change(unit: TenantUnit, who: Request, name: str, given: Mapping[str, Any]) 
     is_admin = _check_manages(unit, who)
     before = get(unit, name, lock=True)
     after = _changed(unit, before, given, is_admin=is_admin)
+    step_up.check_gain(who, after.grants)
     if after != before:
         after = after._replace(changed_at=who.now)
         unit.change(_CHANGE, of_id=after.id, **{f"new_{name}": getattr(after, name) for name in _GIVEN})

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import bindparam, func, select
 
+from manifest_auth.accounts.provisioning import connections
 from manifest_auth.audit import INSTALLATION, NEWEST_FIRST, EventFilter, page_across
 from manifest_auth.licence import Gate, State, free, overdrawn, warning
 from manifest_auth.runtime.clock import Clock
@@ -189,6 +190,30 @@ def _sentence(claim: ClaimOverview) -> str:
     keep = f"manifest-auth {claim.kind} vouch {what} --reason …"
     return f"{name} isn't verified. If you know that the client owns it, approve it: {keep}"
 
+
+_DAY_MS = 86_400_000
+
+
+async def scim_findings(store: Store, now: int) -> list[Finding]:
+    """Returns a finding for each SCIM connection. ``now`` is in milliseconds."""
+    return [_scim(one, now) for one in await store.look_up_all(connections.USED)]
+
+
+def _scim(one: connections.Used, now: int) -> Finding:
+    called = "never" if one.last_call_at is None else when(one.last_call_at)
+    told = f"scim: connection {one.name} of client {one.client}: last request {called}, {one.failures} rejected"
+    told += f" (the last one: {one.last_failure})" if one.last_failure else ""
+    days = ((one.ends_at or 0) - now) // _DAY_MS
+    if days < 0 and one.service_id is None:
+        return bad(f"{told}; it has no valid token, so create one on the page /console/scim/{one.name}")
+    if days < _SOON_DAYS and one.service_id is None:
+        return note(f"{told}; its token expires within {days + 1} days, so replace it")
+    if now - (one.last_call_at or 0) > _QUIET_DAYS * _DAY_MS:
+        return note(f"{told}; check the provisioning at the identity provider")
+    return ok(told)
+
+
+_SOON_DAYS, _QUIET_DAYS = 30, 7
 
 # ``doctor``: compares the clock with fixed dates, PostgreSQL's clock, other nodes' clocks, and the audit trail.
 

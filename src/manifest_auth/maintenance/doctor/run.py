@@ -181,6 +181,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
         ]
         results += await environment.claim_findings(settings, store)
         results += await environment.passkey_findings(settings, store)
+        results += await environment.scim_findings(store, Clock().now_ms())
         used = await store.read(tokens.access_algorithm)
         if used and (ignored := signing_keys.ignored_algorithm(settings, used)):
             results.append(bad(f"signing keys: {ignored}"))

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from manifest_auth import audit, providers
 from manifest_auth.accounts import users
+from manifest_auth.accounts.provisioning import connections
 from manifest_auth.audit import AuditFilters, Event, EventFilter, FoundEvent, about, label
 from manifest_auth.audit.chains import Link
 from manifest_auth.clients import audit_views
@@ -138,6 +139,8 @@ class Names:
         self._people = {user.id: user for user in users.get_named(unit, ids)} if ids else {}
         is_needed = any(_PROVIDER.match(text) for text in texts) or any('"provider"' in link.detail for link in links)
         self._providers = {one.id: one.display_name for one in providers.list_all(unit)} if is_needed else {}
+        is_needed = any(text.startswith("scim:") for text in texts)
+        self._connections = {one.subject: one.name for one in connections.list_all(unit)} if is_needed else {}
 
     def part(self, text: str, detail: dict[str, Any]) -> SentencePart:
         """Returns the object that the trail names ``text``."""
@@ -152,6 +155,9 @@ class Names:
             return SentencePart(account.first_name if account else _("number %(number)s", number=rest), strong=True)
         if found := _PROVIDER.match(text):
             named = self._providers.get(int(found[1])) or detail.get("name")
+            return SentencePart(str(named) if named else _("number %(number)s", number=rest), strong=True)
+        if kind == "scim":
+            named = self._connections.get(text) or detail.get("name")
             return SentencePart(str(named) if named else _("number %(number)s", number=rest), strong=True)
         if kind in ("device", "app"):
             return SentencePart(str(detail.get("name") or rest), strong=True)

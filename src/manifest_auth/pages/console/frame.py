@@ -139,6 +139,7 @@ _SECTIONS = (
     _Section(Permission.USERS_MANAGE, "/console/service-accounts", _("Service accounts"), _MACHINES),
     _Section(Permission.SETTINGS_MANAGE, "/console/devices", _("Devices"), _MACHINES),
     _Section(Permission.SETTINGS_MANAGE, "/console/providers", _("Providers"), _SIGN_IN),
+    _Section(Permission.SETTINGS_MANAGE, "/console/scim", _("Provisioning"), _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/domains", _("Domains"), _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/rules", _("Settings"), _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/branding", _("Branding"), _SIGN_IN),

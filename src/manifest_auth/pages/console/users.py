@@ -13,7 +13,17 @@ import msgspec
 from manifest_auth import accounts, providers, sessions, tenants
 from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink, apps, email_changes, rank, users
 from manifest_auth.accounts.factors import Kind
-from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded, RateLimited, Refusal, ValidationError
+from manifest_auth.accounts.provisioning import managed
+from manifest_auth.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    Refusal,
+    ValidationError,
+    existing,
+)
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, words
 from manifest_auth.pages.call import Confirmation, PageCall, View, chosen, require
@@ -76,6 +86,7 @@ def _show(ctx: RequestContext, call: PageCall[UserForm | None], unit: TenantUnit
         reason=typed.reason if typed is not None else "",
         uses_passwords=settings.password_sign_in,
         why_not=why_not,
+        managed_by=managed.managed_by(unit, user.id),
         sessions=None if why_not else sessions.list_open(unit, user.id, ctx.now, _SESSIONS),
         identities=providers.list_identities(unit, user.id),
         apps=apps.app_names(unit),
@@ -97,7 +108,7 @@ async def _confirm(ctx: RequestContext, call: PageCall[UserForm]) -> Confirmatio
         if form.act == "restore" and not user.roles & Role.ADMIN.bit:
             return None
         ends = sessions.LISTING.total(unit, sessions.open_ones_of(user_id, ctx.now))
-        effects = (words.ends_sessions(ends), *ask.effects)
+        effects = ask.effects if form.act == "release" else (words.ends_sessions(ends), *ask.effects)
         return ask._replace(name=user.full_name or user.email, effects=effects)
 
     if form.act == "reset-factors":
@@ -120,6 +131,10 @@ def _change(unit: TenantUnit, ctx: RequestContext, user_id: int, form: UserForm)
         given["email"] = form.email.strip()
     after = accounts.change(unit, ctx, user_id, given)
     return "email" if given.get("email", after.email) != after.email else "details"
+
+
+def _release(unit: TenantUnit, ctx: RequestContext, user_id: int, _form: UserForm) -> None:
+    managed.release(unit, ctx, existing(managed.managed_by(unit, user_id)), user_id)
 
 
 def _end_session(unit: TenantUnit, ctx: RequestContext, user_id: int, form: UserForm) -> None:
@@ -177,6 +192,7 @@ _ACTS = {
         _("Linked account confirmed."),
         lambda unit, ctx, user, form: identities.confirm(unit, ctx, user, _number(form.identity)),
     ),
+    "release": UserAct(_("User released. You can edit the account again."), _release),
     "reset-factors": UserAct(_("Second factors removed. All sessions ended."), _reset_factors),
 }
 #: The question before an action. The number of sessions that end comes first.
@@ -210,6 +226,11 @@ _ASKS = {
         _("Unlink an account of %(name)s?"),
         (_("They can't sign in with it until they link it again."),),
         _("Unlink account"),
+    ),
+    "release": Confirmation(
+        _("Release %(name)s from SCIM?"),
+        (_("The identity provider no longer changes or deactivates the account. Its roles stay."),),
+        _("Release user"),
     ),
     "reset-factors": Confirmation(
         _("Reset the second factors of %(name)s?"),

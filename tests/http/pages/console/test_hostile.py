@@ -81,6 +81,7 @@ async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
     visitor = await Visitor(app).signed_in("admin@acme.example")
     number, _ = await new_user(app)
     user, machine = f"/console/users/{number}", f"/console/service-accounts/{(await new_account(app, 'acme'))['id']}"
+    await app.post("/api/admin/clients/acme/scim", {"name": "okta"}, token=await app.admin_token())
     apps, of_sessions = "/console/rules?page=apps", "/console/rules?page=sessions"
     for path, holds, fields in (
         ("/console/invite", {}, {"people": text}),
@@ -93,6 +94,8 @@ async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
         (machine, {"act": "change"}, {"name": text, "jwks": text, "addresses": text}),
         (machine, {"act": "make"}, {"label": text, "expiresInDays": text}),
         (machine, {"act": "delete"}, {"confirmName": text}),
+        ("/console/scim", {}, {"name": text}),
+        ("/console/scim/okta", {"act": "change"}, {"groupRoles": text}),
         ("/console/branding", {"branding.accent": ""}, {"act": "save", "branding.name": text, "branding.accent": "x"}),
         (user, {"act": "details"}, {"firstName": text, "email": text}),
     ):  # fmt: skip

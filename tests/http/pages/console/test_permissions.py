@@ -32,11 +32,12 @@ async def a_machine(app: App) -> None:
         await settle(app, "acme", badge={"enabled": True})
         at, body = "/api/admin/clients/acme/apps", {"name": "A", "kind": "device"}
         MADE["app"] = (await app.post(at, body, token=await app.admin_token())).data["id"]
+        await app.post("/api/admin/clients/acme/scim", {"name": "okta"}, token=await app.admin_token())
 
 
 def address(app: App, route: Route) -> str:
     number = app.ids["machine" if "/service-accounts" in route.path else "viewer@acme.example"]
-    path = filled(route.path, id=number, app=MADE["app"])
+    path = filled(route.path, id=number, app=MADE["app"], connection="okta")
     return f"{path}?format=csv" if path.endswith("/export") else path
 
 
