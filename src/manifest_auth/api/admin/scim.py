@@ -24,6 +24,7 @@ from manifest_auth.api.admin.client_scope import reads, writes
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.api.admin.service_accounts import Name
 from manifest_auth.audit.acts import NOTHING, Act
+from manifest_auth.clients.scim import saving
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Call, Items, Paging, Route, Time, Who, Wire
 from manifest_auth.permissions import Permission, Role, mask_of, role_names
@@ -171,8 +172,10 @@ def _get(ctx: RequestContext, call: Call[None], own: TenantUnit) -> ScimConnecti
     return _data(ctx, own, connections.get(own, call.path["connection"]))
 
 
-def _change(ctx: RequestContext, call: Call[ScimConnectionChange], own: TenantUnit) -> ScimConnectionData:
-    return _data(ctx, own, connections.change(own, ctx, call.path["connection"], _given(call.body)))
+async def _change(ctx: RequestContext, call: Call[ScimConnectionChange]) -> ScimConnectionData:
+    name = call.path["connection"]
+    await saving.change(ctx, lambda unit: client_scope.client_of(unit, ctx, call)[0], name, _given(call.body))
+    return await client_scope.read(ctx, call, lambda own: _data(ctx, own, connections.get(own, name)))
 
 
 def _delete(ctx: RequestContext, call: Call[None], own: TenantUnit) -> Deleted:
@@ -203,7 +206,7 @@ def _routes(base: str, access: Who) -> tuple[Route, ...]:
               refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
         Route("GET", base, reads(_list), access, "List a client's SCIM connections", query=Paging, refusals=found),
         Route("GET", one, reads(_get), access, "Get a SCIM connection, with its valid tokens", refusals=found),
-        Route("PATCH", one, writes(_change), access, "Change a SCIM connection; omitted members don't change",
+        Route("PATCH", one, _change, access, "Change a SCIM connection; omitted members don't change",
               refusals=conflict, asks=Act.SERVICE_ACCOUNTS),
         Route("DELETE", one, writes(_delete), access, "Delete a SCIM connection and its tokens; its users stay",
               refusals=found, asks=Act.SERVICE_ACCOUNTS),

@@ -19,6 +19,7 @@ from manifest_auth.accounts.provisioning.connections import (
     Connection,
     ScimGroupRoles,
 )
+from manifest_auth.clients.scim import saving
 from manifest_auth.errors import ValidationError, existing
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, flash, words
@@ -160,18 +161,21 @@ async def _confirm(ctx: RequestContext, call: PageCall[ScimForm]) -> Confirmatio
 
 
 async def _act(ctx: RequestContext, call: PageCall[ScimForm]) -> View | Answer[None]:
-    name, (done, work) = call.path["connection"], chosen(_ACTS, call.fields.act)
-    with frame.naming_lines():
-        outcome = await ctx.store.write(lambda unit: work(unit, ctx, name, call.fields))
+    name = call.path["connection"]
+    if call.fields.act == "change":
+        with frame.naming_lines():
+            await saving.change(ctx, lambda unit: unit.of(ctx.user.tenant_id), name, call.fields.given())
+        return flash.after(ctx, PATH.format(connection=name), "changed")
+    done, work = chosen(_ACTS, call.fields.act)
+    outcome = await ctx.store.write(lambda unit: work(unit, ctx, name, call.fields))
     if isinstance(outcome, str):
         return call.show_once(PATH.format(connection=name), outcome)
     return flash.after(ctx, LIST_PATH if done == "deleted" else PATH.format(connection=name), done)
 
 
-#: By action, the keyword of the result and the function, which returns a token that is shown once, or an ignored
-#: value.
+#: By action, except for ``change``: the keyword of the result and the function, which returns a token that is shown
+#: once, or an ignored value.
 _ACTS: dict[str, tuple[str, Callable[[TenantUnit, RequestContext, str, ScimForm], object]]] = {
-    "change": ("changed", lambda unit, ctx, name, form: connections.change(unit, ctx, name, form.given())),
     "delete": ("deleted", lambda unit, ctx, name, form: connections.remove(unit, ctx, name)),
     "token": ("", lambda unit, ctx, name, form: connections.create_token(unit, ctx, name, form.expires_in_days).text),
     "revoke": ("revoked", lambda unit, ctx, name, form: connections.revoke_token(unit, ctx, name, form.of)),
