@@ -22,7 +22,6 @@ ALL_OF_A_CLIENT = {
         "_DROP_OLDER",
     },  # few: only sign-ins of the last 30 days
     "accounts.provisioning.connections": {"_LIST", "_TOKENS"},  # at most five connections with two valid tokens each
-    "accounts.provisioning.managed": {"_GROUPS"},  # of one user: SQLite also considers the index that begins with it
     "accounts.service_accounts.rows": {"_COUNT"},
     # A client has at most 100 apps, with two secrets each; codes live for a minute, grants of devices for ten.
     "accounts.apps": {"_COUNT", "_DROP_CODES", "_DROP_CODES_OF_USER", "_FORGET", "_LIST", "_SECRETS"},

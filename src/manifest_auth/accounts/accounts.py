@@ -164,16 +164,17 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
 
 def end_access(unit: TenantUnit, who: Request, user: User) -> User:
     """Deactivates a locked user, whatever the rank of ``who``. Raises Conflict."""
-    if not users.deactivate(unit, user, who.now):
+    now = who.now  # once: it differs each time
+    if not users.deactivate(unit, user, now):
         raise Conflict(_("The user is already deactivated"))
     # One-time codes stay, so that exchanging one reports that the account is disabled. Restoring the user voids them.
-    ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, pending=False)
-    one_time_links.close(unit, user.id, who.now)
-    email_changes.close_pending(unit, user.id, who.now)
+    ended = sessions.end_all(unit, user.id, "user_deactivated", now, pending=False)
+    one_time_links.close(unit, user.id, now)
+    email_changes.close_pending(unit, user.id, now)
     providers.drop_tokens(unit, user.id)
     change = {"before": {"deactivated": False}, "after": {"deactivated": True}}
     audit.record(unit, who, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended, **change)
-    return user._replace(deactivated_at=who.now)
+    return user._replace(deactivated_at=now)
 
 
 def restore(unit: TenantUnit, who: AccountRequest, user_id: int) -> UserWithAccessLink:

@@ -123,7 +123,8 @@ async def _run(ctx: RequestContext, call: Call[Any], method: str, caller: ScimCa
     if method in ("POST", "PUT", "PATCH"):
         _check_media_type(call.head)
         try:
-            body = orjson.dumps(_mended(strict_json.read(b"".join([part async for part in call.body]), "The body")))
+            if sent := b"".join([part async for part in call.body]):
+                body = orjson.dumps(_mended(strict_json.read(sent, "The body")))
         except strict_json.Malformed as error:
             return _error(400, "invalidSyntax", str(error))
     request = protocol.ScimRequest(
@@ -161,10 +162,10 @@ def _check_media_type(head: Head) -> None:
 
 
 def _mended(value: Any) -> Any:
-    """Returns a body without passwords, which some providers always send, and with managers as RFC 7643 has them.
-    Entra ID sends a manager's ID as a text."""
+    """Returns a body without passwords, which some providers always send, and as RFC 7643 has it. Entra ID sends a
+    manager's ID as a text, and entries of lists with null, which says the same as nothing."""
     if isinstance(value, list):
-        return [_mended(one) for one in value]
+        return [_mended(_without_nulls(one)) for one in value]
     if not isinstance(value, dict):
         return value
     path = str(value.get("path", "")).lower()
@@ -178,6 +179,12 @@ def _mended(value: Any) -> Any:
         is_manager = last == "manager" or (last == "value" and path.endswith("user:manager"))
         found[name] = {"value": one} if is_manager and isinstance(one, str) else _mended(one)
     return found
+
+
+def _without_nulls(entry: Any) -> Any:
+    if not isinstance(entry, dict) or "op" in map(str.lower, entry):
+        return entry
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 #: Statuses of responses without an error, by method, and whether a resource is named.

@@ -75,7 +75,9 @@ CONDITIONS = {
 def _statements(names: frozenset[str]) -> tuple[TenantScoped[ScimGroup], TenantScoped[int]]:
     """The statements of a search: a page, and the number of rows."""
     where = (_IS_OF, *(CONDITIONS[name] for name in sorted(names)))
-    page = _ALL.where(*where).order_by(_G.id).limit(bindparam("limit")).offset(bindparam("offset"))
+    page = (
+        _ALL.where(*where).order_by(_G.id + 0 if names else _G.id).limit(bindparam("limit")).offset(bindparam("offset"))
+    )
     return tenant_scoped(page, ScimGroup), tenant_scoped(
         select(func.count()).select_from(scim_groups).where(*where), int
     )

@@ -69,14 +69,18 @@ class Service(ScimService):
 
 
 def _with_demands(answer: ScimResponse) -> ScimResponse:
-    """Returns published schemas in which the attributes that clients should send are required."""
+    """Returns published schemas in which the attributes that clients should send are required, and names of members,
+    which Okta sends and this server ignores, are read-only."""
     body: Any = answer.body
     for schema in body.get("Resources", [body]):
-        if schema["id"].endswith("core:2.0:User"):
-            for attribute in schema["attributes"]:
-                attribute["required"] |= attribute["name"] in _ASKED_FOR
-                for part in attribute.get("subAttributes", ()) if attribute["name"] == "emails" else ():
-                    part["required"] |= part["name"] == "value"
+        is_user = schema["id"].endswith("core:2.0:User")
+        for attribute in schema["attributes"]:
+            name = attribute["name"]
+            attribute["required"] |= is_user and name in _ASKED_FOR
+            for part in attribute.get("subAttributes", ()):
+                part["required"] |= is_user and (name, part["name"]) == ("emails", "value")
+                if (name, part["name"]) == ("members", "display"):
+                    part["mutability"] = "readOnly"
     return answer
 
 

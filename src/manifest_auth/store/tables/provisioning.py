@@ -82,7 +82,7 @@ scim_emails = _table(  # all email addresses of these users, for filters
     *row_of("users", "user_id", is_key=True, goes_with=True),
     Column("email_key", Text, primary_key=True),
     Column("type", Text, primary_key=True),  # lowercase; empty: none
-    Index(None, "tenant_id", "email_key"),
+    Index(None, "tenant_id", "email_key", "type", "user_id"),
 )
 
 scim_groups = _table(
@@ -105,5 +105,5 @@ scim_members = _table(
     *row_of("scim_groups", "group_id", is_key=True, goes_with=True),
     *row_of("users", "user_id", is_key=True, goes_with=True),
     time("added_at"),
-    Index(None, "tenant_id", "user_id"),
+    Index(None, "tenant_id", "user_id", "group_id"),
 )

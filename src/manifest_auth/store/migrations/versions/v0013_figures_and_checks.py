@@ -119,7 +119,7 @@ _TABLES = (
         "scim_emails: tenant_id user_id:big email_key type",
         "key tenant_id user_id email_key type",
         "goes with tenant_id>tenants user_id>users",
-        "index tenant_id email_key",
+        "index tenant_id email_key type user_id",
     ),
     (
         "scim_groups: id:new tenant_id connection_id:big display_name display_name_key external_id? version:big=1"
@@ -132,6 +132,6 @@ _TABLES = (
         "scim_members: tenant_id group_id:big user_id:big added_at",
         "key tenant_id group_id user_id",
         "goes with tenant_id>tenants group_id>scim_groups user_id>users",
-        "index tenant_id user_id",
+        "index tenant_id user_id group_id",
     ),
 )
