@@ -1,0 +1,1 @@
+"""SCIM clients of identity providers: recorded requests, and a checker of the RFCs."""
