@@ -10,11 +10,13 @@ import pytest
 from manifest_auth.cli import commands
 from manifest_auth.errors import NoSeat
 from manifest_auth.maintenance.licence_watch import watch
+from tests.http.scim.connecting import connect, failed, shown
 from tests.licence.seat_attempts import fit
 from tests.licence.vendor import DAY, install, key, on_premise
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.commands import in_this_process
+from tests.support.people import Member
 from tests.support.system_admins import events, signed_in_admin
 from tests.support.user_management import ADD
 
@@ -55,8 +57,12 @@ async def test_a_seat_that_is_not_there(premise: App) -> None:
     """REST records it in the installation's trail, and GraphQL in the client's, both with the requester as actor."""
     await install(premise, key(premise))
     token = (await premise.sign_in("admin@acme.example", client="acme")).data["token"]
+    admin = Member(premise.ids["admin@acme.example"], "admin@acme.example", token, "")
+    okta = await connect(premise, client="acme", admin=admin)
     await fit(premise)
     root = await signed_in_admin(premise)
+    assert failed(await okta.post_user("zoe@acme.example")) == (403, None)
+    assert shown(await okta.post_user("zoe@acme.example", active=False), 201)["active"] is False
     for number in range(3):
         body = {"email": f"n{number}@acme.example", "roles": ["Viewer"]}
         assert (await root.post("/api/admin/clients/acme/users", body)).status == 409
@@ -65,6 +71,8 @@ async def test_a_seat_that_is_not_there(premise: App) -> None:
     [(_, actor, _, detail)] = [found for found in await events(premise) if found[0] == "seat_refused"]
     assert (actor, detail["route"]) == (f"admin:{root.id}", "/api/admin/clients/{client}/users")
     assert detail["why"].startswith("The license has no free seat")
+    [refused] = [event for event in await trail(premise, "acme") if event.event == "scim_refused"]
+    assert (refused.actor, refused.members["why"][:28]) == (f"scim:{okta.id}", "The license has no free seat")
     [event] = [event for event in await trail(premise, "acme") if event.event == "seat_refused"]
     assert event.actor == f"user:{premise.ids['admin@acme.example']}"
     assert event.members["route"] == "/api/client/graphql addUser"

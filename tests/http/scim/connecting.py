@@ -81,10 +81,12 @@ class Connection:
         return set((await self.app.get(path, token=await self.app.admin_token())).data["roles"])
 
 
-async def connect(app: App, name: str = "okta", client: str = "", **settings: Any) -> Connection:
-    """Create a connection of a client, or of a new one. Its default role is Viewer."""
+async def connect(
+    app: App, name: str = "okta", client: str = "", admin: Member | None = None, **settings: Any
+) -> Connection:
+    """Create a connection of a client, or of a new one, by an Admin. Its default role is Viewer."""
     client = client or await new_client(app)
-    admin = await member(app, client, "Admin")
+    admin = admin or await member(app, client, "Admin")
     made = (await app.post("/api/client/scim", {"name": name, **settings}, token=admin.token)).data
     base = made["baseUrl"].removeprefix(app.public_url.rstrip("/"))
     return Connection(app=app, client=client, admin=admin, name=name, id=made["id"], base=base, token=made["token"])
