@@ -193,6 +193,18 @@ def _secret(setup: Setup, browser: Chromium) -> None:
     press(browser, "#secrets ~ form .primary")
 
 
+def _no_connection(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/scim")
+    fill(browser, name="No Name")
+    press(browser)
+
+
+def _no_group(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/scim/okta")
+    fill(browser, groupRoles="Line leads")
+    press(browser, "#change ~ form .primary")
+
+
 def _shared(setup: Setup, browser: Chromium, name: str) -> None:
     console(setup, browser, "/devices")
     fill(browser, name=name)
@@ -255,6 +267,8 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "POST /console/service-accounts/{id} rotated": _rotated,
     "POST /console/service-accounts/{id}": _no_days,
     "GET /console/scim": _at("/scim"),
+    "POST /console/scim": _no_connection,
+    "POST /console/scim/{connection}": _no_group,
     "GET /console/scim/{connection}": _at("/scim/okta"),
     "GET /console/apps": _at("/apps"),
     "GET /console/apps/new": _at("/apps/new"),
