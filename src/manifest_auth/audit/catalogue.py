@@ -414,7 +414,7 @@ class Event(enum.Enum):
     SCIM_GROUP_CHANGED = About("scim_group_changed", PROVISIONING, _("%(who)s changed a group"),
         when="A SCIM connection created, changed, or deleted a group; its name, and how many members were `added` and "
         "`removed`")
-    SCIM_REFUSED = About("scim_refused", PROVISIONING, _("A request of %(who)s was rejected"), is_bad=True,
+    SCIM_REFUSED = About("scim_refused", PROVISIONING, _("A request by %(who)s was rejected"), is_bad=True,
         when="A SCIM connection isn't allowed to do what it requested, or no license seat was available; `why`, and "
         "`kept_back`. At most one a minute")
     DEVICE_ENROLMENT_BEGUN = About("device_enrolment_begun", DEVICES,

@@ -226,7 +226,7 @@ class Compiled:
         return [given[name] if default is _MISSING else default for name, default in self.order]
 
     def shifted(self, before: int) -> str:
-        """Returns PostgreSQL's text, whose parameters follow ``before`` others of the same statement."""
+        """Returns PostgreSQL's text for use after ``before`` other parameters of the same statement."""
         return _PLACE.sub(lambda found: f"${int(found[1]) + before}", self.sql)
 
 

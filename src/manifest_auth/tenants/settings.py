@@ -1,6 +1,6 @@
 """A client's settings, as stored, and partial changes to them.
 
-Members that a change omits stay, so no request can remove a rule by not knowing it.
+Members that a change omits stay, so a caller that doesn't know a rule can't remove it.
 """
 
 from __future__ import annotations

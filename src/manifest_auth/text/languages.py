@@ -1,6 +1,6 @@
 """Languages of pages and emails, by their tags (RFC 5646), and the catalogs of their messages.
 
-A catalog is read at its first use and kept. This takes about a millisecond per language in the life of a process.
+A catalog is read at its first use and kept. Reading takes about a millisecond, once per process and language.
 """
 
 from __future__ import annotations

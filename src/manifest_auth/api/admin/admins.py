@@ -283,7 +283,7 @@ ROUTES = (
     Route("POST", f"{_AUTH_BASE}/reauthenticate", _reauthenticate, Access.ADMIN,
           "Re-authenticate for a sensitive action", limit=AUTH_LIMIT, refusals=_PROOF, asks=NOTHING),
     Route("GET", _FACTOR, _read, Access.ADMIN, "Get the state of your second factor"),
-    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to set up a second factor (TOTP); its secret is returned once",
+    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start setting up a second factor (TOTP); its secret is returned once",
           limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict), operation="adminBeginSecondFactor", asks=NOTHING),
     Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
           "Confirm the second factor with a first code; returns ten recovery codes once, and ends your other sessions",

@@ -340,7 +340,7 @@ def welcome(base: str, passwords: dict[str, str]) -> str:
             *_addresses(base),
             *(f"  {name.ljust(width)}  {password}" for name, password in passwords.items()),
             "",
-            f"  `{ADMIN}` is the system admin; all others are users. These passwords are shown only now.",
+            f"  `{ADMIN}` is the system admin; all others are users. These passwords are shown only once.",
             "",
             *_curl(base, passwords["author@acme.example"]),
             "",

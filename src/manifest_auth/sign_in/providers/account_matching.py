@@ -260,7 +260,7 @@ def _first_time(
 
 def _is_told(provider: Provider, how: LinkedBy) -> bool:
     """Whether the user is notified of a new identity, since a stolen session might have consented, or a User Admin
-    might have set up the provider. If an Admin set it up, it surprises nobody that the provider knows its people."""
+    might have set up the provider. If an Admin set it up, users expect the link."""
     by_provider = how in (LinkedBy.DOMAIN, LinkedBy.DIRECTORY)
     return how is LinkedBy.CONSENT or (by_provider and not provider.reaches_admins)
 
