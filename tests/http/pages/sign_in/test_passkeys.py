@@ -9,19 +9,19 @@ import pytest
 
 from tests.http.apps.relying import relying, told
 from tests.http.pages.sign_in.test_enrolment import codes_of
-from tests.support.accounts import new_client
-from tests.support.application import App
+from tests.support.accounts import new_client, settle
+from tests.support.application import PASSWORD, App
 from tests.support.authenticator import Altered, Authenticator
 from tests.support.envelope import check_success
 from tests.support.matrix import matrix
-from tests.support.passkeys import AUTH, COOKIE, ORIGIN, PUBLIC, Holder, with_passkey
-from tests.support.people import member
+from tests.support.passkeys import AUTH, COOKIE, ORIGIN, PUBLIC, Holder, signed_in, with_passkey
+from tests.support.people import member, own_client
 from tests.support.second_factors import CODES, ENROL, FACTOR, SIGN_IN, code, password_typed, person
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
-PASSKEY = "/sign-in/passkey"
+PASSKEY, APP_ADDRESS = "/sign-in/passkey", "com.acme.app:/in"
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
 REFUSED = "This passkey doesn't work here. Try again, or use a different sign-in method."
 
@@ -103,6 +103,34 @@ async def test_a_wrong_one_is_rejected_and_an_unknown_one_named_to_the_browser(a
         assert page.status in (400, 401)
         assert page.problems == [REFUSED]
     assert "session" not in visitor.cookies
+
+
+@matrix("way", ["password", "passkey", "password and passkey", "session"])
+async def test_an_admins_code_goes_to_no_address_that_no_admin_confirmed(app: App, way: str) -> None:
+    own = await own_client(app)
+    await own.changed(own.clerk, returnAddresses=[APP_ADDRESS])
+    admin = await signed_in(app, own.identifier, "Admin")
+    await admin.add()
+    start = f"/sign-in?client={own.identifier}&response=code&returnTo={APP_ADDRESS}&codeChallenge={'c' * 43}"
+    for is_confirmed in (False, True):
+        visitor = browser_of(app)
+        if way == "session":
+            await shown(visitor, admin, await visitor.get(f"/sign-in?client={own.identifier}"))
+        page = await visitor.get(start)
+        if way == "passkey":
+            page = await shown(visitor, admin, page)
+        elif way == "session":
+            page = await visitor.submit(page, "/sign-in/done")
+        else:
+            email = own.client_admin.email if way == "password" else admin.person.email
+            page = await visitor.submit(page, "/sign-in/password", email=email, password=PASSWORD)
+        if way == "password and passkey":
+            page = await visitor.follow(page)
+            credential = json.dumps(admin.browser.get(options_in(page)))
+            page = await visitor.submit(page, FACTOR, credential=credential)
+        assert (page.status == 303) is is_confirmed, page.text
+        assert is_confirmed is ("/sign-in/done" in page.reply.headers.get("location", ""))
+        await settle(app, own.identifier, returnAddresses=[APP_ADDRESS])
 
 
 async def test_a_client_that_does_not_let_it_sign_in_offers_none(app: App) -> None:
