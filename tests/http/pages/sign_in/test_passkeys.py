@@ -102,6 +102,9 @@ async def test_a_wrong_one_is_rejected_and_an_unknown_one_named_to_the_browser(a
         page = await visitor.submit(page, PASSKEY, credential=text)
         assert page.status in (400, 401)
         assert page.problems == [REFUSED]
+    for text in ("{}", "x" * 20_000):  # with the state of another browser
+        old = await visitor.post(PASSKEY, page.form(PASSKEY).fields | {"s": "old", "credential": text})
+        assert (old.status, old.location) == (303, "/sign-in?s=old")
     assert "session" not in visitor.cookies
 
 
