@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
+from manifest_auth.cli.main import parser
 from tests.support.commands import done_here, installation, run_here, typed
 from tests.support.matrix import matrix
 
@@ -74,8 +76,14 @@ def test_impossible_requests_are_rejected_in_one_line(folder: Path, arguments: t
     assert said in result.line
 
 
+def _has_actions(command: argparse.ArgumentParser) -> bool:
+    return any(isinstance(one, argparse._SubParsersAction) for one in command._actions)
+
+
+[COMMANDS] = [one for one in parser()._actions if isinstance(one, argparse._SubParsersAction)]
 USAGE: list[tuple[str, ...]] = [
     (),
+    *((name,) for name, command in COMMANDS.choices.items() if _has_actions(command)),
     ("nonsense",),
     ("user", "create"),
     (*USER,),  # without a role
@@ -92,3 +100,4 @@ def test_wrong_usage_is_status_2(folder: Path, arguments: tuple[str, ...]) -> No
     result = run_here(folder, *arguments)
     assert result.status == 2
     assert "usage: manifest-auth" in result.err
+    assert "Traceback" not in result.err

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from manifest_auth.cli import keys
+from manifest_auth.maintenance.reencrypt import Report
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Sealer, add_newest_key, keys_of_a_start, secret_keys
 from manifest_auth.runtime.settings import SettingsError, load
@@ -66,3 +68,27 @@ def test_a_file_that_cannot_be_read_is_not_called_lost(tmp_path: Path) -> None:
     for folder, why in ((tmp_path, "Is a directory"), (tmp_path / "file", "Not a directory")):
         with pytest.raises(SettingsError, match=f"MANIFEST_DATA_DIR: {folder}/secret.key: {why}"):
             secret_keys(load({"MANIFEST_DATA_DIR": str(folder)}))
+
+
+LOST = [f"passkeys/{number}" for number in range(25)]
+
+
+@matrix(
+    ("report", "older", "in_file", "named", "told"),
+    [
+        (Report(7, lost=LOST[:2]), 1, True, LOST[:2], "2 values can't be decrypted. Add their key"),
+        (Report(7, lost=LOST, is_unfinished=True), 1, True, LOST[:20], "25 values can't be decrypted. Add their key"),
+        (Report(7, is_unfinished=True), 1, True, [], "A server still encrypts with an older key. Restart all"),
+        (Report(7), 1, True, [], "The older key is needed only for backups made until now. Keep it"),
+        (Report(7), 2, False, [], "The 2 older keys are needed only for backups made until now. Keep"),
+        (Report(7), 0, True, [], None),
+    ],
+    ids=["two lost", "many lost", "unfinished", "one older", "two older", "none older"],
+)
+def test_the_command_says_what_to_do_next(
+    report: Report, older: int, in_file: bool, named: list[str], told: str | None
+) -> None:
+    first, *rest = keys._result(report, older, in_file=in_file)
+    assert first == "Checked 7 encrypted values, and encrypted 0 of them again with the newest key."
+    assert rest[: len(named)] == [f"No key decrypts {row}. It wasn't changed." for row in named]
+    assert [line[: len(told or "")] for line in rest[len(named) :]] == ([told] if told else [])

@@ -125,6 +125,21 @@ async def test_it_says_what_graphql_takes(app: App) -> None:
     }  # fmt: skip
 
 
+async def test_it_says_which_fields_a_form_needs(app: App) -> None:
+    document, form = await description(app), "application/x-www-form-urlencoded"
+    found = {}
+    for path, item in document["paths"].items():
+        if schema := item.get("post", {}).get("requestBody", {}).get("content", {}).get(form, {}).get("schema"):
+            named = document["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+            found[path] = set(named["required"])
+    assert found == {
+        "/api/client/auth/okta-saml": {"SAMLResponse"}, "/oauth2/token": {"grant_type"},
+        "/o/{client}/token": {"grant_type"}, "/oauth2/device_authorization": {"client_id"},
+        "/oauth2/pairing": {"client_id", "pairing_code"},
+        **{f"{start}/{act}": {"token"} for start in ("/oauth2", "/o/{client}") for act in ("revoke", "introspect")},
+    }  # fmt: skip
+
+
 async def test_it_lists_exactly_what_is_served(app: App) -> None:
     document = await description(app)
     listed = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
