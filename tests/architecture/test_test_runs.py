@@ -280,7 +280,8 @@ def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) 
         )  # fmt: skip
         return done.returncode, done.stdout
 
-    assert run()[0] == 0
+    if not workers:  # one control is enough
+        assert run()[0] == 0
     code, said = run("tests/processes/test_two_nodes.py")
     assert code == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "passed" in said

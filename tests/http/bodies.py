@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -73,7 +72,7 @@ async def send(app: App, route: Route, token: str | None, /, **values: object) -
 
 
 def _operation(route: Route) -> Any:
-    return _document()["paths"][route.path][route.method.lower()]
+    return openapi_document()["paths"][route.path][route.method.lower()]
 
 
 def _content(route: Route) -> Any:
@@ -87,7 +86,7 @@ def _schema(route: Route) -> Any:
 def _least(schema: Any) -> Any:
     """A small value that the schema allows."""
     if "$ref" in schema:
-        return _least(_document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+        return _least(openapi_document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     if "enum" in schema or "const" in schema:
         return schema.get("enum", [schema.get("const")])[0]
     if "anyOf" in schema:
@@ -117,8 +116,3 @@ def _text(schema: Any) -> str:
     found = next((each for each in texts if re.search(schema.get("pattern", ""), each)), None)
     assert found is not None, f"give {__name__}._TEXTS one that fits {schema}"
     return found
-
-
-@cache
-def _document() -> Any:
-    return openapi_document()

@@ -60,7 +60,7 @@ class Crowd:
     async def end(self) -> None:
         """Let every actor finish its current action. Raises an actor's error."""
         self.goes_on = False
-        await asyncio.wait_for(asyncio.gather(*self._tasks), 30)
+        await asyncio.wait_for(asyncio.gather(*self._tasks), 120)  # a job is a dozen requests
         await self._http.aclose()
 
     async def leave(self) -> None:

@@ -10,11 +10,9 @@ import io
 import os
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 
-_TESTS = Path(__file__).parents[1]
 _MARKS = {
     "processes": "starts processes, so it is no unit test",
     "needs(*programs)": "runs these programs of the machine, which tests/support/needs.py knows",
@@ -61,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Set the marks for the test's folder, fixtures, and store."""
-    if _TESTS in item.path.parents and (mark := _FOLDERS.get(item.path.relative_to(_TESTS).parts[0])):
+    if mark := _FOLDERS.get(item.nodeid.removeprefix("tests/").partition("/")[0]):
         item.add_marker(mark)
     for fixture in _FIXTURES.keys() & set(getattr(item, "fixturenames", ())):
         item.add_marker(_FIXTURES[fixture])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -90,8 +91,9 @@ def filled(pattern: str, **values: object) -> str:
     return re.sub(r"{(\w+)}", lambda found: str(values.get(found[1], _NOWHERE.get(found[1], "1"))), pattern)
 
 
+@cache
 def openapi_document() -> Any:
-    """The OpenAPI description of all routes."""
+    """The OpenAPI description of all routes, which all callers share."""
     return orjson.loads(orjson.dumps(openapi.build(app.ROUTES)))
 
 
