@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
-from itertools import count
+from itertools import chain, count
 from typing import Any, NoReturn
 
 from sqlalchemy import Insert, cast, select, text
@@ -84,13 +84,9 @@ class AtOnce(Connection):
         others expect what it leaves."""
         self._expected.put(self.expects)
         locks = tuple((lock, len(rows)) for lock, _, rows in self._locks)
-        given = [v for lock, values, rows in self._locks for v in (*lock.postgres.values(values), *_flat(rows))]
+        given = [v for lock, values, rows in self._locks for v in (*lock.postgres.values(values), *chain(*rows))]
         given += [v for change, values in self._changes for v in _if_expected(change).values(values)]
         return _sql(locks, tuple(change for change, _ in self._changes)), given
-
-
-def _flat(rows: Rows) -> Iterable[Any]:
-    return (value for row in rows for value in row)
 
 
 @lru_cache(256)
