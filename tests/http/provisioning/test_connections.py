@@ -15,6 +15,7 @@ from tests.support.matrix import matrix
 from tests.support.oauth_callers import GRANT, TOKEN, basic, form
 from tests.support.people import Member, member
 from tests.support.rows import rows
+from tests.support.rules import rule
 from tests.support.single_sign_on import add_provider
 
 pytestmark = pytest.mark.one_store
@@ -61,6 +62,7 @@ async def test_a_connection_has_what_was_asked_for_and_shows_its_token_once(app:
     check_refusal(await app.get(f"{OWN}/okta", token=admin.token), 404, "NOT_FOUND")
 
 
+@rule("SCIM-TOKEN")
 async def test_limits_of_connections_and_tokens(app: App) -> None:
     _, admin = await _client(app)
     for number in range(5):
@@ -103,6 +105,7 @@ async def test_what_is_wrong_is_rejected_by_name(app: App, members: dict[str, An
     assert (await app.get(OWN, token=admin.token)).data["items"] == []
 
 
+@rule("SCIM-RANK")
 async def test_only_an_admins_save_lets_a_connection_manage_admins(app: App) -> None:
     client, admin = await _client(app)
     lesser = await member(app, client, "User Admin")

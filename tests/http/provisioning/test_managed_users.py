@@ -12,6 +12,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.people import Member, member
 from tests.support.rows import add_row, rows
+from tests.support.rules import rule
 from tests.support.user_management import DEACTIVATE, UPDATE
 
 pytestmark = pytest.mark.settings(MANIFEST_SMTP_URL="smtp://127.0.0.1:9", MANIFEST_MAIL_FROM="a@b.example")
@@ -46,6 +47,7 @@ CHANGES: list[tuple[str, str, str, Any]] = [
 ]
 
 
+@rule("SCIM-MANAGED")
 async def test_only_the_connection_changes_profile_and_state(app: App) -> None:
     client, admin, user = await _managed(app)
     who = {"admin": await app.admin_token(), "user admin": admin.token, "own": user.token}

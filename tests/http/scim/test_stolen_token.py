@@ -110,7 +110,7 @@ def user_as(**members: Any) -> Callable[[Scene], Any]:
 
 
 async def by_another_name(scene: Scene) -> Reply:
-    return await scene.stolen.post_user("Somebody", emails=[{"value": scene.admin.email, "type": "other"}])
+    return await scene.stolen.post_user("Stranger", emails=[{"value": scene.admin.email, "type": "other"}])
 
 
 async def the_address_of_an_admin(scene: Scene) -> Reply:
