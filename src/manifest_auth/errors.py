@@ -166,8 +166,8 @@ class AccountDisabled(Refusal):
 class MfaRequired(Refusal):
     code, status, sentence = "MFA_REQUIRED", 401, "A second factor is required"
     when = (
-        "The first step was correct, and a second factor is required: it is missing, incorrect, or used "
-        "before. `details` names the members that can continue. `error.challenge` continues the sign-in for "
+        "The first step was correct, and a second factor is required: it is missing, incorrect, or already "
+        "used. `details` names the members that can continue. `error.challenge` continues the sign-in for "
         "`error.expiresIn` seconds. If the user must set up a factor first, `error.methods` lists the "
         "allowed ones."
     )

@@ -71,7 +71,7 @@ SEALED = tuple(
 
 @dataclass
 class Report:
-    """The result. ``renewed`` are numbers by column. ``lost`` are rows that no key opens, which stay unchanged."""
+    """The result. ``renewed`` are numbers by column. ``lost`` are rows that no key decrypts, which stay unchanged."""
 
     seen: int = 0
     renewed: dict[str, int] = field(default_factory=dict)
@@ -106,7 +106,7 @@ async def reencrypt(services: Services, progress: Callable[[str, int], None]) ->
 
 
 async def lost_rows(store: Store, sealer: Sealer, sealed: Sealed) -> AsyncIterator[dict[str, Any]]:
-    """The rows of a column that no key opens, by column name."""
+    """The rows of a column that no key decrypts, by column name."""
     last: dict[str, Any] | None = None
     while True:
         rows = await store.read(lambda unit: sealed.read(unit, last))  # noqa: B023 - awaited
@@ -136,7 +136,7 @@ async def _walk(services: Services, sealed: Sealed, report: Report, progress: Ca
 def _step(
     unit: SystemUnit, services: Services, sealed: Sealed, last: dict[str, Any] | None
 ) -> tuple[list[dict[str, Any]], int, list[str]]:
-    """Returns the rows after ``last``, how many of them were renewed, and the names of the rows that no key opens."""
+    """Returns the rows after ``last``, the number of renewed ones, and the names of the rows that no key decrypts."""
     rows, renewed, lost = sealed.read(unit, last), 0, []
     for row in rows:
         name = sealed_for(sealed.column, **row)
@@ -162,7 +162,7 @@ async def _sign(services: Services, table: SignedTable, report: Report, progress
         after = step.chains[-1]
 
 
-# Recovers after the secret key was lost: replaces values that no key opens, and restarts the authentication of the
+# Recovers after the secret key was lost: replaces values that no key decrypts, and restarts the authentication of the
 # audit trail. Keeps second factors and PINs, even if no key opens them, because otherwise a password would be enough to
 # sign in. ``doctor`` lists them, and who can replace them.
 

@@ -102,8 +102,8 @@ class PostgresConnection(Connection):
             await_only(self._raw.execute("BEGIN"))
 
     async def write_announcements(self) -> None:
-        """Inserts the announcements, as the last statement before the commit. Many of one tenant become a single
-        one."""
+        """Inserts the announcements, as the last statement before the commit. Those for one tenant are
+        combined."""
         counts = Counter(self.announced.values())
         many = {client for client, count in counts.items() if client and count > MOST_ANNOUNCED}
         listed = [(client, *announcement) for announcement, client in self.announced.items() if client not in many]

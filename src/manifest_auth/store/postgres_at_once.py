@@ -80,8 +80,8 @@ class AtOnce(Connection):
             raise NotExpected
 
     def statement(self) -> tuple[str, list[Any]]:
-        """Returns the SQL, whose status counts one row if everything was as expected, and its values. From now on,
-        others expect what it leaves."""
+        """Returns the SQL, whose status counts one row if everything was as expected, and its values. Later statements
+        expect the state after it."""
         self._expected.put(self.expects)
         locks = tuple((lock, len(rows)) for lock, _, rows in self._locks)
         given = [v for lock, values, rows in self._locks for v in (*lock.postgres.values(values), *chain(*rows))]

@@ -48,7 +48,7 @@ class AccountDisabled(ManifestAuthError):
 
 
 class MfaRequired(Continues):
-    """The first step was correct, and a second factor is required: it is missing, incorrect, or used before.
+    """The first step was correct, and a second factor is required: it is missing, incorrect, or already used.
     ``details`` names the members that can continue. ``error.challenge`` continues the sign-in for ``error.expiresIn``
     seconds. If the user must set up a factor first, ``error.methods`` lists the allowed ones."""
 

@@ -1,4 +1,4 @@
-"""Rows of service accounts: added, listed, changed, and found, also as OAuth 2.0 clients, with their use recorded."""
+"""Adds, lists, changes, and finds service accounts, which can be OAuth 2.0 clients, and records their use."""
 
 from __future__ import annotations
 

@@ -292,8 +292,9 @@ def shared_callback(ctx: RequestContext) -> str:
 
 
 def own_callback(ctx: RequestContext, client: str, provider: str) -> str:
-    """Returns the callback address of one provider of one client. It consists of their names, which never change, so it
-    is known before either side is set up, and of the configured public address, never of a header."""
+    """Returns the callback address of one provider of one client. It consists of the configured
+    public address, never a Host header, and their names. These never change, so the address is known before either side
+    is set up."""
     return f"{shared_callback(ctx)}/{client}/{provider}"
 
 

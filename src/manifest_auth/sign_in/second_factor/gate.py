@@ -124,7 +124,7 @@ def asking(
     unit: TenantUnit, ctx: RequestContext, user: User, text: str, why: str, life_s: int, methods: tuple[str, ...]
 ) -> MfaRequired:
     """Returns the refusal with a challenge (``text``) that lives this many more seconds. ``methods``: those of a factor
-    that must be enrolled, empty if an existing one answers."""
+    that must be enrolled, or empty if the user already has one."""
     members = ("enrol",) if methods else answers(unit, ctx, user)
     details = [(member, _SENTENCES[member]) for member in members]
     return MfaRequired(text, details, why, expires_in=life_s, methods=methods)
