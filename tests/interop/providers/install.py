@@ -23,6 +23,8 @@ from tests.support.processes import ending_with_us
 
 PROVIDERS = Path(__file__).resolve().parents[3] / ".work" / "peers"
 _SECONDS = 240
+#: npm takes no version that was published later, so indirect dependencies keep theirs. Every pin must be older.
+_NPM_BEFORE = "2026-11-30"
 
 
 class ProviderMissing(Exception):
@@ -36,9 +38,9 @@ def npm(name: str, pins: dict[str, Any]) -> Path:
     def fill(folder: Path) -> None:
         (folder / "package.json").write_text(json.dumps({"private": True, **pins}))
         flags = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error")
-        _run(name, [npm_program, "install", *flags], folder)
+        _run(name, [npm_program, "install", f"--before={_NPM_BEFORE}", *flags], folder)
 
-    return _once(name, json.dumps(pins, sort_keys=True), fill)
+    return _once(name, f"{json.dumps(pins, sort_keys=True)} {_NPM_BEFORE}", fill)
 
 
 def environment(name: str, requirements: Path) -> Path:
