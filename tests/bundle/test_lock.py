@@ -30,7 +30,7 @@ def test_the_lock_has_a_wheel_of_every_library_for_every_python_and_machine() ->
 def test_it_has_the_pinned_versions_of_all_requirements() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    needed = project["dependencies"] + extras["s3"] + extras["otel"]
+    needed = project["dependencies"] + extras["s3"] + extras["otel"] + extras["scim"]
     locked = {(each.name, each.version) for each in lock.read()}
     assert {canonicalize_name(Requirement(need).name) for need in needed} <= {name for name, _ in locked}
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()

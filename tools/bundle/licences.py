@@ -12,7 +12,7 @@ from license_expression import get_spdx_licensing
 from packaging.utils import canonicalize_name
 
 ALLOWED = {
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0",
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Unlicense",
 }  # fmt: skip
 #: Licenses of packages without an SPDX expression in their metadata, taken from their license texts.
 READ = {
@@ -22,6 +22,7 @@ READ = {
     "pyopenssl": "Apache-2.0",
     "python-dateutil": "Apache-2.0 AND BSD-3-Clause",
     "s3transfer": "Apache-2.0",
+    "scim2-server": "Apache-2.0",
     "segno": "BSD-3-Clause",
     "signxml": "Apache-2.0",
     "uvloop": "MIT OR Apache-2.0",
@@ -64,5 +65,10 @@ def copy_texts(wheel: Path, folder: Path) -> None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(archive.read(name))
                 texts += 1
-    if not texts:
+    said = str(metadata_of(wheel)["License"] or "")
+    if not texts and "\n" in said:  # the metadata has the whole text
+        file = folder / wheel.name.split("-")[0] / "LICENSE"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(said, "utf-8")
+    elif not texts:
         raise LicenceRefused(f"{wheel.name}: it brings no text of its licence")
