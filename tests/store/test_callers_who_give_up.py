@@ -92,10 +92,12 @@ class Hammer:
             await self.store.look_up(_SELECT)
 
     async def loser(self) -> None:
-        """Close all connections now and then, in the middle of their work."""
+        """Close all connections now and then, in the middle of their work, but not before they were of use."""
         while self.goes_on():
+            before = self.ends["answered"]
             await asyncio.sleep(self.chance.uniform(0.02, 0.2))
-            self.store._connections.lost()
+            if self.ends["answered"] > before:
+                self.store._connections.lost()
 
 
 async def _hammered(address: str) -> Hammer:
