@@ -11,7 +11,7 @@ from manifest_auth.clients.scim import users
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 
-STEP: Final = 500  # users per transaction
+STEP: Final = 100  # users per transaction
 
 
 async def change(
