@@ -17,6 +17,7 @@ from tests.support.matrix import matrix
 from tests.support.people import Member, OidcProvider, member, oidc_provider, roles_line
 from tests.support.rules import rule
 from tests.support.single_sign_on import Browser
+from tests.support.visitor import Visitor
 
 BOSS, SETTINGS = "the-boss", "/api/client/settings"
 WRONG_SECRET = {"oidc": {"clientSecret": "a-wrong-one"}}
@@ -150,9 +151,13 @@ async def test_a_user_admin_makes_no_new_key_of_the_last_provider(app: App) -> N
     saml = {"name": "saml", "saml": saml_settings()}
     check_success(await app.post(f"/api/admin/clients/{client}/providers", saml, token=root), 201)
     path = "/api/client/providers/saml/rotate-key"
+    visitor, console = await Visitor(app).signed_in(clerk.email), "/console/providers/saml"
+    page = await visitor.get(f"{console}?step=theirs")
     check_refusal(await app.post(path, token=clerk.token), 403, "FORBIDDEN")
+    assert (await visitor.submit(page, f"{console}/rotate-key")).status == 403
     await member(app, client, "Admin")
     check_success(await app.post(path, token=clerk.token))
+    assert (await visitor.submit(page, f"{console}/rotate-key")).status == 303
 
 
 @pytest.mark.one_store
