@@ -47,6 +47,7 @@ _EXTRA = "SCIM requires an extra: pip install 'manifest-auth[scim]'"
 #: Statuses that identity providers expect in normal operation, so that they don't count as failures.
 _USUAL = (404, 409, 412)
 _HEADERS = (b"if-match", b"if-none-match")
+_READ_ONLY = {"id", "meta", "groups"}
 
 
 class ScimFailure(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -119,12 +120,12 @@ async def _run(ctx: RequestContext, call: Call[Any], method: str, caller: ScimCa
     protocol = await _protocol()
     if protocol is None:
         return _error(501, None, _EXTRA)
-    body = b""
+    given: Any = None
     if method in ("POST", "PUT", "PATCH"):
         _check_media_type(call.head)
         try:
             if sent := b"".join([part async for part in call.body]):
-                body = orjson.dumps(_mended(strict_json.read(sent, "The body")))
+                given = _mended(_writable(strict_json.read(sent, "The body")))
         except strict_json.Malformed as error:
             return _error(400, "invalidSyntax", str(error))
     request = protocol.ScimRequest(
@@ -133,12 +134,14 @@ async def _run(ctx: RequestContext, call: Call[Any], method: str, caller: ScimCa
         path="/" + "/".join(call.path[name] for name in ("type", "id") if name in call.path),
         query=query_values(call.query),
         headers={name.decode(): call.head.line(name) for name in _HEADERS},
-        body=body,
+        body=b"" if given is None else orjson.dumps(given),
     )
     try:
+        number = protocol.cost_of(request.path, request.query, given)
+        ctx.services.scim_bursts.take(caller.tenant_id, caller.connection_id, number=number - 1)
         return _answer(await protocol.handle(ctx, caller, request))
     except protocol.SCIMException as error:
-        await _failed(ctx, caller, error.status, str(error))
+        await _failed(ctx, caller, error.status, str(protocol.SERVICE.error_of(error).detail))
         return _answer(protocol.SERVICE.error_response(error))
 
 
@@ -161,6 +164,13 @@ def _check_media_type(head: Head) -> None:
         raise UnsupportedMediaType("Content-Encoding isn't supported")
 
 
+def _writable(resource: Any) -> Any:
+    """Returns a resource without the read-only attributes that clients send back (RFC 7643, section 2.2)."""
+    if not isinstance(resource, dict):
+        return resource
+    return {name: one for name, one in resource.items() if name.lower() not in _READ_ONLY}
+
+
 def _mended(value: Any) -> Any:
     """Returns a body without passwords, which some providers always send, and as RFC 7643 has it. Entra ID sends a
     manager's ID as a text, and entries of lists with null, which says the same as nothing."""
@@ -177,6 +187,8 @@ def _mended(value: Any) -> Any:
         if last == "password":
             continue
         is_manager = last == "manager" or (last == "value" and path.endswith("user:manager"))
+        if last == "data":
+            one = _writable(one)
         found[name] = {"value": one} if is_manager and isinstance(one, str) else _mended(one)
     return found
 

@@ -9,6 +9,7 @@ from tests.support.application import App
 from tests.support.people import set_roles
 from tests.support.rows import rows
 
+ZOE = {"schemas": [USER], "userName": "zoe@acme.example"}
 LINES = [{"group": "Line leads", "roles": ["Operator"]}, {"externalId": "g-7", "roles": ["Author", "Operator"]}]
 
 
@@ -60,7 +61,9 @@ async def test_members_are_exact_and_only_users_of_the_connection(app: App) -> N
     assert (await okta.get(path))["displayName"] == "Everyone"
     for bad in (foreign, str(okta.admin.id), "99999999", "x", ""):
         adding = {"op": "add", "path": "members", "value": [{"value": two}, {"value": bad}]}
-        assert failed(await okta.patch(path, {"op": "replace", "path": "displayName", "value": "No"}, adding))[0] == 400
+        reply = await okta.patch(path, {"op": "replace", "path": "displayName", "value": "No"}, adding)
+        assert failed(reply)[0] == 400
+        assert f'"{bad}" isn\'t the ID' in shown(reply, 400)["detail"]
     assert (await members(), (await okta.get(path))["displayName"]) == ([], "Everyone")
     asked = shown(
         await okta.patch(f"{path}?attributes=members", {"op": "add", "path": "members", "value": [{"value": one}]})
@@ -94,12 +97,13 @@ async def test_versions_and_bulk_requests(app: App) -> None:
         {"method": "POST", "path": "/Users", "bulkId": "u", "data": {"schemas": [USER], "userName": "b@acme.example"}},
         {"method": "POST", "path": "/Users", "bulkId": "v", "data": {"schemas": [USER], "userName": "b@acme.example"}},
         {"method": "PATCH", "path": path, "version": first, "data": {"Operations": [title]}},
+        {"method": "PUT", "path": path, "data": {**ZOE, "id": 1, "meta": "x", "groups": "x"}},
         {"method": "DELETE", "path": "/Users/99999999"},
     ]
     done = shown(await okta.send("POST", "/Bulk", {"schemas": [BULK], "Operations": operations}))["Operations"]
-    assert [one["status"] for one in done] == ["201", "201", "409", "412", "404"]
+    assert [one["status"] for one in done] == ["201", "201", "409", "412", "200", "404"]
     assert len((await okta.get("/Groups"))["Resources"][0]["members"]) == 2
-    many = {"schemas": [BULK], "Operations": [operations[4]] * 101}
+    many = {"schemas": [BULK], "Operations": [operations[-1]] * 101}
     assert failed(await okta.send("POST", "/Bulk", many)) == (413, None)
 
 

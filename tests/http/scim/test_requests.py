@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 
-from tests.http.scim.connecting import USER, connect, failed, shown
+from tests.http.scim.connecting import BULK, USER, Connection, connect, failed, shown
 from tests.support.application import App
 from tests.support.rows import rows
 from tests.support.single_sign_on import add_provider
 
 pytestmark = pytest.mark.one_store
+
+NOTHING = {"op": "add", "path": "nothing", "value": "x"}
+#: Filters and paths that are rejected.
+FILTERS = {
+    "long": " " * 4_096 + "title pr",
+    "terms": " or ".join(['title co "z and z"'] * 21),
+    "surrogate": 'userName eq "\\ud800"',
+    "nul": 'userName eq "\\u0000"',
+}
+PATHS = {
+    "long": f'emails[type eq "{"x" * 1_024}"].value',
+    "terms": f"emails[{' or '.join(['type pr'] * 21)}].value",
+    "surrogate": 'emails[type eq "\\ud800"].value',
+    "surrogate to store": 'phoneNumbers[type eq "\\uDFFF"].value',
+    "nul": 'phoneNumbers[type eq "\\u0000"].value',
+}
+#: Invalid values of a PATCH, and what the error says of them.
+VALUES: dict[str, tuple[object, str]] = {
+    "name": ("Zoe", "name: Must be an object"),
+    "name.givenName": (5, "givenName: Must be a text"),
+    "photos": ([{"value": "x"}], "photos.0.value: Invalid URI: x"),
+    "emails": ([{"value": "nobody"}], "emails: Enter a valid email address"),
+}
 
 
 async def test_errors_have_the_shape_of_the_rfc(app: App) -> None:
@@ -40,6 +66,15 @@ async def test_errors_have_the_shape_of_the_rfc(app: App) -> None:
         (501, None, await okta.send("POST", "/.search", {})),
     ]  # fmt: skip
     assert [failed(reply) for _, _, reply in wrong] == [(status, kind) for status, kind, _ in wrong]
+    await _check_texts(entra)
+    app.clock.advance(60)
+    path = f"/Users/{await entra.user('zoe@acme.example')}"
+    app.clock.advance(60)
+    assert (await entra.patch(path, *[NOTHING] * 1_000)).status == 204  # counts as 100 requests, and the next as 90
+    shown(await entra.send("POST", "/Bulk", _bulk(path, 900)))
+    for left in range(10):
+        assert (await entra.send("GET", "/Users?count=0")).status == 200, left
+    assert failed(await entra.send("GET", "/Users?count=0")) == (429, None)
     app.clock.advance(60)
     for left in range(200):
         assert (await okta.send("GET", "/Users?count=0")).status == 200, left
@@ -48,6 +83,52 @@ async def test_errors_have_the_shape_of_the_rfc(app: App) -> None:
     assert (await entra.send("GET", "/Users?count=0")).status == 200
     app.clock.advance(1)
     assert (await okta.send("GET", "/Users?count=0")).status == 200
+
+
+async def _check_texts(entra: Connection) -> None:
+    """Rejects what would take long, or can't be stored, and says what is wrong with a value."""
+    path = f"/Users/{await entra.user('ann@acme.example')}"
+    rejected = {"filter": (400, "invalidFilter"), "path": (400, "invalidPath"), "many": (413, None)}
+    replies = {
+        **{
+            f"filter: {name}": await entra.send("POST", "/Users/.search", {"Filter": one})
+            for name, one in FILTERS.items()
+        },
+        **{
+            f"filter: {name} in the query": await entra.send("GET", f"/Users?filter={quote(one)}")
+            for name, one in FILTERS.items()
+        },
+        **{
+            f"path: {name}": await entra.patch(path, {"op": "add", "path": one, "value": "1"})
+            for name, one in PATHS.items()
+        },
+        **{
+            f"path: {name} as a member": await entra.patch(path, {"op": "add", "value": {one: "1"}})
+            for name, one in PATHS.items()
+        },
+        "path: long list": await entra.send("POST", "/Users/.search", {"attributes": ["title"] * 1_000}),
+        "many: in PATCH": await entra.patch(path, *[NOTHING] * 1_001),
+        "many: in a bulk request": await entra.send("POST", "/Bulk", _bulk(path, 500, 501)),
+    }
+    wrong = {name: reply.text[:200] for name, reply in replies.items() if reply.status not in (400, 413)}
+    assert not wrong
+    assert {name: failed(reply) for name, reply in replies.items()} == {
+        name: rejected[name.partition(":")[0]] for name in replies
+    }
+    said = {
+        name: await entra.patch(path, {"op": "replace", "path": name, "value": one})
+        for name, (one, _) in VALUES.items()
+    }
+    assert {name: json.loads(reply.text)["detail"] for name, reply in said.items()} == {
+        name: text for name, (_, text) in VALUES.items()
+    }
+    assert shown(await entra.send("GET", f"/Users?startIndex={'9' * 400}"))["totalResults"] == 1
+
+
+def _bulk(path: str, *numbers: int) -> dict[str, object]:
+    """A bulk request of PATCHes with these numbers of operations."""
+    patches = [{"method": "PATCH", "path": path, "data": {"Operations": [NOTHING] * number}} for number in numbers]
+    return {"schemas": [BULK], "Operations": patches}
 
 
 async def test_an_external_id_is_the_subject_at_the_provider(app: App) -> None:

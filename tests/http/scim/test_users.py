@@ -22,6 +22,9 @@ async def test_a_user_lives_from_the_first_post_to_the_second(app: App) -> None:
         "title": "Lead",
         "emails": [WORK],
         "password": "Secret-1",
+        "id": {},
+        "Meta": {"created": "yesterday"},
+        "groups": "none",
     }
     made = shown(await okta.post_user("Zoe", **sent, **{ENTERPRISE: {"department": "Paint"}}), 201)
     number, path = made["id"], f"/Users/{made['id']}"
@@ -32,7 +35,15 @@ async def test_a_user_lives_from_the_first_post_to_the_second(app: App) -> None:
     assert failed(await okta.post_user("zOE", emails=[{"value": "other@acme.example"}])) == (409, "uniqueness")
     assert failed(await okta.post_user("other", emails=[WORK])) == (409, "uniqueness")
     assert failed(await okta.post_user("no-address")) == (400, "invalidValue")
-    replaced = {"schemas": [USER], "userName": "zoe", "emails": [{**WORK, "value": "fox@acme.example"}], "title": ""}
+    replaced: dict[str, Any] = {
+        "schemas": [USER],
+        "userName": "zoe",
+        "emails": [{**WORK, "value": "fox@acme.example"}],
+        "title": "",
+        "id": 7,
+        "meta": [],
+        "groups": [1],
+    }
     assert shown(await okta.send("PUT", path, replaced))["active"] is True
     row = await user_of(app, okta.client, int(number))
     assert (row["email"], row["firstName"], row["title"]) == ("fox@acme.example", "", "")

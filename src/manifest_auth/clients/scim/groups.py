@@ -151,6 +151,10 @@ def remove(unit: TenantUnit, ctx: RequestContext, connection: Connection, group:
     unit.change(_DELETE, of_id=group.id)
 
 
+def unknown_member(value: str) -> ValidationError:
+    return ValidationError(details=[("members", f'"{value[:64]}" isn\'t the ID of a user of this connection')])
+
+
 def _check(display_name: str, external_id: str | None) -> None:
     for name, text in (("displayName", display_name), ("externalId", external_id or "-")):
         if not 0 < len(text.strip()) <= len(text) <= _LONGEST:
@@ -175,7 +179,7 @@ def _set_members(
     if added and unit.change(_JOIN, of_connection=connection.id, of_id=group.id, ids=numbers(added), now=ctx.now) < len(
         added
     ):
-        raise ValidationError(details=[("members", "A member isn't a user of this connection")])
+        raise unknown_member(str(min(set(added).difference(members(unit, group.id, added)))))
     if removed:
         unit.change(_LEAVE, of_id=group.id, ids=numbers(removed))
     if added and unit.one(_COUNT_MEMBERS, of_id=group.id) > MOST_MEMBERS:

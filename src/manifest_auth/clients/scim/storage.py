@@ -25,7 +25,7 @@ from manifest_auth.clients.scim import groups, users
 from manifest_auth.clients.scim.groups import ScimGroup
 from manifest_auth.clients.scim.schemas import PROVIDER
 from manifest_auth.clients.scim.users import Address, Draft, ScimUser
-from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.errors import NotFound
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import email_key
@@ -221,10 +221,13 @@ def _number(resource_id: str) -> int:
 
 def _members(group: Any) -> set[int]:
     """Returns the IDs of a group's members. Raises ValidationError."""
-    try:
-        return {_number(one.value or "") for one in group.members or ()}
-    except (NotFound, IndexError):
-        raise ValidationError(details=[("members", "A member isn't a user of this connection")]) from None
+    found = set()
+    for one in group.members or ():
+        try:
+            found.add(_number(one.value or ""))
+        except NotFound:
+            raise groups.unknown_member(one.value or "") from None
+    return found
 
 
 def _keeps_members(parameters: ResponseParameters[Any]) -> bool:

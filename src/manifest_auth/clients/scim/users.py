@@ -163,8 +163,10 @@ def address_of(draft: Draft) -> str:
     """Returns the address of the account: the primary one, else one for work, else the first, else the userName. Raises
     ValidationError."""
     ranked = sorted(draft.emails, key=lambda one: (not one.primary, one.type != "work"))
+    if ranked:
+        return check_email(ranked[0].value, "emails")
     try:
-        return check_email(ranked[0].value if ranked else draft.user_name, "emails")
+        return check_email(draft.user_name, "emails")
     except ValidationError:
         raise ValidationError(details=[("emails", "An email address is required, here or as userName")]) from None
 
