@@ -48,7 +48,7 @@ def test_each_operation_that_runs_one_asks_for_the_seat_before() -> None:
             asked = [
                 one.lineno
                 for one in ast.walk(node)
-                if isinstance(one, ast.Call) and ast.unparse(one.func) == "counter.seat"
+                if isinstance(one, ast.Call) and ast.unparse(one.func) in ("counter.seat", "counter.seats")
             ]
             callers |= {name: bool(asked) and asked[0] < line for name, line in lines.items()}
     assert callers == dict.fromkeys(TAKING, True)

@@ -34,10 +34,10 @@ def test_one_more_can_come_where_all_find_a_seat_then_and_nowhere_else(granted: 
         return
     then = Seats(*(number + (place == n) for n, number in enumerate(_numbers(used))))
     if seated(granted, then):
-        gate.check(granted, used, NONE, place)
+        gate.check(granted, used, [(NONE, place)])
     else:
         with pytest.raises(NoSeat):
-            gate.check(granted, used, NONE, place)
+            gate.check(granted, used, [(NONE, place)])
 
 
 @given(granted=NUMBERS, used=NUMBERS, before=st.integers(0, 2), after=st.integers(0, 2))
@@ -46,10 +46,10 @@ def test_who_is_there_can_move_where_all_find_a_seat_then(granted: Seats, used: 
         return
     then = Seats(*(number - (before == n) + (after == n) for n, number in enumerate(_numbers(used))))
     if seated(granted, then):
-        gate.check(granted, used, before, after)
+        gate.check(granted, used, [(before, after)])
     else:
         with pytest.raises(NoSeat):
-            gate.check(granted, used, before, after)
+            gate.check(granted, used, [(before, after)])
 
 
 @given(granted=NUMBERS, used=NUMBERS)
@@ -68,4 +68,4 @@ def test_more_are_said_to_be_there_than_seats_where_one_finds_none(granted: Seat
 def test_a_seat_that_serves_a_user_of_a_lesser_type_is_taken(granted: Seats, used: Seats, place: int) -> None:
     assert seated(granted, used)
     with pytest.raises(NoSeat):
-        gate.check(granted, used, NONE, place)
+        gate.check(granted, used, [(NONE, place)])

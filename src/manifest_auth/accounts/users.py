@@ -5,7 +5,7 @@ Owns ``users`` and ``password_history``. Never computes a hash, opens a session,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
 from sqlalchemy import Integer, Text, and_, bindparam, case, delete, func, insert, or_, select, update
@@ -94,6 +94,7 @@ _AS_TYPED = bindparam("as_typed", type_=Text())
 IS_OF_EMAIL = _C.email_key.in_([bindparam("email_key"), _AS_TYPED, bindparam("in_ascii")])
 _BY_EMAIL = tenant_scoped(_ALL.where(IS_OF_EMAIL).order_by(case((_C.email_key == _AS_TYPED, 0), else_=1)), User)
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
+_MANY_LOCKED = tenant_scoped(_ALL.where(among(_C.id, "ids")).order_by(_C.id).with_for_update(), User)
 _CALLER = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User, every_kind=True)
 _NAMED = tenant_scoped(_ALL.where(among(_C.id, "ids")), User, every_kind=True)
 _SORTS = {"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name}
@@ -191,6 +192,15 @@ def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = Fa
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
     """Returns the tenant's users with these IDs, in no particular order."""
     return unit.all(_MANY, ids=numbers(ids))
+
+
+def lock_many(unit: TenantUnit, ids: Collection[int], *, admins: bool = False) -> list[User]:
+    """Returns the users with these IDs, in order and locked. ``admins`` is the same as for :func:`get`. Raises
+    NotFound."""
+    if admins:
+        unit.all(ACTIVE_ADMINS)
+    found = unit.all(_MANY_LOCKED, ids=numbers(ids))
+    return existing(found if len(found) == len(ids) else None)
 
 
 def find_caller(unit: TenantUnit, caller: Principal) -> User | None:
@@ -447,11 +457,11 @@ def _both(row: Sequence[Any]) -> tuple[User, Tenant]:
 # Admin only through :func:`set_roles` or :func:`restore`, and both void the account's credentials
 # (:class:`VoidAccount`).
 
-# Updates only the row that was checked, because roles and state determine whether the user becomes an Admin.
+# Updates only rows as they were checked, because roles and state determine whether the user becomes an Admin.
 _AS_CHECKED = (
-    _C.id == bindparam("id"),
+    among(_C.id, "ids"),
     _C.roles == bindparam("checked_roles"),
-    func.coalesce(_C.deactivated_at, 0) == bindparam("checked_state"),
+    case((_C.deactivated_at.is_(None), 1), else_=0) == bindparam("checked_active", type_=Integer()),
 )
 _SET_ROLES = tenant_scoped(update(users).where(*_AS_CHECKED).values(roles=bindparam("new_roles")))
 _DEACTIVATE = tenant_scoped(
@@ -460,6 +470,7 @@ _DEACTIVATE = tenant_scoped(
 _RESTORE = tenant_scoped(update(users).where(*_AS_CHECKED).values(deactivated_at=None))
 
 
+LAST_ADMIN = _("You can't remove the last active Admin of a client")
 #: Ends all credentials that another person might have planted in an account, except the password, which
 #: :func:`set_roles` and :func:`restore` remove. Runs when a user becomes an active Admin. Gets the user before the
 #: change.
@@ -472,12 +483,26 @@ def set_roles(
     """Sets the roles, effective with the next request, and ends sessions of apps that the new roles can't use. ``user``
     must be locked. ``void_account`` runs when the user becomes an active Admin. Raises Conflict if no active Admin
     would be left, or NoSeat if the license has no seat for these roles."""
-    if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
-        _check_not_last_admin(unit, user)
-    if user.deactivated_at is None:
-        counter.seat(unit, user.roles, roles)
-    app_sessions.end_without_role(unit, user.id, roles, now)
-    return _write(unit, _SET_ROLES, user, user._replace(roles=roles), void_account)
+    [after] = set_roles_of_many(unit, counter, [(user, roles)], void_account, now)
+    return after
+
+
+def set_roles_of_many(
+    unit: TenantUnit, counter: SeatCounter, changes: Collection[tuple[User, int]], void_account: VoidAccount, now: int
+) -> list[User]:
+    """Does the same as :func:`set_roles` for several users, in a few statements. The client's Admins and the seats are
+    those after all changes."""
+    written = [(user, user._replace(roles=roles)) for user, roles in changes]
+    losing = {user.id for user, after in written if user.roles & ~after.roles & Role.ADMIN.bit}
+    if losing and not {after.id for _, after in written if after.is_admin}.union(unit.all(ACTIVE_ADMINS)) - losing:
+        raise Conflict(LAST_ADMIN)
+    counter.seats(unit, [(user.roles, after.roles) for user, after in written if user.deactivated_at is None])
+    of_roles: dict[int, list[int]] = {}
+    for user, after in written:
+        of_roles.setdefault(after.roles, []).append(user.id)
+    for roles, ids in of_roles.items():
+        app_sessions.end_without_role(unit, ids, roles, now)
+    return _write(unit, _SET_ROLES, written, void_account)
 
 
 def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
@@ -494,20 +519,29 @@ def restore(unit: TenantUnit, counter: SeatCounter, user: User, void_account: Vo
     """Restores a deactivated user, who must be locked. ``void_account`` has the same meaning as for :func:`set_roles`.
     Raises NoSeat."""
     counter.seat(unit, 0, user.roles)
-    return _write(unit, _RESTORE, user, user._replace(deactivated_at=None), void_account)
-
-
-def _write(unit: TenantUnit, statement: TenantScoped[Any], user: User, after: User, void_account: VoidAccount) -> User:
-    """Makes an existing user an active Admin. No other code does this."""
-    checked = {"checked_roles": user.roles, "checked_state": user.deactivated_at or 0}
-    if unit.change(statement, id=user.id, new_roles=after.roles, **checked) != 1:
-        raise Conflict()  # a concurrent change was faster
-    unit.announce("user", user.id)
-    if user.is_admin or not after.is_admin:
-        return after
-    after = drop_password(unit, after)
-    void_account(unit, user)
+    [after] = _write(unit, _RESTORE, [(user, user._replace(deactivated_at=None))], void_account)
     return after
+
+
+def _write(
+    unit: TenantUnit, statement: TenantScoped[Any], written: Sequence[tuple[User, User]], void_account: VoidAccount
+) -> list[User]:
+    """Makes existing users active Admins. No other code does this. ``written``: the users before and after."""
+    alike: dict[tuple[int, int, int], list[int]] = {}
+    for user, after in written:
+        alike.setdefault((user.roles, int(user.deactivated_at is None), after.roles), []).append(user.id)
+    for (roles, is_active, new_roles), ids in alike.items():
+        checked = {"checked_roles": roles, "checked_active": is_active}
+        if unit.change(statement, ids=numbers(ids), new_roles=new_roles, **checked) != len(ids):
+            raise Conflict()  # a concurrent change was faster
+    found = []
+    for user, after in written:
+        unit.announce("user", user.id)
+        if after.is_admin and not user.is_admin:
+            after = drop_password(unit, after)
+            void_account(unit, user)
+        found.append(after)
+    return found
 
 
 def is_last_admin(unit: TenantUnit, user: User) -> bool:
@@ -517,4 +551,4 @@ def is_last_admin(unit: TenantUnit, user: User) -> bool:
 
 def _check_not_last_admin(unit: TenantUnit, user: User) -> None:
     if is_last_admin(unit, user):
-        raise Conflict(_("You can't remove the last active Admin of a client"))
+        raise Conflict(LAST_ADMIN)

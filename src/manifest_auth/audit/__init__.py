@@ -18,6 +18,7 @@ from manifest_auth.audit.events import (
     end,
     lock,
     record,
+    record_all,
     record_creation,
     record_installation,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,7 +20,18 @@ from manifest_auth.context import Acting, AdminCaller, Principal, Request
 from manifest_auth.errors import Forbidden, InvalidToken, NoSeat, Refusal
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store import Store, StoreUnavailable, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
+from manifest_auth.store import (
+    Store,
+    StoreUnavailable,
+    SystemUnit,
+    TenantUnit,
+    cell,
+    global_,
+    row_list,
+    tenant_scoped,
+    upsert,
+)
+from manifest_auth.store import rows as listed
 from manifest_auth.store.tables import admin_sessions, audit_events, audit_heads, sessions
 
 # An event's hash needs no key, so an attacker who can write to the store could cut off or rewrite the end of a chain,
@@ -205,6 +216,12 @@ _START = tenant_scoped(  # if two transactions create a chain at the same time, 
 _ADVANCE = tenant_scoped(update(audit_heads).values(_VALUES))  # of a locked head
 COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
 _APPEND = tenant_scoped(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
+_GIVEN = row_list("given")
+_APPEND_ALL = tenant_scoped(
+    insert(audit_events).from_select(
+        COLUMNS, select(*(cell(_GIVEN, at, audit_events.c[name]) for at, name in enumerate(COLUMNS)))
+    )
+)
 
 
 def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
@@ -214,7 +231,15 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     time is taken while the lock is held. Raises InvalidToken if the session of a sensitive action has ended in the
     meantime, and ValueError for an event of the installation in another chain.
     """
-    check_was_asked(acting, event, subject)
+    record_all(unit, acting, event, [(subject, detail)])
+
+
+def record_all(unit: TenantUnit, acting: Acting, event: Event, about: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Appends events of one kind, as :func:`record` does, each with its subject and detail."""
+    if not about:
+        return
+    for subject, _ in about:
+        check_was_asked(acting, event, subject)
     if event.about.of_installation and unit.tenant_id != INSTALLATION:
         raise ValueError(f"{event.value} is an event of the installation")
     head = lock(unit)
@@ -224,20 +249,27 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
         return  # the client and its audit trail were deleted during this request
     who = acting.origin
     at = head.at if who.at < head.at <= who.at + MOST_SKEW_MS else who.at
-    values: dict[str, Any] = {
-        "sequence": head.sequence + 1,
-        "at": at,
-        "event": event.value,
-        "actor": who.actor,
-        "subject": subject,
-        "address": who.address,
-        "request_id": who.request_id,
-        "detail": orjson.dumps({**detail, **who.told}, option=orjson.OPT_SORT_KEYS).decode(),
-        "previous_hash": head.hash,
-    }
-    values["hash"] = digest(unit.tenant_id, values)
-    _put(unit, head, head._replace(sequence=values["sequence"], hash=values["hash"], at=at))
-    unit.change_later(_APPEND, **values)
+    sequence, previous, rows = head.sequence, head.hash, []
+    for subject, detail in about:
+        sequence += 1
+        values: dict[str, Any] = {
+            "sequence": sequence,
+            "at": at,
+            "event": event.value,
+            "actor": who.actor,
+            "subject": subject,
+            "address": who.address,
+            "request_id": who.request_id,
+            "detail": orjson.dumps({**detail, **who.told}, option=orjson.OPT_SORT_KEYS).decode(),
+            "previous_hash": previous,
+        }
+        previous = values["hash"] = digest(unit.tenant_id, values)
+        rows.append(values)
+    _put(unit, head, head._replace(sequence=sequence, hash=previous, at=at))
+    if len(rows) == 1:
+        unit.change_later(_APPEND, **rows[0])
+    else:
+        unit.change(_APPEND_ALL, given=listed([row[name] for name in COLUMNS] for row in rows))
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
@@ -45,6 +46,10 @@ class SeatCounter:
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
         """Checks for the seat that the roles ``after`` need in place of the roles ``before``. Both are bit masks; 0
         means no user, or a deactivated one. Raises NoSeat, LicenseRequired, or LicenseExpired."""
+        self.seats(unit, [(before, after)])
+
+    def seats(self, unit: TenantUnit, changes: Sequence[tuple[int, int]]) -> None:
+        """Like :meth:`seat`, for several users at once."""
 
 
 #: For code that fills an unused store, such as the demo and tests.
@@ -81,15 +86,16 @@ def overdrawn(granted: Seats, used: Seats) -> list[str]:
     return [kind for kind, have, need in zip(TYPES, _summed(granted), _summed(used), strict=True) if need > have]
 
 
-def check(granted: Seats, used: Seats, before: int, after: int) -> None:
-    """Checks whether a user can change from one type index to another, where ``len(TYPES)`` is none. Raises NoSeat.
+def check(granted: Seats, used: Seats, changes: Sequence[tuple[int, int]]) -> None:
+    """Checks whether users can change from one type index to another, where ``len(TYPES)`` is none. Raises NoSeat.
 
     Checks only types that get more users. If a smaller license has fewer seats than users, existing users can still
     change to a lower type.
     """
     have, need = _summed(granted), _summed(used)
-    for n in range(after, before):
-        if need[n] + 1 > have[n]:
+    for n in range(len(TYPES)):
+        more = sum((after <= n) - (before <= n) for before, after in changes)
+        if more > 0 and need[n] + more > have[n]:
             names = " or ".join(TYPES[: n + 1])
             raise NoSeat(
                 f"The license has no free seat for these roles: {need[n]} of {have[n]} seats of type {names} are in use"
@@ -253,18 +259,17 @@ class Gate(SeatCounter):
         """Returns the warning for system admins, who also get one before the license ends."""
         return warning(await self.status(), self._clock.now_ms())
 
-    def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """See the base class. Reads nothing if no license is needed, or if the user doesn't need a higher seat than
-        before."""
+    def seats(self, unit: TenantUnit, changes: Sequence[tuple[int, int]]) -> None:
+        """See the base class. Reads nothing if no license is needed, or if no user needs a higher seat than before."""
         if not self.is_needed:
             return
-        old, new = type_index(before), type_index(after)
-        if new >= old:
+        types = [(type_index(before), type_index(after)) for before, after in changes]
+        if all(new >= old for old, new in types):
             return
         status = self._status_of(unit.first(_LOCK), self._clock.now_ms())
         _require(status)
         assert status.licence is not None
-        check(status.licence.seats, taken(unit), old, new)
+        check(status.licence.seats, taken(unit), types)
 
     async def status(self, *, fresh: bool = False) -> LicenceStatus:
         """Returns the state of the installed license, at most a second old."""

@@ -16,6 +16,7 @@ from manifest_auth.providers.identities import (
     find_identity,
     find_in_directory,
     granted_to,
+    granted_to_many,
     granting_identities,
     has_subject,
     is_linked,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Cast, Integer, Select, Text, and_, bindparam, delete, func, insert, not_, or_, select, update
 from sqlalchemy import cast as sql_cast
 
 from manifest_auth.errors import existing
-from manifest_auth.store import Listing, TenantUnit, tenant_condition, tenant_scoped
+from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import former_identities, identities, providers, scim_users
 from manifest_auth.text.models import Time, Wire
 
@@ -117,6 +118,7 @@ _RESET_VERIFICATION = tenant_scoped(
     .values(vouched=0, confirmed_at=None, confirmed_by=None, untold=func.coalesce(_C.untold, bindparam("new")))
 )
 _OTHERS = tenant_scoped(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
+_OF_MANY = tenant_scoped(select(_C.user_id, _C.granted).where(among(_C.user_id, "ids"), _C.granted != 0))
 _PROVISIONED = tenant_scoped(select(scim_users.c.granted).where(scim_users.c.user_id == bindparam("of_user")), int)
 _OF_USER = (
     select(_C.id, _P.name, _P.display_name, _P.kind, *(_C[name] for name in IdentityData.__struct_fields__[4:]))
@@ -211,6 +213,14 @@ def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0, provisioned: boo
     for granted in unit.all(_OTHERS, of_user=user_id, but=but):
         mask |= granted
     return mask
+
+
+def granted_to_many(unit: TenantUnit, user_ids: Iterable[int]) -> dict[int, int]:
+    """Returns the bit masks of the roles that identities of these users added, by user; none for a user without."""
+    masks: dict[int, int] = {}
+    for user_id, granted in unit.all(_OF_MANY, ids=numbers(user_ids)):
+        masks[user_id] = masks.get(user_id, 0) | granted
+    return masks
 
 
 def granting_identities(unit: TenantUnit, provider_id: int, limit: int, mask: int = ~0) -> list[Identity]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Integer, bindparam, func, select, update
 
 from manifest_auth.sessions.principals import ENDS_AT
-from manifest_auth.store import TenantUnit, tenant_condition, tenant_scoped
+from manifest_auth.store import TenantUnit, among, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import apps, sessions
 
 _S = sessions.c
@@ -23,7 +25,7 @@ _FOR_OTHERS = (
 )
 _END_FOR_OTHERS = tenant_scoped(
     update(sessions)
-    .where(_S.user_id == bindparam("of_user"), _S.ended_at.is_(None), _S.app_id.in_(_FOR_OTHERS))
+    .where(among(_S.user_id, "ids"), _S.ended_at.is_(None), _S.app_id.in_(_FOR_OTHERS))
     .values(ended_at=bindparam("now"), end_reason="roles_changed")
 )
 _END = update(sessions).where(*_OPEN).values(ended_at=bindparam("now"), end_reason=bindparam("reason")).returning(_S.id)
@@ -61,7 +63,8 @@ def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int, *, of_user:
     return len(found)
 
 
-def end_without_role(unit: TenantUnit, user_id: int, roles: int, now: int) -> None:
-    """Ends a user's sessions with apps that none of these ``roles`` (bit mask) can use."""
-    unit.announce("user", user_id)
-    unit.change(_END_FOR_OTHERS, of_user=user_id, roles=roles, now=now)
+def end_without_role(unit: TenantUnit, user_ids: Collection[int], roles: int, now: int) -> None:
+    """Ends users' sessions with apps that none of these ``roles`` (bit mask) can use."""
+    for user_id in user_ids:
+        unit.announce("user", user_id)
+    unit.change(_END_FOR_OTHERS, ids=numbers(user_ids), roles=roles, now=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.http.scim.connecting import BULK, GROUP, USER, Connection, connect, failed, shown
+from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.people import set_roles
 from tests.support.rows import rows
@@ -35,6 +36,24 @@ async def test_groups_grant_roles_and_take_back_only_those(app: App) -> None:
     assert "members" not in await okta.get(f"/Groups/{leads}")
     assert (await okta.send("DELETE", f"/Groups/{leads}")).status == 204
     assert failed(await okta.send("GET", f"/Groups/{leads}")) == (404, None)
+    before = len(await trail(app, okta.client))
+    many = [await okta.user(f"u{one}@acme.example", active=one != 2) for one in range(4)]
+    await set_roles(app, okta.client, int(many[1]), "Viewer", "Operator")
+    both = await okta.group("Line leads", *many, externalId="g-7")
+    assert [await okta.roles(one) for one in many] == [{"Viewer", "Operator", "Author"}] * 4
+    assert (await okta.patch(f"/Groups/{both}", {"op": "remove", "path": "externalId"})).status == 204
+    assert (await okta.send("DELETE", f"/Groups/{both}")).status == 204
+    assert [await okta.roles(one) for one in many] == [{"Viewer"}, {"Viewer", "Operator"}, {"Viewer"}, {"Viewer"}]
+    events = [one for one in (await trail(app, okta.client))[before:] if one.event == "user_roles_changed"]
+    most = {
+        "schemas": [GROUP],
+        "displayName": "Line leads",
+        "members": [{"value": str(one)} for one in range(1, 10_002)],
+    }
+    assert failed(await okta.send("POST", "/Groups", most)) == (413, None)
+    of = [[set(each.members["after"]) for each in events if each.subject == f"user:{one}"] for one in many]
+    three, two, own = {"Viewer", "Operator", "Author"}, {"Viewer", "Operator"}, {"Viewer"}
+    assert of == [[three, two, own], [two, three, two], [own, three, two, own], [three, two, own]]
 
 
 async def test_members_are_exact_and_only_users_of_the_connection(app: App) -> None:

@@ -102,7 +102,13 @@ async def test_an_account_is_adopted_only_with_both_rights_and_loses_its_credent
     settings, role, wanted = ADOPTIONS[case]
     okta = await connect(app, **settings)
     person = await member(app, okta.client, role)
-    reply = await okta.post_user("someone", emails=[{"value": person.email.upper()}])
+    sent, root = [{"value": person.email.upper()}], f"/api/admin/clients/{okta.client}/users/{okta.admin.id}"
+    if role == "Admin":  # the only active one would lose the credentials
+        assert (await app.send("POST", f"{root}/deactivate", token=await app.admin_token())).status == 200
+        assert failed(await okta.post_user("someone", emails=sent)) == (403, None)
+        assert (await app.me(person.token)).status == 200
+        assert (await app.send("POST", f"{root}/restore", token=await app.admin_token())).status == 200
+    reply = await okta.post_user("someone", emails=sent)
     if wanted[0] != 201:
         assert failed(reply) == wanted
         assert (await app.me(person.token)).status == 200

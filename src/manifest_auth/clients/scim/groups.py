@@ -19,6 +19,7 @@ from manifest_auth.store.tables import scim_groups, scim_members, scim_users
 from manifest_auth.text.canonical import email_key
 
 MOST, MOST_MEMBERS = 5_000, 50_000  # groups of a connection, members of a group
+MOST_REGRANTED = 10_000  # users whose roles one request can change, within the store's time limit
 _LONGEST = 512
 
 
@@ -176,6 +177,10 @@ def _set_members(
     regranted: Iterable[int],
 ) -> None:
     """Adds and removes members, and records it. ``regranted``: users whose roles change for another reason."""
+    changed = {*added, *removed} if _roles(connection, group) != connection.default_roles else set[int]()
+    changed.update(regranted)
+    if len(changed) > MOST_REGRANTED:
+        raise PayloadTooLarge(f"A request can change the roles of at most {MOST_REGRANTED} users, so send several")
     if added and unit.change(_JOIN, of_connection=connection.id, of_id=group.id, ids=numbers(added), now=ctx.now) < len(
         added
     ):
@@ -184,7 +189,6 @@ def _set_members(
         unit.change(_LEAVE, of_id=group.id, ids=numbers(removed))
     if added and unit.one(_COUNT_MEMBERS, of_id=group.id) > MOST_MEMBERS:
         raise PayloadTooLarge(f"A group can have at most {MOST_MEMBERS} members")
-    changed = {*added, *removed} if _roles(connection, group) != connection.default_roles else set[int]()
-    users.regrant(unit, ctx, connection, {*changed, *regranted})
+    users.regrant(unit, ctx, connection, changed)
     detail = {"group": group.display_name, "added": len(added), "removed": len(removed)}
     audit.record(unit, ctx, Event.SCIM_GROUP_CHANGED, f"scim:{connection.id}", **detail, id=group.id)

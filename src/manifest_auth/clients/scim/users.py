@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -88,6 +88,7 @@ _ALL = select(*(_S[name] for name in ScimUser._fields[:-1]), _A.deactivated_at.l
 _IS_LIVE = and_(_S.connection_id == bindparam("of_connection"), _S.removed_at.is_(None))
 _OF_USER = _S.user_id == bindparam("of_user", type_=BigInteger())
 _GET = tenant_scoped(_ALL.where(_IS_LIVE, _OF_USER), ScimUser)
+_ROLES = tenant_scoped(select(_S.user_id, _S.granted, _S.attributes).where(_IS_LIVE, among(_S.user_id, "ids")))
 _ANY = tenant_scoped(_ALL.where(_OF_USER), ScimUser)
 _BY_NAME = tenant_scoped(select(_S.user_id).where(_IS_LIVE, _S.user_name_key == bindparam("key")), int)
 _KEPT = ("connection_id", "user_name", "user_name_key", "external_id", "attributes", "granted", "version")
@@ -98,7 +99,9 @@ _PUT = tenant_scoped(
     .values(_NEW)
     .on_conflict_do_update(index_elements=["tenant_id", "user_id"], set_={name: _NEW[name] for name in _VALUES[1:]})
 )
-_SET_GRANTED = tenant_scoped(update(scim_users).where(_OF_USER).values(granted=bindparam("new_granted")))
+_SET_GRANTED = tenant_scoped(
+    update(scim_users).where(among(_S.user_id, "ids")).values(granted=bindparam("new_granted"))
+)
 _FORGET_EMAILS = tenant_scoped(delete(scim_emails).where(_E.user_id == bindparam("of_user")))
 _ADD_EMAIL = tenant_scoped(
     upsert(scim_emails)
@@ -191,6 +194,8 @@ def create(unit: TenantUnit, ctx: RequestContext, connection: Connection, draft:
             raise Conflict("A user with this email address exists, and the connection doesn't adopt users")
         check_rank(connection, user)
         if not is_back:
+            if user.is_admin and connection.provider_id is None and users.is_last_admin(unit, user):
+                raise Forbidden(users.LAST_ADMIN)
             user = group_roles.reset_for_new_person(unit, ctx, user.id, connection=connection.id)
             audit.record(unit, ctx, Event.SCIM_USER_ADOPTED, f"user:{user.id}", connection=connection.name)
             before = None
@@ -277,7 +282,7 @@ def _apply(
     user = _set_profile(unit, ctx, user, draft, address)
     user, off_at = _set_active(unit, ctx, user, None if before is None else before.deactivated_at, wanted=draft.active)
     _set_link(unit, ctx, connection, user, None if before is None else before.external_id, draft.external_id)
-    granted = _grant(unit, ctx, connection, user, granted, draft.roles)
+    granted = _grant(unit, ctx, connection, [_Given(user, granted, draft.roles)]).get(user.id, granted)
     row = ScimUser(
         user_id=user.id,
         connection_id=connection.id,
@@ -403,37 +408,80 @@ def roles_of(connection: Connection, groups: Iterable[GroupOfUser], names: Itera
     return mask if connection.may_manage_admins else mask & ~Role.ADMIN.bit
 
 
-def _grant(
-    unit: TenantUnit, ctx: RequestContext, connection: Connection, user: User, granted: int, names: Iterable[str]
-) -> int:
-    """Adds and removes roles. Returns those that the connection has granted now. Raises NoSeat, or Forbidden for the
-    last active Admin."""
-    if user.roles & Role.ADMIN.bit and not connection.may_manage_admins:
-        return granted
-    mapped = roles_of(connection, groups_of(unit, connection, [user.id]), names)
-    gone, others = granted & ~mapped, 0
-    if gone or mapped & user.roles & ~granted:
-        others = providers.granted_to(unit, user.id, provisioned=False)
-    roles = user.roles & ~(gone & ~others) | mapped
-    if roles != user.roles:
-        gain = credential_voiding.AdminGain(ctx, "scim", ctx.caller.actor)
-        try:
-            users.set_roles(unit, ctx.services.licence, user, roles, gain, ctx.now)
-        except NoSeat:
-            raise
-        except Conflict as error:  # the last active Admin, or an Admin's address that is in doubt
-            raise Forbidden(error.message) from error
-        detail = {"before": role_names(user.roles), "after": role_names(roles), "connection": connection.name}
-        audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-    return mapped & (granted | ~user.roles | others)
+class _Given(NamedTuple):
+    """A locked user, the roles that the connection had granted, and the names that count like groups."""
+
+    user: User
+    granted: int
+    names: Collection[str]
+
+
+def _grant(unit: TenantUnit, ctx: RequestContext, connection: Connection, given: Sequence[_Given]) -> dict[int, int]:
+    """Adds and removes roles. Returns those that the connection has granted now, by user. Raises NoSeat, or Forbidden
+    for the last active Admin."""
+    if not connection.may_manage_admins:
+        given = [one for one in given if not one.user.roles & Role.ADMIN.bit]
+    ids = [one.user.id for one in given]
+    groups: dict[int, list[GroupOfUser]] = {}
+    for group in groups_of(unit, connection, ids):
+        groups.setdefault(group.user_id, []).append(group)
+    known: dict[tuple[tuple[int, ...], tuple[str, ...]], int] = {}  # users of the same groups have the same roles
+    mapped: dict[int, int] = {}
+    for one in given:
+        own = groups.get(one.user.id, [])
+        key = tuple(group.group_id for group in own), tuple(one.names)
+        if key not in known:
+            known[key] = roles_of(connection, own, one.names)
+        mapped[one.user.id] = known[key]
+    shared = [
+        user.id for user, granted, _ in given if granted & ~mapped[user.id] or mapped[user.id] & user.roles & ~granted
+    ]
+    others = providers.granted_to_many(unit, shared) if shared else {}
+    after: dict[int, int] = {}
+    changes: list[tuple[User, int]] = []
+    for user, granted, _ in given:
+        new, of_others = mapped[user.id], others.get(user.id, 0)
+        roles = user.roles & ~(granted & ~new & ~of_others) | new
+        if roles != user.roles:
+            changes.append((user, roles))
+        after[user.id] = new & (granted | ~user.roles | of_others)
+    if not changes:
+        return after
+    gain = credential_voiding.AdminGain(ctx, "scim", ctx.caller.actor)
+    try:
+        users.set_roles_of_many(unit, ctx.services.licence, changes, gain, ctx.now)
+    except NoSeat:
+        raise
+    except Conflict as error:  # the last active Admin, or an Admin's address that is in doubt
+        raise Forbidden(error.message) from error
+    told = [
+        (
+            f"user:{user.id}",
+            {"before": role_names(user.roles), "after": role_names(roles), "connection": connection.name},
+        )
+        for user, roles in changes
+    ]
+    audit.record_all(unit, ctx, Event.USER_ROLES_CHANGED, told)
+    return after
 
 
 def regrant(unit: TenantUnit, ctx: RequestContext, connection: Connection, user_ids: Iterable[int]) -> None:
     """Adds and removes roles of users whose groups, or whose groups' roles, have changed. Raises the errors of
     :func:`_grant`."""
-    for user_id in sorted(user_ids):
-        user, row = _locked(unit, connection, user_id), get(unit, connection, user_id)
-        names = [one.get("value") or "" for one in orjson.loads(row.attributes).get("roles") or ()]
-        granted = _grant(unit, ctx, connection, user, row.granted, names)
-        if granted != row.granted:
-            unit.change(_SET_GRANTED, of_user=user_id, new_granted=granted)
+    ids = set(user_ids)
+    if not ids:
+        return
+    locked = users.lock_many(unit, ids, admins=bool(connection.may_manage_admins))
+    found = unit.all(_ROLES, of_connection=connection.id, ids=numbers(ids))
+    rows = {user_id: (granted, attributes) for user_id, granted, attributes in found}
+    given = []
+    for user in locked:
+        granted, attributes = existing(rows.get(user.id))
+        names = [one.get("value") or "" for one in orjson.loads(attributes).get("roles") or ()]
+        given.append(_Given(user, granted, names))
+    changed: dict[int, list[int]] = {}
+    for user_id, granted in _grant(unit, ctx, connection, given).items():
+        if granted != rows[user_id][0]:
+            changed.setdefault(granted, []).append(user_id)
+    for granted, alike in changed.items():
+        unit.change(_SET_GRANTED, ids=numbers(alike), new_granted=granted)
