@@ -26,7 +26,7 @@ from tools import package
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-NEEDS = [Requirement(line) for line in (*PROJECT["dependencies"], *EXTRAS["otel"], *EXTRAS["s3"])]
+NEEDS = [Requirement(line) for line in (*PROJECT["dependencies"], *EXTRAS["otel"], *EXTRAS["s3"], *EXTRAS["scim"])]
 #: Files that only the build creates.
 _MADE = "manifest_auth/api/site/"
 _CALL = """
@@ -77,8 +77,9 @@ def test_it_runs_with_what_an_index_offers(tmp_path: Path, files: dict[str, Path
     bounds.write_text("".join(f"{need.name}=={next(iter(need.specifier)).version}\n" for need in NEEDS))
     pip = [sys.executable, "-m", "pip", "--python", str(place / "bin/python")]
     given = ["-c", str(bounds)] if versions == "oldest" else ["--upgrade"]
+    install = [*pip, "install", "--quiet", *given]
     wanted = [f"manifest-auth[otel,s3] @ {files['.whl'].as_uri()}", str(library())]
-    subprocess.run([*pip, "install", "--quiet", *given, *wanted], env=clean(), check=True)
+    subprocess.run([*install, *wanted], env=clean(), check=True)
     subprocess.run([*pip, "check"], env=clean(), check=True, capture_output=True)
 
     folder, output = tmp_path / "empty", tmp_path / "output"
@@ -99,6 +100,16 @@ def test_it_runs_with_what_an_index_offers(tmp_path: Path, files: dict[str, Path
         call = [str(place / "bin/python"), "-c", _CALL, f"http://localhost:{port}", DEMO_PASSWORD]
         done = subprocess.run(call, env=clean(), capture_output=True, text=True, check=False)
         assert done.stdout.strip().endswith("@acme.example"), done.stderr
+        with httpx2.Client(base_url=f"http://localhost:{port}") as http:
+            given_in = {"email": "admin@acme.example", "password": DEMO_PASSWORD}
+            signed_in = http.post("/api/client/auth/sign-in", json=given_in, headers={"X-Client-ID": "acme"}).json()
+            http.headers["Authorization"] = f"Bearer {signed_in['data']['token']}"
+            refused = http.post("/api/client/scim", json={"name": "okta"})
+            assert (refused.status_code, "pip install 'manifest-auth[scim]'" in refused.text) == (409, True)
+            subprocess.run([*install, f"manifest-auth[scim] @ {files['.whl'].as_uri()}"], env=clean(), check=True)
+            made = http.post("/api/client/scim", json={"name": "okta"}).json()["data"]
+            http.headers["Authorization"] = f"Bearer {made['token']}"
+            assert http.get(f"{made['baseUrl']}/Users").json()["totalResults"] == 0
     finally:
         assert stop(server) == 0
     assert list(folder.iterdir()) == []

@@ -43,7 +43,7 @@ PATH = "/scim/v2/"
 _MEDIA_TYPE = "application/scim+json"
 _TYPE: Header = (b"content-type", _MEDIA_TYPE.encode())
 _ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
-_EXTRA = "SCIM requires an extra: pip install 'manifest-auth[scim]'"
+_EXTRA = f"SCIM requires an extra: {connections.EXTRA}"
 #: Statuses that identity providers expect in normal operation, so that they don't count as failures.
 _USUAL = (404, 409, 412)
 _HEADERS = (b"if-match", b"if-none-match")
@@ -266,7 +266,6 @@ ROUTES = (
     ),
     _route("GET", "", "Search at the root, which isn't supported", "searchScimRoot"),
     _route("GET", "/{type}", "Search SCIM users or groups, or list schemas or resource types", "listScimResources"),
-    _route("GET", "/{type}/", "The same, as some identity providers call it", "listScimResourcesBySlash"),
     _route("POST", "/{type}", "Create a SCIM user or group, or run a bulk request", "createScimResource"),
     _route("PUT", "/{type}", "Replace yourself, which isn't supported", "replaceScimMe"),
     _route("PATCH", "/{type}", "Change yourself, which isn't supported", "changeScimMe"),

@@ -295,6 +295,8 @@ class RouteTable:
         return route, values
 
     def _match(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
+        if path.startswith("/scim/"):
+            path = path.removesuffix("/")  # which some identity providers append
         segments = path.split("/")
         for pattern, methods in self._patterns.get(len(segments), ()):
             values: dict[str, str] = {}

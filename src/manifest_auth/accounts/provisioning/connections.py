@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -31,6 +32,8 @@ from manifest_auth.text.models import exactly_one
 MOST, MOST_TOKENS, MOST_LINES = 5, 2, 500
 DEFAULT_DAYS, LEAST_DAYS, MOST_DAYS = 365, 30, 730
 TOUCH_EVERY_MS: Final = 60_000
+#: How to install the libraries, which a connection needs.
+EXTRA = "pip install 'manifest-auth[scim]'"
 _DAY_MS = 86_400_000
 _GroupText = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -266,6 +269,8 @@ def create(unit: TenantUnit, who: AccountRequest, name: str, given: Mapping[str,
     of a provider or None, ``service_account`` a number or None, and ``default_roles`` a bit mask. Raises Forbidden,
     ReauthenticationRequired, ValidationError, or Conflict if there are too many or the name is taken."""
     is_admin = _check_manages(unit, who)
+    if find_spec("scim2_server") is None:
+        raise Conflict(_("SCIM isn't installed. Run %(command)s, and try again", command=EXTRA))
     rows.check_name(name)
     tenants.get(unit, unit.tenant_id, lock=True)  # the limits depend on the others
     others = list_all(unit)

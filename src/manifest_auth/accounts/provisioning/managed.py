@@ -47,7 +47,9 @@ def check(unit: TenantUnit, who: Request, user_id: int) -> None:
         return
     name = managed_by(unit, user_id)
     if name is not None:
-        raise Conflict(_("The SCIM connection %(name)s manages this user. Change the user there", name=name))
+        raise Conflict(
+            _("The SCIM connection %(name)s manages this user. Change the user at the identity provider", name=name)
+        )
 
 
 def release(unit: TenantUnit, who: Request, name: str, user_id: int) -> None:
