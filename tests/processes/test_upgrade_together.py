@@ -23,7 +23,7 @@ from manifest_auth.runtime.settings import load
 from manifest_auth.store import SystemUnit, migrate
 from tests.processes.node_client import NODE, Node
 from tests.support.application import FAST
-from tests.support.matrix import some_of
+from tests.support.matrix import matrix, some_of
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.rules import rule
@@ -161,7 +161,7 @@ async def _make(url: str, schema: str) -> None:
         await remote.close()
 
 
-@pytest.mark.parametrize(
+@matrix(
     "arguments",
     some_of([("db", "upgrade"), SERVE, ("serve", "--demo", "--port", "PORT"), ("keys", "rotate")], SERVE),
 )
@@ -172,7 +172,7 @@ async def test_a_newer_schema_is_rejected_with_one_clear_line(
     assert migrate.HEAD in told
 
 
-@pytest.mark.parametrize(
+@matrix(
     "arguments",
     some_of([("db", "upgrade"), SERVE, ("keys", "rotate"), ("audit", "verify"), ("backup", "--note")], SERVE),
 )

@@ -1,4 +1,4 @@
-"""Fixtures: callers who can edit a client's providers, each with a separate client, and a stand-in provider."""
+"""Fixtures: a caller who can edit a client's providers, and a stand-in provider."""
 
 from __future__ import annotations
 
@@ -6,16 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.http.providers.provider_editors import WHO, Editor, editor
+from tests.http.providers.provider_editors import Editor, editor
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.oidc_op import Op, provider
-
-
-@pytest.fixture(params=WHO)
-async def caller(app: App, request: pytest.FixtureRequest) -> Editor:
-    """Each kind of caller who can edit providers, in turn."""
-    return await editor(app, request.param, await new_client(app))
 
 
 @pytest.fixture

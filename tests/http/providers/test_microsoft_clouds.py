@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.http.providers.provider_editors import Editor, editor
+from tests.http.providers.provider_editors import WHO, Editor, editor
 from tests.http.providers.test_microsoft_providers import DYNAMICS, ENTRA
 from tests.support.accounts import new_client
 from tests.support.application import App, running
@@ -76,7 +76,9 @@ async def test_a_cloud_that_this_installation_does_not_have_is_rejected(admin: E
             assert error["details"][0]["field"] == f"{kind}.cloud"
 
 
-async def test_a_change_cannot_mix_clouds_either(caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_a_change_cannot_mix_clouds_either(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     gov = "https://contoso.crm.microsoftdynamics.us"
     for change in ({"cloud": "us-gov"}, {"organization": gov}, {"cloud": "china", "organization": gov}):

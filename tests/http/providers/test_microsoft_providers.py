@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.http.providers.provider_editors import Editor
-from tests.support.accounts import trail
+from tests.http.providers.provider_editors import WHO, Editor, editor
+from tests.support.accounts import new_client, trail
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.matrix import matrix
 from tests.support.single_sign_on import BASE
@@ -22,7 +23,9 @@ DYNAMICS = {"directory": DIRECTORY, "clientId": CLIENT_ID, "organization": ORGAN
 ENTRA = {"directory": DIRECTORY, "applications": [APP]}
 
 
-async def test_both_kinds_are_made_looked_at_and_changed(caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_both_kinds_are_made_looked_at_and_changed(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     crm = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     assert crm["dynamics"] == {
         "directory": DIRECTORY, "clientId": CLIENT_ID, "organization": ORGANIZATION, "cloud": "",
@@ -47,7 +50,9 @@ async def test_both_kinds_are_made_looked_at_and_changed(caller: Editor) -> None
 
 
 @matrix("kind", ["dynamics", "entra"])
-async def test_the_secret_is_never_shown(caller: Editor, kind: str) -> None:
+@matrix("who", WHO)
+async def test_the_secret_is_never_shown(app: App, kind: str, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     settings = DYNAMICS if kind == "dynamics" else {**ENTRA, "clientId": CLIENT_ID, "clientSecret": SECRET}
     answers = [await caller.create("ms", **{kind: settings}), await caller.send("GET"), await caller.send("GET", "/ms")]
     answers += [await caller.send("PATCH", "/ms", {kind: {"clientSecret": f"another-{SECRET}"}})]
@@ -83,8 +88,10 @@ async def test_an_invalid_guid_is_rejected_wherever_one_belongs(admin: Editor, g
 
 
 @matrix("change", [{"directory": OTHER}, {"cloud": "us-dod", "organization": "https://contoso.crm.appsplatform.us"}])
-async def test_a_secret_is_not_shown_to_another_directory_or_cloud(caller: Editor, change: dict[str, Any]) -> None:
+@matrix("who", WHO)
+async def test_a_secret_is_not_shown_to_another_directory_or_cloud(app: App, change: dict[str, Any], who: str) -> None:
     """A user who can change a provider but not read its secret could redirect it to their own server."""
+    caller = await editor(app, who, await new_client(app))
     made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     error = check_refusal(await caller.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
     assert error["details"] == [

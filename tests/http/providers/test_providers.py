@@ -19,7 +19,9 @@ from tests.support.single_sign_on import callback, entity_id
 pytestmark = pytest.mark.one_store
 
 
-async def test_they_are_made_looked_at_changed_switched_and_deleted(caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_they_are_made_looked_at_changed_switched_and_deleted(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     made = await caller.make(name="okta", displayName="Okta", domains=["acme.example"], defaultRoles=["Viewer"])
     assert made["serviceProvider"] == {"callbackUrl": callback(caller.client, "okta")}
     assert made["startUrl"].endswith(f"/api/client/auth/oidc?client={caller.client}&provider=okta")
@@ -40,7 +42,9 @@ async def test_they_are_made_looked_at_changed_switched_and_deleted(caller: Edit
     assert await caller.names() == []
 
 
-async def test_a_saml_provider_says_what_to_type_in_there(caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_a_saml_provider_says_what_to_type_in_there(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     settings = saml_settings(attributes={"groups": "teams"})
     made = check_success(await caller.create("adfs", saml=settings), 201)
     told = made["serviceProvider"]
@@ -94,7 +98,9 @@ async def test_another_clients_provider_looks_nonexistent(app: App, admin: Edito
     check_refusal(reply, 403, "FORBIDDEN")
 
 
-async def test_the_secret_is_never_shown(caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_the_secret_is_never_shown(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     made = await caller.create("okta", oidc=OIDC)
     answers = [made, await caller.send("GET"), await caller.send("GET", "/okta")]
     answers += [await caller.send("PATCH", "/okta", {"oidc": {"clientSecret": f"another-{SECRET}"}})]
@@ -107,7 +113,9 @@ async def test_the_secret_is_never_shown(caller: Editor) -> None:
     assert not any(SECRET in event.detail for event in await trail(caller.app, caller.client))
 
 
-async def test_a_secret_stays_until_it_is_changed_or_removed(app: App, caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_a_secret_stays_until_it_is_changed_or_removed(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     await caller.make(name="okta")
 
     async def secret() -> str | None:
@@ -126,9 +134,11 @@ async def test_a_secret_stays_until_it_is_changed_or_removed(app: App, caller: E
         assert changed["hasClientSecret"] is (expected is not None)
 
 
-async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, who: str) -> None:
     """A user who can change a provider but not read its secret could redirect it to their own server, and receive the
     secret."""
+    caller = await editor(app, who, await new_client(app))
     before = await caller.make(name="okta")
     move = {"issuer": "https://evil.example"}
     error = check_refusal(await caller.send("PATCH", "/okta", {"oidc": move}), 400, "VALIDATION_ERROR")
@@ -199,7 +209,9 @@ async def test_a_client_has_fifty_at_most(admin: Editor) -> None:
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
 
 
-async def test_the_list_is_paged_and_searchable(caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_the_list_is_paged_and_searchable(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     for name, display in (("okta", "Acme Okta"), ("entra", "Acme's Entra"), ("partner_x", "50% Partner"), ("ad", "")):
         await caller.make(name=name, **({"displayName": display} if display else {}))
     shown, cursor = [], ""
@@ -217,7 +229,9 @@ async def test_the_list_is_paged_and_searchable(caller: Editor) -> None:
     check_refusal(await caller.send("GET", "?first=0"), 400, "VALIDATION_ERROR")
 
 
-async def test_the_list_is_sorted_and_filtered(caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_the_list_is_sorted_and_filtered(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     for name in ("okta", "entra", "partner"):
         await caller.make(name=name)
     check_success(await caller.send("POST", "/okta/switch-off"))
@@ -237,7 +251,9 @@ async def test_the_list_is_sorted_and_filtered(caller: Editor) -> None:
         check_refusal(await caller.send("GET", f"?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_every_change_is_in_the_clients_audit_trail(app: App, caller: Editor) -> None:
+@matrix("who", WHO)
+async def test_every_change_is_in_the_clients_audit_trail(app: App, who: str) -> None:
+    caller = await editor(app, who, await new_client(app))
     made = await caller.make(name="okta")
     await caller.send("PATCH", "/okta", {"domains": ["acme.example"], "oidc": {"clientSecret": "new"}})
     await caller.send("POST", "/okta/switch-off")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from email.message import EmailMessage
 
-import pytest
 from lxml import html
 
 from manifest_auth.runtime.mail import PRODUCT, Email, Look, emails
@@ -76,7 +75,7 @@ def test_whatever_others_wrote_is_text(text: str) -> None:
     assert not re.search(r"url\(|@import|<link|srcset|background=", document)
 
 
-@pytest.mark.parametrize(
+@matrix(
     ("name", "shown"),
     [
         ("Ada Lovelace", "Ada Lovelace (ada@acme.example)"),
