@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import new_client
+from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.machines import SCANNER, machine, unknown_key
@@ -139,13 +139,22 @@ async def test_a_service_account_owns_one_connection_and_gets_the_scope(app: App
 
     refused = await ask()
     assert (refused.status, refused.json["error"]) == (400, "invalid_scope")
-    check_success(await app.post(OWN, {**NEW, "serviceAccount": it.id}, token=admin.token), 201)
+    made = check_success(await app.post(OWN, {**NEW, "serviceAccount": it.id}, token=admin.token), 201)
     second = {"name": "entra", "serviceAccount": it.id}
     check_refusal(await app.post(OWN, second, token=admin.token), 409, "CONFLICT")
     given = await ask()
     assert (given.status, given.json["scope"]) == (200, "scim")
     me = await app.me(given.json["access_token"])
     assert (me.data["service"]["id"], me.data["permissions"]) == (it.id, [])
+    users, sent = f"/scim/v2/{client}/Users", {"userName": f"ada@{client}.example"}
+    scim = {"token": given.json["access_token"], "headers": {"Content-Type": "application/scim+json"}}
+    assert (await app.send("POST", users, sent, **scim)).status == 201
+    [created] = [event for event in await trail(app, client) if event.event == "user_created"][-1:]
+    assert created.actor == f"scim:{made['id']}"
+    everything = await form(app, TOKEN, GRANT, basic(f"svc_{it.id}", secret.data["secret"]))
+    assert (await app.send("GET", users, token=everything.json["access_token"])).status == 401
+    check_success(await app.send("DELETE", f"{OWN}/okta", token=admin.token))
+    assert (await app.send("GET", users, **scim)).status == 401
 
 
 @matrix("token", ["key", "scim"])
