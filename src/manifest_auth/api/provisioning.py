@@ -106,6 +106,7 @@ def _base(ctx: RequestContext, call: Call[Any]) -> str:
 
 async def _handle(ctx: RequestContext, call: Call[Any], method: str) -> Answer[None]:
     caller = await identification.scim(ctx, call.head)
+    ctx.services.metrics.scim_request_at.set(ctx.now / 1000)
     try:
         return await _run(ctx, call, method, caller)
     except Refusal as refusal:
@@ -149,6 +150,7 @@ async def _failed(ctx: RequestContext, caller: ScimCaller, status: int, why: str
     """Counts a failed request, and records one that the rules of this server rejected."""
     if status in _USUAL:
         return
+    ctx.services.metrics.scim_failures.inc()
     of_client, now = ctx.services.store.of(caller.tenant_id), ctx.now
     await of_client.write_quickly(lambda unit: connections.failed(unit, caller.connection_id, f"{status}: {why}", now))
     if status == Forbidden.status:

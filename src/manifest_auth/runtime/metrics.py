@@ -411,6 +411,8 @@ class Metrics:
             door=EntryPoint,
             limit=Limit,
         )
+        self.scim_failures = Counter("manifest_scim_failures", "SCIM requests that failed", registry=self.registry)
+        self.scim_request_at = self._gauge("manifest_scim_request_timestamp_seconds", "Last SCIM request", "max")
         self.hash_waiting = self._gauge("manifest_hash_waiting", "Hashes that are waiting or running", "livesum")
         self.hash_limit = self._gauge("manifest_hash_limit", "Maximum number of hashes that can wait or run", "livesum")
         self.hash_refused = Counter(

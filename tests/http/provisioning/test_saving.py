@@ -19,7 +19,10 @@ async def test_roles_follow_the_settings_and_the_page_shows_the_use(app: App) ->
     assert (await it.roles(first), await it.roles(second)) == ({"Viewer", "Operator"}, {"Viewer"})
     await it.set_up(groupRoles=[], defaultRoles=["Author"])
     assert (await it.roles(first), await it.roles(second)) == ({"Author"}, {"Author"})
+    before = app.sample("manifest_scim_failures_total") or 0
     assert failed(await it.send("GET", "/Users?filter=userName")) == (400, "invalidFilter")
+    assert app.sample("manifest_scim_failures_total") == before + 1
+    assert (app.sample("manifest_scim_request_timestamp_seconds") or 0) > 0
     shown = (await app.get("/api/client/scim/okta", token=it.admin.token)).data
     assert shown["lastCallAt"] is not None
     assert (shown["failures"], shown["lastFailure"].startswith("400")) == (1, True)
