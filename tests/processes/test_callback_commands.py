@@ -59,7 +59,7 @@ def test_the_address_is_printed_before_there_is_a_provider(folder: Path, op: Op)
 def test_an_address_that_there_will_never_be_is_not_printed(folder: Path) -> None:
     saml = ("--metadata", "idp.xml")
     for name, client, more, sentence in (
-        ("Okta", "acme", (), "name: 1 to 63 lowercase letters"),
+        ("Okta", "acme", (), "name: Must be 1 to 63 lowercase letters"),
         ("okta", "acmee", (), "no client has the identifier acmee"),
         ("okta", "acme", saml, "--print-callback: only OpenID providers"),
     ):
