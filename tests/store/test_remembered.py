@@ -24,8 +24,8 @@ REMEMBER = {
 NOT_OF_THE_STORE = {
     "settings", "clock", "random", "log", "metrics", "store", "sealer", "hasher", "tokens", "outgoing", "oidc",
     "microsoft", "saml_thread", "files", "file_outages", "mail", "mail_queue", "throttle", "anonymous_limits",
-    "wrong_secrets", "seats", "domain_records", "refusals", "started_at", "jobs_failed_at", "draining", "recorder",
-    "verified", "service_tokens",  # with the generation of `keys`
+    "wrong_secrets", "scim_bursts", "seats", "domain_records", "refusals", "started_at", "jobs_failed_at", "draining",
+    "recorder", "verified", "service_tokens",  # with the generation of `keys`
     "entra",  # each result is compared with that of `principals`
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.text.canonical import misplaced_invisible
 from manifest_auth.work import job_rules
 from manifest_auth.work.job_rules import (
     ENDED,
@@ -170,7 +171,9 @@ def test_every_job_that_has_not_ended_can_still_be_completed_and_be_canceled(ste
 GIVEN: dict[str, st.SearchStrategy[Any]] = {
     "text": st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1).filter(str.strip),
     "value": st.floats(allow_nan=False, allow_infinity=False),
-    "choice": st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=200).filter(str.strip),
+    "choice": st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=200).filter(
+        lambda text: text.strip() and not misplaced_invisible(text)
+    ),
     "boolean": st.booleans(),
     "file_id": st.integers(1),
 }
