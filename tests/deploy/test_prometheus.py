@@ -29,8 +29,9 @@ DEPLOY = ROOT / "deploy"
 INVITE = 'mutation { inviteUser(input: {email: "new@acme.example", roles: ["Viewer"]}) { link } }'
 _VARIABLES = {"$job": JOB, "$instance": ".+", "$__rate_interval": "1m"}
 
-#: Metrics of nodes on PostgreSQL and of daily checks: the server here uses SQLite and has only just started.
-OF_NODES = re.compile("manifest_(beat|announcements|resets|clock_skew|provider_problems)")
+#: Metrics of nodes on PostgreSQL, of daily checks, and of SCIM connections: the server here uses SQLite, has only just
+#: started, and has no connection.
+OF_NODES = re.compile("manifest_(beat|announcements|resets|clock_skew|provider_problems|scim_request)")
 
 
 def story(node: Node, setup: Setup, folder: Path) -> None:
